@@ -35,13 +35,13 @@ run: setup
 cluster: setup-dev postgresql
 	$(BIN)/python -m deploy.local_cluster
 
-# Every feature once: what a developer runs.
+# What an everyday change breaks: CONTRIBUTING.md says which cases belong here.
 test: setup-dev chromium
 	cd static && $(WITH_NODE) npm test --silent
 	$(PYTEST) -m "not full" --ignore $(ALONE) $(RETRY) -m "not full"; }
 	$(BIN)/pytest -m "not full" $(ALONE)
 
-# What `test` leaves out: larger samples, looks, and long flows; not the trials, and not what is exhaustive.
+# What `test` leaves out; not the trials, and not what is exhaustive.
 test-rest: setup-dev chromium postgresql nginx faketime
 	$(PYTEST) -m $(REST) --ignore $(ALONE) $(RETRY) -m $(REST); }
 	$(BIN)/pytest -m full $(ALONE)

@@ -14,12 +14,12 @@ BENCHMARKS = (
 
 
 def collect(name: str) -> list[Row]:
-    """The rows of one benchmark, which are told as they come too.
+    """Run one benchmark in a process of its own. Print its rows as they come, and return them.
 
     Raises
     ------
     subprocess.CalledProcessError
-        Where it has failed.
+        If the benchmark fails.
     """
     print(f"{name} ...", file=sys.stderr, flush=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -32,7 +32,7 @@ def collect(name: str) -> list[Row]:
 
 
 def main() -> None:
-    """Print the table; what prints tables of its own is run as it is. One that fails costs no rows of the others."""
+    """Run the benchmarks and print the table. One that fails does not stop the others."""
     if sys.argv[1:2] in (["laws"], ["drift"], ["interventions"]):
         command = [sys.executable, "-m", f"benchmarks.{sys.argv[1]}", *sys.argv[2:]]
         sys.exit(subprocess.run(command, check=False).returncode)

@@ -32,7 +32,7 @@ RING_PX = 6  # around a focused element, where its ring lies
 
 @contextmanager
 def opened(browser: Browser, url: str, theme: str, width: int) -> Iterator[Page]:
-    """A page with all runs shown, and whether motion is wanted: not."""
+    """Yield a page with all runs and reduced motion; close it at the end of the block."""
     context = browser.new_context(
         viewport={"width": width, "height": HEIGHT_PX},
         color_scheme=theme,  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ def opened(browser: Browser, url: str, theme: str, width: int) -> Iterator[Page]
 
 
 def to_openers(page: Page) -> dict[str, Callable[[], None]]:
-    """What opens on the page, and how."""
+    """Return a function for each panel or dialog of the page, which opens it."""
     return {
         "share": lambda: press(page, "Share"),
         "API": lambda: press(page, "API"),
@@ -62,7 +62,7 @@ def to_openers(page: Page) -> dict[str, Callable[[], None]]:
 
 
 def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
-    """The page, all that opens on it, an embedded figure, and the other pages."""
+    """Audit the page, everything that opens on it, an embedded figure, and the other pages."""
     looked = Looked(theme, width)
     with opened(browser, url, theme, width) as page:
         wait_until_done(page)
@@ -106,7 +106,7 @@ def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
 
 
 def note(looked: Looked, page: Page, view: str, root: str = "body") -> None:
-    """What is found of a view: ours, and what axe says."""
+    """Store the findings of a view: those of our audit, and those of axe."""
     looked.views[view] = audit(page, root)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
@@ -148,12 +148,12 @@ def walk(page: Page) -> list[Stop]:
 
 
 def to_pixels(page: Page, clip: dict[str, float]) -> np.ndarray:
-    """A part of the window."""
+    """Return the pixels of a part of the window."""
     return np.asarray(Image.open(io.BytesIO(page.screenshot(clip=clip, scale="css"))).convert("RGB"))  # type: ignore[arg-type]
 
 
 def count_changed(one: np.ndarray, other: np.ndarray) -> int:
-    """Pixels whose colours in both pictures have a contrast of 3."""
+    """Count the pixels whose colours in both pictures have a contrast of at least 3."""
     changed = np.argwhere(np.any(one != other, axis=2))
     return sum(contrast(tuple(one[y, x].tolist()), tuple(other[y, x].tolist())) >= GRAPHIC for y, x in changed)
 
@@ -178,7 +178,7 @@ JUMP = """async () => {
 
 
 def measure(browser: Browser, url: str) -> list[Row]:
-    """Every look, the tab stops in both themes, and motion."""
+    """Audit every theme and width, and measure the tab stops in both themes."""
     looks = [look(browser, url, theme, width) for theme, width in LOOKS]
     stops: dict[str, list[Stop]] = {}
     for theme in ("light", "dark"):
@@ -208,7 +208,7 @@ def measure(browser: Browser, url: str) -> list[Row]:
 
 
 def main() -> None:
-    """Write the report, print the rows."""
+    """Write the report and print the rows."""
     with open_chromium("--service", "--rooms-by", "anyone") as (browser, server):
         print_rows(measure(browser, server.url))
 

@@ -11,7 +11,7 @@ MIN_RING_PX = 24  # pixels that must change with the focus, by 3:1
 
 @dataclass
 class Looked:
-    """What was found at one look: a theme and a width."""
+    """The findings for one theme at one width."""
 
     theme: str
     width: int
@@ -20,31 +20,31 @@ class Looked:
 
     @property
     def name(self) -> str:
-        """For the head of a column."""
+        """Return the heading of the column."""
         return f"{self.theme}, {self.width} px"
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A tab stop and how many pixels its ring changes by at least 3:1."""
+    """A tab stop, and the number of pixels that its focus ring changes by a contrast of at least 3."""
 
     name: str
     ring: int
 
 
 def to_cell(finding: Finding | None) -> str:
-    """A value, and what it is of."""
+    """Format a value with the name of its element."""
     return "–" if finding is None else f"{finding.value:.2f}: {finding.name}".replace("|", "\\|")
 
 
 def to_table(head: list[str], rows: list[list[str]]) -> str:
-    """Markdown."""
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def to_contrast_table(looks: list[Looked], kind: str) -> str:
-    """One row a view, one column a look: the least contrast."""
+    """Format the least contrast: a row for each view, a column for each theme and width."""
     views = list(dict.fromkeys(view for looked in looks for view in looked.views))
     rows = [[view, *(to_cell(worst(looked.views.get(view, []), kind)) for looked in looks)] for view in views]
     rows = [row for row in rows if any(cell != "–" for cell in row[1:])]
@@ -52,7 +52,7 @@ def to_contrast_table(looks: list[Looked], kind: str) -> str:
 
 
 def to_small_targets(looks: list[Looked]) -> str:
-    """Targets below 24 px, and what excuses them."""
+    """Return the targets below 24 px, each with the rule that permits it."""
     found: dict[tuple[str, str], list[float]] = {}
     for looked in looks:
         for findings in looked.views.values():
@@ -65,7 +65,7 @@ def to_small_targets(looks: list[Looked]) -> str:
 
 
 def short(looks: list[Looked]) -> list[str]:
-    """What falls short, as lines."""
+    """Return a line for each finding that falls short."""
     lines = {
         f"- {item.kind}, {looked.name}, {view}: {item.name}: {item.value:.2f}, wanted {item.wanted:g}"
         for looked in looks
@@ -77,12 +77,12 @@ def short(looks: list[Looked]) -> list[str]:
 
 
 def count(looks: list[Looked], kind: str) -> int:
-    """How many were looked at."""
+    """Count the elements that were audited."""
     return sum(item.kind == kind for looked in looks for findings in looked.views.values() for item in findings)
 
 
 def write_report(looks: list[Looked], stops: dict[str, list[Stop]], moving: int, drift: float) -> list[str]:
-    """docs/accessibility.md; the lines that say what falls short."""
+    """Write docs/accessibility.md. Return the lines that state what falls short."""
     lines = short(looks)
     for theme, walked in stops.items():
         lines += [f"- focus, {theme}: {stop.name}: no ring" for stop in walked if stop.ring < MIN_RING_PX]

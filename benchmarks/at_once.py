@@ -77,7 +77,7 @@ Figures = dict[str, dict[str, Any]]
 
 @dataclass
 class Found:
-    """What was compared so far."""
+    """Counts of the compared views, figures and values, and their differences."""
 
     views: int = 0
     figures: int = 0
@@ -88,7 +88,7 @@ class Found:
     said: list[str] = field(default_factory=list)
 
     def note(self, message: ConsoleMessage) -> None:
-        """Keep what the page says of a difference."""
+        """Store a console message in which the page reports a difference."""
         if "Shown at once" in message.text:
             self.said.append(message.text)
 
@@ -103,7 +103,7 @@ def draw_view(drawn: random.Random) -> str:
 
 @contextmanager
 def silence(page: Page) -> Iterator[None]:
-    """A server that hears requests for runs and does not answer until the block ends."""
+    """Hold back the answers to requests for runs until the block ends."""
     held: list[Route] = []
     page.route("**/runs/compare*", lambda route: held.append(route))  # a bound method is refused
     yield
@@ -113,7 +113,7 @@ def silence(page: Page) -> Iterator[None]:
 
 
 def read_figures(page: Page) -> Figures:
-    """All figures, once they are drawn."""
+    """Wait until all figures are drawn, and return their values."""
     page.evaluate(SETTLED)
     expect(page.locator(".plot-box[data-waits]")).to_have_count(0)
     expect(page.locator(".sketch")).to_have_count(0)
@@ -122,7 +122,7 @@ def read_figures(page: Page) -> Figures:
 
 
 def move(page: Page, drawn: random.Random) -> str | None:
-    """Move one of the sliders that mean something for the view; its name."""
+    """Move one slider that has an effect in the view. Return its name; None if there is none."""
     open_settings(page)  # where the slider of the rounds is
     for name in drawn.sample(SLIDERS, len(SLIDERS)):
         if page.evaluate(MOVE, [name, drawn.random()]):
@@ -131,7 +131,7 @@ def move(page: Page, drawn: random.Random) -> str | None:
 
 
 def compare_view(page: Page, url: str, drawn: random.Random, found: Found) -> None:
-    """One view: moved, answered, loaded anew, compared."""
+    """Move a slider in a random view, and compare its figures with those of the server after a reload."""
     page.goto(f"{url}/#{draw_view(drawn)}")
     wait_until_done(page)
     with silence(page):
@@ -149,7 +149,7 @@ def compare_view(page: Page, url: str, drawn: random.Random, found: Found) -> No
 
 
 def add(found: Found, at_once: Figures, said: Figures, address: str) -> None:
-    """Count what was shown, and how far it is from what the server says."""
+    """Count the figures, and measure their distance from those of the server."""
     found.views += 1
     for panel, figure in at_once.items():
         if figure["isDimmed"]:
@@ -169,7 +169,7 @@ def add(found: Found, at_once: Figures, said: Figures, address: str) -> None:
 
 
 def to_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
-    """The largest difference of two curves or matrices; infinite where one has numbers that the other has not."""
+    """Return the largest difference of two curves or matrices; inf if only one of them has a value somewhere."""
     if len(one["values"]) != len(other["values"]):
         return math.inf
     largest = 0.0
@@ -182,7 +182,7 @@ def to_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
 
 
 def measure(browser: Browser, url: str, views: int, seed: int = SEED, limit_s: float = LIMIT_S) -> Found:
-    """Compare so many views, all in one page, or as many as there is time for."""
+    """Compare up to `views` views in one page, as far as the time limit allows."""
     drawn, found = random.Random(seed), Found()
     context = browser.new_context(viewport={"width": 1440, "height": TALL_PX}, reduced_motion="reduce")
     page = context.new_page()
@@ -197,7 +197,7 @@ def measure(browser: Browser, url: str, views: int, seed: int = SEED, limit_s: f
 
 
 def to_rows(found: Found) -> list[Row]:
-    """As rows of the table."""
+    """Return the rows of the table."""
     where = f"{found.views} random views, {found.values:,} values"
     return [
         Row("largest difference of what was shown at once", where, found.largest, "", TOLERANCE),
@@ -208,7 +208,7 @@ def to_rows(found: Found) -> list[Row]:
 
 
 def main() -> None:
-    """Compare, say what differs, print the rows."""
+    """Compare random views, print the differences and the rows."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.at_once", description=__doc__)
     parser.add_argument("--views", type=int, default=VIEWS)
     parser.add_argument("--seed", type=int, default=SEED)

@@ -26,7 +26,7 @@ const listAwaited = () => [...document.querySelectorAll(AWAITED)].map((part) => 
 
 @contextmanager
 def open_server(*flags: str) -> Iterator[Server]:
-    """A server with an empty data folder, until the block ends."""
+    """Run a server with an empty data folder until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         server = start_server(Path(folder) / "data", *flags, forked=False)
         try:
@@ -37,7 +37,7 @@ def open_server(*flags: str) -> Iterator[Server]:
 
 @contextmanager
 def open_chromium(*flags: str) -> Iterator[tuple[Browser, Server]]:
-    """A browser and a server with an empty data folder, until the block ends."""
+    """Run a browser and a server with an empty data folder until the block ends."""
     with sync_playwright() as playwright, open_server(*flags) as server:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield browser, server
@@ -45,13 +45,13 @@ def open_chromium(*flags: str) -> Iterator[tuple[Browser, Server]]:
 
 
 def scroll_to(page: Page, panel: str) -> None:
-    """Bring a card into sight, and wait for what is drawn then."""
+    """Scroll to a card, and wait until it is drawn."""
     page.locator(f"[data-panel={panel}]").evaluate("card => card.scrollIntoView()")
     wait_until_done(page)
 
 
 def grab_slider(page: Page, field: str = "field-depth") -> Callable[[int], None]:
-    """Press the mouse on the thumb of a slider; the result moves it to so many stops from where it was."""
+    """Press the mouse on the thumb of a slider. Return a function that moves it by a number of stops."""
     if field.startswith("setting-"):
         open_settings(page)
     slider = page.locator(f"#{field}")
@@ -60,10 +60,10 @@ def grab_slider(page: Page, field: str = "field-depth") -> Callable[[int], None]
     assert box is not None
     stops, at = float(slider.get_attribute("max") or 1), float(slider.input_value())
 
-    def move(by: int) -> None:
+    def move_by(by: int) -> None:
         x = box["x"] + THUMB_PX + (at + by) / stops * (box["width"] - 2 * THUMB_PX)
         page.mouse.move(x, box["y"] + box["height"] / 2)
 
-    move(0)
+    move_by(0)
     page.mouse.down()
-    return move
+    return move_by

@@ -23,17 +23,17 @@ CALLS = "operator calls and Python dominate at this width"
 
 
 def build(width: int, **connection: object) -> Stack:
-    """Depth 32, MLP blocks, 128 tokens, float32."""
+    """Return a stack of depth 32 with MLP blocks and 128 tokens in float32."""
     return build_stack(parse_spec({"depth": DEPTH, "width": width, "block": {"kind": "mlp"}, "connection": connection}))
 
 
 def differentiate(stack: Stack) -> object:
-    """Every gradient that a run takes, through bare autograd."""
+    """Compute all gradients that a run needs, with bare autograd."""
     return torch.autograd.grad(stack(), list(stack.parameters()), allow_unused=True)
 
 
 def time_width(width: int) -> dict[str, float]:
-    """Median ratios at one width."""
+    """Return the median ratios of times at one width."""
     residual, static = build(width, kind="residual"), build(width, kind="mhc")
     dynamic, single = (build(width, kind="mhc", dynamic=True, sinkhorn_iters=rounds) for rounds in (20, 1))
     states = torch.randn(DEPTH, dynamic.spec.input.batch * dynamic.spec.input.tokens, width)
@@ -58,7 +58,7 @@ def time_width(width: int) -> dict[str, float]:
 
 
 def to_rows(width: int) -> list[Row]:
-    """The rows of one width; reasons carry what was measured beside."""
+    """Return the rows of one width; their reasons contain further measured ratios."""
     found = time_width(width)
     what, limits = f"dynamic mHC n = 4, C = {width}", {64: (1.10, 2.2), 256: (1.05, 1.3)}[width]
     over = f"over thirty metrics of every layer; the dearest, eigenvalues for the effective rank, {found['ranks']:.2f}"
@@ -73,7 +73,7 @@ def to_rows(width: int) -> list[Row]:
 
 
 def time_projection(spread: float) -> Row:
-    """Both ways to mHC's matrix, forward and backward, of 4096 tokens with logits N(0, spread^2)."""
+    """Time both ways to mHC's matrix, forward and backward, for 4096 tokens with logits N(0, spread^2)."""
     logits = spread * torch.randn(4096, 4, 4, generator=torch.Generator().manual_seed(0))
     logits.requires_grad_()
     weights = torch.randn(4, 4, generator=torch.Generator().manual_seed(1))

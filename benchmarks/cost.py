@@ -59,7 +59,7 @@ SPECS = (
 
 
 def to_spec(line: tuple[Any, ...]) -> RunSpec:
-    """The spec of a line of the table."""
+    """Return the spec of a line of the table."""
     depth, width, kind, streams, dynamic, block, dtype, batch, tokens = line
     return parse_spec(
         {
@@ -75,7 +75,7 @@ def to_spec(line: tuple[Any, ...]) -> RunSpec:
 
 
 def measure(spec: RunSpec) -> dict[str, float]:
-    """Run a spec in this process: predicted and measured seconds and bytes."""
+    """Run a spec in this process. Return predicted and measured seconds and bytes."""
     torch.set_num_threads(1)
     deque(run(spec.model_copy(update={"depth": 2})), maxlen=0)
     cost = estimate(spec, calibrate())
@@ -95,7 +95,7 @@ def measure(spec: RunSpec) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print rows, or measure one spec."""
+    """Print the rows, or measure one spec."""
     if len(sys.argv) > 1:
         print(json.dumps(measure(to_spec(tuple(json.loads(sys.argv[1]))))))
         return
@@ -112,12 +112,12 @@ def main() -> None:
 
 
 def is_near(found: dict[str, float], key: str) -> bool:
-    """Whether the prediction is within 25 %, as a ratio either way."""
+    """Return whether the prediction is within 25 % of the measurement, as a ratio in either direction."""
     return 1 / NEAR <= found[f"predicted_{key}"] / found[key] <= NEAR
 
 
 def print_line(line: tuple[Any, ...], one: dict[str, float]) -> None:
-    """One spec: measured seconds and megabytes, each with predicted over measured."""
+    """Print measured seconds and megabytes of one spec, each with the ratio of the prediction to it."""
     depth, width, kind, streams, dynamic, block, dtype, batch, tokens = line
     name = f"{kind} {streams}{' dynamic' if dynamic else ''}"
     cells = [f"{depth:4} {width:4} {name:18} {block:12} {dtype:9} {batch * tokens:5} {one['seconds']:8.3f} s"]

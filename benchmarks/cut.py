@@ -38,7 +38,7 @@ addEventListener('click', (event) => {
 
 
 def find_stream(page: Page) -> tuple[float, float]:
-    """A place of the picture where a click cuts a stream."""
+    """Return a position in the picture where a click cuts a stream."""
     box = page.locator(".picture-box").bounding_box()
     assert box is not None
     x = box["x"] + 0.35 * box["width"]
@@ -51,7 +51,7 @@ def find_stream(page: Page) -> tuple[float, float]:
 
 
 def cut_once(page: Page, url: str, seed: int) -> tuple[float, float]:
-    """Seconds from a click to the first change, and to final curves."""
+    """Return the seconds from a click to the first change, and to final curves."""
     page.goto("about:blank")
     page.goto(f"{url}/#v=1&seed={seed}")
     wait_until_done(page)

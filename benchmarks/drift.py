@@ -50,7 +50,7 @@ SPIKE_NATS, BURST = 1.0, 10.0  # a loss this much above that median, a gradient 
 
 @dataclass(frozen=True)
 class Plan:
-    """One trained run."""
+    """The spec of one training run, and its number of updates."""
 
     connection: str
     depth: int
@@ -59,7 +59,7 @@ class Plan:
     steps: int
 
     def to_spec(self) -> RunSpec:
-        """The spec that trains it."""
+        """Return the spec of the run."""
         steps = round(self.steps * RESIDUAL_STEPS) if self.connection == "residual" else self.steps
         return parse_spec(
             {
@@ -76,7 +76,7 @@ class Plan:
 
 
 def list_plans() -> Iterator[Plan]:
-    """All runs, in the order in which they are trained: seed 0 of every size first, what is long last."""
+    """Return all runs in the order of training: seed 0 of every size first, long runs last."""
     rates = (3e-3, 1e-2, 1e-3)
     yield from _list_grid((12,), rates, (0,), 2000)
     yield from _list_grid((24,), rates[1:2], (0,), 2000)
@@ -100,7 +100,7 @@ def _list_grid(depths: tuple[int, ...], rates: tuple[float, ...], seeds: tuple[i
 
 @dataclass
 class Course:
-    """What is recorded of a run: every step's loss and gradient norm, and measurements on held-out text."""
+    """The record of a run: loss and gradient norm of every step, and measurements on held-out text."""
 
     losses: list[float] = field(default_factory=list)
     grad_norms: list[float] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Course:
 
 
 class Watch:
-    """Measures a stack against what it was at the start."""
+    """Compares a stack with its initial state during training."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -116,29 +116,29 @@ class Watch:
         self.tokens_LNnn, self.means_Lnn = self._read_mixing()
 
     def measure(self, step: int) -> Body:
-        """Loss on held-out text, drift and composite gains after so many updates; none where it is not finite."""
+        """Measure loss on held-out text, drift and composite gains after an update. Skip values that are not finite."""
         found: Body = {"step": step, "held_out": _to_finite(measure_held_out_loss(self.stack))}
         if self.raw is not None:
             tokens_LNnn, means_Lnn = self._read_mixing()
             raw = get_raw_residual(self.stack)
             assert raw is not None
             found |= {
-                "drift": _to_finite(_rms(raw - self.raw)),
-                "drift_h_res": _to_finite(_rms(means_Lnn - self.means_Lnn)),
-                "drift_tokens": _to_finite(_rms(tokens_LNnn - self.tokens_LNnn)),
+                "drift": _to_finite(_compute_rms(raw - self.raw)),
+                "drift_h_res": _to_finite(_compute_rms(means_Lnn - self.means_Lnn)),
+                "drift_tokens": _to_finite(_compute_rms(tokens_LNnn - self.tokens_LNnn)),
                 **measure_gains(means_Lnn),
             }
         return found
 
     def matrices(self) -> list[Any] | None:
-        """H_res of every layer, the mean over tokens, to four digits."""
+        """Return H_res of every layer, the mean over tokens, to four digits."""
         _, means_Lnn = self._read_mixing()
         is_kept = self.raw is not None and np.isfinite(means_Lnn).all()
         return np.vectorize(lambda value: float(f"{value:.4g}"))(means_Lnn).tolist() if is_kept else None
 
     @torch.no_grad()
     def _read_mixing(self) -> tuple[np.ndarray, np.ndarray]:
-        """H_res on the measured batch, of each token (L, N, n, n) and their mean (L, n, n); N = 1 of static mixing."""
+        """Return H_res on the measured batch for each token (L, N, n, n), N = 1 if static, and its mean (L, n, n)."""
         self.stack.input.set_batch(None)
         _, mixings = self.stack.climb(self.stack.embed())
         all_LNnn = torch.stack([mixing.h_res for mixing in mixings]).double().numpy()
@@ -147,7 +147,7 @@ class Watch:
 
 
 def get_raw_residual(stack: Stack) -> np.ndarray | None:
-    """The raw parameters behind residual mixing (L, m), on which `connection.noise` is drawn; None without streams."""
+    """Return the raw residual mixing (L, m), to which `connection.noise` is added; None without streams."""
     connection = stack.connection
     match connection:
         case StaticHC() | StaticManifold():
@@ -167,14 +167,14 @@ def _get_raw(mixer: Any) -> torch.Tensor:
 
 
 def measure_gains(h_res_Lnn: np.ndarray) -> Body:
-    """log10 of the largest composite gain over depth, forward and backward."""
+    """Return log10 of the largest composite gain over depth, forward and backward."""
     composites = measure_composites(h_res_Lnn)
     return {f"gain_{way}": _to_finite(composites[f"composite_gain_{way}"][1].max()) for way in ("fwd", "bwd")}
 
 
 @torch.no_grad()
 def measure_held_out_loss(stack: Stack) -> float:
-    """Mean loss over 64 batches of windows that are spread evenly over the held-out text."""
+    """Return the mean loss over 64 batches of windows that are spread evenly over the held-out text."""
     text = stack.input
     assert isinstance(text, TextEmbedding)
     _, held_out = read_bytes(stack.spec)
@@ -223,7 +223,7 @@ def train_one(plan: Plan) -> Body:
 
 
 def train_plainly(stack: Stack) -> Iterator[tuple[float, float]]:
-    """Train a stack as `mhc_core.measure.training.train` does: loss and gradient norm of every step, before its update.
+    """Train a stack as `mhc_core.measure.training.train` does. Return loss and gradient norm before each update.
 
     A step whose loss or gradient is not finite is the last, and makes no update.
     """
@@ -248,7 +248,7 @@ def train_plainly(stack: Stack) -> Iterator[tuple[float, float]]:
 
 
 def describe_stability(course: Course) -> Body:
-    """Spikes of the loss and bursts of the gradient, against the median of the 200 steps before."""
+    """Count spikes of the loss and bursts of the gradient, relative to the median of the 200 steps before."""
     losses, norms = np.array(course.losses), np.array(course.grad_norms)
     spikes, bursts, ratios = [], [], [1.0]
     for step in range(BEFORE, len(losses)):
@@ -271,12 +271,12 @@ def describe_stability(course: Course) -> Body:
 
 
 def average_in_fifties(values: list[float]) -> list[float | None]:
-    """Means of 50 steps each."""
+    """Return the means of 50 steps each."""
     plain = np.array(values)
     return [_to_finite(plain[start : start + 50].mean()) for start in range(0, len(plain), 50)]
 
 
-def _rms(values: np.ndarray) -> float:
+def _compute_rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
@@ -285,12 +285,12 @@ def _to_finite(value: float) -> float | None:
 
 
 def read_journal(path: Path) -> list[Body]:
-    """The entries of a journal; [] where there is none."""
+    """Return the entries of a journal; [] if there is none."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def main() -> None:
-    """Train what the journal lacks."""
+    """Train the runs that the journal does not contain."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--most", type=int, help="stop after so many runs")

@@ -25,15 +25,16 @@ SPECS: tuple[dict[str, Any], ...] = (
 
 
 def encode_untyped(kind: str, data: dict[str, Any], index: int) -> bytes:
-    """The line of a frame that is a dict."""
-    return orjson.dumps(_pack({"run": RUN, "index": index, "type": kind, **data}), option=OPTIONS) + b"\n"
+    """Return the line of a frame that is a dict."""
+    return orjson.dumps(_pack_arrays({"run": RUN, "index": index, "type": kind, **data}), option=OPTIONS) + b"\n"
 
 
-def _pack(value: Any) -> Any:
+def _pack_arrays(value: Any) -> Any:
+    """Return nested dicts and lists with matrices as typed arrays."""
     if isinstance(value, dict):
-        return {key: _pack(item) for key, item in value.items()}
+        return {key: _pack_arrays(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_pack(item) for item in value]
+        return [_pack_arrays(item) for item in value]
     if isinstance(value, np.ndarray):
         if value.ndim >= 2:
             return to_typed_array(value)
@@ -42,7 +43,7 @@ def _pack(value: Any) -> Any:
 
 
 def _to_dicts(value: Any) -> Any:
-    """A frame without its types, arrays as they are."""
+    """Return a frame as nested dicts; arrays stay unchanged."""
     if isinstance(value, ProtocolPart):
         return {key: _to_dicts(item) for key, item in to_fields(value).items()}
     return [_to_dicts(item) for item in value] if isinstance(value, list) else value

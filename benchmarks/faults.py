@@ -18,20 +18,20 @@ TOO_LARGE = 1.05
 
 
 def enlarge_weights(stack: Stack) -> None:
-    """Every weight matrix 5 % too large."""
+    """Make every weight matrix 5 % too large."""
     with torch.no_grad():
         for weight in stack.branches.parameters():
             weight.mul_(TOO_LARGE)
 
 
 def drop_skip(stack: Stack) -> None:
-    """One layer, in the middle, without its skip path."""
+    """Drop the skip path of the middle layer."""
     plain, wrong = stack._pass_by, stack.spec.depth // 2
     stack._pass_by = lambda layer, state: plain(layer, state) * (layer != wrong)  # type: ignore[method-assign]
 
 
 def drop_norm(stack: Stack) -> None:
-    """One layer, in the middle, without its norm."""
+    """Drop the norm of the middle layer."""
     wrong: Any = stack.branches[stack.spec.depth // 2]
     wrong.pre_norm = None
     if stack.spec.block.norm_position == "post":
@@ -47,7 +47,7 @@ def drop_norm(stack: Stack) -> None:
 
 
 def transpose_mixing(stack: Stack) -> None:
-    """Every H_res applied transposed."""
+    """Apply every H_res transposed."""
     plain = stack.connection.write
 
     def write(state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
@@ -57,7 +57,7 @@ def transpose_mixing(stack: Stack) -> None:
 
 
 def shorten_sinkhorn(stack: Stack) -> None:
-    """One round of Sinkhorn for twenty."""
+    """Do one round of Sinkhorn instead of twenty."""
     connection: Any = stack.connection
     maps = [mixer.residual_map for mixer in getattr(connection, "mixers", [])] or [connection.residual_map]
     for residual_map in maps:
@@ -65,7 +65,7 @@ def shorten_sinkhorn(stack: Stack) -> None:
 
 
 def drop_mask(stack: Stack) -> None:
-    """Attention to later tokens as well."""
+    """Let tokens attend to later tokens too."""
 
     def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
         q, k, v = qkv_3MTD
@@ -75,7 +75,7 @@ def drop_mask(stack: Stack) -> None:
 
 
 def fuse_attention(stack: Stack) -> None:
-    """Attention by the fused kernel, which loses the gradient where the softmax is saturated."""
+    """Compute attention by the fused kernel, whose gradient is wrong where the softmax is saturated."""
 
     def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
         q, k, v = qkv_3MTD.unsqueeze(1)
@@ -85,7 +85,7 @@ def fuse_attention(stack: Stack) -> None:
 
 
 def cool_attention(stack: Stack) -> None:
-    """Logits of attention divided by the width of a head, not by its root."""
+    """Divide the logits of attention by the width of a head, not by its root."""
     plain = transformer.attend
 
     def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
@@ -118,7 +118,7 @@ class _Enlarge(torch.autograd.Function):
 
 
 def enlarge_gradient(stack: Stack) -> None:
-    """The gradient that enters the stack 5 % too large."""
+    """Make the gradient that enters the stack 5 % too large."""
     plain = stack.loss
 
     def loss(state: torch.Tensor) -> torch.Tensor:
@@ -132,7 +132,7 @@ def enlarge_gradient(stack: Stack) -> None:
 
 
 def reverse_reads(stack: Stack) -> None:
-    """Every layer reads the streams in reverse order: stream i by the weight of stream n - 1 - i."""
+    """Let every layer read the streams in reverse order: stream i with the weight of stream n - 1 - i."""
     plain = stack.connection.read
 
     def read(state: torch.Tensor, mixing: Any) -> torch.Tensor:
@@ -143,7 +143,7 @@ def reverse_reads(stack: Stack) -> None:
 
 
 def read_by_own_weights(stack: Stack) -> None:
-    """Every layer reads with its own H_pre, where that of the layer before it is due."""
+    """Let every layer read with its own H_pre, where the one of the layer before it belongs."""
 
     def change(mixing: Any) -> Any:
         if isinstance(mixing, PassedMixing):
@@ -154,7 +154,7 @@ def read_by_own_weights(stack: Stack) -> None:
 
 
 def average_gates(stack: Stack) -> None:
-    """Every feature of a stream is read with the mean of their weights."""
+    """Read every feature of a stream with the mean of their weights."""
     plain = stack.connection.read
 
     def read(state: torch.Tensor, mixing: Any) -> torch.Tensor:
@@ -164,12 +164,12 @@ def average_gates(stack: Stack) -> None:
 
 
 def halve_writes(stack: Stack) -> None:
-    """H_post without its factor 2."""
+    """Drop the factor 2 of H_post."""
     _change_mixing(stack, lambda mixing: mixing._replace(h_post=mixing.h_post / 2))
 
 
 def transpose_map(stack: Stack) -> None:
-    """Every H_res made transposed, and applied as it is made."""
+    """Transpose the result of the map to H_res."""
     _change_mixing(stack, lambda mixing: mixing._replace(h_res=mixing.h_res.mT.contiguous()))
 
 
@@ -186,7 +186,7 @@ def _change_mixing(stack: Stack, change: Callable[[Any], Any]) -> None:
 
 
 def copy_streams(stack: Stack) -> None:
-    """Streams start as copies of the embedding, without vectors of their own."""
+    """Start the streams as copies of the embedding, without their own vectors."""
     connection = stack.connection
     plain = connection.expand
 
@@ -197,7 +197,7 @@ def copy_streams(stack: Stack) -> None:
 
 
 def average_output(stack: Stack) -> None:
-    """The mean of the streams in place of a weighted sum."""
+    """Return the mean of the streams instead of a weighted sum."""
     connection = stack.connection
     plain = connection.reduce
     # The weights stay in the graph, with a gradient of 0.
@@ -205,7 +205,7 @@ def average_output(stack: Stack) -> None:
 
 
 def stop_newton(stack: Stack) -> None:
-    """Two steps of Newton's method."""
+    """Do two steps of Newton's method only."""
     connection: Any = stack.connection
     for owner in (connection, *getattr(connection, "mixers", [])):
         plain = owner.residual_map
@@ -220,7 +220,7 @@ def stop_newton(stack: Stack) -> None:
 
 
 def drop_features(stack: Stack) -> None:
-    """What passes a layer by without its map of low rank."""
+    """Drop the low-rank features that pass a layer unmixed."""
     connection = stack.connection
 
     def leave(layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> tuple[torch.Tensor, Any]:
@@ -230,12 +230,12 @@ def drop_features(stack: Stack) -> None:
 
 
 def lose_embedding(stack: Stack) -> None:
-    """Sums over depth without the embedding."""
+    """Drop the embedding from sums over depth."""
     _change_leave(stack, lambda layer, state, y_NC: (torch.cat([torch.zeros_like(state[:1]), state[1:]]), y_NC))
 
 
 def lose_outputs(stack: Stack) -> None:
-    """Sums over depth with the first output of each block alone."""
+    """Sum over depth the first output of each block only."""
     block = stack.spec.connection.depth_block
     _change_leave(stack, lambda layer, state, y_NC: (state, y_NC * (layer % block == 0)))
 
@@ -250,7 +250,7 @@ def _change_leave(stack: Stack, change: Callable[..., tuple[torch.Tensor, torch.
 
 
 def drop_key_norm(stack: Stack) -> None:
-    """Attention over depth by keys without their norm."""
+    """Compute attention over depth from keys without their norm."""
     plain, plain_leave = depth._attend, stack.connection.leave
 
     def attend(x: torch.Tensor, query: torch.Tensor, heads: int, *, is_normed: bool) -> Any:
@@ -295,7 +295,7 @@ FAMILY_FAULTS: dict[str, tuple[Fault, Callable[[RunSpec], bool]]] = {
 
 
 def build_faulty(fault: Fault | None) -> Callable[[RunSpec], Stack]:
-    """`build_stack`, with the fault."""
+    """Return `build_stack` with the fault."""
 
     def build(spec: RunSpec) -> Stack:
         stack = build_stack(spec)
@@ -308,7 +308,7 @@ def build_faulty(fault: Fault | None) -> Callable[[RunSpec], Stack]:
 
 @contextmanager
 def planted(fault: Fault | None) -> Iterator[None]:
-    """Runs and recomputations both have the fault: nothing but a law or an exact relation can find it."""
+    """Plant the fault in runs and in recomputations: only a law or an exact relation can find it."""
     build = build_faulty(fault)
     with patch("mhc_core.measure.run.build_stack", build), patch("mhc_core.measure.recomputation.build_stack", build):
         yield

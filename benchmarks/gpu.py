@@ -33,7 +33,7 @@ COPIED_BYTES, PRODUCT_WIDTH = 2**30, 8192
 
 
 def build_rows() -> dict[str, Row]:
-    """All rows by a name of their own, none of them measured."""
+    """Return all rows by name, without values."""
     rows: dict[str, Row] = {}
     for width in WIDTHS:
         what = f"dynamic mHC n = 4, C = {width}"
@@ -52,14 +52,14 @@ def build_rows() -> dict[str, Row]:
 
 
 def find_card() -> torch.device | None:
-    """The card of this machine."""
+    """Return this machine's GPU; None if there is none."""
     return torch.device("cuda") if torch.cuda.is_available() else None
 
 
 def measure_stacks(device: torch.device, width: int, depth: int = DEPTH, rounds: int = ROUNDS) -> dict[str, float]:
-    """Ratios of times at one width, launches of a layer, and what bare autograd of the dynamic stack does a second.
+    """Return ratios of times at one width, launches for each layer, and rates of bare autograd of the dynamic stack.
 
-    "bytes" and "flops" are a second; "launches static" and "launches dynamic" a layer.
+    "bytes" and "flops" are rates for each second; "launches static" and "launches dynamic" count for each layer.
     """
     specs = {name: build_spec(width, depth, connection) for name, connection in CONNECTIONS.items()}
     stacks = {name: build_stack(spec).to(device) for name, spec in specs.items()}
@@ -80,19 +80,19 @@ def measure_stacks(device: torch.device, width: int, depth: int = DEPTH, rounds:
 
 
 def build_spec(width: int, depth: int, connection: dict[str, object]) -> RunSpec:
-    """MLP blocks, float32, 2048 tokens."""
+    """Return a spec with MLP blocks, float32 and 2048 tokens."""
     return parse_spec(
         {"depth": depth, "width": width, "block": {"kind": "mlp"}, "connection": connection, "input": INPUT}
     )
 
 
 def run(stack: Stack, device: torch.device) -> object:
-    """One pass with everything measured."""
+    """Run one pass with all measurements."""
     return list(measure(stack, device))
 
 
 def count_flops(stack: Stack) -> float:
-    """Of the products in one pass of bare autograd."""
+    """Count the operations of the matrix products in one pass of bare autograd."""
     with FlopCounterMode(display=False) as counter:
         differentiate(stack)
     return float(counter.get_total_flops())
@@ -101,7 +101,7 @@ def count_flops(stack: Stack) -> float:
 def measure_limits(
     device: torch.device, copied_bytes: int = COPIED_BYTES, width: int = PRODUCT_WIDTH, rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """Bytes a second that a copy reads and writes, and floating-point operations a second of a float32 product."""
+    """Return bytes a second that a copy reads and writes, and operations a second of a float32 product."""
     source = torch.ones(copied_bytes // 4, device=device)
     target, factor = torch.empty_like(source), torch.ones(width, width, device=device)
     ways = {
@@ -113,7 +113,7 @@ def measure_limits(
 
 
 def measure_peer(device: torch.device) -> float:
-    """How much faster our layers are than those of `hyper-connections`."""
+    """Return the ratio of the time of `hyper-connections` to that of our layers."""
     process, layers = PeerProcess(device), build_layers(device)
     seconds = time_interleaved({"ours": clock(layers, device), "theirs": lambda: process.ask("hyper_connections")})
     process.close()
@@ -122,7 +122,7 @@ def measure_peer(device: torch.device) -> float:
 
 
 def measure_card(device: torch.device) -> dict[str, float]:
-    """Values of all rows by their names."""
+    """Return the values of all rows by name."""
     limits, found = measure_limits(device), {"peer": measure_peer(device)}
     for width in WIDTHS:
         stacks = measure_stacks(device, width)

@@ -28,19 +28,19 @@ CKA_REASON = "every pair of layers is compared: L^2 P^2 operations"
 
 
 class NoRows(CkaRows):
-    """In the place of CKA: nothing is kept and nothing compared."""
+    """Replaces CKA: stores nothing and compares nothing."""
 
     def __init__(self, layers: int, *_: object, **__: object) -> None:
         self.filled, self.faults_L = 0, torch.zeros(layers, dtype=torch.int64)
 
     def add(self, m_KNC: torch.Tensor) -> torch.Tensor:
-        """Rows of ones."""
+        """Return rows of ones."""
         self.filled += len(m_KNC)
         return torch.ones(len(m_KNC), self.filled)
 
 
 def grow(depth: int) -> dict[str, float]:
-    """Processor seconds of a run in this process, and bytes beyond its largest before."""
+    """Return the processor seconds of a run in this process, and the bytes by which it raises the largest memory."""
     torch.set_num_threads(1)
     # Libraries loaded and threads started, in a stack too small to leave room that the measured one could use again.
     deque(run(parse_spec({"depth": SMALL_DEPTH, "width": WIDTH})), maxlen=0)
@@ -50,7 +50,7 @@ def grow(depth: int) -> dict[str, float]:
 
 
 def measure_growth(depths: tuple[int, ...] = DEPTHS, rounds: int = ROUNDS) -> list[Row]:
-    """Rows of a layer at the greatest depth against one at the least; all depths to standard error."""
+    """Return rows that compare a layer at the greatest depth with one at the least. Print all depths."""
     rows = []
     for flags, name in ((("--no-cka",), "CKA apart"), ((), "with CKA")):
         layers = [_measure_layer(depth, flags, rounds) for depth in depths]
@@ -64,14 +64,14 @@ def measure_growth(depths: tuple[int, ...] = DEPTHS, rounds: int = ROUNDS) -> li
 
 
 def _measure_layer(depth: int, flags: tuple[str, ...], rounds: int) -> tuple[float, float]:
-    """Milliseconds and kilobytes a layer."""
+    """Return milliseconds and kilobytes for each layer."""
     found = [run_fresh("benchmarks.growth", str(depth), *flags) for _ in range(rounds)]
     seconds, size = (min(one[key] for one in found) / depth for key in ("seconds", "bytes"))
     return seconds * 1e3, size / 1e3
 
 
 def main() -> None:
-    """Print the rows, or what one depth takes."""
+    """Print the rows, or the measurement of one depth."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("depth", type=int, nargs="?")
     parser.add_argument("--no-cka", action="store_true")

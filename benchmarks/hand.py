@@ -101,7 +101,7 @@ window.listen = (id) => {
 def measure_hand(
     browser: Browser, url: str, slider: tuple[str, int], place: str, seconds: float = HAND_S
 ) -> dict[str, float]:
-    """Median and 95th percentile of the main thread's work a move in ms, and frames a second."""
+    """Return median and 95th percentile of the main thread's work for each move in ms, and frames a second."""
     page = browser.new_page(viewport=VIEWPORT)
     page.add_init_script(COUNT)
     page.goto(url)
@@ -116,7 +116,7 @@ def measure_hand(
 
 
 def release_once(page: Page, url: str, field: str, place: str, seed: int) -> float:
-    """Milliseconds from the release to the final curves."""
+    """Return the milliseconds from the release to the final curves."""
     page.goto("about:blank")
     page.goto(f"{url}/#v=1&seed={seed}")
     wait_until_done(page)
@@ -135,7 +135,7 @@ def release_once(page: Page, url: str, field: str, place: str, seed: int) -> flo
 def measure_releases(
     browser: Browser, url: str, field: str, place: str, releases: int = RELEASES, seed: int = FIRST_SEED
 ) -> float:
-    """The median of so many, under seeds from `seed` on, which no view has had: what is stored is not computed."""
+    """Return the median over releases with seeds from `seed` on, whose runs are not stored yet."""
     page = browser.new_page(viewport=VIEWPORT)
     page.add_init_script(CLOCK)
     found = [release_once(page, url, field, place, seed + index) for index in range(releases)]

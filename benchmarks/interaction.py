@@ -150,7 +150,7 @@ FRAMES = """
 
 
 def drag_once(page: Page, url: str, seed: int, place: str, near_ms: int = 0) -> dict[str, float]:
-    """Milliseconds to the first new curve and from the release to the last, and the longest task."""
+    """Return the ms to the first new curve, those from the release to the last one, and the longest task."""
     page.goto(f"{url}/#v=1&depth={FIRST_DEPTH}&seed={seed}")
     wait_until_done(page)
     scroll_to(page, place)
@@ -171,7 +171,7 @@ def drag_once(page: Page, url: str, seed: int, place: str, near_ms: int = 0) -> 
 def drag_each(
     browser: Browser, url: str, seed: int, place: str, *, drags: int = DRAGS, near_ms: int = 0
 ) -> Iterator[dict[str, float]]:
-    """Drags on one page under seeds from `seed` on; the hand rests on the slider first."""
+    """Drag on one page with seeds from `seed` on; the slider is pressed for a while before each drag."""
     page = browser.new_page(viewport=VIEWPORT)
     page.add_init_script(CLOCK)
     for index in range(drags):
@@ -180,13 +180,13 @@ def drag_each(
 
 
 def drag_each_anew(browser: Browser, url: str, seed: int, place: str) -> Iterator[dict[str, float]]:
-    """As many drags, each on a page just opened."""
+    """Drag as often as `drag_each`, each time on a page that was just opened."""
     for index in range(DRAGS):
         yield from drag_each(browser, url, seed + index, place, drags=1)
 
 
 def summarise(drags: Iterator[dict[str, float]]) -> dict[str, float]:
-    """Medians of the waits, and the longest task of all."""
+    """Return the medians of the waits, and the longest task of all."""
     found = list(drags)
     medians = {key: statistics.median(item[key] for item in found) for key in ("first", "last")}
     return medians | {"longest": max(item["longest"] for item in found)}

@@ -25,7 +25,7 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 @contextmanager
 def serve(data: str, workers: int = 0, limits: Sequence[str] = ()) -> Iterator[httpx.Client]:
-    """A server of our own with so many warm workers, or one a core."""
+    """Run a server with this many warm workers, by default one for each core."""
     workers = workers or len(os.sched_getaffinity(0))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -55,7 +55,7 @@ def _wait_until_ready(http: httpx.Client, process: subprocess.Popen[bytes], work
 
 
 def time_first_frame(http: httpx.Client, seed: int) -> float:
-    """Seconds from POST of a new spec to its first frame."""
+    """Return the seconds from the POST of a new spec to its first frame."""
     start = time.perf_counter()
     run_id = http.post("/api/v1/runs", json={"seed": seed}).json()["id"]
     with http.stream("GET", f"/api/v1/runs/{run_id}/events", headers=NDJSON) as stream:
@@ -68,7 +68,7 @@ def time_first_frame(http: httpx.Client, seed: int) -> float:
 
 
 def time_stored_run(http: httpx.Client, run_id: str) -> float:
-    """Seconds to read every frame of a stored run."""
+    """Return the seconds that reading every frame of a stored run takes."""
     start = time.perf_counter()
     text = http.get(f"/api/v1/runs/{run_id}/events", headers=NDJSON).text
     assert text.splitlines()[-1].endswith('"status":"done","reason":null}')
@@ -76,7 +76,7 @@ def time_stored_run(http: httpx.Client, run_id: str) -> float:
 
 
 def time_viewers(http: httpx.Client, run_id: str) -> float:
-    """Seconds until twenty viewers at once have read a stored run."""
+    """Return the seconds until twenty concurrent viewers have read a stored run."""
 
     def read(_: int) -> int:
         return len(httpx.get(http.base_url.join(f"/api/v1/runs/{run_id}/events"), headers=NDJSON).content)
@@ -90,7 +90,7 @@ def time_viewers(http: httpx.Client, run_id: str) -> float:
 
 
 def count_computations(http: httpx.Client, seed: int) -> int:
-    """How often a run was computed that twenty viewers followed from its start to its end."""
+    """Return how often a run that twenty viewers follow from start to end is computed."""
     before = _count_ended(http)
     run_id = http.post("/api/v1/runs", json={"seed": seed, "depth": 256}).json()["id"]
     time_viewers(http, run_id)
@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def build_rows(http: httpx.Client, stored: str, page: str) -> list[Row]:
-    """Measure."""
+    """Measure, and return the rows."""
     against = "real server, loopback, client included"
     timed: dict[str, Callable[[int], float]] = {
         "first frame after POST, warm worker": lambda k: time_first_frame(http, 1000 + k),

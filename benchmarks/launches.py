@@ -15,7 +15,7 @@ NO_LAUNCH = {
 
 
 class LaunchCounter(TorchDispatchMode):
-    """Counts the operators that are called while it is on, by name."""
+    """Counts by name the operators that are called while it is active."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,12 +27,12 @@ class LaunchCounter(TorchDispatchMode):
 
 
 def count_launches(work: Callable[[], object]) -> int:
-    """Operators that the work calls, views left out."""
+    """Count the operators that a function calls, without views."""
     with LaunchCounter() as counter:
         work()
     return sum_launches(counter.operators)
 
 
 def sum_launches(operators: Counter[str]) -> int:
-    """How many of the calls start work on a device."""
+    """Return how many of the calls start work on a device."""
     return sum(count for name, count in operators.items() if name not in NO_LAUNCH)

@@ -29,7 +29,7 @@ from mhc_core.measure.verification import verify
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.theory.laws import predict
-from mhc_core.theory.premises import describe_network, is_norm_bounded, is_row_stochastic
+from mhc_core.theory.premises import describe_network, has_unit_row_sums, is_norm_bounded
 
 Body = dict[str, Any]
 ACTIVATIONS, NORMS, SKIPS = ("relu", "tanh", "gelu", "silu", "linear"), ("pre", "post", "none"), ("none", "residual")
@@ -59,14 +59,14 @@ class Piece:
     recomputed: bool
 
     def predict_seconds(self) -> float:
-        """Predicted time of the combination's seeds up to these."""
+        """Return the predicted seconds of the combination's seeds up to the last of this piece."""
         once, again = predict_costs(self.body)
         return (self.first + self.seeds) * (once + again * self.recomputed)
 
 
 @cache
 def predict_costs(body: str) -> tuple[float, float]:
-    """Predicted seconds of a run, and of its recomputation."""
+    """Return the predicted seconds of a run, and of its recomputation."""
     spec = parse_spec(json.loads(body))
     return estimate(spec).seconds, estimate_recomputation(spec).seconds
 
@@ -75,41 +75,44 @@ def predict_costs(body: str) -> tuple[float, float]:
 
 
 def list_combinations() -> list[Body]:
-    """Those that a law speaks of, and mixing in several streams for the exact relations."""
-    signals = [body for body in (*_list_signals(), *_list_large()) if describe_network(parse_spec(body)) is not None]
+    """Return the combinations that a law covers, and mixing in several streams for the exact relations."""
+    all_signals = (*_list_signals(), *_list_wide_and_deep())
+    signals = [body for body in all_signals if describe_network(parse_spec(body)) is not None]
     return [*signals, *_list_drifts(), *_list_mixing(), *_list_families()]
 
 
 def _list_signals() -> list[Body]:
-    """Every activation, norm and skip at depth and width 64; corners of norm, skip, depth and width."""
-    bodies = [_describe(*choice, 64, 64) for choice in itertools.product(ACTIVATIONS, NORMS, SKIPS)]
+    """Return every activation, norm and skip at depth and width 64, and corners of norm, skip, depth and width."""
+    bodies = [_describe_mlp(*choice, 64, 64) for choice in itertools.product(ACTIVATIONS, NORMS, SKIPS)]
     turns = itertools.cycle(ACTIVATIONS)
-    bodies += [_describe(next(turns), *corner) for corner in itertools.product(NORMS, SKIPS, (16, 256), (16, 256))]
-    bodies += [_describe(activation, "none", "none", 16, 64) for activation in ("relu", "tanh", "linear")]
-    bodies += [_describe("tanh", norm, "residual", 64, 256) for norm in NORMS]
-    bodies += [_describe("relu", norm, "none", 256, 64, ratio=0) for norm in NORMS]
-    bodies += [_describe("relu", "none", "none", depth, 64, ratio=0) for depth in (64, 300)]
-    bodies += [_describe("relu", "none", "none", 64, 32), _describe("relu", "none", "none", 64, 64, weights="xavier")]
+    bodies += [_describe_mlp(next(turns), *corner) for corner in itertools.product(NORMS, SKIPS, (16, 256), (16, 256))]
+    bodies += [_describe_mlp(activation, "none", "none", 16, 64) for activation in ("relu", "tanh", "linear")]
+    bodies += [_describe_mlp("tanh", norm, "residual", 64, 256) for norm in NORMS]
+    bodies += [_describe_mlp("relu", norm, "none", 256, 64, ratio=0) for norm in NORMS]
+    bodies += [_describe_mlp("relu", "none", "none", depth, 64, ratio=0) for depth in (64, 300)]
+    bodies += [_describe_mlp("relu", "none", "none", 64, 32)]
+    bodies += [_describe_mlp("relu", "none", "none", 64, 64, weights="xavier")]
     for correlation in (0.9, 1.0):
         drawn = {"input": INPUT["input"] | {"kind": "correlated", "correlation": correlation}}
-        bodies += [_describe(activation, "pre", "none", 40, 64) | drawn for activation in ("relu", "gelu")]
+        bodies += [_describe_mlp(activation, "pre", "none", 40, 64) | drawn for activation in ("relu", "gelu")]
     return bodies
 
 
-def _list_large() -> list[Body]:
+def _list_wide_and_deep() -> list[Body]:
+    """Return wide or deep combinations: width up to 4096, depth up to 1024."""
     return [
-        _describe("relu", "none", "none", 96, 1024, ratio=0),
-        _describe("relu", "none", "none", 8, 4096, ratio=0),
-        _describe("gelu", "pre", "none", 4, 4096),
-        _describe("silu", "post", "residual", 4, 4096),
-        _describe("tanh", "none", "none", 100, 512, ratio=0),
-        _describe("tanh", "none", "none", 16, 2048, ratio=0),
-        _describe("linear", "none", "residual", 16, 1024),
-        _describe("gelu", "pre", "residual", 32, 1024),
-        _describe("gelu", "pre", "residual", 1024, 64),
-        _describe("relu", "post", "none", 1024, 64, ratio=0),
-        _describe("tanh", "post", "residual", 512, 128),
-        _describe("relu", "none", "none", 1024, 128, ratio=0),
+        _describe_mlp("relu", "none", "none", 96, 1024, ratio=0),
+        _describe_mlp("relu", "none", "none", 8, 4096, ratio=0),
+        _describe_mlp("gelu", "pre", "none", 4, 4096),
+        _describe_mlp("silu", "post", "residual", 4, 4096),
+        _describe_mlp("tanh", "none", "none", 100, 512, ratio=0),
+        _describe_mlp("tanh", "none", "none", 16, 2048, ratio=0),
+        _describe_mlp("linear", "none", "residual", 16, 1024),
+        _describe_mlp("gelu", "pre", "residual", 32, 1024),
+        _describe_mlp("gelu", "pre", "residual", 1024, 64),
+        _describe_mlp("relu", "post", "none", 1024, 64, ratio=0),
+        _describe_mlp("tanh", "post", "residual", 512, 128),
+        _describe_mlp("relu", "none", "none", 1024, 128, ratio=0),
     ]
 
 
@@ -182,15 +185,16 @@ ALIKE: tuple[Body, ...] = (
 
 
 def _list_families() -> list[Body]:
-    """Every family of `FAMILIES` with transformer blocks, and those of `ALIKE` with the blocks that laws speak of."""
+    """Return all of `FAMILIES` with transformer blocks, and all of `ALIKE` with the blocks that laws cover."""
     block = {"kind": "mlp", "mlp_ratio": 1}
     alike = [{"depth": 24, "width": 32, "block": block, **INPUT, "connection": connection} for connection in ALIKE]
     return [*alike, *(SMALL | {"connection": connection} for connection in FAMILIES.values())]
 
 
-def _describe(
+def _describe_mlp(
     activation: str, norm: str, skip: str, depth: int, width: int, ratio: int = 1, weights: str = "he"
 ) -> Body:
+    """Return the spec of a stack of MLPs. GELU and SiLU without norm and skip have no law, and become tanh."""
     if activation in ("gelu", "silu") and (norm, skip) == ("none", "none"):
         activation = "tanh"  # there is no law of these
     block = {"kind": "mlp", "activation": activation, "norm_position": norm, "mlp_ratio": ratio, "weights": weights}
@@ -225,15 +229,15 @@ RELATIONS: dict[str, Body] = {
 
 
 def list_pieces() -> list[Piece]:
-    """Everything to compute, cheap combinations first."""
+    """Return all pieces, cheap combinations first."""
     pieces = [piece for body in list_combinations() for piece in _split_combination(body)]
     for (law, body), fault in itertools.product(CASES.items(), FAULTS):
-        pieces += _split("faults", law, body, fault, FAULT_SEEDS, 0)
+        pieces += _split_seeds("faults", law, body, fault, FAULT_SEEDS, 0)
     for (name, body), planted_fault in itertools.product(RELATIONS.items(), (None, *FAULTS)):
-        pieces += _split("relations", name, body, planted_fault, RELATION_SEEDS, RELATION_SEEDS)
+        pieces += _split_seeds("relations", name, body, planted_fault, RELATION_SEEDS, RELATION_SEEDS)
     for (name, connection), planted_fault in itertools.product(FAMILIES.items(), (None, *ALL_FAULTS)):
         joined = SMALL | {"connection": connection}
-        pieces += _split("families", name, joined, planted_fault, FAMILY_SEEDS, FAMILY_SEEDS)
+        pieces += _split_seeds("families", name, joined, planted_fault, FAMILY_SEEDS, FAMILY_SEEDS)
     return sorted(pieces, key=Piece.predict_seconds)
 
 
@@ -242,15 +246,16 @@ def _split_combination(body: Body) -> list[Piece]:
     is_large = spec.depth * spec.width**2 > LARGE or spec.depth > DEEP
     seeds = SEEDS_LARGE if spec.width > WIDE or spec.depth > DEEP else SEEDS
     recomputed = RECOMPUTED_LARGE if is_large else RECOMPUTED
-    return _split("honest", "", body, None, seeds, recomputed if _has_laws(spec) else seeds)
+    return _split_seeds("honest", "", body, None, seeds, recomputed if _has_laws(spec) else seeds)
 
 
 def _has_laws(spec: RunSpec) -> bool:
     """Return whether Verify compares anything without the recomputation."""
-    return bool(predict(spec)) or is_row_stochastic(spec) or is_norm_bounded(spec)
+    return bool(predict(spec)) or has_unit_row_sums(spec) or is_norm_bounded(spec)
 
 
-def _split(table: str, name: str, body: Body, fault: str | None, seeds: int, recomputed: int) -> list[Piece]:
+def _split_seeds(table: str, name: str, body: Body, fault: str | None, seeds: int, recomputed: int) -> list[Piece]:
+    """Return pieces that each take about `PIECE_SECONDS`; [] if the fault does not fit the spec."""
     if fault is not None and not ALL_FAULTS[fault][1](parse_spec(body)):
         return []
     text = json.dumps(body, sort_keys=True)
@@ -265,7 +270,7 @@ Counts = dict[str, tuple[int, int]]
 
 
 def measure_piece(piece: Piece) -> Counts:
-    """By `law metric`: seeds in which a check of it fails, and seeds in which one compared anything."""
+    """Count by `law metric` the seeds in which a check of it fails, and those in which one was compared."""
     torch.set_num_threads(1)
     failed, compared = Counter[str](), Counter[str]()
     with planted(ALL_FAULTS[piece.fault][0] if piece.fault else None):
@@ -279,7 +284,7 @@ def measure_piece(piece: Piece) -> Counts:
 
 
 def verify_once(spec: RunSpec, *, recomputed: bool) -> list[Any]:
-    """What Verify says of one run."""
+    """Return the checks of one run."""
     result = Result()
     for frame in run(spec):
         result.add(frame)
@@ -287,7 +292,7 @@ def verify_once(spec: RunSpec, *, recomputed: bool) -> list[Any]:
 
 
 def read_journal(path: Path) -> dict[Piece, Counts]:
-    """What is done."""
+    """Return the counts of all pieces in the journal."""
     lines = path.read_text().splitlines() if path.exists() else []
     entries = [json.loads(line) for line in lines]
     return {
@@ -297,18 +302,19 @@ def read_journal(path: Path) -> dict[Piece, Counts]:
 
 
 def main() -> None:
-    """Compute what the journal lacks, then print the tables."""
+    """Compute the pieces that the journal does not contain, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--journal", type=Path, default=Path("laws.jsonl"), help="results so far; resumed from")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--print", action="store_true", help="only print the tables of the journal")
     arguments = parser.parse_args()
     if not arguments.print:
-        _compute(arguments.journal, arguments.processes)
+        _compute_missing(arguments.journal, arguments.processes)
     print("\n".join(format_tables(read_journal(arguments.journal))))
 
 
-def _compute(journal: Path, processes: int) -> None:
+def _compute_missing(journal: Path, processes: int) -> None:
+    """Compute in parallel the pieces that the journal does not contain, and append their counts to it."""
     done = read_journal(journal)
     due = [piece for piece in list_pieces() if piece not in done]
     with ProcessPoolExecutor(processes) as pool, journal.open("a") as file:
@@ -323,7 +329,7 @@ def _compute(journal: Path, processes: int) -> None:
 
 
 def format_tables(done: dict[Piece, Counts]) -> Iterator[str]:
-    """All tables, of what is done."""
+    """Yield the lines of all tables."""
     honest = [(piece.body, counts) for piece, counts in done.items() if piece.table == "honest"]
     yield from format_alarms(honest)
     yield from format_power({piece: counts for piece, counts in done.items() if piece.table == "faults"})
@@ -332,7 +338,7 @@ def format_tables(done: dict[Piece, Counts]) -> Iterator[str]:
 
 
 def format_alarms(honest: Iterable[tuple[str, Counts]]) -> Iterator[str]:
-    """By check: pooled over all runs, and the worst combination."""
+    """Yield a table by check: false alarms over all runs, and in the worst combination."""
     found: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for body, counts in honest:
         for key, (failed, compared) in counts.items():
@@ -343,7 +349,7 @@ def format_alarms(honest: Iterable[tuple[str, Counts]]) -> Iterator[str]:
     yield f"{len(bodies)} combinations, {sum(runs['compared'] for runs in bodies.values())} runs.\n"
     yield "| check | metric | combinations | runs | false alarms, pooled | worst combination |"
     yield "|---|---|---|---|---|---|"
-    for key in sorted(found, key=lambda key: (_rank(key), key)):
+    for key in sorted(found, key=lambda key: (_rank_check(key), key)):
         by_body = found[key]
         failed, compared = (sum(runs[name] for runs in by_body.values()) for name in ("failed", "compared"))
         worst = max(by_body.values(), key=lambda runs: runs["failed"] / runs["compared"])
@@ -354,13 +360,13 @@ def format_alarms(honest: Iterable[tuple[str, Counts]]) -> Iterator[str]:
         )
 
 
-def _rank(key: str) -> int:
+def _rank_check(key: str) -> int:
     law = key.partition(" ")[0]
     return 3 if key == ANY else 2 if law in EXACT else 1 if law == "recomputation" else 0
 
 
 def format_power(faults: dict[Piece, Counts]) -> Iterator[str]:
-    """By law and fault, the share of seeds in which the law finds it, with any of its metrics."""
+    """Yield a table by law and fault: the share of seeds in which any metric of the law fails."""
     found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for piece, counts in faults.items():
         assert piece.fault is not None
@@ -375,7 +381,7 @@ def format_power(faults: dict[Piece, Counts]) -> Iterator[str]:
 
 
 def format_relations(relations: dict[Piece, Counts]) -> Iterator[str]:
-    """By stack and fault, which checks of Verify find it, in how many seeds."""
+    """Yield a table by stack and fault: the checks that fail, and in how many seeds."""
     yield (
         f"\n| checks that fail, of {RELATION_SEEDS} seeds | none | "
         + " | ".join(FAULTS)
@@ -395,7 +401,7 @@ def format_relations(relations: dict[Piece, Counts]) -> Iterator[str]:
 
 
 def format_families(families: dict[Piece, Counts]) -> Iterator[str]:
-    """By fault: in how many stacks it can be made, in how many some check finds it, and which checks in how many."""
+    """Yield a table by fault: the stacks in which it fits, those in which a check fails, and which checks fail."""
     yield "\n| fault | stacks | found in | checks that fail, and in how many stacks |\n|---|---|---|---|"
     for fault in (None, *ALL_FAULTS):
         seeds, found, laws = Counter[str](), Counter[str](), set[tuple[str, str]]()

@@ -19,7 +19,7 @@ SPEC = {"depth": 1000, "block": {"kind": "mlp"}, "connection": {"kind": "mhc", "
 
 
 def weigh(way: str) -> int:
-    """Bytes that one pass adds to what the built stack holds."""
+    """Return the bytes that one pass adds to those of the built stack."""
     torch.set_num_threads(1)
     stack = build_stack(parse_spec(SPEC))
     before = read_memory("VmRSS")
@@ -32,7 +32,7 @@ def weigh(way: str) -> int:
 
 
 def main() -> None:
-    """Print the row, or weigh one way."""
+    """Print the row, or measure one way."""
     if len(sys.argv) > 1:
         print(json.dumps({"bytes": weigh(sys.argv[1])}))
         return

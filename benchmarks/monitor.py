@@ -23,7 +23,7 @@ BATCH, TOKENS, VOCABULARY, WIDTH, LAYERS = 4, 64, 64, 64, 6
 
 
 def build_llama() -> Any:
-    """Six blocks."""
+    """Return a model with six blocks."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     sizes: dict[str, Any] = {"vocab_size": VOCABULARY, "hidden_size": WIDTH, "intermediate_size": 2 * WIDTH}
@@ -32,7 +32,7 @@ def build_llama() -> Any:
 
 
 def build_deepseek() -> Any:
-    """Six blocks of four streams, every kind of attention among them."""
+    """Return a model with six blocks of four streams and every kind of attention."""
     from transformers import DeepseekV4Config, DeepseekV4ForCausalLM
 
     kinds = ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"]
@@ -59,7 +59,7 @@ def build_deepseek() -> Any:
 
 
 class WithHead(torch.nn.Module):
-    """A body that returns hidden states, read out as a language model."""
+    """Adds a linear head to a body that returns hidden states."""
 
     def __init__(self, body: Any) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class WithHead(torch.nn.Module):
 
 
 def build_glm() -> Any:
-    """Six blocks of four streams, linear and full attention in turn."""
+    """Return a model with six blocks of four streams, linear and full attention in turn."""
     from transformers.models.glm5_next import Glm5NextTextConfig, Glm5NextTextModel
 
     config = Glm5NextTextConfig(
@@ -119,7 +119,7 @@ class Training:
         self.generator = torch.Generator().manual_seed(0)
 
     def go_on(self, updates: int) -> None:
-        """Make so many updates."""
+        """Make this many updates."""
         for _ in range(updates):
             ids = torch.randint(2, VOCABULARY, (BATCH, TOKENS), generator=self.generator)
             ids[:, 1::2] = ids[:, ::2]
@@ -131,7 +131,7 @@ class Training:
 
 
 def measure_share(name: str, folder: Path) -> float:
-    """Time that one observation takes, as a share of a hundred updates."""
+    """Return the time of one observation as a share of that of a hundred updates."""
     alone, watched = Training(BUILDERS[name]), Training(BUILDERS[name])
     with Monitor(watched.model, every=ROUND, to=folder / f"{name}.mhct") as monitor:
         seconds = time_interleaved(
@@ -143,7 +143,7 @@ def measure_share(name: str, folder: Path) -> float:
 
 
 def count_alarms(name: str, rate: float) -> int:
-    """Alarms of 500 updates."""
+    """Return the alarms of 500 updates."""
     training = Training(BUILDERS[name], rate)
     with Monitor(training.model, every=EVERY) as monitor:
         training.go_on(UPDATES)

@@ -39,7 +39,7 @@ addEventListener('change', (event) => {
 
 
 def release_once(page: Page, url: str, seed: int) -> tuple[float, float]:
-    """Seconds from a release to the first new curve, and to the last."""
+    """Return the seconds from a release to the first new curve, and to the last."""
     page.goto("about:blank")
     page.goto(f"{url}/#v=1&depth=60&seed={seed}")
     wait_until_done(page)
@@ -55,7 +55,7 @@ def release_once(page: Page, url: str, seed: int) -> tuple[float, float]:
 
 
 def measure(browser: Browser, url: str, releases: int = RELEASES) -> dict[str, float]:
-    """Medians and the slowest, in seconds."""
+    """Return the medians and the slowest release, in seconds."""
     page = browser.new_page(viewport=VIEWPORT)
     page.add_init_script(CLOCK)
     times = [release_once(page, url, FIRST_SEED + index) for index in range(releases)]

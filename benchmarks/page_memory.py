@@ -23,7 +23,7 @@ DEPTHS = range(8, 33)  # as many as divide EVERY: each reading sees the same dep
 
 
 def rerun(page: Page, index: int) -> None:
-    """Another depth; sometimes another view, table, theme or number of runs as well."""
+    """Choose another depth; sometimes another view, table, theme or number of runs as well."""
     type_setting(page, "Depth", DEPTHS[index % len(DEPTHS)])
     wait_until_done(page)
     if index % 5 == 0:
@@ -42,7 +42,7 @@ def rerun(page: Page, index: int) -> None:
 
 
 def read(devtools: CDPSession) -> dict[str, float]:
-    """Megabytes of heap, and counts of what the document holds, after a collection."""
+    """Return megabytes of heap and counts of the document's nodes after a garbage collection."""
     for _ in range(2):
         devtools.send("HeapProfiler.collectGarbage")
     metrics = {item["name"]: item["value"] for item in devtools.send("Performance.getMetrics")["metrics"]}
@@ -54,15 +54,15 @@ def read(devtools: CDPSession) -> dict[str, float]:
 
 
 def take_snapshot(devtools: CDPSession) -> Counter[str]:
-    """Megabytes of the heap by kind of node, as DevTools knows them."""
+    """Return the megabytes of the heap by DevTools' kinds of nodes."""
     chunks: list[str] = []
 
-    def take(event: dict[str, str]) -> None:
+    def append_chunk(event: dict[str, str]) -> None:
         chunks.append(event["chunk"])
 
-    devtools.on("HeapProfiler.addHeapSnapshotChunk", take)
+    devtools.on("HeapProfiler.addHeapSnapshotChunk", append_chunk)
     devtools.send("HeapProfiler.takeHeapSnapshot", {"reportProgress": False})
-    devtools.remove_listener("HeapProfiler.addHeapSnapshotChunk", take)
+    devtools.remove_listener("HeapProfiler.addHeapSnapshotChunk", append_chunk)
     snapshot = json.loads("".join(chunks))
     fields, (kinds, *_) = (snapshot["snapshot"]["meta"][name] for name in ("node_fields", "node_types"))
     nodes, width = snapshot["nodes"], len(fields)
@@ -74,7 +74,7 @@ def take_snapshot(devtools: CDPSession) -> Counter[str]:
 
 
 def measure(reruns: int = RERUNS) -> list[tuple[int, dict[str, float]]]:
-    """Readings by number of re-runs, the first once everything that is kept on purpose is there.
+    """Return readings by number of re-runs; the first one follows a warm-up that fills all caches.
 
     The first and the last one have what snapshots say as well.
     """
@@ -97,7 +97,7 @@ def measure(reruns: int = RERUNS) -> list[tuple[int, dict[str, float]]]:
 
 
 def main() -> None:
-    """The growth after the first re-runs, as rows; the readings to standard error."""
+    """Print the growth after the first re-runs as rows, and the readings to standard error."""
     readings = measure()
     for reruns, found in readings:
         counts = f"nodes {found['nodes']:6.0f}  listeners {found['listeners']:5.0f}"

@@ -20,19 +20,19 @@ DEVICE = torch.device(sys.argv[1] if __name__ == "__main__" else "cpu")
 
 
 def draw(*shape: int) -> torch.Tensor:
-    """The same values in both processes."""
+    """Return random numbers that are equal in both processes."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 def build_hyper_connections() -> Callable[[], float]:
-    """Eight mHC layers around nothing, forward and backward."""
+    """Return a function that runs eight mHC layers without branches, forward and backward."""
     from hyper_connections.manifold_constrained_hyper_connections import ManifoldConstrainedHyperConnections as Layer
 
     layers = [Layer(STREAMS, dim=WIDTH, layer_index=index).to(DEVICE) for index in range(LAYERS)]
     weights = [weight for layer in layers for weight in layer.parameters()]
     x = draw(1, TOKENS, WIDTH).to(DEVICE).repeat(STREAMS, 1, 1).requires_grad_()
 
-    def work() -> float:
+    def run_layers() -> float:
         state = x
         for layer in layers:
             u, add = layer(state)
@@ -40,11 +40,11 @@ def build_hyper_connections() -> Callable[[], float]:
         torch.autograd.grad(state.sum(), [x, *weights], allow_unused=True)
         return float(state.detach().abs().mean())
 
-    return work
+    return run_layers
 
 
 def build_pytorch_cka() -> Callable[[], float]:
-    """All pairs of 64 layers, unbiased."""
+    """Return a function that computes unbiased CKA of all pairs of 64 layers."""
     from cka import cka_from_features
 
     features = draw(CKA_LAYERS, CKA_SAMPLES, WIDTH)
@@ -52,7 +52,7 @@ def build_pytorch_cka() -> Callable[[], float]:
 
 
 def build_ckatorch() -> Callable[[], float]:
-    """One thirty-second of the 2080 pairs of 64 layers, unbiased."""
+    """Return a function that computes unbiased CKA of one thirty-second of the 2080 pairs of 64 layers."""
     from ckatorch import cka_base
 
     features = draw(CKA_LAYERS, CKA_SAMPLES, WIDTH)

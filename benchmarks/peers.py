@@ -29,7 +29,7 @@ ENVIRONMENT, REQUIREMENTS = ROOT / ".venv-bench", Path(__file__).with_name("peer
 
 
 def ensure_environment() -> Path:
-    """The peers' Python; made where it is missing or its list has changed."""
+    """Return the peers' Python. Create its environment if it is missing or its list of packages has changed."""
     python, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "peers.txt"
     if stamp.exists() and stamp.read_text() == REQUIREMENTS.read_text():
         return python
@@ -43,7 +43,7 @@ def ensure_environment() -> Path:
 
 
 class PeerProcess:
-    """Asks for work by name."""
+    """Runs the work of peers in a process of its own."""
 
     def __init__(self, device: torch.device = CPU) -> None:
         command = [str(ensure_environment()), peer.__file__, device.type]
@@ -53,7 +53,7 @@ class PeerProcess:
         self.checksums: dict[str, float] = {}
 
     def ask(self, name: str) -> float:
-        """Seconds of one piece of work."""
+        """Return the seconds that one piece of work takes."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{name}\n")
@@ -63,19 +63,19 @@ class PeerProcess:
         return float(answer["seconds"])
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.communicate()
 
 
 def build_layers(device: torch.device = CPU) -> Callable[[], float]:
-    """Eight dynamic mHC layers around nothing, up and down, as the peer has them: 20 rounds, norm per stream."""
+    """Return a function that runs eight dynamic mHC layers without branches, up and down, with the peer's settings."""
     connection = {"kind": "mhc", "dynamic": True, "streams": STREAMS, "init": "lucidrains", "noise": 0.0}
     spec = parse_spec({"depth": LAYERS, "width": WIDTH, "block": {"kind": "mlp"}, "connection": connection})
     built = build_connection(spec).float().to(device)
     weights = list(built.parameters())
     x = built.expand(draw(1, TOKENS, WIDTH)[0].to(device)).requires_grad_()
 
-    def work() -> float:
+    def run_layers() -> float:
         state = x
         for layer in range(LAYERS):
             mixing = built.dynamic_mixing(layer, state)
@@ -83,14 +83,14 @@ def build_layers(device: torch.device = CPU) -> Callable[[], float]:
         torch.autograd.grad(state.sum(), [x, *weights], allow_unused=True)
         return float(state.detach().abs().mean())
 
-    return work
+    return run_layers
 
 
 def build_cka() -> Callable[[], torch.Tensor]:
-    """All pairs of 64 layers, unbiased, every sample: 16 layers at a time, as a run has them."""
+    """Return a function that computes unbiased CKA of all pairs of 64 layers, 16 layers at a time as in a run."""
     features = draw(CKA_LAYERS, CKA_SAMPLES, WIDTH)
 
-    def work() -> torch.Tensor:
+    def compute_cka() -> torch.Tensor:
         rows = CkaRows(CKA_LAYERS, CKA_SAMPLES, features.device, features.dtype, most=CKA_SAMPLES)
         found = torch.zeros(CKA_LAYERS, CKA_LAYERS)
         for block in features.split(16):
@@ -98,7 +98,7 @@ def build_cka() -> Callable[[], torch.Tensor]:
             found[rows.filled - len(new) : rows.filled, : rows.filled] = new
         return found.tril() + found.tril(-1).T
 
-    return work
+    return compute_cka
 
 
 def main() -> None:
@@ -134,19 +134,20 @@ def main() -> None:
 
 
 def check(theirs: dict[str, float], layers: float, cka: torch.Tensor) -> None:
-    """The same work gives the same numbers, or the times mean nothing."""
+    """Raise if peers and ours do not compute the same numbers: their times could not be compared."""
     pairs = torch.triu_indices(CKA_LAYERS, CKA_LAYERS).T[:CKA_PAIRS]
     check_layers(theirs, layers)
-    _compare("pytorch_cka", theirs, float(cka.clamp(0, 1).mean()))
-    _compare("ckatorch", theirs, float(cka[pairs[:, 0], pairs[:, 1]].mean()))
+    _require_equal("pytorch_cka", theirs, float(cka.clamp(0, 1).mean()))
+    _require_equal("ckatorch", theirs, float(cka[pairs[:, 0], pairs[:, 1]].mean()))
 
 
 def check_layers(theirs: dict[str, float], layers: float) -> None:
-    """As `check`, of the layers alone."""
-    _compare("hyper_connections", theirs, layers)
+    """Raise if the layers of the peer and ours do not compute the same numbers."""
+    _require_equal("hyper_connections", theirs, layers)
 
 
-def _compare(name: str, theirs: dict[str, float], ours: float) -> None:
+def _require_equal(name: str, theirs: dict[str, float], ours: float) -> None:
+    """Raise RuntimeError if both checksums differ by more than 1 %."""
     if abs(ours - theirs[name]) > 1e-2 * abs(ours):
         raise RuntimeError(f"{name} gives {theirs[name]}, ours {ours}: not the same work")
 

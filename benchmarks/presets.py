@@ -50,7 +50,7 @@ CHOOSE = """(name) => {
 
 
 def open_preset(browser: Browser, server: Server, preset: Preset, *, is_chosen: bool) -> float:
-    """Seconds until a preset is drawn: from the click on it, or from the beginning of the navigation."""
+    """Return the seconds until a preset is drawn, from the click on it or from the start of the navigation."""
     context = browser.new_context(viewport=VIEWPORT)
     page = context.new_page()
     page.add_init_script(f"(() => {{ {DRAWN} {OPENED % to_javascript(preset)} }})()")
@@ -69,17 +69,17 @@ def open_preset(browser: Browser, server: Server, preset: Preset, *, is_chosen: 
 
 
 def to_javascript(preset: Preset) -> str:
-    """What the script in the page must know."""
+    """Return the data of a preset that the script in the page needs."""
     return f"{{ name: '{preset.name}', panel: '{preset.panel}' }}"
 
 
 def check_runs(page: Page, preset: Preset) -> None:
-    """Whether the page shows as many runs as the preset has.
+    """Check that the page shows as many runs as the preset has.
 
     Raises
     ------
     RuntimeError
-        Where it does not: then the time means nothing.
+        If it does not, so that its time has no meaning.
     """
     shown = page.locator(".results-table tbody tr:not(.findings)").count()
     if shown != len(preset.specs):
@@ -87,7 +87,7 @@ def check_runs(page: Page, preset: Preset) -> None:
 
 
 def measure() -> list[Row]:
-    """Every preset both ways."""
+    """Open every preset both ways, and return the rows."""
     seconds: dict[bool, list[float]] = {True: [], False: []}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)

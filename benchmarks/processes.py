@@ -9,7 +9,7 @@ from typing import Any
 
 
 def run_fresh(module: str, *arguments: str) -> dict[str, Any]:
-    """`python -m module arguments` with one thread; the JSON of its last line."""
+    """Run `python -m module arguments` with one thread. Return the JSON of its last line."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -18,7 +18,7 @@ def run_fresh(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def read_memory(key: str) -> int:
-    """VmRSS, what this process holds now, or VmHWM, the most it has held: bytes."""
+    """Return the bytes of VmRSS, the present memory of this process, or of VmHWM, its largest."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
@@ -26,5 +26,5 @@ def read_memory(key: str) -> int:
 
 
 def forget_peak() -> None:
-    """From here on VmHWM counts anew. (ru_maxrss cannot be reset, and a child inherits it.)"""
+    """Reset VmHWM. (ru_maxrss cannot be reset, and a child inherits it.)"""
     Path("/proc/self/clear_refs").write_text("5")

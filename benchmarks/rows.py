@@ -29,13 +29,13 @@ class Row:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the value reaches the target; None where there is no value or no target."""
+        """Return whether the value reaches the target; None without a value or a target."""
         if self.value is None or self.limit is None:
             return None
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def to_cells(self) -> tuple[str, ...]:
-        """The row as text."""
+        """Return the cells of the row as text."""
         sign = ">=" if self.at_least else "<="
         target = "-" if self.limit is None else f"{sign} {self.limit:g} {self.unit}".strip()
         value = "unmeasured" if self.value is None else f"{self.value:.3g} {self.unit}".strip()
@@ -45,13 +45,13 @@ class Row:
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """For the process that gathers them: one JSON object a line."""
+    """Print one JSON object for each row, for a process that collects them."""
     for row in rows:
         print(json.dumps(asdict(row)), flush=True)
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """Markdown, columns aligned."""
+    """Return a Markdown table with aligned columns."""
     lines = [HEADINGS, *(row.to_cells() for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(HEADINGS))]
     text = [
@@ -62,7 +62,7 @@ def format_table(rows: Sequence[Row]) -> str:
 
 
 def describe_machine() -> str:
-    """Processor, cores, versions."""
+    """Return processor, number of cores and versions."""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

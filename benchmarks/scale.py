@@ -38,7 +38,7 @@ class Spent:
 
 @contextmanager
 def watch(pid: int) -> Iterator[Spent]:
-    """What is spent while the context lasts."""
+    """Yield the processor seconds that are spent while the context lasts."""
     spent, server, tree = Spent(), _read_seconds(pid), _read_tree(pid)
     yield spent
     spent.server = _read_seconds(pid) - server
@@ -55,17 +55,17 @@ def _read_tree(pid: int) -> float:
 
 
 def list_children(pid: int) -> list[int]:
-    """Process ids of the children."""
+    """Return the process ids of the children."""
     return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
 def read_resident(pid: int) -> int:
-    """Bytes of memory that the process holds."""
+    """Return the bytes of memory that the process uses."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def measure_runs(http: httpx.Client, pid: int, data: str) -> tuple[list[Row], list[str]]:
-    """New runs of the size that the page opens with, one after another, each watched by one viewer."""
+    """Measure new runs of the page's default size, one after another, each with one viewer."""
     before, ids, sent = _count_stored(data), [], 0
     with watch(pid) as spent:
         for seed in range(RUNS):
@@ -92,7 +92,7 @@ def _count_sent(http: httpx.Client, run_id: str) -> int:
 
 
 def measure_viewers(http: httpx.Client, pid: int, ids: list[str]) -> list[Row]:
-    """Viewers of finished runs: frames from the log."""
+    """Measure viewers of finished runs, who read frames from the log."""
     with watch(pid) as spent:
         sent = sum(_count_sent(http, ids[k % len(ids)]) for k in range(VIEWERS))
     per_viewer = spent.server / VIEWERS
@@ -104,7 +104,7 @@ def measure_viewers(http: httpx.Client, pid: int, ids: list[str]) -> list[Row]:
 
 
 def measure_visits(http: httpx.Client, pid: int) -> list[Row]:
-    """The page itself; its scripts and styles come once, from a cache or an edge after that."""
+    """Measure the page itself; scripts and styles come from a cache after the first visit."""
     size = 0
     with watch(pid) as spent:
         for _ in range(VISITS):
@@ -118,7 +118,7 @@ def measure_visits(http: httpx.Client, pid: int) -> list[Row]:
 
 
 async def measure_open_streams(url: str, pid: int, run_id: str) -> list[Row]:
-    """Streams of a run that waits in the queue: what a viewer costs that only waits."""
+    """Measure what open event streams of a run that waits in the queue cost."""
     limits = httpx.Limits(max_connections=OPEN_STREAMS)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
         before = read_resident(pid)
@@ -137,7 +137,7 @@ async def measure_open_streams(url: str, pid: int, run_id: str) -> list[Row]:
 
 
 def occupy(http: httpx.Client) -> str:
-    """Give the one worker a long run; the id of a run that waits behind it."""
+    """Give the only worker a long run. Return the id of a run that waits behind it."""
     long: dict[str, Any] = {"depth": 512, "width": 128, "train": {"steps": 10}}
     http.post(f"{API}/runs", json=long).raise_for_status()
     answer = http.post(f"{API}/runs", json=long | {"seed": 1})

@@ -36,13 +36,13 @@ class Shot:
 
 
 def open_presets(page: Page) -> None:
-    """The gallery with its pictures."""
+    """Open the gallery with its pictures."""
     press(page, "Examples")
     expect(page.locator(".gallery .spark path").first).to_be_attached()
 
 
 def fill_map(page: Page) -> None:
-    """The map of the default sweep, computed."""
+    """Compute the map of the default sweep."""
     press(page, "Sweep")
     page.locator(".map").get_by_role("button", name="Compute").click()
     expect(page.locator(".map-acts")).to_contain_text(re.compile(r"(?<!\d)(\d+) of \1 runs"), timeout=MAP_MS)
@@ -51,7 +51,7 @@ def fill_map(page: Page) -> None:
 
 
 def open_embed(page: Page) -> None:
-    """One figure alone, as in another page's frame."""
+    """Open one figure alone, as in a frame of another page."""
     name = share(page)
     page.set_viewport_size({"width": 720, "height": 380})
     page.goto(page.url.split("/#")[0].rstrip("/") + f"/embed/{name}?panel=gain&theme=light")
@@ -59,7 +59,7 @@ def open_embed(page: Page) -> None:
 
 
 def to_paper(page: Page) -> None:
-    """The form that is printed, as wide as the text of an A4 page."""
+    """Show the form for print, with the width of the text of an A4 page."""
     page.wait_for_load_state("networkidle")  # with the colours for paper
     page.emulate_media(media="print")
     expect(page.locator("html.printing")).to_have_count(1)
@@ -90,7 +90,7 @@ SHOTS = (
 
 
 def take(browser: Browser, url: str, shot: Shot) -> int:
-    """Take one picture; its size in bytes."""
+    """Take one picture. Return its size in bytes."""
     context = browser.new_context(
         viewport={"width": shot.size[0], "height": shot.size[1]},
         color_scheme=shot.theme,  # type: ignore[arg-type]
@@ -113,14 +113,14 @@ def take(browser: Browser, url: str, shot: Shot) -> int:
 
 
 def write_list() -> None:
-    """docs/screenshots.md."""
+    """Write docs/screenshots.md."""
     lines = [f"## {shot.text}\n\n![{shot.text}](screenshots/{shot.name}.png)\n" for shot in SHOTS]
     head = "# Screenshots\n\nMade by `python -m benchmarks screenshots` from the default comparison, on a CPU.\n"
     (DOCS / "screenshots.md").write_text("\n".join([head, *lines]))
 
 
 def main() -> None:
-    """Take all, write the list, print the rows."""
+    """Take all pictures, write the list, and print the rows."""
     FOLDER.mkdir(exist_ok=True)
     with open_chromium() as (browser, server):
         sizes = {shot.name: take(browser, server.url, shot) / 1e3 for shot in SHOTS}

@@ -10,21 +10,21 @@ ROUNDS = 9
 
 
 def clock(work: Callable[[], object], device: torch.device | None = None) -> Callable[[], float]:
-    """A way that times itself: does the work once and returns its seconds, until a card has done it too."""
+    """Return a function that runs the work once, until a device has finished it too, and returns the seconds."""
     wait = torch.cuda.synchronize if device is not None and device.type == "cuda" else lambda: None
 
-    def way() -> float:
+    def time_once() -> float:
         wait()
         start = time.perf_counter()
         work()
         wait()
         return time.perf_counter() - start
 
-    return way
+    return time_once
 
 
 def time_interleaved(ways: Mapping[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Seconds of every way in every round; one round of each is run first and thrown away."""
+    """Return the seconds of every way in every round. One warm-up round of each is left out."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, way in ways.items():
@@ -35,6 +35,6 @@ def time_interleaved(ways: Mapping[str, Callable[[], float]], rounds: int = ROUN
 
 
 def median_ratio(seconds: dict[str, list[float]], name: str, against: str) -> float:
-    """Median over rounds of one way's time over another's in the same round."""
+    """Return the median over rounds of one way's time divided by another's in the same round."""
     pairs = zip(seconds[name], seconds[against], strict=True)
     return statistics.median(mine / theirs for mine, theirs in pairs)

@@ -28,7 +28,7 @@ NAME = "mhc-scope.db"
 
 
 def build_packing_rows() -> list[Row]:
-    """Size and time of compressed frames, of the specs that `benchmarks.encoding` encodes."""
+    """Measure size and time of compressed frames of the specs that `benchmarks.encoding` encodes."""
     lines = [encode_frame(frame, RUN, k) for spec in SPECS for k, frame in enumerate(run(parse_spec(spec)))]
     packing, unpacking = [], []
     for _ in range(25):
@@ -48,7 +48,7 @@ def build_packing_rows() -> list[Row]:
 
 
 def fill(path: Path) -> None:
-    """Old runs of 1 GB in all; `kept` was used now."""
+    """Store old runs of 1 GB in all; `kept` was used now."""
     upgrade(f"sqlite:///{path}")
     now, source = time.time(), '{"kind": "spec", "spec": {}}'
     with contextlib.closing(sqlite3.connect(path)) as database:
@@ -63,7 +63,7 @@ def fill(path: Path) -> None:
 
 
 def build_sweep_rows() -> list[Row]:
-    """What requests wait for while 1 GB is swept."""
+    """Measure how long requests wait while 1 GB of old runs is deleted."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NAME
         fill(path)

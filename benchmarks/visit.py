@@ -53,7 +53,7 @@ SHIFTED_SIZES: tuple[ViewportSize, ...] = (VIEWPORT, {"width": 390, "height": 84
 
 
 def wait_until_stored(server: Server) -> None:
-    """The server computes what the page opens with when it starts; visits come later."""
+    """Wait until the server has computed the page's default runs, which it does when it starts."""
     specs = [spec.model_dump(mode="json") for spec in OPENING.specs]
     deadline = time.monotonic() + STORED_S
     while time.monotonic() < deadline:
@@ -65,7 +65,7 @@ def wait_until_stored(server: Server) -> None:
 
 
 def visit_once(browser: Browser, url: str, viewport: ViewportSize = VIEWPORT) -> dict[str, float]:
-    """Seconds to the story and to the whole view, megabytes and layout shift, in a context with an empty cache."""
+    """Return the seconds to the story and to the whole view, megabytes and layout shift, with an empty cache."""
     context = browser.new_context(viewport=viewport)
     page = context.new_page()
     page.add_init_script(CLOCK)
@@ -89,7 +89,7 @@ def visit_once(browser: Browser, url: str, viewport: ViewportSize = VIEWPORT) ->
 
 
 def measure_shift(browser: Browser, server: Server) -> float:
-    """The largest layout shift over pages and sizes; each is opened once before, so that its runs are stored."""
+    """Return the largest layout shift over pages and sizes. First open each page once, to store its runs."""
     for path in SHIFTED_PAGES:
         page = browser.new_page()
         page.goto(server.url + path)
@@ -101,7 +101,7 @@ def measure_shift(browser: Browser, server: Server) -> float:
 
 
 def measure(browser: Browser, server: Server, visits: int = VISITS) -> dict[str, float]:
-    """Medians over the visits; the first, which warms the server's own caches, counts like the others."""
+    """Return the medians over the visits, including the first, which warms the server's caches."""
     wait_until_stored(server)
     found = [visit_once(browser, server.url) for _ in range(visits)]
     return {key: statistics.median(item[key] for item in found) for key in found[0]}

@@ -25,7 +25,7 @@ Spec = dict[str, Any]
 
 
 def list_specs() -> list[Spec]:
-    """Sixty specs of 0.02 to 8 seconds."""
+    """Return sixty specs that take 0.02 to 8 seconds."""
     specs = [*_vary_connections(), *_vary_stacks()]
     random.Random(0).shuffle(specs)
     return specs
@@ -42,6 +42,7 @@ def _vary_connections() -> Iterator[Spec]:
 
 
 def _vary_stacks() -> Iterator[Spec]:
+    """Yield specs with different depths, widths, blocks, connections, types and training."""
     mlp, conv, pair = ({"block": {"kind": kind}} for kind in ("mlp", "conv", "pair"))
     steps = {"train": {"steps": 10}}
     yield {"depth": 512, "width": 16, **mlp, "seeds": 2}
@@ -73,7 +74,7 @@ def _vary_stacks() -> Iterator[Spec]:
 
 
 def measure(workers: int) -> list[float]:
-    """Predicted over measured time of every spec, as many at once as there are workers."""
+    """Return predicted over measured time of every spec, with one run for each worker at a time."""
     with TemporaryDirectory() as data, serve(data, workers=workers) as http:
         _finish(http, [{"depth": 2, "seed": seed, "train": {"steps": 1}} for seed in range(2 * workers)])
         specs = list_specs()
@@ -82,15 +83,16 @@ def measure(workers: int) -> list[float]:
 
 
 def _finish(http: httpx.Client, specs: Sequence[Spec]) -> list[float]:
-    """Submit specs at once and wait for all: predicted over measured time of each."""
+    """Submit specs together and wait for all. Return predicted over measured time of each."""
     submitted = [http.post("/api/v1/runs", json=spec).json() for spec in specs]
-    runs = [_wait(http, run["id"]) for run in submitted]
+    runs = [_wait_until_done(http, run["id"]) for run in submitted]
     for spec, run in zip(specs, runs, strict=True):
         _print_line(spec, run)
     return [run["cost"]["seconds_likely"] / run["timings"]["run_s"] for run in runs]
 
 
-def _wait(http: httpx.Client, run_id: str) -> dict[str, Any]:
+def _wait_until_done(http: httpx.Client, run_id: str) -> dict[str, Any]:
+    """Poll a run until it is done, and return it."""
     while True:
         run: dict[str, Any] = http.get(f"/api/v1/runs/{run_id}").json()
         if run["status"] == "done":

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mhc_core.blocks import build_branch
+from mhc_core.blocks.branch import Carried
 from mhc_core.blocks.norms import normalise
 from mhc_core.connections import Made, Mixing, build_connection
 from mhc_core.edits import Base, Edits, fold, turn
@@ -21,8 +22,9 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 
 
 class LayerOutput(NamedTuple):
-    """What one layer did: new state, branch input u (N, C), branch output y (N, C), the coefficients it used, and the
-    state that these were applied to, which an edit can have replaced.
+    """What one layer did: new state, branch input u (N, C), branch output y (N, C), the coefficients it used, the state
+    that these were applied to, which an edit can have replaced, and what the next layer takes next to the state: the
+    values of the first attention layer (B, T, C), None where no layer adds them to its own.
     """
 
     state: torch.Tensor
@@ -30,6 +32,7 @@ class LayerOutput(NamedTuple):
     y: torch.Tensor
     mixing: Made
     entered: torch.Tensor
+    values: torch.Tensor | None = None
 
 
 class Stack(nn.Module):
@@ -52,8 +55,12 @@ class Stack(nn.Module):
         """The state before the first layer: copies of the embedded input, or its parts."""
         return self.connection.expand(self.input().flatten(0, 1))
 
-    def layer(self, layer: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
-        """One layer; `mixing` is its row of the static coefficients, or None for a dynamic connection."""
+    def layer(
+        self, layer: int, state: torch.Tensor, mixing: Mixing | None, values: torch.Tensor | None = None
+    ) -> LayerOutput:
+        """One layer; `mixing` is its row of the static coefficients, or None for a dynamic connection, and `values` are
+        what the layer below has passed on.
+        """
         connection = self.connection
         state, matrix = self.edits.enter(layer, state, connection)
         seen = state if matrix is None else turn(state, matrix, connection)
@@ -63,11 +70,13 @@ class Stack(nn.Module):
         mixed, applied = (seen, made) if self.skips_mixing else (state, fold(made, matrix))
         u_NC = connection.read(mixed, applied)
         shape = (-1, self.spec.input.tokens, self.spec.width)
-        y_NC = self.edits.output(layer, self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape))
+        carried = Carried(values)
+        y_NC = self.edits.output(layer, self.branches[layer](u_NC.view(shape), carried).reshape(u_NC.shape))
         after, used = connection.leave(layer, self._pass_by(layer, mixed), y_NC, applied)
         if self.spec.block.norm_position == "post":
             after = connection.normalise(after, self.spec.block.norm)
-        return LayerOutput(after, u_NC, y_NC, fold(used, matrix) if self.skips_mixing else used, state)
+        made = fold(used, matrix) if self.skips_mixing else used
+        return LayerOutput(after, u_NC, y_NC, made, state, carried.values)
 
     def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
         """What the branch's output is added to: mixing is linear, so the state may be scaled before it."""
@@ -118,12 +127,12 @@ class Stack(nn.Module):
         static = self.connection.static_mixing()
         # Unbound at once: the gradient of an index a layer would be a tensor of all layers each.
         rows = None if static is None else list(zip(*(part.unbind() for part in static), strict=True))
-        mixings = []
+        mixings, values = [], None
         for layer in range(self.spec.depth):
-            output = self.layer(layer, state, None if rows is None else Mixing(*rows[layer]))
+            output = self.layer(layer, state, None if rows is None else Mixing(*rows[layer]), values)
             if observe is not None:
                 observe(layer, output)
-            state = output.state
+            state, values = output.state, output.values
             mixings.append(output.mixing)
         return state, mixings
 

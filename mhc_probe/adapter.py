@@ -31,8 +31,8 @@ class SourceRead(NamedTuple):
 
     Attributes
     ----------
-    attention: (N, K, H), of each source; they sum to 1. H is the number of queries.
-    values: (N, K, H), the coefficients of the sources in what is read; None if each channel has its own.
+    attention: (N, K, H), the weight of each source; they sum to 1. H is the number of queries.
+    values: (N, K, H), the coefficients of the sources in the sum that is read; None if each channel has its own.
     places: the source of the embedding and of each output so far; None for an output that is in no source.
     tensors: how many tensors the branch reads, such as one each for query, key and value; the state is their mean.
     """
@@ -79,7 +79,7 @@ class LayerPass(NamedTuple):
 
 
 class LayerRecorder(Protocol):
-    """Receives what the hooks of an adapter see. Tensors are the model's own, with their graph."""
+    """Receives the events of an adapter's hooks. Tensors are the model's own, with their graph."""
 
     operations: OperationTracker
 

@@ -35,7 +35,7 @@ Batch = Mapping[str, Any] | Callable[[], object]
 
 
 class _Output(NamedTuple):
-    """What a pass returned: the loss, nan if there is none, and logits (N, V)."""
+    """The output of a pass: the loss, nan if there is none, and logits (N, V) or None."""
 
     loss: float
     logits: torch.Tensor | None
@@ -60,7 +60,7 @@ def measure_atlas(base: "Attachment", batch: Batch, progress: Callable[[float], 
     run: Callable[[], object] = batch if callable(batch) else lambda: model(**batch)
     with compiled.run_as_written(), keep_unchanged(model):
         with base:
-            output = _call(model, run, None, base.loss)
+            output = _call_model(model, run, None, base.loss)
         recorded, (adapter,), latest = join_base(base), base.candidates.adapters, base.get_latest()
         rows = None if output.logits is None else keep_rows(output.logits, latest.mask)
         atlas = _ModelAtlas(base, adapter, UneditedPass(recorded, latest, {}), run, output._replace(logits=rows))
@@ -80,7 +80,7 @@ def measure_atlas(base: "Attachment", batch: Batch, progress: Callable[[float], 
 
 
 class _ModelAtlas:
-    """A model without cuts, and what its cuts do."""
+    """Runs a model once for each cut, and compares the output with that of the recorded pass."""
 
     def __init__(
         self,
@@ -116,9 +116,10 @@ class _ModelAtlas:
         """Yield the place of each cut, and loss, divergence and distance of the last state."""
         for k, layer, stream in self.places:
             cut = self.cuts[k]
-            yield (k, layer, stream), self._cut(cut.what, cut.do, layer, stream)
+            yield (k, layer, stream), self._measure_cut(cut.what, cut.do, layer, stream)
 
-    def _cut(self, what: str, do: str, layer: int, stream: int) -> list[float]:
+    def _measure_cut(self, what: str, do: str, layer: int, stream: int) -> list[float]:
+        """Run the model with one cut. Return loss, divergence of the output, and distance of the last state."""
         index = None if what == "branch" else stream
         edit = EditSpec.model_validate({"layers": (layer, layer), "index": index, "what": what, "do": do})
         recorder = PassRecorder(ParameterNorms([]))
@@ -126,26 +127,31 @@ class _ModelAtlas:
         with ExitStack() as stack, keep_unchanged(self.model):
             for undo in self.adapter.register_hooks(recorder, edits):
                 stack.callback(undo)
-            output = _call(self.model, self.run, self.base.latest.mask, self.loss)
+            output = _call_model(self.model, self.run, self.base.latest.mask, self.loss)
         last = next(reversed(recorder.passes[-1].layers.values())).after
         assert last is not None, "the last layer has returned"
         x_nNC = self.adapter.to_streams(last.values)
         kept = edits.find_kept(x_nNC.shape[1], x_nNC.device)
         x_nNC = x_nNC if kept is None else x_nNC.index_select(1, kept)
         base = self.base.recorded.layers[-1].after_nNC
-        return [output.loss, _diverge(self.output, output), float(measure_distance(x_nNC.to(base.device), base))]
+        return [
+            output.loss,
+            _measure_output_divergence(self.output, output),
+            float(measure_distance(x_nNC.to(base.device), base)),
+        ]
 
 
-def _diverge(base: _Output, found: _Output) -> float:
+def _measure_output_divergence(base: _Output, found: _Output) -> float:
+    """Return the mean KL divergence of the logits from those without a cut, in nats; nan if there are none."""
     if base.logits is None or found.logits is None:
         return float("nan")
     return float(measure_divergence(base.logits, found.logits))
 
 
-def _call(
+def _call_model(
     model: nn.Module, run: Callable[[], object], mask: torch.Tensor | None, compute: LossFunction | None
 ) -> _Output:
-    """Call the model, and return what it returned."""
+    """Call the model without a gradient, and return its loss and its logits."""
     found: list[Any] = []
     handle = model.register_forward_hook(lambda module, args, output: found.append(output))
     try:

@@ -130,7 +130,7 @@ class Attachment:
         Parameters
         ----------
         batch: keyword arguments of the model, or a function that calls it once.
-        progress: called with the share that is done, from 0 to 1.
+        progress: receives the share of the cuts that are done, from 0 to 1.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class Attachment:
         return next(item.recorder.passes[-1] for item in self._recordings if item.adapter is adapter)
 
     def take_watched(self) -> list[torch.Tensor]:
-        """Return the states of the latest pass with their graph, and keep them no longer."""
+        """Return the states of the latest pass with their graph, and release them here."""
         found = [tensor for item in self._recordings for one in item.recorder.passes for tensor in one.watched]
         for item in self._recordings:
             for one in item.recorder.passes:
@@ -188,7 +188,7 @@ class Attachment:
         """Register hooks, and yield a function that removes each."""
         model, edits = self.model, self._edits
         if edits is None:
-            yield model.register_forward_pre_hook(self._begin).remove
+            yield model.register_forward_pre_hook(self._begin_call).remove
         for adapter, recorder in self._recordings:
             if edits is None:
                 yield from padding.register_hooks(model, adapter.find_inner(), recorder)
@@ -196,7 +196,7 @@ class Attachment:
                 yield from adapter.register_hooks(recorder, edits)
         yield from (handle.remove for handle in self._norms.register_hooks())
         yield from (handle.remove for handle in ([] if edits is None else edits.register_heads()))
-        yield model.register_forward_hook(self._end).remove
+        yield model.register_forward_hook(self._end_call).remove
 
     def _begin_edited(self, model: nn.Module, args: Any, kwargs: Any) -> None:
         """Run the batch without edits first. Edits of earlier calls stay until then: a backward pass may recompute."""
@@ -209,7 +209,7 @@ class Attachment:
         self._edits = self._base.run(args, kwargs)
         self._register_hooks()
         # Not as a hook of the model: torch runs those that existed when its call started, also those removed since.
-        self._begin(model, args)
+        self._begin_call(model, args)
         for item in self._recordings:
             item.recorder.mask = self._edits.base.latest.mask
 
@@ -226,11 +226,11 @@ class Attachment:
                 if self.loss is None and id(one) not in self._scaled:
                     one.scale_gradients(None)
 
-    def _begin(self, model: nn.Module, inputs: Any) -> None:
+    def _begin_call(self, model: nn.Module, inputs: Any) -> None:
         for item in self._recordings:
             item.recorder.begin_call()
 
-    def _end(self, model: nn.Module, inputs: Any, output: Any) -> None:
+    def _end_call(self, model: nn.Module, inputs: Any, output: Any) -> None:
         """Record the loss, if the model returns one, and the logits of an edited pass."""
         with torch.no_grad():
             loss = find_loss(output, self.loss)

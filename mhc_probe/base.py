@@ -57,7 +57,7 @@ class BaseRunner:
         self.is_running = True
         try:
             with self.attachment:
-                output = self._call(args, kwargs)
+                output = self._call_copied(args, kwargs)
                 self._take_gradients(find_loss(output, self.attachment.loss))
             return self._build_edits(output, args, kwargs)
         finally:
@@ -67,7 +67,8 @@ class BaseRunner:
         """Return all passes so far as one, whose layers know which candidate is H_res."""
         return join_base(self.attachment)
 
-    def _call(self, args: Any, kwargs: Any) -> Any:
+    def _call_copied(self, args: Any, kwargs: Any) -> Any:
+        """Call the model with copies of the arguments; random numbers and buffers stay as they were."""
         model = self.attachment.model
         with keep_unchanged(model):
             return model(*copy_arguments(args), **copy_arguments(kwargs))
@@ -85,7 +86,7 @@ class BaseRunner:
         self.logits += [] if logits is None else [keep_rows(logits, latest.mask)]
         check_model_edits(self.edits, adapter, recorded, type(self.attachment.model).__name__)
         with torch.no_grad():
-            heads = find_heads(self.edits, adapter, recorded, lambda: self._call(args, kwargs))
+            heads = find_heads(self.edits, adapter, recorded, lambda: self._call_copied(args, kwargs))
         return ModelEdits(self.edits, adapter, UneditedPass(recorded, latest, heads))
 
 

@@ -61,16 +61,17 @@ class Candidates:
             # Keep the first decision: training may make the states infinite later.
             is_match = self._is_settled or item.adapter.matches(joined, item.recorder.autocast)
             if is_match:
-                return self._settle(joined, item)
+                return self._keep_only(joined, item)
             if item.adapter.needs_confirmation:
                 errors[item.adapter] = SpecError("model", "coefficients that the states do not obey", "one that does")
             else:
                 found.append((joined, item))
         if not found:
             raise self._find_error(remaining, errors)
-        return self._settle(*found[0])
+        return self._keep_only(*found[0])
 
-    def _settle(self, joined: JoinedPasses, item: AdapterRecording) -> tuple[JoinedPasses, PassRecorder]:
+    def _keep_only(self, joined: JoinedPasses, item: AdapterRecording) -> tuple[JoinedPasses, PassRecorder]:
+        """Use only this adapter from now on, also in later attachments. Return its joined passes and their recorder."""
         self.adapters, self._is_settled = [item.adapter], True
         return joined, item.recorder
 

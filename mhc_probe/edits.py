@@ -1,4 +1,4 @@
-"""Edits of someone's model: what they change at the points of a layer where the probe reads.
+"""Apply edits to someone's model, at the points of a layer where the probe reads.
 
 A stream edit replaces the state that a layer reads and mixes; an edit of coefficients replaces what the connection
 returns; one of a branch replaces its output. `mhc_core.edits` has the arithmetic, which is that of a spec's edits.
@@ -38,7 +38,7 @@ class HeadSite(NamedTuple):
 
 
 class _Edited(NamedTuple):
-    """What `mhc_core.edits` reads of a spec."""
+    """The fields of a spec that `mhc_core.edits` reads."""
 
     seed: int
     streams: int
@@ -75,7 +75,7 @@ class ModelEdits:
 
     Attributes
     ----------
-    matrices: layer -> E (n, n), what linear edits of streams have done to the state, if it is not the identity.
+    matrices: layer -> E (n, n), by which linear edits of streams have multiplied the state; no entry for the identity.
     applied: (place of an edit, layer), for each edit that has changed something.
     """
 
@@ -90,12 +90,12 @@ class ModelEdits:
         self._base = self._whole.base = self._build_base(streams)
 
     def touches(self, site: int, *whats: What) -> bool:
-        """Return whether any of these is edited in the layer of a site, heads excepted."""
-        return bool(self._list(site, *whats))
+        """Return whether an edit changes any of these parts in the layer of a site, heads excepted."""
+        return bool(self._list_edits(site, *whats))
 
     def enter(self, site: int, state: torch.Tensor) -> torch.Tensor:
-        """Return what a layer uses instead of the state that enters it; the state itself without edits."""
-        edits = self._list(site, "stream", "state")
+        """Return the state that a layer uses instead of the one that enters it; that one if nothing is edited."""
+        edits = self._list_edits(site, "stream", "state")
         if not edits:
             return state
         layer = self.layers[site]
@@ -106,12 +106,12 @@ class ModelEdits:
         part, matrix = self._whole.enter(layer, part, _Streams())
         if matrix is not None:
             part, self.matrices[layer] = turn(part, matrix, _Streams()), matrix
-        self._note(edits, layer)
+        self._store_applied(edits, layer)
         return self.adapter.from_streams(part if kept is None else x_nNC.index_copy(1, kept, part), state)
 
     def mix(self, site: int, what: What, entries: torch.Tensor) -> torch.Tensor:
-        """Return coefficients (N, n) or (N, n, n) after the edits of these."""
-        edits = self._list(site, what)
+        """Return the coefficients `what`, (N, n) or (N, n, n), with the edits of the layer."""
+        edits = self._list_edits(site, what)
         if not edits:
             return entries
         layer, rank = self.layers[site], entries.ndim - 1
@@ -122,12 +122,12 @@ class ModelEdits:
             before = getattr(self._base.mixings[layer], what) if edit.do == "freeze" else None
             noise = normal(SEED, f"edit.{place}.0", layer, *part.shape[1:]) if edit.do == "noise" else None
             part = edit_entries(edit, part, rank, before, noise)
-        self._note(edits, layer)
+        self._store_applied(edits, layer)
         return part if kept is None else entries.index_copy(0, kept, part)
 
     def output(self, site: int, y: torch.Tensor) -> torch.Tensor:
-        """Return the output of a branch, (..., C), after its edits."""
-        edits = self._list(site, "branch")
+        """Return the output of a branch, (..., C), with its edits."""
+        edits = self._list_edits(site, "branch")
         if not edits:
             return y
         layer, y_NC = self.layers[site], self.adapter.to_rows(y)
@@ -135,11 +135,11 @@ class ModelEdits:
         part = y_NC if kept is None else y_NC.index_select(0, kept)
         self._require_base(edits, self._base.outputs[layer], part)
         part = self._whole.output(layer, part).to(y.dtype)
-        self._note(edits, layer)
+        self._store_applied(edits, layer)
         return self.adapter.from_rows(part if kept is None else y_NC.index_copy(0, kept, part), y)
 
     def get_layer(self, site: int) -> "JoinedLayer":
-        """Return what the pass without edits has shown of a layer."""
+        """Return the record of a layer in the pass without edits."""
         return self.base.recorded.layers[self.layers[site]]
 
     def register_heads(self) -> list[Any]:
@@ -157,7 +157,8 @@ class ModelEdits:
         wanted = [(place, layer) for place, edit in self._edits for layer in range(edit.first, edit.last + 1)]
         return [item for item in wanted if item not in self.applied]
 
-    def _list(self, site: int, *whats: What) -> list[tuple[int, EditSpec]]:
+    def _list_edits(self, site: int, *whats: What) -> list[tuple[int, EditSpec]]:
+        """Return the place and the edit of each edit of these parts in the layer of a site, heads excepted."""
         layer = self.layers.get(site)
         if layer is None:
             return []
@@ -170,25 +171,25 @@ class ModelEdits:
     def _require_base(
         self, edits: Sequence[tuple[int, EditSpec]], base: torch.Tensor | None, found: torch.Tensor
     ) -> None:
-        """Raise if an edit takes a value of the pass without edits, which was of other samples."""
+        """Raise if an edit needs a value of the pass without edits, but that pass had other samples."""
         place = next((place for place, edit in edits if edit.do in ("freeze", "restore")), None)
         if place is not None and (base is None or base.shape != found.shape):
             got = f"a pass over {tuple(found.shape)}"
             wanted = "a pass that was recorded without edits: of a generation this is the first one"
             raise SpecError(f"edits.{place}.do", got, wanted)
 
-    def _note(self, edits: Sequence[tuple[int, EditSpec]], layer: int) -> None:
+    def _store_applied(self, edits: Sequence[tuple[int, EditSpec]], layer: int) -> None:
         self.applied |= {(place, layer) for place, _ in edits}
 
     def find_kept(self, samples: int, device: torch.device) -> torch.Tensor | None:
-        """Return the samples that are no padding; None if all are edited."""
+        """Return the indices (K) of the samples that are no padding; None if no padding is known."""
         mask = self.base.latest.mask
         if mask is None or mask.numel() != samples or bool(mask.all()):
             return None
         return mask.flatten().nonzero()[:, 0].to(device)
 
     def _build_base(self, streams: int) -> Base:
-        """Return what the current batch was without edits, each layer on its own device."""
+        """Return states, mixings and branch outputs of the batch without edits, each layer on its own device."""
         states, mixings, outputs = [], [], []
         for layer, joined in zip(self.base.latest.layers.values(), self.base.recorded.layers, strict=True):
             x_nNC = self.adapter.to_streams(layer.state.values)
@@ -197,10 +198,13 @@ class ModelEdits:
             y = None if written.y is None else self.adapter.to_rows(written.y)
             parts = [written.h_pre, written.h_post, written.h_res[joined.chosen] if joined.chosen in (0, 1) else None]
             sizes = [(streams,), (streams,), (streams, streams)]
-            rows = [_keep(_spread(h, x_nNC.shape[1], size), kept) for h, size in zip(parts, sizes, strict=True)]
+            rows = [
+                _select_samples(_expand_samples(h, x_nNC.shape[1], size), kept)
+                for h, size in zip(parts, sizes, strict=True)
+            ]
             states.append(x_nNC if kept is None else x_nNC.index_select(1, kept))
             mixings.append(Mixing(*rows))  # type: ignore[arg-type]
-            outputs.append(_keep(y, kept))
+            outputs.append(_select_samples(y, kept))
         return Base(states, mixings, outputs)  # type: ignore[arg-type]
 
 
@@ -236,11 +240,12 @@ def _keep_place(edit: EditSpec) -> EditSpec:
     return edit.model_copy(update={"layers": (0, -1)}) if names_head(edit) else edit
 
 
-def _spread(h: torch.Tensor | None, samples: int, size: tuple[int, ...]) -> torch.Tensor | None:
+def _expand_samples(h: torch.Tensor | None, samples: int, size: tuple[int, ...]) -> torch.Tensor | None:
+    """Expand a coefficient to (N, *size); a static one, without N, is the same for all samples."""
     return None if h is None else h.expand(samples, *size)
 
 
-def _keep(x: torch.Tensor | None, kept: torch.Tensor | None) -> torch.Tensor | None:
+def _select_samples(x: torch.Tensor | None, kept: torch.Tensor | None) -> torch.Tensor | None:
     return x if x is None or kept is None else x.index_select(0, kept.to(x.device))
 
 

@@ -27,8 +27,8 @@ class ModelLens:
 
     Attributes
     ----------
-    kl: (R), of each state. kl_subsets: (R, S), of some streams alone, the others at 0; `subsets` names them.
-    kl_branches: (L), of a branch's output alone, in every stream; nan where it was not recorded.
+    kl: (R), for each state. kl_subsets: (R, S), for some streams alone, the others at 0; `subsets` lists them.
+    kl_branches: (L), for a branch's output alone, in every stream; nan if it was not recorded.
     likeliest: (R, N), the class that each row gives the largest probability.
     """
 
@@ -41,7 +41,7 @@ class ModelLens:
 
 @torch.no_grad()
 def read_layers(probe: Attachment, read_out: ReadOut) -> ModelLens:
-    """Read every state of a recorded pass out. The pass is the edited one where the probe has edits.
+    """Apply the read-out to every state of a recorded pass, which is the edited one if the probe has edits.
 
     Raises
     ------
@@ -56,13 +56,13 @@ def read_layers(probe: Attachment, read_out: ReadOut) -> ModelLens:
     branches = [layer.y_NC for layer in recorded.layers]
     of_branches = [None if y is None else read_out(y.expand(streams, *y.shape)) for y in branches]
 
-    def measure(found: list[torch.Tensor | None]) -> np.ndarray:
+    def measure_all(found: list[torch.Tensor | None]) -> np.ndarray:
         return np.array([np.nan if one is None else float(measure_divergence(logits[-1], one)) for one in found])
 
     return ModelLens(
         subsets=subsets,
-        kl=measure([*logits]),
-        kl_subsets=measure([*parts]).reshape(len(states), len(subsets)),
-        kl_branches=measure(of_branches),
+        kl=measure_all([*logits]),
+        kl_subsets=measure_all([*parts]).reshape(len(states), len(subsets)),
+        kl_branches=measure_all(of_branches),
         likeliest=torch.stack([one.argmax(-1) for one in logits]).cpu().numpy(),
     )

@@ -27,8 +27,8 @@ class ModelProbes:
     ----------
     targets: what is predicted: the position in the sequence, the token there, and the next one.
     accuracy: (P, R, n); nan where a stream has left the range of its type.
-    chance: (P), of the class that is most frequent where probes are fitted.
-    fitted, tested: tokens that probes are fitted and tested on: those that a token of the same sequence follows.
+    chance: (P), the accuracy of the class that is most frequent where probes are fitted.
+    fitted, tested: numbers of tokens on which probes are fitted and tested; the last token of a sequence is left out.
     """
 
     targets: tuple[str, ...]
@@ -40,12 +40,12 @@ class ModelProbes:
 
 @torch.no_grad()
 def probe_streams(probe: Attachment, ids_BT: torch.Tensor, attention_mask: torch.Tensor | None = None) -> ModelProbes:
-    """Probe every stream of a recorded pass at every row. The pass is the edited one where the probe has edits.
+    """Probe every stream of a recorded pass at every row. The pass is the edited one if the probe has edits.
 
     Parameters
     ----------
-    ids_BT: the token ids that the model has read. Of several recorded passes all of them, in their order.
-    attention_mask: (B, T), as the model has received it: 0 where there is padding.
+    ids_BT: the token ids that the model has read; with several recorded passes those of all, in their order.
+    attention_mask: (B, T), the mask that the model has received, 0 for padding.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def probe_streams(probe: Attachment, ids_BT: torch.Tensor, attention_mask: torch
     if not all(len(half) for half in halves):
         raise ValueError("ids_BT: got no two tokens in a row in one half of the sequences, wanted some in each half")
     fit, test = ({key: values[half] for key, values in labels.items()} for half in halves)
-    accuracy = [[_fit(x_NC.double(), halves, (fit, test)) for x_NC in x_nNC] for x_nNC in states]
+    accuracy = [[_fit_halves(x_NC.double(), halves, (fit, test)) for x_NC in x_nNC] for x_nNC in states]
     return ModelProbes(
         targets=TARGETS,
         accuracy=np.moveaxis(np.array(accuracy), 2, 0),
@@ -85,7 +85,7 @@ def _check_samples(ids_BT: torch.Tensor, real_BT: torch.Tensor, samples: int) ->
 
 
 def _list_labels(ids_BT: torch.Tensor, real_BT: torch.Tensor) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """List what probes are to find in each sample, (N) each, its sequence, and whether a token follows there."""
+    """Return for each sample (N) the labels that probes predict, its sequence, and whether another token follows it."""
     following = torch.nn.functional.pad(ids_BT[:, 1:], (0, 1))
     is_followed = torch.nn.functional.pad(real_BT[:, 1:], (0, 1))
     position = real_BT.long().cumsum(1) - 1
@@ -95,6 +95,9 @@ def _list_labels(ids_BT: torch.Tensor, real_BT: torch.Tensor) -> tuple[dict[str,
     return labels, sequence[real_BT].numpy(), is_followed[real_BT].numpy()
 
 
-def _fit(x_NC: torch.Tensor, halves: Sequence[np.ndarray], labels: Sequence[dict[str, np.ndarray]]) -> list[float]:
+def _fit_halves(
+    x_NC: torch.Tensor, halves: Sequence[np.ndarray], labels: Sequence[dict[str, np.ndarray]]
+) -> list[float]:
+    """Fit probes on the first half of a stream's samples (N, C), and return their accuracies on the second."""
     parts = [x_NC[torch.from_numpy(half).to(x_NC.device)] for half in halves]
     return fit_probe(parts[0], parts[1], labels[0], labels[1])

@@ -36,12 +36,12 @@ from mhc_probe.unknown import mark_unknown
 
 @dataclass(frozen=True)
 class Unedited:
-    """What an edited pass is compared with.
+    """The pass without edits, with which an edited pass is compared.
 
     Attributes
     ----------
     recorded: the pass without edits, of the same samples.
-    applied: what the edits have done.
+    applied: the applied edits, with the layers that they changed.
     edits: the edits themselves.
     logits, logits_edited: (N, V) of each pass; [] if the model returns none.
     """
@@ -63,7 +63,7 @@ def build_frames(
 ) -> list[AnyFrame]:
     """Return the frames of a record, in the order of a run's.
 
-    unedited: of an edited pass, what it is compared with.
+    unedited: the pass without edits, if the recorded pass is edited.
 
     Raises
     ------

@@ -18,7 +18,7 @@ def find_mixings(
     If the states do not obey a branch's output, because the block changes it further, solve for the output that they
     obey.
 
-    base: of an edited pass the pass without edits, which has shown which candidate is H_res; edits can make all alike.
+    base: the pass without edits, if this one is edited. It knows which candidate is H_res; edits can make all equal.
     """
     n, samples, _ = recorded.state_nNC.shape
     if n == 1:
@@ -30,7 +30,7 @@ def find_mixings(
     if base is not None:
         for layer, law in zip(base.layers, laws, strict=True):
             law.settle(layer.chosen if layer.chosen is not None and layer.chosen < len(law.errors) else None)
-        return [_build(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
+        return [_build_mixing(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
     spread = max((law.spread for law in known), default=0.0)
     chosen = choose([law.errors for law in known], spread) if known else None
     for law in known:
@@ -38,7 +38,7 @@ def find_mixings(
     if not any(law.chosen is not None for law in known):
         for law in known:
             law.try_unmixed()
-    return [_build(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
+    return [_build_mixing(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
 
 
 class _Law:
@@ -99,8 +99,11 @@ def _build_single(layer: JoinedLayer, device: torch.device) -> Mixing:
     return Mixing(h_pre, h_post, layer.h_res[0] if layer.h_res else unknown.view(1, 1))
 
 
-def _build(layer: JoinedLayer, n: int, samples: int, chosen: int | None) -> Mixing:
-    """Build the mixing with N in front. H_post is known only together with H_res, as the states check both at once."""
+def _build_mixing(layer: JoinedLayer, n: int, samples: int, chosen: int | None) -> Mixing:
+    """Build the mixing of a layer with N in front; nan where unknown.
+
+    H_post and H_res are both unknown if no candidate for H_res fits the states.
+    """
     device = layer.after_nNC.device
 
     def spread_out(part: torch.Tensor | None, *shape: int) -> torch.Tensor:

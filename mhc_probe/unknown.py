@@ -38,7 +38,7 @@ def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Se
     layers = [mixings[index] if mixings else None for index in range(len(recorded.layers))]
     missing = [_find_missing(recorded, index, mixing) for index, mixing in enumerate(layers)]
     marked = [
-        _mark(frame, missing[frame.layer])
+        _mark_layer(frame, missing[frame.layer])
         if isinstance(frame, ForwardFrame | BackwardFrame) and frame.layer >= 0
         else frame
         for frame in frames
@@ -49,8 +49,8 @@ def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Se
     return [_mark_columns(frame, not computed) if isinstance(frame, MixingFrame) else frame for frame in marked]
 
 
-def _mark(frame: ForwardFrame | BackwardFrame, missing: set[str]) -> AnyFrame:
-    return replace(frame, status={key: _name(flag, key in missing) for key, flag in frame.status.items()})
+def _mark_layer(frame: ForwardFrame | BackwardFrame, missing: set[str]) -> AnyFrame:
+    return replace(frame, status={key: _to_flag(flag, key in missing) for key, flag in frame.status.items()})
 
 
 def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
@@ -59,7 +59,7 @@ def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
     A layer whose mixing received no gradient has no norm to compute.
     """
     status = {
-        key: {layer: _name(flag, composites or key in OF_GRADIENTS) for layer, flag in flags.items()}
+        key: {layer: _to_flag(flag, composites or key in OF_GRADIENTS) for layer, flag in flags.items()}
         for key, flags in frame.status.items()
     }
     return replace(frame, status=status)
@@ -69,13 +69,14 @@ def _mark_reads(frame: MixingFrame, recorded: JoinedPasses) -> MixingFrame:
     """Mark the weights of what each layer reads, which is the state that leaves the layer before it."""
     known = [True, *(layer.knows_weights for layer in recorded.layers)]
     status = {
-        key: {layer: _name(flag, key == "mixing_grad_norm" or not known[layer]) for layer, flag in flags.items()}
+        key: {layer: _to_flag(flag, key == "mixing_grad_norm" or not known[layer]) for layer, flag in flags.items()}
         for key, flags in frame.status.items()
     }
     return replace(frame, status=status)
 
 
-def _name(flag: Status, is_missing: bool) -> Status:
+def _to_flag(flag: Status, is_missing: bool) -> Status:
+    """Return `unknown` instead of `nan` where an input is missing."""
     return "unknown" if flag == "nan" and is_missing else flag
 
 

@@ -35,12 +35,13 @@ class ClientCookies:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if _is_of_browser(scope) or headers.get("content-type", "").startswith("text/html"):
-                    headers.append("set-cookie", self._build(scope))
+                    headers.append("set-cookie", self._build_cookie(scope))
             await send(message)
 
         return await self._app(scope, receive, send_with_cookie)
 
-    def _build(self, scope: Scope) -> str:
+    def _build_cookie(self, scope: Scope) -> str:
+        """Return a Set-Cookie header with a new random value."""
         cookie = SimpleCookie()
         cookie[COOKIE] = new_cookie()
         kept = cookie[COOKIE]

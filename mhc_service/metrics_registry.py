@@ -47,6 +47,7 @@ class MetricsRegistry:
         self.streams_by_route = prometheus.Gauge("mhc_streams_by_route", by_route, ["route"], registry=at)
 
     def _add_runs(self) -> None:
+        """Define the gauges and histograms of runs and of the queue."""
         at = self.registry
         self.runs = prometheus.Gauge("mhc_runs", "Runs stored, by status", ["status"], registry=at)
         self.ended = prometheus.Gauge("mhc_runs_ended", "Runs ended since the start", ["status"], registry=at)
@@ -153,7 +154,7 @@ class RequestMetrics:
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
-                self._count(scope["method"], route, message["status"])
+                self._count_answer(scope["method"], route, message["status"])
                 self._metrics_registry.first_byte.labels(route).observe(time.perf_counter() - started)
                 if is_stream(message):
                     streaming.append(route)
@@ -166,14 +167,15 @@ class RequestMetrics:
             for route in streaming:
                 self._metrics_registry.streams_by_route.labels(route).dec()
 
-    def _count(self, method: str, route: str, status: int) -> None:
+    def _count_answer(self, method: str, route: str, status: int) -> None:
+        """Count an answer by method, route and status, and a refusal also by the kind of its problem."""
         self._metrics_registry.requests.labels(method, route, status).inc()
         if status >= 400:
             kind = context.read().get("problem", "none")
             self._metrics_registry.refusals.labels(kind, status).inc()
 
 
-def is_stream(start: Message) -> bool:
-    """Return whether the answer that begins so is a stream of events or frames."""
-    headers = dict(start["headers"])
+def is_stream(response_start: Message) -> bool:
+    """Return whether the response with this start message is a stream of events or frames."""
+    headers = dict(response_start["headers"])
     return headers.get(b"content-type", b"").decode("latin-1").startswith(STREAMED)

@@ -45,7 +45,7 @@ class EndedRun:
 
 @dataclass(frozen=True)
 class ClientUse:
-    """Sum up a client: its runs and the bytes of their frames, its snapshots, and its recently used seconds."""
+    """What a client uses: runs and the bytes of their frames, snapshots, and seconds of recent computation."""
 
     client: str
     runs: int
@@ -76,7 +76,7 @@ class OperatorQueries:
     async def list_clients(self, limit: int) -> list[ClientUse]:
         """Return the clients by their stored bytes, the largest first."""
 
-        def work(connection: Connection) -> list[ClientUse]:
+        def sum_clients(connection: Connection) -> list[ClientUse]:
             sizes = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(
                 runs.c.client
             )
@@ -89,13 +89,13 @@ class OperatorQueries:
                 for client in {*used, *shared, *stored}
             ]
 
-        found = await self._database.read(work)
+        found = await self._database.read(sum_clients)
         return sorted(found, key=lambda use: (-use.bytes, -use.seconds, use.client))[:limit]
 
     async def count_bytes(self) -> tuple[int, int]:
         """Return the bytes of all frames, as far as they were counted, and of the whole database."""
 
-        def work(connection: Connection) -> tuple[int, int]:
+        def read_sizes(connection: Connection) -> tuple[int, int]:
             known = connection.execute(select(func.coalesce(func.sum(runs.c.bytes), 0))).scalar_one()
             if connection.dialect.name == "sqlite":
                 pages = connection.execute(text("PRAGMA page_count")).scalar_one()
@@ -104,4 +104,4 @@ class OperatorQueries:
                 whole = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
             return int(known), int(whole)
 
-        return await self._database.read(work)
+        return await self._database.read(read_sizes)

@@ -95,7 +95,7 @@ class QuotaStreams(StreamLimit):
                 del self._open[key]
 
     def _find_capacity(self, of_address: int) -> tuple[int, str]:
-        """Return how many event streams an address with `of_address` of them allows, and for whom."""
+        """Return the limit on the server's streams for an address with `of_address` streams, and to whom it applies."""
         capacity, few = self.most, self._settings.client_streams
         if of_address < few:
             return capacity, ""

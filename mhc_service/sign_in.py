@@ -28,12 +28,12 @@ async def get_sign_in_page(request: Request, after: Next = "") -> Response:
     """Show the form, or who has signed in."""
     token = read_access_token(request)
     if token is None:
-        return _render(request, after)
+        return _render_form(request, after)
     try:
         holder = await identify_holder(request, token)
     except RefusalError as error:
-        return _render(request, after, mistake=f"{error} Sign in with another, or sign out.", kept=True)
-    return _render(request, after, holder=holder, kept=True)
+        return _render_form(request, after, mistake=f"{error} Sign in with another, or sign out.", kept=True)
+    return _render_form(request, after, holder=holder, kept=True)
 
 
 @router.post("", dependencies=[Depends(require_own_page)])
@@ -44,7 +44,7 @@ async def sign_in(request: Request) -> Response:
     try:
         await identify_holder(request, token)
     except RefusalError as error:
-        page = _render(request, after, mistake=str(error))
+        page = _render_form(request, after, mistake=str(error))
         page.status_code = 401
         return page
     answer = RedirectResponse(to_own_address(after), status_code=303, headers=FORM_HEADERS)
@@ -73,9 +73,10 @@ def to_own_address(after: str) -> str:
     return after if is_own else start
 
 
-def _render(
+def _render_form(
     request: Request, after: str, *, holder: ClientIdentity | None = None, mistake: str = "", kept: bool = False
 ) -> Response:
+    """Return the page with the form, or with `holder`, who has signed in. Browsers do not store it."""
     page = get_pages(request).render(
         "service/sign_in.html", after=to_own_address(after), holder=holder, mistake=mistake, kept=kept
     )

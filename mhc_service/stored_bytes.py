@@ -20,7 +20,7 @@ class StoredBytes:
         """
         is_kept = or_(runs.c.pinned, IS_TRACE)
 
-        def work(connection: Connection) -> tuple[int, int]:
+        def sum_bytes(connection: Connection) -> tuple[int, int]:
             sums = []
             for name, value in (("client", client), ("address", address)):
                 of_runs = select(func.sum(runs.c.bytes)).where(runs.c[name] == value, is_kept)
@@ -28,4 +28,4 @@ class StoredBytes:
                 sums.append(sum(int(connection.execute(query).scalar() or 0) for query in (of_runs, of_views)))
             return sums[0], sums[1]
 
-        return await self._database.read(work)
+        return await self._database.read(sum_bytes)

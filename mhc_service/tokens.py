@@ -38,11 +38,11 @@ class TokenStore:
         """Return the token of that id, expired or not."""
         query = select(tokens).where(tokens.c.id == token_id)
 
-        def work(connection: Connection) -> Token | None:
+        def find_row(connection: Connection) -> Token | None:
             row = connection.execute(query).one_or_none()
             return None if row is None else _to_token(row)
 
-        return await self._database.read(work)
+        return await self._database.read(find_row)
 
 
 def add_token(

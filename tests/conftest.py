@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -28,6 +29,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVERS = ("app", "service")  # folders of tests
 LONE = ("--workers", "1", "HEARTBEAT_S=0.2")
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
+
+
+WHOLE = re.compile(r"^pytestmark = pytest\.mark\.full$", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files of `make test-rest` alone in `make test`: their import, in every lane, is a part of its time."""
+    if config.option.markexpr != "not full" or collection_path.suffix != ".py":
+        return None
+    return True if WHOLE.search(collection_path.read_text()) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.

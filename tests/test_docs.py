@@ -76,6 +76,7 @@ def test_the_python_of_the_readme_runs(
     assert attached["probe"].result().depth == 2
 
 
+@pytest.mark.full
 def test_rest_lines_work_as_printed(server: Server) -> None:
     lines = [shlex.split(line, comments=True) for line in README.splitlines() if line.startswith("curl ")]
     assert len(lines) == 5

@@ -11,6 +11,8 @@ from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.full
+
 DOCS = ROOT / "docs"
 WRITE = "`python docs/drift.py` writes it"
 

@@ -16,6 +16,8 @@ from mhc_scope.cli import main
 from mhc_scope.files import CHECKOUT, NODE_MODULES, is_installed, list_files
 from mhc_scope.pages.vendored import FONTS, list_carried
 
+pytestmark = pytest.mark.full
+
 # Where sentences, labels and names stand that may come to be drawn, with the files that hold them.
 SOURCES = dict.fromkeys(("app", "mhc_core", "mhc_probe", "mhc_service"), "*.py")
 SOURCES |= {"static/js": "*.js", "static/css": "*.css", "templates": "*.html"}

@@ -106,10 +106,10 @@ def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
     """Return the function that writes a result file of that name; refuse other endings before anything is computed."""
     from mhc_scope.services.results import WRITERS
 
-    return WRITERS[_check_out(out, *WRITERS)]
+    return WRITERS[_check_output_path(out, *WRITERS)]
 
 
-def _check_out(out: Path, *endings: str) -> str:
+def _check_output_path(out: Path, *endings: str) -> str:
     """Return the ending of a name that can be written; refuse other names before anything is computed."""
     ending = out.suffix.removeprefix(".")
     if ending not in endings:

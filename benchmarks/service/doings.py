@@ -22,32 +22,32 @@ LOOK_S = 0.2
 
 @dataclass
 class Hand:
-    """A visitor, what it draws from, and the frames that its traces are made of."""
+    """A visitor with its random generator, and frames for its traces."""
 
     visitor: Visitor
     draw: random.Random
     frames: list[AnyFrame]
 
     def to_spec(self, **fields: Any) -> dict[str, Any]:
-        """A small run that nobody has asked for."""
+        """Return a small spec that no run has."""
         spec = {"seed": self.draw.randrange(2**31), "depth": self.draw.choice((4, 8, 16, 32))}
         connection = {"kind": self.draw.choice(KINDS)}
         return {**spec, "width": 16, "input": {"tokens": 16}, "connection": connection, **fields}
 
     def to_trace(self) -> list[AnyFrame]:
-        """A trace like no other."""
+        """Return a trace with unique content."""
         model = Model(name=f"Ours{self.draw.randrange(2**31)}", parameters=12)
         source = TraceSource(model=model, versions={"torch": "2.9"})
         return [replace(frame, source=source) if isinstance(frame, StartFrame) else frame for frame in self.frames]
 
 
 async def run(hand: Hand) -> None:
-    """A run, watched to its end."""
+    """Start a run, and follow it to its end."""
     await hand.visitor.compute(hand.to_spec())
 
 
 async def compare(hand: Hand) -> None:
-    """Three runs on one stream; of three comparisons one is left in the middle, and what goes on is cancelled."""
+    """Start three runs on one stream. One comparison in three is left in the middle, and its runs are cancelled."""
     spec = hand.to_spec(depth=64)
     specs = [{**spec, "connection": {"kind": kind}} for kind in KINDS]
     patience = hand.draw.choice((2, 10_000, 10_000))
@@ -70,7 +70,7 @@ async def compare(hand: Hand) -> None:
 
 
 async def resume(hand: Hand) -> None:
-    """A stream that is cut in the middle, twice, and goes on behind the last frame."""
+    """Cut a stream in the middle, twice, and continue it after the last frame."""
     run_id, after, end = await hand.visitor.submit(hand.to_spec(depth=48)), -1, None
     for until in (10, 30, float("inf")):
         after, end = await hand.visitor.follow(run_id, after, until)
@@ -80,7 +80,7 @@ async def resume(hand: Hand) -> None:
 
 
 async def share(hand: Hand) -> None:
-    """A view that is stored, opened and deleted; of five, one is left to its time."""
+    """Store a view, open it and delete it. One view in five is left to expire."""
     run_id = await hand.visitor.compute(hand.to_spec())
     view = {"runs": [run_id], "title": f"View {hand.draw.randrange(2**31)}", "state": "v=1&depth=8"}
     stored = (await hand.visitor.ask("POST", f"{API}/snapshots", json=view)).json()
@@ -91,14 +91,14 @@ async def share(hand: Hand) -> None:
 
 
 async def read(hand: Hand) -> None:
-    """Results in their forms, a figure, and the product of all layers."""
+    """Read results in all formats, a figure, and the product of all layers."""
     run_id = await hand.visitor.compute(hand.to_spec(connection={"kind": "mhc"}))
     for path in ("result.json", "result.csv", "result.npz", "figures/gain", "composite"):
         await hand.visitor.ask("GET", f"{API}/runs/{run_id}/{path}")
 
 
 async def export(hand: Hand) -> None:
-    """A room of a course with a view: exported, and deleted."""
+    """Export a room of a course with a view, and delete it."""
     opened = (await hand.visitor.ask("POST", f"{API}/rooms", json={"title": "Load", "sheet": "# A"})).json()
     room, teacher = opened["room"]["id"], {"Authorization": f"Bearer {opened['key']}"}
     run_id = await hand.visitor.compute(hand.to_spec())
@@ -109,7 +109,7 @@ async def export(hand: Hand) -> None:
 
 
 async def sweep(hand: Hand) -> None:
-    """A grid of four runs, its numbers and its figure; of three, one is cancelled instead."""
+    """Start a grid of four runs, and read its numbers and its figure. One in three is cancelled instead."""
     x, y = {"field": "depth", "values": [2, 6]}, {"field": "connection.streams", "values": [2, 3]}
     grid = {"spec": hand.to_spec(connection={"kind": "hc"}), "x": x, "y": y}
     links = (await hand.visitor.ask("POST", f"{API}/runs/sweep", json=grid)).json()["links"]
@@ -124,7 +124,7 @@ async def sweep(hand: Hand) -> None:
 
 
 async def bring(hand: Hand) -> None:
-    """A trace in one file, opened."""
+    """Upload a trace as one file, and open it."""
     result = Result()
     for frame in hand.to_trace():
         result.add(frame)
@@ -134,7 +134,7 @@ async def bring(hand: Hand) -> None:
 
 
 async def feed(hand: Hand) -> None:
-    """A trace that grows, piece by piece, beside one who watches it."""
+    """Upload a growing trace in pieces, while another visitor follows it."""
     lines = [encode_frame(frame, "", index) for index, frame in enumerate(hand.to_trace()) if frame.type != "end"]
     opened = (await hand.visitor.ask("POST", f"{API}/traces/live", content=lines[0], headers=OCTETS)).json()
     at, owner = f"{API}/traces/{opened['id']}", {"Authorization": f"Bearer {opened['token']}"}
@@ -149,7 +149,7 @@ async def feed(hand: Hand) -> None:
 
 
 def draw_frames() -> list[AnyFrame]:
-    """Frames of a small stack, without what would tell its spec."""
+    """Return frames of a small stack without the fields that contain its spec."""
     from tests.core.conftest import build_spec, run_frames
 
     return anonymise(run_frames(build_spec(depth=12, width=16)))

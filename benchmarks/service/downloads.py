@@ -28,15 +28,15 @@ FILES = 1024
 
 
 def start(data: Path) -> subprocess.Popen[bytes]:
-    """A server, ready."""
+    """Start a server, and wait until it is ready."""
 
-    def limit() -> None:
+    def limit_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
 
     shares = ["--service", "--client-read-bytes", "100000000000", "--address-read-bytes", "100000000000"]
     flags = ["--no-precompute", *shares, "--port", str(PORT), "--data", str(data)]
     with (data / "server.log").open("wb") as log:
-        server = subprocess.Popen([sys.executable, "-m", "app", "serve", *flags], stderr=log, preexec_fn=limit)
+        server = subprocess.Popen([sys.executable, "-m", "app", "serve", *flags], stderr=log, preexec_fn=limit_files)
     while True:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{URL}/readyz").status_code == 200:
@@ -45,7 +45,7 @@ def start(data: Path) -> subprocess.Popen[bytes]:
 
 
 def compute(seed: int) -> str:
-    """A run whose result is large; its id."""
+    """Compute a run with a large result. Return its id."""
     run_id: str = httpx.post(f"{URL}/api/v1/runs", json={**SPEC, "seed": seed}, timeout=60).json()["id"]
     while httpx.get(f"{URL}/api/v1/runs/{run_id}", timeout=60).json()["status"] != "done":
         time.sleep(0.1)
@@ -53,13 +53,13 @@ def compute(seed: int) -> str:
 
 
 def read_rss(pid: int) -> int:
-    """Bytes that a process holds in memory."""
+    """Return the bytes of memory that a process uses."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
 
 
 def probe(stop: Event, answers: Any) -> None:
-    """Ask `/livez` again and again, from a process of its own; seconds of each answer."""
+    """Request `/livez` repeatedly. Put the seconds of each answer into the queue."""
     took = []
     with httpx.Client() as http:
         while not stop.is_set():
@@ -71,7 +71,7 @@ def probe(stop: Event, answers: Any) -> None:
 
 
 async def download(run_ids: list[str], clients: int, coding: str) -> tuple[list[int], int]:
-    """Statuses of all downloads at once, and the bytes that were sent; a refused one asks again when it is told to."""
+    """Run all downloads concurrently; a refused one waits as the answer says. Return statuses and sent bytes."""
     statuses: list[int] = []
     sent = 0
 
@@ -93,7 +93,7 @@ async def download(run_ids: list[str], clients: int, coding: str) -> tuple[list[
 
 
 def measure(name: str, server: int, run_ids: list[str], clients: int, coding: str) -> dict[str, Any]:
-    """One row."""
+    """Return the row."""
     before = read_rss(server)
     context = multiprocessing.get_context("spawn")
     stop, answers = context.Event(), context.Queue()

@@ -52,20 +52,21 @@ class Holder(threading.Thread):
         self.opened = self.failed = 0
 
     def run(self) -> None:
-        """Open, and open again what is closed."""
+        """Open connections, and replace those that the server closes."""
         while not self._over.is_set():
             for descriptor, _ in self._poll.poll(0):
-                self._close(descriptor)
+                self._close_connection(descriptor)
             now = time.monotonic()
             for descriptor in [key for key, (_, since) in self._open.items() if now - since > HOLD_S]:
-                self._close(descriptor)
-            while len(self._open) < self._count and not self._over.is_set() and self._open_one():
+                self._close_connection(descriptor)
+            while len(self._open) < self._count and not self._over.is_set() and self._open_connection():
                 pass
             self._over.wait(LOOK_S)
         for descriptor in list(self._open):
-            self._close(descriptor)
+            self._close_connection(descriptor)
 
-    def _open_one(self) -> bool:
+    def _open_connection(self) -> bool:
+        """Open a connection and send its bytes. Return whether it succeeded."""
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BYTES)
         sock.settimeout(5)
@@ -82,30 +83,31 @@ class Holder(threading.Thread):
         self._poll.register(sock, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
         return True
 
-    def _close(self, descriptor: int) -> None:
+    def _close_connection(self, descriptor: int) -> None:
+        """Close the connection with this file descriptor."""
         self._poll.unregister(descriptor)
         sock, _ = self._open.pop(descriptor)
         sock.close()
 
     @property
     def open(self) -> int:
-        """Connections that are open now."""
+        """Return the number of open connections."""
         return len(self._open)
 
     def end(self) -> None:
-        """Close all."""
+        """Close all connections."""
         self._over.set()
         self.join()
 
 
 def spread(first: int, count: int) -> Iterator[str]:
-    """Addresses in turn, so many that none has too many connections."""
+    """Return an iterator over addresses, so many that none opens too many connections."""
     return itertools.cycle([f"127.0.1.{first + k}" for k in range(-(-count // PER_ADDRESS))])
 
 
 @contextlib.contextmanager
 def hold(server: Server, known: argparse.Namespace, run_id: str) -> Iterator[list[Holder]]:
-    """Half-open connections, streams that nobody reads, and halves of bodies."""
+    """Hold half-open connections, streams that no one reads, and incomplete bodies."""
     body = f"POST {API}/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n{{"
     stream = f"GET {API}/runs/{run_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: mhc_client={{}}\r\n\r\n"
     holders = [
@@ -123,7 +125,7 @@ def hold(server: Server, known: argparse.Namespace, run_id: str) -> Iterator[lis
 
 
 def probe(url: str, stop: Event, answers: Any) -> None:
-    """Ask `/livez` again and again, from a process of its own: milliseconds of each answer, and how many failed."""
+    """Request `/livez` repeatedly. Put the ms of each answer and the number of failures into the queue."""
     took, failed = [], 0
     with httpx.Client(transport=httpx.HTTPTransport(local_address=OF_PROBE), timeout=30) as http:
         while not stop.is_set():
@@ -139,7 +141,7 @@ def probe(url: str, stop: Event, answers: Any) -> None:
 
 @dataclass
 class Seen:
-    """What others saw meanwhile."""
+    """What other clients observed during the attack."""
 
     light_s: list[float] = field(default_factory=list)
     light: Tally = field(default_factory=Tally)
@@ -148,7 +150,7 @@ class Seen:
 
 
 async def use(server: Server, known: argparse.Namespace, run_id: str) -> Seen:
-    """One light user, and many who download a large result at the same time."""
+    """Run one light user, and many clients that download a large result at the same time."""
     seen, until = Seen(), time.monotonic() + known.seconds
 
     async def run_light() -> None:
@@ -172,7 +174,7 @@ async def use(server: Server, known: argparse.Namespace, run_id: str) -> Seen:
 
 
 def attack(server: Server, known: argparse.Namespace) -> list[Row]:
-    """Everything at once, and then the server alone again."""
+    """Run all loads together, then measure the server without them."""
     run_id = asyncio.run(prepare(server, known.depth))
     before = read_resident(server.process.pid)
     context = multiprocessing.get_context("spawn")
@@ -208,7 +210,7 @@ def attack(server: Server, known: argparse.Namespace) -> list[Row]:
 
 
 async def prepare(server: Server, depth: int) -> str:
-    """A large run whose result has been written and sent once."""
+    """Compute a large run, whose result is written and sent once. Return its id."""
     tally = Tally()
     async with Visitor(server.url, tally, OF_READER.format(250)) as visitor:
         run_id = await visitor.compute({**LARGE, "depth": depth})
@@ -219,7 +221,7 @@ async def prepare(server: Server, depth: int) -> str:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Counts and seconds; the defaults are what is to be shown."""
+    """Parse the numbers of clients and seconds; the defaults are those of the published table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--half-open", type=int, default=1000)
     parser.add_argument("--streams", type=int, default=520)

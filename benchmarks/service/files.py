@@ -12,18 +12,19 @@ HEADERS = "Connection: keep-alive\r\nAccept: */*\r\nAccept-Encoding: gzip, defla
 
 
 async def load_files(url: str, address: str, paths: Iterable[str]) -> int:
-    """Load files from the server at `url` on six connections from `address`; the bytes of all bodies.
+    """Load files from the server at `url` on six connections from `address`. Return the bytes of all bodies.
 
     Raises
     ------
     OSError
-        Where a connection breaks, or an answer is not 200.
+        If a connection breaks, or an answer is not 200.
     """
     rest = iter(list(paths))
-    return sum(await asyncio.gather(*(_load_some(url, address, rest) for _ in range(CONNECTIONS))))
+    return sum(await asyncio.gather(*(_load_in_turn(url, address, rest) for _ in range(CONNECTIONS))))
 
 
-async def _load_some(url: str, address: str, rest: Iterator[str]) -> int:
+async def _load_in_turn(url: str, address: str, rest: Iterator[str]) -> int:
+    """Load files on one connection until the iterator ends. Return the bytes of their bodies."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, local_addr=(address, 0))
     size = 0

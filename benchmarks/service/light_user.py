@@ -39,7 +39,7 @@ TARGET_S = 2.0
 
 @dataclass
 class Seen:
-    """What each of the three saw; waits of the light one in seconds, alone and beside the heavy one."""
+    """What each of the three clients observed; waits of the light one in seconds, alone and during the heavy load."""
 
     heavy: Tally = field(default_factory=Tally)
     light: Tally = field(default_factory=Tally)
@@ -53,21 +53,21 @@ class Seen:
 
 
 async def measure_light(visitor: Visitor, seed: int) -> float:
-    """Seconds from asking for a new run to its last frame."""
+    """Return the seconds from the request for a new run to its last frame."""
     begun = time.perf_counter()
     await visitor.compute({"seed": seed})
     return time.perf_counter() - begun
 
 
 def build_heavy(http: httpx.Client, heavy_s: float) -> dict[str, Any]:
-    """A spec that is predicted to take so long here."""
+    """Return a spec with this predicted time on this server."""
     spec = {**HEAVY, "train": {"steps": STEPS}}
     predicted = http.post(f"{API}/estimate", json=spec).json()["seconds"]
     return {**spec, "train": {"steps": max(1, round(STEPS * heavy_s / predicted))}}
 
 
 async def load(server: Server, known: argparse.Namespace) -> Seen:
-    """The light one alone, then beside the heavy one for `seconds`, or until the heavy runs are done."""
+    """Run the light client alone, then during the load of the heavy one, for `seconds`."""
     seen = Seen()
     with httpx.Client(base_url=server.url, timeout=60) as http:
         heavy = build_heavy(http, known.heavy_s)
@@ -94,13 +94,13 @@ async def load(server: Server, known: argparse.Namespace) -> Seen:
 
 
 async def count_done(visitor: Visitor, runs: Sequence[str]) -> int:
-    """How many are done; those that are not are cancelled."""
+    """Count the runs that are done."""
     statuses = [(await visitor.ask("GET", f"{API}/runs/{run_id}")).json()["status"] for run_id in runs]
     return statuses.count("done")
 
 
 async def take_all(visitor: Visitor, runs: list[str], count: int, seen: Seen) -> None:
-    """As many views as the client may keep, each as large as it may be; refusals are not obeyed."""
+    """Store views of the largest size until `count` requests are sent; continue after refusals."""
     for number in range(count):
         view = {"runs": runs, "title": f"View {number}", "state": STATE}
         answer = await visitor.http.post(f"{API}/snapshots", json=view)
@@ -114,7 +114,7 @@ async def take_all(visitor: Visitor, runs: list[str], count: int, seen: Seen) ->
 
 
 async def look(visitor: Visitor, server: Server, seen: Seen) -> None:
-    """A third client that looks at things, and stores a view of its own now and then, until it is cancelled."""
+    """Read as a third client, and store its own views, until the task is cancelled."""
     run_id, number = await visitor.compute({"seed": 1, "depth": 8, "width": 16}), 0
     while True:
         number += 1
@@ -129,7 +129,7 @@ async def look(visitor: Visitor, server: Server, seen: Seen) -> None:
 
 
 def build_rows(seen: Seen, known: argparse.Namespace) -> list[Row]:
-    """The light one's waits, and what was stored."""
+    """Return rows on the light client's waits, and on what was stored."""
     beside = f"{known.heavy} runs of {known.heavy_s:g} s, {known.views} views of another client"
     answers = sum((seen.light.answers + seen.other.answers).values())
     told_busy = seen.light.refused[503] + seen.other.refused[503]
@@ -156,7 +156,7 @@ def measure(known: argparse.Namespace) -> list[Row]:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Counts and seconds; the defaults are what is to be shown."""
+    """Parse the numbers of runs and views and the seconds; the defaults are those of the published table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--heavy", type=int, default=16)
     parser.add_argument("--heavy-s", type=float, default=HEAVY_S)

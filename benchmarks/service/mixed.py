@@ -31,7 +31,7 @@ GROWTH, SPREAD = 1.1, 1.25
 
 @dataclass
 class Course:
-    """What happened, and what was held at each look."""
+    """What happened, and what the server held at each sample."""
 
     tally: Tally = field(default_factory=Tally)
     done: Counter[str] = field(default_factory=Counter)
@@ -39,11 +39,11 @@ class Course:
 
 
 async def load(server: Server, seconds: float, people: int, seed: int) -> Course:
-    """So many people, each doing one thing after another."""
+    """Run the people, each of whom does one thing after another, and sample the server."""
     course, frames = Course(), draw_frames()
     until = time.monotonic() + seconds
 
-    async def live(number: int) -> None:
+    async def act(number: int) -> None:
         draw = random.Random(1000 * seed + number)
         async with Visitor(server.url, course.tally, f"127.0.0.{2 + number % 4}") as visitor:
             hand = Hand(visitor, draw, frames)
@@ -56,24 +56,26 @@ async def load(server: Server, seconds: float, people: int, seed: int) -> Course
                     print(f"{time.strftime('%H:%M:%S')} {doing.__name__}: {error}", file=sys.stderr, flush=True)
                 await asyncio.sleep(PAUSE_S * draw.random())
 
-    async def watch() -> None:
+    async def sample_server() -> None:
         while time.monotonic() < until:
             course.held.append(look(server))
             await asyncio.sleep(seconds / SAMPLES)
 
-    await asyncio.gather(watch(), *(live(number) for number in range(people)))
+    await asyncio.gather(sample_server(), *(act(number) for number in range(people)))
     return course
 
 
 def build_rows(course: Course, seconds: float, log: Sequence[str]) -> list[Row]:
-    """Second half against the first, behind the warm-up."""
+    """Compare the second half with the first, after the warm-up."""
     of = f"{seconds / 60:g} minutes, second half against first"
     steady = course.held[len(course.held) // WARM_UP :]
     rows = [
-        _compare("memory of the server, mean", of, [item.server for item in steady], GROWTH, statistics.mean),
-        _compare("memory of its other processes, mean", of, [item.workers for item in steady], GROWTH, statistics.mean),
-        _compare("descriptors of the server, most", of, [item.descriptors for item in steady], SPREAD, max),
-        _compare("size of the database, most", of, [item.database for item in steady], SPREAD, max),
+        _compare_halves("memory of the server, mean", of, [item.server for item in steady], GROWTH, statistics.mean),
+        _compare_halves(
+            "memory of its other processes, mean", of, [item.workers for item in steady], GROWTH, statistics.mean
+        ),
+        _compare_halves("descriptors of the server, most", of, [item.descriptors for item in steady], SPREAD, max),
+        _compare_halves("size of the database, most", of, [item.database for item in steady], SPREAD, max),
     ]
     last, did = steady[-1], ", ".join(f"{name} {count}" for name, count in sorted(course.done.items()))
     asked = f"{sum(course.tally.answers.values())} answers"
@@ -88,9 +90,10 @@ def build_rows(course: Course, seconds: float, log: Sequence[str]) -> list[Row]:
     ]
 
 
-def _compare(
+def _compare_halves(
     name: str, of: str, values: Sequence[float], limit: float, reduce: Callable[[Sequence[float]], float]
 ) -> Row:
+    """Return a row with the value of the second half of the time divided by that of the first."""
     half = len(values) // 2
     return Row(name, of, reduce(values[half:]) / reduce(values[:half]), "x", limit)
 

@@ -21,7 +21,7 @@ DESCRIPTORS = 1024  # `ulimit -n` of a shell that nobody has changed
 
 @contextmanager
 def serve(*flags: str, descriptors: int = DESCRIPTORS) -> Iterator[Server]:
-    """A server with a data folder of its own, which goes with it."""
+    """Run a server with a data folder of its own until the block ends."""
     with TemporaryDirectory() as data:
         server = start_with_descriptors(Path(data), descriptors, "--no-precompute", *flags, start_s=START_S)
         try:
@@ -35,7 +35,7 @@ def serve(*flags: str, descriptors: int = DESCRIPTORS) -> Iterator[Server]:
 
 @dataclass(frozen=True)
 class Held:
-    """What a server holds at a time; memory and sizes in bytes, `workers` is the memory of all its children."""
+    """Memory and sizes of a server in bytes, and its descriptors; `workers` is the memory of all its children."""
 
     server: int
     workers: int
@@ -44,13 +44,13 @@ class Held:
 
 
 def look(server: Server) -> Held:
-    """What it holds now."""
+    """Return what the server holds now."""
     pid = server.process.pid
     return Held(read_resident(pid), _read_below(pid), count_descriptors(server), measure_database(server.data))
 
 
 def measure_database(data: Path) -> int:
-    """Bytes of the database and its log, which may come and go with a transaction."""
+    """Return the bytes of the database and its log, which may exist only during a transaction."""
     total = 0
     for path in data.glob("mhc-scope.db*"):
         with suppress(FileNotFoundError):
@@ -69,16 +69,16 @@ def _read_below(pid: int) -> int:
 
 
 def read_log(server: Server, *words: str) -> list[str]:
-    """Lines of its log with any of these words."""
+    """Return the lines of the server's log that contain any of these words."""
     return [line for line in server.log.read_text(errors="replace").splitlines() if any(word in line for word in words)]
 
 
 def begin(niceness: int) -> None:
-    """Give way to other work on the machine, as the server then does too; SIGTERM ends both."""
+    """Lower this process's priority, which the server inherits; SIGTERM ends both."""
     os.nice(niceness)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def to_p95(values: Sequence[float]) -> float:
-    """The value that 95 of 100 stay below."""
+    """Return the 95th percentile."""
     return statistics.quantiles(values, n=20, method="inclusive")[18] if len(values) > 1 else values[0]

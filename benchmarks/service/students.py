@@ -48,7 +48,7 @@ SECONDS = "seconds of workers; {} of the waves"
 
 @dataclass
 class Student:
-    """What one has got: waits for answers to a slider that was let go, and the time in which they were got."""
+    """The results of one student: waits for answers after the release of a slider, and the time of the whole visit."""
 
     client: str
     is_own: bool
@@ -63,7 +63,7 @@ class Student:
 
     @property
     def rate(self) -> float:
-        """Answers a minute."""
+        """Return the answers for each minute."""
         return 60 * len(self.waits_s) / max(1e-9, self.ended - self.begun)
 
 
@@ -81,30 +81,30 @@ class Page:
         self.student = Student(str(to_cookie_key(visitor.http.cookies["mhc_client"])), is_own=bool(seed))
 
     async def open(self) -> None:
-        """The page with its files, what it boots with, and the view that it opens with."""
+        """Load the page with its files, its boot data and its first view."""
         begun = time.perf_counter()
-        page = (await self._ask("GET", "/")).text
+        page = (await self._request("GET", "/")).text
         files = dict.fromkeys(FILES.findall(page))
         self.student.calls += len(files)
         await self._visitor.load(files)
-        await asyncio.gather(*(self._ask("GET", f"{API}/{path}") for path in BOOT))
+        await asyncio.gather(*(self._request("GET", f"{API}/{path}") for path in BOOT))
         await self._follow(SPECS)
         self.student.opened_s = time.perf_counter() - begun
 
     async def drag(self) -> None:
-        """Move the slider for a while, let go, and wait for the answer."""
+        """Move the slider for a while, release it, and wait for the answer."""
         for _ in range(self._draw.randint(*MOVES)):
             moved = time.monotonic()
-            await self._show(self._move())
+            await self._show(self._choose_depth())
             await asyncio.sleep(max(0.0, moved + LIFE_S - time.monotonic()))
-        begun, specs = time.perf_counter(), self._move()
+        begun, specs = time.perf_counter(), self._choose_depth()
         if not await (await self._show(specs)):
             self._visitor.fail("a stream ended before its runs")
         self.student.waits_s.append(time.perf_counter() - begun)
         self.student.runs = specs
 
     async def use(self, seconds: float) -> None:
-        """From the opening to the last answer; what goes wrong is in the tally."""
+        """Open the page and drag until the time is over. Errors are counted in the tally."""
         with contextlib.suppress(Failed):
             await self.open()
             self.student.begun = time.monotonic()
@@ -116,25 +116,26 @@ class Page:
             await self.check()
 
     async def check(self) -> None:
-        """What was answered last is kept."""
-        known = await self._ask("POST", f"{API}/runs/compare", json=self.student.runs)
+        """Check that the runs of the last answer are still stored."""
+        known = await self._request("POST", f"{API}/runs/compare", json=self.student.runs)
         if any(run["status"] != "done" for run in known.json()):
             self._visitor.fail(f"a final answer was lost: {known.text[:200]}")
 
-    def _move(self) -> list[dict[str, Any]]:
+    def _choose_depth(self) -> list[dict[str, Any]]:
+        """Move the depth by one or two stops. Return the specs that the page then shows."""
         place = DEPTHS.index(self._depth) + self._draw.choice((-2, -1, 1, 2))
         self._depth = DEPTHS[max(0, min(len(DEPTHS) - 1, place))]
         return [{**spec, "depth": self._depth, "seed": self._seed} for spec in SPECS]
 
     async def _show(self, specs: list[dict[str, Any]]) -> "asyncio.Task[bool]":
-        """Leave what was wanted before, and follow this; returns once the server has said what became of it."""
+        """Cancel the previous runs and follow these. Return once the server has accepted them, or the stream ends."""
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)  # what went wrong is in the tally
         is_other = specs != self._shown
         self._shown = specs
         live, self._live = self._live if is_other else [], []  # what is wanted again is not cancelled
-        cancels = [self._ask("DELETE", f"{API}/runs/{run_id}?viewer={self._visitor.name}") for run_id in live]
+        cancels = [self._request("DELETE", f"{API}/runs/{run_id}?viewer={self._visitor.name}") for run_id in live]
         self._submitted.clear()
         self._following = asyncio.create_task(self._follow(specs))
         submitted = asyncio.create_task(self._submitted.wait())
@@ -144,7 +145,7 @@ class Page:
         return self._following
 
     async def _follow(self, specs: list[dict[str, Any]]) -> bool:
-        """Start runs and follow them; whether all ended. Where they take long, Run is pressed."""
+        """Start runs and follow them. Return whether all ended. Press Run where the prediction is too long."""
         for limit in (f"&limit_s={UNASKED_S}", ""):
             have = list(self._have)[-MOST_HAVE:]
             self.student.calls += 1
@@ -162,7 +163,7 @@ class Page:
         return False
 
     def _note_submitted(self, event: Event, have: Sequence[str]) -> bool:
-        """Which runs are followed from here; whether none was started."""
+        """Store which runs are followed from now on. Return whether none was started."""
         found = orjson.loads(event.data)
         if any(run["status"] == "unstarted" for run in found):
             return True
@@ -179,13 +180,14 @@ class Page:
         else:
             self._visitor.fail(f"run {end['run']} ended as {end['status']}: {end['reason']}")
 
-    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+    async def _request(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request of the page, and count it."""
         self.student.calls += 1
         return await self._visitor.ask(method, path, **options)
 
 
 async def attend(server: Server, tally: Tally, number: int, known: argparse.Namespace) -> Student:
-    """One student."""
+    """Run one student's visit."""
     draw, hand = random.Random(number), random.Random(f"wave {number // known.wave}")
     is_own = draw.random() < known.own
     address = f"127.0.0.{2 + number % 8}"  # a class without a proxy would have one, and 256 connections
@@ -196,7 +198,7 @@ async def attend(server: Server, tally: Tally, number: int, known: argparse.Name
 
 
 async def be_greedy(server: Server, tally: Tally, wave: int, known: argparse.Namespace) -> Student:
-    """One client with several pages of the first kind at once."""
+    """Run several pages of one client together."""
     async with Visitor(server.url, tally, "127.0.0.10") as visitor:
         seeds = range(10**6 + GREEDY_PAGES * wave, 10**6 + GREEDY_PAGES * (wave + 1))
         pages = [Page(visitor, random.Random(f"wave {wave}"), seed) for seed in seeds]
@@ -206,7 +208,7 @@ async def be_greedy(server: Server, tally: Tally, wave: int, known: argparse.Nam
 
 
 async def hold_course(server: Server, tally: Tally, known: argparse.Namespace) -> list[list[Student]]:
-    """All waves, one after another."""
+    """Run all waves, one after another."""
     waves = []
     for wave, first in enumerate(range(0, known.students, known.wave)):
         numbers = range(first, min(first + known.wave, known.students))
@@ -216,7 +218,7 @@ async def hold_course(server: Server, tally: Tally, known: argparse.Namespace) -
 
 
 def note_used(waves: Sequence[Sequence[Student]], server: Server) -> int:
-    """Note for all students what was computed for them, which the queue goes by; how many runs were computed."""
+    """Store for every student the workers' seconds that the queue counts. Return the number of computed runs."""
     with contextlib.closing(sqlite3.connect(server.data / "mhc-scope.db", timeout=60)) as database:
         used = dict(database.execute("SELECT client, seconds FROM usage"))
         ((computed,),) = database.execute("SELECT count(*) FROM runs WHERE status = 'done'")
@@ -229,7 +231,7 @@ def note_used(waves: Sequence[Sequence[Student]], server: Server) -> int:
 def build_rows(
     waves: Sequence[Sequence[Student]], tally: Tally, log: Sequence[str], computed: int, took_s: float
 ) -> list[Row]:
-    """What they waited for, and how evenly."""
+    """Return rows on the students' waits, and on how equal these are."""
     students = [student for wave in waves for student in wave if not student.is_greedy]
     waits = [wait for student in students for wait in student.waits_s]
     opened = [student.opened_s for student in students]
@@ -264,12 +266,12 @@ def build_rows(
 
 
 def to_jain(values: Sequence[float]) -> float:
-    """Jain's index: 1 where all have the same, 1 / n where one has all."""
+    """Return Jain's index: 1 if all have the same, 1 / n if one has all."""
     return sum(values) ** 2 / (len(values) * sum(value**2 for value in values))
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Counts and seconds; the defaults are what is to be shown."""
+    """Parse the numbers of students and seconds; the defaults are those of the published table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--students", type=int, default=300)
     parser.add_argument("--wave", type=int, default=60)
@@ -280,7 +282,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def measure(known: argparse.Namespace) -> list[Row]:
-    """Start a server, and hold a course."""
+    """Start a server, and run a course on it."""
     tally = Tally()
     with serve() as server:
         begun = time.monotonic()

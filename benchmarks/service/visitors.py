@@ -24,19 +24,19 @@ BUSY = (429, 503)
 
 @dataclass
 class Tally:
-    """What happened to all visitors: answers by status, refusals with Retry-After by status, and what went wrong."""
+    """Answers of all visitors by status, refusals with Retry-After by status, and errors."""
 
     answers: Counter[int] = field(default_factory=Counter)
     refused: Counter[int] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
 
     def note_error(self, text: str) -> None:
-        """Something that must not happen."""
+        """Store an error, which the table counts."""
         self.errors.append(text)
 
 
 class Failed(RuntimeError):
-    """What a visitor wanted did not come about; it is in the tally."""
+    """A visitor could not do what it intended; the tally has the error."""
 
 
 class Visitor:
@@ -59,12 +59,12 @@ class Visitor:
         await self.http.aclose()
 
     async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """The answer, asked for again where the server is busy.
+        """Return the answer; repeat the request while the server is busy.
 
         Raises
         ------
         Failed
-            Where there is none, or another refusal.
+            If no answer arrives, or it is another refusal.
         """
         until = time.monotonic() + PATIENCE_S
         while True:
@@ -76,14 +76,14 @@ class Visitor:
             await self.obey(answer)
 
     async def obey(self, answer: httpx.Response) -> None:
-        """Wait for as long as a refusal says."""
+        """Wait as long as a refusal states."""
         self.tally.refused[answer.status_code] += 1
         if "retry-after" not in answer.headers:
             self.fail(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} without Retry-After")
         await asyncio.sleep(float(answer.headers["retry-after"]))
 
     def fail(self, text: str) -> None:
-        """Note an error, and end what is being done."""
+        """Store an error, and raise Failed."""
         self.tally.note_error(text)
         raise Failed(text)
 
@@ -96,7 +96,7 @@ class Visitor:
         return answer
 
     async def download(self, path: str, coding: str = "identity") -> int:
-        """Read an answer piece by piece, as it is sent; its bytes."""
+        """Read an answer piece by piece as it is sent. Return its bytes."""
         sent, until = 0, time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -114,19 +114,19 @@ class Visitor:
             await self.obey(answer)
 
     async def load(self, paths: Iterable[str]) -> None:
-        """Load files of the page, as a browser does that has none of them."""
+        """Load files of the page, as a browser with an empty cache does."""
         try:
             await load_files(self._url, self._address, paths)
         except OSError as error:
             self.fail(f"files of the page: {error}")
 
     async def submit(self, spec: dict[str, Any]) -> str:
-        """Start a run; its id."""
+        """Start a run. Return its id."""
         run_id: str = (await self.ask("POST", f"{API}/runs", json=spec)).json()["id"]
         return run_id
 
     async def compute(self, spec: dict[str, Any]) -> str:
-        """Start a run and follow it to its end; its id."""
+        """Start a run and follow it to its end. Return its id."""
         run_id = await self.submit(spec)
         _, end = await self.follow(run_id)
         if end != "done":
@@ -134,9 +134,9 @@ class Visitor:
         return run_id
 
     async def follow(self, run_id: str, after: int = -1, until: float = float("inf")) -> tuple[int, str | None]:
-        """Read frames from behind `after`, and cut the stream after frame `until`: the last index, and how it ended."""
+        """Read frames after `after`, and cut the stream after frame `until`. Return the last index and the status."""
         headers = {**SSE, "Last-Event-ID": str(after)}
-        async for event in self._read("GET", f"{API}/runs/{run_id}/events?viewer={self.name}", headers=headers):
+        async for event in self._read_events("GET", f"{API}/runs/{run_id}/events?viewer={self.name}", headers=headers):
             if event.id is None:
                 continue
             if int(event.id) != after + 1:
@@ -149,12 +149,13 @@ class Visitor:
         return after, None
 
     async def compare(self, specs: list[dict[str, Any]], query: str = "") -> AsyncIterator["Event"]:
-        """Start runs and follow them on the same answer, as the page does."""
+        """Start runs and follow them on the same response, as the page does."""
         path = f"{API}/runs/compare?viewer={self.name}{query}"
-        async for event in self._read("POST", path, headers=SSE, json=specs):
+        async for event in self._read_events("POST", path, headers=SSE, json=specs):
             yield event
 
-    async def _read(self, method: str, path: str, **options: Any) -> AsyncIterator["Event"]:
+    async def _read_events(self, method: str, path: str, **options: Any) -> AsyncIterator["Event"]:
+        """Yield the events of a stream; repeat the request while the server is busy. Raise Failed after some time."""
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -174,7 +175,7 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a stream; those without an id are no frames."""
+    """One event of a stream; an event without an id is no frame."""
 
     kind: str
     id: str | None
@@ -182,7 +183,7 @@ class Event:
 
 
 async def parse_events(pieces: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-    """Events of a stream, from pieces of any length; comments and bare fields are left out."""
+    """Yield the events of a stream from chunks of any length, without comments and bare fields."""
     rest = b""
     async for piece in pieces:
         *blocks, rest = (rest + piece).split(b"\n\n")

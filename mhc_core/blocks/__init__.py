@@ -31,4 +31,4 @@ def name_layers(spec: RunSpec) -> list[str]:
 def branch_type(spec: RunSpec, layer: int) -> type[Branch]:
     """Return the class of one layer's branch."""
     types = BLOCKS[spec.block.kind]
-    return types[layer % len(types)]
+    return types[layer % len(types)].choose(spec, layer)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,16 @@ KEEPS_INPUT = ("gelu", "silu")  # in addition to its output, which the next prod
 RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which He's factor 2 restores
 
 
+@dataclass
+class Carried:
+    """What branches pass on to later ones, next to the state. It is made for one call, and has no part in the next.
+
+    values: (B, T, C), those of the first attention layer; None before it, and where no layer adds them to its own.
+    """
+
+    values: torch.Tensor | None = None
+
+
 class Branch(nn.Module, ABC):
     """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale, learned gain (if any).
 
@@ -42,16 +53,28 @@ class Branch(nn.Module, ABC):
         self.scale = spec.block.branch_scale * scaling.branch
         self.gain = None if scaling.gain is None else nn.Parameter(torch.tensor(scaling.gain, dtype=torch.float64))
 
-    def forward(self, u_BTC: torch.Tensor) -> torch.Tensor:
-        """Return the output (B, T, C) of the branch for a state (B, T, C): norm, then `compute`."""
+    @classmethod
+    def choose(cls, spec: RunSpec, layer: int) -> "type[Branch]":
+        """Return the class of this kind of branch in one layer of a spec."""
+        return cls
+
+    def forward(self, u_BTC: torch.Tensor, carried: Carried | None = None) -> torch.Tensor:
+        """Return the output (B, T, C) of the branch for a state (B, T, C): norm, then `compute`.
+
+        carried: what earlier branches have passed on, to which this one may add; needed where a branch reads it.
+        """
         if self.pre_norm is not None:
             u_BTC = _scale(normalise(u_BTC, self.pre_norm), self.norm_scale)
-        out = _scale(self.compute(u_BTC), self.scale)
+        out = _scale(self.compute_carrying(u_BTC, carried or Carried()), self.scale)
         return out if self.gain is None else out * self.gain
 
     @abstractmethod
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
         """Return the output of the branch for its normalised input, both (B, T, C)."""
+
+    def compute_carrying(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+        """Return the same, for branches that read or add to what is carried; by default they do neither."""
+        return self.compute(u_BTC)
 
     @classmethod
     @abstractmethod

@@ -1,5 +1,8 @@
 """Attention branch of the transformer block, whose layers alternate between it and an MLP.
 
+With a value residual attention layers after the first attend to weighted sums of their own values and those of the
+first: see `ResidualAttention`.
+
 Shapes: B sequences, H heads, M = B H, T tokens, D = C / H features of a head; R queries of a tile, S keys they see.
 """
 
@@ -9,14 +12,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from mhc_core.blocks.branch import Branch, draw_matrix
+from mhc_core.blocks.branch import Branch, Carried, draw_matrix
 from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 
 KEPT = 2**18  # attention weights of a layer; more are not kept for the way down, but computed once more
 # Weights and queries of a tile: on a CPU such that it stays in the cache.
 TILE, CARD_TILE = (2**18, 64), (2**26, 1024)
+VALUE_WEIGHTS = (0.5, 0.5)  # of a layer's own values and of those of the first layer; where they are learned, the start
+# Values per feature that a value residual moves, forward and backward: in the first attention layer and in later ones.
+FIRST_MOVED, LATER_MOVED = 11, {"fixed": 23, "learned": 31}
 
 
 class Attention(Branch):
@@ -34,9 +41,22 @@ class Attention(Branch):
         self.w_qkv = draw_matrix(spec, "attention.qkv", layer, 3 * width, width, scale=rows)
         self.w_out = draw_matrix(spec, "attention.out", layer, width, width, scale=scaling.weights)
 
+    @classmethod
+    def choose(cls, spec: RunSpec, layer: int) -> type[Branch]:
+        if spec.block.value_residual == "off":
+            return Attention
+        return FirstAttention if layer == 0 else ResidualAttention
+
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
-        batch, tokens, width = u_BTC.shape
-        qkv = F.linear(u_BTC, self.w_qkv).view(batch, tokens, 3, self.heads, width // self.heads)
+        return self._attend(self._project(u_BTC))
+
+    def _project(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        """Return queries, keys and values, (B, T, 3, C)."""
+        return F.linear(u_BTC, self.w_qkv).unflatten(-1, (3, -1))
+
+    def _attend(self, qkv_BT3C: torch.Tensor) -> torch.Tensor:
+        batch, tokens, _, width = qkv_BT3C.shape
+        qkv = qkv_BT3C.reshape(batch, tokens, 3, self.heads, width // self.heads)
         mixed_BHTD = attend(qkv.permute(2, 0, 3, 1, 4).flatten(1, 2)).view(batch, self.heads, tokens, -1)
         return F.linear(mixed_BHTD.transpose(1, 2).reshape(batch, tokens, width), self.w_out)
 
@@ -67,6 +87,68 @@ class Attention(Branch):
     def count_moved(cls, spec: RunSpec) -> float:
         # Without the weights, whose tiles stay in the cache.
         return 39.0 * spec.width
+
+
+class FirstAttention(Attention):
+    """The first attention layer of a stack with a value residual: it passes its values on."""
+
+    def compute_carrying(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+        qkv_BT3C = self._project(u_BTC)
+        carried.values = qkv_BT3C[:, :, 2].contiguous()  # or the memory of queries and keys would be kept with them
+        return self._attend(qkv_BT3C)
+
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        return super().count_kept(spec) + (spec.width if spec.block.value_residual == "learned" else 0)
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return super().count_moved(spec) + FIRST_MOVED * spec.width
+
+
+class ResidualAttention(Attention):
+    """A later attention layer of such a stack: it attends to l1 v + l2 v_1, its own values and those of the first.
+
+    l1 = l2 = 1/2, fixed, as in the code of modded-nanogpt (KellerJordan/modded-nanogpt,
+    `records/110624_ShortcutsTweaks`); or as the start of two learned numbers, as in tokenbender/nanogpt-attnres-repro
+    (`examples/nanogpt/model.py`), where the first layer has them too. Both follow arXiv 2410.17897, of which the
+    abstract was read.
+    """
+
+    calls = 19
+
+    def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
+        super().__init__(spec, layer, scaling)
+        self.value_weights: nn.Parameter | None = None
+        if spec.block.value_residual == "learned":
+            self.value_weights = nn.Parameter(torch.tensor(VALUE_WEIGHTS, dtype=torch.float64))
+
+    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("attention with a value residual needs the values of the first layer")
+
+    def compute_carrying(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+        assert carried.values is not None, "the first attention layer has passed no values on"
+        own, first = VALUE_WEIGHTS if self.value_weights is None else self.value_weights.unbind()
+        qk_BT2C, v_BT1C = self._project(u_BTC).split((2, 1), 2)
+        mixed_BT1C = own * v_BT1C + first * carried.values.unsqueeze(2)
+        return self._attend(torch.cat((qk_BT2C, mixed_BT1C), 2))
+
+    @classmethod
+    def count_parameters(cls, spec: RunSpec) -> int:
+        return super().count_parameters(spec) + (2 if spec.block.value_residual == "learned" else 0)
+
+    @classmethod
+    def count_flops(cls, spec: RunSpec) -> float:
+        return Attention.count_flops(spec) + 3.0 * spec.width
+
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        # Learned weights need the values that they multiply, which are kept with their queries and keys.
+        return super().count_kept(spec) + (3 * spec.width if spec.block.value_residual == "learned" else 0)
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return super().count_moved(spec) + LATER_MOVED[spec.block.value_residual] * spec.width
 
 
 def _count_kept_weights(spec: RunSpec) -> int:

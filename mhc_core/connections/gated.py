@@ -112,5 +112,5 @@ class GatedResidual(SampleMajor):
 
 
 def build_gated(spec: RunSpec) -> Connection:
-    """Build the Gated Residual of a spec."""
+    """Build the connection of the family `gated` for a spec."""
     return GatedResidual(spec)

@@ -243,8 +243,8 @@ def count_kept_steps(spec: RunSpec) -> int:
     return min(spec.train.kept, spec.train.steps)
 
 
-def count_kept_cka(spec: RunSpec) -> int:
-    """Count steps of training that keep CKA."""
+def count_cka_steps(spec: RunSpec) -> int:
+    """Return how many training steps record CKA; 0 for stacks that are too deep."""
     return count_kept_steps(spec) if keeps_maps(spec) else 0
 
 

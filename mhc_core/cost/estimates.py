@@ -12,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from mhc_core.blocks import name_layers
 from mhc_core.cost.counts import (
     ITEM_BYTES,
+    count_cka_steps,
     count_equivalent_flops,
-    count_kept_cka,
     count_kept_probe_bytes,
     count_kept_steps,
     count_parameters,
@@ -106,7 +106,7 @@ def _count_flops(spec: RunSpec) -> float:
     flops += (disturbs(spec) + _count_base_passes(spec)) * count_pass_flops(spec)
     flops += (1 + twice) * count_probe_flops(spec)  # further seeds do without CKA
     flops += spec.train.steps * (count_pass_flops(spec) + count_readout_flops(spec))
-    flops += count_kept_cka(spec) * count_probe_flops(spec)
+    flops += count_cka_steps(spec) * count_probe_flops(spec)
     return flops + _jacobian_products(spec) * count_pass_flops(spec) / 3
 
 
@@ -199,7 +199,7 @@ def _count_training(spec: RunSpec) -> Work:
     """Count the steps of a run that trains, and what is measured of those that are kept."""
     if not spec.train.steps:
         return Work()
-    work = _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_kept_cka(spec))
+    work = _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_cka_steps(spec))
     return work + Work(moved_bytes=count_kept_probe_bytes(spec)).times(count_kept_steps(spec))
 
 

@@ -40,8 +40,8 @@ class IteratedCayleyMap(ResidualMap):
         return matrix.to(raw.dtype)
 
 
-def sum_powers(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute I + t + t^2 / 2 + t^3 / 4, t = a (M - M^t), in float64 for every type."""
+def sum_cayley_series(logits: Array, settings: MapSettings, to_type: Round) -> Array:
+    """Return H_res after two Cayley iterations: I + t + t^2 / 2 + t^3 / 4, t = a (M - M^t), in float64."""
     n = settings.streams
     m = to_type(logits).reshape(*logits.shape[:-1], n, n)
     t = SCALE * (m - np.swapaxes(m, -1, -2))
@@ -60,7 +60,7 @@ FAMILY = Family(
     signed=True,
     operations=lambda n, rounds: STEPS * (2 * n**3 + 2 * n) + 3 * n * n,
     map=IteratedCayleyMap,
-    map_reference=sum_powers,
+    map_reference=sum_cayley_series,
     page_map=PageMap("iterated_cayley", layers=32),  # large logits give large entries, which cancel in products
     paper="arXiv 2602.18308",
     parent="orthogonal",

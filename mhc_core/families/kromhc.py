@@ -17,6 +17,7 @@ class KroneckerMap(ResidualMap):
         return [certainty] * count_factors(self.n)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return the Kronecker product of the 2 x 2 factors, (..., n, n)."""
         import torch
 
         p = torch.sigmoid(raw)

@@ -42,7 +42,7 @@ from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import EditSpec, RunSpec
-from mhc_core.theory.premises import is_doubly_stochastic
+from mhc_core.theory.premises import has_unit_sums
 
 __all__ = ["summarise", "summarise_captured"]
 
@@ -78,7 +78,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     ]
     findings += [_of_first_seed(spec, found) for found in of_one_pass]
     if spec.family.has_mixing:
-        headline = build_headline(result, has_path=spec.family.skips, is_fixed=is_doubly_stochastic(spec))
+        headline = build_headline(result, has_path=spec.family.skips, is_fixed=has_unit_sums(spec))
     else:
         headline = build_depth_headline(spec, result)
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])

@@ -7,7 +7,7 @@ from mhc_core.findings.words import build_finding, count, format_number, format_
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
-from mhc_core.theory.premises import is_orthogonal, is_row_stochastic
+from mhc_core.theory.premises import has_unit_row_sums, is_orthogonal
 
 FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
@@ -106,11 +106,11 @@ def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
     worst = int(np.nanargmax(errors))
     error = float(errors[worst])
     # With eps rows are off as well, and the worst token's error may be one of a row.
-    sums = "a column sum" if is_row_stochastic(spec) or errors is columns else "a row or column sum"
+    sums = "a column sum" if has_unit_row_sums(spec) or errors is columns else "a row or column sum"
     whose = sums if errors is columns else f"{sums} of the worst token"
     text = f"After {count(spec.connection.sinkhorn_iters, 'Sinkhorn round')}, {whose} is off by {format_number(error)}"
     text += f" at layer {worst + 1}"
-    if is_row_stochastic(spec):
+    if has_unit_row_sums(spec):
         text += "; rows are exact, so only the backward gain is affected"
     return build_finding("truncation", f"{text}.", "mixing", {"ds_error": error, "layer": worst})
 

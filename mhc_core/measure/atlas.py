@@ -21,7 +21,7 @@ from mhc_core.metrics.effects import measure_distance, measure_divergence
 from mhc_core.record.stages import AtlasFrame, Cut, ProgressFrame
 from mhc_core.spec import EditSpec, RunSpec, SpecError
 from mhc_core.spec.edit import list_possible
-from mhc_core.stack import Stack, build_stack
+from mhc_core.stack import LayerOutput, Stack, build_stack
 
 BATCH_BYTES = 64 * 2**20  # of states that are computed together
 KEYS = ("loss", "output_kl", "effect_last")
@@ -106,7 +106,8 @@ class _Atlas:
         static = stack.connection.static_mixing()
         self.rows = None if static is None else [Mixing(*row) for row in zip(*static, strict=True)]
         self.states = [stack.embed()]
-        stack.climb(self.states[0], lambda _, output: self.states.append(output.state))
+        self.values: list[torch.Tensor | None] = [None]  # that each layer takes, where there is a value residual
+        stack.climb(self.states[0], self._keep)
         self.last = stack.connection.streams(self.states[-1])
         out = stack.collapse(self.states[-1])
         self.loss, self.logits = float(stack.input.loss(out)), stack.input.read_out(out)
@@ -132,16 +133,23 @@ class _Atlas:
 
     def _follow(self, layer: int, maker: int, cells: list[Cell]) -> list[list[float]]:
         """Compute some cuts of a layer, and all layers after them, for all of them together."""
-        state = torch.cat([self._cut_one(layer, maker, *cell) for cell in cells], self.axis)
+        cut = [self._cut_one(layer, maker, *cell) for cell in cells]
+        state = torch.cat([one.state for one in cut], self.axis)
+        values = _join([one.values for one in cut])
         for above in range(maker + 1, self.stack.spec.depth):
-            state = self.stack.layer(above, state, self._get_row(above)).state
+            output = self.stack.layer(above, state, self._get_row(above), values)
+            state, values = output.state, output.values
         return [self._measure(part) for part in state.chunk(len(cells), self.axis)]
 
-    def _cut_one(self, layer: int, maker: int, place: int, index: int | None) -> torch.Tensor:
+    def _keep(self, layer: int, output: LayerOutput) -> None:
+        self.states.append(output.state)
+        self.values.append(output.values)
+
+    def _cut_one(self, layer: int, maker: int, place: int, index: int | None) -> LayerOutput:
         cut = self.cuts[place]
         edit = EditSpec.model_validate({"layers": (layer, layer), "index": index, "what": cut.what, "do": cut.do})
         with self.stack.with_edits(edit):
-            return self.stack.layer(maker, self.states[maker], self._get_row(maker)).state
+            return self.stack.layer(maker, self.states[maker], self._get_row(maker), self.values[maker])
 
     def _get_row(self, layer: int) -> Mixing | None:
         return None if self.rows is None else self.rows[layer]
@@ -155,3 +163,9 @@ class _Atlas:
             float(measure_divergence(self.logits, logits)) if is_known else float("nan"),  # type: ignore[arg-type]
             float(measure_distance(self.stack.connection.streams(state), self.last)),
         ]
+
+
+def _join(values: list[torch.Tensor | None]) -> torch.Tensor | None:
+    """Join the values that cells of one layer pass on, (B, T, C) each; None where they pass none on."""
+    known = [one for one in values if one is not None]
+    return torch.cat(known) if known else None

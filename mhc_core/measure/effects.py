@@ -42,7 +42,10 @@ class EffectProbe:
         self.gradients.append(self._compare(gradient, self.base.gradients.pop()))
 
     def columns(self) -> dict[str, torch.Tensor]:
-        """Return the relative distances by metric, (L) each, on the device, float64."""
+        """Return each layer's relative distance from the run without edits, of its state and gradient, (L) each.
+
+        The values are on the device, in float64.
+        """
         return {"effect_state": torch.stack(self.states), "effect_grad": torch.stack(self.gradients[::-1])}
 
     @torch.no_grad()

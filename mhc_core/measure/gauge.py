@@ -88,9 +88,10 @@ def _require_static(stack: Stack) -> Mixing:
 
 def _climb(stack: Stack, start: torch.Tensor, mixing: Mixing, gauge: Gauge) -> torch.Tensor:
     """Return the state after the last layer, in the basis of the plain stack."""
-    state = _change_basis(stack, start, gauge.basis[0])
+    state, values = _change_basis(stack, start, gauge.basis[0]), None
     for layer in range(stack.spec.depth):
-        state = stack.layer(layer, state, Mixing(*(part[layer] for part in mixing))).state
+        output = stack.layer(layer, state, Mixing(*(part[layer] for part in mixing)), values)
+        state, values = output.state, output.values
     return _change_basis(stack, state, gauge.inverse[-1])
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mhc_core.blocks.branch import Carried
 from mhc_core.blocks.norms import normalise
-from mhc_core.blocks.transformer import Attention
+from mhc_core.blocks.transformer import Attention, FirstAttention, ResidualAttention
 from mhc_core.connections import DepthReads, GatedMixing, Made, Mixing
 from mhc_core.connections.manifold import DynamicManifold, StaticManifold
 from mhc_core.family import ResidualMap
@@ -59,9 +60,11 @@ def measure_identities(
     read_rule: of the branch input sum_j H_pre[j] x[j], relative to the largest sum of sizes. Without edits both are
         also of moved streams at moved parameters of the connection, for one sequence.
     projection: of H_res against Sinkhorn's rounds in plain numpy.
-    norm: of F(2 u) = F(u), which a norm in front of the branch makes, relative to the largest entry.
+    norm: of F(2 u) = F(u), which a norm in front of the branch makes, relative to the largest entry. With a value
+        residual the values of the first layer are the same on both sides.
     causality: what later tokens do to earlier ones, relative to the largest entry.
-    adjoint: of <g_{l+1}, d x_{l+1}> = <g_l, d x_l>, and of d loss at the end, relative.
+    adjoint: of <g_{l+1}, d x_{l+1}> = <g_l, d x_l>, and of d loss at the end, relative. The layer whose values later
+        ones add to their own has their move and gradient on the left as well.
     attention: of a layer's attention and its gradient against plain formulas, relative to the largest entry; nan in
         layers without attention.
     weights: squared weights over what the initialisation makes them in the mean, less 1.
@@ -119,10 +122,11 @@ def _check_moved_rules(stack: Stack, start: torch.Tensor, outputs: Sequence[Laye
     with move_parameters(stack) as parameters, np.errstate(over="ignore", invalid="ignore"):
         static = stack.connection.static_mixing()
         for layer, whole in enumerate([start, *(output.state for output in outputs[:-1])]):
-            state = whole.detach().narrow(axis, 0, tokens)
+            state, values = whole.detach().narrow(axis, 0, tokens), _find_values(outputs, layer)
+            values = None if values is None else values[:1]
             noise = normal(stack.spec.seed, "moved_state", layer, *state.shape).to(state)
             mixing = None if static is None else Mixing(*(part[layer] for part in static))
-            output = stack.layer(layer, state + MOVE * state.abs().mean() * noise, mixing)
+            output = stack.layer(layer, state + MOVE * state.abs().mean() * noise, mixing, values)
             errors.append(_check_rule(stack, parameters, layer, _to_streams(stack, output.entered), output))
     return np.array(errors)
 
@@ -237,7 +241,8 @@ def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
             ):
                 errors.append(math.nan)
                 continue
-            again = branch(2 * output.u.view(shape)).reshape(output.y.shape)
+            carried = Carried(_find_values(outputs, layer))
+            again = branch(2 * output.u.view(shape), carried).reshape(output.y.shape)
             errors.append(_relative(to_numpy(again - output.y), to_numpy(output.y)))
     return np.array(errors)
 
@@ -275,9 +280,14 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
 
         def climb(state: torch.Tensor, unit: float, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
             mixing = None if static is None else Mixing(*(part[layer] for part in static))
-            after = stack.layer(layer, state, mixing)
+            values = _find_values(outputs, layer)
+            after = stack.layer(layer, state, mixing, values)
             assert output.state.grad is not None
-            return output.state.grad / unit * after.state
+            moved = output.state.grad / unit * after.state
+            if values is None and after.values is not None and output.values is not None:
+                made = torch.zeros_like(after.values) if output.values.grad is None else output.values.grad
+                moved = torch.cat([moved.flatten(), (made / unit * after.values).flatten()])
+            return moved
 
         is_left_out = (
             lost_L[layer]
@@ -364,24 +374,31 @@ def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
         if isinstance(branch, Attention):
             u = output.u.detach().view(_batch_shape(stack.spec))
             u = u if branch.pre_norm is None else normalise(u, branch.pre_norm)
-            errors[layer] = _compare_attention(branch, u, layer)
+            errors[layer] = _compare_attention(branch, u, _find_values(outputs, layer), layer)
     return errors
 
 
-def _compare_attention(branch: Attention, u_BTC: torch.Tensor, layer: int) -> float:
-    """Compare largest relative error of output and gradient.
+def _compare_attention(branch: Attention, u_BTC: torch.Tensor, values: torch.Tensor | None, layer: int) -> float:
+    """Compare largest relative error of output and gradients, with a value residual also those at the first values.
 
     nan if one rounding of the input changes what the formula itself gives: as where tokens that are nearly the same
     have logits so large that rounding decides which of them is seen.
     """
-    g = normal(0, "attention_gradient", layer, *u_BTC.shape).to(u_BTC)
     shake = normal(0, "attention_rounding", layer, *u_BTC.shape).to(u_BTC) * ROUNDING
+    others = [] if values is None else [values]
 
-    def formula(u: torch.Tensor) -> torch.Tensor:
-        return _attend_plainly(branch, u)
+    def formula(*inputs: torch.Tensor) -> torch.Tensor:
+        return _attend_plainly(branch, *inputs)
 
-    due, shaken = _pull_back(formula, u_BTC, g), _pull_back(formula, u_BTC * (1 + shake), g)
-    found = _pull_back(branch.compute, u_BTC, g)
+    def network(u: torch.Tensor, values: torch.Tensor | None = None) -> torch.Tensor:
+        carried = Carried(values)
+        y = branch.compute_carrying(u, carried)
+        return torch.stack((y, carried.values)) if values is None and carried.values is not None else y
+
+    made = formula(u_BTC, *others)
+    g = normal(0, "attention_gradient", layer, *made.shape).to(u_BTC)
+    due, shaken = (_pull_back(formula, [u, *others], g) for u in (u_BTC, u_BTC * (1 + shake)))
+    found = _pull_back(network, [u_BTC, *others], g)
     unsure = max(_relative(one - other, other) for one, other in zip(shaken, due, strict=True))
     if not unsure < UNSURE:
         return math.nan
@@ -390,24 +407,36 @@ def _compare_attention(branch: Attention, u_BTC: torch.Tensor, layer: int) -> fl
 
 
 def _pull_back(
-    function: Callable[[torch.Tensor], torch.Tensor], u: torch.Tensor, g: torch.Tensor
-) -> tuple[Array, Array]:
-    """Return the function's value at u, and the gradient of its product with g."""
-    u = u.clone().requires_grad_()
-    value = function(u)
-    return to_numpy(value), to_numpy(torch.autograd.grad(value, u, g)[0])
+    function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor], g: torch.Tensor
+) -> tuple[Array, ...]:
+    """Return the function's value at its inputs, and the gradients of its product with g."""
+    leaves = [one.clone().requires_grad_() for one in inputs]
+    value = function(*leaves)
+    grads = torch.autograd.grad(value, leaves, g, materialize_grads=True)
+    return tuple(map(to_numpy, (value, *grads)))
 
 
-def _attend_plainly(branch: Attention, u_BTC: torch.Tensor) -> torch.Tensor:
-    """Return W_out of every head's softmax(q k^T / sqrt(D)) v, with the largest logit of every row taken off."""
+def _attend_plainly(branch: Attention, u_BTC: torch.Tensor, first_BTC: torch.Tensor | None = None) -> torch.Tensor:
+    """Return W_out of every head's softmax(q k^T / sqrt(D)) v, with the largest logit of every row taken off.
+
+    first_BTC: the first layer's values, of which a layer with a value residual adds a part to its own. Of a layer that
+    passes its values on these come second, (2, B, T, C).
+    """
     tokens, width = u_BTC.shape[1:]
     size = width // branch.heads
-    q, k, v = ((u_BTC @ w.T).unflatten(-1, (branch.heads, size)).transpose(1, 2) for w in branch.w_qkv.chunk(3))
+    q, k, own = ((u_BTC @ w.T).unflatten(-1, (branch.heads, size)).transpose(1, 2) for w in branch.w_qkv.chunk(3))
+    v = own
+    if isinstance(branch, ResidualAttention):
+        assert first_BTC is not None
+        first = first_BTC.unflatten(-1, (branch.heads, size)).transpose(1, 2)
+        shares = (0.5, 0.5) if branch.value_weights is None else tuple(branch.value_weights.detach())
+        v = shares[0] * own + shares[1] * first
     places = torch.arange(tokens, device=u_BTC.device)
     logits = torch.where(places <= places[:, None], q @ k.mT / math.sqrt(size), -math.inf)
     scores = torch.exp(logits - logits.detach().amax(-1, keepdim=True))
     mixed = (scores / scores.sum(-1, keepdim=True)) @ v
-    return mixed.transpose(1, 2).flatten(2) @ branch.w_out.T
+    out = mixed.transpose(1, 2).flatten(2) @ branch.w_out.T
+    return torch.stack((out, own.transpose(1, 2).flatten(2))) if isinstance(branch, FirstAttention) else out
 
 
 # Weights.
@@ -460,6 +489,12 @@ def _pool(matrices: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 # Arrays.
+
+
+def _find_values(outputs: Sequence[LayerOutput], layer: int) -> torch.Tensor | None:
+    """Find the values of the first attention layer as a layer takes them; None where it takes none."""
+    values = outputs[layer - 1].values if layer else None
+    return None if values is None else values.detach()
 
 
 def _relative(error: Array, against: Array) -> float:

@@ -133,12 +133,12 @@ def climb(stack: Stack) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
     """
     if stack.edits.is_on:
         stack.record_base()
-    state, static = stack.embed(), stack.connection.static_mixing()
+    state, values, static = stack.embed(), None, stack.connection.static_mixing()
     yield state, None
     for layer in range(stack.spec.depth):
         row = None if static is None else Mixing(*(part[layer] for part in static))
-        output = stack.layer(layer, state, row)
-        state = output.state
+        output = stack.layer(layer, state, row, values)
+        state, values = output.state, output.values
         yield state, output.y
 
 

@@ -4,6 +4,9 @@ The loop is explicit. Each layer is a small autograd graph of its own, cut at th
 layers down and hands the gradient from one to the next. It is the chain rule that autograd would apply to the whole
 stack, but frames can leave and a run can be stopped between layers, and a layer's graph is freed once used. Where the
 graphs of all layers would take much memory, only the states are kept, and each layer is computed once more.
+
+With a value residual layers also take the values of the first attention layer. They are a leaf of each layer's graph as
+the state is, and their gradient is added up on the way down, into the graph of the layer that made them.
 """
 
 from collections.abc import Iterator
@@ -45,6 +48,8 @@ class _Tape:
 
     forgets: bool  # keeps states alone, and computes each layer once more on the way down
     leaves: list[torch.Tensor] = field(default_factory=list)
+    values: list[torch.Tensor | None] = field(default_factory=list)  # as each layer took them
+    values_grad: torch.Tensor | None = None  # of all layers above
     outputs: list[LayerOutput | None] = field(default_factory=list)
     static: list[Mixing] = field(default_factory=list)
     static_grads: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
@@ -66,12 +71,12 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     logits = LogitProbe(stack)
     tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
 
-    state = stack.embed().detach()
+    state, values = stack.embed().detach(), None
     yield from probe.observe_input(state)
     for layer in range(spec.depth):
-        output = _climb(stack, layer, state, static, tape)
+        output = _climb(stack, layer, state, static, tape, values)
         yield from probe.observe(layer, output)
-        state = output.state
+        state, values = output.state, output.values
         if effects:
             effects.add_state(layer, state)
         del output  # or its graph would be kept where the tape forgets it
@@ -104,12 +109,12 @@ def record_base(stack: Stack) -> BasePass:
     """Run a stack without its edits, forward and backward, and give its edits what they restore and freeze."""
     tape = _Tape(recomputes(stack.spec))
     with stack.with_edits():
-        static, state = stack.connection.static_mixing(), stack.embed().detach()
+        static, state, values = stack.connection.static_mixing(), stack.embed().detach(), None
         outputs: list[LayerOutput] = []
         for layer in range(stack.spec.depth):
-            output = _climb(stack, layer, state, static, tape)
+            output = _climb(stack, layer, state, static, tape, values)
             outputs.append(detach_output(output))
-            state = output.state
+            state, values = output.state, output.values
             del output
         leaf = state.detach().requires_grad_()
         loss = stack.loss(leaf)
@@ -130,13 +135,13 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
     """
     roundings = torch.finfo(DTYPES[stack.spec.dtype]).eps * ROUNDINGS[stack.spec.dtype]
     static, tape, layout = stack.connection.static_mixing(), _Tape(recomputes(stack.spec)), lay_out(stack, device)
-    state = stack.embed().detach()
+    state, values = stack.embed().detach(), None
     # One draw for all layers, moved on by one feature a layer: drawing on a card's host would be a copy a layer.
     change = normal(stack.spec.seed, "disturbance", -1, *state.shape).to(state) * roundings
     for layer in range(stack.spec.depth):
-        output = _climb(stack, layer, state, static, tape)
+        output = _climb(stack, layer, state, static, tape, values)
         kept, fresh = stack.connection.split_fresh(output.state.detach())
-        state = torch.cat([kept, fresh * (1 + change.roll(layer, -1))])
+        state, values = torch.cat([kept, fresh * (1 + change.roll(layer, -1))]), output.values
         del output
     leaf = state.requires_grad_()
     (grad,) = torch.autograd.grad(stack.loss(leaf), leaf)
@@ -150,16 +155,21 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
     return np.where(np.isfinite(log10), log10, np.nan)
 
 
-def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape) -> LayerOutput:
+def _climb(
+    stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape, values: torch.Tensor | None
+) -> LayerOutput:
     leaf = state.detach().requires_grad_()
+    if values is not None:
+        values = values.detach().requires_grad_()
     mixing = None
     if static is not None:
         # Cut here too: Sinkhorn is differentiated once for all layers, after the way down.
         mixing = Mixing(*(part[layer].detach().requires_grad_() for part in static))
         tape.static.append(mixing)
     with torch.set_grad_enabled(not tape.forgets):
-        output = stack.layer(layer, leaf, mixing)
+        output = stack.layer(layer, leaf, mixing, values)
     tape.leaves.append(leaf)
+    tape.values.append(values)
     tape.outputs.append(None if tape.forgets else output)
     return output
 
@@ -171,16 +181,23 @@ def _descend(
     there is mixing.
     """
     leaf, coefficients = tape.leaves.pop(), tape.static.pop() if tape.static else None
-    output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients)
+    values = tape.values.pop()
+    output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients, values)
     mixing: list[torch.Tensor] = list(coefficients or ())
     own: list[torch.Tensor] = list(stack.connection.layer_parameters(layer))
     logits = _logits_to_compare(stack, layer) if own else None
     h_res = None if isinstance(output.mixing, DepthReads) else output.mixing.h_res
     watched = [] if logits is None or h_res is None else [h_res]
-    wanted = [leaf, output.u, *weights, *mixing, *watched, *own]
+    wanted = [leaf, output.u, *weights, *mixing, *watched, *own, *([] if values is None else [values])]
+    ends, end_grads = [output.state], [grad]
+    if values is None and output.values is not None and tape.values_grad is not None:  # the layer has made them
+        ends, end_grads = [*ends, output.values], [*end_grads, tape.values_grad]
     # A single stream's coefficients are constants that its arithmetic skips.
-    grads = torch.autograd.grad(output.state, wanted, grad, allow_unused=True)
+    grads = torch.autograd.grad(ends, wanted, end_grads, allow_unused=True)
     found = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, grads, strict=True)]
+    if values is not None and grads[-1] is not None:  # the layer reads them
+        tape.values_grad = grads[-1] if tape.values_grad is None else tape.values_grad + grads[-1]
+    found = found if values is None else found[:-1]
     branch, rest = found[2 : 2 + len(weights)], found[2 + len(weights) :]
     if mixing:
         tape.static_grads.append(tuple(rest))

@@ -320,7 +320,7 @@ def detach_output(output: LayerOutput) -> LayerOutput:
 def _detach(part: Any) -> Any:
     if isinstance(part, tuple):
         return type(part)(*map(_detach, part))
-    return part.detach() if part.requires_grad else part
+    return part.detach() if part is not None and part.requires_grad else part
 
 
 def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:

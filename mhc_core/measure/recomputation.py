@@ -216,16 +216,18 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
     plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
     is_learned = stack.spec.family.has_coefficients  # elsewhere coefficients are 0 and 1
 
-    def layer(index: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
+    def layer(
+        index: int, state: torch.Tensor, mixing: Mixing | None, values: torch.Tensor | None = None
+    ) -> LayerOutput:
         if mixing is not None and is_learned:
             mixing = shake.round_mixing(mixing, index)
-        output = plain(index, state, mixing)
+        output = plain(index, state, mixing, values)
         if shake.state:
             kept, fresh = stack.connection.split_fresh(output.state)
             output = output._replace(state=torch.cat([kept, shake.round(fresh, "state", index)]))
         mixed = [] if isinstance(output.mixing, DepthReads) else [output.mixing.h_res]
-        for part in (output.state, output.u, *mixed):
-            if part.requires_grad:
+        for part in (output.state, output.u, output.values, *mixed):
+            if part is not None and part.requires_grad:
                 part.retain_grad()
         recorded.append(output)
         return output

@@ -184,7 +184,7 @@ def compute_columns(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> dict[str
         found |= _compare_neighbours(layers)
         found["cka"] = _compare_layers(spec, layers)
         if spec.family.has_mixing:
-            found |= _stack_layers(_measure_passing(spec, layers)) | _multiply_out(layers)
+            found |= _stack_layers(_measure_passing(spec, layers)) | _compute_composite_metrics(layers)
         else:
             rows = [layer.weights_J for layer in layers if layer.weights_J is not None]
             found["unfolded"] = np.array([np.pad(row, (0, len(layers) + 1 - len(row))) for row in rows])
@@ -403,9 +403,10 @@ def _multiply_features(m_PC: Array, eps: float) -> Array:
     return gram
 
 
-def _multiply_out(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Return composites upwards H_l ... H_1 and downwards H_L ... H_l, and what layers read of each other through
-    them.
+def _compute_composite_metrics(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
+    """Return the metrics of the products of H_res over depth: forward H_l ... H_1, backward H_L ... H_l.
+
+    Also return how much of each layer's output reaches the later layers.
     """
     h_res = np.array([_average(layer.h_res, 2) for layer in layers])
     n = h_res.shape[1]

@@ -46,15 +46,15 @@ def compute_reads(
 
 
 def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> dict[str, Array]:
-    """Check what is read after each layer, (L) each: the largest errors; nan where nothing is weighed.
+    """Return the largest errors of what is read after each layer, (L) each; nan where a layer has no sources.
 
     Returns
     -------
-    depth_rule: of the read against the sum of the sources by the coefficients that the stack has used, normed where a
-        norm follows; relative to the largest entry.
-    depth_weights: of the coefficients against their formula, edited as the spec says, at the stack's own parameters;
-        and without edits at moved ones.
-    depth_mean: of the coefficients against those before the drift, edited likewise, where there is none.
+    depth_rule: error of the read against the weighted sum of the sources, with the weights that the stack used and the
+        norm where one follows; relative to the largest entry.
+    depth_weights: error of the weights against their formula: with the spec's edits at the stack's own parameters, and
+        without edits at perturbed ones.
+    depth_mean: error of the weights against their initial values, with the same edits; only without drift.
     """
     spec, parameters = stack.spec, read_parameters(stack)
     assert spec.family.reads is not None, "layers read earlier outputs"

@@ -138,16 +138,17 @@ ROUND: dict[str, Round] = {"float32": _to_float32, "bfloat16": _to_bfloat16}
 
 
 def check_coefficients(
-    stack: Stack, entering: list[Array], seen: list[Array], outputs: list[LayerOutput]
+    stack: Stack, entering: list[Array], edited: list[Array], outputs: list[LayerOutput]
 ) -> dict[str, Array]:
-    """Check errors of H_pre, H_post and H_res of every layer, (L) each: the largest difference from the formula's.
+    """Return the largest errors of H_pre, H_post and H_res of every layer, (L) each, against the formula in numpy.
 
-    The larger of the error at the stack's own parameters and at moved ones, relative to the largest entry above 1.
+    Each error is the larger of two, at the stack's own parameters and at perturbed ones; entries above 1 count
+    relative to the largest.
 
     Parameters
     ----------
-    stack: in float64. Its connection's parameters are moved and put back.
-    entering: the streams (n, N, C) that enter each layer. seen: the same after their edits.
+    stack: in float64. Its connection's parameters are perturbed and restored.
+    entering: the streams (n, N, C) that enter each layer. edited: the same after their edits.
     outputs: of every layer.
     """
     spec, parameters = stack.spec, read_parameters(stack)
@@ -156,7 +157,7 @@ def check_coefficients(
             output.mixing._asdict(),
             edit_coefficients(stack, layer, compute_coefficients(spec, parameters, layer, x_nNC, before_nNC)),
         )
-        for layer, (x_nNC, before_nNC, output) in enumerate(zip(seen, [None, *seen[:-1]], outputs, strict=True))
+        for layer, (x_nNC, before_nNC, output) in enumerate(zip(edited, [None, *edited[:-1]], outputs, strict=True))
     ]
     found = np.array(errors)
     if parameters:
@@ -166,7 +167,7 @@ def check_coefficients(
 
 @torch.no_grad()
 def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
-    """Check the same at moved parameters, for a few samples: (L, 3)."""
+    """Return the errors at perturbed parameters, for a few samples: (L, 3)."""
     spec, states, errors = stack.spec, [stack.embed(), *(output.state for output in outputs)], []
     with move_parameters(stack) as parameters:
         static = stack.connection.static_mixing()

@@ -126,7 +126,7 @@ def _find_lost(result: Result, key: str) -> np.ndarray:
 
 
 def _to_band(ranks_kL: np.ndarray) -> Values:
-    """Return percentiles over seeds, nan entries left out; nan if there is none, or where it is not finite."""
+    """Return percentiles over seeds at each layer, without nan; nan if there is none or it is infinite."""
     ordered = np.sort(ranks_kL, axis=0)  # nan last
     last = np.maximum(np.isfinite(ordered).sum(0) + np.isinf(ordered).sum(0) - 1, 0)
     band: Values = {}

@@ -57,6 +57,7 @@ def measure_rounding(
     import torch
 
     def measure_deviations(dtype: str) -> torch.Tensor:
+        """Map the logits in this type; return the largest deviation from doubly stochastic of each layer."""
         parts = logits_LSm.to(getattr(torch, dtype)).split(MAX_LAYERS)
         return torch.cat([worst_deviation(to_matrices(part).double()) for part in parts])
 

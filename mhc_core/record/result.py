@@ -95,7 +95,7 @@ class Result:
         self.atlas: AtlasFrame | None = None
         self.bands: dict[str, dict[str, np.ndarray]] = {}
         self.seeds: Seeds | None = None
-        self._heard_steps = 0
+        self._received_steps = 0
         self._start: StartFrame | None = None
         self._summary: SummaryFrame | None = None
 
@@ -158,8 +158,8 @@ class Result:
 
     @property
     def train_steps(self) -> int:
-        """Steps of training, S: those that were requested, or of a trace, which grows, those that have come."""
-        return self.source.train_steps or self._heard_steps
+        """Return the number of training steps, S: the requested number, or for a trace the number received so far."""
+        return self.source.train_steps or self._received_steps
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Result":
@@ -271,7 +271,7 @@ class Result:
         self.loss, self.loss_untrained = float("nan"), self.loss
 
     def _add_step(self, frame: StepFrame) -> None:
-        self._heard_steps = max(self._heard_steps, frame.step + 1)
+        self._received_steps = max(self._received_steps, frame.step + 1)
         step, steps = frame.step, self.train_steps
         if frame.iteration is not None:
             self.iterations[step] = frame.iteration

@@ -61,6 +61,7 @@ def parse_row(value: Any) -> np.ndarray:
 
 
 def _parse_list(items: list[Any], axes: int = 1) -> np.ndarray:
+    """Parse nested lists of numbers and nulls as an array in float64; null becomes nan."""
     kinds = set(map(type, items))
     if kinds <= _NUMBERS:
         return np.array(items, dtype=np.float64)

@@ -7,6 +7,7 @@ from pydantic import Field
 from mhc_core.spec.part import SpecPart, control
 
 BlockKind = Literal["mlp", "transformer", "conv", "pair"]
+ValueResidual = Literal["off", "fixed", "learned"]
 BranchScaling = Literal["constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"]
 
 GRID_BLOCKS = ("conv", "pair")
@@ -62,6 +63,14 @@ class BlockSpec(SpecPart):
         title="Heads",
         description="Attention heads; must divide the width.",
         json_schema_extra=control("number", step=1, applies={"block.kind": ("transformer",)}),
+    )
+    value_residual: ValueResidual = Field(
+        "off",
+        title="Value residual",
+        description="fixed: attention layers after the first attend to the mean of their own values and those of the "
+        "first. learned: to a sum of both with two learned weights for each layer, 1/2 at the start. As in code that "
+        "follows ResFormer (arXiv 2410.17897).",
+        json_schema_extra=control("select", applies={"block.kind": ("transformer",)}, later=True),
     )
     mlp_ratio: int = Field(
         4,

@@ -20,9 +20,9 @@ from mhc_core.theory.premises import (
     UnmetPremise,
     describe_network,
     find_unmet_premises,
-    is_doubly_stochastic,
+    has_unit_row_sums,
+    has_unit_sums,
     is_free,
-    is_row_stochastic,
     is_single,
 )
 from mhc_core.theory.signals import find_signal_bands
@@ -108,14 +108,14 @@ def _predict(spec: RunSpec) -> list[Curve]:
 def _predict_gains(spec: RunSpec) -> list[Curve]:
     ones = np.ones(spec.depth)
     slack = 4 * spec.streams * MIXING_EPS[spec.dtype] * np.arange(1, spec.depth + 1)
-    if is_doubly_stochastic(spec):
+    if has_unit_sums(spec):
         text = "At every step, as rows and columns of every H_res sum to 1 by construction."
         formula = "max_i |sum_j M[i,j]| = 1, also of the transpose"
         keys = {"composite_gain_fwd": slack, "composite_gain_bwd": slack[::-1]}
         law = "unit_sums" if spec.family.signed and spec.family.has_unit_sums else "doubly_stochastic"
         return [_linear(law, key, ones, wide, formula, OWN, text)
                 for key, wide in keys.items()]  # fmt: skip
-    if is_row_stochastic(spec):
+    if has_unit_row_sums(spec):
         formula = "max_i |sum_j M[i,j]| = 1"
         if spec.family.iterates:
             text = "At every step, as Sinkhorn ends on the rows: each sums to 1, however few the rounds."

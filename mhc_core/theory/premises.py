@@ -49,13 +49,13 @@ def is_single(spec: RunSpec) -> bool:
 # Mixing.
 
 
-def is_row_stochastic(spec: RunSpec) -> bool:
-    """Rows of every H_res sum to 1 by construction."""
+def has_unit_row_sums(spec: RunSpec) -> bool:
+    """Return whether the rows of every H_res sum to 1 by construction. Entries can be negative."""
     return _find_unmet_row_premise(spec) is None
 
 
-def is_doubly_stochastic(spec: RunSpec) -> bool:
-    """Rows and columns of every H_res sum to 1 by construction; entries can be negative."""
+def has_unit_sums(spec: RunSpec) -> bool:
+    """Return whether rows and columns of every H_res sum to 1 by construction. Entries can be negative."""
     return _find_unmet_column_premise(spec) is None
 
 

@@ -45,7 +45,7 @@ class Match(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Return whether it is the same, layer by layer."""
+        """Return whether the coefficient is the same, layer by layer."""
         return self == (0, False)
 
 
@@ -149,7 +149,7 @@ def compare_checkpoints(first: Path, second: Path) -> Comparison:
         raise SpecError("second checkpoint", f"{streams[1]} streams", f"{streams[0]} streams, as in the first")
     counts = [len(one.sites) for one in stored]
     depth = min(counts)
-    ours, theirs = (_collect(one.mixing, depth) for one in stored)
+    ours, theirs = (_collect_columns(one.mixing, depth) for one in stored)
     if ours.keys() != theirs.keys():
         raise SpecError("second checkpoint", "a family with other coefficients", "H_pre in both, or in neither")
     tolerance = max(SAME, *(4 * _find_eps(one.sites) for one in stored))
@@ -170,13 +170,13 @@ def _find_eps(sites: Sequence[CheckpointLayer]) -> float:
     return max((EPS[site.parts[BASE].dtype] for site in sites if BASE in site.parts), default=0.0)
 
 
-def _collect(mixing: StaticMixing, depth: int) -> Columns:
+def _collect_columns(mixing: StaticMixing, depth: int) -> Columns:
     parts = {"h_pre": mixing.h_pre, "h_post": mixing.h_post, "h_res": mixing.h_res}
     return {key: part[:depth] for key, part in parts.items() if part is not None}
 
 
 def _measure(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Return the largest difference in each layer, (L). What is nan in both is the same."""
+    """Return the largest difference in each layer, (L). Entries that are nan in both are equal."""
     with np.errstate(invalid="ignore"):
         difference = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.abs(ours - theirs))
     found: np.ndarray = difference.reshape(len(ours), -1).max(1)
@@ -186,11 +186,11 @@ def _measure(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 def _find_matches(
     ours: Columns, swapped: np.ndarray, theirs: Columns, tolerance: float
 ) -> tuple[tuple[int, ...], dict[str, Match | None]]:
-    """Return the order of streams under which most coefficients follow, and how; the plainest of equal ones."""
+    """Return the order of streams under which most coefficients match, and the matches; of equals the plainest."""
     best: tuple[tuple[int, int], tuple[int, ...], dict[str, Match | None]] | None = None
     for order in _list_orders(ours, theirs):
-        permuted = {key: _permute(part, order) for key, part in ours.items()}
-        turned = [_permute(swapped, order), permuted["h_res"].swapaxes(1, 2)]
+        permuted = {key: _permute_streams(part, order) for key, part in ours.items()}
+        turned = [_permute_streams(swapped, order), permuted["h_res"].swapaxes(1, 2)]
         matches = {
             key: _find_match(part, turned if key == "h_res" else [], theirs[key], tolerance)
             for key, part in permuted.items()
@@ -223,12 +223,13 @@ def _list_orders(ours: Columns, theirs: Columns) -> Iterator[tuple[int, ...]]:
 
 
 def _sign(columns: Columns) -> np.ndarray:
-    """Return what identifies a stream in whatever order: its weights and its entry of the diagonal, (n, ...)."""
+    """Return values that identify each stream in any order, (n, ...): its weights and its entry of the diagonal."""
     parts = [part.diagonal(axis1=1, axis2=2) if part.ndim == 3 else part for part in columns.values()]
     return np.concatenate(parts).T
 
 
-def _permute(part: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+def _permute_streams(part: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """Reorder the streams of a coefficient, (L, n), or on both axes of a matrix, (L, n, n)."""
     places = list(order)
     return part[:, places][:, :, places] if part.ndim == 3 else part[:, places]
 
@@ -236,7 +237,7 @@ def _permute(part: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
 def _find_match(ours: np.ndarray, turned: Sequence[np.ndarray], theirs: np.ndarray, tolerance: float) -> Match | None:
     """Return the plainest way in which a coefficient follows in every layer; None if there is none.
 
-    turned: what it is if it is transposed: made of transposed logits, or itself transposed.
+    turned: the transposed coefficient: computed from transposed logits, or transposed itself.
     """
     for shift in SHIFTS:
         wanted = _cut(theirs, shift)
@@ -271,7 +272,7 @@ def _compare_sizes(stored: Sequence[StoredMixing], found: Comparison, depth: int
         return False
     for key, part in ours.items():
         match = found.matches.get(key) or Match(0, transposed=False)
-        made, wanted = _apply(_permute(part, found.order), match), _cut(theirs[key], match.shift)
+        made, wanted = _apply(_permute_streams(part, found.order), match), _cut(theirs[key], match.shift)
         if not np.allclose(made, wanted, rtol=max(SAME_SIZE, found.tolerance), atol=0, equal_nan=True):
             return False
     return True

@@ -57,6 +57,7 @@ def _find_source(path: Path) -> Path:
 
 
 def _read_shards(index: Path) -> dict[str, TensorLocation]:
+    """Return the location of every tensor of an index. Raise SpecError if a file or a tensor in it is missing."""
     shard_of = _read_object(index).get("weight_map")
     if not isinstance(shard_of, dict) or not all(isinstance(name, str) for name in shard_of.values()):
         raise SpecError(f"{index.name}: weight_map", type(shard_of).__name__, "the name of a file for each tensor")

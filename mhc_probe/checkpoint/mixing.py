@@ -150,13 +150,13 @@ def _read_number(config: Mapping[str, Any], name: str, default: float, most: flo
 def _mix(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute H_res by Sinkhorn. The projected matrix is applied transposed."""
     comb = project(base[2 * n :].reshape(n, n), settings.rounds, settings.eps)
-    return _sigmoid(base[:n]) + settings.eps, 2 * _sigmoid(base[n : 2 * n]), comb.T
+    return _apply_sigmoid(base[:n]) + settings.eps, 2 * _apply_sigmoid(base[n : 2 * n]), comb.T
 
 
 def _pass(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute coefficients of a family whose streams pass every layer unmixed."""
-    h_post = settings.magnitude * _sigmoid(base[n:]) + settings.eps
-    return _sigmoid(base[:n]) + settings.eps, h_post, np.eye(n)
+    h_post = settings.magnitude * _apply_sigmoid(base[n:]) + settings.eps
+    return _apply_sigmoid(base[:n]) + settings.eps, h_post, np.eye(n)
 
 
 def project(logits_nn: np.ndarray, rounds: int, eps: float) -> np.ndarray:
@@ -175,7 +175,7 @@ def project(logits_nn: np.ndarray, rounds: int, eps: float) -> np.ndarray:
     return comb
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
+def _apply_sigmoid(logits: np.ndarray) -> np.ndarray:
     found: np.ndarray = (1 + np.tanh(logits / 2)) / 2  # exp(-x) would overflow
     return found
 

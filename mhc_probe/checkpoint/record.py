@@ -45,6 +45,7 @@ def build_frames(checkpoint: Checkpoint, sites: list[CheckpointLayer], mixing: S
 
 
 def _build_start(checkpoint: Checkpoint, sites: list[CheckpointLayer], mixing: StaticMixing) -> StartFrame:
+    """Return the start frame: model, versions, sizes and branches, as far as the checkpoint has them."""
     parameters = sum(math.prod(entry.shape) for entry in checkpoint.entries.values() if entry.dtype not in TABLES)
     version = checkpoint.config.get("transformers_version")
     return StartFrame(

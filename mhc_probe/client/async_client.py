@@ -62,19 +62,19 @@ class AsyncClient:
 
     async def submit(self, spec: Spec) -> Run:
         """Start a run, or return the existing run of the same spec. Does not wait for the result."""
-        return await self._perform(calls.submit(spec, self._patience_s))
+        return await self._perform_call(calls.submit(spec, self._patience_s))
 
     async def compare(self, specs: Sequence[Spec]) -> list[Run]:
         """Start several runs that share seed and input: all of them or none."""
-        return await self._perform(calls.compare(specs, self._patience_s))
+        return await self._perform_call(calls.compare(specs, self._patience_s))
 
     async def get_run(self, record: Record) -> Run:
         """Return a run with its current status."""
-        return await self._perform(calls.get_run(record, self._patience_s))
+        return await self._perform_call(calls.get_run(record, self._patience_s))
 
     async def cancel(self, record: Record) -> str:
         """Cancel a run, unless another viewer follows it. Return its status afterwards."""
-        return await self._perform(calls.cancel(record, self._viewer, self._patience_s))
+        return await self._perform_call(calls.cancel(record, self._viewer, self._patience_s))
 
     async def follow(self, record: Record) -> AsyncIterator[AnyFrame]:
         """Yield the frames of a run as they arrive, from the first to `end`, across lost connections and restarts."""
@@ -113,7 +113,9 @@ class AsyncClient:
         RefusedError
             If the API has no such option or value; the message lists those that exist.
         """
-        return await self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
+        return await self._perform_call(
+            calls.get_figure(record, panel, {"others": others, **options}, self._patience_s)
+        )
 
     async def atlas(self, record: Record) -> Atlas:
         """Cut every stream of every layer of a finished run, one at a time, and wait for what its output loses.
@@ -123,7 +125,7 @@ class AsyncClient:
         RefusedError
             If the run has edits or no result, or its atlas was cancelled.
         """
-        return await self._perform(calls.compute_atlas(record, self._patience_s))
+        return await self._perform_call(calls.compute_atlas(record, self._patience_s))
 
     async def lens(self, record: Record) -> Lens:
         """Read every state of a finished run by its own read-out, probe its streams, and wait for what they say.
@@ -133,34 +135,34 @@ class AsyncClient:
         RefusedError
             If the run has no result or reads vectors, or its lens was cancelled.
         """
-        return await self._perform(calls.compute_lens(record, self._patience_s))
+        return await self._perform_call(calls.compute_lens(record, self._patience_s))
 
     async def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
         """Start a grid of runs over one or two fields, such as `{"depth": [16, 64]}`, and wait until all have ended."""
         with closing(SweepBar(self._progress)) as bar:
-            return await self._perform(calls.run_sweep(spec, axes, bar, self._patience_s))
+            return await self._perform_call(calls.run_sweep(spec, axes, bar, self._patience_s))
 
     async def start_sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
         """Start a grid of runs as `sweep` does, without waiting."""
-        return await self._perform(calls.start_sweep(spec, axes, self._patience_s))
+        return await self._perform_call(calls.start_sweep(spec, axes, self._patience_s))
 
     async def get_sweep(self, sweep: Sweep | str) -> Sweep:
         """Return the progress of a sweep."""
-        return await self._perform(calls.get_sweep(sweep, self._patience_s))
+        return await self._perform_call(calls.get_sweep(sweep, self._patience_s))
 
     async def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
         """Cancel the remaining cells of a sweep."""
-        return await self._perform(calls.cancel_sweep(sweep, self._patience_s))
+        return await self._perform_call(calls.cancel_sweep(sweep, self._patience_s))
 
     async def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
         """Return one number per cell: a metric, reduced over layers or steps."""
-        return await self._perform(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
+        return await self._perform_call(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
 
     async def sweep_figure(
         self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max", theme: str = "light"
     ) -> Figure:
         """Return the values of `sweep_values` as a heatmap."""
-        return await self._perform(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
+        return await self._perform_call(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
 
     async def create_snapshot(
         self,
@@ -172,21 +174,22 @@ class AsyncClient:
         sweep: Sweep | Snapshot | str | None = None,
     ) -> Snapshot:
         """Keep finished runs permanently, with a page state as it follows `#` in the page's address."""
-        return await self._perform(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
+        return await self._perform_call(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
 
     async def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
         """Return a stored view."""
-        return await self._perform(calls.get_snapshot(snapshot, self._patience_s))
+        return await self._perform_call(calls.get_snapshot(snapshot, self._patience_s))
 
     async def publish(self, trace: str | Path | Result) -> Trace:
         """Upload a trace, a path to a `.mhct` file or a result; the server shows it like any record."""
-        return await self._perform(calls.publish(trace, self._patience_s))
+        return await self._perform_call(calls.publish(trace, self._patience_s))
 
     async def get_twin(self, trace: Record) -> Twin:
         """Return a synthetic stack similar to a trace's model, to compare both."""
-        return await self._perform(calls.get_twin(trace, self._patience_s))
+        return await self._perform_call(calls.get_twin(trace, self._patience_s))
 
-    async def _perform(self, call: Call[T]) -> T:
+    async def _perform_call(self, call: Call[T]) -> T:
+        """Send the requests of a call in turn, wait where it pauses, and return its result."""
         answer: ApiResponse | NoResponse | None = None
         while True:
             try:
@@ -198,9 +201,10 @@ class AsyncClient:
                 await asyncio.sleep(step.seconds)
                 answer = None
             else:
-                answer = await self._send(step)
+                answer = await self._send_request(step)
 
-    async def _send(self, request: ApiRequest) -> ApiResponse | NoResponse:
+    async def _send_request(self, request: ApiRequest) -> ApiResponse | NoResponse:
+        """Return the response, or why none arrived."""
         try:
             answer = await self._http.request(
                 request.method,
@@ -214,6 +218,7 @@ class AsyncClient:
         return ApiResponse(answer.status_code, answer.headers, answer.content)
 
     async def _open_stream(self, stream: RunStream) -> AsyncGenerator[bytes]:
+        """Yield the chunks of a run's event stream until the connection ends or breaks; `stream` stores the reason."""
         request = stream.request
         try:
             async with self._http.stream(

@@ -64,15 +64,16 @@ def get_figure(record: Record, panel: str, options: Mapping[str, Any], limit_s: 
 
 def compute_atlas(record: Record, limit_s: float) -> Call[Atlas]:
     """Start the atlas of a run, or find it, and wait until it is done."""
-    return Atlas.from_response((yield from _compute(record, "atlas", limit_s)))
+    return Atlas.from_response((yield from _compute_and_wait(record, "atlas", limit_s)))
 
 
 def compute_lens(record: Record, limit_s: float) -> Call[Lens]:
     """Start the lens of a run, or find it, and wait until it is done."""
-    return Lens.from_response((yield from _compute(record, "lens", limit_s)))
+    return Lens.from_response((yield from _compute_and_wait(record, "lens", limit_s)))
 
 
-def _compute(record: Record, kind: str, limit_s: float) -> Call[dict[str, Any]]:
+def _compute_and_wait(record: Record, kind: str, limit_s: float) -> Call[dict[str, Any]]:
+    """Start a computation on a record, `atlas` or `lens`, and request it at growing intervals until it is done."""
     path, pause = f"/runs/{to_id(record)}/{kind}", FIRST_LOOK_S
     body: dict[str, Any] = yield from send_json("POST", path, limit_s)
     while body["status"] != "done":

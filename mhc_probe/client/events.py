@@ -25,9 +25,10 @@ class EventReader:
     def feed(self, chunk: bytes) -> list[Event]:
         """Return the events that this chunk completes."""
         *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
-        return [event for block in blocks if (event := self._read(block)) is not None]
+        return [event for block in blocks if (event := self._parse_event(block)) is not None]
 
-    def _read(self, block: bytes) -> Event | None:
+    def _parse_event(self, block: bytes) -> Event | None:
+        """Parse the lines of one event, and store its retry time. Return None for an event without data."""
         fields: dict[bytes, bytes] = {}
         for line in block.split(b"\n"):
             name, _, value = line.partition(b":")

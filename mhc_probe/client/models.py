@@ -70,7 +70,7 @@ class Twin:
 
     Attributes
     ----------
-    spec: what `submit` takes.
+    spec: the argument of `submit`.
     unknown: sentences on what the trace does not contain, and the twin's replacement for it.
     """
 
@@ -260,10 +260,10 @@ class Lens:
     subsets: S subsets of the streams, each stream alone first, all together last.
     kl: (R), KL divergence of each state from the stack's own output, in nats. kl_subsets: (R, S), with other streams
         at 0. kl_branches: (L), of the output of each branch alone.
-    tokens: by row the likeliest tokens of one position with their probabilities. context, target: what was read up to
-        there, and what follows in the data.
-    probes: by target, such as position, the accuracy on held-out data, (R, n). chance: that of the most frequent class.
-    probed: how many tokens the accuracies are of.
+    tokens: for each row the likeliest tokens of one position with their probabilities. context, target: the text up to
+        that position, and the token that follows in the data.
+    probes: for each target, such as position, the accuracy on held-out data, (R, n). chance: the accuracy of the most
+        frequent class. probed: number of tokens on which accuracies are measured.
     """
 
     run: str

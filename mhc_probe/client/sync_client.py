@@ -75,19 +75,19 @@ class Client:
 
     def submit(self, spec: Spec) -> Run:
         """Start a run, or return the existing run of the same spec. Does not wait for the result."""
-        return self._bind(self._perform(calls.submit(spec, self._patience_s)))
+        return self._set_look(self._perform_call(calls.submit(spec, self._patience_s)))
 
     def compare(self, specs: Sequence[Spec]) -> list[Run]:
         """Start several runs that share seed and input: all of them or none."""
-        return list(map(self._bind, self._perform(calls.compare(specs, self._patience_s))))
+        return list(map(self._set_look, self._perform_call(calls.compare(specs, self._patience_s))))
 
     def get_run(self, record: Record) -> Run:
         """Return a run with its current status."""
-        return self._bind(self._perform(calls.get_run(record, self._patience_s)))
+        return self._set_look(self._perform_call(calls.get_run(record, self._patience_s)))
 
     def cancel(self, record: Record) -> str:
         """Cancel a run, unless another viewer follows it. Return its status afterwards."""
-        return self._perform(calls.cancel(record, self._viewer, self._patience_s))
+        return self._perform_call(calls.cancel(record, self._viewer, self._patience_s))
 
     def follow(self, record: Record) -> Iterator[AnyFrame]:
         """Yield the frames of a run as they arrive, from the first to `end`, across lost connections and restarts."""
@@ -125,7 +125,7 @@ class Client:
         RefusedError
             If the API has no such option or value; the message lists those that exist.
         """
-        return self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
+        return self._perform_call(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
     def atlas(self, record: Record) -> Atlas:
         """Cut every stream of every layer of a finished run, one at a time, and wait for what its output loses.
@@ -135,7 +135,7 @@ class Client:
         RefusedError
             If the run has edits or no result, or its atlas was cancelled.
         """
-        return self._perform(calls.compute_atlas(record, self._patience_s))
+        return self._perform_call(calls.compute_atlas(record, self._patience_s))
 
     def lens(self, record: Record) -> Lens:
         """Read every state of a finished run by its own read-out, probe its streams, and wait for what they say.
@@ -145,34 +145,34 @@ class Client:
         RefusedError
             If the run has no result or reads vectors, or its lens was cancelled.
         """
-        return self._perform(calls.compute_lens(record, self._patience_s))
+        return self._perform_call(calls.compute_lens(record, self._patience_s))
 
     def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
         """Start a grid of runs over one or two fields, such as `{"depth": [16, 64]}`, and wait until all have ended."""
         with closing(SweepBar(self._progress)) as bar:
-            return self._perform(calls.run_sweep(spec, axes, bar, self._patience_s))
+            return self._perform_call(calls.run_sweep(spec, axes, bar, self._patience_s))
 
     def start_sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
         """Start a grid of runs as `sweep` does, without waiting."""
-        return self._perform(calls.start_sweep(spec, axes, self._patience_s))
+        return self._perform_call(calls.start_sweep(spec, axes, self._patience_s))
 
     def get_sweep(self, sweep: Sweep | str) -> Sweep:
         """Return the progress of a sweep."""
-        return self._perform(calls.get_sweep(sweep, self._patience_s))
+        return self._perform_call(calls.get_sweep(sweep, self._patience_s))
 
     def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
         """Cancel the remaining cells of a sweep."""
-        return self._perform(calls.cancel_sweep(sweep, self._patience_s))
+        return self._perform_call(calls.cancel_sweep(sweep, self._patience_s))
 
     def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
         """Return one number per cell: a metric, reduced over layers or steps."""
-        return self._perform(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
+        return self._perform_call(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
 
     def sweep_figure(
         self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max", theme: str = "light"
     ) -> Figure:
         """Return the values of `sweep_values` as a heatmap."""
-        return self._perform(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
+        return self._perform_call(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
 
     def create_snapshot(
         self,
@@ -184,31 +184,33 @@ class Client:
         sweep: Sweep | Snapshot | str | None = None,
     ) -> Snapshot:
         """Keep finished runs permanently, with a page state as it follows `#` in the page's address."""
-        return self._perform(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
+        return self._perform_call(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
 
     def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
         """Return a stored view."""
-        return self._perform(calls.get_snapshot(snapshot, self._patience_s))
+        return self._perform_call(calls.get_snapshot(snapshot, self._patience_s))
 
     def publish(self, trace: str | Path | Result) -> Trace:
         """Upload a trace, a path to a `.mhct` file or a result; the server shows it like any record."""
-        return replace(self._perform(calls.publish(trace, self._patience_s)), look=self._look)
+        return replace(self._perform_call(calls.publish(trace, self._patience_s)), look=self._look)
 
     def get_twin(self, trace: Record) -> Twin:
         """Return a synthetic stack similar to a trace's model, to compare both."""
-        return self._perform(calls.get_twin(trace, self._patience_s))
+        return self._perform_call(calls.get_twin(trace, self._patience_s))
 
-    def _bind(self, run: Run) -> Run:
+    def _set_look(self, run: Run) -> Run:
+        """Return the run with the function that a notebook uses to show it."""
         return replace(run, look=self._look)
 
     def _look(self, record_id: str) -> tuple[str, Result | None]:
         """Return a record's status, and its result if it is done. A notebook uses it and does not wait."""
         if self._http.is_closed:
             raise ClientError("the client is closed")
-        run = self._perform(calls.get_run(record_id, 0.0))
+        run = self._perform_call(calls.get_run(record_id, 0.0))
         return run.status, self.result(record_id) if run.status == "done" else None
 
-    def _perform(self, call: Call[T]) -> T:
+    def _perform_call(self, call: Call[T]) -> T:
+        """Send the requests of a call in turn, wait where it pauses, and return its result."""
         answer: ApiResponse | NoResponse | None = None
         while True:
             try:
@@ -220,9 +222,10 @@ class Client:
                 time.sleep(step.seconds)
                 answer = None
             else:
-                answer = self._send(step)
+                answer = self._send_request(step)
 
-    def _send(self, request: ApiRequest) -> ApiResponse | NoResponse:
+    def _send_request(self, request: ApiRequest) -> ApiResponse | NoResponse:
+        """Return the response, or why none arrived."""
         try:
             answer = self._http.request(
                 request.method,

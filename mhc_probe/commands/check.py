@@ -9,7 +9,7 @@ from mhc_core.spec import SpecError
 
 
 def add_parser(commands: Any) -> None:
-    """Add the parser of the command."""
+    """Add this command and its options."""
     parser = commands.add_parser("check", help="compare a connection with the laws of its family and with our own")
     parser.add_argument("target", help="package.module:Class, or a function that builds a module")
     parser.add_argument("--args", default="{}", help="keyword arguments of the target, a JSON object")
@@ -41,9 +41,9 @@ def run(known: argparse.Namespace) -> int:
     try:
         arguments = json.loads(known.args)
     except json.JSONDecodeError as error:
-        return _explain(SpecError("--args", known.args, f"a JSON object: {error}"))
+        return _print_error(SpecError("--args", known.args, f"a JSON object: {error}"))
     if not isinstance(arguments, dict):
-        return _explain(SpecError("--args", arguments, "a JSON object"))
+        return _print_error(SpecError("--args", arguments, "a JSON object"))
     from mhc_core.check import format_detection
     from mhc_probe.commands.targets import load_name, load_target
     from mhc_probe.conformance import check
@@ -57,7 +57,7 @@ def run(known: argparse.Namespace) -> int:
         options |= {name: load_name(text) for name, text in functions.items() if text is not None}
         report = check(target, **options, compiled=known.compile)
     except SpecError as error:
-        return _explain(error)
+        return _print_error(error)
     if known.json:
         print(report.to_json())
     else:
@@ -65,6 +65,7 @@ def run(known: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def _explain(error: SpecError) -> int:
+def _print_error(error: SpecError) -> int:
+    """Print an error to the standard error. Return exit code 2."""
     print(error, file=sys.stderr)
     return 2

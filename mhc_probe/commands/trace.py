@@ -15,7 +15,7 @@ MAX_ROWS = 40
 
 
 def add_parser(commands: Any) -> None:
-    """Add the parser of the command."""
+    """Add this command and its options."""
     parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
     parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
     parser.add_argument(
@@ -35,7 +35,7 @@ def run(known: argparse.Namespace) -> int:
 
     try:
         if known.out is not None:
-            _check_out(known.out)
+            _check_output_path(known.out)
         result = read_checkpoint(known.checkpoint)
         if known.out is not None:
             result.save(known.out)
@@ -69,7 +69,7 @@ def _show(compared: "Comparison") -> Iterator[str]:
     yield from compared.describe()
 
 
-def _check_out(out: Path) -> None:
+def _check_output_path(out: Path) -> None:
     """Raise if the output cannot be written, before a large file is read."""
     if out.suffix != ".mhct":
         raise SpecError("--out", out.name, "a name that ends in .mhct")

@@ -40,7 +40,7 @@ class Mismatch(NamedTuple):
 
 def check_backward(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check the gradient of the streams, through the mixing and through the coefficients."""
-    return _check(
+    return _check_derivatives(
         bench,
         ["the streams"],
         "mixing backward",
@@ -53,7 +53,7 @@ def check_branch(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check the gradient of the branch's output."""
     if bench.subject(bench.x).write is None:
         raise NotApplicable("the module returns coefficients, and no code that applies them was given as write=")
-    return _check(
+    return _check_derivatives(
         bench,
         ["the branch's output"],
         "branch backward",
@@ -74,14 +74,14 @@ def check_gradients(bench: Bench, options: FamilyOptions) -> ModuleCheck:
         )
     show = "print(bench.roles.detached, bench.roles.dead)"
     if roles.detached:
-        measured = f"no gradient, though they have an effect: {_list(roles.detached)}"
+        measured = f"no gradient, though they have an effect: {_format_counts(roles.detached)}"
         return fails(
             name, statement, "a gradient for each entry that has an effect", measured, show, "a detach or a no_grad"
         )
     if roles.dead and options.family.residual in ("sinkhorn", "free"):
         likely = "a parameter that is created and not used, or whose result is overwritten"
-        return fails(name, statement, "an effect of each entry", f"none: {_list(roles.dead)}", show, likely)
-    check = _check(
+        return fails(name, statement, "an effect of each entry", f"none: {_format_counts(roles.dead)}", show, likely)
+    check = _check_derivatives(
         bench,
         [name for name, parameter in bench.subject.module.named_parameters() if parameter.numel()],
         name,
@@ -89,11 +89,12 @@ def check_gradients(bench: Bench, options: FamilyOptions) -> ModuleCheck:
         "a straight-through estimate, a scaled gradient, or a backward pass written by hand",
     )
     if check.verdict == "holds" and roles.dead:
-        return design(name, f"H_res leaves entries without effect: {_list(roles.dead)}")
+        return design(name, f"H_res leaves entries without effect: {_format_counts(roles.dead)}")
     return check
 
 
-def _check(bench: Bench, inputs: list[str], name: str, statement: str, likely: str) -> ModuleCheck:
+def _check_derivatives(bench: Bench, inputs: list[str], name: str, statement: str, likely: str) -> ModuleCheck:
+    """Return the check with the largest mismatch of the derivatives by these inputs."""
     bench.reset()
     worst = max((find_mismatch(bench, what) for what in inputs), key=lambda found: found.excess)
     expected = f"finite differences to {format_number(worst.allowed)}"
@@ -117,12 +118,13 @@ def find_mismatch(bench: Bench, what: str) -> Mismatch:
     NotMeasured
         If values jump along the direction, or the backward pass raises an error.
     """
-    found = [_compare(bench, what, salt) for salt in range(DIRECTIONS)]
+    found = [_compare_derivatives(bench, what, salt) for salt in range(DIRECTIONS)]
     return max((mismatch for by_output in found for mismatch in by_output), key=lambda mismatch: mismatch.excess)
 
 
-def _compare(bench: Bench, what: str, salt: int) -> list[Mismatch]:
-    run, leaf = _open(bench, what)
+def _compare_derivatives(bench: Bench, what: str, salt: int) -> list[Mismatch]:
+    """Return the mismatch of every output along one random direction of the input `what`; `salt` varies the draw."""
+    run, leaf = _open_input(bench, what)
     start = leaf.detach().clone()
     size = start.square().mean().sqrt() if start.abs().max() > 0 else 1.0
     direction = bench.draw(*start.shape, salt=500 + salt) * size
@@ -190,7 +192,7 @@ def _differentiate(
     return {name: (after[name].double() - before[name].double()) / (2 * step) for name in after}
 
 
-def _open(bench: Bench, what: str) -> tuple[Callable[[torch.Tensor], Outputs], torch.Tensor]:
+def _open_input(bench: Bench, what: str) -> tuple[Callable[[torch.Tensor], Outputs], torch.Tensor]:
     """Return a function of one input, and that input as a leaf of its graph."""
     module = bench.subject.module
     y = bench.draw(*bench.x.shape[:2], bench.width, salt=91)
@@ -201,6 +203,7 @@ def _open(bench: Bench, what: str) -> tuple[Callable[[torch.Tensor], Outputs], t
     parameter = module.get_parameter(what)
 
     def run(value: torch.Tensor) -> Outputs:
+        """Compute the outputs with `value` for the parameter, and restore the parameter."""
         if value is parameter:
             return _list_outputs(bench, bench.x, y)
         kept = parameter.detach().clone()
@@ -224,5 +227,5 @@ def _list_outputs(bench: Bench, x: torch.Tensor, y: torch.Tensor) -> Outputs:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _list(entries: dict[str, int]) -> str:
+def _format_counts(entries: dict[str, int]) -> str:
     return ", ".join(f"{name} ({count} {'entry' if count == 1 else 'entries'})" for name, count in entries.items())

@@ -89,7 +89,7 @@ class Bench:
     @cached_property
     def roles(self) -> Roles:
         """Return the role of each parameter."""
-        roles = find_roles(self.subject.module, self._measure, self.n)
+        roles = find_roles(self.subject.module, self._measure_coefficients, self.n)
         original = dict(self.initial.module.named_parameters())
         with torch.no_grad():
             for name in roles.gain:
@@ -109,19 +109,20 @@ class Bench:
         """Set all parameters as drawn."""
         self.subject.module.load_state_dict(self.random_state)
 
-    def _measure(self) -> dict[str, torch.Tensor]:
+    def _measure_coefficients(self) -> dict[str, torch.Tensor]:
+        """Measure the coefficients on the bench's own state. Return those that are known, by target."""
         observed = self.observe()
         known = {"pre": observed.h_pre, "post": observed.h_post, "res": observed.h_res}
         return {target: value for target, value in known.items() if value is not None}
 
     def observe(self, x: torch.Tensor | None = None, subject: Subject | None = None) -> ObservedMixing:
         """Measure the coefficients on a state (B, T, n, C)."""
-        inverse = self._inverse if x is None else None
+        inverse = self._state_inverse if x is None else None
         x = self.x if x is None else x
         return measure(x, (subject or self.subject)(x), inverse)
 
     @cached_property
-    def _inverse(self) -> torch.Tensor:
+    def _state_inverse(self) -> torch.Tensor:
         return invert(self.x)
 
     def observe_initial(self, x: torch.Tensor) -> ObservedMixing:
@@ -186,17 +187,24 @@ class Bench:
         if target not in self.roles.bias:
             raise NotMeasured(f"no bias of H_{target} was found")
         if target not in self._ordered:
-            self._ordered[target] = self._order(target, self.roles.bias[target])
+            self._ordered[target] = self._order_bias(target, self.roles.bias[target])
         return self._ordered[target]
 
     @torch.no_grad()
-    def _order(self, target: str, places: list[ParameterEntry]) -> list[ParameterEntry]:
+    def _order_bias(self, target: str, places: list[ParameterEntry]) -> list[ParameterEntry]:
+        """Order the entries of a bias by the coefficient that each moves.
+
+        Raises
+        ------
+        NotMeasured
+            If the bias has no effect, or (EntangledBias) an entry moves several coefficients alike.
+        """
         self.stop_dynamic()
-        base = _center_log(self._measure()[target][0, 0])
+        base = _center_log(self._measure_coefficients()[target][0, 0])
         changes = []
         for place in places:
             self.set_entries([place], BASE + 0.3)
-            changes.append((_center_log(self._measure()[target][0, 0]) - base).nan_to_num().flatten())
+            changes.append((_center_log(self._measure_coefficients()[target][0, 0]) - base).nan_to_num().flatten())
             self.set_entries([place], BASE)
         self.reset()
         change = torch.stack(changes)  # (entries of the bias, coefficients)
@@ -230,7 +238,7 @@ class Bench:
     def is_dynamic(self) -> bool:
         """Return whether any coefficient differs between samples or tokens, by more than rounding."""
         self.reset()
-        return any((value - value[:1, :1]).abs().max() > 1e-4 for value in self._measure().values())
+        return any((value - value[:1, :1]).abs().max() > 1e-4 for value in self._measure_coefficients().values())
 
     @torch.no_grad()
     def mixing(
@@ -285,7 +293,7 @@ def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = 
     exact = x.detach().to(inverse.dtype)
     u = called.u.to(exact.dtype)
     h_pre = (u.unsqueeze(-2) @ inverse).squeeze(-2)
-    misfit_read = _misfit(u, (h_pre.unsqueeze(-2) @ exact).squeeze(-2))
+    misfit_read = _measure_misfit(u, (h_pre.unsqueeze(-2) @ exact).squeeze(-2))
     if called.next_pre is not None:
         h_pre = called.next_pre
     if called.write is None:
@@ -299,12 +307,13 @@ def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = 
     y = 3 * torch.randn(called.u.shape, generator=torch.Generator().manual_seed(0)).to(called.u)
     written = called.write(y).to(exact.dtype) - passed
     misfit_write = max(
-        _misfit(passed, h_res @ exact),
-        _misfit(written, h_post.unsqueeze(-1) * y.to(exact.dtype).unsqueeze(-2)),
-        _misfit(added, h_post.unsqueeze(-1).expand_as(added)),
+        _measure_misfit(passed, h_res @ exact),
+        _measure_misfit(written, h_post.unsqueeze(-1) * y.to(exact.dtype).unsqueeze(-2)),
+        _measure_misfit(added, h_post.unsqueeze(-1).expand_as(added)),
     )
     return ObservedMixing(h_pre, h_post, h_res, misfit_read, misfit_write)
 
 
-def _misfit(measured: torch.Tensor, explained: torch.Tensor) -> float:
+def _measure_misfit(measured: torch.Tensor, explained: torch.Tensor) -> float:
+    """Return the largest absolute difference as a share of the largest measured entry."""
     return ((measured - explained).abs().max() / measured.abs().max().clamp_min(1e-30)).item()

@@ -24,14 +24,15 @@ class StreamLayout(NamedTuple):
     joins_tokens: bool = False
 
 
-def _unfold(x: torch.Tensor, n: int) -> torch.Tensor:
+def _unfold_streams(x: torch.Tensor, n: int) -> torch.Tensor:
+    """Return (B, T, n, C) of a state (B n, T, C)."""
     return x.unflatten(0, (-1, n)).movedim(1, -2)
 
 
 LAYOUTS = (
     StreamLayout("x", lambda x: x, lambda x, n: x),
     StreamLayout("x.flatten(2)", lambda x: x.flatten(2), lambda x, n: x.unflatten(-1, (n, -1))),
-    StreamLayout("x.movedim(2, 1).flatten(0, 1)", lambda x: x.movedim(2, 1).flatten(0, 1), _unfold),
+    StreamLayout("x.movedim(2, 1).flatten(0, 1)", lambda x: x.movedim(2, 1).flatten(0, 1), _unfold_streams),
     StreamLayout(
         "x.flatten(0, 1)", lambda x: x.flatten(0, 1), lambda x, n: x.unflatten(0, (BATCH, -1)), joins_tokens=True
     ),
@@ -89,14 +90,14 @@ class Subject:
             return self._call_with_branch(x)
         native = self._to_native(x)
         given = x.new_ones(x.shape[:3]) if h_pre is None else h_pre
-        returned = self.module(native, self._join(given)) if self.carried else self.module(native)
+        returned = self.module(native, self._join_tokens(given)) if self.carried else self.module(native)
         parts = list(returned) if isinstance(returned, tuple | list) else [returned]
         functions = [part for part in parts if callable(part) and not isinstance(part, torch.Tensor)]
-        tensors = [self._split(part) for part in parts if isinstance(part, torch.Tensor)]
+        tensors = [self._split_tokens(part) for part in parts if isinstance(part, torch.Tensor)]
         if functions:
             called = self._with_function(functions[0], tensors, x)
             return called._replace(write=lambda y: self._write_afresh(x, h_pre, y)) if self.in_place else called
-        return self._with_coefficients(returned, tensors, x)
+        return self._read_coefficients(returned, tensors, x)
 
     def _write_afresh(self, x: torch.Tensor, h_pre: torch.Tensor | None, y: torch.Tensor) -> torch.Tensor:
         write = replace(self, in_place=False)(x, h_pre).write
@@ -122,33 +123,46 @@ class Subject:
         return self.layout.to_native(x).clone()  # a copy, as the module may overwrite its input
 
     def _call_with_branch(self, x: torch.Tensor) -> ModuleCall:
+        """Call a module that takes its branch as a function, and record the branch's input.
+
+        The returned call runs the module again with another output of the branch.
+        """
         inputs: list[torch.Tensor] = []
 
-        def run(y: torch.Tensor) -> torch.Tensor:
+        def write_state(y: torch.Tensor) -> torch.Tensor:
             def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-                inputs.append(self._split(u))
-                return self._join(y)
+                inputs.append(self._split_tokens(u))
+                return self._join_tokens(y)
 
-            return self._to_state(_first(self.module(self._to_native(x), branch)), x)
+            return self._to_state(_get_first(self.module(self._to_native(x), branch)), x)
 
-        run(x.new_zeros(*x.shape[:2], x.shape[3]))
+        write_state(x.new_zeros(*x.shape[:2], x.shape[3]))
         if not inputs or inputs[0].shape != (*x.shape[:2], x.shape[3]):
             raise NotUnderstood
-        return ModuleCall(inputs[0], run)
+        return ModuleCall(inputs[0], write_state)
 
     def _with_function(self, function: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
         if not u:
             raise NotUnderstood
-        carried = _vectors(tensors, x)
+        carried = _list_vectors(tensors, x)
         return ModuleCall(
-            u[0], lambda y: self._to_state(_first(function(self._join(y))), x), next_pre=carried[0] if carried else None
+            u[0],
+            lambda y: self._to_state(_get_first(function(self._join_tokens(y))), x),
+            next_pre=carried[0] if carried else None,
         )
 
-    def _with_coefficients(self, returned: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
+    def _read_coefficients(self, returned: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
+        """Assign the returned tensors by their shapes: u, H_post, H_res, and H_pre of this or of the next layer.
+
+        Raises
+        ------
+        NotUnderstood
+            If u or a vector of weights is missing.
+        """
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
         matrices = [part for part in tensors if part.shape == (*x.shape[:3], x.shape[2])]
-        vectors = _vectors(tensors, x)
+        vectors = _list_vectors(tensors, x)
         if not vectors or len(u) + len(vectors) < 2:
             raise NotUnderstood
         next_pre = None
@@ -158,7 +172,7 @@ class Subject:
             h_pre, vectors = vectors[0], vectors[1:]
             u = [(h_pre.unsqueeze(-1) * x).sum(2)]
         elif len(vectors) > 1:
-            fits = [_reads(vector, u[0], x) for vector in vectors]
+            fits = [_measure_read_misfit(vector, u[0], x) for vector in vectors]
             h_post = vectors[0] if self.carried else vectors[fits.index(min(fits)) - 1]
             next_pre = vectors[1] if self.carried else None
             vectors = [h_post]
@@ -168,12 +182,14 @@ class Subject:
     def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         assert self.write is not None
         write = self.write
-        return lambda y: self._to_state(write(self._to_native(x), self._join(y), returned), x)
+        return lambda y: self._to_state(write(self._to_native(x), self._join_tokens(y), returned), x)
 
-    def _join(self, tensor: torch.Tensor) -> torch.Tensor:
+    def _join_tokens(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Join B and T if the layout has one axis for both."""
         return tensor.flatten(0, 1) if self.layout.joins_tokens else tensor
 
-    def _split(self, tensor: torch.Tensor) -> torch.Tensor:
+    def _split_tokens(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Split the joined axis of B and T, if the layout and the tensor have one."""
         is_joined = self.layout.joins_tokens and tensor.ndim and len(tensor) == BATCH * TOKENS
         return tensor.unflatten(0, (BATCH, TOKENS)) if is_joined else tensor
 
@@ -191,16 +207,17 @@ def count_required(module: nn.Module) -> int:
     return sum(p.kind in required and p.default is inspect.Parameter.empty for p in parameters)
 
 
-def _first(output: Any) -> torch.Tensor:
+def _get_first(output: Any) -> torch.Tensor:
     found: torch.Tensor = output[0] if isinstance(output, tuple | list) else output
     return found
 
 
-def _vectors(tensors: list[torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
+def _list_vectors(tensors: list[torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
     """Return the tensors with one number per stream, whichever axes of 1 they have."""
     size = x.shape[:3].numel()
     return [part.reshape(x.shape[:3]) for part in tensors if part.numel() == size and x.shape[2] in part.shape[2:]]
 
 
-def _reads(vector: torch.Tensor, u: torch.Tensor, x: torch.Tensor) -> float:
+def _measure_read_misfit(vector: torch.Tensor, u: torch.Tensor, x: torch.Tensor) -> float:
+    """Return the largest entry of |h x - u| for weights h (B, T, n), a state x (B, T, n, C) and u (B, T, C)."""
     return ((vector.unsqueeze(-1) * x).sum(2) - u).abs().max().item()

@@ -76,12 +76,12 @@ def check(
         subjects = [subject for one in built for subject in find_subjects(one, streams, width, write)]
         bench = Bench(subjects[0], seed)
         opening = _format_opening(seed=seed, streams=streams, width=width, write=write)
-        checks = [_run(name, partial(check_module, bench, options)) for name, check_module in CHECKS.items()]
+        checks = [_run_check(name, partial(check_module, bench, options)) for name, check_module in CHECKS.items()]
         checks += [
-            _run("expand", lambda: check_expand(bench, expand)),
-            _run("reduce", lambda: check_reduce(bench, options, reduce)),
-            _run("sharing", lambda: _check_sharing(subjects)),
-            _run("compile", lambda: _check_compiled(bench, compiled)),
+            _run_check("expand", lambda: check_expand(bench, expand)),
+            _run_check("reduce", lambda: check_reduce(bench, options, reduce)),
+            _run_check("sharing", lambda: _check_sharing(subjects)),
+            _run_check("compile", lambda: _check_compiled(bench, compiled)),
         ]
     complete = [
         replace(one, detects=DETECTS[one.name], reproduce=one.reproduce.replace("open_bench(module)", opening))
@@ -142,7 +142,8 @@ def _quiet() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _run(name: str, check_module: Callable[[], ModuleCheck]) -> ModuleCheck:
+def _run_check(name: str, check_module: Callable[[], ModuleCheck]) -> ModuleCheck:
+    """Run one check. If it does not apply or cannot measure, return a check with that verdict and the reason."""
     try:
         return check_module()
     except NotApplicable as reason:

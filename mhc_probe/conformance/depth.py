@@ -81,7 +81,7 @@ class DepthBench:
         self._randomise()
         sizes = torch.linspace(0.5, 2.0, SOURCES)
         self.sources = [size * self.draw(BATCH, TOKENS, self.width, salt=k) for k, size in enumerate(sizes)]
-        self.heads = next((heads for heads in HEADS if self._fits(heads)), 1)
+        self.heads = next((heads for heads in HEADS if self._fits_heads(heads)), 1)
         observed = self.observe()
         self.is_normed = _find_sum_error(_to_attention(observed.weights, self.sources, is_normed=True)) < SAME
 
@@ -106,7 +106,7 @@ class DepthBench:
     def observe(self, sources: Sources | None = None, module: nn.Module | None = None) -> Observed:
         """Solve for the weights of the sources."""
         chosen = self.sources if sources is None else sources
-        return _solve(self.read(chosen, module), chosen, self.heads)
+        return _solve_weights(self.read(chosen, module), chosen, self.heads)
 
     def attend(self, sources: Sources | None = None, module: nn.Module | None = None) -> torch.Tensor:
         """Return the attention, (Q, N, K, H): the weights, of the sources or of the normed sources."""
@@ -114,10 +114,11 @@ class DepthBench:
         return _to_attention(self.observe(chosen, module).weights, chosen, is_normed=self.is_normed)
 
     @torch.no_grad()
-    def _fits(self, heads: int) -> bool:
+    def _fits_heads(self, heads: int) -> bool:
+        """Return whether this number of heads is possible, and its weights explain what is read."""
         if self.width % heads or self.width // heads <= SOURCES:
             return False
-        return _solve(self.read(), self.sources, heads).misfit < SAME
+        return _solve_weights(self.read(), self.sources, heads).misfit < SAME
 
 
 def check_depth(module: nn.Module | Callable[[], nn.Module], seed: int = 0) -> Report:
@@ -129,7 +130,7 @@ def check_depth(module: nn.Module | Callable[[], nn.Module], seed: int = 0) -> R
         If nothing in the module can be called with sources.
     """
     bench = open_depth_bench(module if isinstance(module, nn.Module) else module(), seed)
-    checks = [_run(name, check_read, bench) for name, check_read in CHECKS.items()]
+    checks = [_run_check(name, check_read, bench) for name, check_read in CHECKS.items()]
     opening = f"from mhc_probe.conformance.depth import open_depth_bench\nbench = open_depth_bench(module, {seed})\n"
     complete = [
         replace(one, detects=DETECTS[one.name], reproduce=opening + SHOWS[one.name] if one.verdict == "fails" else "")
@@ -154,6 +155,7 @@ def open_depth_bench(module: nn.Module, seed: int = 0) -> DepthBench:
 
 @torch.no_grad()
 def _can_be_called(module: nn.Module, call: Call) -> bool:
+    """Return whether a copy of a module accepts both numbers of sources, and returns tensors of their shape."""
     copied = deepcopy(module).float().eval()
     width = next(copied.parameters()).shape[-1]
     if width <= SOURCES:
@@ -170,7 +172,8 @@ def _can_be_called(module: nn.Module, call: Call) -> bool:
     return True
 
 
-def _run(name: str, check_read: Callable[[DepthBench], ModuleCheck], bench: DepthBench) -> ModuleCheck:
+def _run_check(name: str, check_read: Callable[[DepthBench], ModuleCheck], bench: DepthBench) -> ModuleCheck:
+    """Run one check. If it does not apply or cannot measure, return a check with that verdict and the reason."""
     try:
         return check_read(bench)
     except NotApplicable as reason:
@@ -183,7 +186,7 @@ def _list_reads(output: Any) -> list[torch.Tensor]:
     return [x for x in list_tensors(output) if x.is_floating_point()]
 
 
-def _solve(reads: Sources, sources: Sources, heads: int) -> Observed:
+def _solve_weights(reads: Sources, sources: Sources, heads: int) -> Observed:
     """Solve for weights by least squares, for each token and slice of the width."""
     split = [x.detach().double().flatten(0, 1).unflatten(-1, (heads, -1)) for x in sources]
     columns_NHcK = torch.stack(split, -1)
@@ -208,7 +211,7 @@ def _find_sum_error(attention_QNKH: torch.Tensor) -> float:
     return float((attention_QNKH.sum(2) - 1).abs().max())
 
 
-def _change(one: torch.Tensor, other: torch.Tensor) -> float:
+def _measure_change(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).detach().abs().max())
 
 
@@ -260,7 +263,7 @@ def check_uniform(bench: DepthBench) -> ModuleCheck:
         changed = deepcopy(bench.module)
         nn.init.zeros_(changed.get_parameter(name))
         attention = bench.attend(module=changed)
-        errors.append(_change(attention, torch.full_like(attention, 1 / SOURCES)))
+        errors.append(_measure_change(attention, torch.full_like(attention, 1 / SOURCES)))
     least = min(errors)
     return judge(
         "uniform",
@@ -277,7 +280,7 @@ def check_key_norm(bench: DepthBench) -> ModuleCheck:
     """Check that the size of a source does not change its weight."""
     _require_sum(bench)
     scaled = [10 * bench.sources[0], *bench.sources[1:]]
-    change = _change(bench.attend(), bench.attend(scaled))
+    change = _measure_change(bench.attend(), bench.attend(scaled))
     return judge(
         "key norm",
         "a source ten times as large has the same weight",
@@ -296,7 +299,7 @@ def check_tokens(bench: DepthBench) -> ModuleCheck:
     for k, x in enumerate(moved):
         x[0, 1:] = 2 + 5 * bench.draw(TOKENS - 1, bench.width, salt=50 + k)
         x[1:] = 2 + 5 * bench.draw(BATCH - 1, TOKENS, bench.width, salt=70 + k)
-    change = _change(bench.attend()[:, :1], bench.attend(moved)[:, :1])
+    change = _measure_change(bench.attend()[:, :1], bench.attend(moved)[:, :1])
     return judge(
         "token axis",
         "the weights of a token do not depend on other tokens or sequences",
@@ -315,7 +318,7 @@ def check_others(bench: DepthBench) -> ModuleCheck:
     shares = []
     for attention in (bench.attend()[:, :, :-1], bench.attend(fewer)):
         shares.append(attention / attention.sum(2, keepdim=True))
-    change = _change(*shares)
+    change = _measure_change(*shares)
     return judge(
         "other sources",
         "a later source takes weight from all earlier ones in the same ratio",
@@ -330,7 +333,7 @@ def check_others(bench: DepthBench) -> ModuleCheck:
 def check_order(bench: DepthBench) -> ModuleCheck:
     """Check that weights belong to sources and not to their places."""
     _require_sum(bench)
-    change = _change(bench.attend().flip(2), bench.attend(bench.sources[::-1]))
+    change = _measure_change(bench.attend().flip(2), bench.attend(bench.sources[::-1]))
     if change < SAME:
         return holds("source order", "weights belong to sources, whatever their order", format_number(change))
     return design("source order", "weights depend on the place of a source", format_number(change))
@@ -340,7 +343,7 @@ def check_mode(bench: DepthBench) -> ModuleCheck:
     """Check that training mode reads the same."""
     training = deepcopy(bench.module).train()
     pairs = zip(bench.read(), bench.read(module=training), strict=True)
-    change = max(_change(one, other) for one, other in pairs)
+    change = max(_measure_change(one, other) for one, other in pairs)
     return judge(
         "training mode",
         "the same is read in training mode",
@@ -353,7 +356,7 @@ def check_mode(bench: DepthBench) -> ModuleCheck:
 
 
 class _Form(NamedTuple):
-    """How ours is made equal to a module: places of its queries and gain, and whether values and logits are scaled."""
+    """Settings with which ours may equal a module: places of queries and gain; whether values and logits are scaled."""
 
     query: str
     gain: str | None
@@ -404,7 +407,7 @@ def _find_form(bench: DepthBench) -> tuple[_Form | None, float]:
 
 
 def check_reference(bench: DepthBench) -> ModuleCheck:
-    """Check that the same is read as by ours with the same query."""
+    """Check that the module reads the same as ours with the same query."""
     form, error = _find_form(bench)
     if form is None:
         raise NotMeasured("no parameter has the shape of the queries")

@@ -30,10 +30,10 @@ def find_subjects(
     tried: dict[type, Subject | None] = {}
     for inner in module.modules():
         if type(inner) not in tried:
-            tried[type(inner)] = _understand(inner, streams, width, write)
+            tried[type(inner)] = _find_convention(inner, streams, width, write)
         found = tried[type(inner)]
         if found is not None:
-            alike = [other for _, other in _named(module) if type(other) is type(inner)]
+            alike = [other for _, other in _walk_modules(module) if type(other) is type(inner)]
             return [found.on(other) for other in alike]
     raise SpecError(
         "module",
@@ -44,12 +44,16 @@ def find_subjects(
     )
 
 
-def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _walk_modules(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     # Keep duplicates: `named_modules` skips a module that occurs twice.
     return module.named_modules(remove_duplicate=False)
 
 
-def _understand(module: nn.Module, streams: int | None, width: int | None, write: Write | None) -> Subject | None:
+def _find_convention(module: nn.Module, streams: int | None, width: int | None, write: Write | None) -> Subject | None:
+    """Return the module with the first sizes, layout and calling mode with which it can be called as a connection.
+
+    Prefer one where every returned tensor is understood. None if no call succeeds, or if the module is too large.
+    """
     parameters = list(module.parameters())
     entries = sum(parameter.numel() for parameter in parameters)
     if entries > MAX_ENTRIES or (not entries and streams is None):

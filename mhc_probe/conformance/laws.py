@@ -42,8 +42,8 @@ SCALAR: dict[str, Map] = {
 class SinkhornLaw(NamedTuple):
     """One way to compute H_res from its logits.
 
-    `last` is what is normalised last, `halves` the halves that a round has. `eps` is added to the sums of the halves
-    that `eps_in` names; "result" is both, but the very first half adds it to its result instead.
+    `last` names the sums that are normalised last, `halves` the halves that a round has. `eps` is added to the sums of
+    those that `eps_in` names; "result" means both, but the very first half adds it to its result instead.
     """
 
     positive: str
@@ -68,7 +68,9 @@ def fit_sinkhorn(logits: torch.Tensor, measured: torch.Tensor, positives: tuple[
     """
     logits, measured = logits.double(), measured.double()
     fits = [
-        Fit(law, _difference(matrix, measured)) for name in positives for law, matrix in list_sinkhorn(name, logits)
+        Fit(law, _measure_difference(matrix, measured))
+        for name in positives
+        for law, matrix in list_sinkhorn(name, logits)
     ]
     best = min(fits, key=lambda fit: fit.error)
     plain = min((fit for fit in fits if _is_plain(fit.law)), key=lambda fit: fit.error)
@@ -86,11 +88,14 @@ def list_sinkhorn(positive: str, logits: torch.Tensor) -> Iterator[tuple[Sinkhor
         yield SinkhornLaw(positive, halves.partition(" ")[0], 1, 0.0, halves), start / start.sum(dim, keepdim=True)
     for (last, first_dim), eps in product((("rows", 0), ("columns", 1)), EPS):
         for eps_in in ("both", "result", "first", "second") if eps else ("both",):
-            for rounds, matrix in enumerate(_run(start, first_dim, eps, MAX_ROUNDS, eps_in), start=1):
+            for rounds, matrix in enumerate(_run_rounds(start, first_dim, eps, MAX_ROUNDS, eps_in), start=1):
                 yield SinkhornLaw(positive, last, rounds, eps, "both", eps_in), matrix
 
 
-def _run(start: torch.Tensor, first_dim: int, eps: float, rounds: int, eps_in: str = "both") -> Iterator[torch.Tensor]:
+def _run_rounds(
+    start: torch.Tensor, first_dim: int, eps: float, rounds: int, eps_in: str = "both"
+) -> Iterator[torch.Tensor]:
+    """Yield the matrix (n, n) after each Sinkhorn round, which normalises `first_dim` first; see `SinkhornLaw`."""
     matrix, first, second = start, 0.0 if eps_in == "second" else eps, 0.0 if eps_in == "first" else eps
     for number in range(rounds):
         if number == 0 and eps_in == "result":
@@ -104,7 +109,7 @@ def _run(start: torch.Tensor, first_dim: int, eps: float, rounds: int, eps_in: s
 def fit_scalar(logits: torch.Tensor, measured: torch.Tensor) -> tuple[str, float]:
     """Return the map of single logits (K, n) that fits the measured values (K, n) best, and the largest difference."""
     logits, measured = logits.double(), measured.double()
-    errors = {name: _difference(law(logits), measured) for name, law in SCALAR.items()}
+    errors = {name: _measure_difference(law(logits), measured) for name, law in SCALAR.items()}
     best = min(errors, key=lambda name: errors[name])
     return best, errors[best]
 
@@ -118,7 +123,7 @@ def draw_slow_logits(n: int, rounds: int, seed: int) -> torch.Tensor:
     for scale, salt in product((2.0, 3.0, 4.0, 5.0, 6.0, 8.0), range(12)):
         generator = torch.Generator().manual_seed(1000 * seed + salt)
         logits = scale * torch.randn(n, n, generator=generator)
-        *_, before, after = _run(POSITIVE["exp"](logits.double()), 0, 0.0, rounds + 1)
+        *_, before, after = _run_rounds(POSITIVE["exp"](logits.double()), 0, 0.0, rounds + 1)
         change = (after - before).abs().max().item()
         if change > VISIBLE:
             return logits
@@ -127,6 +132,7 @@ def draw_slow_logits(n: int, rounds: int, seed: int) -> torch.Tensor:
     return best
 
 
-def _difference(one: torch.Tensor, other: torch.Tensor) -> float:
+def _measure_difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the largest absolute difference; inf if an entry is nan."""
     found = (one - other).abs().max().item()
     return math.inf if math.isnan(found) else found

@@ -14,10 +14,11 @@ from mhc_probe.conformance.ranges import follows_law
 
 BENT = 0.02  # share of the largest odd part
 SHOW = (
-    "from mhc_probe.conformance.logits import find_even, find_odd\n"
+    "from mhc_probe.conformance.logits import measure_even, measure_odd\n"
     "one, two = bench.x + 0.5, bench.draw(*bench.x.shape, salt=97)\n"
-    "print(find_even(bench, one)['pre'][0, 0], find_even(bench, 8 * one)['pre'][0, 0])\n"
-    "print((find_odd(bench, one + two)['pre'] - find_odd(bench, one)['pre'] - find_odd(bench, two)['pre'])[0, 0])"
+    "print(measure_even(bench, one)['pre'][0, 0], measure_even(bench, 8 * one)['pre'][0, 0])\n"
+    "joint, *parts = (measure_odd(bench, x)['pre'] for x in (one + two, one, two))\n"
+    "print((joint - sum(parts))[0, 0])"
 )
 
 Logits = dict[str, torch.Tensor]
@@ -36,8 +37,8 @@ def check_logits(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     if not targets:
         raise NotMeasured("no coefficient follows the law from which its logits could be recovered")
     one, two = bench.x + 0.5, 2 * bench.draw(*bench.x.shape, salt=97) - 0.3
-    size = _find_largest(find_odd(bench, one, targets))
-    evens = [find_even(bench, x, targets) for x in (one, two, 8 * one)]
+    size = _find_largest(measure_odd(bench, one, targets))
+    evens = [measure_even(bench, x, targets) for x in (one, two, 8 * one)]
     drift = max(_find_distance(evens[0], other) for other in evens[1:]) / size
     if not drift < BENT:
         is_divided = _find_distance(evens[0], {k: 8 * v for k, v in evens[2].items()}) < 0.1 * _find_largest(evens[0])
@@ -46,7 +47,10 @@ def check_logits(bench: Bench, options: FamilyOptions) -> ModuleCheck:
         )
         measured = f"a bias that differs from state to state by {format_number(drift)} of the dynamic part"
         return fails(name, statement, f"the same bias for all states, to {BENT:g}", measured, SHOW, likely)
-    joint, parts = find_odd(bench, one + two, targets), [find_odd(bench, x, targets) for x in (one, two)]
+    joint, parts = (
+        measure_odd(bench, one + two, targets),
+        [measure_odd(bench, x, targets) for x in (one, two)],
+    )
     bent = _find_distance(joint, {k: parts[0][k] + parts[1][k] for k in targets}) / size
     if bent < BENT:
         return holds(name, statement, f"{format_number(bent)} of the dynamic part is not linear")
@@ -79,15 +83,15 @@ def find_logits(bench: Bench, x: torch.Tensor, targets: list[str]) -> Logits:
     return {target: found[target] for target in targets}
 
 
-def find_even(bench: Bench, x: torch.Tensor, targets: list[str] | None = None) -> Logits:
-    """Return the part of the logits that keeps its sign when the state changes its sign."""
+def measure_even(bench: Bench, x: torch.Tensor, targets: list[str] | None = None) -> Logits:
+    """Return the even part of the logits: equal for x and -x."""
     wanted = targets or ["pre", "post"]
     one, other = (find_logits(bench, state, wanted) for state in (x, -x))
     return {target: (one[target] + other[target]) / 2 for target in wanted}
 
 
-def find_odd(bench: Bench, x: torch.Tensor, targets: list[str] | None = None) -> Logits:
-    """Return the part of the logits that changes its sign with the state, times the rms of the state."""
+def measure_odd(bench: Bench, x: torch.Tensor, targets: list[str] | None = None) -> Logits:
+    """Return the odd part of the logits times rms(x), which is linear in the state for mHC."""
     wanted = targets or ["pre", "post"]
     one, other = (find_logits(bench, state, wanted) for state in (x, -x))
     rms = x.double().square().mean((-2, -1)).sqrt()
@@ -96,9 +100,10 @@ def find_odd(bench: Bench, x: torch.Tensor, targets: list[str] | None = None) ->
 
 def _explain(bench: Bench, x: torch.Tensor, targets: list[str]) -> tuple[str, str]:
     """Return a design that explains why logits are not linear, and the likely mistake; one of them is empty."""
-    base, size = find_logits(bench, x, targets), _find_largest(find_odd(bench, x, targets))
+    base, size = find_logits(bench, x, targets), _find_largest(measure_odd(bench, x, targets))
 
-    def stays(state: torch.Tensor, chosen: list[str] = targets, stream: int | None = None) -> bool:
+    def are_logits_unchanged(state: torch.Tensor, chosen: list[str] = targets, stream: int | None = None) -> bool:
+        """Return whether the logits of the chosen targets are those of `base`, for streams from `stream` on."""
         now = find_logits(bench, state, chosen)
         return all(
             (now[t] - base[t])[..., slice(None) if stream is None else slice(stream, None)].abs().max() < BENT * size
@@ -109,15 +114,15 @@ def _explain(bench: Bench, x: torch.Tensor, targets: list[str]) -> tuple[str, st
     changed = x.clone()
     changed[..., 0, :] = bench.draw(*x[..., 0, :].shape, salt=98)
     single = [target for target in targets if target != "res"]
-    if stays(x * scales):
-        if single and stays(changed, single, stream=1):
+    if are_logits_unchanged(x * scales):
+        if single and are_logits_unchanged(changed, single, stream=1):
             return "each stream is normalised by itself and makes its own logits, as in HC", ""
         return "", "each stream is normalised by itself, where all of them together are one vector"
-    if stays(x + 2):
+    if are_logits_unchanged(x + 2):
         return "", "the norm subtracts the mean"
-    if stays(x.flip(-2)):
+    if are_logits_unchanged(x.flip(-2)):
         return "", "coefficients are made of the sum or the mean of the streams, where the streams are one long vector"
-    if not stays(8 * x):
+    if not are_logits_unchanged(8 * x):
         return "", "the state is not normalised, or with a large eps"
     return "", "a tanh or another map around the projection, which HC has and mHC has not"
 

@@ -16,8 +16,8 @@ class ModuleCheck(Check):
 
     Attributes
     ----------
-    likely: of a failure, the usual mistake.
-    reproduce: of a failure, Python that shows it; `module` is the checked module.
+    likely: the usual mistake behind a failure.
+    reproduce: Python that shows a failure; `module` is the checked module.
     """
 
     expected: str = ""

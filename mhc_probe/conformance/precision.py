@@ -31,14 +31,14 @@ def check_precision(bench: Bench, options: FamilyOptions) -> ModuleCheck:
         "coefficients that follow their logits smoothly",
         f"steps of {format_number(100 * rough[worst])} % in H_{worst}"
         + (", as bfloat16 or float16 make them" if rough[worst] >= ROUGH else ""),
-        f"for t in (1.3, 1.301, 1.302, 1.303):\n    logits = torch.ones({_shape(bench, worst)})\n    logits[0] = t\n"
-        f"    print(bench.mixing({worst}=logits).h_{worst}[0, 0])",
+        f"for t in (1.3, 1.301, 1.302, 1.303):\n    logits = torch.ones({_format_shape(bench, worst)})\n"
+        f"    logits[0] = t\n    print(bench.mixing({worst}=logits).h_{worst}[0, 0])",
         "logits or coefficients that are cast to the type of the state, or computed under autocast",
         is_right=rough[worst] < ROUGH,
     )
 
 
-def _shape(bench: Bench, target: str) -> str:
+def _format_shape(bench: Bench, target: str) -> str:
     return f"({bench.n}, {bench.n})" if target == "res" else f"({bench.n},)"
 
 

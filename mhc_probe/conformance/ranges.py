@@ -13,15 +13,16 @@ VALUES = (-30.0, -2.0, 0.0, 1.0, 30.0)
 
 def check_pre(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check H_pre = sigmoid(t_pre)."""
-    return _check(bench, "pre", options.family.pre)
+    return _check_map(bench, "pre", options.family.pre)
 
 
 def check_post(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check H_post = 2 sigmoid(t_post)."""
-    return _check(bench, "post", options.family.post)
+    return _check_map(bench, "post", options.family.post)
 
 
-def _check(bench: Bench, target: str, expected: str) -> ModuleCheck:
+def _check_map(bench: Bench, target: str, expected: str) -> ModuleCheck:
+    """Check that H_pre or H_post is the map `expected` of its logits; "" where the family states none."""
     if not expected:
         raise NotApplicable("this family does not bound it")
     if target not in bench.roles.bias:

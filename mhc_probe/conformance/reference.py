@@ -33,7 +33,7 @@ def check_reference(bench: Bench, options: FamilyOptions) -> ModuleCheck:
         raise NotApplicable("the projection is a product, and ours is one matrix: see logits")
     bench.reset()
     observed = bench.observe()
-    differences = [_compare(observed, theirs) for theirs in _list_references(bench, options)]
+    differences = [_measure_difference(observed, theirs) for theirs in _list_references(bench, options)]
     if not differences:
         raise NotApplicable("projections have a shape that ours do not have: see logits")
     nearest = min(differences)
@@ -61,7 +61,8 @@ def _list_references(bench: Bench, options: FamilyOptions) -> Iterator[Mixing]:
 
 
 def _build_hc(bench: Bench, options: FamilyOptions, x_NnC: torch.Tensor) -> Mixing | None:
-    connection = DynamicHC(_parse(bench, options, "hc"))
+    """Return the mixing of our dynamic HC with the module's parameters; None if a projection has another shape."""
+    connection = DynamicHC(_parse_our_spec(bench, options, "hc"))
     layer, phi, sizes = connection.mixers[0], {}, {"pre": 1, "post": 1, "res": bench.n}
     for target in options.targets:
         projection = _get_projection(bench, target)
@@ -69,14 +70,14 @@ def _build_hc(bench: Bench, options: FamilyOptions, x_NnC: torch.Tensor) -> Mixi
             return None
         phi[target] = projection
     parameters = {
-        "a_m": _get(bench, bench.require_bias("pre")),
-        "b": _get(bench, bench.require_bias("post")),
-        "a_r": _get(bench, bench.require_bias("res")).view(bench.n, bench.n).T,
+        "a_m": _get_entries(bench, bench.require_bias("pre")),
+        "b": _get_entries(bench, bench.require_bias("post")),
+        "a_r": _get_entries(bench, bench.require_bias("res")).view(bench.n, bench.n).T,
         "w_m": phi["pre"],
         "w_b": phi["post"],
         "w_r": phi["res"],
-        "s_a": _get(bench, [bench.roles.gate["pre"]])[0],
-        "s_b": _get(bench, [bench.roles.gate["post"]])[0],
+        "s_a": _get_entries(bench, [bench.roles.gate["pre"]])[0],
+        "s_b": _get_entries(bench, [bench.roles.gate["post"]])[0],
     }
     _set_parameters(layer, parameters)
     mixing: Mixing = layer(x_NnC)
@@ -84,32 +85,42 @@ def _build_hc(bench: Bench, options: FamilyOptions, x_NnC: torch.Tensor) -> Mixi
 
 
 def _build_mhc(bench: Bench, options: FamilyOptions, x_NnC: torch.Tensor) -> Mixing | None:
+    """Return the mixing of our dynamic mHC with the module's parameters; None if a projection has another shape.
+
+    Raises
+    ------
+    NotMeasured
+        If the module's eps is larger than ours can be.
+    """
     law, n = get_law(bench, options).law, bench.n
     if law.eps > options.max_eps:
         raise NotMeasured("ours takes no eps of that size: see eps")
-    phi = [_spread(bench, target) for target in options.targets]
+    phi = [_arrange_projection(bench, target) for target in options.targets]
     if any(part is None for part in phi):
         return None
     is_per_stream = len(bench.roles.phi["post"].indices) == bench.width
-    connection = build_connection(_parse(bench, options, "lucidrains" if is_per_stream else "residual", law.eps))
+    connection = build_connection(
+        _parse_our_spec(bench, options, "lucidrains" if is_per_stream else "residual", law.eps)
+    )
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
     is_turned = law.last == "columns" and (find_layout(bench) == "input next to H_pre" or is_applied_elsewhere(bench))
-    res = _get(bench, bench.require_bias("res")).view(n, n)
+    res = _get_entries(bench, bench.require_bias("res")).view(n, n)
     phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
     parameters = {
         "phi": torch.cat([phi[0], phi[1], (phi_res.mT if is_turned else phi_res).flatten(1)], 1),  # type: ignore[list-item]
-        "b_pre": _get(bench, bench.require_bias("pre")),
-        "b_post": _get(bench, bench.require_bias("post")),
+        "b_pre": _get_entries(bench, bench.require_bias("pre")),
+        "b_post": _get_entries(bench, bench.require_bias("post")),
         "b_res": (res.T if is_turned else res).flatten(),
-        "a": _get(bench, [bench.roles.gate[target] for target in options.targets]),
+        "a": _get_entries(bench, [bench.roles.gate[target] for target in options.targets]),
     }
     _set_parameters(layer, parameters)
     mixing: Mixing = layer(x_NnC)
     return mixing._replace(h_res=mixing.h_res.mT) if is_turned else mixing
 
 
-def _parse(bench: Bench, options: FamilyOptions, init: str, eps: float = 0.0) -> RunSpec:
+def _parse_our_spec(bench: Bench, options: FamilyOptions, init: str, eps: float = 0.0) -> RunSpec:
+    """Return a spec of one layer with our connection. Raise NotApplicable if there is no such connection."""
     connection = {"kind": options.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
     if options.family.residual == "sinkhorn":
         connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": options.rounds}
@@ -125,7 +136,8 @@ def _set_parameters(layer: nn.Module, parameters: dict[str, torch.Tensor]) -> No
         setattr(layer, name, nn.Parameter(value))
 
 
-def _get(bench: Bench, places: list[ParameterEntry]) -> torch.Tensor:
+def _get_entries(bench: Bench, places: list[ParameterEntry]) -> torch.Tensor:
+    """Return entries of the module's parameters, (K), in float32 on the CPU."""
     values = [bench.subject.module.get_parameter(place.name).view(-1)[place.entry] for place in places]
     return torch.stack(values).float().cpu()
 
@@ -148,7 +160,7 @@ def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
     return values.view(inputs, logits)
 
 
-def _spread(bench: Bench, target: str) -> torch.Tensor | None:
+def _arrange_projection(bench: Bench, target: str) -> torch.Tensor | None:
     """Return a projection in our form, (n C, K), columns in the order of streams, or of entries of H_res row by row."""
     phi, n = _get_projection(bench, target), bench.n
     if phi is None:
@@ -160,7 +172,8 @@ def _spread(bench: Bench, target: str) -> torch.Tensor | None:
     return per_stream.reshape(n * bench.width, -1)[:, ranks]
 
 
-def _compare(observed: ObservedMixing, ours: Mixing) -> float:
+def _measure_difference(observed: ObservedMixing, ours: Mixing) -> float:
+    """Return the largest absolute difference of all measured coefficients from ours."""
     pairs = zip((observed.h_pre, observed.h_post, observed.h_res), ours, strict=True)
     differences = [(got.flatten(0, 1).cpu() - our).abs().max() for got, our in pairs if got is not None]
     return torch.stack(differences).max().item()

@@ -110,7 +110,7 @@ def _find_moved(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
         for index in range(len(flat)):
             kept = flat[index].clone()
             flat[index] += STEP
-            columns.append(_compare(base, measure()))
+            columns.append(_find_changed(base, measure()))
             flat[index] = kept
         moved[name] = torch.stack(columns, 1)
     return moved
@@ -127,13 +127,14 @@ def _move_slices(parameter: nn.Parameter, gradient: torch.Tensor, measure: Measu
         part = parameter.select(axis, index)
         kept = part.clone()
         part.mul_(-1).add_(STEP)
-        moved = lacks & _compare(base, measure())
+        moved = lacks & _find_changed(base, measure())
         part.copy_(kept)
         shaped.select(axis + 1, index)[moved] = True
     return effect
 
 
-def _compare(base: dict[str, torch.Tensor], now: dict[str, torch.Tensor]) -> torch.Tensor:
+def _find_changed(base: dict[str, torch.Tensor], now: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Return for each of `TARGETS` whether it changed, (3); a coefficient that is now nan has changed."""
     changed = [target in base and not bool((base[target] - now[target]).abs().max() < SEEN) for target in TARGETS]
     return torch.tensor(changed)
 

@@ -105,7 +105,9 @@ def check_orientation(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     measured = f"H_res is applied transposed: row sums up to {rows} off, column sums {columns}"
     if layout == "input first" or _is_returned_as_applied(bench):
         likely = "H_res is applied transposed, as x.mT @ H_res or by an einsum whose indices are swapped"
-        return fails(name, statement, "exact row sums", measured, _show(fit_h_res(bench, options).slow), likely)
+        return fails(
+            name, statement, "exact row sums", measured, _format_reproduction(fit_h_res(bench, options).slow), likely
+        )
     raise NotMeasured("it cannot be distinguished from a swapped order of the rounds: see order")
 
 
@@ -150,7 +152,7 @@ def check_exp(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     )
     negative = fit_sinkhorn(-made.mild, made.mild_matrix).error < COARSE
     likely = "the sign of the logits is wrong" if negative else "a map that is not exp, or logits that are scaled"
-    return fails(name, statement, "exp", measured, _show(made.mild), likely)
+    return fails(name, statement, "exp", measured, _format_reproduction(made.mild), likely)
 
 
 def _check_clamp(made: SinkhornFit) -> ModuleCheck:
@@ -161,13 +163,20 @@ def _check_clamp(made: SinkhornFit) -> ModuleCheck:
     for limit in CLAMPS:
         if fit_sinkhorn(made.slow.clamp(-limit, limit), made.slow_matrix).error < FITS:
             likely = "logits are clamped before the exponential"
-            return fails(name, statement, "exp", f"exp of logits clamped to {limit:g}", _show(made.slow), likely)
+            return fails(
+                name, statement, "exp", f"exp of logits clamped to {limit:g}", _format_reproduction(made.slow), likely
+            )
     if made.slow_fit.error < COARSE:
         return holds(name, statement, "exp")
     away, most = format_number(made.slow_fit.error), format_number(made.slow.abs().max().item())
     measured = f"exp for small logits alone; up to {away} away for logits up to {most}"
     return fails(
-        name, statement, "exp", measured, _show(made.slow), "logits are limited, or rounds that are not Sinkhorn's"
+        name,
+        statement,
+        "exp",
+        measured,
+        _format_reproduction(made.slow),
+        "logits are limited, or rounds that are not Sinkhorn's",
     )
 
 
@@ -182,6 +191,7 @@ def check_columns(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _check_sums(bench: Bench, options: FamilyOptions, name: str, dim: int) -> ModuleCheck:
+    """Check that H_res sums to 1 over an axis: on the bench's state if the family is exact, else for mild logits."""
     if options.family.residual == "doubly stochastic":
         h_res = bench.observe().h_res
         if h_res is None:
@@ -189,7 +199,7 @@ def _check_sums(bench: Bench, options: FamilyOptions, name: str, dim: int) -> Mo
         sums, show = h_res.sum(dim - 2), f"print(bench.observe().h_res.sum({dim - 2}))"
     else:
         made = fit_h_res(bench, options)
-        sums, show = made.mild_matrix.sum(dim), _show(made.mild)
+        sums, show = made.mild_matrix.sum(dim), _format_reproduction(made.mild)
     worst = sums.flatten()[(sums - 1).abs().argmax()].item()
     likely = (
         "the residual is added a second time" if abs(worst - 2) < SUM else f"{name} are not normalised, or too seldom"
@@ -213,13 +223,20 @@ def check_order(bench: Bench, options: FamilyOptions) -> ModuleCheck:
         return holds(name, f"{statement}, of the matrix as it is stored")
     measured = "rows first, columns last; or a matrix made for its transpose, which is applied as it is"
     likely = "the two divisions of a round are swapped"
-    return fails(name, statement, "columns first, rows last", measured, _show(fit_h_res(bench, options).slow), likely)
+    return fails(
+        name,
+        statement,
+        "columns first, rows last",
+        measured,
+        _format_reproduction(fit_h_res(bench, options).slow),
+        likely,
+    )
 
 
 def check_rounds(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check the number of rounds."""
     rounds = get_law(bench, options).law.rounds
-    show, expected = _show(fit_h_res(bench, options).slow), f"{options.rounds} rounds"
+    show, expected = _format_reproduction(fit_h_res(bench, options).slow), f"{options.rounds} rounds"
     likely = "another number of rounds, or half rounds that are counted as rounds; say another number with rounds="
     return judge("rounds", "rounds of Sinkhorn", expected, str(rounds), show, likely, is_right=rounds == options.rounds)
 
@@ -227,7 +244,7 @@ def check_rounds(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 def check_eps(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that the eps in the sums is small."""
     eps, most = get_law(bench, options).law.eps, options.max_eps
-    show = _show(fit_h_res(bench, options).mild)
+    show = _format_reproduction(fit_h_res(bench, options).mild)
     measured = f"about {eps:g}"
     likely = "an eps that was chosen for float16; say another one with eps="
     return judge(
@@ -278,6 +295,6 @@ def _is_uniform(h_res: torch.Tensor) -> bool:
     return bool(((h_res - 1 / h_res.shape[-1]).abs() < SUM).all())
 
 
-def _show(logits: torch.Tensor) -> str:
+def _format_reproduction(logits: torch.Tensor) -> str:
     code = f"h_res = bench.mixing(res={to_code(logits)}).h_res[0, 0]\n"
     return f"{code}print(h_res, h_res.sum(0), h_res.sum(1))"

@@ -108,8 +108,8 @@ class _OpenUpdate:
     ----------
     h_res: (N, n, n), I + P; None if it is not known.
     active: the stream that the layer reads; None until a part has received it.
-    corrected: what the correction has returned, before the block adds to it; None until then.
-    addition: the input of what is added.
+    corrected: the result of the correction, before the block adds to it; None until then.
+    addition: the tensor from which the block computes its addition.
     """
 
     index: int
@@ -137,6 +137,7 @@ class _UpdateHooks:
         self.open: _OpenUpdate | None = None
 
     def predict(self, index: int, method: Callable[..., Any], state: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Call the prediction, and record the state that enters with the matrix I + P."""
         self.open = None
         if not self.recorder.enter(2 * index, state):
             return method(state, *args, **kwargs)
@@ -152,6 +153,7 @@ class _UpdateHooks:
     def correct(
         self, index: int, method: Callable[..., Any], predicted: torch.Tensor, activated: torch.Tensor, *args: Any
     ) -> Any:
+        """Call the correction, and record the layer that ends with it."""
         layer = self.open
         if layer is None or layer.index != index or layer.active is None:
             return method(predicted, activated, *args)
@@ -168,7 +170,7 @@ class _UpdateHooks:
         return after
 
     def record_part(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """Record a part of the block: of the layer before the correction, of what is added after it."""
+        """Record a call of a part: before the correction it belongs to the layer, afterwards to the addition."""
         layer = self.open
         if layer is None:
             return
@@ -219,7 +221,7 @@ class _UpdateHooks:
                     return
 
     def _enter_addition(self, layer: _OpenUpdate, name: str, given: torch.Tensor) -> None:
-        """Record the begin of the second layer. Gains of channels between the stream and it belong to its branch."""
+        """Record the beginning of the second layer. Its branch includes gains of channels before its input."""
         assert layer.corrected is not None, "the correction has returned"
         site = 2 * layer.index + 1
         layer.addition, layer.parts, layer.name = given, layer.parts[-1:], name
@@ -243,7 +245,7 @@ class _UpdateHooks:
     def _find_prediction(
         self, before: torch.Tensor, predicted: torch.Tensor, operands: Sequence[torch.Tensor]
     ) -> torch.Tensor | None:
-        """Return I + P, (N, n, n): of the operands the one that makes the predicted streams of the streams."""
+        """Return I + P, (N, n, n), as the operand that maps the streams to the predicted streams."""
         x_nNC, made_nNC = (part.flatten(1, -2).float() for part in (before, predicted))
         n, samples, _ = x_nNC.shape
         one = torch.eye(n, device=before.device)
@@ -264,7 +266,7 @@ class _UpdateHooks:
         difference: torch.Tensor,
         operands: Sequence[torch.Tensor],
     ) -> torch.Tensor | None:
-        """Return k, (N, n): of the operands the one with which the difference makes the corrected streams."""
+        """Return k, (N, n), as the operand with which the difference gives the corrected streams."""
         xh_nNC, x_nNC, v_NC = predicted.flatten(1, -2), after.flatten(1, -2), difference.flatten(0, -2)
         n, samples, _ = x_nNC.shape
         found = [
@@ -277,7 +279,7 @@ class _UpdateHooks:
 
     @torch.no_grad()
     def _find_addition(self, added: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return which streams have got the output, 1 or 0 for each, (n). The states check it."""
+        """Return to which streams the output was added, 1 or 0 for each, (n). The states check it."""
         weights = [float((part - y).float().norm() < part.float().norm()) for part in added]
         return torch.tensor(weights, device=y.device)
 
@@ -295,7 +297,7 @@ def _choose(found: Sequence[tuple[float, torch.Tensor]], tolerance: float) -> to
 
 @torch.no_grad()
 def _find_scaled(x_nNC: torch.Tensor, given_NC: torch.Tensor, tolerance: float) -> int | None:
-    """Return the stream of which a tensor is a multiple, with a factor for each channel; None if it is of none."""
+    """Return the stream of which a tensor is a multiple, with a factor for each channel; None if there is none."""
     given = given_NC.float()
     if not given.any():  # of any stream
         return None

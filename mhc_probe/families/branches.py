@@ -96,9 +96,9 @@ class _BranchHooks(TorchFunctionMode):
         super().__init__()
         self.adapter, self.recorder, self.edits = adapter, recorder, edits
         self._callers: list[nn.Module] = []
-        self._reset()
+        self._reset_pass()
 
-    def _reset(self) -> None:
+    def _reset_pass(self) -> None:
         self._lineage, self._terms = Lineage(), TermReader()
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
         self._reads: list[int | None] = []  # inputs of the branches that are running
@@ -113,7 +113,7 @@ class _BranchHooks(TorchFunctionMode):
         if is_in_backward():
             return
         if not self._callers:
-            self._reset()
+            self._reset_pass()
             self.adapter.mismatch = None
             self.__enter__()
         self._callers.append(module)
@@ -128,7 +128,7 @@ class _BranchHooks(TorchFunctionMode):
             if self._open and self._has_sums and self.adapter.mismatch is None:
                 name = self.adapter.describe(self._open[0].site)
                 self.adapter.mismatch = f"{name}, not added to what it reads"
-            self._reset()
+            self._reset_pass()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None

@@ -204,7 +204,7 @@ class DepthReading(Adapter):
         tolerance = find_tolerance(outputs[0].dtype, autocast=find_autocast(outputs[0]))
         returned_HNC = torch.stack([x.detach().flatten(0, -2) for x in outputs])
         for sources in _list_sources(outputs[0].shape, (args, kwargs)):
-            x_KNC = torch.stack([x.detach().flatten(0, -2) for x in sources]).to(_widen(outputs[0].dtype))
+            x_KNC = torch.stack([x.detach().flatten(0, -2) for x in sources]).to(_to_wide_dtype(outputs[0].dtype))
             inverse_KN = torch.rsqrt(x_KNC.square().mean(-1) + KEY_EPS)
             for form in self._list_forms(module, len(outputs)):
                 attention, values = _weigh(module, form, x_KNC, inverse_KN)
@@ -262,7 +262,7 @@ def _list_floats(value: Any) -> list[torch.Tensor]:
     return [x for x in list_tensors(value) if x.is_floating_point()]
 
 
-def _widen(dtype: torch.dtype) -> torch.dtype:
+def _to_wide_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -282,14 +282,14 @@ def _find_blocks(model: nn.Module, reads: Sequence[nn.Module]) -> dict[nn.Module
     owners: dict[nn.Module, nn.Module] = {}
     parts: dict[nn.Module, dict[str, nn.Module]] = {}
 
-    def visit(module: nn.Module, owner: nn.Module) -> None:
+    def add_parts(module: nn.Module, owner: nn.Module) -> None:
         for name, child in module.named_children():
             owners[child] = owner
             if not isinstance(child, CONTAINERS):
                 parts.setdefault(owner, {})[f"{type(child).__name__}.{name}" if name.isdigit() else name] = child
-            visit(child, owner if isinstance(child, CONTAINERS) else child)
+            add_parts(child, owner if isinstance(child, CONTAINERS) else child)
 
-    visit(model, model)
+    add_parts(model, model)
     return {block: parts[block] for block in dict.fromkeys(owners[read] for read in reads)}
 
 
@@ -333,7 +333,7 @@ class _ReadLayer:
         return None, "branch"
 
     def list_readers(self) -> list[torch.Tensor]:
-        """Return what parts make of the state itself."""
+        """Return the outputs of the parts that take the state itself."""
         found = [find_like(call.output, self.state.shape) for call in self.calls if self._takes_state(call)]
         return [made for made in found if made is not None]
 
@@ -342,7 +342,7 @@ class _ReadLayer:
         return list(dict.fromkeys(parameter for call in self.calls for parameter in call.module.parameters()))
 
     def takes_what_was_read(self) -> bool:
-        """Return whether a part takes what was read, and not a sum of it and of something else."""
+        """Return whether a part takes a tensor that was read, and not a sum of it and another tensor."""
         given = [x for call in self.calls for x in call.given]
         return any(x is read or _are_equal(x.detach(), read.detach()) for x in given for read in self.tensors)
 
@@ -351,7 +351,7 @@ class _ReadLayer:
 
 
 class _LastRead(NamedTuple):
-    """The latest read, whose state may be replaced by what modules make of it and of another tensor."""
+    """The latest read. A module may combine its state with another tensor; the result then replaces the state."""
 
     site: int
     returned: list[torch.Tensor]
@@ -364,9 +364,9 @@ class _DepthHooks:
 
     def __init__(self, adapter: DepthReading, recorder: LayerRecorder) -> None:
         self.adapter, self.recorder = adapter, recorder
-        self._reset()
+        self._reset_pass()
 
-    def _reset(self) -> None:
+    def _reset_pass(self) -> None:
         self._stages: list[list[_Source]] = []  # the embedding alone, then the sources of every read
         self._layer: _ReadLayer | None = None
         self._last: _LastRead | None = None
@@ -377,15 +377,17 @@ class _DepthHooks:
     # ---- the model and its blocks
 
     def begin(self, module: nn.Module, args: Any) -> None:
+        """Drop the previous pass when the model is called, except in a recomputation."""
         if not is_in_backward():
-            self._reset()
+            self._reset_pass()
             self.adapter.mismatch = None
 
     def end(self, module: nn.Module, args: Any, output: Any) -> None:
+        """Store the number of layers when the model returns, and release its tensors."""
         if not is_in_backward() and self.adapter.mismatch is None and self._stages:
             self.adapter.finish(len(self._stages) - 1)
             sites = self._sites
-            self._reset()  # keep no tensors of the model
+            self._reset_pass()  # keep no tensors of the model
             self._sites = sites
 
     def enter_block(self, block: nn.Module, args: Any, kwargs: Any) -> None:
@@ -394,7 +396,7 @@ class _DepthHooks:
             self._early.append(_PartCall("", block, _list_floats((args, kwargs)), None))
 
     @torch.no_grad()
-    def _begin(self, source: torch.Tensor) -> None:
+    def _find_embedding(self, source: torch.Tensor) -> None:
         """Find the embedding among the inputs of blocks and parts: the source itself may be a slice of a stack."""
         early, self._early = self._early, []
         found = [(at, x) for at, call in enumerate(early) for x in call.given if _are_equal(x, source)]
@@ -414,12 +416,12 @@ class _DepthHooks:
         given = _list_floats((args, kwargs))
         if not given or is_in_backward():
             return
-        if self._layer is None or not self._combine(given, output):
+        if self._layer is None or not self._replace_read(given, output):
             calls = self._early if self._layer is None else self._layer.calls
             calls.append(_PartCall(name, module, given, output))
 
-    def _combine(self, given: Sequence[torch.Tensor], output: Any) -> bool:
-        """Replace what was read by what a module makes of it and of another tensor. Return whether it is one."""
+    def _replace_read(self, given: Sequence[torch.Tensor], output: Any) -> bool:
+        """Replace the state by an output that combines it with another tensor. Return whether the module does so."""
         last = self._last
         if last is None:
             return False
@@ -431,13 +433,13 @@ class _DepthHooks:
         last.combined.append(made)
         assert last.written.read is not None, "a read was recorded"
         unknown = last.written.read._replace(values=None, tensors=len(last.combined))
-        self._leave(last.site, last.written._replace(read=unknown, **_merge(last.combined)))
+        self._store_state(last.site, last.written._replace(read=unknown, **_merge(last.combined)))
         return True
 
     # ---- reads
 
     def read(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """Record a read: the end of one layer and the begin of the next."""
+        """Record a read: the end of one layer and the beginning of the next."""
         if is_in_backward():
             self._read_again(module, output)
             return
@@ -449,10 +451,11 @@ class _DepthHooks:
                 self.adapter.mismatch = f"{self.adapter.describe(module)} with unknown weights"
             return
         if self._layer is None:
-            self._begin(call.sources[0])
+            self._find_embedding(call.sources[0])
         self._leave_layer(module, call)
 
     def _leave_layer(self, module: nn.Module, call: ReadCall) -> None:
+        """End a layer at the read after it: identify sources and branch, and record the layer with the next state."""
         assert self._layer is not None, "a layer is open"
         self.recorder.confirm()
         layer, site = self._layer, len(self._stages) - 1
@@ -484,15 +487,16 @@ class _DepthHooks:
             if site == 0:
                 self.recorder.read_inside(site, layer.state, layer.list_readers())
             self._last = _LastRead(site, call.returned, written, [])
-            self._leave(site, written)
+            self._store_state(site, written)
 
-    def _leave(self, site: int, written: LayerPass) -> None:
+    def _store_state(self, site: int, written: LayerPass) -> None:
+        """Set the state that enters the next layer, and record the output of this one."""
         assert self._layer is not None, "the next layer is open"
         self._layer.state, self._layer.tensors = written.after, written.parts or (written.after,)
         self.recorder.leave(site, written)
 
     def _read_again(self, module: nn.Module, output: Any) -> None:
-        """Record the gradient of a read that is computed again; of a module with several layers, it is unknown."""
+        """Record the gradient of a recomputed read; it stays unknown if the module reads for several layers."""
         sites = self._sites.get(module, [])
         returned = _list_floats(output)
         if len(sites) == 1 and returned and self.recorder.enter(sites[0], returned[0]):
@@ -502,8 +506,8 @@ class _DepthHooks:
     def _relate(self, sources: Sequence[torch.Tensor]) -> tuple[list[_Source] | None, torch.Tensor | None]:
         """Return the sources with the outputs in them, and the output that has been added to them since the last read.
 
-        Sources that are those of an earlier read, as where a loop starts again, have no such output: then it is what
-        the latest block has added.
+        Sources of an earlier read, which return when a loop starts again, have no such output. The output is then the
+        one that the latest block has added.
         """
         before, number = self._stages[-1], len(self._stages)
         kept, grown = len(before), sources[-1].detach()
@@ -514,10 +518,10 @@ class _DepthHooks:
         has_grown = not _are_equal(grown, last.values) or not torch.isfinite(grown).all()
         if len(sources) == kept and _are_same(sources, before[:-1]) and has_grown:
             outputs = last.outputs | {number}
-            return [*before[:-1], _Source(grown.clone(), outputs)], _subtract(grown, last.values)
+            return [*before[:-1], _Source(grown.clone(), outputs)], _subtract_wide(grown, last.values)
         for stage in reversed(self._stages[:-1]):
             if len(stage) == len(sources) and _are_same(sources, stage):
-                return stage, None if self._partial is None else _subtract(self._partial, last.values)
+                return stage, None if self._partial is None else _subtract_wide(self._partial, last.values)
         return None, None
 
 
@@ -540,8 +544,9 @@ def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.equal(one, other) or torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
-def _subtract(after: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    wide = _widen(after.dtype)
+def _subtract_wide(after: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """Return the difference of two tensors in float32 at least."""
+    wide = _to_wide_dtype(after.dtype)
     return after.to(wide) - before.to(after.device, wide)
 
 
@@ -552,7 +557,7 @@ def _choose_output(added: torch.Tensor | None, returned: torch.Tensor | None) ->
     """
     if added is None or returned is None:
         return added
-    wide = _widen(added.dtype)
+    wide = _to_wide_dtype(added.dtype)
     error = float((returned.to(added.device, wide) - added.to(wide)).norm())
     coarse = max(torch.finfo(x.dtype).eps for x in (added, returned))
     return returned if error <= max(64 * coarse, 1e-4) * float(added.to(wide).norm()) else added

@@ -72,30 +72,38 @@ def find_heads(
     with ExitStack() as stack:
         for layer in wanted:
             for part in adapter.find_parts(recorded.layers[layer]):
-                for handle in _hook(part, seen[layer]):
+                for handle in _hook_part(part, seen[layer]):
                     stack.callback(handle.remove)
         run()
-    return _choose(edits, seen)
+    return _choose_sites(edits, seen)
 
 
-def _hook(part: nn.Module, seen: dict[nn.Module, int]) -> list[Any]:
+def _hook_part(part: nn.Module, seen: dict[nn.Module, int]) -> list[Any]:
     """Hook a module so that its linear maps of joined heads are stored, with their number."""
     joins = _Joins()
     handles = [part.register_forward_hook(joins.leave, always_call=True)]
     for module in part.modules():
         weight = getattr(module, "weight", None)
         if isinstance(weight, torch.Tensor) and weight.ndim == 2:
-            handles.append(module.register_forward_pre_hook(partial(_store, joins, seen)))
+            handles.append(module.register_forward_pre_hook(partial(_store_heads, joins, seen)))
     return [*handles, part.register_forward_pre_hook(joins.enter)]
 
 
-def _store(joins: _Joins, seen: dict[nn.Module, int], module: nn.Module, args: Any) -> None:
+def _store_heads(joins: _Joins, seen: dict[nn.Module, int], module: nn.Module, args: Any) -> None:
+    """Before a linear map is called, store its number of heads if its input holds joined heads."""
     state = find_state(args, None)
     if state is not None and id(state) in joins.found:
         seen[module] = joins.found[id(state)][1]
 
 
-def _choose(edits: Sequence[EditSpec], seen: dict[int, dict[nn.Module, int]]) -> dict[int, HeadSite]:
+def _choose_sites(edits: Sequence[EditSpec], seen: dict[int, dict[nn.Module, int]]) -> dict[int, HeadSite]:
+    """Return the module with the heads of each layer.
+
+    Raises
+    ------
+    SpecError
+        If an edit names a layer without exactly one such module, or a head that it does not have.
+    """
     for place, edit in enumerate(edits):
         if not names_head(edit):
             continue

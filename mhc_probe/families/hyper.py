@@ -164,6 +164,7 @@ class _HyperHooks:
         self.read_shape = torch.Size()  # of what the branch reads, and returns
 
     def enter(self, site: int, connection: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        """Edit the state before a connection takes it. Return the arguments with the edited state; None if unedited."""
         self.replacement.stop()
         state = find_state(args, kwargs)
         edited = state if self.edits is None or state is None else self.edits.enter(site, state)
@@ -243,7 +244,7 @@ class _HyperHooks:
         if site in self.seen:  # another pass, or a recomputation
             self.open, self.seen = None, set()
         elif self.open is not None and self.open.state.shape == state.shape:
-            self._leave(state)  # the state that enters here, even if the block changed it in between
+            self._record_layer(state)  # the state that enters here, even if the block changed it in between
 
     @torch.no_grad()
     def _identify_vectors(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
@@ -277,9 +278,10 @@ class _HyperHooks:
         self.replacement.stop()
         after = None if self.open is None else find_like(output, self.open.state.shape)
         if after is not None:
-            self._leave(after)
+            self._record_layer(after)
 
-    def _leave(self, after: torch.Tensor) -> None:
+    def _record_layer(self, after: torch.Tensor) -> None:
+        """Record the state after the open layer, and remember its branch if nothing is edited."""
         assert self.open is not None
         self.open.is_left = True
         if self.edits is None and self.open.branch is not None:

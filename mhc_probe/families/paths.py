@@ -16,7 +16,7 @@ def extend_path(path: str, module: nn.Module, name: str) -> str:
 
 def name_module(model: nn.Module, module: nn.Module) -> str | None:
     """Return the path of a module of the model; None if it is not part of it."""
-    return next((path for path, part in _walk(model, "model") if part is module), None)
+    return next((path for path, part in _list_paths(model, "model") if part is module), None)
 
 
 def name_layers(model: nn.Module, layers: Sequence[nn.Module]) -> str | None:
@@ -24,7 +24,7 @@ def name_layers(model: nn.Module, layers: Sequence[nn.Module]) -> str | None:
 
     None if a module is not part of the model.
     """
-    paths = {module: path for path, module in _walk(model, "model")}
+    paths = {module: path for path, module in _list_paths(model, "model")}
     if any(layer not in paths for layer in layers):
         return None
     holder = paths[layers[0]].rpartition("[")[0]
@@ -39,7 +39,8 @@ def name_layers(model: nn.Module, layers: Sequence[nn.Module]) -> str | None:
     return f"[{', '.join(paths[layer] for layer in layers)}]"
 
 
-def _walk(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+def _list_paths(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+    """Yield every module below one, itself first, with its path as a Python expression."""
     yield path, module
     for name, child in module.named_children():
-        yield from _walk(child, extend_path(path, module, name))
+        yield from _list_paths(child, extend_path(path, module, name))

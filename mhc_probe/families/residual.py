@@ -88,6 +88,7 @@ class _Call:
         self.before = torch.empty(0)
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
+        """Record the state that enters the layer, and follow it through the layer's operations."""
         state = find_state(args, kwargs)
         self.site = None
         # A copy: the layer may add in place.
@@ -110,7 +111,7 @@ class _Call:
             output, after = replace_tensor(output, after, changed), changed
         site, self.site = self.site, None
         if site is not None and after is not None:
-            self.recorder.leave(site, self._build(layer, after, factor))
+            self.recorder.leave(site, self._build_layer_pass(layer, after, factor))
         return None if changed is None else output
 
     def _edit(self, entered: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor | None:
@@ -121,7 +122,8 @@ class _Call:
         return passed + self.edits.output(self.sites[0], after - passed)
 
     @torch.no_grad()
-    def _build(self, layer: nn.Module, after: torch.Tensor, factor: float) -> LayerPass:
+    def _build_layer_pass(self, layer: nn.Module, after: torch.Tensor, factor: float) -> LayerPass:
+        """Return the record of the layer, x' = c x + y; c and y are unknown if `factor` is 0 or the shape changes."""
         before, self.before = self.before, torch.empty(0)
         one = torch.ones(1, dtype=torch.float32, device=after.device)
         write = partial(LayerPass, after=after, h_pre=one, name=type(layer).__name__, weights=list(layer.parameters()))

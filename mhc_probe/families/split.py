@@ -131,6 +131,7 @@ class _SplitHooks:
         self.open: _OpenSplitLayer | None = None
 
     def read(self, site: int, method: Callable[..., Any], residuals: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Call the method before the branch, with edits. Record the state, the branch's input, H_pre and H_res."""
         self.open = None
         arrived = residuals
         residuals = arrived if self.edits is None else self.edits.enter(site, arrived)
@@ -191,6 +192,7 @@ class _SplitHooks:
             self.open.name = name_branch(type(module).__name__)
 
     def write(self, site: int, method: Callable[..., Any], y: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Call the method after the branch, with edits. Record the layer with H_post."""
         layer, self.open = self.open, None
         if self.edits is not None:
             y = self.edits.output(site, y)

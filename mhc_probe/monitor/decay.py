@@ -17,12 +17,12 @@ from torch.optim import SGD, Optimizer
 
 @dataclass(frozen=True)
 class Decay:
-    """What weight decay alone does to some parameters: to those that it shrinks most.
+    """The effect of weight decay alone on those of some parameters that it shrinks most.
 
     Attributes
     ----------
     log_share: natural logarithm of the share that it has left so far.
-    log_factor: of the factor of the next update.
+    log_factor: natural logarithm of the factor of the next update.
     parameters: how many numbers the parameters have.
     """
 

@@ -72,7 +72,7 @@ class DeliveryQueue:
         self._changed = threading.Condition()
         self._has_ended, self._has_refused, self._has_warned = False, False, False
         self._has_tried = threading.Event()  # the first delivery was tried, with or without success
-        self._thread = threading.Thread(target=self._work, name=f"monitor {target.name}", daemon=True)
+        self._thread = threading.Thread(target=self._deliver_batches, name=f"monitor {target.name}", daemon=True)
         self._thread.start()
 
     @property
@@ -110,7 +110,8 @@ class DeliveryQueue:
             logger.warning("%s: the last %d observations of the trace were not delivered", self.target.name, left)
         return not left and not was_refused
 
-    def _work(self) -> None:
+    def _deliver_batches(self) -> None:
+        """Deliver batches until the queue is closed or the target refuses; wait longer after each failed attempt."""
         wait_s = FIRST_WAIT_S
         while (batch := self._find_next()) is not None:
             try:
@@ -126,7 +127,7 @@ class DeliveryQueue:
                 continue
             except DestinationRefusedError as error:
                 self._has_tried.set()
-                self._refuse(f"{self.target.name} refuses the trace; training continues: {error}")
+                self._stop_delivery(f"{self.target.name} refuses the trace; training continues: {error}")
                 return
             self._has_tried.set()
             wait_s = FIRST_WAIT_S
@@ -149,7 +150,8 @@ class DeliveryQueue:
             else:
                 self._changed.wait_for(lambda: self._has_ended, seconds)
 
-    def _refuse(self, text: str) -> None:
+    def _stop_delivery(self, text: str) -> None:
+        """Drop all batches, accept no more, and log the reason."""
         with self._changed:
             self._has_refused = True
             self._batches.clear()

@@ -188,7 +188,7 @@ class Monitor:
                 raise
             logger.warning("after %d updates nothing could be observed: %s", self.iteration, error)
             return
-        self._take(observation)
+        self._process_observation(observation)
 
     def report_loss(self, loss: torch.Tensor | float) -> None:
         """Report the loss of this pass, if the model does not return it. Costs nothing between observations."""
@@ -208,16 +208,17 @@ class Monitor:
         if has_parameters:
             self._decay.add(optimizer)
         if self._is_counted(optimizer) and not _has_closure(args, kwargs):
-            self._count()
+            self._count_update()
         if has_parameters:
             self._decay.count(optimizer)
 
     def _after_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         # With a closure, the pass runs inside the update.
         if self._is_counted(optimizer) and _has_closure(args, kwargs):
-            self._count()
+            self._count_update()
 
-    def _count(self) -> None:
+    def _count_update(self) -> None:
+        """Read the recorded pass, and count the update of the first optimiser unless the caller counts."""
         self.read()
         if not self._is_counted_manually:
             self.sync(self.iteration + 1)
@@ -243,7 +244,8 @@ class Monitor:
         self._loss = None
         self._observer = PassObserver(self.model, self._candidates)
 
-    def _take(self, observation: Observation) -> None:
+    def _process_observation(self, observation: Observation) -> None:
+        """Find and log the alarms of an observation, and send both to all destinations."""
         self.last = observation
         sites = self._candidates.sites
         decay = self._decay.find_decay([item for site in sites for item in site.mixing if item.requires_grad])

@@ -30,7 +30,7 @@ class GrowingRecord:
         frames.append(replace(build_step_frame(observation, self.steps), story=build_story(observation, alarms)))
         self.steps += 1
         self._last = observation
-        return list(self._encode(frames))
+        return list(self._encode_frames(frames))
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Finding], iteration: int) -> list[bytes]:
         """Return the last lines: the last observation's whole pass, its summary with the alarms first, and the end.
@@ -44,7 +44,7 @@ class GrowingRecord:
                 frames.append(replace(frame, step=self.steps))
             elif isinstance(frame, SummaryFrame):
                 frames.append(replace(frame, findings=[*alarms, *frame.findings, *self._describe_rest(iteration)]))
-        return list(self._encode([*frames, EndFrame(status=status, reason=reason)]))
+        return list(self._encode_frames([*frames, EndFrame(status=status, reason=reason)]))
 
     def _describe_rest(self, iteration: int) -> list[Finding]:
         """Return a finding with the number of updates after the last observed pass; none if there are none."""
@@ -55,7 +55,7 @@ class GrowingRecord:
         text = f"The last observation is of the pass before update {self._last.iteration + 1}; {updates} made after it."
         return [build_finding("unobserved", text, "training", {"observed": self._last.iteration, "updates": iteration})]
 
-    def _encode(self, frames: list[AnyFrame]) -> Iterator[bytes]:
+    def _encode_frames(self, frames: list[AnyFrame]) -> Iterator[bytes]:
         for frame in frames:
             yield encode_frame(frame, RUN, self.lines)
             self.lines += 1

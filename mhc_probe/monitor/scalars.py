@@ -30,7 +30,7 @@ class Scalars:
         self._has_add = callable(getattr(writer, "add_scalar", None))
         self._alarms = 0
         if not self._has_add and callable(getattr(writer, "define_metric", None)):
-            self._try(writer.define_metric, f"{PREFIX}/*", step_metric=ITERATION)
+            self._call_writer(writer.define_metric, f"{PREFIX}/*", step_metric=ITERATION)
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
         """Send the numbers that are known."""
@@ -38,10 +38,10 @@ class Scalars:
         numbers = {f"{PREFIX}/{key}": value for key, value in summarise(observation).items()}
         numbers[f"{PREFIX}/alarms"] = self._alarms
         if not self._has_add:
-            self._try(self.writer.log, {ITERATION: observation.iteration, **numbers})
+            self._call_writer(self.writer.log, {ITERATION: observation.iteration, **numbers})
             return
         for tag, value in numbers.items():
-            self._try(self.writer.add_scalar, tag, value, observation.iteration)
+            self._call_writer(self.writer.add_scalar, tag, value, observation.iteration)
 
     def announce(self) -> None:
         """Do nothing: there is no page to announce."""
@@ -49,7 +49,8 @@ class Scalars:
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
         """Do nothing: the caller who made the writer closes it."""
 
-    def _try(self, method: Any, *arguments: Any, **named: Any) -> None:
+    def _call_writer(self, method: Any, *arguments: Any, **named: Any) -> None:
+        """Call a method of the writer. Log its first error, and ignore later ones."""
         try:
             method(*arguments, **named)
         except Exception as error:  # the writer may raise anything, such as when its service is unavailable
@@ -61,7 +62,7 @@ class Scalars:
 def summarise(observation: Observation) -> dict[str, float]:
     """Return the known numbers of one observation. Layers count from the input.
 
-    loss: of the pass. grad_norm: of all parameters, before clipping. learning_rate: of the first group.
+    loss: the loss of the pass. grad_norm: over all parameters, before clipping. learning_rate: that of the first group.
     gain_forward, gain_backward: largest composite gain over depth, log10. sum_error: of row and column sums of H_res,
     the largest difference from 1. activation: size of the last layer's state, log10. activation_growth: over the first
     layer's, log10. gradient_first_to_last: size of the first layer's gradient over the last one's, log10.

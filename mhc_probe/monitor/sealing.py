@@ -25,7 +25,7 @@ def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """
     frames = [decode_line(line) for line in Path(lines).read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     if not any(isinstance(frame, EndFrame) for frame in frames):
-        frames = _end(frames)
+        frames = _complete_frames(frames)
     part = Path(f"{os.fspath(target)}.part")
     try:
         with open(part, "wb") as file:
@@ -37,7 +37,7 @@ def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
         raise
 
 
-def _end(frames: list[AnyFrame]) -> list[AnyFrame]:
+def _complete_frames(frames: list[AnyFrame]) -> list[AnyFrame]:
     """Return the frames of an interrupted trace, completed by a summary and an end."""
     whole = [frame for frame in frames if getattr(frame, "step", None) is None or frame.type == "step"]
     kept = [frame for frame in whole if not isinstance(frame, SummaryFrame)]

@@ -58,7 +58,7 @@ class LiveServer:
             if self._address:
                 self._append(part)
             else:
-                self._start(part)
+                self._create_trace(part)
             self._sent.add(part)
             self._taken += len(part)
         # Without an observation there is no trace to end.
@@ -80,7 +80,8 @@ class LiveServer:
     def finish(self) -> None:
         """Do nothing: the last lines ended the trace."""
 
-    def _start(self, lines: list[bytes]) -> None:
+    def _create_trace(self, lines: list[bytes]) -> None:
+        """Create the trace on the server with its first lines, and print the address of its page."""
         answer = self._post(f"{self.url}{PREFIX}/live", b"".join(lines))
         try:
             name, self._token, self.link = (str(answer[key]) for key in ("id", "token", "url"))
@@ -139,6 +140,7 @@ class _SentLines:
         self._size = 0
 
     def add(self, lines: list[bytes]) -> None:
+        """Store lines that the server accepted, and drop the oldest beyond `MAX_WAITING` bytes."""
         self.count += len(lines)
         self._kept.extend(lines)
         self._size += sum(map(len, lines))
@@ -175,7 +177,7 @@ def _split(lines: list[bytes]) -> Iterator[list[bytes]]:
 def _classify(error: HTTPError) -> Exception:
     """Return the exception for a refusal: a gap, temporary, or final."""
     text = error.read(100_000).decode(errors="replace")
-    problem = _parse(text)
+    problem = _parse_json(text)
     detail = f"it answers {error.code}: {problem.get('detail', text)!s:.{MAX_DETAIL}}"
     if error.code == GAP_STATUS and type(problem.get("due")) is int:
         return _GapError(problem["due"])
@@ -185,7 +187,8 @@ def _classify(error: HTTPError) -> Exception:
     return DestinationRefusedError(detail)
 
 
-def _parse(text: str) -> dict[str, Any]:
+def _parse_json(text: str) -> dict[str, Any]:
+    """Return the JSON object in a text; {} if there is none."""
     try:
         found = json.loads(text)
     except ValueError:

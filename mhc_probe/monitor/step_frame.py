@@ -41,7 +41,7 @@ def is_kept(step: int) -> bool:
 
 
 def build_step_frame(observation: Observation, step: int) -> StepFrame:
-    """Return the frame of a step, counted from 0."""
+    """Return the frame of one step, from 0, of an observed training run."""
     result = observation.result
     values: Values = {}
     log10: Values = {}

@@ -73,7 +73,7 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
     losses = [float(recorded.loss) for recorded in chosen if recorded.loss is not None]
     return JoinedPasses(
         dtype=first[0].state.values.dtype,
-        state_nNC=_require([row.streams(layer.state.values) for row, layer in zip(rows, first, strict=True)]),
+        state_nNC=_join_states([row.streams(layer.state.values) for row, layer in zip(rows, first, strict=True)]),
         grad_input_nNC=_join([row.streams(recorded.grad_input) for row, recorded in zip(rows, chosen, strict=True)], 1),
         layers=[_join_layer(layers, rows, adapter) for layers in zip(*orders, strict=True)],
         loss=sum(losses) / len(losses) if len(losses) == len(chosen) else None,
@@ -155,21 +155,23 @@ class _Rows:
 
     def streams(self, state: torch.Tensor | None) -> torch.Tensor | None:
         """Return a state or its gradient as (n, N, C)."""
-        return None if state is None else self._keep(self.adapter.to_streams(state.to(self.device)), 1)
+        return None if state is None else self._select_samples(self.adapter.to_streams(state.to(self.device)), 1)
 
     def rows(self, x: torch.Tensor | None) -> torch.Tensor | None:
         """Return the input or output of a branch as (N, C)."""
-        return None if x is None else self._keep(self.adapter.to_rows(x.to(self.device)), 0)
+        return None if x is None else self._select_samples(self.adapter.to_rows(x.to(self.device)), 0)
 
     def select_coefficients(self, h: torch.Tensor | None) -> torch.Tensor | None:
         """Select the coefficients of the kept samples, (N, ...)."""
-        return None if h is None else self._keep(h.to(self.device), 0)
+        return None if h is None else self._select_samples(h.to(self.device), 0)
 
-    def _keep(self, x: torch.Tensor, axis: int) -> torch.Tensor:
+    def _select_samples(self, x: torch.Tensor, axis: int) -> torch.Tensor:
         return x if self.kept is None else x.index_select(axis, self.kept.nonzero()[:, 0])
 
 
 def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter: Adapter) -> JoinedLayer:
+    """Concatenate the samples of one layer over all passes. Static coefficients stay without N."""
+
     def gather(read: Callable[[_Rows, RecordedLayer], torch.Tensor | None], axis: int = 0) -> torch.Tensor | None:
         return _join([read(row, layer) for row, layer in zip(rows, layers, strict=True)], axis)
 
@@ -188,7 +190,9 @@ def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter:
         name=first.name,
         weights=first.weights,
         mixing=adapter.sites[layers[0].site].mixing,
-        after_nNC=_require([row.streams(layer.get_written().after) for row, layer in zip(rows, layers, strict=True)]),
+        after_nNC=_join_states(
+            [row.streams(layer.get_written().after) for row, layer in zip(rows, layers, strict=True)]
+        ),
         u_NC=gather(lambda row, layer: row.rows(layer.u)),
         y_NC=gather(lambda row, layer: row.rows(layer.get_written().y)),
         h_pre=gather_coefficients(lambda written: written.h_pre, 1),
@@ -232,7 +236,8 @@ def _join(parts: Sequence[torch.Tensor | None], axis: int) -> torch.Tensor | Non
     return known[0] if len(known) == 1 else torch.cat(known, axis)
 
 
-def _require(parts: Sequence[torch.Tensor | None]) -> torch.Tensor:
+def _join_states(parts: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    """Return states, (n, N, C), over the samples of all passes."""
     joined = _join(parts, 1)
     assert joined is not None, "states were recorded"
     return joined

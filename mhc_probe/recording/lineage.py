@@ -19,13 +19,13 @@ class Lineage:
     def number(self, tensor: torch.Tensor) -> int:
         """Return the number of a tensor in its current version. A tensor of unknown origin has no sources."""
         found = self._numbers.get(tensor)
-        return self._assign(tensor, ()) if found is None else int(found)
+        return self._assign_number(tensor, ()) if found is None else int(found)
 
     def record(self, made: Iterable[torch.Tensor], sources: Iterable[torch.Tensor]) -> None:
         """Record that an operation made these tensors from those sources."""
         numbers = tuple({self.number(source) for source in sources})
         for tensor in made:
-            self._assign(tensor, numbers)
+            self._assign_number(tensor, numbers)
 
     def is_made_of(self, number: int, source: int) -> bool:
         """Return whether the first number is the second, or was computed from it."""
@@ -39,7 +39,8 @@ class Lineage:
             waiting += following
         return False
 
-    def _assign(self, tensor: torch.Tensor, sources: tuple[int, ...]) -> int:
+    def _assign_number(self, tensor: torch.Tensor, sources: tuple[int, ...]) -> int:
+        """Give a tensor the next number, and return it."""
         self._sources.append(sources)
         self._numbers[tensor] = len(self._sources) - 1
         return len(self._sources) - 1

@@ -32,12 +32,12 @@ class OperationTracker(TorchFunctionMode):
     def follow(self, state: torch.Tensor) -> None:
         """Follow this state, and no other."""
         self._followed = {id(state): (state, 1.0)}
-        self._start()
+        self._activate()
 
     def collect(self, size: int) -> None:
         """Store operands with at most `size` entries, the latest last."""
         self._size, self.operands = size, []
-        self._start()
+        self._activate()
 
     def stop(self) -> list[torch.Tensor]:
         """Stop following and collecting. Return the collected operands; [] if it has not begun, as where another hook
@@ -50,7 +50,7 @@ class OperationTracker(TorchFunctionMode):
         self._followed, self._size, self.operands = {}, None, []
         return operands
 
-    def _start(self) -> None:
+    def _activate(self) -> None:
         self._is_active = True
         self.__enter__()
 

@@ -75,7 +75,7 @@ class Pass:
             copy = StateCopy(state)
         if before is None and state.requires_grad:
             self.handles.append(state.register_hook(self._take_input))
-            self._watch([state])
+            self._keep_graph_of([state])
         self.layers[site] = RecordedLayer(site, copy, None if edited is None else edited.detach().clone())
 
     def read(self, site: int, u: torch.Tensor) -> None:
@@ -99,10 +99,10 @@ class Pass:
         """Store the output of the layer. A second call replaces the first."""
         layer = self.layers[site]
         if layer.after is not None and layer.after.is_of(written.after):
-            layer.written = _detach(written, layer.after.values)
+            layer.written = _detach_layer(written, layer.after.values)
             return
         layer.after = StateCopy(written.after)
-        layer.written = _detach(written, layer.after.values)
+        layer.written = _detach_layer(written, layer.after.values)
         self.hook_gradient(layer, written)
 
     def hook_gradient(self, layer: RecordedLayer, written: LayerPass) -> None:
@@ -112,7 +112,7 @@ class Pass:
         parts = [part for part in written.parts or (written.after,) if part.requires_grad]
         layer.awaits_grad_after, layer.parts_left = bool(parts), len(parts)
         layer.handles = [part.register_hook(partial(self._take_after, layer)) for part in parts]
-        self._watch(parts)
+        self._keep_graph_of(parts)
 
     def scale_gradients(self, factor: torch.Tensor | None) -> None:
         """Multiply all gradients by a factor; None drops them."""
@@ -125,7 +125,8 @@ class Pass:
         for handle in (*self.handles, *(handle for layer in self.layers.values() for handle in layer.handles)):
             handle.remove()
 
-    def _watch(self, tensors: Sequence[torch.Tensor]) -> None:
+    def _keep_graph_of(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Store tensors with their graph, if the pass keeps it."""
         if self._keeps_graph:
             self.watched += tensors
 
@@ -161,7 +162,7 @@ def _refuse_second(taken: torch.Tensor | None) -> None:
         raise RuntimeError("a second backward pass through one forward pass: a probe records one")
 
 
-def _detach(written: LayerPass, after: torch.Tensor) -> LayerPass:
+def _detach_layer(written: LayerPass, after: torch.Tensor) -> LayerPass:
     parts = [None if part is None else part.detach() for part in (written.y, written.h_pre, written.h_post)]
     matrices = tuple(h.detach() for h in written.h_res)
     return written._replace(after=after, y=parts[0], h_pre=parts[1], h_post=parts[2], h_res=matrices, parts=())

@@ -23,16 +23,16 @@ class Replacement(TorchFunctionMode):
         return None if self._pair is None else self._pair[0]
 
     def prepare(self, original: torch.Tensor, edited: torch.Tensor) -> None:
-        """Set what is to be replaced, and by what."""
+        """Set the tensor to replace, and its replacement."""
         self._pair = original, edited
 
     def start(self) -> None:
-        """Replace it from here on."""
+        """Start replacing the tensor."""
         self._is_active = True
         self.__enter__()
 
     def stop(self) -> None:
-        """Replace nothing any more."""
+        """Stop replacing."""
         if self._is_active:
             self._is_active = False
             # A recomputation that stops early takes the modes that it has entered with it.

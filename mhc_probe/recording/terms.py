@@ -63,18 +63,18 @@ class TermReader:
     def remember(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
         """Store the entries of a stack, for a sum over it that may follow."""
         if name == "stack" and isinstance(out, torch.Tensor):
-            axis = int(_get(args, kwargs, 1, "dim", 0))
-            self._stacks[out] = axis % out.ndim, [*_get(args, kwargs, 0, "tensors")]
+            axis = int(_get_argument(args, kwargs, 1, "dim", 0))
+            self._stacks[out] = axis % out.ndim, [*_get_argument(args, kwargs, 0, "tensors")]
 
     def _find_stacked(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[tuple[torch.Tensor, float]] | None:
         """Return the terms of a sum or mean over the axis of a stack; None for other operations."""
-        stack = _get(args, kwargs, 0, "input")
+        stack = _get_argument(args, kwargs, 0, "input")
         if name not in REDUCTIONS or not isinstance(stack, torch.Tensor) or stack not in self._stacks:
             return None
         axis, tensors = self._stacks[stack]
-        axes = kwargs.get("axis", _get(args, kwargs, 1, "dim"))
+        axes = kwargs.get("axis", _get_argument(args, kwargs, 1, "dim"))
         axes = [axes] if isinstance(axes, int) else axes
         if not isinstance(axes, tuple | list) or [k % stack.ndim for k in axes] != [axis] or _keeps_axis(args, kwargs):
             return None
@@ -89,12 +89,12 @@ def list_operands(values: Any) -> list[torch.Tensor]:
 
 def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[torch.Tensor, float]]:
     """Yield operands that are tensors with their factors, 0 if the factor is not a single number."""
-    first, second = _get(args, kwargs, 0, "input"), _get(args, kwargs, 1, "other")
+    first, second = _get_argument(args, kwargs, 0, "input"), _get_argument(args, kwargs, 1, "other")
     for operand, factor in zip((first, second), _find_factors(name, args, kwargs, first, second), strict=False):
         if isinstance(operand, torch.Tensor):
             yield operand, factor
     if name in ADDED_PRODUCTS:  # one of the two others may be a number
-        one, other = _get(args, kwargs, 1, "tensor1"), _get(args, kwargs, 2, "tensor2")
+        one, other = _get_argument(args, kwargs, 1, "tensor1"), _get_argument(args, kwargs, 2, "tensor2")
         value, scale = float(kwargs.get("value", 1)), _to_number(other)
         if isinstance(one, torch.Tensor) and scale:
             yield one, value * scale if name.startswith("addcmul") else value / scale
@@ -117,7 +117,7 @@ def _find_factors(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], fir
         scale = _to_number(second)
         return [1 / scale if scale and "rounding_mode" not in kwargs else 0.0]
     if name in INTERPOLATIONS:
-        weight = _get(args, kwargs, 2, "weight")
+        weight = _get_argument(args, kwargs, 2, "weight")
         is_number = not isinstance(weight, torch.Tensor) or weight.numel() == 1
         return [1.0 - _to_number(weight), _to_number(weight)] if is_number else []
     if name in ADDED_MATRIX_PRODUCTS:
@@ -128,7 +128,7 @@ def _find_factors(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], fir
     return [1.0] if is_copy else []
 
 
-def _get(args: Sequence[Any], kwargs: Mapping[str, Any], index: int, name: str, default: Any = None) -> Any:
+def _get_argument(args: Sequence[Any], kwargs: Mapping[str, Any], index: int, name: str, default: Any = None) -> Any:
     return args[index] if len(args) > index else kwargs.get(name, default)
 
 
@@ -140,10 +140,10 @@ def _to_number(value: Any) -> float:
 
 
 def _keeps_axis(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    return bool(kwargs.get("keepdims", _get(args, kwargs, 2, "keepdim", False)))
+    return bool(kwargs.get("keepdims", _get_argument(args, kwargs, 2, "keepdim", False)))
 
 
 def _keeps_all(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Return whether torch.nn.functional.dropout(input, p, training) drops nothing."""
-    p, training = _get(args, kwargs, 1, "p", 0.5), _get(args, kwargs, 2, "training", True)
+    p, training = _get_argument(args, kwargs, 1, "p", 0.5), _get_argument(args, kwargs, 2, "training", True)
     return not training or p == 0

@@ -57,7 +57,8 @@ def _find_mistake(known: argparse.Namespace) -> str | None:
     return None
 
 
-def _add(connection: Any, known: argparse.Namespace) -> int:
+def _add_token(connection: Any, known: argparse.Namespace) -> int:
+    """Create a token, and print its text to the standard output and its expiry to the standard error. Return 0."""
     from mhc_service.tokens import add_token
 
     expires_at = time.time() + known.days * DAY_S if known.days else None
@@ -71,7 +72,8 @@ def _add(connection: Any, known: argparse.Namespace) -> int:
     return 0
 
 
-def _list(connection: Any, known: argparse.Namespace) -> int:
+def _list_tokens(connection: Any, known: argparse.Namespace) -> int:
+    """Print a table of the tokens. Return 0."""
     from mhc_service.tokens import list_tokens
 
     row = "{:18}{:7}{:28}{}"
@@ -81,7 +83,8 @@ def _list(connection: Any, known: argparse.Namespace) -> int:
     return 0
 
 
-def _remove(connection: Any, known: argparse.Namespace) -> int:
+def _remove_token(connection: Any, known: argparse.Namespace) -> int:
+    """Remove the token of the id. Return 0, or 2 if there is none."""
     from mhc_service.tokens import remove_token
 
     if remove_token(connection, known.id):
@@ -98,4 +101,4 @@ def _to_end(expires_at: float | None) -> str:
     return f"{ended} {datetime.fromtimestamp(expires_at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-ACTIONS = {"add": _add, "list": _list, "remove": _remove}
+ACTIONS = {"add": _add_token, "list": _list_tokens, "remove": _remove_token}

@@ -30,10 +30,11 @@ class LeaseWatch(Generic[K]):
     def find(self, ends: Mapping[K, float], now: float) -> list[K]:
         """Return the leases that are lost; `ends` and `now` are by the clock of the database."""
         present = time.monotonic()
-        self._seen = {key: self._see(key, end, end - now, present) for key, end in ends.items()}
+        self._seen = {key: self._find_loss_time(key, end, end - now, present) for key, end in ends.items()}
         return [key for key, (_, lost_at) in self._seen.items() if present >= lost_at]
 
-    def _see(self, key: K, end: float, left_s: float, present: float) -> tuple[float, float]:
+    def _find_loss_time(self, key: K, end: float, left_s: float, present: float) -> tuple[float, float]:
+        """Return the end of a lease as written, and the local time at which the lease is lost unless it is renewed."""
         known = self._seen.get(key)
         if known is not None and known[0] == end:
             return known

@@ -35,12 +35,13 @@ class NotificationListener:
     def _listen_forever(self) -> None:
         while not self._is_stopped.is_set():
             try:
-                self._listen()
+                self._receive_notifications()
             except psycopg.Error as error:
                 log.warning("no notifications of other servers, polling instead: %s", str(error).strip())
                 self._is_stopped.wait(RETRY_S)
 
-    def _listen(self) -> None:
+    def _receive_notifications(self) -> None:
+        """Connect, and pass on notifications until the listener is stopped. Raise if the connection breaks."""
         with psycopg.connect(self._address, autocommit=True, **ALIVE) as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
             while not self._is_stopped.is_set():

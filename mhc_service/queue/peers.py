@@ -63,9 +63,10 @@ class Peers:
     def _receive(self, sender: str, kind: str, run_id: str) -> None:
         """Pass a notification from the listener's thread to the event loop."""
         if sender != self._server:
-            self._loop.call_soon_threadsafe(self._take, kind, run_id)
+            self._loop.call_soon_threadsafe(self._handle_notification, kind, run_id)
 
-    def _take(self, kind: str, run_id: str) -> None:
+    def _handle_notification(self, kind: str, run_id: str) -> None:
+        """Publish new frames (`log`), wake this server (`queue`), or check the claims if the run is ours (`cancel`)."""
         if kind == "log":
             self._hub.publish(run_id)
         elif kind == "queue":

@@ -55,10 +55,10 @@ def put_watchers(connection: Connection, server: str, watched: Watched) -> None:
         connection.execute(insert(watchers), rows)
 
 
-def count_watchers(connection: Connection, run_id: str, server: str, exclude: str) -> int:
+def count_watchers(connection: Connection, run_id: str, server: str, excluded_viewer: str) -> int:
     """Count event streams open on a run at other servers, without those of one viewer."""
     query = select(func.coalesce(func.sum(watchers.c.streams), 0)).where(
-        watchers.c.run_id == run_id, watchers.c.server != server, watchers.c.viewer != hash_viewer(exclude)
+        watchers.c.run_id == run_id, watchers.c.server != server, watchers.c.viewer != hash_viewer(excluded_viewer)
     )
     return int(connection.execute(query).scalar_one())
 

@@ -42,13 +42,13 @@ class SharedQueue(LocalQueue):
     async def join(self, member: Member) -> None:
         """Register this server, and exchange notifications with others from now on."""
 
-        def work(connection: Connection) -> None:
+        def register(connection: Connection) -> None:
             self._shared.lock_queue(connection)
             now = self._shared.read_clock(connection)
             forget_old(connection, now)
             self._note_alive(connection, now)
 
-        await self._shared.call(work)
+        await self._shared.call(register)
         self._peers = Peers(self._shared, member, self._hub, self.read_progress, self.put_watchers)
         self._peers.start()
 
@@ -56,12 +56,12 @@ class SharedQueue(LocalQueue):
         """Requeue the runs that this server computed, and remove it."""
         await self.disconnect()
 
-        def work(connection: Connection) -> None:
+        def release(connection: Connection) -> None:
             self._shared.lock_queue(connection)
             self._release_claimed(connection, self._shared.read_clock(connection))
             servers.remove(connection, self._shared.server)
 
-        await self._shared.call(work)
+        await self._shared.call(release)
 
     async def disconnect(self) -> None:
         """Exchange no more notifications."""
@@ -77,29 +77,29 @@ class SharedQueue(LocalQueue):
     async def put_watchers(self, watched: Watched) -> None:
         """Publish to other servers who watches which run here."""
 
-        def work(connection: Connection) -> None:
+        def publish(connection: Connection) -> None:
             self._shared.lock_queue(connection)
             self._note_alive(connection, self._shared.read_clock(connection))
             servers.put_watchers(connection, self._shared.server, watched)
 
-        await self._shared.call(work)
+        await self._shared.call(publish)
 
-    async def count_watchers(self, run_id: str, exclude: str) -> int:
-        """Return how many event streams are open on a run at other servers."""
+    async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
+        """Return how many event streams of other viewers are open on a run at other servers."""
         return await self._shared.read(
-            lambda connection: servers.count_watchers(connection, run_id, self._shared.server, exclude)
+            lambda connection: servers.count_watchers(connection, run_id, self._shared.server, excluded_viewer)
         )
 
     async def count_stuck(self, max_run_s: float) -> int:
         """Return how many running runs have a lease that ended long ago, or none and should have ended."""
 
-        def work(connection: Connection) -> int:
+        def count_rows(connection: Connection) -> int:
             lapsed_at = self._shared.read_clock(connection) - STUCK_S
             is_bare = and_(runs.c.leased_until.is_(None), runs.c.started_at < lapsed_at - max_run_s)
             query = select(func.count()).select_from(runs).where(IS_COMPUTED)
             return int(connection.execute(query.where(or_(runs.c.leased_until < lapsed_at, is_bare))).scalar_one())
 
-        return await self._shared.read(work)
+        return await self._shared.read(count_rows)
 
     # Below: helpers.
 
@@ -107,14 +107,15 @@ class SharedQueue(LocalQueue):
         """Renew this server's row and the leases of its claims, and free what no server computes."""
         self._note_alive(connection, now)
         found = super()._check(connection, claims, now)
-        self._renew(connection, {claim.run_id for claim in claims} - set(found.gone), now)
+        self._renew_leases(connection, {claim.run_id for claim in claims} - set(found.gone), now)
         lost = self._find_lost(connection, now)
         if lost:
             release_lost(connection, lost, now)
             self._notify_released(connection, lost)
         return CheckReport(found.gone, found.to_cancel, [*found.freed, *lost])
 
-    def _renew(self, connection: Connection, run_ids: Collection[str], now: float) -> None:
+    def _renew_leases(self, connection: Connection, run_ids: Collection[str], now: float) -> None:
+        """Extend the leases of these runs that are due, and shorten those that end later than a new lease would."""
         rows = [row for row in self._read_claimed(connection) if row.id in run_ids]
         # A lease that ends later than possible was given before the clock was set back.
         least, most = now + RENEW_AT * self._duration_s, now + self._duration_s

@@ -67,7 +67,7 @@ class Actor:
             self._number, self._cancelled = number, threading.Event()
             if self._stopped_number == number:
                 self._cancelled.set()
-        threading.Thread(target=self._execute, args=(job, self._cancelled), daemon=True).start()
+        threading.Thread(target=self._execute_job, args=(job, self._cancelled), daemon=True).start()
         is_over = False
         while not is_over:
             batch = self._batches.queue.get()
@@ -85,7 +85,8 @@ class Actor:
         """Never return: the caller thus notices that the actor has died."""
         threading.Event().wait()
 
-    def _execute(self, job: dict[str, Any], cancelled: threading.Event) -> None:
+    def _execute_job(self, job: dict[str, Any], cancelled: threading.Event) -> None:
+        """Compute a job, and end its lines with `#end` and its status."""
         status, reason = execute(job, cancelled, self._answers, self._threads, self._memory_bytes, self._trained)
         end = b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n"
         self._answers.send(end, is_last=True)

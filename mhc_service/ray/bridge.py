@@ -34,7 +34,7 @@ class Bridge:
         """Execute messages until the server closes its end, or dies with unread data."""
         with suppress(ConnectionResetError):
             while line := await reader.readline():
-                self._handle(orjson.loads(line))
+                self._handle_message(orjson.loads(line))
 
     async def close(self) -> None:
         """End all workers, and what waits for them: after `ray.shutdown` a call would start with some cluster again."""
@@ -44,7 +44,8 @@ class Bridge:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _handle(self, message: dict[str, Any]) -> None:
+    def _handle_message(self, message: dict[str, Any]) -> None:
+        """Open or close a slot, or pass a command to one."""
         if "open" in message:
             number = message["open"]
             send, report_end = self._build_sender(number), self._build_end_reporter(number)
@@ -54,9 +55,10 @@ class Bridge:
             if message["close"] in self._slots:  # else it has just ended
                 self._slots[message["close"]].close()
         elif message["worker"] in self._slots:
-            self._command(self._slots[message["worker"]], message["command"])
+            self._run_command(self._slots[message["worker"]], message["command"])
 
-    def _command(self, slot: Slot, command: dict[str, Any]) -> None:
+    def _run_command(self, slot: Slot, command: dict[str, Any]) -> None:
+        """Cancel the slot's job, or start one."""
         if "cancel" in command:
             slot.cancel(command["cancel"])
         else:
@@ -78,18 +80,19 @@ class Bridge:
 
     def _build_sender(self, number: int) -> Callable[[bytes], None]:
         def send(lines: bytes) -> None:
-            self._write({"worker": number, "bytes": len(lines)}, lines)
+            self._write_message({"worker": number, "bytes": len(lines)}, lines)
 
         return send
 
     def _build_end_reporter(self, number: int) -> Callable[[str], None]:
         def report_end(reason: str) -> None:
             del self._slots[number]
-            self._write({"worker": number, "gone": reason})
+            self._write_message({"worker": number, "gone": reason})
 
         return report_end
 
-    def _write(self, header: dict[str, Any], payload: bytes = b"") -> None:
+    def _write_message(self, header: dict[str, Any], payload: bytes = b"") -> None:
+        """Write a header line and its payload to the server, unless the server has closed the connection."""
         if not self._writer.is_closing():  # else the server is gone, and this process ends
             self._writer.write(orjson.dumps(header) + b"\n" + payload)
 

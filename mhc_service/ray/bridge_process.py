@@ -46,10 +46,10 @@ class BridgeProcess:
         """Open a worker; it can be used when `next_lines` has returned `#ready` and its rates."""
         async with self._starting:
             if self._listening is None or self._listening.done():
-                await self._start()
+                await self._start_process()
         number = next(self._numbers)
-        worker = self._workers[number] = RayWorker(number, self._send)
-        self._send({"open": number})
+        worker = self._workers[number] = RayWorker(number, self._send_message)
+        self._send_message({"open": number})
         return worker
 
     async def stop(self) -> None:
@@ -57,11 +57,12 @@ class BridgeProcess:
         if self._writer is not None:
             self._writer.close()
         if self._process is not None:
-            await self._end(self._process)
+            await self._end_process(self._process)
         if self._listening is not None:
             await asyncio.wait({self._listening})
 
-    async def _start(self) -> None:
+    async def _start_process(self) -> None:
+        """Start the bridge with one end of a socket pair, send it the options, and read its messages in a task."""
         ours, theirs = socket.socketpair()
         with theirs:
             # Its own session: Ctrl-C is for the server. What Ray prints goes to the server's standard error.
@@ -74,7 +75,7 @@ class BridgeProcess:
         self._writer.write(self._options.encode())
         self._listening = asyncio.create_task(self._listen(reader, self._writer, self._process))
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send_message(self, message: dict[str, Any]) -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(orjson.dumps(message) + b"\n")
 
@@ -89,7 +90,7 @@ class BridgeProcess:
             pass  # It died during a write; its end is reported below.
         finally:
             writer.close()
-            await self._end(process)
+            await self._end_process(process)
             self._forget_workers(f"the bridge to the cluster ended ({explain(process.returncode)})")
 
     def _pass_on(self, message: dict[str, Any], payload: bytes) -> None:
@@ -110,7 +111,8 @@ class BridgeProcess:
             worker.note_end(reason)
 
     @staticmethod
-    async def _end(process: Process) -> None:
+    async def _end_process(process: Process) -> None:
+        """Wait for the process to end, and kill it after `STOP_S` seconds."""
         try:
             async with asyncio.timeout(STOP_S):
                 await process.wait()

@@ -73,7 +73,7 @@ class Slot:
             log.exception("no worker for %s", job["run"])
             self.fail(LOST)
         else:
-            await self._pass_on(job)
+            await self._stream_job(job)
         if self._shape != idle_worker_resources(self._options) and not self._is_over:
             self._return_timer = asyncio.create_task(self._return_resources())
 
@@ -96,10 +96,11 @@ class Slot:
             self._is_over = True
             if self._return_timer is not None:
                 self._return_timer.cancel()
-            self._release()
+            self._release_actor()
             self._report_end(reason.strip().splitlines()[-1][:MAX_REASON])
 
-    async def _pass_on(self, job: dict[str, Any]) -> None:
+    async def _stream_job(self, job: dict[str, Any]) -> None:
+        """Run the job on the actor and send its lines as they come; report the worker as lost if Ray fails."""
         if self._refusal is not None:
             return self._send_job_end("failed", self._refusal)
         lines = self._actor.compute.options(num_returns="streaming").remote(self._number, job)
@@ -132,7 +133,7 @@ class Slot:
         """Replace the actor with one of another shape."""
         if lack := explain_shortage(shape, list_machines()):
             raise NoCapacity(lack)
-        self._release()
+        self._release_actor()
         actor = REMOTE.options(num_cpus=shape.cpus, num_gpus=shape.gpus, memory=int(shape.memory_bytes)).remote(
             int(shape.cpus), self._options.memory_bytes, self._options.trained
         )
@@ -144,7 +145,7 @@ class Slot:
             async with asyncio.timeout(wait_s):
                 introduction: Introduction = await actor.introduce.remote()
         except BaseException:
-            self._release()
+            self._release_actor()
             raise
         finally:
             log_timer.cancel()
@@ -158,7 +159,8 @@ class Slot:
         except RayError:
             self.fail(LOST)
 
-    def _release(self) -> None:
+    def _release_actor(self) -> None:
+        """Kill the actor and stop the task that waits for its death."""
         if self._watch is not None:
             self._watch.cancel()
         if self._actor is not None:

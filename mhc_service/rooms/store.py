@@ -52,11 +52,11 @@ class RoomStore:
         if "\0" in room_id:  # PostgreSQL rejects such text
             return None
 
-        def work(connection: Connection) -> Room | None:
+        def find_room(connection: Connection) -> Room | None:
             row = connection.execute(select(rooms).where(rooms.c.id == room_id)).one_or_none()
             return None if row is None else Room(**row._mapping)
 
-        return await self._database.read(work)
+        return await self._database.read(find_room)
 
     async def change(self, room_id: str, values: dict[str, Any]) -> None:
         """Replace what the teacher wrote."""
@@ -71,15 +71,15 @@ class RoomStore:
         """Return the views that were saved in it, newest first."""
         query = select(snapshots).where(snapshots.c.room == room_id).order_by(snapshots.c.created_at.desc())
 
-        def work(connection: Connection) -> list[StoredSnapshot]:
+        def read_views(connection: Connection) -> list[StoredSnapshot]:
             return [StoredSnapshot(**row._mapping) for row in connection.execute(query)]
 
-        return await self._database.read(work)
+        return await self._database.read(read_views)
 
     async def delete(self, room_id: str) -> tuple[int, int]:
         """Delete the room, its views, and the finished runs that no other view uses; return how many of both."""
 
-        def work(connection: Connection) -> tuple[int, int]:
+        def delete_room(connection: Connection) -> tuple[int, int]:
             own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
             connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
             unpin_unreferenced(
@@ -93,4 +93,4 @@ class RoomStore:
             connection.execute(delete(rooms).where(rooms.c.id == room_id))
             return len(own), len(ids)
 
-        return await self._database.call(work)
+        return await self._database.call(delete_room)

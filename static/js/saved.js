@@ -11,7 +11,7 @@ import { MIXING, SIZES } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
 import { unpackValue } from './share/pack.js';
-import { addSliders, containsFigure, describeGains } from './share/sliders.js';
+import { addSliders, canFillFigure, describeGains } from './share/sliders.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure */
 /** A figure of the file: `still` as saved, `live` as derived. @typedef {{section: HTMLElement, still: HTMLElement, live: HTMLElement, template: Figure}} Card */
@@ -55,7 +55,7 @@ function showRuns(runs) {
 
 /** Draw the figure of a card for derived runs; dim the saved figure if they lack its data. @param {Card} card @param {Columns[] | null} runs null for the saved state */
 function drawCard({ still, live, template }, runs) {
-  const drawn = runs !== null && containsFigure(template, runs) ? runs : null;
+  const drawn = runs !== null && canFillFigure(template, runs) ? runs : null;
   setDimmed(still, runs !== null && drawn === null);
   still.classList.toggle('replaced', drawn !== null);
   live.hidden = drawn === null;

@@ -6,7 +6,7 @@ import { carryRules } from './data/rules.js';
 import { looks } from './figures/fill/dress.js';
 import { fill } from './figures/fill/fill.js';
 import { drawPlot, listenToPlot, scheduleDraw } from './figures/plot.js';
-import { addSliders, containsFigure, describeGains, toSliders } from './share/sliders.js';
+import { addSliders, canFillFigure, describeGains, toSliders } from './share/sliders.js';
 
 /**
  * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel
@@ -87,7 +87,7 @@ function hasData({ data }) {
 /** Draw the figure of a card. @param {Shown} shown */
 function drawCard(shown) {
   const template = shown.panel.views[shown.view].figure;
-  const known = moved !== null && containsFigure(template, moved) ? moved : null;
+  const known = moved !== null && canFillFigure(template, moved) ? moved : null;
   shown.card.classList.toggle('waits', moved !== null && known === null);
   const figure = fill(template, known ?? records, given.labels, layer);
   const { layout } = figure;

@@ -15,6 +15,8 @@ from tests.app.added import EXAMPLES, install_example, run_app, serve_with
 from tests.app.api.test_verify import verify
 from tests.conftest import Server, compute
 
+pytestmark = pytest.mark.full
+
 BOOT = re.compile(r'<script type="application/json" id="boot">(.*?)</script>', re.DOTALL)
 SPEC: dict[str, Any] = {"depth": 4, "width": 16, "input": {"tokens": 16}, "seed": 11}
 

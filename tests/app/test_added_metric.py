@@ -27,6 +27,8 @@ from tests.core.conftest import measure
 from tests.core.figures.filled import decode_result
 from tests.core.reference import trace
 
+pytestmark = pytest.mark.full
+
 KEY = "branch_alignment"
 FLAG = ("--metric", "mhc_scope_alignment:METRIC")
 SPEC: dict[str, Any] = {"depth": 4, "width": 16, "input": {"tokens": 16}, "device": "cpu", "seed": 11}
@@ -124,7 +126,6 @@ def test_the_page_and_rest_have_its_chart(http: httpx.Client) -> None:
     assert served[KEY]["table"] == [{"title": "Branch alignment", "key": KEY, "source": "layers"}]
 
 
-@pytest.mark.full
 def test_of_a_training_step_the_chart_shows_the_trained_stack_and_says_so(http: httpx.Client) -> None:
     run_id = compute(http, {**SPEC, "train": {"steps": 2}})
     plain, of_step = (http.get(f"/runs/{run_id}/figures/{KEY}{query}").json() for query in ("", "?step=0"))
@@ -138,7 +139,6 @@ def test_verify_computes_it_once_more(http: httpx.Client) -> None:
     assert [check["verdict"] for check in body["checks"] if check["metric"] == KEY] == ["holds"]
 
 
-@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [("dim=-1).mean(1)", "dim=-1).abs().mean(1)"), ("y_KNC.double()", "y_KNC.double().roll(1, 1)")],

@@ -7,8 +7,9 @@ from benchmarks import at_once, hand, interaction, page, visit
 from tests.browser.conftest import wait_until_done
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
 
-@pytest.mark.full
+
 def test_a_visit(browser: Browser, server: Server) -> None:
     found = visit.measure(browser, server, 1)
     assert 0 < found["story"] <= found["all"]
@@ -16,13 +17,11 @@ def test_a_visit(browser: Browser, server: Server) -> None:
     assert 0 <= found["shift"] < 1
 
 
-@pytest.mark.full
 def test_a_release(browser: Browser, server: Server) -> None:
     found = page.measure(browser, server.url, 1)
     assert 0 < found["first"] <= found["last"] == found["slowest"]
 
 
-@pytest.mark.full
 def test_a_drag_and_a_cursor(browser: Browser, server: Server) -> None:
     for place in ("gain", "picture"):
         found = interaction.summarise(interaction.drag_each(browser, server.url, 20_000, place, drags=1))
@@ -32,7 +31,6 @@ def test_a_drag_and_a_cursor(browser: Browser, server: Server) -> None:
     assert min(interaction.measure_signal(browser, server.url).values()) > 0
 
 
-@pytest.mark.full
 def test_a_drag_ends_at_runs_that_are_stored(browser: Browser, server: Server) -> None:
     seed = 30_000
     visited = browser.new_page()
@@ -43,7 +41,6 @@ def test_a_drag_ends_at_runs_that_are_stored(browser: Browser, server: Server) -
     assert found["last"] > 0
 
 
-@pytest.mark.full
 def test_a_hand_on_a_slider(browser: Browser, server: Server) -> None:
     found = hand.measure_hand(browser, server.url, hand.SLIDERS["drift"], "gain", 0.5)
     assert 0 < found["work"] <= found["most"]
@@ -51,7 +48,6 @@ def test_a_hand_on_a_slider(browser: Browser, server: Server) -> None:
     assert all(hand.measure_releases(browser, server.url, field, "gain", 1) > 0 for field, _ in hand.SLIDERS.values())
 
 
-@pytest.mark.full
 def test_what_is_shown_at_once_is_what_the_server_says(browser: Browser, server: Server) -> None:
     found = at_once.measure(browser, server.url, 4)
     assert found.views == 4

@@ -16,6 +16,8 @@ from tests.app.api.test_verify import count_jobs
 from tests.conftest import Server, start_server
 from tests.contract.values import compare, count_values
 
+pytestmark = pytest.mark.full
+
 DATA = Path(__file__).parent / "data"
 KNOWN: dict[str, Any] = json.loads((DATA / "released.json").read_text())
 NDJSON = {"Accept": "application/x-ndjson"}

@@ -113,10 +113,10 @@ def measure(spec: RunSpec) -> Result:
 
 
 def shake(stack: Stack) -> Stack:
-    """Move every mixing parameter and learned gain off its start, so that no zero and no symmetry hides a fault."""
+    """Move every mixing parameter and learned scalar off its start, so that no zero and no symmetry hides a fault."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        gains = [parameter for name, parameter in stack.branches.named_parameters() if name.endswith("gain")]
-        for parameter in [*stack.connection.parameters(), *gains]:
+        scalars = [parameter for parameter in stack.branches.parameters() if parameter.ndim < 2]
+        for parameter in [*stack.connection.parameters(), *scalars]:
             parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
     return stack

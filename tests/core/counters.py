@@ -38,15 +38,17 @@ def count_layer_bytes(stack: Stack) -> int:
     moved, spec = 0, stack.spec
     weights = (spec.input.batch * spec.block.heads, spec.input.tokens, spec.input.tokens)
 
-    def visit(layer: int, leaf: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
+    def visit(layer: int, leaf: torch.Tensor, mixing: Mixing | None, values: torch.Tensor | None) -> LayerOutput:
         nonlocal moved
         branch = list(stack.branches[layer].parameters())
         wanted = [leaf, *branch, *(mixing or ()), *stack.connection.layer_parameters(layer)]
+        wanted += [] if values is None else [values]
         with ByteCounter(weights) as up:
-            output = stack.layer(layer, leaf, mixing)
-        grad = torch.ones_like(output.state)
+            output = stack.layer(layer, leaf, mixing, values)
+        ends = [output.state, *([output.values] if values is None and output.values is not None else [])]
+        grads = [torch.ones_like(end) for end in ends]
         with ByteCounter(weights) as down:
-            torch.autograd.grad(output.state, wanted, grad, allow_unused=True)
+            torch.autograd.grad(ends, wanted, grads, allow_unused=True)
         moved += up.moved + down.moved
         return output
 
@@ -67,8 +69,8 @@ def count_kept_bytes(stack: Stack) -> int:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    def visit(layer: int, leaf: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
-        output = stack.layer(layer, leaf, mixing)
+    def visit(layer: int, leaf: torch.Tensor, mixing: Mixing | None, values: torch.Tensor | None) -> LayerOutput:
+        output = stack.layer(layer, leaf, mixing, values)
         for tensor in (leaf, output.state, output.u, output.y):
             note(tensor)
         return output
@@ -78,11 +80,12 @@ def count_kept_bytes(stack: Stack) -> int:
     return sum(kept.values())
 
 
-def _walk(stack: Stack, visit: Callable[[int, torch.Tensor, Mixing | None], LayerOutput]) -> None:
-    static, state = stack.connection.static_mixing(), stack.embed()
+def _walk(stack: Stack, visit: Callable[[int, torch.Tensor, Mixing | None, torch.Tensor | None], LayerOutput]) -> None:
+    static, state, values = stack.connection.static_mixing(), stack.embed(), None
     for layer in range(stack.spec.depth):
         leaf = state.detach().requires_grad_()
         mixing = None
         if static is not None:
             mixing = Mixing(*(part[layer].detach().clone().requires_grad_() for part in static))
-        state = visit(layer, leaf, mixing).state
+        output = visit(layer, leaf, mixing, values)
+        state, values = output.state, None if output.values is None else output.values.detach().requires_grad_()

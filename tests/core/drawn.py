@@ -26,6 +26,7 @@ CHOICES: dict[str, list[Any]] = {
     "connection.mapping_dtype": ["auto", "auto", "bfloat16"],
     "input.kind": ["text", "corpus", "gaussian", "correlated"],
 }
+VALUE_RESIDUALS = ("off", "fixed", "learned")  # which take turns, as connections do
 
 
 def draw_specs(count: int, seed: int = 7, **choices: list[Any]) -> Iterator[dict[str, Any]]:
@@ -35,6 +36,7 @@ def draw_specs(count: int, seed: int = 7, **choices: list[Any]) -> Iterator[dict
     while count:
         spec: dict[str, Any] = {"block": {"heads": 2}, "input": {"batch": 2, "tokens": 9}, "device": "cpu"}
         spec["connection"] = dict(list(CONNECTIONS.values())[count % len(CONNECTIONS)])
+        spec["block"]["value_residual"] = VALUE_RESIDUALS[count % len(VALUE_RESIDUALS)]
         for path, values in choices.items():
             part, _, leaf = path.rpartition(".")
             (spec.setdefault(part, {}) if part else spec)[leaf] = drawn.choice(values)
@@ -79,6 +81,7 @@ EVERY_FIELD: dict[str, list[Any]] = {
     "block.activation": ["relu", "gelu", "tanh", "linear", "silu"],
     "block.weights": ["he", "xavier", "orthogonal"],
     "block.heads": [1, 2, 4, 7],
+    "block.value_residual": ["off", "off", "fixed", "learned"],
     "block.mlp_ratio": [0, 1, 2],
     "block.scaling": ["constant", "constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"],
     "block.branch_scale": [1.0, 0.5],

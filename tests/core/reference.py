@@ -32,8 +32,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 class Trace:
     """What passed: states after the embedding and after every layer, branch inputs and outputs, coefficients.
 
-    `attention` is the weights over depth behind every layer. `merged` is each state with its streams merged: their
-    mean, or all parts of the width side by side.
+    `attention` is the weights over depth behind every layer, and `values` are those of every attention layer. `merged`
+    is each state with its streams merged: their mean, or all parts of the width side by side.
     """
 
     states: list[Array] = field(default_factory=list)
@@ -44,6 +44,7 @@ class Trace:
     h_post: list[Array] = field(default_factory=list)
     h_res: list[Array] = field(default_factory=list)
     attention: list[Array] = field(default_factory=list)
+    values: list[Array] = field(default_factory=list)
     loss: float = math.nan
 
 
@@ -74,7 +75,8 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
             made, passed = (passed, *made[1:]), made[0]
         pre, post, res = plain.edit_coefficients(spec, layer, made, kept)
         u = sum(np.moveaxis(pre, 2, 0) * x) if spec.family.by_feature else _read(pre, x, shape)
-        y = plain.edit_output(spec, layer, _branch(stack, parameters, layer, u), base.y[layer] if base else None)
+        y = _branch(stack, parameters, layer, u, found.values)
+        y = plain.edit_output(spec, layer, y, base.y[layer] if base else None)
         written = np.split(y, n, axis=-1) if is_parts else [y] * n
         new = np.zeros_like(x)
         if spec.connection.kind == "laurel":
@@ -105,7 +107,7 @@ def _trace_depth(
     states, read = [embedded], embedded
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     for layer in range(spec.depth):
-        y = _branch(stack, p, layer, read)
+        y = _branch(stack, p, layer, read, found.values)
         outputs.append(plain.edit_output(spec, layer, y, base.y[layer] if base else None))
         found.u.append(read)
         found.y.append(outputs[-1])
@@ -471,23 +473,28 @@ def find_residual_matrices(spec: RunSpec, t: Array) -> Array:
     return np.stack(matrices).reshape(*t.shape[:-1], connection.streams, connection.streams)
 
 
-def _branch(stack: Stack, p: dict[str, Array], layer: int, u: Array) -> Array:
+def _branch(stack: Stack, p: dict[str, Array], layer: int, u: Array, values: list[Array]) -> Array:
     block = stack.spec.block
     if block.norm_position == "pre":
         u = _norm(u, block.norm)
     if block.scaling == "layernorm_scaling":
         u = u / math.sqrt(layer // {"mlp": 1, "conv": 1, "transformer": 2, "pair": 3}[block.kind] + 1)
     own = {name: p[f"branches.{layer}.{name}"] for name, _ in stack.branches[layer].named_parameters()}
-    y = _compute(block, layer, own, u) * block.branch_scale
+    y = _compute(block, layer, own, u, values) * block.branch_scale
     if block.scaling == "inv_sqrt_depth":
         y = y / math.sqrt(stack.spec.depth)
     return y * own["gain"] if block.scaling in ("rezero", "skipinit") else y
 
 
-def _compute(block: Any, layer: int, own: dict[str, Array], u: Array) -> Array:
+def _compute(block: Any, layer: int, own: dict[str, Array], u: Array, values: list[Array]) -> Array:
     act = ACTIVATIONS[block.activation]
     if block.kind == "transformer" and layer % 2 == 0:
-        return _attend(u, own["w_qkv"], block.heads) @ own["w_out"].T
+        values.append(u @ own["w_qkv"][-u.shape[-1] :].T)
+        v = values[-1]
+        if block.value_residual != "off" and layer > 0:
+            l1, l2 = own["value_weights"] if block.value_residual == "learned" else (0.5, 0.5)
+            v = l1 * v + l2 * values[0]
+        return _attend(u, v, own["w_qkv"], block.heads) @ own["w_out"].T
     if block.kind == "conv":
         return _convolve(act(_convolve(u, own["w_in"])), own["w_out"])
     if block.kind == "pair" and layer % 3 < 2:
@@ -524,12 +531,13 @@ def _triangle(u: Array, w_in: Array, w_out: Array, norm: str, *, is_outgoing: bo
     return _sigmoid(gate) * (_norm(joined, norm) @ w_out.T)
 
 
-def _attend(u: Array, w_qkv: Array, heads: int) -> Array:
+def _attend(u: Array, values: Array, w_qkv: Array, heads: int) -> Array:
     batch, tokens, width = u.shape
     size = width // heads
     out = np.zeros_like(u)
     for b in range(batch):
-        q, k, v = (u[b] @ w.T for w in w_qkv.reshape(3, width, width))
+        q, k = (u[b] @ w.T for w in w_qkv.reshape(3, width, width)[:2])
+        v = values[b]
         for head in range(heads):
             part = slice(head * size, (head + 1) * size)
             for t in range(tokens):

@@ -10,6 +10,8 @@ import torch
 from benchmarks import gpu, growth
 from benchmarks.rows import format_table
 
+pytestmark = pytest.mark.full
+
 CPU = torch.device("cpu")
 
 
@@ -37,14 +39,12 @@ def test_without_a_card_nothing_is_measured(capsys: pytest.CaptureFixture[str]) 
     assert all("unmeasured" in line for line in lines)
 
 
-@pytest.mark.full
 def test_a_run_grows() -> None:
     rows = growth.measure_growth(depths=(4, 8), rounds=1)
     assert [row.measure.rpartition(", ")[2] for row in rows] == ["CKA apart", "CKA apart", "with CKA", "with CKA"]
     assert all(row.value is not None and row.value > 0 for row in rows)
 
 
-@pytest.mark.full
 def test_a_benchmark_that_fails_costs_no_rows_of_the_others() -> None:
     command = [sys.executable, "-m", "benchmarks", "no_such", "gpu"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

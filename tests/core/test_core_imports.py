@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import mhc_core
 from tests.conftest import Server
 
@@ -86,6 +88,7 @@ def test_the_core_needs_nothing_else() -> None:
     assert {path: names for path, names in strangers.items() if names} == {}
 
 
+@pytest.mark.full
 def test_a_script_needs_no_torch(server: Server, fresh_spec: Callable[..., dict[str, Any]]) -> None:
     arguments = [server.url, json.dumps(fresh_spec())]
     said = subprocess.run([sys.executable, "-c", NO_TORCH, *arguments], cwd=ROOT, capture_output=True, text=True)

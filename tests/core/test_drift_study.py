@@ -20,6 +20,8 @@ from mhc_core.inputs.corpus import load_corpus
 from mhc_core.measure.training import train
 from mhc_core.stack import build_stack
 
+pytestmark = pytest.mark.full
+
 
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_plain_loop_makes_the_weights_that_a_run_makes(name: str) -> None:

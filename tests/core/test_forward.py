@@ -17,11 +17,11 @@ from tests.core.reference import trace
 
 def assert_equal_to_reference(stack: Stack, rtol: float = 1e-11) -> None:
     wanted = trace(stack)
-    state, static = stack.embed(), stack.connection.static_mixing()
+    state, values, static = stack.embed(), None, stack.connection.static_mixing()
     for layer in range(stack.spec.depth):
         mixing = None if static is None else type(static)(*(part[layer] for part in static))
-        out = stack.layer(layer, state, mixing)
-        state = out.state
+        out = stack.layer(layer, state, mixing, values)
+        state, values = out.state, out.values
         shape = wanted.states[layer + 1].shape
         got = stack.connection.streams(state).detach().double().numpy().reshape(shape)
         np.testing.assert_allclose(got, wanted.states[layer + 1], rtol=rtol, atol=rtol, err_msg=f"state {layer}")
@@ -31,7 +31,7 @@ def assert_equal_to_reference(stack: Stack, rtol: float = 1e-11) -> None:
     assert stack().item() == pytest.approx(wanted.loss, rel=rtol)
 
 
-@pytest.mark.sample("pairs")
+@pytest.mark.sample("values", "pairs")
 @pytest.mark.parametrize("moved", [False, True], ids=["initial", "moved"])
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
@@ -47,6 +47,7 @@ def test_every_preset(init: str, dynamic: bool) -> None:
     assert_equal_to_reference(shake(build_stack(build_spec(connection=connection))))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("streams", [1, 2, 3, 8])
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("kind", ["hc", "mhc"])
@@ -55,6 +56,7 @@ def test_every_number_of_streams(kind: str, dynamic: bool, streams: int) -> None
     assert_equal_to_reference(shake(build_stack(build_spec(connection=connection))))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("streams", [1, 2, 8])
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_every_number_of_parts(dynamic: bool, streams: int) -> None:
@@ -62,7 +64,7 @@ def test_every_number_of_parts(dynamic: bool, streams: int) -> None:
     assert_equal_to_reference(shake(build_stack(build_spec(connection=connection))))
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample(24, "pairs")
 @pytest.mark.parametrize("output", ["mean", "sum", "head"])
 @pytest.mark.parametrize("position", ["pre", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
@@ -81,7 +83,7 @@ SCALINGS = {
 }
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample(24, 3)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
@@ -89,6 +91,14 @@ def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
     stack = build_stack(build_spec(depth=5, connection=connection, block=block))
     assert_equal_to_reference(stack)
     assert_equal_to_reference(shake(stack))
+
+
+@pytest.mark.sample("values", 2)
+@pytest.mark.parametrize("position", ["pre", "post", "none"])
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
+def test_value_residuals_of_every_connection(connection: dict[str, Any], position: str) -> None:
+    block = {"value_residual": "learned", "norm_position": position, "branch_scale": 0.3}
+    assert_equal_to_reference(shake(build_stack(build_spec(depth=5, connection=connection, block=block))))
 
 
 @pytest.mark.parametrize("block", ["conv", "pair"])
@@ -99,7 +109,7 @@ def test_every_scaling_of_blocks_on_a_grid(scaling: str, block: str) -> None:
     assert_equal_to_reference(shake(stack))
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample(12, "values")
 @pytest.mark.parametrize("block", ["conv", "pair"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_every_connection_of_blocks_on_a_grid(connection: dict[str, Any], block: str) -> None:
@@ -117,6 +127,7 @@ BLOCKS: list[dict[str, Any]] = [
     {"heads": 1},
     {"heads": 8, "weights": "xavier"},
     {"weights": "orthogonal"},
+    {"value_residual": "fixed"},
     {"kind": "conv", "activation": "relu", "norm": "layernorm"},
     {"kind": "conv", "weights": "orthogonal"},
     {"kind": "pair", "norm": "layernorm"},
@@ -133,6 +144,7 @@ def test_gaussian_input() -> None:
     assert_equal_to_reference(build_stack(build_spec(input={"kind": "gaussian"})))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("block", ["mlp", "transformer", "conv", "pair"])
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac-dynamic"])
 def test_digits(name: str, block: str) -> None:
@@ -147,7 +159,7 @@ def test_few_rounds(unprojected: dict[str, Any]) -> None:
     assert_equal_to_reference(build_stack(build_spec(connection={**unprojected, "noise": 0.5, "init": "megatron"})))
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_float32_and_bfloat16_hold_what_they_promise(connection: dict[str, Any]) -> None:
     # 24 and 8 bits; a few roundings a layer.

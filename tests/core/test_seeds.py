@@ -72,6 +72,7 @@ def test_noise_scales_one_draw() -> None:
     assert torch.allclose(3 * one, three, rtol=1e-6)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_a_float64_run_holds_the_weights_of_its_float32_twin(connection: dict[str, Any]) -> None:
     # phi, embedding and read-out included. The one exception is a bias that a preset defines exactly (test_presets.py).
@@ -103,7 +104,7 @@ def test_draws_never_change() -> None:
 FORWARD = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms", "cos_prev", "token_cos", "effective_rank")
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_curves_extend_when_the_depth_grows(connection: dict[str, Any]) -> None:
     short = measure(build_spec(depth=3, connection=connection))

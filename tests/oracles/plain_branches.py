@@ -15,8 +15,8 @@ EPS = 1e-20  # of every norm, as in mHC
 LAYERS_OF_A_BLOCK = {"mlp": 1, "conv": 1, "transformer": 2, "pair": 3}
 
 
-def branch(spec: RunSpec, p: dict[str, Tensor], layer: int, u: Tensor) -> Tensor:
-    """F_l(u), (B, T, C), with its pre-norm and its scaling.
+def branch(spec: RunSpec, p: dict[str, Tensor], layer: int, u: Tensor, values: list[Tensor]) -> Tensor:
+    """F_l(u), (B, T, C), with its pre-norm and its scaling. `values` gets those of every attention layer, (B, T, C).
 
     layernorm_scaling: arXiv 2502.05795. skipinit: arXiv 2002.10444. rezero: arXiv 2003.04887.
     """
@@ -28,7 +28,14 @@ def branch(spec: RunSpec, p: dict[str, Tensor], layer: int, u: Tensor) -> Tensor
         u = u / math.sqrt(1 + layer // LAYERS_OF_A_BLOCK[block.kind])
     place = layer % LAYERS_OF_A_BLOCK[block.kind]
     if block.kind == "transformer" and place == 0:
-        y = attend(u, own, block.heads)
+        w_v = own["w_qkv"][2 * spec.width :]
+        values.append(u @ w_v.T)
+        seen = values[-1]
+        if block.value_residual != "off" and layer:
+            seen = (seen + values[0]) / 2
+            if block.value_residual == "learned":
+                seen = own["value_weights"][0] * values[-1] + own["value_weights"][1] * values[0]
+        y = attend(u, seen, own, block.heads)
     elif block.kind == "pair" and place < 2:
         y = multiply_triangles(u, own, block.norm, is_outgoing=place == 0)
     elif block.kind == "conv":
@@ -42,15 +49,15 @@ def branch(spec: RunSpec, p: dict[str, Tensor], layer: int, u: Tensor) -> Tensor
     return y * own["gain"] if "gain" in own else y
 
 
-def attend(u: Tensor, own: dict[str, Tensor], heads: int) -> Tensor:
+def attend(u: Tensor, values: Tensor, own: dict[str, Tensor], heads: int) -> Tensor:
     """Causal attention (arXiv 1706.03762, Eq. 1), one head at a time, without biases."""
     width, tokens = u.shape[2], u.shape[1]
     size, found = width // heads, []
-    w_q, w_k, w_v = own["w_qkv"][:width], own["w_qkv"][width : 2 * width], own["w_qkv"][2 * width :]
+    w_q, w_k = own["w_qkv"][:width], own["w_qkv"][width : 2 * width]
     is_past = torch.tensor([[s <= t for s in range(tokens)] for t in range(tokens)])
     for head in range(heads):
         rows = slice(head * size, (head + 1) * size)
-        q, k, v = u @ w_q[rows].T, u @ w_k[rows].T, u @ w_v[rows].T
+        q, k, v = u @ w_q[rows].T, u @ w_k[rows].T, values[:, :, rows]
         logits = torch.where(is_past, q @ k.transpose(1, 2) / math.sqrt(size), -torch.inf)
         scores = torch.exp(logits - logits.max(-1, keepdim=True).values.detach())
         found.append(scores / scores.sum(-1, keepdim=True) @ v)

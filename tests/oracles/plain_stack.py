@@ -32,11 +32,11 @@ class Climb:
 def climb(spec: RunSpec, p: dict[str, Tensor]) -> Climb:
     """The whole network of the parameters `p`."""
     state = expand(spec, embed(spec, p))
-    found = Climb([state], [], [], [], torch.zeros(()))
+    found, values = Climb([state], [], [], [], torch.zeros(())), list[Tensor]()
     for layer in range(spec.depth):
         pre, post, res = find_coefficients(spec, p, layer, state)
         u = read(spec, pre, state)
-        y = branch(spec, p, layer, u)
+        y = branch(spec, p, layer, u, values)
         state = write(spec, post, res, state, y)
         found.states.append(state)
         found.reads.append(u)

@@ -7,6 +7,8 @@ import torch
 from mhc_core.metrics.similarity import CkaRows
 from tests.oracles.conftest import draw
 
+pytestmark = pytest.mark.full
+
 LAYERS = 5
 # Samples and features: few of either, and as many samples as a run keeps.
 SIZES = [(5, 3), (16, 64), (64, 16), (256, 48)]

@@ -18,6 +18,8 @@ from mhc_core.connections.output import DynamicHead
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
+pytestmark = pytest.mark.full
+
 if TYPE_CHECKING:
     from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4HyperConnection, DeepseekV4HyperHead
 

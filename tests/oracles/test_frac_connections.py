@@ -15,6 +15,8 @@ from mhc_core.connections.frac import DynamicFrac, DynamicFracLayer, StaticFrac
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
+pytestmark = pytest.mark.full
+
 LAYERS = 5
 SIZES = [(2, 8, 0), (3, 12, 1), (4, 32, 2), (8, 16, 3)]
 

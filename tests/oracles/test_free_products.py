@@ -5,6 +5,8 @@ import pytest
 
 from mhc_core.theory.drift import sample_drift_gain
 
+pytestmark = pytest.mark.full
+
 LAYERS, STREAMS, DRAWS = 60, 4, 2000  # the mHC paper's 27B model has 60 layers and 4 streams
 PAPERS_GAIN = 3000  # of HC at 27B, at its largest
 

@@ -10,6 +10,8 @@ from mhc_core.connections.hc import DynamicHC, DynamicHCLayer, StaticHC
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
+pytestmark = pytest.mark.full
+
 LAYERS = 5
 SIZES = [(1, 8, 0), (2, 8, 1), (3, 5, 2), (4, 32, 3), (8, 12, 4)]
 

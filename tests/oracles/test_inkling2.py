@@ -16,6 +16,8 @@ from mhc_core.connections import build_connection
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
+pytestmark = pytest.mark.full
+
 WIDTH, BATCH, TOKENS = 16, 2, 5
 UNUSED = ("input_layernorm", "post_attention_layernorm", "post_attention_convolution", "post_mlp_convolution")
 

@@ -51,6 +51,18 @@ SPECS: dict[str, tuple[int, int, int, dict[str, Any], dict[str, Any], dict[str, 
         {"heads": 2, "mlp_ratio": 2, "activation": "silu", "norm": "layernorm", "scaling": "layernorm_scaling"},
         {},
     ),
+    "mhc-dynamic-value-residual": (
+        7, 16, 23,
+        {"kind": "mhc", "streams": 3, "init": "megatron", "dynamic": True, "noise": 0.3},
+        {"heads": 4, "mlp_ratio": 1, "activation": "tanh", "value_residual": "fixed", "branch_scale": 0.8},
+        {},
+    ),
+    "hc-post-value-residual-learned": (
+        9, 20, 24,
+        {"kind": "hc", "streams": 2, "noise": 0.2},
+        {"heads": 5, "mlp_ratio": 1, "activation": "silu", "norm_position": "post", "value_residual": "learned"},
+        {},
+    ),
     "frac-pair": (
         6, 28, 14,
         {"kind": "frac", "streams": 2, "noise": 0.2},
@@ -128,8 +140,8 @@ def build_spec(name: str) -> RunSpec:
 
 
 def move(stack: Stack) -> Stack:
-    """Every parameter of the connection and every learned gain, moved by 0.2 of a standard normal value."""
-    moved = [*stack.connection.parameters(), *(p for name, p in stack.branches.named_parameters() if "gain" in name)]
+    """Every parameter of the connection and every learned scalar, moved by 0.2 of a standard normal value."""
+    moved = [*stack.connection.parameters(), *(p for p in stack.branches.parameters() if p.ndim < 2)]
     with torch.no_grad():
         for place, parameter in enumerate(moved):
             parameter.add_(0.2 * draw(place, *parameter.shape))
@@ -153,6 +165,7 @@ def find_gaps(spec: RunSpec, stack: Stack, result: Result) -> dict[str, float]:
     return gaps | {"loss": find_gap("loss", result.loss, loss)}
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_run_agrees_with_a_plain_network(name: str) -> None:
     spec = build_spec(name)
@@ -163,6 +176,7 @@ def test_a_run_agrees_with_a_plain_network(name: str) -> None:
     assert {key: gap for key, gap in gaps.items() if not gap <= TOLERANCE} == {}
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_stack_whose_mixing_has_moved_agrees_with_a_plain_network(name: str) -> None:
     spec = build_spec(name)
@@ -184,6 +198,7 @@ DEEP: dict[str, tuple[dict[str, Any], float]] = {
 }
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2, 3))])
 @pytest.mark.parametrize("depth", [pytest.param(16, marks=pytest.mark.full), 64])
 @pytest.mark.parametrize(("block", "largest"), DEEP.values(), ids=DEEP)

@@ -8,8 +8,9 @@ import torch
 from mhc_core.connections.sinkhorn import sinkhorn
 from tests.oracles.conftest import draw
 
+pytestmark = pytest.mark.full
 
-@pytest.mark.sample(3)
+
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("n", [2, 3, 4, 8])
 def test_the_limit_is_the_transport_plan(n: int, scale: float) -> None:

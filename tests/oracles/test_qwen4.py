@@ -15,6 +15,8 @@ from mhc_core.connections import build_connection
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
+pytestmark = pytest.mark.full
+
 WIDTH, BATCH, TOKENS = 12, 2, 5
 
 

@@ -60,6 +60,7 @@ def test_old_runs_are_dropped_when_asked(launch: StartServer, fresh_spec: FreshS
             time.sleep(0.2)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.attack("CSRF")
 @pytest.mark.parametrize(
     "headers", [{}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}]
@@ -71,6 +72,7 @@ def test_only_the_page_itself_is_obeyed(server: Server, path: str, headers: dict
     assert told.json()["type"].endswith("foreign-origin")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.attack("spoofed address")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
 def test_nobody_comes_in_through_a_proxy(server: Server, header: str) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.full
+
 # Runs the command line where modules of this name cannot be found.
 WITHOUT = """
 import sys

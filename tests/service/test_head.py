@@ -111,6 +111,7 @@ def test_every_route_answers_head_as_get(
     assert failing == NOT_THERE
 
 
+@pytest.mark.full
 def test_head_of_a_large_result_is_that_of_its_file(launch: StartServer) -> None:
     own = launch("--workers", "1", "ENCODE_INSIDE_BYTES=1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -144,6 +145,7 @@ def test_a_head_of_what_is_not_there_says_so(served: Server) -> None:
         assert http.patch("/docs").headers["allow"] == "GET, HEAD"
 
 
+@pytest.mark.full
 def test_no_byte_of_a_body_is_sent(served: Server) -> None:
     for path in ("/", "/docs", "/api/v1/schema", MISSING):
         answer = ask(served, build("HEAD", path))
@@ -151,6 +153,7 @@ def test_no_byte_of_a_body_is_sent(served: Server) -> None:
         assert b"\r\ncontent-length: " in answer.lower()
 
 
+@pytest.mark.full
 def test_head_of_an_event_stream_opens_none(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", "MAX_STREAMS=1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -174,6 +177,7 @@ def test_head_of_an_event_stream_opens_none(launch: StartServer, fresh_spec: Fre
         assert http.head(path, params={"after": last}).status_code == 204
 
 
+@pytest.mark.full
 def test_head_is_logged_and_counted_as_such(served: Server) -> None:
     httpx.head(f"{served.api}/panels")
     assert "HEAD /api/v1/panels" in Path(served.log).read_text()

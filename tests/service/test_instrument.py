@@ -32,6 +32,7 @@ def test_a_file_answered_on_the_connection_is_counted(server: Server) -> None:
     assert count() == before + 1
 
 
+@pytest.mark.full
 def test_the_figures_follow_a_live_trace(launch: StartServer) -> None:
     server = launch("--workers", "1", ready="/livez")
 
@@ -54,6 +55,7 @@ def test_metrics_name_routes_and_the_queue(server: Server) -> None:
     assert 'route="/api/v1/runs/{run_id}"' in metrics
 
 
+@pytest.mark.full
 def test_the_queue_of_a_client_is_bounded(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", "--client-queue-s", "0.001", "--address-queue-s", "0.001", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=30) as http:
@@ -87,6 +89,7 @@ def test_cells_of_a_sweep_wait_while_the_client_has_no_room(launch: StartServer,
         assert now["counts"] == {"done": 6}
 
 
+@pytest.mark.full
 def test_what_a_client_keeps_is_bounded(launch: StartServer, tmp_path: Path) -> None:
     server = launch("--workers", "1", "--max-client-bytes", "1", "--max-address-bytes", "1", ready="/livez")
     path = tmp_path / "ours.mhct"

@@ -9,6 +9,8 @@ import pytest
 from tests.app.edge.test_markup import BREAKS, ENDS, MARKUP, check
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def web(server: Server) -> Iterator[httpx.Client]:

@@ -8,6 +8,8 @@ import pytest
 from tests.conftest import Call, Server, StartServer
 from tests.ports import free_port
 
+pytestmark = pytest.mark.full
+
 
 def test_this_machine_reads_metrics_unless_a_proxy_asks(server: Server) -> None:
     assert "mhc_runs" in httpx.get(f"{server.url}/metrics").text

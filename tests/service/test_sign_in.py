@@ -55,6 +55,7 @@ def test_an_admin_reaches_the_operators_page_so(hidden: tuple[Server, str, str])
         assert http.get("/admin").status_code == 200
 
 
+@pytest.mark.sample(3)
 @pytest.mark.attack("forged token")
 @pytest.mark.parametrize("token", ["", "x", "mhc_0123456789abcdef_" + "x" * 43, "\x00", "é" * 50])
 def test_a_wrong_token_is_kept_nowhere(hidden: tuple[Server, str, str], token: str) -> None:
@@ -66,6 +67,7 @@ def test_a_wrong_token_is_kept_nowhere(hidden: tuple[Server, str, str], token: s
         assert "mhc_token" not in http.cookies
 
 
+@pytest.mark.sample(3)
 @pytest.mark.attack("open redirect")
 @pytest.mark.parametrize(
     "after",
@@ -78,6 +80,7 @@ def test_it_leads_to_no_other_site(hidden: tuple[Server, str, str], after: str) 
         assert "elsewhere" not in http.get("/sign-in", params={"next": after}).text
 
 
+@pytest.mark.sample(3)
 @pytest.mark.attack("CSRF")
 @pytest.mark.parametrize("origin", [None, "null", "https://elsewhere.example"])
 def test_another_sites_page_signs_no_one_in_or_out(hidden: tuple[Server, str, str], origin: str | None) -> None:
@@ -88,6 +91,7 @@ def test_another_sites_page_signs_no_one_in_or_out(hidden: tuple[Server, str, st
         assert http.post("/sign-in/out", headers=headers).status_code == 403
 
 
+@pytest.mark.full
 @pytest.mark.attack("forged token")
 def test_a_cookie_with_a_wrong_token_is_not_taken_for_none(server: Server) -> None:
     with httpx.Client(base_url=server.url, cookies={"mhc_token": "x"}) as http:
@@ -97,6 +101,7 @@ def test_a_cookie_with_a_wrong_token_is_not_taken_for_none(server: Server) -> No
         assert http.get("/api/v1/snapshots").status_code == 200
 
 
+@pytest.mark.full
 def test_below_a_path_the_cookie_and_the_links_stay_there(tmp_path_factory: pytest.TempPathFactory) -> None:
     data, below = tmp_path_factory.mktemp("below"), "/tools/mhc"
     server = start_service(data, "--no-precompute", "--root-path", below, ready=f"{below}/livez")

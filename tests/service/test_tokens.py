@@ -56,6 +56,7 @@ def test_a_token_can_be_given_out_before_the_first_start(call: Call, tmp_path: P
     run_loop(SqliteDatabase(f"sqlite:///{data / 'mhc-scope.db'}").close())
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

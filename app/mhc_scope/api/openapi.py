@@ -50,7 +50,7 @@ def describe(
     openapi = get_openapi(
         title="mHC Scope",
         version=__version__,
-        description="How signals travel through deep stacks, layer by layer, measured by real passes.",
+        description="How signals travel through deep networks, layer by layer, measured by real passes.",
         routes=app.routes,
         servers=[{"url": root}] if root else None,
     )

@@ -96,7 +96,7 @@ class LocalEngine(Engine):
         if entry.imposed_end is None:
             self._stop_job(entry, "cancelled", None)
             if entry.worker is None:
-                await self._end(entry, "cancelled", None)
+                await self._end_job(entry, "cancelled", None)
         await entry.settled.wait()
 
     async def settle(self, job_id: str) -> None:
@@ -241,10 +241,10 @@ class LocalEngine(Engine):
                 await self._sink.on_start(entry.job.id)  # In parallel to the worker's start.
             report = await self._pass_on(worker, entry)
             if report is not None:
-                await self._end(entry, *self._decide_status(entry, report))
+                await self._end_job(entry, *self._decide_status(entry, report))
                 return True
             if entry.given_up.done() and entry.imposed_end is not None:
-                await self._end(entry, *entry.imposed_end)
+                await self._end_job(entry, *entry.imposed_end)
                 return await self._wait_for_answer(worker)
             reason = await worker.explain_end()
             if entry.frames == 0 and entry.imposed_end is None and not entry.is_second_try:
@@ -253,12 +253,12 @@ class LocalEngine(Engine):
                 entry.is_second_try = True
                 self._hand_over(entry)
             else:
-                await self._end(entry, *(entry.imposed_end or ("failed", Crash(reason))))
+                await self._end_job(entry, *(entry.imposed_end or ("failed", Crash(reason))))
         except SinkError as error:
-            await self._end(entry, "failed", str(error))
+            await self._end_job(entry, "failed", str(error))
         except Exception as error:
             log.exception("run %s could not be stored", entry.job.id)
-            await self._end(entry, "failed", f"the server could not store it: {type(error).__name__}")
+            await self._end_job(entry, "failed", f"the server could not store it: {type(error).__name__}")
         finally:
             deadline.cancel()
             entry.worker = None
@@ -306,7 +306,8 @@ class LocalEngine(Engine):
             return entry.imposed_end
         return report["status"], report["reason"]
 
-    async def _end(self, entry: LocalJob, status: EndStatus, reason: str | None) -> None:
+    async def _end_job(self, entry: LocalJob, status: EndStatus, reason: str | None) -> None:
+        """Report the end of a job, and forget the job even if the end cannot be stored."""
         try:
             await self._sink.on_end(entry.job.id, entry.frames, status, reason)
         except Exception:

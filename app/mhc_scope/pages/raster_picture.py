@@ -60,7 +60,7 @@ def find_largest(sizes_Ln: np.ndarray) -> float:
 
 
 def draw_ribbons(canvas: Canvas, runs: Sequence[tuple[Columns, str, Lanes]], box: Box) -> None:
-    """Draw the ribbons of each run in its colour, the largest behind the others, and the mixing between its streams."""
+    """Draw each run's ribbons and mixing on the preview image of a link, the largest behind the others."""
     sizes = [read_sizes(columns) for columns, *_ in runs]
     depth = max(len(sizes_Ln) for sizes_Ln in sizes)
     left, top, width, height = box

@@ -245,7 +245,9 @@ class Runs:
             self._unannounced.add(put, caller)
 
     async def _count_watchers(self, run_id: str, viewer: str) -> int:
-        return self.hub.count_watchers(run_id, exclude=viewer) + await self._queue.count_watchers(run_id, viewer)
+        """Return how many event streams of other viewers are open on a run, here and at other servers."""
+        elsewhere = await self._queue.count_watchers(run_id, viewer)
+        return self.hub.count_watchers(run_id, viewer) + elsewhere
 
     async def _settle(self, run_id: str, client: ClientIdentity) -> None:
         """Wait for a run that is being stopped, here or elsewhere; record that another client's run is wanted."""

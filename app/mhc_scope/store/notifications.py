@@ -57,9 +57,9 @@ class Hub:
         for subscription in self._by_run.get(run_id, ()):
             subscription.wake()
 
-    def count_watchers(self, run_id: str, exclude: str) -> int:
+    def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
         """Return how many event streams are open on a run, without those of one viewer."""
-        return sum(subscription.viewer != exclude for subscription in self._by_run.get(run_id, ()))
+        return sum(subscription.viewer != excluded_viewer for subscription in self._by_run.get(run_id, ()))
 
     def list_watched(self) -> list[str]:
         """Return the runs that someone watches here."""

@@ -38,8 +38,9 @@ def fill(
 ) -> Figure:
     """Fill a figure with the data of `results`, in the template's order; the template is left as it is.
 
-    `cursor` is a layer from 0. `methods` say how the runs look where the results do not, as one that others are
-    compared with is not drawn itself. What is not drawn of a run is a sentence in `layout.meta.remarks`.
+    `cursor` is a layer from 0. `methods` are the kinds of connection that set colours and dashes, for results that are
+    None, such as the run that others are compared with. What is not drawn of a run is a sentence in
+    `layout.meta.remarks`.
     """
     figure = copy.deepcopy(template)
     layout = figure["layout"]
@@ -51,7 +52,7 @@ def fill(
     layers = max((result.depth for result in results if result is not None), default=1)
     meta, shown = layout["meta"], _visible(figure)
     for name, rule in meta.get("axes", {}).items():
-        _span_data(layout[name], rule, shown)
+        _set_range(layout[name], rule, shown)
     if "grid" in meta:
         _place_cells(figure)
     _span_layers(figure, layers, cursor)
@@ -126,7 +127,8 @@ def _blank_outside_interval(figure: Figure) -> None:
 # ---- curves
 
 
-def _span_data(axis: dict[str, Any], rule: dict[str, Any], shown: list[dict[str, Any]]) -> None:
+def _set_range(axis: dict[str, Any], rule: dict[str, Any], shown: list[dict[str, Any]]) -> None:
+    """Set the range of an axis to the shown data, and its ticks if it is logarithmic."""
     low, high = _data_range(rule, shown)
     axis |= {"range": [low, high], "autorange": False}
     if rule["scale"] == "log":

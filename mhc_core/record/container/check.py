@@ -62,7 +62,7 @@ class Checker:
         frame = _to_frame(data, path)
         self._order.take(frame, path)
         if isinstance(frame, StartFrame):
-            self._begin(frame, path)
+            self._take_start(frame, path)
         self._check_layer(frame, path)
         assert self._groups is not None, "the order begins with a start frame"
         self._groups.check(frame, path)
@@ -105,7 +105,8 @@ class Checker:
             raise SpecError(f"{path}.type", kind, f"one of {', '.join(allowed)}")
         self._run = run
 
-    def _begin(self, frame: StartFrame, path: str) -> None:
+    def _take_start(self, frame: StartFrame, path: str) -> None:
+        """Check the start frame, of a run or of a trace, and prepare the checks of later frames."""
         if (frame.spec is None) == (frame.source is None):
             raise SpecError(f"{path}.source", "a spec and a source, or neither", "one of them")
         if frame.spec is not None:

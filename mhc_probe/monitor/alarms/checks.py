@@ -21,15 +21,15 @@ def check_finite(observation: Observation, limits: Limits) -> Iterator[Alarm]:
     """Yield an alarm if loss, activations or gradients are not finite."""
     frame = observation.loss_frame
     if frame is not None and frame.status:
-        yield _lost("The loss is not a finite number.", None, "loss")
+        yield _build_lost("The loss is not a finite number.", None, "loss")
     states = _find_lost(observation, "act_rms")
     if len(states):
         text = f"Activations are not finite from layer {states[0] + 1} of {observation.result.depth} on."
-        yield _lost(text, int(states[0]), "activation")
+        yield _build_lost(text, int(states[0]), "activation")
     gradients = _find_lost(observation, "grad_rms")
     if len(gradients):
         text = f"Gradients are not finite from layer {gradients[-1] + 1} of {observation.result.depth} down."
-        yield _lost(text, int(gradients[-1]), "gradient")
+        yield _build_lost(text, int(gradients[-1]), "gradient")
 
 
 def check_gain(observation: Observation, limits: Limits) -> Iterator[Alarm]:
@@ -84,16 +84,16 @@ def check_streams(observation: Observation, limits: Limits) -> Iterator[Alarm]:
     shares, even, layer = squares / squares.sum(), 1 / len(squares), len(sizes) - 1
     for stream in map(int, np.flatnonzero(shares < limits.dead * even)):
         text = (
-            f"Stream {stream + 1} is dying: at layer {layer + 1} it holds {_percent(shares[stream])} of the squared "
-            f"size of all streams, where an even share is {_percent(even)}."
+            f"Stream {stream + 1} is dying: at layer {layer + 1} it holds {_format_percent(shares[stream])} of the "
+            f"squared size of all streams, where an even share is {_format_percent(even)}."
         )
         yield Alarm(kind="dead", text=text, layer=layer, value=float(shares[stream]), limit=limits.dead * even,
                     panel="activation", place=str(stream))  # fmt: skip
     stream = int(shares.argmax())
     if shares[stream] > limits.dominant:
         text = (
-            f"Stream {stream + 1} dominates: at layer {layer + 1} it holds {_percent(shares[stream])} of the squared "
-            f"size of all streams, where an even share is {_percent(even)}."
+            f"Stream {stream + 1} dominates: at layer {layer + 1} it holds {_format_percent(shares[stream])} of the "
+            f"squared size of all streams, where an even share is {_format_percent(even)}."
         )
         yield Alarm(kind="dominant", text=text, layer=layer, value=float(shares[stream]), limit=limits.dominant,
                     panel="activation", place=str(stream))  # fmt: skip
@@ -126,7 +126,7 @@ CHECKS: tuple[Callable[[Observation, Limits], Iterator[Alarm]], ...] = (
 )
 
 
-def _lost(text: str, layer: int | None, place: str) -> Alarm:
+def _build_lost(text: str, layer: int | None, place: str) -> Alarm:
     panel = {"loss": "training"}.get(place, place)
     return Alarm(kind="lost", text=text, layer=layer, value=math.nan, limit=math.inf, panel=panel, place=place)
 
@@ -137,5 +137,5 @@ def _find_lost(observation: Observation, key: str) -> np.ndarray:
     return np.array(sorted(layer for layer, flag in flags.items() if flag in ("overflow", "nan")), dtype=int)
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{format_number(100 * float(share))} %"

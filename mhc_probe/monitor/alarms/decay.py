@@ -24,13 +24,13 @@ def check_decay(observation: Observation, decay: Decay | None, updates: int | No
     share, until = math.exp(log_share), observation.iteration + decay.count_updates(LITTLE)
     by = f"by update {end}" if end > observation.iteration else f"in {end} updates"
     halves = f"halves them every {round(decay.half_life)} updates" if math.isfinite(decay.half_life) else "has ended"
-    decays = f", {_percent(LITTLE)} is left at update {math.ceil(until)}" if math.isfinite(until) else ""
+    decays = f", {_format_percent(LITTLE)} is left at update {math.ceil(until)}" if math.isfinite(until) else ""
     text = (
-        f"Weight decay alone leaves {_percent(share)} of the mixing parameters {by}: it {halves}{decays}. Logits that "
-        "decay to 0 make mixing uniform, as far as gradients do not act against it."
+        f"Weight decay alone leaves {_format_percent(share)} of the mixing parameters {by}: it {halves}{decays}. "
+        "Logits that decay to 0 make mixing uniform, as far as gradients do not act against it."
     )
     yield Alarm(kind="decay", text=text, layer=None, value=share, limit=limits.decay, panel="mixing")
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{format_number(100 * share)} %"

@@ -62,6 +62,7 @@ class History:
     def _check_mixing(
         self, observation: Observation, loss: float | None, mixing: Sequence[nn.Parameter]
     ) -> Iterator[Alarm]:
+        """Raise an alarm if H_res has not moved after `patience` updates, and the loss has fallen or is unknown."""
         h_res = observation.result.matrices.get("h_res")
         if self._has_moved or not mixing or h_res is None or observation.result.streams == 1:
             return

@@ -43,7 +43,7 @@ function commonSpec() {
   return toSpecs(state.fields.value, { ...state.settings.value, runs: [{ kind: WIDEST, own: {} }] })[0];
 }
 
-/** Keep the costs in step with the common settings. @returns {() => void} stops following */
+/** Request the costs again whenever the common settings change. @returns {() => void} stops following */
 function followCosts() {
   let requested = '';
   let timer = 0;

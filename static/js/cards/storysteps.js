@@ -3,7 +3,7 @@
  * here.
  */
 
-import { formatFactor, gainOf, ONE, peakOf } from '../data/gain.js';
+import { formatFactor, gainOf, ONE, peakLayerOf } from '../data/gain.js';
 import { formatFixed } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
 
@@ -120,7 +120,7 @@ function describeFreeMixing({ hc }) {
   if (!amplifies(hc)) return `${meaning} Over ${formatLayers(hc)} HC stays at or below ×${gain} here.`;
   const layer = largestLayerGain(hc);
   if (layer === null) return `${meaning} Over ${formatLayers(hc)} HC reaches ×${gain} here.`;
-  return `${meaning} HC's free weights multiply: one layer reaches ×${layer}, layers 1 to ${peakOf(hc)} together ×${gain}.`;
+  return `${meaning} HC's free weights multiply: one layer reaches ×${layer}, layers 1 to ${peakLayerOf(hc)} together ×${gain}.`;
 }
 
 /** Write the story's sentence about the gain of doubly stochastic mixing. @param {Runs} runs */

@@ -52,12 +52,12 @@ const IMAGE = { width: 1200, density: 2, head: 46, foot: 30, pad: 20 };
 /** Render the button that opens the map and computes it. */
 export function MapButton() {
   if (!isComputing || shownCut.value) return null;
-  const open = () => {
+  const openMap = () => {
     isWanted.value = true;
     showCut(Object.keys(CUTS)[0]);
     setTimeout(() => document.getElementById(ATLAS)?.scrollIntoView({ block: 'nearest' }));
   };
-  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${open} disabled=${state.hasOnlyRecordings.value}>Map every cut</button>`;
+  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${openMap} disabled=${reasons.value.every((reason) => reason !== '')}>Map every cut</button>`;
 }
 
 /** Render the map, if it is open. */
@@ -81,18 +81,18 @@ function AtlasMap() {
   return html`
     <section class="atlas" id=${ATLAS} aria-label=${TITLE}>
       <header class="card-head">
-        <div class="card-title"><h2>${TITLE}</h2><${Legend} parts=${parts} act=${act} /></div>
+        <div class="card-title"><h2>${TITLE}</h2><${ColorScale} parts=${parts} act=${act} /></div>
         <div class="card-tools">
           <span class="segments small" role="group" aria-label="What a cut does">
             ${listCuts().map(([key, { title }]) => html`<button type="button" aria-pressed=${key === act} onClick=${() => showCut(key)}>${title}</button>`)}
           </span>
           <${Menu} label=${`${TITLE}: more`} items=${items} />
-          <button type="button" class="icon" aria-label="Close the map" title="Close" onClick=${close}>✕</button>
+          <button type="button" class="icon" aria-label="Close the map" title="Close" onClick=${closeMap}>✕</button>
         </div>
       </header>
-      ${isTable ? html`<${Table} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${Figure} parts=${parts} act=${act} />` : null}
-      <${Progress} />
-      <${Reasons} act=${act} />
+      ${isTable ? html`<${NumbersTable} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${AtlasFigure} parts=${parts} act=${act} />` : null}
+      <${AtlasProgress} />
+      <${MissingReasons} act=${act} />
     </section>
   `;
 }
@@ -104,8 +104,8 @@ function listCuts() {
   return Object.entries(CUTS).filter(([, { isOfSources }]) => !isOfSources || isWeighing);
 }
 
-/** Close the map, and cancel what is computed. */
-function close() {
+/** Close the map, and cancel running computations. */
+function closeMap() {
   stopAtlases();
   showCut(null);
 }
@@ -129,7 +129,7 @@ function listParts() {
 }
 
 /** Render how far the computation is, or the button that starts it. */
-function Progress() {
+function AtlasProgress() {
   if (isWanted.value) return html`<p class="hint">The map starts once all runs have ended.</p>`;
   if (!isMapping.value) {
     if (!atlases.value.some((entry) => entry !== null && entry?.status !== 'done')) return null;
@@ -155,7 +155,7 @@ function countCuts(run, { cuts }) {
 }
 
 /** Render why runs have no map, or none of this kind. @param {{act: string}} props */
-function Reasons({ act }) {
+function MissingReasons({ act }) {
   const sentences = atlases.value.flatMap((entry, run) => {
     const label = state.labels.value[run];
     if (reasons.value[run]) return [`${label} ${reasons.value[run]}.`];
@@ -184,7 +184,7 @@ function colorAt(stops, share) {
 }
 
 /** Render the scale of the colours. @param {{parts: Part[], act: string}} props */
-function Legend({ parts, act }) {
+function ColorScale({ parts, act }) {
   const most = largestEffect(parts, act);
   const stops = toStops();
   if (most === 0 || stops.length === 0) return html`<span class="unit">${MEANING}</span>`;
@@ -196,7 +196,7 @@ function Legend({ parts, act }) {
 }
 
 /** Render the map. @param {{parts: Part[], act: string}} props */
-function Figure({ parts, act }) {
+function AtlasFigure({ parts, act }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [width, setWidth] = useState(0);
   const [chosen, setChosen] = useState(/** @type {Cell | null} */ (null));
@@ -229,7 +229,7 @@ function Figure({ parts, act }) {
   const kinds = parts.map(({ run }) => state.settings.value.runs[run].kind);
   const hasRuns = kinds.some((kind) => kind !== TRACE);
   /** Move the chosen cell, or make its edit. @param {KeyboardEvent} event */
-  const press = (event) => {
+  const handleKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const from =
       at ?? (first && { run: first.run, stream: first.stream, layer: Math.min(state.cursor.value, first.layers - 1) });
@@ -248,16 +248,16 @@ function Figure({ parts, act }) {
     const { left, top } = /** @type {HTMLElement} */ (box.current).getBoundingClientRect();
     return plan && cellAt(plan, clientX - left, clientY - top);
   };
-  const hover = (/** @type {PointerEvent} */ event) => {
+  const showPointed = (/** @type {PointerEvent} */ event) => {
     const cell = event.pointerType === 'touch' ? null : cellUnder(event);
     setPointed(cell);
     state.hovered.value = cell?.layer ?? null;
   };
-  const leave = () => {
+  const clearPointed = () => {
     setPointed(null);
     state.hovered.value = null;
   };
-  const click = (/** @type {any} */ event) => {
+  const chooseCell = (/** @type {any} */ event) => {
     const cell = cellUnder(event);
     if (!cell) return;
     setChosen(cell);
@@ -268,20 +268,20 @@ function Figure({ parts, act }) {
     <div class=${`atlas-figure ${plan?.layout.form ?? ''}`}>
     <div class="atlas-box" ref=${box} style=${{ height: `${plan?.height ?? 0}px` }} tabindex="0" role="application"
       aria-label=${`${TITLE}: arrow keys move between cells${hasRuns ? ', Enter makes the edit of a cell or removes it' : ''}`} aria-describedby="atlas-cell"
-      onKeyDown=${press} onPointerMove=${hover} onPointerLeave=${leave} onClick=${click}>
+      onKeyDown=${handleKey} onPointerMove=${showPointed} onPointerLeave=${clearPointed} onClick=${chooseCell}>
       <canvas aria-hidden="true"></canvas>
-      ${plan ? html`<${Marks} plan=${plan} shown=${shown} />` : null}
+      ${plan ? html`<${CellMarks} plan=${plan} shown=${shown} />` : null}
     </div>
     <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
-      <span id="atlas-cell" aria-live="polite">${part && shown ? toWords(part, act, shown) : describeUse(hasRuns, kinds.includes(TRACE))}</span>
+      <span id="atlas-cell" aria-live="polite">${part && shown ? describeCellOrGap(part, act, shown) : describeUse(hasRuns, kinds.includes(TRACE))}</span>
       ${at && !pointed && part && isEditable(part, act, at) ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
     </div>
   `;
 }
 
-/** Render what moves over the map: the line of the cursor, and the frame of a cell. @param {{plan: Plan, shown: Cell | null}} props */
-function Marks({ plan, shown }) {
+/** Render the line of the cursor and the frame of a cell over the map. @param {{plan: Plan, shown: Cell | null}} props */
+function CellMarks({ plan, shown }) {
   const { layout, rows, row_px } = plan;
   const layer = Math.min(state.hovered.value ?? state.cursor.value, layout.layers - 1);
   const row = rows.find((item) => item.run === shown?.run && item.stream === shown.stream);
@@ -315,8 +315,8 @@ function switchEdit(parts, act, cell) {
   setEdits(target, place < 0 ? [...edits, edit] : edits.toSpliced(place, 1));
 }
 
-/** Describe a cell; of a source that a layer does not read there is nothing. @param {Part} part @param {string} act @param {Cell} cell */
-function toWords(part, act, cell) {
+/** Describe a cell, or state that there is nothing to cut, such as a source that the layer does not read. @param {Part} part @param {string} act @param {Cell} cell */
+function describeCellOrGap(part, act, cell) {
   const isCut = effectsOf(part.atlas, act)?.[cell.layer]?.[cell.stream] != null;
   return isCut ? `${describeCell(part, act, cell)}.` : 'There is nothing to cut here.';
 }
@@ -327,14 +327,14 @@ function isEditable({ run, atlas }, act, cell) {
   return edit !== null && canEdit(run, edit);
 }
 
-/** Return whether the edit of a cell is made. @param {Part[]} parts @param {string} act @param {Cell} cell */
+/** Return whether the run already has the edit of a cell. @param {Part[]} parts @param {string} act @param {Cell} cell */
 function isMade(parts, act, cell) {
   const part = parts.find(({ run }) => run === cell.run);
   const edit = part && toEdit(part.atlas, act, cell);
   return Boolean(edit) && editsOf(targetOf(cell.run)).some((other) => includesCell(other, /** @type {any} */ (edit)));
 }
 
-/** Compute where everything is. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
+/** Compute the positions of rows and labels. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
 function toPlan(parts, act, width) {
   const layout = toLayout(width, [1], state.layers.value);
   const count = listRows(parts, act).length;
@@ -438,7 +438,7 @@ function drawImage(parts, act) {
 }
 
 /** Render the numbers of the map as a table. @param {{parts: Part[], act: string}} props */
-function Table({ parts, act }) {
+function NumbersTable({ parts, act }) {
   const { head, rows } = toAtlasTable(parts, act);
   const at = state.cursor.value + 1;
   return html`

@@ -17,8 +17,8 @@ export function mergeViews(fields, views, most) {
   const [ours, theirs] = views.map((view) => toRuns(fields, view));
   if (ours.length === 0 || theirs.length === 0)
     return { view: null, message: 'One of these views has only recordings that its address does not name.' };
-  const all = unique([...ours, ...theirs]);
-  if (all.length === Math.max(unique(ours).length, unique(theirs).length))
+  const all = dropDuplicates([...ours, ...theirs]);
+  if (all.length === Math.max(dropDuplicates(ours).length, dropDuplicates(theirs).length))
     return { view: null, message: 'One view contains all runs of the other, so there is nothing to add.' };
   const chosen = all.length <= most ? all : chooseComparedRuns(ours, theirs, most);
   const view = toJoinedView(fields, chosen);
@@ -50,7 +50,7 @@ function toRuns(fields, view) {
 }
 
 /** Remove duplicates. @param {Run[]} runs */
-const unique = (runs) => runs.filter((run, index) => runs.findIndex(({ text }) => text === run.text) === index);
+const dropDuplicates = (runs) => runs.filter((run, index) => runs.findIndex(({ text }) => text === run.text) === index);
 
 /**
  * Choose as many differing pairs of runs with the same connection as fit, one run from each view; first those that mix streams, whose
@@ -79,9 +79,9 @@ const onlyIn = (ours, theirs) =>
 /** Describe the chosen runs. @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
 function describeRuns(ours, theirs, chosen, all) {
   if (chosen.length === all) return `Shows the runs of both: ${all} side by side.`;
-  const names = (/** @type {Run[]} */ runs) =>
+  const nameChosen = (/** @type {Run[]} */ runs) =>
     runs.filter((run) => chosen.includes(run)).map(({ kind, name }) => name ?? kindName(kind));
-  const [one, other] = [names(ours).join(' and '), names(theirs).join(' and ')];
+  const [one, other] = [nameChosen(ours).join(' and '), nameChosen(theirs).join(' and ')];
   const shown = one === other ? `${one} of each view` : [one, other].filter(Boolean).join(', and ');
   return `Shows ${shown}: ${chosen.length} of ${all} runs.`;
 }

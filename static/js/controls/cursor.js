@@ -23,12 +23,12 @@ export function CursorRow() {
 function IntervalChip() {
   const text = describeInterval();
   if (!text) return null;
-  const clear = () => {
+  const showAllAndFocus = () => {
     showAll();
     document.getElementById('field-depth')?.focus(); // this button is removed
   };
   return html`<button type="button" class="part" aria-label=${`Showing ${text}: show all layers`} title="Show all layers (or double-click a figure)"
-    onClick=${clear}>Showing ${text} <span aria-hidden="true">×</span></button>`;
+    onClick=${showAllAndFocus}>Showing ${text} <span aria-hidden="true">×</span></button>`;
 }
 
 /** Render the slider of training steps; its last position is the trained stack, after the last update. */

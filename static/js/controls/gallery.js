@@ -22,11 +22,11 @@ const SIZE = { width: 240, height: 64 };
 const sketches = signal(/** @type {Map<string, PresetSketch>} */ (new Map()));
 
 export function Gallery() {
-  return html`<${Dialog} title="Examples" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${Groups} /><//>`;
+  return html`<${Dialog} title="Examples" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${PresetGroups} /><//>`;
 }
 
 /** Render the presets by group. */
-function Groups() {
+function PresetGroups() {
   useEffect(() => (sketches.value.size > 0 ? undefined : loadSketches()), []);
   // The server needs up to half a second for templates that nobody has requested before.
   useEffect(() => void preloadTemplates(new Set(presets.value.map((preset) => kindsOf(preset).length))), []);

@@ -107,7 +107,7 @@ function runAll() {
   if (!['loading', 'running'].includes(state.phase.value) && !state.hasOnlyRecordings.value) requestRuns(true);
 }
 
-/** Return the name of a key: `Shift2` for the other sign of the key of a digit, on keyboards with digits below or above. @param {KeyboardEvent} event */
+/** Return the name of a key, such as `Shift2` for the second character of a digit key; keyboards differ in which one needs Shift. @param {KeyboardEvent} event */
 function keyOf({ key, code }) {
   const [, digit] = /^Digit([1-9])$/.exec(code) ?? [];
   return digit && !STREAMS.includes(key) ? `Shift${digit}` : key;

@@ -20,7 +20,7 @@ let following = new AbortController();
 /** Render the button that plays a setting: its slider moves from stop to stop. @param {{id: string, field: Field, value: number, set: (value: number) => void}} props `id` of the control */
 export function PlayButton({ id, field, value, set }) {
   const isOn = playing.value?.id === id;
-  const act = () => (isOn ? stop() : void playField(id, field, value, set));
+  const act = () => (isOn ? stopPlaying() : void playField(id, field, value, set));
   return html`<button type="button" class="icon play" aria-label=${`${isOn ? 'Pause' : 'Play'} ${field.title}`} title=${isOn ? 'Pause' : 'Play from here to the end'}
     data-play onClick=${act}>${isOn ? '❚❚' : '▶'}</button>`;
 }
@@ -39,7 +39,7 @@ export async function playSetting(path) {
 export function PlaySetting({ path, canPlay }) {
   const title = state.fields.value.get(path)?.title;
   const isOn = playing.value?.id === toControl(path);
-  if (isOn) return html`<button type="button" data-play onClick=${stop}>❚❚ Pause ${title}</button>`;
+  if (isOn) return html`<button type="button" data-play onClick=${stopPlaying}>❚❚ Pause ${title}</button>`;
   return canPlay
     ? html`<button type="button" data-play onClick=${() => void playSetting(path)}>▶ Play ${title}</button>`
     : null;
@@ -63,11 +63,11 @@ async function playField(id, field, from, set) {
     if (!(reason instanceof DOMException)) throw reason;
   }
   if (aborted.aborted) return;
-  stop();
+  stopPlaying();
 }
 
 /** Stop playing at the shown step, and commit that step as a history entry. */
-function stop() {
+function stopPlaying() {
   following.abort();
   if (!playing.value) return;
   const { field } = playing.value;
@@ -79,16 +79,16 @@ function stop() {
 /** Wait until the runs of this step are shown; rejects if they are refused. @param {AbortSignal} aborted */
 function untilShown(aborted) {
   return new Promise((resolve, reject) => {
-    const end = (/** @type {() => void} */ act) => {
+    const settle = (/** @type {() => void} */ act) => {
       queueMicrotask(() => unsubscribe());
       act();
     };
     const unsubscribe = state.phase.subscribe((phase) => {
-      if (phase === 'idle') end(() => resolve(undefined));
+      if (phase === 'idle') settle(() => resolve(undefined));
       if (phase === 'refused' || phase === 'unconfirmed')
-        end(() => reject(new DOMException(`the page is ${phase}`, 'AbortError')));
+        settle(() => reject(new DOMException(`the page is ${phase}`, 'AbortError')));
     });
-    aborted.addEventListener('abort', () => end(() => reject(new DOMException('stopped', 'AbortError'))), {
+    aborted.addEventListener('abort', () => settle(() => reject(new DOMException('stopped', 'AbortError'))), {
       once: true,
     });
   });
@@ -118,7 +118,7 @@ export function followPlay() {
     const button = /** @type {Element} */ (event.target).closest?.('[data-play]');
     const isEscape = event instanceof KeyboardEvent && event.key === 'Escape';
     if (button && !isEscape) return;
-    stop();
+    stopPlaying();
     if (isEscape) event.preventDefault(); // otherwise Escape would close the drawer
   };
   for (const type of ['pointerdown', 'keydown', 'input']) addEventListener(type, onInput, { capture: true });

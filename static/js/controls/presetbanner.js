@@ -23,23 +23,23 @@ export function PresetBanner() {
     <section class="preset-banner" aria-label="Preset">
       <button type="button" class="icon" aria-label="Close the preset" title="Keep the runs, without the text of the preset" onClick=${closePreset}>✕</button>
       <h1>${from.title}</h1>
-      ${isShown ? html`<${Claim} shown=${from} /><${Numbers} shown=${from} />` : html`<${Changed} from=${from} />`}
+      ${isShown ? html`<${PresetText} shown=${from} /><${PaperNumbers} shown=${from} />` : html`<${ChangedNote} from=${from} />`}
       ${from.plays ? html`<${PlaySetting} path=${from.plays} canPlay=${isShown} />` : null}
     </section>
   `;
 }
 
 /** Render the note that the view was changed. @param {{from: Preset}} props */
-function Changed({ from }) {
-  const open = (/** @type {MouseEvent} */ event) => {
+function ChangedNote({ from }) {
+  const openOriginal = (/** @type {MouseEvent} */ event) => {
     event.preventDefault();
     openPreset(from);
   };
-  return html`<p>You changed this preset; its text no longer applies. <a href=${pathOf(from)} onClick=${open}>Back to the preset</a></p>`;
+  return html`<p>You changed this preset; its text no longer applies. <a href=${pathOf(from)} onClick=${openOriginal}>Back to the preset</a></p>`;
 }
 
 /** Render the text of the preset. @param {{shown: Preset}} props */
-function Claim({ shown }) {
+function PresetText({ shown }) {
   const { reference } = shown;
   return html`
     <div class="preset-claim">
@@ -73,7 +73,7 @@ function PresetSource({ reference }) {
 }
 
 /** Render our numbers next to the paper's. @param {{shown: Preset}} props */
-function Numbers({ shown }) {
+function PaperNumbers({ shown }) {
   state.dataTick.value;
   const theirs = shown.reference?.numbers ?? {};
   const styles = toRunStyles(kindsOf(shown), shownTheme.value);

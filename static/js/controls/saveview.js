@@ -81,7 +81,7 @@ async function collectContent(words, links) {
     nonce: toBase64(crypto.getRandomValues(new Uint8Array(12))),
     made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
     version: columns[0].start?.versions.mhc_scope ?? '',
-    palettes: { screen: palette(isDark), paper: palette(false), isDark },
+    palettes: { screen: readPalette(isDark), paper: readPalette(false), isDark },
     settings: toSettings(state.fields.value, columns.map(specOf)),
     notes: [
       ...presetNotes(),
@@ -232,7 +232,7 @@ function toMarkup(part) {
 }
 
 /** Compute the colours of a theme; `tokens.css` defines both themes with `light-dark()`. @param {boolean} isDark @returns {Record<string, string>} */
-function palette(isDark) {
+function readPalette(isDark) {
   const sample = document.createElement('i');
   sample.style.colorScheme = isDark ? 'dark' : 'light';
   document.body.append(sample);

@@ -38,7 +38,7 @@ function SettingsSheet() {
     if (event.key === 'Escape' && !event.defaultPrevented && !sheet.current?.querySelector(':popover-open'))
       closeSettings();
   };
-  const search = (/** @type {any} */ event) => {
+  const setQuery = (/** @type {any} */ event) => {
     query.value = event.target.value;
   };
   return html`
@@ -46,7 +46,7 @@ function SettingsSheet() {
       <header class="drawer-head">
         <h2 id="settings-title">All settings</h2>
         <button type="button" class="icon" aria-label="Close settings" onClick=${closeSettings}>✕</button>
-        <input type="text" role="searchbox" aria-label="Search settings" placeholder="Search settings" value=${query.value} onInput=${search} />
+        <input type="text" role="searchbox" aria-label="Search settings" placeholder="Search settings" value=${query.value} onInput=${setQuery} />
       </header>
       ${state.fields.value.size > 0 ? html`${query.value.trim() ? null : html`<${Compared} />`}<${Controls} /><${PredictedCost} />` : null}
     </aside>

@@ -60,7 +60,7 @@ async function saveFile() {
 }
 
 /** Create the snapshot link. @param {Event} event */
-function submit(event) {
+function submitSnapshot(event) {
   event.preventDefault();
   void createLink();
 }
@@ -86,7 +86,7 @@ function Snapshot() {
   const { id = '', short = '', isOwn = false, expires = '' } = links.value ?? {};
   return html`
     <h3>Snapshot link</h3>
-    <form class="words" onInput=${onNoteInput} onSubmit=${submit}>
+    <form class="words" onInput=${onNoteInput} onSubmit=${submitSnapshot}>
       <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
       <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What should people look at?"></textarea></label>
       <button type="submit" class=${id ? '' : 'primary'} disabled=${isCreating.value}>${id ? 'Create another link' : 'Create link'}</button>
@@ -96,7 +96,7 @@ function Snapshot() {
       id
         ? html`<${CopyText} key=${short} text=${short} label="Snapshot link" />
       <p class="hint" role="status">Opens exactly these numbers. ${expires ? `Expires ${daysUntil(expires)} days after its last visit.` : 'Never expires.'}</p>
-      ${isOwn ? html`<${Deletion} key=${id} />` : null}`
+      ${isOwn ? html`<${DeleteButton} key=${id} />` : null}`
         : html`<p class="hint">Stores these numbers on the server. Anyone with the link can open them.</p>`
     }
   `;
@@ -115,7 +115,7 @@ function LiveLink() {
 const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now()) / DAY_MS));
 
 /** Render the deletion with a confirmation. */
-function Deletion() {
+function DeleteButton() {
   const [isConfirming, setConfirming] = useState(false);
   return isConfirming
     ? html`<p class="choice"><button type="button" onClick=${() => void deleteLink()}>Delete it for everyone</button>

@@ -64,9 +64,9 @@ function TrainedSwitch({ isTrained }) {
   useEffect(() => {
     if (!isTrained) before.current = view;
   }, [isTrained, view]);
-  const choose = () => showView(isTrained ? (before.current ?? openingView()) : trainedView());
+  const toggleTraining = () => showView(isTrained ? (before.current ?? openingView()) : trainedView());
   return html`<button type="button" class="slider-switch" role="switch" aria-checked=${isTrained} aria-label="Trained stacks instead of noise"
-    title="Compare stacks whose mixing training has moved, without noise" onClick=${choose}>mixing: <span class=${isTrained ? '' : 'on'}>noise</span> | <span class=${isTrained ? 'on' : ''}>trained</span></button>`;
+    title="Compare stacks whose mixing training has moved, without noise" onClick=${toggleTraining}>mixing: <span class=${isTrained ? '' : 'on'}>noise</span> | <span class=${isTrained ? 'on' : ''}>trained</span></button>`;
 }
 
 /** Render how far training moved the mixing of each run. */

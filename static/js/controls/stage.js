@@ -142,13 +142,13 @@ function StageFigure({ panel, height }) {
 function StageFoot() {
   const { step, card } = describePlace();
   const [back, on] = presented.value?.isStory ? ['Previous step', 'Next step'] : ['Previous preset', 'Next preset'];
-  const button = (/** @type {string} */ sign, /** @type {string} */ label, /** @type {() => void} */ act) =>
+  const renderButton = (/** @type {string} */ sign, /** @type {string} */ label, /** @type {() => void} */ act) =>
     html`<button type="button" aria-label=${label} title=${label} onClick=${act}>${sign}</button>`;
   return html`
     <footer class="stage-foot">
-      ${button('←', back, ACTS.ArrowLeft)}${button('→', on, ACTS.ArrowRight)}<span role="status">${step}</span>
+      ${renderButton('←', back, ACTS.ArrowLeft)}${renderButton('→', on, ACTS.ArrowRight)}<span role="status">${step}</span>
       <span class="spacer"></span>
-      <span role="status">${card}</span>${button('↑', 'Previous card', ACTS.ArrowUp)}${button('↓', 'Next card', ACTS.ArrowDown)}
+      <span role="status">${card}</span>${renderButton('↑', 'Previous card', ACTS.ArrowUp)}${renderButton('↓', 'Next card', ACTS.ArrowDown)}
     </footer>
   `;
 }

@@ -17,11 +17,11 @@ export function presentCard() {
   const cards = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('main [data-panel]')]);
   const keys = listCards().map(({ key }) => key);
   const shown = cards.filter((card) => keys.includes(card.dataset.panel ?? ''));
-  const away = (/** @type {HTMLElement} */ card) => {
+  const distanceFromMiddle = (/** @type {HTMLElement} */ card) => {
     const { top, bottom } = card.getBoundingClientRect();
     return Math.max(top - innerHeight / 2, innerHeight / 2 - bottom);
   };
-  const nearest = shown.sort((one, other) => away(one) - away(other))[0];
+  const nearest = shown.sort((one, other) => distanceFromMiddle(one) - distanceFromMiddle(other))[0];
   const focused = shown.find((card) => card.contains(document.activeElement));
   const key = (focused ?? nearest)?.dataset.panel;
   if (key) present(key);

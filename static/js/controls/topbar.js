@@ -38,7 +38,7 @@ export function TopBar() {
         <${StoryButton} />
       </nav>
       <span class="spacer"></span>
-      <div class="activity"><${Status} />${hasServer ? html`<${RunButton} />` : null}</div>
+      <div class="activity"><${RunStatus} />${hasServer ? html`<${RunButton} />` : null}</div>
       ${hasServer ? html`<${ShareButton} />` : null}
       <${MoreMenu} />
     </header>
@@ -93,7 +93,7 @@ function hasStopped() {
 }
 
 /** Render whether the runs of the view are complete and, if not, their progress. */
-function Status() {
+function RunStatus() {
   state.dataTick.value;
   const { value: phase } = state.phase;
   const done = state.slots.value.map((slot) => fractionDone(slot.columns));

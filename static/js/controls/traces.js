@@ -28,7 +28,7 @@ const isOver = signal(false);
 /** Render the button that imports recordings of the user's own model, with its help. */
 export function OpenTrace() {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const choose = (/** @type {any} */ { target }) => {
+  const openChosen = (/** @type {any} */ { target }) => {
     void openFiles([...target.files]);
     target.value = ''; // so that the same file can be chosen again
   };
@@ -40,7 +40,7 @@ export function OpenTrace() {
       <${TraceHelp} />`
           : null
       }
-      <input type="file" ref=${input} accept=${SUFFIX} multiple hidden onChange=${choose} />
+      <input type="file" ref=${input} accept=${SUFFIX} multiple hidden onChange=${openChosen} />
     </div>
   `;
 }
@@ -62,7 +62,7 @@ probe.result().save("ours${SUFFIX}")</pre>
 }
 
 /** Render the progress of the upload, with a button to cancel it. */
-function Sending() {
+function UploadProgress() {
   if (!sending.value) return null;
   const { name, share } = sending.value;
   return html`
@@ -105,7 +105,7 @@ export function Twin({ run, trace, isComplete }) {
 export function DropZone() {
   return html`
     ${isOver.value ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>` : null}
-    ${sending.value || failure.value.length > 0 ? html`<div class="card importing"><${Sending} /><${OpenFailure} /></div>` : null}
+    ${sending.value || failure.value.length > 0 ? html`<div class="card importing"><${UploadProgress} /><${OpenFailure} /></div>` : null}
   `;
 }
 

@@ -39,11 +39,11 @@ function startSelection() {
 }
 
 export function ViewsDialog() {
-  return html`<${Dialog} title="Your views" isOpen=${opened.value === 'views'} onClose=${closeDialog}><${Views} /><//>`;
+  return html`<${Dialog} title="Your views" isOpen=${opened.value === 'views'} onClose=${closeDialog}><${VisitedViews} /><//>`;
 }
 
 /** Render the list of visited views. */
-function Views() {
+function VisitedViews() {
   useLayoutEffect(startSelection, []); // before the dialog is shown, so that a quick Escape leaves the view in the list
   const { items, trouble } = stored.value;
   return html`
@@ -95,12 +95,12 @@ function VisitedView({ item }) {
   const isFull = ticked.value.length === 2 && !isTicked;
   const typedName = useDraft(item.name, (event) => describeVisited(item.key, { name: event.target.value.trim() }));
   const typedNote = useDraft(item.note, (event) => describeVisited(item.key, { note: event.target.value.trim() }));
-  const tick = () => {
+  const toggleTicked = () => {
     ticked.value = isTicked ? ticked.value.filter((key) => key !== item.key) : [...ticked.value, item.key];
   };
   return html`
     <li class="views-entry">
-      <label class="views-tick"><input type="checkbox" checked=${isTicked} disabled=${isFull} onChange=${tick} /><span class="sr">Compare ${name}</span></label>
+      <label class="views-tick"><input type="checkbox" checked=${isTicked} disabled=${isFull} onChange=${toggleTicked} /><span class="sr">Compare ${name}</span></label>
       <div class="views-what">
         <a href=${item.url} onClick=${(/** @type {MouseEvent} */ event) => openVisited(event, item)}>${name}</a>${item.key === shownKey() ? html` <small class="hint">shown now</small>` : null}
         <p class="hint">${item.runs.map(

@@ -29,8 +29,8 @@ export function gainOf(columns, key = 'composite_gain_fwd') {
 /** log10 of 1.005: smaller gains are shown as 1.00. */
 export const ONE = 0.0021661;
 
-/** Return the layer, from 1, with the largest forward gain; null if the gain is not above 1, or for several seeds. @param {Columns} columns @returns {number | null} */
-export function peakOf(columns) {
+/** Return the layer, from 1, at which the composite forward gain is largest; null if it is not above 1, or for several seeds. @param {Columns} columns @returns {number | null} */
+export function peakLayerOf(columns) {
   const gain = gainOf(columns);
   if (gain === null || gain < ONE || columns.bands.has('composite_gain_fwd')) return null;
   const logs = /** @type {Float64Array | undefined} */ (columns.log10.get('composite_gain_fwd'));

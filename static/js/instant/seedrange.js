@@ -28,8 +28,8 @@ function isIdentity(initial, n) {
   return Array.from(initial).every((value, index) => value === (index % (n + 1) === 0 ? 1 : 0));
 }
 
-/** Create a function that draws the gain of another seed, log10. @param {Law} law @param {Random} random @returns {() => number} */
-export function createDraw({ n, layers, noise, initial }, random) {
+/** Create a function that samples the largest composite gain of a random seed, as log10. @param {Law} law @param {Random} random @returns {() => number} */
+export function createGainSampler({ n, layers, noise, initial }, random) {
   const isOne = isIdentity(initial, n);
   return () => {
     let vector = new Float64Array(n).fill(1);

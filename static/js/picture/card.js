@@ -26,10 +26,11 @@ export function PictureCard({ level = 'h2', children = null }) {
   const { value: templates } = state.templates;
   const layer = state.cursor.value + 1;
   const hasOthers = useComputed(() => state.view.value.runs.length > 1).value;
+  const canEdit = isComputing && !state.hasOnlyRecordings.value;
   const items = useMemo(() => {
     const tableItem = { title: isTable ? 'Show the picture' : 'Show as table', run: () => setIsTable(!isTable) };
-    return templates ? itemsOf(templates, layer, hasOthers, tableItem, level === 'h2') : [];
-  }, [templates, layer, hasOthers, isTable, level]);
+    return templates ? itemsOf(templates, layer, { hasOthers, canEdit, isPart: level === 'h2' }, tableItem) : [];
+  }, [templates, layer, hasOthers, canEdit, isTable, level]);
   /** Return from the table to the picture on Escape, and focus the menu. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
@@ -55,8 +56,8 @@ export function PictureCard({ level = 'h2', children = null }) {
   `;
 }
 
-/** List the items of the menu. @param {Templates} templates @param {number} layer at the cursor, from 1 @param {boolean} hasOthers whether several runs are compared @param {import('../ui/menu.js').Item} tableItem @param {boolean} isPart whether the page has other cards */
-function itemsOf(templates, layer, hasOthers, tableItem, isPart) {
+/** List the items of the menu. @param {Templates} templates @param {number} layer at the cursor, from 1 @param {{hasOthers: boolean, canEdit: boolean, isPart: boolean}} choice whether several runs are compared, a run can be edited, and the page has other cards @param {import('../ui/menu.js').Item} tableItem */
+function itemsOf(templates, layer, { hasOthers, canEdit, isPart }, tableItem) {
   const nextItem = {
     title: 'Next run',
     note: 'in “Inside layer”; a click on a name does the same',
@@ -69,7 +70,7 @@ function itemsOf(templates, layer, hasOthers, tableItem, isPart) {
   ];
   return [
     ...(hasOthers ? [nextItem] : []),
-    ...(isComputing ? [editItem] : []),
+    ...(canEdit ? [editItem] : []),
     tableItem,
     ...pictureItems(templates),
     ...(isPart ? frameItems : []),

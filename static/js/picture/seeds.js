@@ -3,7 +3,7 @@
 import { effect, signal } from '@preact/signals';
 import { formatValue } from '../data/numbers.js';
 import { specOf, trainSteps } from '../data/record.js';
-import { countDraws, createDraw, createNormal, toPercentiles } from '../instant/seedrange.js';
+import { countDraws, createGainSampler, createNormal, toPercentiles } from '../instant/seedrange.js';
 import * as state from '../state/signals.js';
 import { isUnconstrained } from '../state/view/spec.js';
 
@@ -31,7 +31,7 @@ export function gainRangeOf(columns) {
     if (state.isMoving.peek() || state.isDragging.peek()) return null; // do not sample for every setting during a drag
     if (known.size >= MAX_KNOWN) known.clear();
     known.set(key, null);
-    sampleWhenIdle(key, law);
+    sampleGainRange(key, law);
   }
   return known.get(key) ?? null;
 }
@@ -61,9 +61,9 @@ function drawLawOf(columns) {
 /** Return whether an edit changes the mixing. @param {import('../../types').Edit} edit */
 const isOfMixing = ({ what }) => what !== 'branch';
 
-/** Sample gains of other seeds in idle time, in slices of a few milliseconds. @param {string} key @param {Law} law */
-function sampleWhenIdle(key, law) {
-  const next = createDraw(law, createNormal(SEED));
+/** Sample the gain's range over seeds while the page is idle, in slices of a few milliseconds. @param {string} key @param {Law} law */
+function sampleGainRange(key, law) {
+  const next = createGainSampler(law, createNormal(SEED));
   const wanted = countDraws(law);
   /** @type {number[]} */
   const gains = [];

@@ -139,7 +139,7 @@ const notifyWhenDone = (doing) => void doing.then(notify);
 /** List the menu items that export the figure of a card. @param {Panel} panel @param {PanelView} view */
 export function exportItems(panel, view) {
   const name = `mhc-scope-${panel.key}`;
-  const image = (/** @type {'png' | 'svg'} */ format) =>
+  const downloadImage = (/** @type {'png' | 'svg'} */ format) =>
     void drawImage(panel, view, format).then((url) => download(url, `${name}.${format}`));
   return [
     {
@@ -147,8 +147,8 @@ export function exportItems(panel, view) {
       note: 'for a chat or a slide',
       run: () => notifyWhenDone(copyImage(drawImage(panel, view, 'png'))),
     },
-    { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
-    { title: 'SVG', note: 'image for print', run: () => image('svg') },
+    { title: 'PNG', note: 'image, twice the pixels', run: () => downloadImage('png') },
+    { title: 'SVG', note: 'image for print', run: () => downloadImage('svg') },
     {
       title: 'PDF',
       note: 'vector graphics, with a caption',

@@ -8,7 +8,7 @@ export function packValue(value) {
   return JSON.stringify(value, (_, item) => toPlainJson(item));
 }
 
-/** Parse what `packValue` has serialised. @param {string} text written by `packValue` @returns {any} */
+/** Parse a value that `packValue` has serialised. @param {string} text written by `packValue` @returns {any} */
 export function unpackValue(text) {
   return JSON.parse(text, (_, item) => fromPlainJson(item));
 }

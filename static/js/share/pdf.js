@@ -108,15 +108,15 @@ function addFonts(pdf, fonts) {
 function keepDrawable(pdf, figure, caption) {
   const { metadata } = pdf.getFont();
   let isComplete = true;
-  const keep = (/** @type {string} */ text) =>
+  const replaceMissing = (/** @type {string} */ text) =>
     text.replaceAll(/\S/gu, (sign) => {
       if (metadata.characterToGlyph(sign.codePointAt(0)) > 0) return sign;
       isComplete = false;
       return MISSING;
     });
   const walker = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) walker.currentNode.nodeValue = keep(walker.currentNode.nodeValue ?? '');
-  return [{ ...caption, title: keep(caption.title), text: keep(caption.text) }, isComplete];
+  while (walker.nextNode()) walker.currentNode.nodeValue = replaceMissing(walker.currentNode.nodeValue ?? '');
+  return [{ ...caption, title: replaceMissing(caption.title), text: replaceMissing(caption.text) }, isComplete];
 }
 
 /** Convert bytes to a string with one character per byte. @param {Uint8Array} bytes */
@@ -129,9 +129,9 @@ function toBinary(bytes) {
 /** Wrap the caption into lines, with lines of the link marked. @param {any} pdf @param {Caption} caption @param {number} width @returns {{text: string, isLink: boolean}[]} */
 function toLines(pdf, { text, url }, width) {
   pdf.setFontSize(CAPTION.size);
-  const split = (/** @type {string} */ words, /** @type {boolean} */ isLink) =>
+  const splitLines = (/** @type {string} */ words, /** @type {boolean} */ isLink) =>
     pdf.splitTextToSize(words, width).map((/** @type {string} */ line) => ({ text: line, isLink }));
-  return [...split(text, false), ...(url ? split(url, true) : [])];
+  return [...splitLines(text, false), ...(url ? splitLines(url, true) : [])];
 }
 
 /** Write the lines of the caption into a PDF file. @param {any} pdf @param {{text: string, isLink: boolean}[]} lines @param {string} url @param {number} top */

@@ -15,7 +15,7 @@ export async function collectScripts() {
   const root = new URL('../', import.meta.url);
   /** @type {Record<string, string>} */
   const imports = {};
-  const take = async (/** @type {URL} */ url) => {
+  const addModule = async (/** @type {URL} */ url) => {
     const name = nameIn(root, url);
     if (name in imports) return;
     imports[name] = ''; // loading
@@ -26,10 +26,10 @@ export async function collectScripts() {
       (_, before, path, after) => before + nameIn(root, new URL(path, url)) + after,
     );
     imports[name] = `data:text/javascript;base64,${toBase64(new TextEncoder().encode(named))}`;
-    await Promise.all(needed.map(take));
+    await Promise.all(needed.map(addModule));
   };
   const plotly = new URL(/** @type {HTMLLinkElement} */ (document.getElementById('plotly')).href);
-  const [drawing] = await Promise.all([fetchText(plotly), take(new URL(ENTRY, root))]);
+  const [drawing] = await Promise.all([fetchText(plotly), addModule(new URL(ENTRY, root))]);
   return { entry: PREFIX + ENTRY, imports, plotly: drawing };
 }
 

@@ -24,7 +24,7 @@ export function addSliders({ runs, sliders, derivation }, box, show) {
   const places = new Map(sliders.map(({ path, value }) => [path, value]));
   const isInitial = () => sliders.every(({ path, value }) => places.get(path) === value);
   let frame = 0;
-  const move = (/** @type {string} */ path, /** @type {number} */ value) => {
+  const moveSlider = (/** @type {string} */ path, /** @type {number} */ value) => {
     const before = Number(places.get(path));
     places.set(path, value);
     const known = isInitial() ? null : deriveAll(runs, places, derivation);
@@ -39,11 +39,11 @@ export function addSliders({ runs, sliders, derivation }, box, show) {
     });
     return value;
   };
-  for (const slider of sliders) box.querySelector('.sliders')?.append(toLabel(slider, move));
+  for (const slider of sliders) box.querySelector('.sliders')?.append(toLabel(slider, moveSlider));
 }
 
-/** Create the label of a slider. @param {Slider} slider @param {(path: string, value: number) => number} move returns the resulting value */
-function toLabel({ path, title, unit, stops, value }, move) {
+/** Create the label of a slider. @param {Slider} slider @param {(path: string, value: number) => number} moveSlider returns the resulting value */
+function toLabel({ path, title, unit, stops, value }, moveSlider) {
   const [label, output, input] = ['label', 'output', 'input'].map((tag) => document.createElement(tag));
   const range = /** @type {HTMLInputElement} */ (input);
   const showValue = (/** @type {number} */ at) => {
@@ -55,7 +55,7 @@ function toLabel({ path, title, unit, stops, value }, move) {
   label.append(`${title} `, output, range);
   label.dataset.path = path;
   showValue(value);
-  range.oninput = () => showValue(move(path, stops[Number(range.value)]));
+  range.oninput = () => showValue(moveSlider(path, stops[Number(range.value)]));
   return label;
 }
 
@@ -65,7 +65,7 @@ function deriveAll(runs, places, derivation) {
   return known.length === runs.length ? known : undefined;
 }
 
-/** Return the settings of a run that the sliders want. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/derive.js').Wanted} */
+/** Return the settings of a run at the sliders' values. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/derive.js').Wanted} */
 function toWanted(columns, places) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return {
@@ -93,8 +93,8 @@ function settingOf(columns, path) {
   return path.split('.').reduce((/** @type {any} */ part, name) => part?.[name], specOf(columns));
 }
 
-/** Return whether derived runs contain all data of a figure. @param {Figure} template @param {Columns[]} runs */
-export function containsFigure(template, runs) {
+/** Return whether derived runs are enough to fill a figure. @param {Figure} template @param {Columns[]} runs */
+export function canFillFigure(template, runs) {
   const slots = runs.map((derived) => ({
     ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, derived, before: [] },
   }));

@@ -69,12 +69,12 @@ const SLIDERS = `<section class="card try-it" id="try-it" aria-label="Try it"><h
 
 /** Build the script elements of a saved view with sliders. @param {Live} live @param {string} nonce */
 function toScripts({ given, entry, imports, plotly }, nonce) {
-  const start = (/** @type {string} */ type) => `<script nonce="${nonce}"${type && ` type="${type}"`}`;
-  const safe = (/** @type {string} */ json) => json.replaceAll('<', '\\u003c');
-  return `${start('application/json')} id="given">${safe(given)}</script>
-${start('importmap')}>${safe(JSON.stringify({ imports }))}</script>
-${start('')}>${plotly.replaceAll('</script', '<\\/script')}</script>
-${start('module')}>import "${entry}";</script>
+  const openScript = (/** @type {string} */ type) => `<script nonce="${nonce}"${type && ` type="${type}"`}`;
+  const escapeJson = (/** @type {string} */ json) => json.replaceAll('<', '\\u003c');
+  return `${openScript('application/json')} id="given">${escapeJson(given)}</script>
+${openScript('importmap')}>${escapeJson(JSON.stringify({ imports }))}</script>
+${openScript('')}>${plotly.replaceAll('</script', '<\\/script')}</script>
+${openScript('module')}>import "${entry}";</script>
 `;
 }
 
@@ -122,12 +122,12 @@ function toSource({ label, id, source }) {
 /** Build the HTML of a figure in a saved view. @param {Card} card */
 function toCard({ key, title, unit, meaning, svg, paper, supplement, numbers, help }) {
   const label = `${title}: a figure; its numbers are in the table below`;
-  const figure = (/** @type {string} */ markup, /** @type {string} */ where) =>
+  const toFigure = (/** @type {string} */ markup, /** @type {string} */ where) =>
     `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escapeHtml(`${title}, figure`)}"><div role="img" aria-label="${escapeHtml(label)}">${markup}</div></div>`;
   return `<section class="card panel" id="${escapeHtml(key)}" data-panel="${escapeHtml(key)}">
 <h2>${escapeHtml(title)} <span class="muted unit">${escapeHtml(unit)}</span></h2>
 <p class="muted">${escapeHtml(meaning)}</p>
-${svg ? figure(svg, paper ? 'on-screen' : '') : ''}${paper ? figure(paper, 'on-paper') : ''}
+${svg ? toFigure(svg, paper ? 'on-screen' : '') : ''}${paper ? toFigure(paper, 'on-paper') : ''}
 ${supplement ? `<div class="supplement">${supplement}</div>` : ''}
 ${
   help

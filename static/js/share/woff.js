@@ -32,11 +32,11 @@ const roundUpTo4 = (length) => (length + 3) & ~3;
 async function readTable(view, entry) {
   const [tag, offset, packed, length, checksum] = [0, 4, 8, 12, 16].map((start) => view.getUint32(entry + start));
   const bytes = new Uint8Array(/** @type {ArrayBuffer} */ (view.buffer), offset, packed);
-  return { tag, checksum, body: packed < length ? await inflate(bytes) : bytes };
+  return { tag, checksum, body: packed < length ? await inflateZlib(bytes) : bytes };
 }
 
 /** Decompress zlib data. @param {Uint8Array<ArrayBuffer>} bytes zlib data */
-async function inflate(bytes) {
+async function inflateZlib(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

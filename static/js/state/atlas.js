@@ -9,13 +9,13 @@ import { stackOf, TRACE, toSpec } from './view/spec.js';
 
 /** @typedef {import('../../types').Atlas} Atlas */
 /**
- * What is known of an atlas. `absent`: the server has none; `waiting`: the run without edits is computed first. `id` is that of this run.
+ * An atlas and its status. `absent`: the server has none; `waiting`: the run without edits is computed first, under `id`.
  * @typedef {{status: 'absent' | 'waiting' | 'running' | 'done' | 'failed', id: string, atlas: Atlas | null, message: string}} Entry
  */
 
 const POLL_MS = 250;
 
-/** What is known, by spec without edits. @type {import('@preact/signals').Signal<Map<string, Entry>>} */
+/** Atlases by spec without edits, or by id of a recording. @type {import('@preact/signals').Signal<Map<string, Entry>>} */
 const entries = signal(new Map());
 /** Ends the current computation. */
 let computing = new AbortController();
@@ -41,7 +41,7 @@ const keys = computed(() => {
   });
 });
 
-/** What is known of the atlas of each run; undefined before it was requested, null if there can be none. */
+/** The atlas of each run; undefined before it was requested, null if the run cannot have one. */
 export const atlases = computed(() => keys.value.map((key) => (key === null ? null : entries.value.get(key))));
 
 /** Whether the server computes cuts of the view's runs. */
@@ -62,13 +62,13 @@ export function showCut(act) {
   updateAddress();
 }
 
-/** Change what is known of a spec's atlas. @param {string} key @param {Partial<Entry>} change */
-function update(key, change) {
+/** Change fields of the entry of a spec's atlas. @param {string} key @param {Partial<Entry>} change */
+function updateEntry(key, change) {
   const entry = entries.value.get(key) ?? { status: 'absent', id: '', atlas: null, message: '' };
   entries.value = new Map(entries.value).set(key, { ...entry, ...change });
 }
 
-/** Compute the atlases of all runs, one after the other, those with the most streams first; the server answers with those that it has. */
+/** Compute the atlases of all runs in turn, those with the most streams first. The server returns stored ones immediately. */
 export async function computeAtlases() {
   stopAtlases();
   computing = new AbortController();
@@ -79,24 +79,24 @@ export async function computeAtlases() {
   const wanted = [...streams.keys()]
     .filter((key) => key !== null && entries.value.get(key)?.status !== 'done')
     .sort((one, other) => Number(streams.get(other)) - Number(streams.get(one)));
-  await follow(wanted, async (key, aborted) => {
-    update(key, { status: 'waiting', message: '' });
+  await runInTurn(wanted, async (key, aborted) => {
+    updateEntry(key, { status: 'waiting', message: '' });
     const wanted = JSON.parse(key);
     if (typeof wanted === 'string') return await followAtlas(key, await getAtlas(wanted, aborted), aborted);
     const { id } = await postRun(wanted, aborted);
-    update(key, { id });
+    updateEntry(key, { id });
     await waitForRun(id, aborted);
     await followAtlas(key, await postAtlas(id, aborted), aborted);
   });
 }
 
-/** Cancel what is computed. */
+/** Cancel running computations. */
 export function stopAtlases() {
   computing.abort();
   isWanted.value = false;
   for (const [key, entry] of entries.value) {
     if (!isOpen(entry)) continue;
-    update(key, { status: 'absent', atlas: null });
+    updateEntry(key, { status: 'absent', atlas: null });
     if (entry.id) cancelAtlas(entry.id).catch(ignoreRefusal);
   }
 }
@@ -106,8 +106,8 @@ function ignoreRefusal(error) {
   if (!(error instanceof ApiError)) throw error;
 }
 
-/** Do something for each spec in turn; a refusal is stored with its spec. @param {(string | null)[]} specs @param {(key: string, aborted: AbortSignal) => Promise<void>} act */
-async function follow(specs, act) {
+/** Run an action for each spec in turn, and store a refusal with its spec. @param {(string | null)[]} specs @param {(key: string, aborted: AbortSignal) => Promise<void>} act */
+async function runInTurn(specs, act) {
   const { signal: aborted } = computing;
   for (const key of specs) {
     if (key === null) continue;
@@ -119,14 +119,14 @@ async function follow(specs, act) {
     } catch (error) {
       if (aborted.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      update(key, { status: 'failed', message: error.message });
+      updateEntry(key, { status: 'failed', message: error.message });
     }
   }
 }
 
 /** Wait until a run has ended. @param {string} id @param {AbortSignal} aborted */
 async function waitForRun(id, aborted) {
-  while (['queued', 'running'].includes((await getRun(id)).status)) await pause(aborted);
+  while (['queued', 'running'].includes((await getRun(id)).status)) await waitForPoll(aborted);
 }
 
 /** Poll an atlas until it is done. @param {string} key @param {Atlas} first @param {AbortSignal} aborted */
@@ -134,15 +134,15 @@ async function followAtlas(key, first, aborted) {
   let atlas = first;
   for (;;) {
     aborted.throwIfAborted();
-    update(key, { status: atlas.status === 'done' ? 'done' : 'running', atlas });
+    updateEntry(key, { status: atlas.status === 'done' ? 'done' : 'running', atlas });
     if (atlas.status === 'done') return;
-    await pause(aborted);
+    await waitForPoll(aborted);
     atlas = await getAtlas(atlas.run, aborted);
   }
 }
 
 /** Wait for the next poll. @param {AbortSignal} aborted */
-async function pause(aborted) {
+async function waitForPoll(aborted) {
   await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   aborted.throwIfAborted();
 }

@@ -44,10 +44,10 @@ export const canUndo = computed(() => lastChange.value !== undefined);
 /** Return the edits of a target, also those that are off. @param {Target} target */
 export const editsOf = (target) => listEdits(textOf(target));
 
-/** Return the edits with which a run is computed, its own or the common ones, to be changed for it alone. @param {number} run */
+/** Return the edits of a run: its own, else the common ones. @param {number} run */
 export const ownEdits = (run) => editsOf(targetOf(run));
 
-/** Return the target whose edits a run has: its own, else the common ones. @param {number | null} run */
+/** Return the target of a run's edits: the run if it has its own, else null for the common ones. @param {number | null} run */
 export function targetOf(run) {
   const own = run === null ? undefined : state.settings.value.runs[run]?.own;
   return own && EDITS in own ? run : null;
@@ -64,7 +64,7 @@ export const editsByRun = computed(() => {
   const view = state.settings.value;
   return view.runs.map((_, run) => {
     const found = editsOf(targetOf(run)).flatMap((edit, place) =>
-      !edit.isOff && fits(run, edit) ? [{ edit, place }] : [],
+      !edit.isOff && fitsRun(run, edit) ? [{ edit, place }] : [],
     );
     const open = listOpenCuts(found.map(({ edit }) => edit));
     return found.map((item, index) => ({ ...item, isOpen: open.includes(index) }));
@@ -94,17 +94,17 @@ export function listRefusing(target) {
 export const isComputing = hasServer && boot.page !== 'embed';
 
 /** Return whether a user can give a run an edit. @param {number} run @param {Edit} edit */
-export const canEdit = (run, edit) => isComputing && fits(run, edit);
+export const canEdit = (run, edit) => isComputing && fitsRun(run, edit);
 
 /** Return whether an edit fits the stack of a run. @param {number} run @param {Edit} edit */
-function fits(run, edit) {
+function fitsRun(run, edit) {
   const view = state.settings.value;
   const choice = view.runs[run];
   return Boolean(choice) && choice.kind !== TRACE && whyNot(edit, stackOf(state.fields.value, view, choice)) === '';
 }
 
-/** Write the edits of a target into the view. @param {Target} target @param {string | undefined} text undefined: a run gets the common ones */
-function write(target, text) {
+/** Write the edits of a target into the view. @param {Target} target @param {string | undefined} text undefined: the run uses the common ones */
+function writeEdits(target, text) {
   if (target === null) state.setBase(EDITS, text ?? '');
   else state.setOwn(target, EDITS, text);
 }
@@ -115,15 +115,15 @@ export function setEdits(target, edits) {
   const changed = toEditsText(edits);
   if (changed === text) return;
   past.value = [...past.value, { target, text, after: changed }];
-  commit(() => write(target, changed));
-  announce(text, edits);
+  commit(() => writeEdits(target, changed));
+  announceChange(text, edits);
 }
 
 /** Change the edits during a drag. @param {Target} target @param {readonly Edit[]} edits */
 export function dragEdits(target, edits) {
   before ??= { target, text: readText(target) };
   const text = toEditsText(edits);
-  if (text !== readText(target)) dragTo(() => write(target, text));
+  if (text !== readText(target)) dragTo(() => writeEdits(target, text));
 }
 
 /** Finish a drag of edits. */
@@ -134,7 +134,7 @@ export function dropEdits() {
   const after = textOf(target);
   if (after !== text) past.value = [...past.value, { target, text, after }];
   commit();
-  announce(text, editsOf(target));
+  announceChange(text, editsOf(target));
 }
 
 /** Undo the last change of edits. */
@@ -143,8 +143,8 @@ export function undoEdit() {
   if (!last) return;
   past.value = past.value.slice(0, past.value.indexOf(last));
   const text = textOf(last.target);
-  commit(() => write(last.target, last.text));
-  announce(text, editsOf(last.target));
+  commit(() => writeEdits(last.target, last.text));
+  announceChange(text, editsOf(last.target));
 }
 
 /** Cut a stream at a layer, or remove the cut that is there. @param {number | null} run whose edits are changed; null for the common ones @param {number} stream @param {number} layer */
@@ -169,9 +169,9 @@ function isEditable(stream, layer) {
 }
 
 /** Announce what a change of edits added or removed. @param {string | undefined} text of the edits before @param {readonly Edit[]} edits */
-function announce(text, edits) {
-  const sentences = (/** @type {readonly Edit[]} */ all) => all.filter(({ isOff }) => !isOff).map(describeEdit);
-  const [old, now] = [sentences(listEdits(text ?? '')), sentences(edits)];
+function announceChange(text, edits) {
+  const describeActive = (/** @type {readonly Edit[]} */ all) => all.filter(({ isOff }) => !isOff).map(describeEdit);
+  const [old, now] = [describeActive(listEdits(text ?? '')), describeActive(edits)];
   const added = now.filter((words) => !old.includes(words));
   const removed = old.filter((words) => !now.includes(words));
   state.announcement.value = [
@@ -186,5 +186,14 @@ export const shownCut = computed(() => {
   return isComputing && act !== undefined && act in CUTS ? act : null;
 });
 
+/** Runs that are recordings with an atlas of their own, which their map shows. */
+export const recordedAtlases = computed(() => {
+  state.dataTick.value;
+  const { runs } = state.settings.value;
+  return isComputing
+    ? [...runs.keys()].filter((run) => runs[run].kind === TRACE && state.slots.value[run]?.columns.hasAtlas)
+    : [];
+});
+
 /** Whether the list of edits is shown. */
-export const hasEdits = computed(() => targets.value.length > 0 || canUndo.value);
+export const hasEdits = computed(() => targets.value.length > 0 || canUndo.value || recordedAtlases.value.length > 0);

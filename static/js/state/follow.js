@@ -52,7 +52,7 @@ export function followSlots(begun, onLost, stream) {
   finishIfComplete();
 }
 
-/** Return whether a slot shows all that the page waits for. @param {Slot} slot */
+/** Return whether a record has ended, or is a recording that still grows and has begun. @param {Slot} slot */
 const isShown = ({ id, columns }) => columns.end !== null || (live.has(id) && columns.start !== null);
 
 /** List the records that have not ended. @param {Slot[]} slots @returns {Records} */

@@ -9,7 +9,7 @@ import { addFrame, createColumns } from '../data/columns.js';
 import { ApiError, cancelRun, compareRuns } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
 import { chooseDepth } from './prefetchdepth.js';
-import { keepRecord, keptIds, recallRecord, recallSpec } from './records.js';
+import { keepRecord, keptIds, recallColumnsFor, recallRecord } from './records.js';
 import { showMore } from './runner.js';
 import * as state from './signals.js';
 import { isBeginning } from './slots.js';
@@ -38,10 +38,10 @@ export function followPrefetch() {
   effect(() => {
     const isWanted = isNear.value && state.phase.value === 'idle' && !state.isDragging.value;
     clearTimeout(timer);
-    if (isWanted) timer = setTimeout(prefetch, NEAR_MS);
+    if (isWanted) timer = setTimeout(prefetchDeeper, NEAR_MS);
   });
   effect(() => {
-    if (state.isMoving.value && state.slots.value.some(isBeginning)) prefetch();
+    if (state.isMoving.value && state.slots.value.some(isBeginning)) prefetchDeeper();
   });
   effect(() => {
     if (state.phase.value === 'running') cancelPrefetch();
@@ -59,7 +59,7 @@ function isSavingData() {
 }
 
 /** Request the runs of the view at a larger depth, unless that is running, was refused, or is useless. */
-function prefetch() {
+function prefetchDeeper() {
   const view = state.settings.peek();
   const field = state.fields.peek().get(DEPTH);
   if (!field || isSavingData() || view.runs.some((choice) => choice.kind === TRACE || DEPTH in choice.own)) return;
@@ -74,9 +74,9 @@ function prefetch() {
   void fetchRuns(specs, latest.end.signal);
 }
 
-/** Return whether the specs continue known runs and are not all known themselves. @param {any[]} specs */
+/** Return whether a prefetch is useful: the first layers of all runs are known, but not all complete runs. @param {any[]} specs */
 function areUseful(specs) {
-  const found = specs.map(recallSpec);
+  const found = specs.map(recallColumnsFor);
   return found.every(Boolean) && found.some((item) => item && isBeginning(item));
 }
 

@@ -52,7 +52,7 @@ function splitSpec({ depth, connection, edits = [], ...others }) {
  * @param {any} spec
  * @returns {{id: string, columns: Columns, derived: Columns | null} | null}
  */
-export function recallSpec(spec) {
+export function recallColumnsFor(spec) {
   const wanted = splitSpec(spec);
   const alike = [...kept].filter(([, { moved }]) => moved?.rest === wanted.rest);
   const isSame = (/** @type {Moved | null} */ moved) =>

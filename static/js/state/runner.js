@@ -7,7 +7,7 @@ import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/ap
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
 import { followSlots, setLive, stopFollowing } from './follow.js';
-import { keepRecord, keptIds, recallSpec } from './records.js';
+import { keepRecord, keptIds, recallColumnsFor } from './records.js';
 import * as state from './signals.js';
 import { isBeginning, isTrace, recallTrace, restoreComplete, showDerivedColumns, showRunsById } from './slots.js';
 import { hasValidNumbers } from './view/refusals.js';
@@ -88,13 +88,13 @@ export function showDerived() {
   return true;
 }
 
-/** Return what the page knows about each run of the view; null for an unknown run. */
+/** Return the known columns of each run of the view, recorded or derived; null for unknown ones. [] if a setting is invalid. */
 function recallView() {
   const view = state.settings.value;
   const fields = state.fields.value;
   if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server describes the error
   return view.runs.map((choice) =>
-    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(fields, view, choice)),
+    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallColumnsFor(toSpec(fields, view, choice)),
   );
 }
 
@@ -206,13 +206,13 @@ async function startRequest(isExplicit) {
       places.map(({ position }) => position),
       requestKeys,
     );
-    followSlots(submitted.some((run) => run.status !== 'done') ? begun : null, resubmit, stream);
+    followSlots(submitted.some((run) => run.status !== 'done') ? begun : null, resubmitLost, stream);
     if (isCancelled) void cancelAll([]);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (isSuperseded(requestKeys)) return;
-    refuse(error);
-    void predict(specs);
+    showRefusal(error);
+    void estimateRefused(specs);
   }
 }
 
@@ -259,7 +259,7 @@ function removeRecordings(ids) {
 }
 
 /** Estimate refused runs, with the limits that they exceed. @param {any[]} specs */
-async function predict(specs) {
+async function estimateRefused(specs) {
   const { signal } = estimating;
   try {
     state.estimates.value = await Promise.all(specs.map((spec) => estimateRun(spec, specs.length, signal)));
@@ -322,7 +322,7 @@ async function awaitConfirmation() {
 }
 
 /** Show a refusal; retry later if the server is busy. @param {ApiError} error */
-function refuse(error) {
+function showRefusal(error) {
   void cancelAll([]);
   state.batch(() => {
     if (error.retryAfter_s === null) restoreComplete();
@@ -333,7 +333,7 @@ function refuse(error) {
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
 }
 
-/** Cancel running runs that are not wanted, because they delay wanted ones. Recordings are never cancelled. @param {string[]} requestKeys */
+/** Cancel running runs that the view does not need, because they delay others. Recordings are never cancelled. @param {string[]} requestKeys */
 async function cancelAll(requestKeys) {
   const live = state.slots.value.filter((slot) => slot.columns.end === null && !isTrace(slot));
   await cancelByIds(live.flatMap((slot) => (slot.id && !requestKeys.includes(slot.requestKey ?? '') ? [slot.id] : [])));
@@ -348,9 +348,9 @@ function cancelSuperseded(submitted, specs) {
   );
 }
 
-/** Cancel runs by id. @param {string[]} ids */
+/** Cancel runs; errors are ignored. @param {string[]} ids */
 async function cancelByIds(ids) {
-  // Errors do not matter: the run has ended, or is deleted.
+  // An error means that the run has ended or was deleted.
   await Promise.allSettled([...new Set(ids)].map(cancelRun));
 }
 
@@ -367,11 +367,11 @@ export function showSnapshot(ids, labels) {
   stopFollowing();
   showRunsById(ids, labels);
   state.phase.value = 'running';
-  followSlots(null, resubmit);
+  followSlots(null, resubmitLost);
 }
 
 /** Submit the specs of lost runs again: the same spec is the same run. Lost recordings are removed. @param {string[]} lost */
-function resubmit(lost) {
+function resubmitLost(lost) {
   const traces = tracesOf(state.view.value).filter((id) => lost.includes(id));
   if (traces.length > 0) removeRecordings(traces);
   else requestRuns(true);

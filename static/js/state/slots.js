@@ -129,7 +129,7 @@ export function setPlace({ run, position }) {
   state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
 }
 
-/** Show derived columns in the slots. @param {string[]} requestKeys @param {ReturnType<typeof import('./records.js').recallSpec>[]} derived none is null */
+/** Show derived columns in the slots. @param {string[]} requestKeys @param {ReturnType<typeof import('./records.js').recallColumnsFor>[]} derived none is null */
 export function showDerivedColumns(requestKeys, derived) {
   const before = listBefore();
   state.batch(() => {

@@ -6,7 +6,7 @@ import { postTrace } from '../net/upload.js';
 import { commit } from './actions.js';
 import { boot } from './boot.js';
 import * as state from './signals.js';
-import { changesInput, tracesOf, withSpec, withTrace } from './view/traces.js';
+import { replacesInput, tracesOf, withSpec, withTrace } from './view/traces.js';
 
 const OTHER_INPUT = 'seed and input: those of the other runs are used, so that the runs can be compared';
 
@@ -96,7 +96,7 @@ export async function makeTwin(run) {
   try {
     const { spec, unknown } = await getTwin(id);
     failure.value = [];
-    const isOther = changesInput(state.fields.value, state.view.value, spec);
+    const isOther = replacesInput(state.fields.value, state.view.value, spec);
     unmatched.value = { ...unmatched.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
     commit(() => (state.view.value = withSpec(state.fields.value, state.view.value, spec, run + 1)));
   } catch (error) {

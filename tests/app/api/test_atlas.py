@@ -32,6 +32,7 @@ def check_problem(answer: httpx.Response, status: int, kind: str) -> None:
     assert answer.json()["type"].endswith(f"#problem-{kind}")
 
 
+@pytest.mark.full
 def test_an_atlas_has_what_single_edited_runs_measure(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     spec = fresh_spec(depth=5, connection={"kind": "hc", "streams": 3})
     body = fetch_atlas(client, compute(client, spec))
@@ -58,6 +59,7 @@ def test_of_an_edited_run_there_is_no_atlas(client: httpx.Client, fresh_spec: Fr
     assert "edits" in answer.json()["detail"]
 
 
+@pytest.mark.full
 def test_an_atlas_can_be_cancelled(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run_id = compute(client, fresh_spec(depth=200, width=64, connection={"streams": 8}))
     assert client.post(f"/runs/{run_id}/atlas").status_code == 202

@@ -59,7 +59,7 @@ def check_problem(response: httpx.Response, status: int, field: str, wanted: str
     return problem
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", BAD_SPECS)
 @pytest.mark.parametrize("route", ["/runs", "/estimate"])
 def test_a_bad_spec_is_refused_by_name(client: httpx.Client, route: str, name: str) -> None:
@@ -82,6 +82,7 @@ BAD_COMPARISONS: dict[str, tuple[bytes, int, str, str]] = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", BAD_COMPARISONS)
 def test_a_bad_comparison_is_refused_by_name(client: httpx.Client, name: str) -> None:
     body, status, field, wanted = BAD_COMPARISONS[name]
@@ -107,12 +108,14 @@ BAD_SNAPSHOTS: dict[str, tuple[bytes, str, str]] = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", BAD_SNAPSHOTS)
 def test_a_bad_snapshot_is_refused_by_name(client: httpx.Client, name: str) -> None:
     body, field, wanted = BAD_SNAPSHOTS[name]
     check_problem(client.post("/snapshots", content=body), 422, field, wanted)
 
 
+@pytest.mark.full
 def test_30_megabytes_are_refused_before_they_are_read(client: httpx.Client) -> None:
     body = json.dumps({"input": {"text": "a" * 30_000_000}}).encode()
     check_problem(client.post("/runs", content=body), 413, "body", "1000000 bytes")

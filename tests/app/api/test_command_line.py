@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import Call, compute
 from tests.core.drawn import draw_written_out
 
+pytestmark = pytest.mark.full
+
 BATCHES, BATCH = 40, 5
 
 

@@ -49,6 +49,7 @@ def test_the_answer_goes_on_with_every_frame(client: httpx.Client, fresh_spec: F
     assert split(again.text)[1] == frames
 
 
+@pytest.mark.full
 def test_an_id_of_an_event_resumes_the_other_stream(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     specs = compare(fresh_spec(depth=24), "residual", "mhc")
     text = client.post("/runs/compare", json=specs, headers=SSE).text
@@ -59,6 +60,7 @@ def test_an_id_of_an_event_resumes_the_other_stream(client: httpx.Client, fresh_
     assert sorted(event["data"] for event in rest) == sorted(event["data"] for event in events[half + 1 :])
 
 
+@pytest.mark.full
 def test_frames_that_the_caller_has_are_left_out(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     base = fresh_spec()
     known = compute(client, compare(base, "hc")[0])
@@ -69,6 +71,7 @@ def test_frames_that_the_caller_has_are_left_out(client: httpx.Client, fresh_spe
     assert list(frames) == [submitted[1]["id"]]
 
 
+@pytest.mark.full
 def test_what_takes_too_long_is_told_and_nothing_follows(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     answer = client.post("/runs/compare", json=[fresh_spec()], headers=SSE, params={"limit_s": 1e-9})
     submitted, frames = split(answer.text)
@@ -98,6 +101,7 @@ def test_what_is_refused_is_no_stream(client: httpx.Client, fresh_spec: FreshSpe
     check_problem(client.post("/runs/compare", json=specs, headers=SSE), 422, "1.depth", "")
 
 
+@pytest.mark.full
 def test_too_many_streams_start_nothing(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", "MAX_STREAMS=1", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -125,6 +129,7 @@ def read_gauges(server: Server) -> dict[str, int]:
     return {name: body[name] for name in ("waiting", "running", "streams")}
 
 
+@pytest.mark.full
 def test_runs_of_clients_that_disconnect_at_once_are_not_computed(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     for _ in range(60):
@@ -136,6 +141,7 @@ def test_runs_of_clients_that_disconnect_at_once_are_not_computed(launch: StartS
     assert "Traceback" not in own.log.read_text()
 
 
+@pytest.mark.full
 def test_pending_submissions_take_no_place_of_a_stream(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", "MAX_STREAMS=2")
     with contextlib.closing(sqlite3.connect(own.data / "mhc-scope.db", isolation_level=None)) as other:

@@ -57,6 +57,7 @@ def test_without_an_interval_it_is_the_whole_stack(client: httpx.Client, run_id:
     assert body["sigma2"]["value"] == pytest.approx(layers["composite_sigma2"][-1], rel=1e-5)
 
 
+@pytest.mark.full
 def test_beyond_float64_the_matrix_is_scaled(client: httpx.Client) -> None:
     spec = {"depth": 512, "width": 16, "seed": 7, "connection": {"kind": "hc", "noise": 10.0}, "input": {"tokens": 16}}
     run_id = compute(client, spec)

@@ -50,6 +50,7 @@ def test_costs_as_csv_are_the_numbers_and_what_is_added(client: httpx.Client) ->
     check_problem(client.post("/costs.csv", json={"depth": 0}), 422, "depth", "1 to 1024")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_notebook_reads_the_figure_of_costs(client: httpx.Client, theme: figures.ThemeName) -> None:
     spec = {"depth": 8, "width": 32, "connection": {"streams": 3}}

@@ -56,6 +56,7 @@ def check_edited_run(http: httpx.Client, spec: dict[str, Any]) -> Counter[str]:
     return Counter(f"{one['law']} {one['metric']}" if one["verdict"] == "fails" else one["verdict"] for one in checks)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("spec", list(draw_edited(6, seed=2)), ids=range(6))
 def test_a_few_random_edited_specs(client: httpx.Client, spec: dict[str, Any]) -> None:
     found = check_edited_run(client, spec)
@@ -65,11 +66,14 @@ def test_a_few_random_edited_specs(client: httpx.Client, spec: dict[str, Any]) -
 
 @pytest.mark.full
 @pytest.mark.timeout(1200)
-def test_two_hundred_random_edited_specs(client: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    ("count", "failures", "holds"), [(50, 1, 2000), pytest.param(200, 2, 8000, marks=pytest.mark.exhaustive)]
+)
+def test_many_random_edited_specs(client: httpx.Client, count: int, failures: int, holds: int) -> None:
     """By chance a true run fails one check in some hundreds, as docs/laws.md has it."""
     total: Counter[str] = Counter()
-    for spec in draw_edited(200, seed=3):
+    for spec in draw_edited(count, seed=3):
         total += check_edited_run(client, spec)
-    failed = {name: count for name, count in total.items() if name not in ("holds", "skipped")}
-    assert sum(failed.values()) <= 2, failed
-    assert total["holds"] > 8000
+    failed = {name: found for name, found in total.items() if name not in ("holds", "skipped")}
+    assert sum(failed.values()) <= failures, failed
+    assert total["holds"] > holds

@@ -4,9 +4,13 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from mhc_scope.api.http.stream import Feed, Form
 from mhc_scope.store.notifications import Hub
 from tests.apart import run_loop
+
+pytestmark = pytest.mark.full
 
 
 def follow_until_closed(form: Form, cursor: int) -> bytes:

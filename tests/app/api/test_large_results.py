@@ -86,6 +86,7 @@ def test_a_result_from_outside_is_that_from_inside(
     assert http.get(f"/runs/{run_id}/result", params=asked, headers=PLAIN).content == outside.content
 
 
+@pytest.mark.full
 def test_tables_and_archives_come_from_outside_too(http: httpx.Client, run_id: str, client: httpx.Client) -> None:
     compute(client, SPEC)
     assert http.get(f"/runs/{run_id}/result.csv").text == client.get(f"/runs/{run_id}/result.csv").text
@@ -125,6 +126,7 @@ def test_figures_of_large_runs_come_from_outside(
         assert http.get(f"/runs/{run_id}/figures/gain", params=wrong).status_code == 422
 
 
+@pytest.mark.full
 def test_what_the_caller_has_is_not_sent_again(http: httpx.Client, client: httpx.Client, run_id: str) -> None:
     compute(client, SPEC)
     for asker in (http, client):
@@ -134,6 +136,7 @@ def test_what_the_caller_has_is_not_sent_again(http: httpx.Client, client: httpx
         assert asker.get(f"/runs/{run_id}/result.csv", headers={"If-None-Match": '"other"'}).status_code == 200
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("asked", "part"),
     [("bytes=10-19", slice(10, 20)), ("bytes=100-", slice(100, None)), ("bytes=-7", slice(-7, None))],
@@ -146,6 +149,7 @@ def test_a_broken_download_can_go_on(http: httpx.Client, run_id: str, asked: str
     assert (other.status_code, other.content) == (200, whole.content)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("asked", ["bytes=9-2", "bytes=99999999-", "lines=1-2", "bytes=1-2,4-5", "bytes=-", "bytes=-0"])
 def test_a_range_that_makes_no_sense_gets_everything(http: httpx.Client, run_id: str, asked: str) -> None:
     whole = http.get(f"/runs/{run_id}/result.npz")
@@ -153,6 +157,7 @@ def test_a_range_that_makes_no_sense_gets_everything(http: httpx.Client, run_id:
     assert (told.status_code, told.content) == (200, whole.content)
 
 
+@pytest.mark.full
 def test_many_who_ask_at_once_cost_one_file(outside: Server, http: httpx.Client) -> None:
     run_id = compute(http, {**SPEC, "seed": 78})
     with ThreadPoolExecutor(12) as threads:
@@ -246,6 +251,7 @@ def test_too_many_that_wait_are_refused(launch: StartServer) -> None:
     assert {answer.status_code for answer in answers} <= {200, 503}
 
 
+@pytest.mark.full
 def test_the_files_used_least_lately_go_first(tmp_path: Path) -> None:
     files = EncodedFiles(tmp_path / "kept", 300)
     old = time.time() - 2 * SPARED_S
@@ -264,6 +270,7 @@ def test_the_files_used_least_lately_go_first(tmp_path: Path) -> None:
     assert files.evicted == 1
 
 
+@pytest.mark.full
 def test_a_file_that_was_just_found_is_spared(tmp_path: Path) -> None:
     files = EncodedFiles(tmp_path / "kept", 50)
     for key in ("a", "b"):
@@ -273,6 +280,7 @@ def test_a_file_that_was_just_found_is_spared(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "kept").iterdir()} == {"a", "b"}
 
 
+@pytest.mark.full
 def test_a_server_that_stops_creates_no_folder(tmp_path: Path) -> None:
     files = EncodedFiles(tmp_path / "data" / "kept", 50)
     files.begin_stop()

@@ -95,6 +95,7 @@ def test_a_trace_grows_and_becomes_a_run_like_any_other(owner: Owner, lines: lis
     assert owner.http.get(f"/runs/{owner.id}").json()["summary"]["headline"]
 
 
+@pytest.mark.full
 def test_a_viewer_sees_it_grow(owner: Owner, lines: list[bytes]) -> None:
     """The stream stays open between observations, and a frame comes as soon as it is stored."""
     with owner.http.stream("GET", f"/runs/{owner.id}/events", headers=NDJSON) as stream:
@@ -110,6 +111,7 @@ def test_a_viewer_sees_it_grow(owner: Owner, lines: list[bytes]) -> None:
         assert list(rows) == []
 
 
+@pytest.mark.full
 def test_what_is_there_is_passed_over(owner: Owner, lines: list[bytes]) -> None:
     assert owner.feed(1, lines[1:4]).json()["due"] == 4
     assert owner.feed(1, lines[1:4]).json()["due"] == 4
@@ -134,6 +136,7 @@ def test_a_batch_is_taken_whole_or_not_at_all(owner: Owner, lines: list[bytes]) 
     check_problem(owner.feed(6, [b"frames\n"]), 422, "frames[6]", "JSON")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x", "Basic x", "Bearer " + "a" * 32])
 def test_only_its_owner_writes(authorization: str, owner: Owner, lines: list[bytes]) -> None:
     answer = owner.feed(1, lines[1:2], Authorization=authorization)
@@ -145,6 +148,7 @@ def test_only_its_owner_writes(authorization: str, owner: Owner, lines: list[byt
     assert (owner.status(), owner.http.get(f"/runs/{owner.id}").json()["frames"]) == ("running", 1)
 
 
+@pytest.mark.full
 def test_a_token_is_nowhere_stored(owner: Owner, server: Server) -> None:
     token = owner.body["token"].encode()
     files = [path for path in server.data.iterdir() if path.is_file()]
@@ -152,17 +156,20 @@ def test_a_token_is_nowhere_stored(owner: Owner, server: Server) -> None:
     assert not any(token in path.read_bytes() for path in files)
 
 
+@pytest.mark.full
 def test_an_unknown_trace_is_not_found(owner: Owner, lines: list[bytes]) -> None:
     answer = owner.http.post("/traces/nothing/frames?index=0", content=lines[0], headers=owner.headers)
     assert answer.status_code == 404
 
 
+@pytest.mark.full
 def test_a_posted_trace_cannot_be_fed(owner: Owner, lines: list[bytes], server: Server) -> None:
     link = read_trace().result.publish(server.url)
     address = f"/traces/{link.rpartition('=')[2]}/frames?index=1"
     assert owner.http.post(address, content=lines[1], headers=owner.headers).status_code == 404
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("body", [b"", b"\n", b"{}", b"[]", b"frames"])
 def test_what_does_not_begin_with_a_start_frame_begins_nothing(http: httpx.Client, body: bytes) -> None:
     answer = http.post("/traces/live", content=body, headers=OCTETS)
@@ -170,11 +177,13 @@ def test_what_does_not_begin_with_a_start_frame_begins_nothing(http: httpx.Clien
     assert answer.json()["errors"][0]["field"].startswith("frames")
 
 
+@pytest.mark.full
 def test_a_run_is_no_live_trace(http: httpx.Client) -> None:
     answer = http.post("/traces/live", content=encode(run_frames(build_spec())[:1])[0], headers=OCTETS)
     check_problem(answer, 422, "frames[0].source", "/runs")
 
 
+@pytest.mark.full
 def test_a_trace_that_is_not_whole_is_not_done(owner: Owner, lines: list[bytes]) -> None:
     owner.feed(1, lines[1:5])
     check_problem(owner.end(status="done", reason=None), 422, "frames", "whole record")
@@ -183,6 +192,7 @@ def test_a_trace_that_is_not_whole_is_not_done(owner: Owner, lines: list[bytes])
     assert owner.status() == "running"
 
 
+@pytest.mark.full
 def test_an_end_among_the_lines_ends_it(owner: Owner, lines: list[bytes]) -> None:
     end = b'{"run":"","index":24,"type":"end","status":"done","reason":null}\n'
     assert owner.feed(1, [*lines[1:], end]).json() == {"id": owner.id, "status": "done", "due": len(lines) + 1}
@@ -190,6 +200,7 @@ def test_an_end_among_the_lines_ends_it(owner: Owner, lines: list[bytes]) -> Non
     assert owner.feed(1, [*lines[1:], end]).json()["due"] == len(lines) + 1, "sent again, as no answer came"
 
 
+@pytest.mark.full
 def test_a_trace_that_has_ended_takes_nothing_more(owner: Owner, lines: list[bytes]) -> None:
     owner.end(status="failed", reason="out of memory")
     answer = owner.feed(2, lines[2:4])
@@ -199,6 +210,7 @@ def test_a_trace_that_has_ended_takes_nothing_more(owner: Owner, lines: list[byt
     assert owner.read()[-1]["reason"] == "out of memory"
 
 
+@pytest.mark.full
 def test_one_more_than_are_allowed_is_refused(http: httpx.Client, lines: list[bytes]) -> None:
     owners = [Owner(http, lines[:1]) for _ in range(LIVE)]
     refused = http.post("/traces/live", content=lines[0], headers=OCTETS)
@@ -208,16 +220,19 @@ def test_one_more_than_are_allowed_is_refused(http: httpx.Client, lines: list[by
     Owner(http, lines[:1]).end()
 
 
+@pytest.mark.full
 def test_a_body_above_the_limit_is_refused(owner: Owner) -> None:
     check_problem(owner.feed(1, [b" " * (2**24 + 1)]), 413, "body", "at most")
 
 
+@pytest.mark.full
 def test_others_cannot_end_it(owner: Owner) -> None:
     """DELETE is for runs that are computed here."""
     owner.http.delete(f"/runs/{owner.id}")
     assert owner.status() == "running"
 
 
+@pytest.mark.full
 def test_a_trace_without_news_fails(launch: StartServer, lines: list[bytes]) -> None:
     server = launch("--workers", "1", "LIVE_TRACE_S=1", ready="/livez")
     with httpx.Client(base_url=server.api, timeout=60) as http:

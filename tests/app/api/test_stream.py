@@ -52,6 +52,7 @@ def test_live_replay_and_two_halves_are_the_same_bytes(client: httpx.Client, fre
     assert [int(event["id"]) for event in live] == list(range(len(live)))
 
 
+@pytest.mark.full
 def test_a_cut_in_a_live_stream_loses_nothing(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run_id = client.post("/runs", json=fresh_spec(depth=256, width=64)).json()["id"]
     with client.stream("GET", f"/runs/{run_id}/events", headers=NDJSON) as stream:
@@ -64,6 +65,7 @@ def test_a_cut_in_a_live_stream_loses_nothing(client: httpx.Client, fresh_spec: 
     assert first + second == whole
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("accept", [{}, NDJSON])
 def test_a_compressed_stream_is_the_same_and_waits_for_nothing(
     client: httpx.Client, fresh_spec: FreshSpec, accept: dict[str, str]
@@ -87,6 +89,7 @@ def test_a_compressed_stream_is_the_same_and_waits_for_nothing(
     assert packed.num_bytes_downloaded < plain.num_bytes_downloaded
 
 
+@pytest.mark.full
 def test_a_compressed_stream_holds_nothing_back(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
     first, second = (lone_client.post("/runs", json=fresh_spec(**LONG)).json()["id"] for _ in range(2))
     unpacker = zlib.decompressobj(wbits=31)
@@ -114,6 +117,7 @@ def test_frames_come_in_the_order_of_the_contract(client: httpx.Client, fresh_sp
     assert frames[-1]["reason"] is None
 
 
+@pytest.mark.full
 def test_twenty_viewers_share_one_computation(server: Server, client: httpx.Client, fresh_spec: FreshSpec) -> None:
     before = _count_frames(server)
     spec = fresh_spec(depth=128)
@@ -134,6 +138,7 @@ def test_twenty_viewers_share_one_computation(server: Server, client: httpx.Clie
     assert _count_frames(server) - before == len(frames) - 1  # `end` is not computed
 
 
+@pytest.mark.full
 def test_a_slow_viewer_holds_nobody_back(server: Server, client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run_id = client.post("/runs", json=fresh_spec(depth=256, width=64)).json()["id"]
     with client.stream("GET", f"/runs/{run_id}/events"):  # opened, never read
@@ -176,6 +181,7 @@ def test_nothing_left_to_send_is_204(client: httpx.Client, fresh_spec: FreshSpec
     assert (answer.status_code, answer.content) == (204, b"")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("after", ["x", "1,2", "-2", "1.5", ",", "9" * 30])
 def test_a_bad_cursor_is_refused_before_the_stream(client: httpx.Client, fresh_spec: FreshSpec, after: str) -> None:
     run_id = compute(client, fresh_spec())
@@ -183,6 +189,7 @@ def test_a_bad_cursor_is_refused_before_the_stream(client: httpx.Client, fresh_s
     check_problem(answer, 422, "after", "frame indices")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("ids", ["", "unknown", "a,a", ",".join("abcdefghi")])
 def test_bad_ids_are_refused_before_the_stream(client: httpx.Client, ids: str) -> None:
     answer = client.get("/runs/events", params={"ids": ids})
@@ -190,6 +197,7 @@ def test_bad_ids_are_refused_before_the_stream(client: httpx.Client, ids: str) -
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.full
 def test_who_waits_is_told_the_place(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
     http = lone_client
     first = http.post("/runs", json=fresh_spec(depth=480, width=64)).json()["id"]  # it still runs when the third waits
@@ -213,6 +221,7 @@ def test_who_waits_is_told_the_place(lone_client: httpx.Client, fresh_spec: Fres
     assert wait_for_end(http, first)["status"] == "done"
 
 
+@pytest.mark.full
 def test_too_many_streams_are_refused(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", "MAX_STREAMS=2", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=60) as http:

@@ -112,6 +112,7 @@ def test_what_a_killed_worker_computed_is_computed_again(
     assert finish(lone_client, body["id"])["counts"] == {"done": 3}
 
 
+@pytest.mark.full
 def test_a_run_in_between_waits_for_no_more_than_what_is_under_way(
     lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -188,6 +189,7 @@ BAD: dict[str, tuple[Any, str, str]] = {
 }
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_grid_is_refused_by_name(client: httpx.Client, name: str) -> None:
     body, field, wanted = BAD[name]
@@ -199,6 +201,7 @@ def test_nan_is_refused_by_name(client: httpx.Client) -> None:
     check_problem(client.post(SWEEP, content=body), 422, "connection.noise", "finite")
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", BAD)
 def test_the_estimate_refuses_in_the_same_words(client: httpx.Client, name: str) -> None:
     body = BAD[name][0]
@@ -224,6 +227,7 @@ def test_a_refused_grid_starts_nothing(client: httpx.Client, fresh_spec: FreshSp
     assert client.get(f"/runs/{good}").status_code == 404
 
 
+@pytest.mark.full
 def test_limits_are_settings(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", "GRID_CELLS=5", "MAX_GRID_SECONDS=0.001", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -232,6 +236,7 @@ def test_limits_are_settings(launch: StartServer, fresh_spec: FreshSpec) -> None
         check_problem(http.post(SWEEP, json=small), 422, "x.values", "at most 0.001 s of predicted time")
 
 
+@pytest.mark.full
 def test_sweeps_under_way_are_bounded(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
     started = []
     try:

@@ -96,6 +96,7 @@ def test_the_same_trace_is_stored_once(posted: httpx.Response, http: httpx.Clien
     assert (again.status_code, again.json()) == (200, posted.json())
 
 
+@pytest.mark.full
 def test_the_same_frames_under_another_id_are_the_same_trace(http: httpx.Client, posted: httpx.Response) -> None:
     frames = [{**frame, "run": "mine", "unknown to this version": 1} for frame in read_lines()]
     again = http.post("/traces", content=pack(frames), headers=OCTETS)
@@ -129,6 +130,7 @@ def test_a_result_publishes_itself(server: Server, trace: Trace, posted: httpx.R
     assert httpx.get(link).status_code == 200
 
 
+@pytest.mark.full
 def test_what_the_server_says_is_raised(server: Server) -> None:
     result = Result()
     for frame in run_frames(build_spec()):
@@ -151,7 +153,7 @@ def test_a_twin_is_a_spec_that_the_server_takes(http: httpx.Client, posted: http
     assert (refused.status_code, refused.json()["type"]) == (409, "/docs#problem-not-a-trace")
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_trace_is_refused_and_not_stored(name: str, server: Server, http: httpx.Client) -> None:
     build, field, wanted = BROKEN[name]
@@ -175,6 +177,7 @@ def test_a_trace_survives_a_restart(launch: StartServer, content: bytes, trace: 
     assert lines[:-1] == trace.lines
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("announced", [True, False], ids=["content-length", "chunked"])
 def test_a_body_above_the_limit_is_refused(announced: bool, http: httpx.Client) -> None:
     body = b"\0" * (MAX_BYTES + 1)
@@ -231,6 +234,7 @@ def read_peak(server: Server) -> int:
     return int(line.split()[1]) * 1024
 
 
+@pytest.mark.full
 def test_a_file_that_was_refused_is_refused_by_its_reader_too(tmp_path: Path) -> None:
     build, field, _ = BROKEN["a matrix of another size"]
     (tmp_path / "broken.mhct").write_bytes(build())

@@ -50,6 +50,7 @@ def test_steps_stream_while_they_are_made_and_resume(client: httpx.Client, fresh
     assert frames[-1]["status"] == "done"
 
 
+@pytest.mark.full
 def test_training_is_cancelled_between_two_steps(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run_id = client.post("/runs", json=fresh_spec(**ENDLESS)).json()["id"]
     follow_to_steps(client, run_id, 2)
@@ -89,6 +90,7 @@ def test_a_result_carries_the_steps(client: httpx.Client, fresh_spec: FreshSpec)
     assert not {"steps", "kept", "loss_untrained"} & untrained.keys()
 
 
+@pytest.mark.full
 def test_a_figure_shows_the_step_that_is_asked_for(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     spec = fresh_spec(connection={"kind": "hc"}, train={"steps": 7, "kept": 3, "lr": 0.1})
     run_id = compute(client, spec)
@@ -119,6 +121,7 @@ def test_too_many_steps_are_refused_by_their_name(client: httpx.Client, fresh_sp
     check_problem(client.post("/runs", json=spec), 422, "train.steps", "s of predicted time")
 
 
+@pytest.mark.full
 def test_three_hundred_steps_of_every_connection_are_admitted() -> None:
     for kind in ("residual", "hc", "mhc"):
         for dynamic in (False, True):
@@ -126,6 +129,7 @@ def test_three_hundred_steps_of_every_connection_are_admitted() -> None:
             assert 3 < estimate(spec).seconds < Settings().max_run_seconds
 
 
+@pytest.mark.full
 def test_the_command_line_counts_steps(call: Call) -> None:
     done = call("run", "-", stdin='{"depth": 4, "width": 16, "input": {"tokens": 16}, "train": {"steps": 12}}')
     assert done.returncode == 0, done.stderr

@@ -36,6 +36,7 @@ def count_jobs(server: Server) -> int:
     return frames
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("connection", ["none", "residual", "hc", "mhc", "kromhc"])
 def test_a_true_run_holds(client: httpx.Client, fresh_spec: FreshSpec, connection: str) -> None:
     # A chosen seed: by chance a true run fails one check in some hundreds.
@@ -60,6 +61,7 @@ def test_a_true_run_holds(client: httpx.Client, fresh_spec: FreshSpec, connectio
             assert abs(check["measured"] - check["expected"]) <= check["tolerance"]
 
 
+@pytest.mark.full
 def test_the_second_call_computes_nothing(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_recomputation_is_bounded_like_a_run(launch: StartServer, fresh_spec: 
     check_problem(httpx.post(f"{server.api}/runs/{run_id}/verify"), 422, "depth", "at most 0.0001 s")
 
 
+@pytest.mark.full
 def test_the_command_line_prints_a_row_a_check(call: Call) -> None:
     spec = '{"depth": 4, "width": 16, "connection": {"kind": "mhc_lite"}, "input": {"tokens": 16}}'
     done = call("verify", "-", stdin=spec)

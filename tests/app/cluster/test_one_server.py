@@ -11,6 +11,8 @@ from mhc_scope.api.http.stream import Feed
 from tests.app.cluster.puppet import Server, check_log, make_spec, play, start_local, wait_until
 from tests.app.store.place import Place
 
+pytestmark = pytest.mark.full
+
 
 def test_a_single_run_waits_for_one_cell_of_anothers_sweep_at_most(place: Place) -> None:
     async def act() -> None:
@@ -114,7 +116,6 @@ def test_a_row_under_way_without_a_job_is_found(place: Place) -> None:
     play(act())
 
 
-@pytest.mark.full
 def test_a_database_locked_for_a_while_loses_nothing(tmp_path: Path) -> None:
     async def act() -> None:
         server = await start_local(tmp_path)
@@ -135,7 +136,6 @@ def test_a_database_locked_for_a_while_loses_nothing(tmp_path: Path) -> None:
     play(act())
 
 
-@pytest.mark.full
 def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STORE_WAIT_S", 0.1)
 
@@ -157,7 +157,6 @@ def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path, monkeypatc
     play(act())
 
 
-@pytest.mark.full
 def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +191,6 @@ def test_a_delete_that_meets_the_loss_of_the_worker_is_obeyed(tmp_path: Path) ->
     play(act())
 
 
-@pytest.mark.full
 def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ from mhc_scope.services.unannounced import Caller, CallerGone
 from tests.app.cluster.puppet import Server, make_spec, play
 from tests.app.store.place import Place
 
+pytestmark = pytest.mark.full
+
 
 def build_caller(*, is_gone: bool = False) -> Caller:
     async def answer() -> bool:

@@ -15,6 +15,8 @@ from mhc_scope.services.streams import StreamLimit, StreamPlace
 from mhc_scope.settings import Settings
 from tests.app.cluster.puppet import make_spec, play, start_local
 
+pytestmark = pytest.mark.full
+
 
 def build_request(body: bytes) -> Request:
     """A POST that asks for a stream."""

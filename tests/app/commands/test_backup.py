@@ -68,6 +68,7 @@ def test_nothing_is_replaced_unasked(call: Call, data: Path, tmp_path: Path) -> 
     assert read(path, "SELECT count(*) FROM runs") == [(3,)]
 
 
+@pytest.mark.full
 def test_a_server_keeps_its_database(call: Call, data: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
 
@@ -86,6 +87,7 @@ def damage(path: Path) -> None:
     path.write_bytes(content[:middle] + bytes(4096) + content[middle + 4096 :])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["damaged", "cut off", "empty", "no database", "missing"])
 def test_what_is_no_sound_copy_is_refused(call: Call, data: Path, tmp_path: Path, how: str) -> None:
     copy, new = tmp_path / "copy.db", tmp_path / "new"
@@ -125,6 +127,7 @@ def writing(path: Path, pause_s: float) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.full
 def test_a_copy_is_consistent_however_often_others_write(data: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     started = time.monotonic()

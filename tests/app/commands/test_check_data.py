@@ -94,6 +94,7 @@ def list_problems(path: Path) -> list[str]:
     return do(to_url(path), work)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_told(path: Path, damage: str) -> None:
     assert list_problems(path) == []
@@ -104,6 +105,7 @@ def test_damage_is_told(path: Path, damage: str) -> None:
     assert any(said in problem for problem in problems), problems
 
 
+@pytest.mark.full
 def test_as_people_call_it(call: Call, path: Path) -> None:
     done = call("check-data", "--data", str(path.parent))
     assert (done.returncode, done.stdout, done.stderr) == (0, "2 runs, 6 frames and 1 views: nothing wrong\n", "")

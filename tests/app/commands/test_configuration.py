@@ -35,6 +35,7 @@ def test_a_variable_is_named_with_what_was_received_and_what_is_allowed() -> Non
     assert done.stderr == "MHC_WORKERS: got 'abc', wanted an integer of at least 0\n"
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - ANY_TEXT - SWITCHES))
 def test_every_setting_is_named_as_it_was_given(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for shown, arguments in ((to_flag(name), [to_flag(name), "a b"]), (to_variable(name), [])):
@@ -72,6 +73,7 @@ def test_an_unknown_flag_is_refused_in_a_line_with_the_nearest_one() -> None:
     )
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -100,6 +102,7 @@ def test_unknown_variables_are_named_with_the_nearest_setting(monkeypatch: pytes
     ]
 
 
+@pytest.mark.full
 def test_commands_and_servers_report_unknown_variables(tmp_path: Path) -> None:
     said = "the variable MHC_DATTA is ignored: there is no such setting; did you mean MHC_DATA?"
     done = run_program("prune", "--data", str(tmp_path), MHC_DATTA="x")

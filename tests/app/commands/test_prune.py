@@ -35,6 +35,7 @@ def list_runs(data: Path) -> list[str]:
         return [name for (name,) in database.execute("SELECT id FROM runs ORDER BY id")]
 
 
+@pytest.mark.full
 def test_old_runs_go_beside_a_server(call: Call, data: Path) -> None:
     size = (data / NAME).stat().st_size
 
@@ -53,6 +54,7 @@ def test_old_runs_go_beside_a_server(call: Call, data: Path) -> None:
     assert (data / NAME).stat().st_size < size / 2
 
 
+@pytest.mark.full
 def test_an_old_file_becomes_small(call: Call, data: Path) -> None:
     path = data / NAME
     with contextlib.closing(sqlite3.connect(path)) as database:  # as earlier versions made it

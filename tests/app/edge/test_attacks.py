@@ -8,6 +8,8 @@ import pytest
 from tests.app.edge.sockets import ask, build, to_status
 from tests.conftest import Server, start_server
 
+pytestmark = pytest.mark.full
+
 TRAVERSALS = (
     "/static/../../etc/passwd",
     "/static/..%2f..%2f..%2fetc/passwd",

@@ -12,6 +12,8 @@ from tests.app.edge.crowded import count_descriptors, start_with_descriptors
 from tests.app.edge.sockets import build, connect, read_all, to_status
 from tests.conftest import Server, StartServer
 
+pytestmark = pytest.mark.full
+
 DESCRIPTORS = 256
 ALLOWED = 256  # connections of one address, by default
 
@@ -41,7 +43,6 @@ def close_all(socks: list[socket.socket]) -> None:
         sock.close()
 
 
-@pytest.mark.full
 def test_half_open_connections_give_way(narrow: Server) -> None:
     before = len(narrow.log.read_text())
     socks = open_many(narrow, 2 * DESCRIPTORS, b"GET / HTT")
@@ -56,7 +57,6 @@ def test_half_open_connections_give_way(narrow: Server) -> None:
     assert len(said) < 20, said
 
 
-@pytest.mark.full
 def test_where_all_are_at_work_one_may_still_ask_whether_the_server_lives(narrow: Server) -> None:
     half = build("POST", "/api/v1/runs", ["Content-Length: 900000"], b"{")
     socks = open_many(narrow, DESCRIPTORS, half)

@@ -79,6 +79,7 @@ def test_as_browsers_ask(sock: socket.socket, address: str) -> None:
     assert ask(sock, build("/livez", HOST))[0] == 200
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("lines", "status"),
     [
@@ -108,6 +109,7 @@ def test_a_body_behind_a_head_is_no_request(sock: socket.socket, address: str) -
     assert ask(sock, build("/livez", HOST))[2] == b'{"status":"alive"}'
 
 
+@pytest.mark.full
 def test_two_requests_at_once_and_one_in_pieces(server: Server, sock: socket.socket, address: str) -> None:
     request = build(address, HOST)
     sock.sendall(build(address, HOST, LONG_WAY) + build("/livez", HOST, "Connection: close"))

@@ -8,6 +8,8 @@ import pytest
 from tests.app.edge.sockets import build, connect, read_all, time_until_closed, to_status
 from tests.conftest import Server, start_server
 
+pytestmark = pytest.mark.full
+
 TERABYTES = 10 * 10**12
 SOON_S = 4.0  # on a busy machine; it was ten seconds and more
 PATHS = ("/api/v1/runs", "/api/v1/traces", "/api/v1/traces/nothing/frames?index=0", "/api/v1/nothing")

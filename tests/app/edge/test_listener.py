@@ -3,8 +3,12 @@
 import asyncio
 import socket
 
+import pytest
+
 from mhc_scope.edge.listener import ListeningSocket, bind
 from tests.apart import run_loop
+
+pytestmark = pytest.mark.full
 
 
 class Seen(asyncio.Protocol):

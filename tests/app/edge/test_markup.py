@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 MARKUP = "<svg/onload=alert(1)>"
 ENDS = "</script><script>alert(1)</script>"
 BREAKS = '"><img src=x onerror=alert(1)>'

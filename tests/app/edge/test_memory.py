@@ -17,6 +17,8 @@ from mhc_scope.edge.protocol import EdgeProtocol
 from tests.apart import run_loop
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.full
+
 COLLECTED = """
 import gc, time
 import mhc_scope.main  # what a server has loaded
@@ -76,7 +78,6 @@ class Guest:
         """It has all the time."""
 
 
-@pytest.mark.full
 def test_what_is_there_for_good_is_not_looked_at_again() -> None:
     done = subprocess.run([sys.executable, "-c", COLLECTED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert float(done.stdout) > 5

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from mhc_scope.settings import Settings
 from tests.conftest import Server, compute, start_server
 
+pytestmark = pytest.mark.full
+
 ROOT = "/tools/mhc"
 # Attributes and strings that hold an address of a site: one that begins with a slash.
 ADDRESS = re.compile(r"""(?:href|src|content)="(/[^"]*)"|"(/(?:static|vendor|api|s|p|embed|docs)\b[^"]*)\"""")
@@ -43,7 +45,6 @@ def stored(site: httpx.Client, fresh_spec: Callable[..., dict[str, Any]]) -> dic
     return snapshot
 
 
-@pytest.mark.sample("values")
 @pytest.mark.parametrize("page", ["/", "/docs", "/p/laws", "/s/{id}", "/embed/{id}", "/nowhere"])
 def test_every_address_of_a_page_begins_with_it(site: httpx.Client, stored: dict[str, Any], page: str) -> None:
     answer = site.get(page.format(id=stored["id"]), headers={"Accept": "text/html"})

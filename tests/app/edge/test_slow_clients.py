@@ -13,6 +13,8 @@ import pytest
 from tests.app.edge.sockets import build, connect, read_all, time_until_closed, to_status
 from tests.conftest import Server, compute, start_server
 
+pytestmark = pytest.mark.full
+
 LIMIT_S = 1.0
 LATE_S = 8.0  # on a busy machine
 MOST_UNREAD = 500_000  # bytes that are made for a client that reads nothing
@@ -38,7 +40,6 @@ def test_a_head_that_does_not_end_is_given_up(hasty: Server) -> None:
     assert LIMIT_S <= seconds < LATE_S
 
 
-@pytest.mark.full
 def test_a_head_in_drops_gains_no_time(hasty: Server) -> None:
     with connect(hasty) as sock:
         sock.sendall(HALF_HEAD)
@@ -52,7 +53,6 @@ def test_a_connection_that_says_nothing_is_closed_without_a_word(hasty: Server) 
     assert LIMIT_S <= seconds < LATE_S
 
 
-@pytest.mark.full
 def test_after_an_answer_the_next_head_has_its_own_time(hasty: Server) -> None:
     with connect(hasty) as sock:
         for _ in range(3):
@@ -67,7 +67,6 @@ def test_after_an_answer_the_next_head_has_its_own_time(hasty: Server) -> None:
     assert b"HTTP/1.1 408" in said
 
 
-@pytest.mark.sample(2)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_half_a_body_is_given_up(hasty: Server, chunked: bool) -> None:
     header, body = ("Transfer-Encoding: chunked", b"1\r\n{\r\n") if chunked else ("Content-Length: 100", b"{")
@@ -79,7 +78,6 @@ def test_half_a_body_is_given_up(hasty: Server, chunked: bool) -> None:
     assert LIMIT_S <= seconds < LATE_S
 
 
-@pytest.mark.full
 def test_a_body_in_drops_is_given_up_and_a_steady_one_is_taken(hasty: Server) -> None:
     with connect(hasty) as sock:
         sock.sendall(build("POST", "/api/v1/runs", ["Content-Length: 100000"]))
@@ -134,7 +132,6 @@ def count_streams(http: httpx.Client) -> int:
     return streams
 
 
-@pytest.mark.full
 def test_a_slow_reader_that_reads_gets_all(hasty: Server, fresh_spec: Callable[..., dict[str, Any]]) -> None:
     with httpx.Client(base_url=hasty.api, timeout=60) as http:
         run_id = compute(http, fresh_spec(depth=256, width=16))

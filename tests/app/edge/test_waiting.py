@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from typing import cast
 
+import pytest
+
 from mhc_scope.edge.protocol import EdgeProtocol
 from mhc_scope.edge.waiting import WaitingConnections
+
+pytestmark = pytest.mark.full
 
 
 @dataclass(eq=False)

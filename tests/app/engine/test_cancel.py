@@ -55,6 +55,7 @@ def test_a_worker_that_answers_late_is_kept_and_not_waited_for(
     assert lone_server.worker_pids() == [worker]
 
 
+@pytest.mark.full
 def test_a_worker_that_does_not_answer_is_killed(
     lone_client: httpx.Client, lone_server: Server, fresh_spec: FreshSpec
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_cancelled_spec_starts_again(client: httpx.Client, fresh_spec: FreshSp
     assert client.post("/runs", json=spec).status_code == 200
 
 
+@pytest.mark.full
 def test_a_run_that_waits_is_cancelled_in_the_queue(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
     first = start_long(lone_client, fresh_spec(**LONG))
     second = lone_client.post("/runs", json=fresh_spec(**LONG)).json()["id"]
@@ -101,7 +103,7 @@ def test_a_run_that_waits_is_cancelled_in_the_queue(lone_client: httpx.Client, f
     assert wait_for_end(lone_client, third)["status"] == "done"
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize(("viewer", "status"), [("me", "cancelled"), ("other", "running")])
 def test_streams_of_others_keep_a_run_going(
     client: httpx.Client, server: Server, fresh_spec: FreshSpec, viewer: str, status: str

@@ -17,6 +17,8 @@ from mhc_scope.presets import OPENING
 from tests.app.engine.test_cancel import LONG, start_long
 from tests.conftest import Server, StartServer, compute, read_sse, start_server, wait_for_end
 
+pytestmark = pytest.mark.full
+
 BEGUN_S = 0.5  # a worker that dies before its job's first frame was dead when it was given the job
 FreshSpec = Callable[..., dict[str, Any]]
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -58,7 +60,6 @@ def test_a_run_whose_worker_is_killed_is_tried_once_more(
     assert read_lines(client, run_id) == read_lines(lone_client, run_id)
 
 
-@pytest.mark.full
 def test_a_worker_killed_twice_fails_its_run_and_no_other(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -88,7 +89,6 @@ def wait_for_worker(server: Server) -> int:
     return pid
 
 
-@pytest.mark.full
 def test_a_worker_killed_while_idle_is_replaced(
     lone_server: Server, lone_client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -101,7 +101,6 @@ def test_a_worker_killed_while_idle_is_replaced(
         assert database.execute("SELECT attempts FROM runs WHERE id = ?", [run_id]).fetchone() == (1,)
 
 
-@pytest.mark.full
 def test_a_worker_killed_while_it_warms_up_is_told_and_replaced(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", ready="/livez")
     worker = wait_for_worker(own)
@@ -123,7 +122,6 @@ def test_a_run_past_the_deadline_fails(launch: StartServer, fresh_spec: FreshSpe
     assert httpx.get(f"{own.url}/readyz").json()["ended"] == {"failed": 1, "done": 1}
 
 
-@pytest.mark.full
 def test_a_run_out_of_memory_fails_and_says_so(launch: StartServer, fresh_spec: FreshSpec) -> None:
     # A worker with a CUDA build of torch takes 760 MiB before it computes.
     own = launch("--workers", "1", "--worker-memory-bytes", str(1200 * 2**20), "ADMITTED_MEMORY=100")
@@ -170,7 +168,6 @@ def test_kill_9_of_the_server_keeps_runs_and_snapshots(
     assert read_lines(lone_client, cut) == joined
 
 
-@pytest.mark.full
 def test_a_run_outlives_its_server_again_and_again(launch: StartServer, fresh_spec: FreshSpec) -> None:
     lose_servers(launch, fresh_spec, "--workers", "1")
 
@@ -189,7 +186,6 @@ def lose_servers(launch: StartServer, fresh_spec: FreshSpec, *flags: str) -> Non
         assert wait_for_end(http, run_id)["status"] == "done"
 
 
-@pytest.mark.full
 def test_a_stop_by_signal_ends_streams_and_is_resumed(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -217,7 +213,6 @@ def test_two_servers_do_not_share_a_data_folder(server: Server) -> None:
     assert "Traceback" not in str(failure.value)[str(failure.value).index("another") :]
 
 
-@pytest.mark.full
 def test_the_opening_comparison_is_there_without_a_click(launch: StartServer) -> None:
     own = launch("--precompute")
     with httpx.Client(base_url=own.api, timeout=60) as http:

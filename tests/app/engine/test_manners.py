@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 
 def test_a_worker_is_nice_within_its_session_and_as_a_session(server: Server) -> None:
     assert server.worker_pids()

@@ -13,6 +13,8 @@ import pytest
 from tests.app.engine.test_cancel import start_long
 from tests.conftest import Server, StartServer, compute, wait_for_end
 
+pytestmark = pytest.mark.full
+
 FreshSpec = Callable[..., dict[str, Any]]
 WORKERS, MAX_TRIES = 2, 20
 # A minute and more, in little memory; its first layers come at once.
@@ -72,7 +74,6 @@ def test_the_three_runs_of_a_comparison_begin_together(launch: StartServer, fres
         assert any(overlap(compare(http, fresh_spec)) for _ in range(MAX_TRIES))
 
 
-@pytest.mark.full
 def test_an_operator_may_have_none(launch: StartServer, fresh_spec: FreshSpec) -> None:
     with keep_busy(launch(*FLAGS, "SHORT_RUN_S=0"), fresh_spec) as (http, heavy):
         short = http.post("/runs", json=fresh_spec()).json()["id"]

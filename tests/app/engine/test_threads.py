@@ -8,6 +8,8 @@ import torch
 
 from mhc_scope.engine import worker_process as worker
 
+pytestmark = pytest.mark.full
+
 SMALL: dict[str, Any] = {
     "depth": 1,
     "width": 8,

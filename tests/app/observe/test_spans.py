@@ -17,6 +17,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from mhc_scope.observe import spans
 from tests.conftest import ROOT, compute, start_server
 
+pytestmark = pytest.mark.full
+
 WAIT_S = 30.0
 
 
@@ -118,7 +120,6 @@ def test_a_failed_run_is_an_error_and_what_ended_in_the_queue_was_not_computed(c
     assert work.start_time_unix_nano == work.end_time_unix_nano
 
 
-@pytest.mark.full
 def test_without_the_setting_what_sends_is_not_loaded() -> None:
     code = "import sys, mhc_scope.main; print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)

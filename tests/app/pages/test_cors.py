@@ -29,6 +29,7 @@ def ask_first(server: Server, origin: str, headers: str) -> httpx.Response:
     return httpx.options(f"{server.api}/runs", headers=asked)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("origin", [NOTES, PAPER])
 def test_a_listed_page_starts_a_run_and_reads_the_answer(listing: Server, origin: str, fresh_spec: FreshSpec) -> None:
     before = ask_first(listing, origin, "content-type,last-event-id,authorization")
@@ -43,6 +44,7 @@ def test_a_listed_page_starts_a_run_and_reads_the_answer(listing: Server, origin
     assert "access-control-allow-credentials" not in answer.headers
 
 
+@pytest.mark.full
 def test_a_refusal_can_be_read_as_well(listing: Server) -> None:
     for body, status in ((b'{"depth": 0}', 422), (b" " * 1_000_001, 413)):
         answer = httpx.post(f"{listing.api}/runs", content=body, headers={"Origin": NOTES})

@@ -41,6 +41,7 @@ def measure_kind(kind: str) -> Result:
     return measure(build_family_spec(kind))
 
 
+@pytest.mark.full
 def test_every_family_is_on_the_page_with_its_numbers(text: str) -> None:
     plain = html.unescape(re.sub(r"\s+", " ", text))
     for kind, family in FAMILIES.items():
@@ -92,6 +93,7 @@ def test_stored_numbers_are_of_these_runs() -> None:
     }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", KINDS)
 def test_stored_numbers_are_those_of_a_new_run(kind: str) -> None:
     stored, result = read_measured()[kind], measure_kind(kind)
@@ -127,6 +129,7 @@ def test_stated_properties_hold_for_the_matrix_of_every_layer(kind: str) -> None
     assert [said for said in properties if not holds[said]] == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["hc", "kromhc"])
 def test_added_parameters_are_those_of_real_stacks(kind: str) -> None:
     count = {

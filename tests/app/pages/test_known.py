@@ -126,6 +126,7 @@ SPEC: dict[str, Any] = {"width": 16, "connection": {"kind": "mhc"}, "block": {"h
 DRAWN = [kind for kind, family in FAMILIES.items() if family.page_map is not None]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", DRAWN)
 def test_another_drift_tells_mixing_and_nothing_of_states(page: Page, kind: str) -> None:
     double = {**SPEC, "dtype": "float64"}
@@ -136,6 +137,7 @@ def test_another_drift_tells_mixing_and_nothing_of_states(page: Page, kind: str)
     assert set(answer["waits"]) >= STATES | BACKWARD
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if not family.by_depth])
 def test_a_smaller_depth_tells_all_but_the_way_down(page: Page, kind: str) -> None:
     answer = page.know(build(SPEC, 9, kind=kind), build(SPEC, 4, kind=kind))
@@ -268,6 +270,7 @@ EDITED: dict[str, list[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["mhc", "hc", "frac"])
 @pytest.mark.parametrize("edits", EDITED.values(), ids=EDITED)
@@ -282,6 +285,7 @@ def test_edits_of_static_mixing_are_known_and_nothing_of_states(
     assert set(answer["waits"]) >= STATES | BACKWARD | {"effect_state", "effect_grad"}
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("edits", EDITED.values(), ids=EDITED)
 def test_another_drift_of_an_edited_run_is_known(page: Page, edits: list[dict[str, Any]]) -> None:
     spec = {**SPEC, "dtype": "float64", "edits": edits}

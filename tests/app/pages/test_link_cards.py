@@ -79,6 +79,7 @@ def count_near(pixels: np.ndarray, color: str) -> int:
     return int(np.all(abs(pixels.astype(int) - wanted) < 40, axis=2).sum())
 
 
+@pytest.mark.full
 @pytest.mark.attack("XSS")
 def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, server: Server) -> None:
     name = store(web, [small("residual"), small("hc")], TITLE, "v=1&B.name=ours+%26+<b>")
@@ -100,6 +101,7 @@ def test_a_stored_view_tells_its_title_findings_and_picture(web: httpx.Client, s
     assert "ours & <b>" not in page
 
 
+@pytest.mark.full
 def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Client) -> None:
     first, second = (store(web, [small("residual"), small("hc", noise=noise)], "the same") for noise in (0.3, 1.0))
     pictures = [read_picture(web.get(f"/s/{name}/picture.png")) for name in (first, second)]
@@ -115,6 +117,7 @@ def test_the_picture_has_the_runs_colours_and_changes_with_the_run(web: httpx.Cl
     assert np.array_equal(pictures[0][70:150], pictures[1][70:150]), "both have the same title"
 
 
+@pytest.mark.full
 def test_a_loud_run_bursts_its_lanes_and_the_others_stay_in_front_of_it(web: httpx.Client) -> None:
     specs = [small(kind, noise=1.0) | {"depth": 40} for kind in ("hc", "mhc")]
     pixels = read_picture(web.get(f"/s/{store(web, specs, 'loud')}/picture.png"))
@@ -168,6 +171,7 @@ def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> N
         assert gain[round(y), round(x)] == pytest.approx(wanted, abs=1.5)
 
 
+@pytest.mark.full
 def test_a_note_is_what_is_told_of_a_view(web: httpx.Client) -> None:
     name = store(web, [small("hc")], "ours", note='Look at "layer 5" & <b>')
     tags = read_tags(web, f"/s/{name}")
@@ -176,6 +180,7 @@ def test_a_note_is_what_is_told_of_a_view(web: httpx.Client) -> None:
     assert read_tags(web, f"/s/{long}")["og:description"].endswith("word …")
 
 
+@pytest.mark.full
 def test_the_picture_is_kept_by_those_who_have_it(web: httpx.Client) -> None:
     name = store(web, [small("mhc")])
     answer = web.get(f"/s/{name}/picture.png")
@@ -196,11 +201,13 @@ def test_what_overflows_is_drawn(web: httpx.Client) -> None:
         assert count_near(ribbons, METHODS[kind].dark) > 300, kind
 
 
+@pytest.mark.full
 def test_there_is_no_picture_of_what_is_not_there(web: httpx.Client) -> None:
     assert web.get("/s/nothing/picture.png").status_code == 404
     assert web.get("/s/nothing").status_code == 404
 
 
+@pytest.mark.full
 def test_the_first_page_has_a_picture_once_its_runs_are_computed(launch: StartServer) -> None:
     server = launch("--workers", "1", "--public-url", "https://scope.example/tools/")
     with httpx.Client(base_url=server.url, timeout=120) as http:
@@ -249,6 +256,7 @@ def test_a_claim_names_the_gains_of_runs_that_mix_streams() -> None:
     assert build_claim(["H"], [of("hc", None)]) is None
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("host", "base"),
     [
@@ -275,6 +283,7 @@ def test_a_strange_host_gets_no_page(web: httpx.Client) -> None:
         assert "og:url" not in answer.text
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("url", ["scope.example", "ftp://scope.example", "https://", "https://a.example/?x=1"])
 def test_a_public_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="wanted an address"):
@@ -292,6 +301,7 @@ def test_texts_fit_and_say_that_there_is_more() -> None:
     assert shorten("unbreakable" * 9, 18, 100).endswith("…")
 
 
+@pytest.mark.full
 def test_dashes_leave_gaps_and_solid_lines_none() -> None:
     covered = {}
     for dash in ("solid", "2px,3px", "9px,3px,2px,3px"):
@@ -305,6 +315,7 @@ def test_dashes_leave_gaps_and_solid_lines_none() -> None:
     assert covered["9px,3px,2px,3px"] == pytest.approx(11 / 17, abs=0.14)
 
 
+@pytest.mark.full
 def test_a_ribbon_is_as_wide_as_the_stream_is_large_and_breaks_where_nothing_is_known() -> None:
     logs_L = np.array([1.0, 2.0, np.nan, 0.5, -np.inf, 400.0])
     first, second = to_ribbons(np.arange(6.0), logs_L, 50.0)
@@ -315,6 +326,7 @@ def test_a_ribbon_is_as_wide_as_the_stream_is_large_and_breaks_where_nothing_is_
     assert second[3][1] - second[2][1] < 1e4, "too large for a canvas is cut"
 
 
+@pytest.mark.full
 def test_lanes_fill_the_box_in_order() -> None:
     first, second = place_lanes([1, 4], (0, 100, 10, 120))
     assert first.height == second.height == pytest.approx(20)

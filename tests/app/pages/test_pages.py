@@ -51,6 +51,7 @@ def page(request: pytest.FixtureRequest, web: httpx.Client, snapshot: dict[str, 
     return answer
 
 
+@pytest.mark.sample(4)
 def test_a_page_loads_nothing_from_another_host(page: httpx.Response) -> None:
     # The one absolute address is the page's own, which is told and not loaded.
     text = page.text.replace(f'<link rel="canonical" href="{page.url.scheme}://{page.url.netloc.decode()}/', "")
@@ -77,6 +78,7 @@ def test_a_page_has_the_colours_of_its_figures(web: httpx.Client) -> None:
         assert f"--{name}:" not in sheets
 
 
+@pytest.mark.sample(4)
 def test_what_a_page_loads_is_there(page: httpx.Response, web: httpx.Client) -> None:
     for url in LOADED.findall(page.text):
         if url.startswith(("/static", "/vendor")):
@@ -85,6 +87,7 @@ def test_what_a_page_loads_is_there(page: httpx.Response, web: httpx.Client) -> 
             assert "immutable" in answer.headers["cache-control"]
 
 
+@pytest.mark.sample(4)
 def test_a_page_has_a_strict_policy(page: httpx.Response) -> None:
     policy = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
     framed = "/embed/" in str(page.url)
@@ -106,6 +109,7 @@ def test_a_page_has_a_strict_policy(page: httpx.Response) -> None:
     assert "unsafe-eval" not in page.headers["content-security-policy"]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.attack("XSS")
 def test_a_page_runs_no_inline_script(page: httpx.Response) -> None:
     for attributes in re.findall(r"<script([^>]*)>", page.text):
@@ -193,6 +197,7 @@ def test_json_streams_and_scripts_are_compressed(web: httpx.Client) -> None:
     assert len(packed_bytes) < 0.95 * len(brotli.compress(plain.content, quality=6))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("accepted", "coding"),
     [

@@ -13,7 +13,6 @@ import pytest
 
 from mhc_core.figures.methods import METHODS
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_scope.presets import BY_NAME, DEFAULT, PRESETS, Preset, find_unchanged_preset
 from mhc_scope.presets.records import read_result
@@ -30,6 +29,7 @@ def web(server: Server) -> Iterator[httpx.Client]:
         yield http
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("preset", PRESETS, ids=[preset.name for preset in PRESETS])
 def test_a_preset_is_a_page_with_its_title_and_claim(web: httpx.Client, server: Server, preset: Preset) -> None:
     path = f"/p/{preset.name}"
@@ -53,6 +53,7 @@ def test_there_is_no_page_of_an_unknown_preset(web: httpx.Client) -> None:
     assert "nothing" in web.get("/p/nothing", headers={"Accept": "text/html"}).text
 
 
+@pytest.mark.full
 def test_the_picture_of_a_preset_has_its_own_headline(web: httpx.Client, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=120) as api:
         preset = BY_NAME["mhc_fig_7"]
@@ -82,17 +83,20 @@ def test_a_state_names_a_preset_as_long_as_the_runs_are_its_own() -> None:
 
 def headline_by_hand(result: Result, preset: Preset) -> float:
     """The preset's number from the columns, without what the page and its pictures reduce them with."""
+    if preset.number == "perplexity":
+        return float(100 * (np.exp(result.loss) / np.exp(result.loss_base) - 1))
     is_of_steps = METRICS[preset.metric].table == "steps"
     column = np.asarray((result.steps if is_of_steps else result.layers)[preset.metric], dtype=np.float64)
     found = {"first": column[0], "last": column[-1], "min": np.nanmin(column), "max": column.max()}
     return float((found | {"median": np.nanmedian(column)})[preset.reduction])
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_headline_is_a_number_of_its_column(name: str) -> None:
     preset = BY_NAME[name]
     for spec in preset.specs:
         result = read_result(spec.id)
-        number = reduce_metric(result, preset.metric, preset.reduction)
+        number = preset.read_number(result)
         value = math.nan if number.value is None else number.value
         assert value == pytest.approx(headline_by_hand(result, preset), rel=1e-6, nan_ok=True)

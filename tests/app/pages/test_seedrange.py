@@ -10,9 +10,9 @@ from tests.app.pages.test_known import find_node
 from tests.conftest import ROOT
 
 SCRIPT = """
-import { countDraws, createDraw, createNormal, toPercentiles } from './static/js/instant/seedrange.js';
+import { countDraws, createGainSampler, createNormal, toPercentiles } from './static/js/instant/seedrange.js';
 const law = JSON.parse(process.argv[1]);
-const draw = createDraw(law, createNormal(1));
+const draw = createGainSampler(law, createNormal(1));
 const gains = Array.from({ length: countDraws(law) }, draw);
 console.log(JSON.stringify({ draws: gains.length, ends: gains.length ? toPercentiles(gains, [0.05, 0.5, 0.95]) : [] }));
 """

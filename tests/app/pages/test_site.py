@@ -19,6 +19,8 @@ from mhc_scope.presets import OPENING, PRESETS
 from mhc_scope.presets.records import SPECS
 from tests.conftest import Call, Server, compute
 
+pytestmark = pytest.mark.full
+
 LOADED = re.compile(r'(?:src|href|url\(|"[\w.@/-]+": )=?"([^"]+)"')  # also in styles and in the import map
 VIEW = {"state": "v=1&depth=4&width=16", "title": "A view"}
 
@@ -107,7 +109,6 @@ def test_the_answers_are_those_of_a_server(folder: Path, server: Server) -> None
             assert json.loads((folder / "api" / f"{name}.json").read_text()) == http.get(path).json(), name
 
 
-@pytest.mark.full
 def test_stored_views_come_with_the_same_runs(call: Call, server: Server, tmp_path: Path) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         run = compute(http, {"depth": 4, "width": 16, "seed": 77})
@@ -128,7 +129,6 @@ def test_what_cannot_be_written_is_refused(server: Server, tmp_path: Path, capsy
     assert capsys.readouterr().err == "--view: there is no snapshot nowhere in this database\n"
 
 
-@pytest.mark.full
 def test_a_second_call_computes_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GRIDS, "tiny", {"depth": [4], "connection.streams": [2], "connection.noise": [0.3]})
     assert write(tmp_path / "out", grid="tiny") == 0

@@ -32,6 +32,7 @@ def test_every_run_of_every_preset_has_a_record_and_no_other_file_is_there() -> 
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= MAX_BYTES
 
 
+@pytest.mark.sample(8)
 @by_id
 def test_a_record_names_its_spec_its_numerics_and_its_device(run_id: str) -> None:
     lines = read_record(run_id)
@@ -70,6 +71,7 @@ def train_first_steps(spec: RunSpec) -> list[float]:
     return losses
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "run_id", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in SPECS]
 )

@@ -16,6 +16,7 @@ MAX_BYTES = 150_000  # every install carries the file
 NAMES = [preset.name for preset in PRESETS]
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("preset", PRESETS, ids=NAMES)
 def test_a_preset_is_whole(preset: Any) -> None:
     assert preset.group in GROUPS
@@ -42,6 +43,7 @@ def test_every_run_has_its_sketch_and_no_other_is_there() -> None:
     assert FILE.stat().st_size <= MAX_BYTES
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("preset", PRESETS, ids=NAMES)
 def test_a_sketch_is_a_curve_and_a_number(preset: Preset) -> None:
     for run, spec in zip(read_sketches()[preset.name], preset.specs, strict=True):
@@ -52,6 +54,7 @@ def test_a_sketch_is_a_curve_and_a_number(preset: Preset) -> None:
         assert (run["status"] == "finite") is (run["value"] is not None)
 
 
+@pytest.mark.full
 def test_sketches_are_made_from_the_records() -> None:
     """`python -m mhc_scope.presets.records` writes them."""
     assert read_sketches() == build_sketches()

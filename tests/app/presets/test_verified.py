@@ -11,6 +11,8 @@ from mhc_core.spec import RunSpec
 from mhc_scope.presets import PRESETS
 from mhc_scope.presets.records import read_result
 
+pytestmark = pytest.mark.full
+
 SPECS = {spec.id: spec for preset in PRESETS for spec in preset.specs}
 
 

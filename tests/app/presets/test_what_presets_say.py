@@ -343,6 +343,8 @@ def test_the_identity_costs_more_in_the_early_half_than_in_the_late_one() -> Non
     assert same_but(specs["Identity early"], specs["Identity late"], "edits")
     assert results["Identity early"].loss_base == results["Identity late"].loss_base
     assert results["Identity early"].loss > results["Identity late"].loss > results["Identity late"].loss_base
+    early, late = (results[f"Identity {half}"].layers["effect_state"][-1] for half in HALVES)
+    assert late > early, "the last state changes more in the late half"
 
 
 def compute_halves() -> list[str]:
@@ -381,6 +383,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
 NUMBER = re.compile(r"(?<![A-Za-z\d.,])\d+(?:[.,]\d+)*")
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(
     "name", [pytest.param(preset.name, marks=full if preset.name == "deep" else ()) for preset in PRESETS]
 )
@@ -408,6 +411,7 @@ def test_digits_are_convolutions_over_images() -> None:
         assert (spec.block.kind, spec.input.kind, spec.input.tokens) == ("conv", "digits", 64)
 
 
+@pytest.mark.full
 def test_every_run_of_where_theory_speaks_has_laws() -> None:
     for spec in specs_of("laws").values():
         assert (spec.block.kind, spec.width, spec.input.kind) == ("mlp", 128, "gaussian")

@@ -57,6 +57,7 @@ def test_a_comparison_is_admitted_whole_or_not_at_all(client: httpx.Client, fres
     assert client.get(f"/runs/{small_id}").status_code == 404
 
 
+@pytest.mark.full
 def test_what_would_take_longer_than_asked_is_not_started(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     specs = [fresh_spec(), fresh_spec()]
     specs[1]["seed"] = specs[0]["seed"]
@@ -78,6 +79,7 @@ def test_a_limit_of_time_is_a_positive_number(client: httpx.Client, fresh_spec: 
     check_problem(answer, 422, "limit_s", "")
 
 
+@pytest.mark.full
 def test_the_queue_is_bounded(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1", "QUEUE_SIZE=2", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=30) as http:

@@ -85,7 +85,7 @@ def test_its_result_can_be_fetched_in_every_form(http: httpx.Client, trace: Trac
     assert product["gain_fwd"]["value"] == pytest.approx(wanted, rel=1e-6)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9)
 @pytest.mark.parametrize(("panel", "view"), VIEWS)
 def test_every_figure_is_drawn_alone_and_beside_a_run(
     http: httpx.Client, trace: Trace, run_id: str, panel: str, view: str
@@ -114,6 +114,7 @@ def list_empty_views(panel: str) -> list[str]:
     return [view.key for view in PANELS[panel].views if view.needs and view.needs not in layers]
 
 
+@pytest.mark.full
 def test_it_is_verified_against_its_own_numbers(http: httpx.Client, trace: Trace) -> None:
     answer = http.post(f"/runs/{trace.id}/verify")
     assert (answer.status_code, answer.json()["verdict"]) == (200, "holds")
@@ -129,6 +130,7 @@ def test_what_needs_steps_says_that_it_has_none(http: httpx.Client, trace: Trace
     assert "none of these runs trains" in stepped.json()["detail"]
 
 
+@pytest.mark.full
 def test_a_view_of_it_is_shared_with_its_name_and_a_picture(
     server: Server, http: httpx.Client, trace: Trace, run_id: str
 ) -> None:

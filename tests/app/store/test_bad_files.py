@@ -12,6 +12,8 @@ from mhc_scope.store.database import Database
 from tests.app.store.filled import add_run, do, to_url
 from tests.conftest import Call
 
+pytestmark = pytest.mark.full
+
 NAME = "mhc-scope.db"
 
 

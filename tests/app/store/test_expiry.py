@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from mhc_scope.store import expiry
@@ -49,6 +50,7 @@ def test_runs_stay_pinned_while_another_view_holds_them(tmp_path: Path) -> None:
     do(to_url(tmp_path / "mhc-scope.db"), work)
 
 
+@pytest.mark.full
 def test_many_go_in_steps(tmp_path: Path) -> None:
     count = 2 * expiry.EXPIRED_BATCH_SIZE + 10
 

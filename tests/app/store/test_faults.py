@@ -21,6 +21,8 @@ from tests.app.engine.test_cancel import LONG, start_long
 from tests.app.store.filled import add_run, do, to_url
 from tests.conftest import Server, StartServer, compute, start_server
 
+pytestmark = pytest.mark.full
+
 FreshSpec = Callable[..., dict[str, Any]]
 NAME = "mhc-scope.db"
 WAIT_S = 60.0
@@ -67,7 +69,6 @@ def test_a_deleted_data_folder_is_written_anew(launch: StartServer, fresh_spec: 
     assert list_damage(own.data) == []
 
 
-@pytest.mark.full
 def test_a_data_folder_deleted_while_the_server_stops_is_not_written_again(
     launch: StartServer, fresh_spec: FreshSpec
 ) -> None:
@@ -103,7 +104,6 @@ def wait_until_refused(server: Server) -> None:
         raise TimeoutError("the server still accepts connections")
 
 
-@pytest.mark.full
 def test_a_database_that_is_replaced_is_gone_on_with(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -116,7 +116,6 @@ def test_a_database_that_is_replaced_is_gone_on_with(launch: StartServer, fresh_
     assert list_damage(own.data) == []
 
 
-@pytest.mark.full
 def test_a_lock_of_another_process_is_waited_for_and_told(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
@@ -151,7 +150,6 @@ def fill(path: Path, leave: int) -> None:
         file.write(bytes(max(0, shutil.disk_usage(path.parent).free - leave)))
 
 
-@pytest.mark.full
 def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) -> None:
     with (
         serve(small_disk / "data", "MIN_FREE_BYTES=4000000") as own,
@@ -171,7 +169,6 @@ def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) 
         compute(http, spec)
 
 
-@pytest.mark.full
 def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path, fresh_spec: FreshSpec) -> None:
     with serve(small_disk / "data", "MIN_FREE_BYTES=1") as own, httpx.Client(base_url=own.api, timeout=60) as http:
         done = compute(http, fresh_spec())

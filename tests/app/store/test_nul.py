@@ -34,6 +34,7 @@ def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(place: Place)
     run_loop(inside())
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("field", ["state", "title", "note", "sweep"])
 def test_a_view_with_it_is_refused(field: str) -> None:
     plain = {"runs": ["r"], field: "a\nb"}

@@ -21,6 +21,8 @@ from tests.browser.conftest import (
 )
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 
 def card_of(page: Page, panel: str) -> Locator:
     """A panel's card, in sight and drawn."""
@@ -39,7 +41,6 @@ def show_table(page: Page, card: Locator) -> list[list[str]]:
     return [row.locator("th, td").all_text_contents() for row in card.locator("tbody tr").all()]
 
 
-@pytest.mark.full
 def test_effective_skip_connections_of_a_residual_and_a_plain_stack(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&layer=4&runs=residual,none&block.kind=mlp")
     rows = show_table(page, card_of(page, "unfolded"))
@@ -51,7 +52,6 @@ def test_effective_skip_connections_of_a_residual_and_a_plain_stack(open_page: O
     ]
 
 
-@pytest.mark.full
 def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=residual")
     card = card_of(page, "unfolded")
@@ -65,7 +65,6 @@ def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     expect(label).to_contain_text("weight 1")
 
 
-@pytest.mark.full
 def test_the_caption_of_a_card_is_that_of_the_view_that_it_shows(open_page: OpenPage) -> None:
     card = card_of(open_page("/#v=1&depth=8&width=16"), "similarity")
     caption = card.locator(".meaning")
@@ -75,7 +74,6 @@ def test_the_caption_of_a_card_is_that_of_the_view_that_it_shows(open_page: Open
     expect(card.locator(".unit")).to_have_text("mean over pairs of tokens")
 
 
-@pytest.mark.full
 def test_theory_is_next_to_measurement_or_says_why_not(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=8")
     card = card_of(page, "theory")
@@ -96,7 +94,6 @@ def test_theory_is_next_to_measurement_or_says_why_not(see_page: OpenPage) -> No
     assert figure["width"] > beside["width"] > 200
 
 
-@pytest.mark.full
 def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     card = card_of(page, "theory")
@@ -114,7 +111,6 @@ def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> No
     assert page.evaluate("location.pathname") == "/p/laws"
 
 
-@pytest.mark.full
 def test_a_table_of_several_seeds_holds_what_the_curve_shows(open_page: OpenPage, server: Server) -> None:
     body = {"depth": 6, "width": 16, "seeds": 3, "connection": {"kind": "hc"}}
     page = open_page("/#v=1&depth=6&width=16&seeds=3&runs=hc")
@@ -168,7 +164,6 @@ def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPag
     assert '"streams":3' in asked[0]
 
 
-@pytest.mark.full
 def test_costs_that_could_not_be_asked_for_come_with_the_network(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("ERR_INTERNET_DISCONNECTED")
     page = open_page("/#v=1&depth=8&open=cost")
@@ -195,14 +190,12 @@ def test_the_overhead_that_the_paper_reports_is_marked_and_linked(see_page: Open
     assert models.all_inner_texts() == ["3B", "9B", "27B"]
 
 
-@pytest.mark.full
 def test_a_refusal_of_costs_is_shown(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("422")
     page = open_page("/#v=1&depth=8&block.scaling=deepnorm&open=cost", wait=False)
     expect(page.locator(".cost-card [role=alert]")).to_contain_text("deepnorm")
 
 
-@pytest.mark.full
 def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&layer=3&open=mixing")
     card = page.locator("[data-panel=detail]")
@@ -251,7 +244,6 @@ def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> N
     expect(card.get_by_role("button", name="custom range")).to_have_attribute("aria-pressed", "true")
 
 
-@pytest.mark.full
 def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=400&width=16&connection.noise=10&layer=400&view.detail=up_to")
     card = page.locator("[data-panel=detail]")
@@ -269,7 +261,6 @@ def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
     expect(card.locator("tbody td").first).to_contain_text("×10")
 
 
-@pytest.mark.full
 def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&width=32&open=cost")
     menu = page.get_by_role("button", name="Cost: more")
@@ -290,7 +281,6 @@ def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, ser
     assert "depth 8, width 32" in picture
 
 
-@pytest.mark.full
 def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16&view.gain=cubic&view.ghost=log")
     banner = page.get_by_role("alert")
@@ -300,7 +290,6 @@ def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
     expect(banner).to_have_count(0)
 
 
-@pytest.mark.full
 def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_same(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual,mhc&depth=4&width=16&view.gain=tokens")
 

@@ -126,6 +126,7 @@ def test_residual_stays_as_it_is_while_the_drift_grows_and_hc_floods_the_card(
     assert flooded[1] > 0.9 * len(many[:-60]), "from the upper edge of the card to the lower"
 
 
+@pytest.mark.full
 def test_nothing_is_drawn_beyond_the_strips(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=64&width=16&connection.noise=3")
     scale = page.locator(".picture-box canvas").first.evaluate("canvas => canvas.width / canvas.clientWidth")
@@ -186,6 +187,7 @@ def test_it_follows_the_cursor_and_a_pointer_on_it_moves_the_cursor(see_page: Op
     expect(picture(page)).to_have_attribute("aria-label", re.compile("at layer 3, attention"))
 
 
+@pytest.mark.full
 def test_the_keyboard_moves_the_cursor_and_sees_where_it_is(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     layer(page).focus()
@@ -200,6 +202,7 @@ def test_the_keyboard_moves_the_cursor_and_sees_where_it_is(see_page: OpenPage) 
     layer(page).blur()
 
 
+@pytest.mark.full
 def test_a_click_on_a_name_magnifies_its_run(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     hc, blue = colors("dark")[1], colors("dark")[2]
@@ -254,6 +257,7 @@ def test_the_steps_about_mhc_magnify_its_layer(open_page: OpenPage) -> None:
     assert magnified(page).endswith("of HC")
 
 
+@pytest.mark.full
 def test_hovering_a_mixing_line_shows_its_weight(see_page: OpenPage) -> None:
     page = see_page(f"{VIEW}&runs=hc&connection.noise=1")
     tip = page.locator(".picture-tip")
@@ -378,6 +382,7 @@ def take(page: Page, entry: str) -> str:
     return Path(waiting.value.path()).read_text()
 
 
+@pytest.mark.full
 def test_images_hold_the_same_shapes(see_page: OpenPage, server: Server, tmp_path: Path) -> None:
     page = see_page(VIEW)
     svg = download(page, "SVG", tmp_path / "a.svg").decode()
@@ -406,6 +411,7 @@ def test_the_signal_is_saved_as_a_video(open_page: OpenPage, tmp_path: Path) -> 
     expect(page.locator(".toast")).to_contain_text("This browser cannot record video")
 
 
+@pytest.mark.full
 def test_a_frame_shows_it_and_sends_a_signal(open_page: OpenPage, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         runs = [compute(http, {"depth": 8, "width": 16, "connection": {"kind": kind}}) for kind in ("residual", "mhc")]

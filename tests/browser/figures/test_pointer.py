@@ -8,6 +8,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import OpenPage, Watch, expect_layer, load_page, wait_until, wait_until_drawn
 from tests.browser.figures.test_cards import card_of
 
+pytestmark = pytest.mark.full
+
 VIEW = "/#v=1&depth=24&width=16&runs=residual,hc,mhc&layer=6"
 # Where a card's lines of cursors stand, as layers.
 PLACES = """card => {
@@ -75,7 +77,6 @@ def test_the_lines_of_cursors_pass_behind_words_and_the_pointers_label(see_page:
     assert word.evaluate("word => getComputedStyle(word).stroke === getComputedStyle(document.body).backgroundColor")
 
 
-@pytest.mark.full
 def test_under_a_finger_values_stand_below_the_figure(browser: Browser, watch: Watch) -> None:
     context = browser.new_context(has_touch=True, is_mobile=True)
     page = load_page(context, watch, VIEW, width=390, height=844)

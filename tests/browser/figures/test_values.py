@@ -26,6 +26,7 @@ def test_the_charts_have_one_cursor_and_their_values_in_their_titles(see_page: O
     assert re.search(r"^at 5: 1\.00 ", gain.inner_text()), "the residual network"
 
 
+@pytest.mark.full
 def test_a_chart_says_at_its_axis_what_its_numbers_are_of(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     said = {"gain": "mixing alone", "gain_bwd": "mixing alone", "activation": "mean of streams"}
@@ -56,7 +57,8 @@ ROOMS = """chart => {
 }"""
 
 
-@pytest.mark.sample("values")
+@pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize(
     "view",
@@ -76,6 +78,7 @@ def test_numbers_and_words_of_a_small_chart_are_whole(open_page: OpenPage, view:
         assert words >= 0, panel
 
 
+@pytest.mark.full
 def test_the_tools_of_a_chart_cover_none_of_its_values(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     chart = page.locator("#panel-gradient")

@@ -161,6 +161,7 @@ def test_sliders_show_what_a_run_would_measure(page: Page, tmp_path: Path) -> No
     check_gains(page, computed)
 
 
+@pytest.mark.full
 def test_records_of_stacks_that_train_have_no_sliders(page: Page, results: list[Result], tmp_path: Path) -> None:
     open_text(page, tmp_path, write_document(results))
     expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
@@ -221,6 +222,7 @@ def test_a_notebook_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert state["document"] == write_document([measure(build_spec())], layer=1)
 
 
+@pytest.mark.full
 def test_what_cannot_be_shown_is_refused(results: list[Result]) -> None:
     with pytest.raises(SpecError, match="results: got 0, wanted 1 to 4 results"):
         write_document([])

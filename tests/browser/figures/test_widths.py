@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.figures.test_picture import colors, take
 
+pytestmark = pytest.mark.full
+
 RESIDUAL, HC, MHC = range(3)
 
 
@@ -45,7 +47,6 @@ def test_ribbons_of_hc_grow_hundredfold_on_the_first_screen(open_page: OpenPage)
     assert widest / first >= 100
 
 
-@pytest.mark.full
 def test_ribbons_of_residual_and_mhc_stay_as_wide_while_drift_moves(open_page: OpenPage) -> None:
     page = open_page(height=900)
     caption = page.locator(".picture-caption")

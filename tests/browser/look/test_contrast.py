@@ -7,10 +7,11 @@ from tests.browser.audit import audit, contrast, grow
 from tests.browser.conftest import SETTLED, OpenPage, open_settings
 from tests.browser.look.test_access import SECTIONS
 
+pytestmark = pytest.mark.full
+
 LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(("theme", "width"), LOOKS, ids=[f"{theme}-{width}" for theme, width in LOOKS])
 def test_the_default_page_can_be_read_and_touched(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page(f"/#v=1&connection.init=lucidrains&open={SECTIONS}", theme=theme, width=width)
@@ -41,7 +42,6 @@ WORSE = {
 }
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("what", WORSE)
 def test_what_is_made_worse_is_found(see_page: OpenPage, what: str) -> None:
     page = see_page("/#v=1&depth=8&open=mixing", theme="light")

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage
 from tests.browser.look.test_access import SECTIONS
+
+pytestmark = pytest.mark.full
 
 MOST = {"controls": 22, "words": 130, "numbers": 30, "sizes": 5}
 MOST_CONTROLS = 60  # on the whole page, with closed sections

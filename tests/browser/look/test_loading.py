@@ -38,7 +38,7 @@ def find_modules(page: Page) -> tuple[list[str], list[str]]:
     return loaded, named
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("path", ["/#v=1&runs=mhc&depth=6&width=16", "/embed/{run}?panel=gain"])
 def test_a_page_names_beforehand_what_it_runs(open_page: OpenPage, server: Server, path: str) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
@@ -61,7 +61,7 @@ def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     assert "js/map/map.js" in find_modules(page)[0]
 
 
-@pytest.mark.sample(4)
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("key", "title", "module"),
     [
@@ -110,6 +110,7 @@ def test_the_drawer_comes_when_it_is_opened(open_page: OpenPage) -> None:
     assert "js/controls/settings.js" in find_modules(page)[0]
 
 
+@pytest.mark.full
 def test_words_come_before_what_draws_figures(open_page: OpenPage, watch: Watch, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         compute(http, {"depth": 6, "width": 16})

@@ -154,7 +154,7 @@ def test_every_figure_has_its_table(see_page: OpenPage, panel: str) -> None:
     show_figure(page, card)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("item", "ending", "start"),
     [("PNG", "png", b"\x89PNG"), ("SVG", "svg", b"<svg"), ("CSV", "csv", b"layer,"), ("JSON", "json", b"{")],

@@ -12,6 +12,8 @@ from tests.browser.conftest import (
     wait_until_drawn,
 )
 
+pytestmark = pytest.mark.full
+
 # Left, top, right and bottom of elements, in pixels.
 BOXES = """elements => elements.map((element) => {
     const { left, top, right, bottom } = element.getBoundingClientRect();
@@ -25,7 +27,6 @@ def cover(one: list[float], other: list[float]) -> bool:
     return min(sides) > 1
 
 
-@pytest.mark.full
 def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     page = open_page(width=390, height=844)
     for panel in ("gain", "cka", "mixing", "detail"):
@@ -37,7 +38,6 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     assert scrolled.evaluate_all("boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length") == 0
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("width", [390, 320])
 def test_the_picture_stays_above_the_sliders(open_page: OpenPage, width: int) -> None:
     page = open_page("/#v=1&depth=8", width=width, height=844)
@@ -55,7 +55,6 @@ def test_the_picture_stays_above_the_sliders(open_page: OpenPage, width: int) ->
     expect(page.locator("output[for=field-depth]")).to_have_text("9")
 
 
-@pytest.mark.full
 def test_the_drawer_leaves_the_picture_in_sight_and_closes(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=390, height=844)
     opener = page.get_by_role("button", name="All settings")
@@ -75,7 +74,6 @@ def test_the_drawer_leaves_the_picture_in_sight_and_closes(open_page: OpenPage) 
     expect(page.locator("output[for=field-depth]")).to_have_text("9")
 
 
-@pytest.mark.full
 def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=390, height=844)
     bar = page.locator(".topbar").bounding_box()
@@ -89,7 +87,6 @@ def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> No
     expect(page.get_by_role("button", name="More", exact=True)).to_be_focused()
 
 
-@pytest.mark.full
 def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("/#v=1&layer=2", width=390)
     open_section_of(page, "streams")
@@ -129,7 +126,6 @@ def test_columns_of_the_results_are_whole_on_a_phone(see_page: OpenPage, width: 
     assert [head for head in heads if head["isCut"] or head["hidesShadow"]] == []
 
 
-@pytest.mark.full
 def test_numbers_of_an_axis_stay_clear_of_the_values_above_on_a_phone(see_page: OpenPage) -> None:
     page = see_page("/", width=390, height=844)
     for panel in ("gain", "gain_bwd", "activation", "gradient"):

@@ -9,6 +9,7 @@ from tests.conftest import Server
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("size", SHIFTED_SIZES, ids=["1440", "390"])
 @pytest.mark.parametrize("path", [*SHIFTED_PAGES, "/#v=1&runs=mhc&depth=8", "/p/no_skip"])
 def test_a_page_does_not_move_while_it_loads(

@@ -26,6 +26,7 @@ def overlaps(page: Page, panel: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("panel", ["activation", "similarity", "gradient", "streams"])
 def test_where_curves_are_lost_no_label_lies_on_another(see_page: OpenPage, panel: str, width: int) -> None:

@@ -1,10 +1,13 @@
 """Back closes the sweep and stays on the page."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage, create_link, wait_until_done
 from tests.browser.look.test_access import press
 from tests.browser.map.test_map import dialog_of
+
+pytestmark = pytest.mark.full
 
 VIEW = "/#v=1&runs=hc&depth=4&width=16"
 

@@ -219,6 +219,7 @@ def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(open_page: Open
     assert lengths(page, "gain") == [5] * 3
 
 
+@pytest.mark.full
 def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=16")
     open_section_of(page, "cka")

@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.look.test_access import audit
+
+pytestmark = pytest.mark.full
 
 VIEW = "/#v=1&runs=residual,mhc&depth=12&width=16&layer=4&edits=stream:2:zero:3"
 STREAMS = 4

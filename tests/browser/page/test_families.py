@@ -10,6 +10,8 @@ from tests.browser.conftest import OpenPage, choose_more, wait_until_done
 from tests.browser.look.test_access import looks
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 
 def test_a_family_is_added_to_the_comparison_from_the_menu(open_page: OpenPage) -> None:
     page = open_page("/")
@@ -27,7 +29,6 @@ def test_a_family_is_added_to_the_comparison_from_the_menu(open_page: OpenPage) 
     assert names == ["A Residual", "B HC", "C mHC", "D KromHC"]
 
 
-@pytest.mark.full
 @looks
 def test_the_page_can_be_read(
     visitor: BrowserContext, server: Server, theme: Literal["light", "dark"], width: int

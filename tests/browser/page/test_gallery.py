@@ -7,6 +7,8 @@ from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.look.test_access import audit, looks, press
 from tests.browser.look.test_keyboard import focus, tab_to
 
+pytestmark = pytest.mark.full
+
 
 def open_gallery(page: Page) -> None:
     press(page, "Examples")
@@ -29,7 +31,6 @@ def test_pictures_and_numbers_are_those_of_the_runs(open_page: OpenPage) -> None
     assert [f"{float(number):.3g}" for number in numbers] == [f"{float(text.strip()[1:]):.3g}" for text in told]
 
 
-@pytest.mark.full
 def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=8&width=32", width=1440)
     open_gallery(page)
@@ -40,7 +41,6 @@ def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(see_page:
     page.keyboard.press("Escape")
 
 
-@pytest.mark.full
 def test_a_card_opens_its_runs_by_keyboard(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
     page.get_by_role("button", name="Examples").focus()
@@ -55,7 +55,6 @@ def test_a_card_opens_its_runs_by_keyboard(open_page: OpenPage) -> None:
     assert focus(page) == "Examples"
 
 
-@pytest.mark.full
 @looks
 def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page("/#v=1&depth=8&width=32", theme=theme, width=width)
@@ -65,7 +64,6 @@ def test_axe_finds_nothing_in_the_gallery(open_page: OpenPage, theme: str, width
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("width", [390, 1440])
 def test_each_card_fits_its_dialog(see_page: OpenPage, width: int) -> None:
     page = see_page("/#v=1&depth=8&width=32", width=width)

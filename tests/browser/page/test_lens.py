@@ -1,9 +1,12 @@
 """The lens of a run: opened from its menu, as charts and tables."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.page.test_compared import choose_for_run
+
+pytestmark = pytest.mark.full
 
 
 def test_the_lens_of_a_run_is_shown_as_charts_and_tables(open_page: OpenPage) -> None:

@@ -32,7 +32,9 @@ from mhc_scope.presets import BY_NAME
 from tests.browser.conftest import OpenPage, read_result, wait_until_done
 from tests.conftest import Server
 
-FEW, MANY = 5, int(os.environ.get("STATES", "40"))  # before a release: STATES=500
+pytestmark = pytest.mark.full
+
+FEW, MANY = 16, int(os.environ.get("STATES", "40"))  # before a release: STATES=500
 LIMIT_S = 1800.0
 KINDS = ("residual", "hc", "mhc", "mhc_lite", "orthostochastic", "identity_hc", "none")
 NUMBER = r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:×10⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)"
@@ -468,17 +470,10 @@ def test_the_comparison_reads_numbers(text: str, log10: float) -> None:
     assert not agrees(text, None)
 
 
-def test_a_few_states_show_one_number_for_one_thing(open_page: OpenPage, server: Server) -> None:
-    page = open_page("/#v=1&runs=hc&depth=4&width=16&block.kind=mlp")
-    done, faults = run_states(page, server, FEW, [])
-    assert done == FEW
-    assert not faults, "\n".join(faults)
-
-
-@pytest.mark.full
 @pytest.mark.timeout(LIMIT_S + 120)
-def test_many_states_show_one_number_for_one_thing(open_page: OpenPage, server: Server) -> None:
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.exhaustive)])
+def test_many_states_show_one_number_for_one_thing(open_page: OpenPage, server: Server, count: int) -> None:
     page = open_page("/#v=1&runs=hc&depth=4&width=16&block.kind=mlp")
-    done, faults = run_states(page, server, MANY, QUICK[:: max(1, 80 // MANY)])
-    assert done == MANY
+    done, faults = run_states(page, server, count, QUICK[:: max(1, 80 // count)])
+    assert done == count
     assert not faults, f"{len(faults)} differences:\n" + "\n".join(faults[:40])

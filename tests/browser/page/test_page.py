@@ -193,6 +193,7 @@ def test_a_hash_link_is_computed_anew(open_page: OpenPage) -> None:
     assert len(curves(page, "gain")) == 2
 
 
+@pytest.mark.full
 def test_what_a_link_says_wrongly_is_named(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16&deptth=9&connection.dynamic=perhaps")
     banner = page.get_by_role("alert")
@@ -300,6 +301,7 @@ def test_what_is_being_typed_survives_what_arrives(open_page: OpenPage) -> None:
     page.wait_for_url("**/#*width=32*")
 
 
+@pytest.mark.full
 def test_closed_sections_and_heads_say_what_their_numbers_are_of(open_page: OpenPage, server: Server) -> None:
     page = open_page("/")
     hc = read_result(server, parse_spec({"connection": {"kind": "hc"}}))

@@ -21,6 +21,7 @@ OPEN = """async (button) => {
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("name", ["Activation: what it shows", "Activation: more"])
 def test_what_opens_is_seen_only_in_its_place(see_page: OpenPage, name: str, width: int) -> None:

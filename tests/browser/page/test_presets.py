@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from mhc_core.figures import PANELS
 from mhc_core.figures.methods import to_run_styles
 from mhc_core.findings.numerals import format_value
-from mhc_core.record.reduction import reduce_metric
 from mhc_scope.presets import BY_NAME, Preset
 from tests.browser.conftest import (
     OpenPage,
@@ -64,11 +63,12 @@ def banner(page: Page) -> Locator:
 
 def to_headlines(server: Server, preset: Preset) -> list[str]:
     results = [read_result(server, spec) for spec in preset.specs]
-    numbers = [reduce_metric(result, preset.metric, preset.reduction) for result in results]
+    numbers = [preset.read_number(result) for result in results]
     return [format_value(number.value, number.log10, number.status) for number in numbers]
 
 
 # Before all others, which would have it compute.
+@pytest.mark.full
 def test_a_preset_on_a_fresh_server_is_drawn_though_no_worker_runs(open_page: OpenPage, server: Server) -> None:
     with stop_workers(server):
         page = open_page("/p/mhc_fig_2")

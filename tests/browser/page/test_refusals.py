@@ -7,6 +7,8 @@ from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_do
 from tests.browser.page.test_page import curves
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 VIEW = "/#v=1&runs=residual,hc&depth=8&width=16"
 
 
@@ -22,7 +24,6 @@ def points(page: Page) -> list[int]:
     return [len(line["y"]) for line in curves(page, "activation")]
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("depth", ["64.5", "-3", "2000000000"])
 def test_a_depth_that_is_refused_keeps_the_last_runs(open_page: OpenPage, depth: str) -> None:
     page = open_page(VIEW)

@@ -10,6 +10,7 @@ from tests.browser.conftest import OpenPage, open_settings, type_setting, wait_u
 OPEN = ".popover:popover-open"
 
 
+@pytest.mark.full
 def test_every_setting_has_its_help(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     drawer = open_settings(page)

@@ -41,6 +41,7 @@ def test_the_page_opens_with_a_headline_and_the_gains_of_its_runs(open_page: Ope
     assert len(sentence(page).split()) <= 24
 
 
+@pytest.mark.full
 def test_the_steps_answer_what_a_stream_is_and_what_mixing_does(open_page: OpenPage, server: Server) -> None:
     page = open_page("/")
     one = next_step(page, "Start")
@@ -94,6 +95,7 @@ def test_story_leads_to_the_first_step_from_an_example(open_page: OpenPage) -> N
     expect(story).to_have_count(0)
 
 
+@pytest.mark.full
 def test_on_a_phone_steps_picture_and_sliders_are_in_the_first_screen(open_page: OpenPage) -> None:
     page = open_page("/", width=390, height=844)
     boxes = [button.bounding_box() for button in page.locator(".steps button").all()]

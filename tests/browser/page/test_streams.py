@@ -19,6 +19,8 @@ from tests.browser.relay import Relay
 from tests.conftest import Server, StartServer, compute, start_server, wait_for_end
 from tests.ports import free_port
 
+pytestmark = pytest.mark.full
+
 NDJSON = {"Accept": "application/x-ndjson"}
 # Some seconds long: with one worker the second run still waits while the first is computed.
 LONG = "runs=hc,mhc&depth=160&width=32&input.batch=8&input.tokens=96"
@@ -113,7 +115,6 @@ def check_whole(page: Page, server: Server, undisturbed: httpx.Client | None = N
             assert undisturbed.get(f"/runs/{run_id}/events", headers=NDJSON).text.splitlines() == log
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("stop", [Server.terminate, Server.kill], ids=["SIGTERM", "SIGKILL"])
 def test_a_server_started_again_goes_on_where_it_was(
     launch: StartServer, open_long: OpenLong, lone_client: httpx.Client, stop: Callable[[Server], object]
@@ -127,7 +128,6 @@ def test_a_server_started_again_goes_on_where_it_was(
     check_whole(page, launch("--workers", "1", port=port, ready="/livez"), lone_client)
 
 
-@pytest.mark.full
 def test_a_server_with_an_empty_folder_is_given_the_specs_again(
     launch: StartServer, open_long: OpenLong, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -146,7 +146,6 @@ def test_a_server_with_an_empty_folder_is_given_the_specs_again(
         other.kill()
 
 
-@pytest.mark.full
 def test_a_dropped_network_loses_nothing(server: Server, open_long: OpenLong, relay: StartRelay) -> None:
     wire = relay(server)
     page = open_long(f"http://127.0.0.1:{wire.port}")
@@ -160,7 +159,6 @@ def test_a_dropped_network_loses_nothing(server: Server, open_long: OpenLong, re
     check_whole(page, server)
 
 
-@pytest.mark.full
 def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole(
     launch: StartServer, open_long: OpenLong, relay: StartRelay
 ) -> None:
@@ -185,8 +183,10 @@ def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole
     assert len(page.evaluate("window.connections")) > 1
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("path", ["/api/v1/panels", "/api/v1/schema", "/api/v1/runs/compare"])
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param("/api/v1/panels", marks=pytest.mark.exhaustive), "/api/v1/schema", "/api/v1/runs/compare"],
+)
 def test_what_is_never_answered_is_asked_for_again(
     server: Server, browser: Browser, relay: StartRelay, path: str
 ) -> None:

@@ -25,6 +25,8 @@ from tests.conftest import Server
 from tests.probe.attach.attachable import LAYERS, build_deepseek
 from tests.traced import NAME, read_trace
 
+pytestmark = pytest.mark.full
+
 SMALL = "depth=4&width=16&input.tokens=16"
 HEADS = ["A HC", f"B {NAME}"]
 
@@ -54,7 +56,6 @@ def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
     assert f"B.trace={read_trace().id}" in beside.url
 
 
-@pytest.mark.full
 def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
     type_setting(beside, "Depth", 7)
     wait_until_done(beside)
@@ -73,7 +74,6 @@ def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
     assert heads(beside) == HEADS
 
 
-@pytest.mark.full
 def test_it_is_named_taken_away_and_brought_back(beside: Page) -> None:
     choose_for_run(beside, "B", "Rename")
     beside.keyboard.type("ours")
@@ -96,7 +96,6 @@ def test_it_is_named_taken_away_and_brought_back(beside: Page) -> None:
     assert heads(beside) == ["A HC", "B ours"]
 
 
-@pytest.mark.full
 def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
     open_page: OpenPage, browser: Browser, server: Server, tmp_path: Path
 ) -> None:
@@ -117,7 +116,6 @@ def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
     saved.check(path)
 
 
-@pytest.mark.full
 def test_the_map_of_a_recording_shows_numbers_and_offers_no_edit(
     open_page: OpenPage, server: Server, tmp_path: Path
 ) -> None:
@@ -131,7 +129,10 @@ def test_the_map_of_a_recording_shows_numbers_and_offers_no_edit(
     probe.result().save(file)
     headers = {"content-type": "application/octet-stream"}
     trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
-    page = open_page(f"/#v=1&runs=trace&A.trace={trace}&view.atlas=zero", height=1100)
+    page = open_page(f"/#v=1&runs=trace&A.trace={trace}", height=1100)
+    expect(page.get_by_role("region", name="Edits")).to_contain_text("was recorded with a map of every cut")
+    page.get_by_role("button", name="Map every cut").click()
+    expect(page).to_have_url(re.compile("view.atlas=zero"))
     cells, said = page.locator(".atlas-box"), page.locator("#atlas-cell")
     expect(said).to_have_text("Point at a cell for its numbers. A recording cannot be edited.")
     expect(cells).to_have_attribute("aria-label", "Every single cut: arrow keys move between cells")
@@ -143,7 +144,6 @@ def test_the_map_of_a_recording_shows_numbers_and_offers_no_edit(
     assert "edits=" not in page.url
 
 
-@pytest.mark.full
 def test_its_numbers_are_held_against_each_other(beside: Page) -> None:
     expect(beside.locator(".missing")).to_have_count(0)
     beside.get_by_role("button", name=f"Verify run B {NAME}").click()
@@ -152,20 +152,20 @@ def test_its_numbers_are_held_against_each_other(beside: Page) -> None:
     expect(dialog).not_to_contain_text("another seed")
 
 
-@pytest.mark.full
 def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) -> None:
     page = open_page(f"/#v=1&runs=trace&A.trace={read_trace().id}")
     assert heads(page) == [f"A {NAME}"]
     expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
     expect(page.get_by_role("button", name="Sweep", exact=True)).to_be_disabled()
+    expect(page.get_by_role("button", name="Map every cut")).to_have_count(0)
     page.get_by_role("button", name="All settings").click()  # of a recording alone there are none
+    expect(page.locator(".drawer")).to_contain_text("It has no map of every cut.")
     page.locator(".drawer").get_by_role("button", name="Add a run").click()
     wait_until_done(page)
     assert heads(page)[0] == f"A {NAME}"
     expect(page.locator(".results-table tbody th[scope=row]")).to_have_count(2)
 
 
-@pytest.mark.full
 def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: Watch, traced: Server) -> None:
     watch.allow("404")
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={'0' * 20}", wait=False)
@@ -174,7 +174,6 @@ def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: 
     assert heads(page) == ["A HC"]
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(
     ("hash_", "said"),
     [
@@ -190,7 +189,6 @@ def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, has
     assert heads(page) == ["A HC"]
 
 
-@pytest.mark.full
 def test_it_is_shared_with_both_links_and_the_code_names_it(beside: Page, traced: Server) -> None:
     dialog = open_share(beside)
     expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"B.trace={read_trace().id}")

@@ -13,6 +13,8 @@ from mhc_scope.presets.records import read_result
 from tests.browser.conftest import Watch, load_page, wait_until_done
 from tests.conftest import Server, start_server
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -61,7 +63,6 @@ def test_trained_runs_open_with_their_measured_drift_and_noise_leads_back(open_s
     expect(page.get_by_role("slider", name="Drift σ")).to_be_visible()
 
 
-@pytest.mark.full
 def test_the_last_step_is_drawn_with_log_until_someone_chooses(open_shipped: Callable[[str], Page]) -> None:
     page = open_shipped("/")
     scale = page.get_by_role("switch", name="Logarithmic widths")
@@ -77,7 +78,6 @@ def test_the_last_step_is_drawn_with_log_until_someone_chooses(open_shipped: Cal
     expect(scale).to_have_attribute("aria-checked", "false")
 
 
-@pytest.mark.full
 def test_back_leads_from_trained_runs_to_the_view_before(open_shipped: Callable[[str], Page]) -> None:
     page = open_shipped("/")
     before = page.url
@@ -89,14 +89,12 @@ def test_back_leads_from_trained_runs_to_the_view_before(open_shipped: Callable[
     expect(switch(page)).to_have_attribute("aria-checked", "false")
 
 
-@pytest.mark.full
 def test_runs_that_train_from_a_noisy_start_keep_the_slider(open_shipped: Callable[[str], Page]) -> None:
     page = open_shipped("/#v=1&runs=hc&depth=4&train.steps=2")
     expect(switch(page)).to_have_attribute("aria-checked", "false")
     expect(page.get_by_role("slider", name="Drift σ")).to_be_enabled()
 
 
-@pytest.mark.full
 def test_the_last_step_says_what_streams_gain_and_then_asks_to_drag_the_drift(
     open_shipped: Callable[[str], Page],
 ) -> None:

@@ -10,6 +10,8 @@ from tests.browser.conftest import OpenPage, choose_more, type_setting, wait_unt
 from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 SMALL = "/#v=1&runs=residual,hc&depth=8&width=32"
 OTHER = "/#v=1&runs=mhc&depth=8&width=32"
 FILL = """() => { for (let size = 1 << 22; size > 0; size >>= 1)
@@ -75,7 +77,6 @@ def test_a_view_that_stays_is_listed_named_deleted_and_brought_back(open_page: O
     expect(page.locator(".results-table tbody th")).to_have_text(["A mHC"])
 
 
-@pytest.mark.full
 def test_two_views_are_compared_run_by_run_or_in_the_pairs_that_fit(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     for url in (SMALL, OTHER, MANY):
@@ -112,7 +113,6 @@ def compare_two(page: Page, server: Server, urls: tuple[str, str]) -> Locator:
     return dialog
 
 
-@pytest.mark.full
 def test_runs_that_differ_are_compared_and_not_the_residual_network_with_itself(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -125,7 +125,6 @@ def test_runs_that_differ_are_compared_and_not_the_residual_network_with_itself(
     assert page.locator(".results-table tbody th").all_text_contents() == ["A HC 9", "B mHC 9", "C HC 8", "D mHC 8"]
 
 
-@pytest.mark.full
 def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
     views = ("/#v=1&runs=hc&depth=8&width=16&seed=1", "/#v=1&runs=hc&depth=8&width=16&seed=2")
     page = open_page(views[0])
@@ -138,7 +137,6 @@ def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
     assert first != second
 
 
-@pytest.mark.full
 def test_tabs_add_to_one_list_and_a_full_storage_says_so(open_page: OpenPage, server: Server) -> None:
     one = open_page(SMALL)
     visit(one, server, SMALL)
@@ -162,7 +160,6 @@ def test_tabs_add_to_one_list_and_a_full_storage_says_so(open_page: OpenPage, se
     expect(other.get_by_role("dialog", name="Your views").get_by_role("alert")).to_contain_text("can't be read")
 
 
-@pytest.mark.full
 def test_the_page_opened_anew_offers_to_go_on_and_back_undoes(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     for depth in (9, 10):
@@ -194,7 +191,6 @@ def test_the_page_opened_anew_offers_to_go_on_and_back_undoes(open_page: OpenPag
     page.wait_for_url(f"{server.url}/")
 
 
-@pytest.mark.full
 @looks
 def test_axe_finds_nothing_in_the_list(open_page: OpenPage, server: Server, theme: str, width: int) -> None:
     page = open_page(SMALL, theme=theme, width=width)

@@ -16,6 +16,8 @@ from tests.browser.conftest import OpenPage, choose_more, create_link, wait_unti
 from tests.browser.share.test_copying import choose
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 DRAWN = """key => document.querySelector(`[data-panel=${key}] .plot`).data.filter((trace) => trace.visible !== false)
     .map((trace) => [trace.name ?? '', Array.from(trace.y, (value) => value ?? null)])"""
 VIEW = "/#v=1&depth=8&layer=3&seeds=3&width=16&runs=residual,hc,mhc&difference=true&B.name=it's+%22ours%22"
@@ -60,7 +62,6 @@ def assert_same(page: Page, panel: str, drawn: str) -> None:
         np.testing.assert_allclose(np.array(trace.y, float), np.array(y, float), atol=1e-5, err_msg=name)
 
 
-@pytest.mark.sample(2)
 @pytest.mark.parametrize("run", [run_python, run_curl])
 def test_the_calls_draw_what_the_page_draws(see_page: OpenPage, run: Callable[[Page, str], str]) -> None:
     page = see_page(VIEW, theme="light")
@@ -69,7 +70,6 @@ def test_the_calls_draw_what_the_page_draws(see_page: OpenPage, run: Callable[[P
     assert 'B it\'s "ours" / A' in [trace.get("name") for trace in json.loads(drawn)["data"]]
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("run", [run_python, run_curl])
 def test_the_calls_of_a_stored_view_use_what_is_stored(
     open_page: OpenPage, server: Server, run: Callable[[Page, str], str]
@@ -87,7 +87,6 @@ def test_the_calls_of_a_stored_view_use_what_is_stored(
     assert httpx.get(f"{server.url}/readyz").json()["ended"] == before, "nothing is computed again"
 
 
-@pytest.mark.full
 def test_the_json_of_a_view_is_its_specs(see_page: OpenPage) -> None:
     page = see_page(VIEW, theme="light")
     specs = json.loads(read_snippet(page, "JSON", "gain"))
@@ -95,7 +94,6 @@ def test_the_json_of_a_view_is_its_specs(see_page: OpenPage) -> None:
     assert specs == [{**shared, "connection": {"kind": kind}} for kind in ("residual", "hc", "mhc")]
 
 
-@pytest.mark.full
 def test_a_downloaded_figure_has_the_runs_names(see_page: OpenPage) -> None:
     page = see_page(VIEW, theme="light")
     page.get_by_role("button", name="Activation: more").click()

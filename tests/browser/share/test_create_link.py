@@ -30,6 +30,7 @@ def test_share_stores_and_copies_on_request_only(open_page: OpenPage) -> None:
     assert page.evaluate(CLIPBOARD) == link.text_content()
 
 
+@pytest.mark.full
 def test_share_warns_that_a_loopback_link_opens_on_this_computer_alone(open_page: OpenPage) -> None:
     dialog = open_share(open_page(VIEW))
     expect(dialog.locator(".warning")).to_contain_text("127.0.0.1")

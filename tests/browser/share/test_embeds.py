@@ -80,10 +80,11 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_card_can_be_framed_in_both_themes(open_page: OpenPage, server: Server, stored: str, theme: str) -> None:
-    # The system's theme is the other one: the frame's own counts.
+def test_every_card_can_be_framed_in_either_theme(open_page: OpenPage, server: Server, stored: str, theme: str) -> None:
+    # The system's theme is the other one: the frame's own counts. Each card in one theme, by turns.
     page = open_page("/docs", theme="light" if theme == "dark" else "dark", width=720, height=400, wait=False)
-    for key, title in panels_of(server).items():
+    panels = list(panels_of(server).items())
+    for key, title in panels[theme == "dark" :: 2]:
         page.goto(f"{server.url}/embed/{stored}?panel={key}&theme={theme}")
         assert page.title() == f"{title} · mHC Scope"
         assert_framed(page, key, title, theme)
@@ -99,6 +100,7 @@ def test_a_frame_shows_the_chosen_view(open_page: OpenPage, stored: str) -> None
     assert first == views[0], "a view that is none leaves the first"
 
 
+@pytest.mark.full
 def test_what_cannot_be_framed_says_so(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=nothing", wait=False)
     expect(page.get_by_role("alert")).to_contain_text(
@@ -155,6 +157,7 @@ def frame_of(page: Page) -> dict[str, str]:
     return attributes
 
 
+@pytest.mark.full
 def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&width=16")
     dialog = open_share(page)

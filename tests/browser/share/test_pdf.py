@@ -16,6 +16,8 @@ from tests.browser.map.test_map import wait_for_cells
 from tests.browser.share.test_copying import choose
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 SMALL = "/#v=1&runs=residual,hc&depth=8&width=32"
 
 
@@ -82,7 +84,6 @@ def test_curves_and_letters_stay_what_they_are_and_the_caption_names_the_runs(
     assert "A box replaces" not in text
 
 
-@pytest.mark.full
 def test_an_image_is_in_it_only_where_there_is_a_heat_map(open_page: OpenPage) -> None:
     page = open_page(SMALL)
     picture = save_pdf(page, "How the signal travels")
@@ -93,7 +94,6 @@ def test_an_image_is_in_it_only_where_there_is_a_heat_map(open_page: OpenPage) -
     assert count_images(save_pdf(page, "Layer similarity (CKA)")) > 0
 
 
-@pytest.mark.full
 def test_cost_and_map_are_saved_too(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     open_section_of(page, "cost")
@@ -108,7 +108,6 @@ def test_cost_and_map_are_saved_too(open_page: OpenPage, server: Server) -> None
     assert "sweep" in read_text(save_pdf(page, "Sweep"))
 
 
-@pytest.mark.full
 def test_what_does_not_come_is_told(open_page: OpenPage, watch: Watch) -> None:
     watch.allow("Failed to load resource|ERR_FAILED")
     page = open_page(SMALL)
@@ -119,7 +118,6 @@ def test_what_does_not_come_is_told(open_page: OpenPage, watch: Watch) -> None:
     assert "Gain, forward" in read_text(save_pdf(page, "Gain, forward"))
 
 
-@pytest.mark.full
 def test_signs_that_the_font_lacks_are_seen_to_be_missing(open_page: OpenPage) -> None:
     page = open_page(f"{SMALL}&A.name=型Ω≤")
     text = read_text(save_pdf(page, "Gain, forward"))
@@ -128,7 +126,6 @@ def test_signs_that_the_font_lacks_are_seen_to_be_missing(open_page: OpenPage) -
     assert "A box replaces a character" in text
 
 
-@pytest.mark.full
 def test_a_preset_is_cited_by_its_own_address(open_page: OpenPage, server: Server) -> None:
     page = open_page("/p/no_skip")
     assert f"{server.url}/p/no_skip" in read_text(save_pdf(page, "Gain, forward"))

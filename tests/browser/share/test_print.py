@@ -17,6 +17,8 @@ from tests.browser.conftest import OpenPage, to_css, to_rgb, wait_until
 from tests.browser.share.test_standalone import open_findings, open_sections
 from tests.conftest import Server, compute
 
+pytestmark = pytest.mark.full
+
 PAGE_PX = (297 - 2 * 12) / 25.4 * 96  # A4 within its margins
 COLORS = """() => ({
   page: getComputedStyle(document.body).backgroundColor,
@@ -71,7 +73,6 @@ def wait_for_figures(page: Page, inks: list[str]) -> None:
     wait_until(page, lambda: page.evaluate(COLORS)["letters"] == inks)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("by_hand", [False, True], ids=["system", "chosen"])
 def test_a_dark_page_is_printed_in_light(open_page: OpenPage, by_hand: bool) -> None:
     page = open_dark(open_page, by_hand)
@@ -85,7 +86,6 @@ def test_a_dark_page_is_printed_in_light(open_page: OpenPage, by_hand: bool) -> 
     assert page.evaluate(COLORS) == dark
 
 
-@pytest.mark.full
 def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None:
     page = open_dark(open_page, by_hand=False)
     open_findings(page)
@@ -116,7 +116,6 @@ def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None
     wait_for_figures(page, [DARK_THEME.muted])
 
 
-@pytest.mark.full
 def test_what_is_folded_on_a_phone_is_open_on_paper(open_page: OpenPage) -> None:
     preset = next(preset for preset in PRESETS if preset.reference)
     page = open_page(f"/p/{preset.name}", width=390, wait=False)
@@ -128,7 +127,6 @@ def test_what_is_folded_on_a_phone_is_open_on_paper(open_page: OpenPage) -> None
     expect(source).to_be_visible()
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("panel", ["gain", "detail", "cost"])
 def test_a_dark_frame_is_printed_in_light(open_page: OpenPage, server: Server, panel: str) -> None:
     kinds = ("residual", "hc", "mhc")
@@ -172,7 +170,6 @@ def test_a_printed_pdf_holds_the_picture(open_page: OpenPage) -> None:
     assert "Inside layer 3 of HC" in words
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("noise", [0.3, 0.5])
 def test_the_foot_of_paper_names_the_drift(open_page: OpenPage, noise: float) -> None:
     page = open_page(f"/#v=1&depth=8&connection.noise={noise}")

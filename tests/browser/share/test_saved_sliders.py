@@ -15,6 +15,8 @@ from tests.browser.look.test_access import audit
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 KINDS = ["residual", "hc", "mhc"]
 DEPTH = 12
 SPEC: dict[str, Any] = {"depth": DEPTH, "width": 16}
@@ -96,7 +98,6 @@ def test_a_smaller_depth_is_shown_as_the_server_says_it(saved: Saved, server: Se
     saved.check(folder / "view.html")
 
 
-@pytest.mark.full
 def test_drift_and_rounds_follow_from_the_draws(saved: Saved, server: Server, folder: Path) -> None:
     page = saved.page
     move(page, "connection.noise", 0.5)
@@ -114,7 +115,6 @@ def test_drift_and_rounds_follow_from_the_draws(saved: Saved, server: Server, fo
     saved.check(folder / "view.html")
 
 
-@pytest.mark.full
 def test_the_sliders_are_for_everyone_and_not_on_paper(saved: Saved, folder: Path) -> None:
     page = saved.page
     page.set_viewport_size({"width": 390, "height": 844})
@@ -128,7 +128,6 @@ def test_the_sliders_are_for_everyone_and_not_on_paper(saved: Saved, folder: Pat
     saved.check(folder / "view.html")
 
 
-@pytest.mark.full
 def test_a_file_of_stacks_that_train_has_no_sliders(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page("/#v=1&depth=4&width=16&train.steps=2")
     path = save_view(page, tmp_path / "view.html")

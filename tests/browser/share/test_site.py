@@ -21,6 +21,8 @@ from tests.browser.look.test_access import audit
 from tests.conftest import Server, compute
 from tests.ports import free_port
 
+pytestmark = pytest.mark.full
+
 GRID = {"depth": [8, 64], "connection.streams": [4], "connection.noise": [0.1, 0.3]}
 SPECS = [{"depth": 6, "width": 16, "connection": {"kind": kind}} for kind in ("hc", "mhc")]
 LUCIDRAINS = "v=1&connection.init=lucidrains"
@@ -148,7 +150,6 @@ def test_sliders_stop_at_written_runs_and_show_all_of_them(pages: Site) -> None:
     assert read_gain(page, "B HC") == low
 
 
-@pytest.mark.full
 def test_settings_between_the_written_ones_show_their_gains(pages: Site) -> None:
     page = pages.open()
     page.evaluate("(view) => { location.hash = view; }", f"{LUCIDRAINS}&depth=40&connection.noise=0.2")
@@ -158,7 +159,6 @@ def test_settings_between_the_written_ones_show_their_gains(pages: Site) -> None
     expect(page.locator(".topbar .status")).to_have_attribute("data-phase", "idle")
 
 
-@pytest.mark.full
 def test_a_stack_deeper_than_all_written_ones_is_not_shown_in_part(pages: Site) -> None:
     page = pages.open()
     page.evaluate("(view) => { location.hash = view; }", f"{LUCIDRAINS}&depth=200")
@@ -167,7 +167,6 @@ def test_a_stack_deeper_than_all_written_ones_is_not_shown_in_part(pages: Site) 
     expect(page.locator(".results-table tr.stale")).to_have_count(3)
 
 
-@pytest.mark.full
 def test_what_was_not_computed_is_said_and_not_awaited(pages: Site) -> None:
     page = pages.open()
     page.evaluate("location.hash = 'v=1&width=32'")
@@ -182,7 +181,6 @@ def test_a_link_to_what_was_not_computed_shows_the_story_and_says_so(pages: Site
     assert read_gain(page, "B HC") == SHIPPED
 
 
-@pytest.mark.full
 def test_the_gallery_opens_and_a_preset_of_it(pages: Site) -> None:
     page = pages.open()
     page.get_by_role("button", name="Examples").click()
@@ -198,7 +196,6 @@ def test_the_gallery_opens_and_a_preset_of_it(pages: Site) -> None:
     expect(page.get_by_role("region", name="Preset").get_by_role("heading")).to_have_text(preset.title)
 
 
-@pytest.mark.full
 @pytest.mark.sample(5, 5)
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_every_preset_has_its_page(pages: Site, preset: Preset) -> None:
@@ -206,7 +203,6 @@ def test_every_preset_has_its_page(pages: Site, preset: Preset) -> None:
     expect(page.locator(".preset-numbers")).not_to_contain_text("…")
 
 
-@pytest.mark.full
 def test_a_stored_view_has_its_page(pages: Site) -> None:
     page = pages.open(f"view-{pages.view}.html")
     expect(page.get_by_text(f"Snapshot {TITLE}")).to_be_visible()
@@ -225,7 +221,6 @@ def test_nothing_is_offered_that_needs_a_server(pages: Site) -> None:
     expect(page.get_by_role("button", name="API")).to_have_count(0)
 
 
-@pytest.mark.full
 def test_sections_open(pages: Site) -> None:
     page = pages.open()
     for summary in page.locator("details.section > summary").all():
@@ -234,6 +229,5 @@ def test_sections_open(pages: Site) -> None:
     expect(page.locator(".error")).to_have_count(0)
 
 
-@pytest.mark.full
 def test_the_page_has_no_faults_of_access(pages: Site) -> None:
     audit(pages.open(), "a page without a server")

@@ -18,6 +18,8 @@ from tests.browser.look.test_access import audit
 from tests.browser.share.test_copying import choose
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 KINDS = ["residual", "hc", "mhc"]
 LABELS = ["A Residual", "B HC", "C mHC"]
 LAYERS, CURSOR = 8, 4
@@ -183,7 +185,6 @@ def test_a_saved_view_opens_offline_with_every_figure_and_number(
     saved.check(path)
 
 
-@pytest.mark.full
 def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW + "&C.name=ours+<b>")
     open_findings(page)
@@ -203,7 +204,6 @@ def test_a_saved_view_says_what_was_run_and_leads_back(open_page: OpenPage, brow
     assert saved.locator("button, link").count() == 0
 
 
-@pytest.mark.full
 def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW)
     dialog = open_share(page)
@@ -228,7 +228,6 @@ def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: 
     assert create_link(stored) == link.text_content()
 
 
-@pytest.mark.full
 def test_a_saved_view_takes_the_theme_that_was_on_and_prints_light(
     save_usual: Callable[[str], Path], browser: Browser
 ) -> None:
@@ -245,7 +244,6 @@ def test_a_saved_view_takes_the_theme_that_was_on_and_prints_light(
     assert light.locator("[data-panel=gain] .figure svg").count() == 1
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_saved_view_is_for_everyone(save_usual: Callable[[str], Path], browser: Browser, theme: str) -> None:
     saved = Saved(browser, save_usual(theme), width=390)
@@ -254,7 +252,6 @@ def test_a_saved_view_is_for_everyone(save_usual: Callable[[str], Path], browser
     audit(saved.page, "saved view")
 
 
-@pytest.mark.full
 def test_the_chosen_view_of_a_card_and_the_difference_are_what_is_saved(
     open_page: OpenPage, browser: Browser, tmp_path: Path
 ) -> None:
@@ -284,7 +281,6 @@ def save_with_map(page: Page, path: Path) -> Path:
     return path
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_saved_view_holds_the_open_map(
     open_page: OpenPage, browser: Browser, server: Server, tmp_path: Path, theme: str
@@ -316,7 +312,6 @@ def test_a_saved_view_holds_the_open_map(
     saved.check(path)
 
 
-@pytest.mark.full
 def test_a_saved_map_says_what_is_missing(open_page: OpenPage, browser: Browser, tmp_path: Path) -> None:
     page = open_page(VIEW + "&width=64&input.batch=8" + MAP.replace("2,4,6", "2,302,312,322"), wait=False)
     status = page.get_by_role("dialog", name="Sweep").get_by_role("status")

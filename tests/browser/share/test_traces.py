@@ -21,6 +21,8 @@ from tests.conftest import Server, compute
 from tests.probe.attach.attachable import LAYERS, STREAMS
 from tests.traced import NAME, read_trace
 
+pytestmark = pytest.mark.full
+
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc"}}
 
 
@@ -49,7 +51,6 @@ def open_view(page: Page, server: Server, path: str) -> None:
     wait_until_done(page)
 
 
-@pytest.mark.sample(2)
 @pytest.mark.parametrize("state", [None, ""], ids=["its own state", "no state"])
 def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced: Server, state: str | None) -> None:
     visit = see_page(store_view(traced, state=state))
@@ -69,7 +70,6 @@ def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced
     assert len(drawn) == STREAMS
 
 
-@pytest.mark.full
 def test_what_a_trace_does_not_know_is_said(see_page: OpenPage, traced: Server) -> None:
     visit = see_page(store_view(traced))
     expect(visit.locator(".banners")).to_contain_text("Edit anything to recompute; recordings stay as they are.")
@@ -86,7 +86,6 @@ def test_what_a_trace_does_not_know_is_said(see_page: OpenPage, traced: Server) 
     visit.get_by_role("button", name="Close settings").click()
 
 
-@pytest.mark.full
 def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced: Server) -> None:
     open_view(visit, traced, store_view(traced, with_run=True))
     expect_runs(visit, ["A HC", f"B {NAME}"])
@@ -101,7 +100,6 @@ def test_beside_a_run_both_are_drawn_compared_and_subtracted(visit: Page, traced
     expect(visit.locator("#panel-gain table tbody tr")).to_have_count(LAYERS)
 
 
-@pytest.mark.full
 def test_a_change_computes_the_runs_and_keeps_the_trace(visit: Page, traced: Server) -> None:
     path = store_view(traced, with_run=True)
     open_view(visit, traced, path)
@@ -118,7 +116,6 @@ def test_a_change_computes_the_runs_and_keeps_the_trace(visit: Page, traced: Ser
     expect_runs(visit, ["A HC", "B mHC"])
 
 
-@pytest.mark.full
 def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browser: Browser, tmp_path: Path) -> None:
     open_view(visit, traced, store_view(traced))
     file = save_view(visit, tmp_path / "trace.html")
@@ -139,7 +136,6 @@ def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browse
     expect(visit.locator("#panel-gain .plot")).to_contain_text(f"A {NAME}")
 
 
-@pytest.mark.full
 def test_every_card_of_it_can_be_framed(visit: Page, traced: Server) -> None:
     panels = httpx.get(f"{traced.api}/panels").json()["panels"]
     for panel in panels:
@@ -150,7 +146,6 @@ def test_every_card_of_it_can_be_framed(visit: Page, traced: Server) -> None:
         expect(card.locator(".plot .main-svg").first).to_be_attached()
 
 
-@pytest.mark.full
 def test_the_page_s_columns_are_python_s(see_page: OpenPage, traced: Server) -> None:
     visit = see_page(store_view(traced))
     drawn = visit.evaluate("[...document.querySelector('[data-panel=activation] .plot').data.at(-1).y]")

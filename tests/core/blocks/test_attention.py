@@ -57,6 +57,7 @@ def find_gaps(branch: Attention, u: Tensor) -> list[float]:
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8}
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(("dtype", "logit"), [*product(("float64", "float32"), (1.0, 30.0, 1e3)), ("bfloat16", 1.0)])
 def test_attention_and_its_gradient_are_as_exact_as_the_type_allows(dtype: str, logit: float) -> None:
     """A logit is off by a rounding of itself, and its weight by as much."""

@@ -167,7 +167,7 @@ def test_a_scaling_made_for_another_norm_position_is_refused(scaling: str, posit
     assert error.field == "block.scaling"
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_a_scaled_stack_is_the_same_in_every_precision(connection: dict[str, Any]) -> None:
     for scaling, position in (("deepnorm", "post"), ("skipinit", "pre")):

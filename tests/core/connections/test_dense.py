@@ -34,6 +34,7 @@ def test_the_loop_gives_autograds_gradients(block: int) -> None:
     assert_loop_is_autograd(build_spec(depth=5, connection={**KIND, "depth_block": block}))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("parts", [{}, {"norm_position": "post", "scaling": "deepnorm"}, {"norm_position": "none"}])
 def test_it_starts_as_the_residual_network(parts: dict[str, Any]) -> None:
     block = {"branch_scale": 0.5, **parts}
@@ -49,6 +50,7 @@ def test_it_starts_as_the_residual_network(parts: dict[str, Any]) -> None:
         np.testing.assert_array_equal(found.matrices["unfolded"], plain.matrices["unfolded"])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("block", [1, 2])
 def test_weights_are_those_of_outputs_in_what_is_read(block: int) -> None:
     """What a layer reads is the sum of the embedding and all outputs by its row, however the averages are nested."""
@@ -119,6 +121,7 @@ FAULTS: dict[str, tuple[Any, float, str]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_both_share_is_found(fault: str, monkeypatch: Patch) -> None:
     plant, noise, finder = FAULTS[fault]

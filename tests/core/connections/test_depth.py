@@ -27,6 +27,7 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_every_form_is_that_of_the_loops(form: dict[str, Any], position: str) -> None:
@@ -35,11 +36,13 @@ def test_every_form_is_that_of_the_loops(form: dict[str, Any], position: str) ->
     assert_equal_to_reference(shake(build_stack(spec)), rtol=1e-12)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_the_loop_gives_autograds_gradients(form: dict[str, Any]) -> None:
     assert_loop_is_autograd(build_spec(depth=5, connection={**KIND, **form}))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_weights_are_the_derivative_of_what_is_read(form: dict[str, Any]) -> None:
     """An output enters a read once: moved along itself with the weights held, the read moves by its weight."""
@@ -102,6 +105,7 @@ def test_what_one_branch_is_worth_is_the_width_of_the_slices() -> None:
     torch.testing.assert_close(made.attention.sum(0), torch.ones(12, 4, dtype=torch.float64))
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("is_normed", [False, True])
 @pytest.mark.parametrize("appends", [False, True])
 @pytest.mark.parametrize(("count", "heads"), [(3, 1), (3, 2), (2, 3)])

@@ -19,18 +19,20 @@ def differ(connection: dict[str, Any], **fields: Any) -> float:
     return float(np.abs(np.asarray(dynamic) / np.asarray(static) - 1).max())
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("init", PRESETS)
 def test_it_changes_something_where_the_start_draws_projections_and_nowhere_else(init: str) -> None:
     found = differ(connection={"kind": "mhc", "init": init})
     assert found > 1e-4 if init in list_projecting() else found < 1e-5
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", BY_TOKEN)
 def test_it_changes_nothing_at_the_default_start(kind: str) -> None:
     assert differ(connection={"kind": kind}) < 1e-5
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize("kind", BY_TOKEN)
 def test_training_makes_it_differ(kind: str) -> None:
     assert differ(connection={"kind": kind}, train={"steps": 20}) > 1e-6

@@ -25,6 +25,7 @@ def promised(connection: dict[str, Any], **fields: Any) -> RunSpec:
     return build_spec(connection=connection, **fields)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_hc_without_noise_is_the_residual_network(dynamic: bool, position: str) -> None:
@@ -77,6 +78,7 @@ def gains() -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
+@pytest.mark.full
 def test_free_mixing_multiplies_to_a_gain_near_a_thousand(gains: dict[str, dict[str, np.ndarray]]) -> None:
     forward = gains["hc"]["composite_gain_fwd"]
     low, median, high = np.percentile(forward, [5, 50, 95])

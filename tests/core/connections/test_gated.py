@@ -81,6 +81,7 @@ def test_a_rank_is_the_number_of_independent_gates() -> None:
         assert int(torch.linalg.matrix_rank(logits, atol=1e-9)) == rank
 
 
+@pytest.mark.full
 def test_gradients_are_those_of_finite_differences() -> None:
     connection, state, _ = build_layer()
     mixer, names = connection.mixers[0], ("w_down", "w_up", "w_post")

@@ -16,6 +16,7 @@ MAPPED = select_connections(lambda family: family.is_mapped)
 DYNAMIC = {"init": "megatron", "dynamic": True}
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", MAPPED)
 def test_coefficients_made_in_bfloat16_are_numbers_of_bfloat16_in_their_own_type(name: str) -> None:
     spec = build_spec(dtype="float32", connection={**CONNECTIONS[name], "mapping_dtype": "bfloat16"})
@@ -69,6 +70,7 @@ def test_it_trains(connection: dict[str, Any]) -> None:
     assert result.loss < result.loss_untrained
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", ["mhc", "mhc_lite", "mhc_lite-dynamic"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_no_law_asks_for_sums_of_one_and_true_runs_hold(name: str, dtype: str) -> None:

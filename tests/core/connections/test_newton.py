@@ -49,6 +49,7 @@ def test_sums_are_1_at_any_spread(scale: float) -> None:
     assert ((sinkhorn(t, 20).sum(-2) - 1).abs().max() > 0.04) == (scale >= 3)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("n", [2, 4, 6])
 def test_the_gradient_is_that_of_the_limit(n: int) -> None:
     """Of 3000 rounds by autograd to 1e-10, and by finite differences; a second time as well."""
@@ -81,6 +82,7 @@ def test_states_and_loss_are_those_of_plain_loops(dynamic: bool) -> None:
     assert_equal_to_reference(shake(build_stack(build(dynamic=dynamic, init="deepseek_v4"))), rtol=1e-11)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_true_runs_hold_and_twenty_rounds_do_not(dtype: str) -> None:
     base: dict[str, Any] = {"depth": 6, "dtype": dtype, "width": 8, "block": {"heads": 2}, "input": {"tokens": 6}}

@@ -25,6 +25,7 @@ def build(kind: str = "mhc", init: str = "deepseek_v4", dynamic: bool = False, *
     return build_spec(connection=connection, **fields)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize(("kind", "init"), KINDS)
 def test_states_and_loss_are_those_of_plain_loops(kind: str, init: str, dynamic: bool) -> None:
@@ -38,6 +39,7 @@ def test_states_and_loss_are_those_of_plain_loops(kind: str, init: str, dynamic:
     assert stack().item() == pytest.approx(trace(stack).loss, rel=1e-12)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_gradients_are_those_of_differences_of_the_plain_loops(dynamic: bool) -> None:
     """Every mixing parameter moved along a random direction, by a central difference of the loss in numpy."""
@@ -116,6 +118,7 @@ def test_a_layer_passes_on_what_it_has_made_of_the_state_that_enters_it() -> Non
     torch.testing.assert_close(stack.connection.reduce(last.state), read, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_true_runs_hold_and_a_read_of_the_wrong_layer_does_not(

@@ -10,6 +10,7 @@ from tests.core.conftest import build_spec
 EXACT = ("mhc_lite", "kromhc", "orthostochastic", "identity_hc")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("scale", [0.0, 1.0, 10.0, 50.0])
 @pytest.mark.parametrize("kind", EXACT)
 def test_rows_and_columns_sum_to_one_at_any_scale(kind: str, scale: float) -> None:

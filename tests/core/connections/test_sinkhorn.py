@@ -118,7 +118,7 @@ def test_what_twenty_rounds_leave_in_the_columns(noise: float, wanted: float) ->
     assert wanted / 2 < error.median() < 2 * wanted
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize(("scale", "wanted"), [(1.0, 6e-4), (5.0, 0.09), (10.0, 0.5)])
 def test_the_worst_that_twenty_rounds_leave_of_normal_logits(scale: float, wanted: float) -> None:
     """Worst of 10000 matrices, in the median of nine such draws; errors of the sums that are normalised first.

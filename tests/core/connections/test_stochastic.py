@@ -44,6 +44,7 @@ def draw_doubly_stochastic(rng: np.random.Generator, n: int) -> Array:
     return sum(w * np.eye(n)[list(order)] for w, order in zip(weights, permutations(range(n)), strict=True))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", ["go_mhc", "tbp", "one_sided"])
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 16])
 def test_a_certainty_of_0_is_the_uniform_matrix_and_8_is_near_the_identity(kind: str, n: int) -> None:
@@ -128,6 +129,7 @@ def test_entries_stay_above_the_uniform_share_for_logits_of_any_size(size: float
 # circulant.
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("n", [2, 4, 8])
 @pytest.mark.parametrize("depth", [6, 8, 12, 64, 256])
 def test_the_least_singular_value_of_all_layers_reaches_its_bound(n: int, depth: int) -> None:
@@ -181,6 +183,7 @@ def test_no_product_of_row_stochastic_matrices_exceeds_the_root_of_n(n: int) -> 
 # The depth.
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if family.has_streams])
 def test_layers_depend_on_the_depth_where_the_family_says_so(kind: str) -> None:
     specs = [parse_spec({"depth": depth, "connection": {"kind": kind, "noise": 1.0}}) for depth in (5, 9)]

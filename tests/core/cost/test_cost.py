@@ -45,6 +45,7 @@ def test_the_count_of_parameters_is_exact(connection: dict[str, Any], streams: i
         assert estimate(spec).parameters == counted
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_outputs_gains_and_digits_are_counted(connection: dict[str, Any]) -> None:
     digits = {"kind": "digits", "tokens": 64}
@@ -55,6 +56,7 @@ def test_outputs_gains_and_digits_are_counted(connection: dict[str, Any]) -> Non
         assert estimate(spec).parameters == sum(parameter.numel() for parameter in build_stack(spec).parameters())
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc", "frac", "hc-dynamic", "mhc-dynamic", "frac-dynamic"])
 @pytest.mark.parametrize("block", ["mlp", "transformer"])
 def test_the_arithmetic_is_what_the_operators_do(name: str, block: str) -> None:
@@ -85,6 +87,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one matrix": {"block": {"kind": "mlp", "mlp_ratio": 0}},
     "post-norm": {"block": {"kind": "mlp", "norm_position": "post"}},
     "transformer": {"block": {"kind": "transformer"}},
+    "fixed values": {"block": {"kind": "transformer", "value_residual": "fixed"}},
+    "learned values": {"block": {"kind": "transformer", "value_residual": "learned"}},
     "conv": {"block": {"kind": "conv"}},
     "pair": {"block": {"kind": "pair"}},
     "float64": {"dtype": "float64"},
@@ -97,13 +101,14 @@ CASES = {name: {"connection": connection} for name, connection in CONNECTIONS.it
 }
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("fields", CASES.values(), ids=CASES)
 def test_the_bytes_kept_are_those_that_autograd_keeps(fields: dict[str, Any]) -> None:
     spec = build_spec(WIDE, **fields)
     assert count_tape_bytes(spec) == pytest.approx(count_kept_bytes(build_stack(spec)), rel=0.12)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("fields", CASES.values(), ids=CASES)
 def test_the_bytes_moved_are_those_that_operators_move(fields: dict[str, Any]) -> None:
     spec = build_spec(WIDE, **fields)
@@ -200,7 +205,7 @@ def test_cost_grows_with_everything_that_makes_a_run_larger() -> None:
             assert getattr(large, key) > getattr(small, key), (fields, key)
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic"])
 def test_the_arithmetic_of_a_step_is_what_the_operators_do(name: str) -> None:
     fields: dict[str, Any] = {

@@ -75,6 +75,7 @@ def test_every_edit_of_every_connection(connection: dict[str, Any], position: st
         assert_as_in_numpy(shake(build_stack(spec)))
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_several_edits_are_applied_in_their_order(connection: dict[str, Any]) -> None:
     edits = [edit for edit in list_edits(connection) if edit["do"] != "zero"]
@@ -156,7 +157,7 @@ FROZEN: dict[str, list[Edit]] = {
 }
 
 
-@pytest.mark.sample("values", 2)
+@pytest.mark.sample(8, 2)
 @pytest.mark.parametrize("name", MULTI_STREAM)
 @pytest.mark.parametrize("idle", [*IDLE, *FROZEN])
 def test_edits_that_change_nothing_leave_every_bit(name: str, idle: str) -> None:

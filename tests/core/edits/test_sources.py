@@ -42,12 +42,14 @@ def build(form: dict[str, Any], *edits: Edit, **fields: Any) -> Any:
     return build_spec(depth=5, connection={**KIND, "noise": 0.3, **form}, edits=list(edits), **fields)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_edits_of_every_form_are_those_of_the_loops(form: dict[str, Any]) -> None:
     for position in ("pre", "post"):
         assert_as_in_numpy(shake(build_stack(build(form, *EDITS, block={"norm_position": position}))))
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("block", [1, 2])
 def test_edits_of_weighted_averages_are_those_of_the_loops(block: int) -> None:
     """In a block of two layers those that do not begin it read the plain state, and are left as they are."""

@@ -35,6 +35,7 @@ def get_layer_template(key: str, runs: int) -> dict[str, Any]:
     return json.loads(first.replace("basis.0", f"basis.{percent}").replace("basis_text.0", f"basis_text.{percent}"))
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("comparison", ["three", "many streams", "dynamic", "parts"])
 @pytest.mark.parametrize("key", [*(view.key for view in VIEWS), BETWEEN])
 def test_the_page_shows_the_same_at_every_layer(key: str, comparison: str) -> None:

@@ -71,6 +71,7 @@ def test_steps_without_numbers_are_called_as_their_trainer_calls_them() -> None:
     assert format_places([1], 2, "step", [0, 100, 200]) == "at step 100"
 
 
+@pytest.mark.full
 def test_figure_and_files_over_rest_carry_the_status(server: Any, client: httpx.Client) -> None:
     with httpx.Client(base_url=server.api, timeout=30) as http:
         run_id = compute(http, CONSTANT | {"seed": 977})

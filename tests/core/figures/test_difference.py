@@ -81,6 +81,7 @@ def test_layers_beyond_the_shorter_stack_are_left_out() -> None:
     assert np.all(np.isnan(column[3:]))
 
 
+@pytest.mark.full
 def test_what_overflows_has_a_ratio_and_no_difference() -> None:
     wild = {"connection": {"kind": "hc", "noise": 10.0}, "depth": 260}
     base, hc = _compute(depth=260, connection={"kind": "residual"}), _compute(**wild)
@@ -97,6 +98,7 @@ def test_a_template_is_left_as_it_was() -> None:
     assert "limits" in template["layout"]["meta"]["axes"]["yaxis"]
 
 
+@pytest.mark.full
 def test_the_interface_draws_it_as_well_and_needs_two_runs(client: httpx.Client) -> None:
     ids = [compute(client, {**SMALL, "connection": {"kind": kind}}) for kind in ("residual", "hc")]
     path = f"/runs/{ids[0]}/figures/activation"

@@ -23,6 +23,7 @@ from tests.core.figures.filled import (
 VIEWS = figures.PANELS["eigenvalues"].views
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("comparison", ["three", "overflow", "many streams", "parts", "dynamic"])
 @pytest.mark.parametrize("view", VIEWS, ids=[view.key for view in VIEWS])
 def test_the_page_finds_the_same_at_every_layer(view: Any, comparison: str) -> None:

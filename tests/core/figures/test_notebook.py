@@ -116,6 +116,7 @@ def test_a_record_without_frames_or_sentences_shows_what_there_is() -> None:
     assert "img" not in cells.tags
 
 
+@pytest.mark.full
 def test_a_run_that_is_not_done_says_how_it_is(lone_server: Server, fresh_spec: Callable[..., dict[str, Any]]) -> None:
     with Client(lone_server.url) as client:
         run = client.submit(fresh_spec(depth=512))

@@ -101,6 +101,7 @@ def test_a_chosen_interval_is_put_into_its_template_alone() -> None:
         assert template["data"][0]["meta"]["fill"]["z"] == source
 
 
+@pytest.mark.full
 def test_figures_of_products_over_rest(client: httpx.Client) -> None:
     spec = {"depth": 6, "width": 16, "seed": 4243, "connection": {"kind": "hc"}, "input": {"tokens": 16}}
     run_id = compute(client, spec)

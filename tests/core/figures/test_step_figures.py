@@ -71,6 +71,7 @@ def sentences(figure: dict[str, Any]) -> list[str]:
     return notes + layout["meta"].get("remarks", [])
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
 @pytest.mark.parametrize("key", FOLLOWERS)
 def test_the_page_says_what_python_says_of_new_and_old_runs(key: str, difference: bool) -> None:
@@ -204,6 +205,7 @@ def test_a_stored_run_without_a_step_shows_its_trained_values_and_says_so(key: s
     assert len(drawn(page)) == 1
 
 
+@pytest.mark.full
 def test_deep_stacks_keep_no_maps_at_a_step_and_show_the_trained_ones() -> None:
     spec = {"depth": 257, "width": 4, "block": {"kind": "mlp", "mlp_ratio": 0}, "input": {"tokens": 4, "batch": 1},
             "connection": {"kind": "hc", "streams": 2}, "train": {"steps": 2, "kept": 2}}  # fmt: skip
@@ -245,6 +247,7 @@ def test_what_a_connection_never_has_is_not_missing_at_a_step(kind: str) -> None
     assert "trained" not in figure.layout.title.text
 
 
+@pytest.mark.full
 def test_figures_over_rest_are_of_the_step(server: Any, client: httpx.Client) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         run_id = compute(http, TRAINED | {"seed": 612})

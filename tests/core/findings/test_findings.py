@@ -336,6 +336,7 @@ def test_magnitudes_in_sentences_are_written_as_in_figures(log10: float, text: s
     assert format_magnitude(float(log10)) == text
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 12))])
 @pytest.mark.parametrize("scale", [0.2, 1.0])
 def test_a_gradient_that_rounding_decides_is_called_unresolved(scale: float, seed: int) -> None:

@@ -14,6 +14,8 @@ from mhc_core.spec import CONNECTION_KINDS, RunSpec, SpecErrors, parse_spec
 from tests.core.drawn import draw_edits
 from tests.core.findings.reader import FalseSentence, Run, Template, read_headline, read_sentence
 
+pytestmark = pytest.mark.full
+
 full = pytest.mark.full
 CONNECTION: dict[str, list[Any]] = {
     "kind": list(CONNECTION_KINDS),
@@ -167,7 +169,6 @@ def test_sentences_of_a_few_random_runs_say_what_the_columns_say(seed: int, coun
     assert reading.seen.total() > 2 * count
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("kind", [{}, {"seeds": True}, {"beyond": True}, {"edited": True}])
 def test_the_reader_finds_what_is_changed_in_a_sentence(kind: dict[str, bool]) -> None:
     """Each number of each sentence, made another one: the reader must call all of them false."""

@@ -56,7 +56,7 @@ def worst_difference(result: Result, without: tuple[str, ...] = (), **fields: An
     return worst
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(5, 3)
 @pytest.mark.parametrize("block", ["mlp", "transformer"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_bands_are_the_percentiles_of_independent_runs(connection: dict[str, Any], block: str) -> None:
@@ -167,6 +167,7 @@ def test_zeros_rank_below_every_number() -> None:
     np.testing.assert_array_equal(frame.bands["token_cos"]["p50"], [10, 5.5, 5])
 
 
+@pytest.mark.full
 def test_the_growth_of_the_gradient_is_the_median_of_each_seeds_own() -> None:
     """The ratio of the medians at both ends is another number: here 9.75 in place of 13.9."""
     fields: dict[str, Any] = {"depth": 100, "width": 16, "connection": {"kind": "hc", "noise": 0.4, "streams": 2}}
@@ -183,6 +184,7 @@ def test_the_growth_of_the_gradient_is_the_median_of_each_seeds_own() -> None:
     )
 
 
+@pytest.mark.full
 def test_a_gain_that_overflow_leaves_unknown_is_not_ranked() -> None:
     """Dynamic mixing is not known after an overflow of the state: its gain is not beyond all numbers, and no median."""
     fields: dict[str, Any] = {"depth": 200, "width": 16, "seed": 0, "input": {"batch": 1, "tokens": 8}}

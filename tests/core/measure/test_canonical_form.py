@@ -10,6 +10,8 @@ from mhc_core.record.codec import encode_frame
 from mhc_core.spec import RunSpec, parse_spec
 from tests.core.drawn import EVERY_FIELD, draw_written_out
 
+pytestmark = pytest.mark.full
+
 BATCHES, BATCH = 40, 50
 
 

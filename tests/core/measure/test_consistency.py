@@ -49,7 +49,7 @@ def find_failures(result: Result) -> set[tuple[str, str]]:
     return {(check.name, check.metric) for check in check_record(result) if check.verdict == "fails"}
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_no_connection_is_accused(name: str) -> None:
     result = measure({"connection": CONNECTIONS[name]})

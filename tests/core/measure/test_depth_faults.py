@@ -89,6 +89,7 @@ FAULTS: dict[str, tuple[Callable[[Patch], None], dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_both_share_is_found(fault: str, monkeypatch: Patch) -> None:
     plant, connection, finder = FAULTS[fault]

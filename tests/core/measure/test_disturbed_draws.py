@@ -7,6 +7,8 @@ from mhc_core.measure.verification import verify
 from mhc_core.spec import RunSpec, parse_spec
 from tests.core.conftest import measure
 
+pytestmark = pytest.mark.full
+
 SEEDS = 24
 
 

@@ -16,6 +16,8 @@ from mhc_core.stack import LayerOutput, Stack
 from tests.core.conftest import CONNECTIONS, build_spec
 from tests.core.fake_device import Calls, FakeDevice, count_run
 
+pytestmark = pytest.mark.full
+
 SMALL: dict[str, Any] = {"width": 16, "input": {"batch": 1, "tokens": 4}, "block": {"heads": 2}}
 EVERYTHING: dict[str, Any] = {"train": {"steps": 1, "clip": 1.0}, "jacobian": 1}
 FEW = [("mhc-dynamic", "transformer"), ("frac-dynamic", "pair")]
@@ -52,7 +54,14 @@ def test_no_layer_copies_from_or_to_the_host(device: FakeDevice, name: str, bloc
     assert deep.syncs == shallow.syncs
 
 
-@pytest.mark.full
+def test_values_of_the_first_layer_stay_on_the_device(device: FakeDevice) -> None:
+    block = {"kind": "transformer", "value_residual": "learned"}
+    specs = [build_spec(SMALL, **EVERYTHING, depth=depth, block=block) for depth in (2, 4)]
+    shallow, deep = device.count(specs)
+    assert deep.uploads == shallow.uploads
+    assert deep.syncs == shallow.syncs
+
+
 @pytest.mark.parametrize("kind", [pytest.param("mhc", marks=pytest.mark.full), "mhc_lite"])
 def test_a_mapping_in_bfloat16_stays_on_the_device(device: FakeDevice, kind: str) -> None:
     connection = {"kind": kind, "init": "megatron", "dynamic": True, "mapping_dtype": "bfloat16"}
@@ -153,8 +162,7 @@ RUNS = [*product(["default"], CONNECTIONS), ("large", "mhc"), ("large", "mhc-dyn
 
 
 # The test of layers above has every connection; of whole runs that is exhaustive.
-@pytest.mark.full
-@pytest.mark.sample(3, 3)
+@pytest.mark.sample(6, 6)
 @pytest.mark.parametrize(("size", "name"), to_params(RUNS))
 def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str) -> None:
     """Every operator call counts, those that only make views too; waits of the eigensolver are among the waits."""

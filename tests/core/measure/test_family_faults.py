@@ -56,6 +56,7 @@ def build(stack: str) -> RunSpec:
     return build_spec(SHORT, connection=FAMILIES[stack])
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("fault", FAMILY_FAULTS)
 def test_a_fault_that_both_share_is_found(fault: str) -> None:
     for stack, finder in CASES[fault]:

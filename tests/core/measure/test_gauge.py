@@ -21,6 +21,7 @@ COPYING = [
 WELL_CONDITIONED = 100.0
 
 
+@pytest.mark.sample(8, 3)
 @pytest.mark.parametrize("kind", COPYING)
 @pytest.mark.parametrize("depth", [8, 64, pytest.param(256, marks=pytest.mark.full)])
 @pytest.mark.parametrize("norm_position", ["pre", "none"])

@@ -40,6 +40,19 @@ VARIANTS |= {
     for output in ("sum", "head")
 }
 VARIANTS |= {
+    f"{name}-value-{kind}-{position}": {
+        "connection": CONNECTIONS[name],
+        "block": {"value_residual": kind, "norm_position": position, "branch_scale": 0.7},
+    }
+    for name, kind, position in (
+        ("residual", "fixed", "pre"),
+        ("hc", "learned", "none"),
+        ("mhc-dynamic", "learned", "post"),
+        ("attnres", "fixed", "pre"),
+        ("frac", "learned", "pre"),
+    )
+}
+VARIANTS |= {
     f"digits-{block}": {"block": {"kind": block}, "input": {"kind": "digits", "tokens": 64, "batch": 1}}
     for block in ("mlp", "transformer", "conv", "pair")
 }
@@ -59,11 +72,13 @@ class Autograd:
         self.stack = stack
         self.states = [stack.embed()]
         self.inputs: list[torch.Tensor] = []
-        static = stack.connection.static_mixing()
+        static, values = stack.connection.static_mixing(), None
         for layer in range(stack.spec.depth):
             mixing = None if static is None else Mixing(*(part[layer] for part in static))
             self._listen(layer)
-            self.states.append(stack.layer(layer, self.states[-1], mixing).state)
+            output = stack.layer(layer, self.states[-1], mixing, values)
+            self.states.append(output.state)
+            values = output.values
         for tensor in [*self.states, *self.inputs]:
             if tensor.requires_grad:
                 tensor.retain_grad()
@@ -72,10 +87,10 @@ class Autograd:
 
     def _listen(self, layer: int) -> None:
         # What reaches the branch is caught in the branch itself, so that nothing else than the branch lies behind it.
-        def catch(_: Any, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        def catch(_: Any, args: tuple[torch.Tensor, Any]) -> tuple[torch.Tensor, Any]:
             u = args[0] * 1.0
             self.inputs.append(u)
-            return (u,)
+            return u, args[1]
 
         self.stack.branches[layer].register_forward_pre_hook(catch)
 
@@ -112,7 +127,7 @@ def rms_of(tensor: torch.Tensor) -> float:
     return tensor.square().mean().item() ** 0.5
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample(24, 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_the_loop_gives_autograds_gradients(connection: dict[str, Any], block: str, position: str) -> None:
     assert_loop_is_autograd(spec_of(connection, block, position))
@@ -163,14 +178,14 @@ def central_difference(loss: Callable[[], float], entries: torch.Tensor, along: 
     return slope
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample(60, 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_autograd_gives_the_slopes_of_the_loss(connection: dict[str, Any], block: str, position: str) -> None:
     """Along random directions through all weights, all mixing parameters, and the embedding's output."""
     assert_slopes(spec_of(connection, block, position, depth=3))
 
 
-@pytest.mark.sample(8)
+@pytest.mark.full
 @pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
 def test_autograd_gives_the_slopes_of_the_loss_of_variants(fields: dict[str, Any]) -> None:
     assert_slopes(build_spec(depth=3, **fields))
@@ -201,7 +216,7 @@ def assert_slopes(spec: RunSpec) -> None:
             assert slope == pytest.approx(wanted, rel=1e-6, abs=4e-12 * plain().item()), name
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample(60, 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_the_embeddings_gradient_is_the_slope_of_the_loss(
     connection: dict[str, Any], block: str, position: str
@@ -233,7 +248,7 @@ def _loss_from(stack: Stack, state: torch.Tensor) -> torch.Tensor:
     return stack.loss(state)
 
 
-@pytest.mark.sample(6)
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac", "frac-dynamic"])
 def test_the_reported_norms_are_norms_of_slopes(name: str) -> None:
     """Every entry of one layer moved on its own: the frames' norms against finite differences, with nothing between."""

@@ -23,7 +23,7 @@ BASE: dict[str, Any] = {
 }
 
 
-@pytest.mark.sample("values", "pairs")
+@pytest.mark.sample(120, "pairs")
 @pytest.mark.parametrize("weights", ["he", "orthogonal"])
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("block", ["transformer", "mlp", "conv", "pair"])
@@ -88,6 +88,7 @@ def test_relations_hold_at_the_limits_of_float64(name: str) -> None:
         assert np.isnan(np.array(require(recomputed.identities)["norm"], dtype=float)).sum() == 7
 
 
+@pytest.mark.full
 def test_a_gradient_of_1e_minus_200_that_is_wrong_is_found() -> None:
     """What is small is left out only where float64 has lost its digits."""
     spec = build_spec(DEEP, depth=700, dtype="float32", connection={"kind": "none"}, block=PLAIN_GELU)
@@ -110,6 +111,7 @@ FOUND_BY = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_both_share_is_found(fault: str, dynamic: bool) -> None:
@@ -124,6 +126,7 @@ def test_a_fault_that_both_share_is_found(fault: str, dynamic: bool) -> None:
 NO_NORM: dict[str, Any] = {"depth": 64, "connection": {"kind": "residual"}, "block": {"norm_position": "none"}}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.full)])
 def test_a_kernel_that_loses_the_gradient_of_saturated_attention_is_found(dtype: str) -> None:
     """By a formula that does not use the kernel, and by what a small move of the state does."""

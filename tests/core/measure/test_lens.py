@@ -39,6 +39,7 @@ def diverge(base: Array, found: Array) -> float:
     return float(total / len(base))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("position", ["pre", pytest.param("post", marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", ["mhc", "hc-dynamic", "mhc-dynamic", "frac", "weighted", "gated-dynamic", "attnres"])
 def test_every_row_is_that_of_the_network_in_numpy(name: str, position: str) -> None:

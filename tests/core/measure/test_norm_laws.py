@@ -75,6 +75,7 @@ def test_a_value_that_rounding_of_entries_decides_is_missing() -> None:
         assert both.any() == (noise > 1e-5)
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("kind", BOUNDED)
@@ -87,11 +88,13 @@ def test_laws_of_norms_hold_where_they_apply(kind: str, dynamic: bool, dtype: st
     assert found == dict.fromkeys(LAWS if floor else LAWS[:1], "holds")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind not in BOUNDED])
 def test_no_law_of_norms_applies_to_other_families(kind: str) -> None:
     assert list_laws(build(kind)) == {}
 
 
+@pytest.mark.sample(4)
 def test_no_law_of_norms_applies_to_a_coarse_mapping_or_one_stream() -> None:
     assert list_laws(build("orthogonal", mapping_dtype="bfloat16")) == {}
     assert list_laws(build("orthogonal", streams=1)) == {}

@@ -108,6 +108,7 @@ def test_sigma2_far_below_the_least_float_keeps_its_logarithm() -> None:
     assert set(result.status) == unknown
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", ["rmsnorm", "layernorm"])
 @pytest.mark.parametrize("scale", [1e6, 1e12, 1e14, 1e16, 1e18, 1e20, 1e30, 1e37])
 def test_a_large_vector_is_normalised_and_differentiated_truly(kind: str, scale: float) -> None:

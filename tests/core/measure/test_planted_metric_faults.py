@@ -494,6 +494,7 @@ FAULTS |= {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", [*SPECS, *MORE])
 def test_without_a_fault_every_check_holds(name: str) -> None:
     assert find_failures(pick(name), recompute_once(name)) == []
@@ -504,6 +505,7 @@ def test_every_metric_has_a_second_formula_and_a_planted_fault() -> None:
     assert set(FAULTS) == set(METRICS)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("key", FAULTS)
 def test_a_fault_in_the_code_of_a_metric_is_found(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, plant = FAULTS[key]
@@ -536,6 +538,7 @@ def test_a_fault_in_the_code_of_a_metric_leaves_the_recomputation(key: str, monk
     assert_recomputation_stays(name, [plant], monkeypatch)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("table", ["layers", "matrices"])
 @pytest.mark.parametrize("name", SPECS)
 def test_a_value_that_is_five_percent_too_large_is_found_in_every_column(name: str, table: str) -> None:
@@ -588,7 +591,7 @@ def check_family(kind: str, init: str, *, dynamic: bool, dtype: str = "float32")
     return [check.name for check in find_failures(spec, recompute(spec))]
 
 
-@pytest.mark.sample("values", "pairs")
+@pytest.mark.sample(24, "pairs")
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("init", ["residual", "deepseek_v4"])
 @pytest.mark.parametrize("kind", FAMILIES)

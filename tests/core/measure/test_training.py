@@ -14,7 +14,7 @@ from tests.core.trained import TEXT, column, take_one_step, train_all, train_spe
 # ---- what a step sees is what a measurement sees
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
     before, frame = take_one_step(connection=CONNECTIONS[name])
@@ -31,6 +31,7 @@ def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> No
         np.testing.assert_allclose(step[f"step_{key}"], before.matrices[key], rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_everything_learns(name: str) -> None:
     whole = {"text": TEXT, "batch": 2, "tokens": len(TEXT) - 1}
@@ -55,6 +56,7 @@ def test_everything_learns(name: str) -> None:
             assert (changed[read] if key == "input.embedding_VC" else changed).mean() > 0.6, key
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_weight_decay_spares_mixing_gates_and_scalars(name: str) -> None:
     spec = train_spec(1, weight_decay=0.1, connection=CONNECTIONS[name])

@@ -40,7 +40,7 @@ def failures(checks: list[RecordCheck]) -> list[tuple[str, str]]:
     return [(check.name, check.metric) for check in checks if check.verdict == "fails"]
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample(18, "values")
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_true_runs_hold(name: str, dtype: str) -> None:
@@ -71,6 +71,7 @@ def test_the_summary_counts_what_failed_and_names_it(lite: tuple[RunSpec, Result
     assert summarise_checks(5 * failed) == f"5 of 5 checks failed: {named}, {named}, {named} and 2 more."
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("block", ["transformer", "conv", "pair"])
 def test_other_blocks_and_texts_hold(block: str, position: str) -> None:
@@ -116,6 +117,7 @@ KINKS: dict[str, Any] = {
 }
 
 
+@pytest.mark.full
 def test_a_unit_that_rounding_switches_at_relu_s_kink_is_no_fault() -> None:
     """In this float32 run one unit is on that is off in float64: the gradient differs by 0.05 %."""
     spec = parse_spec(KINKS | {"seed": 50})
@@ -135,6 +137,7 @@ def test_a_unit_is_found_whichever_way_rounding_switches_it(seed: int) -> None:
     assert failures(verify_run(parse_spec(KINKS | {"seed": seed}))) == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", [62, 217])
 def test_a_gradient_that_grows_fast_in_one_layer_of_a_narrow_stack_is_no_fault(seed: int) -> None:
     """At width 32 steps of gradients leave what is of first order in 1 / width in 1 of 100 runs."""
@@ -196,6 +199,7 @@ def test_a_stack_that_passes_nothing_on_agrees() -> None:
     assert (check.verdict, check.expected, check.measured) == ("holds", 0.0, 0.0)
 
 
+@pytest.mark.full
 def test_overflow_is_left_out_and_said() -> None:
     spec = build_spec(BASE, depth=256, dtype="float32", connection={"kind": "hc", "noise": 3.0})
     assert "act_rms" in measure(spec).status
@@ -206,6 +210,7 @@ def test_overflow_is_left_out_and_said() -> None:
     assert checks["recomputation", "composite_gain_fwd"].verdict == "holds"
 
 
+@pytest.mark.full
 def test_chaos_is_left_out_and_said() -> None:
     block = {"activation": "tanh", "norm_position": "none", "branch_scale": 3.0}
     spec = build_spec(BASE, depth=64, dtype="bfloat16", connection={"kind": "none"}, block=block)
@@ -300,6 +305,7 @@ def count_false_alarms(count: int, seed: int) -> tuple[int, Counter[str]]:
     return compared, failed
 
 
+@pytest.mark.full
 def test_few_honest_random_runs_fail_none() -> None:
     assert count_false_alarms(16, seed=1)[1] == Counter()
 
@@ -323,6 +329,7 @@ def test_a_trained_run_is_held_against_what_training_keeps() -> None:
     assert laws == {"doubly_stochastic", "norm_bound", "sums"}
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", ["residual", "hc", "mhc-dynamic", "frac-dynamic"])
 def test_the_first_step_of_training_is_recomputed(name: str, dtype: str) -> None:

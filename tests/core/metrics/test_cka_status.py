@@ -27,7 +27,7 @@ def rows_of(spec: RunSpec) -> list[SimilarityFrame]:
     return [frame for frame in run_frames(spec) if isinstance(frame, SimilarityFrame)]
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample(8, "values")
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_text_of_one_letter_is_constant_and_not_noise(name: str, dtype: str) -> None:
@@ -154,6 +154,7 @@ def test_a_map_over_runs_says_why_it_has_no_number() -> None:
     assert reduce_metric(measure(OVERFLOW), "cka", "first").status == "finite"
 
 
+@pytest.mark.full
 def test_the_trained_stack_says_it_anew() -> None:
     frames = run_frames(build_spec(input=LONG_A, train={"steps": 1}))
     assert collect(list(frames)).status["cka"] == dict.fromkeys(range(4), "constant")

@@ -49,12 +49,14 @@ def sinkhorn_in_bfloat16(logits: Array, rounds: int) -> Array:
     return to_bfloat16(weights / weights.sum(-1, keepdims=True))
 
 
+@pytest.mark.sample(5)
 def test_columns_are_there_where_h_res_is_made_of_logits(case: Case) -> None:
     name, result, _ = case
     for key in COLUMNS:
         assert (key in result.layers) == (name in WITH_LOGITS), key
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", WITH_LOGITS)
 def test_the_range_of_logits_and_what_float32_leaves(name: str) -> None:
     spec = build_spec(connection={**CONNECTIONS[name], "noise": 0.6})
@@ -79,6 +81,7 @@ def test_what_bfloat16_leaves_of_sinkhorn(name: str) -> None:
         assert result.layers["ds_error_bfloat16"][layer] > 1e-4
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", WITH_LOGITS)
 def test_the_columns_foretell_a_run_that_maps_in_that_type(name: str, dtype: str) -> None:

@@ -26,6 +26,7 @@ def test_sizes_of_states(case: Case) -> None:
     np.testing.assert_allclose(result.input["act_rms_streams"], [measures.rms(s) for s in wanted.states[0]], rtol=1e-12)
 
 
+@pytest.mark.sample(3)
 def test_sizes_of_branches(case: Case) -> None:
     _, result, wanted = case
     for layer in range(4):
@@ -42,6 +43,7 @@ def test_similarity_to_the_layer_before(case: Case) -> None:
             assert result.layers[key][layer] == pytest.approx(measures.quantile(cosines, level), rel=1e-10)
 
 
+@pytest.mark.sample(3)
 def test_similarity_of_tokens_and_streams(case: Case) -> None:
     name, result, wanted = case
     for layer, x in enumerate(wanted.states[1:]):
@@ -127,6 +129,7 @@ def test_composites(mixed_case: Case) -> None:
     assert ("composite_sigma2" in result.layers) == (name in MULTI_STREAM)
 
 
+@pytest.mark.sample(3)
 def test_composites_of_tokens_apart(case: Case) -> None:
     name, result, wanted = case
     assert ("composite_gain_fwd_tokens" in result.layers) == ("dynamic" in name)
@@ -154,6 +157,7 @@ def test_composites_of_tokens_apart(case: Case) -> None:
                 assert found == pytest.approx(value, rel=1e-10), (key, name)
 
 
+@pytest.mark.full
 def test_the_mean_of_the_tokens_own_gains_exceeds_the_gain_of_averaged_matrices_by_decades() -> None:
     spec = build_spec(
         {"device": "cpu", "depth": 64, "width": 256}, connection={"kind": "hc", "dynamic": True}, **LITTLE
@@ -215,6 +219,7 @@ def test_log10_stands_beside_every_metric_that_spans_decades(case: Case) -> None
     assert result.status.get("mixing_grad_share", {}).keys() <= {0, 3}
 
 
+@pytest.mark.full
 def test_every_column_is_in_the_catalogue_and_every_metric_in_some_result() -> None:
     seen: set[str] = set()
     for connection in NOISY.values():

@@ -39,6 +39,7 @@ def gradients_by_autograd(stack: Stack) -> tuple[list[np.ndarray], list[np.ndarr
     return at_h_res, [named[f"mixers.{k}.b_res"].grad.numpy() for k in range(len(used))]  # type: ignore[union-attr]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", WITH_LOGITS)
 def test_signal_and_share_are_ratios_of_autograds_gradients(name: str) -> None:
     spec = build_spec(depth=5, connection={**CONNECTIONS[name], "noise": 0.6})
@@ -82,6 +83,7 @@ def keys(result: Result) -> set[str]:
     return {finding.key for finding in result.summary.findings}
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("connection", [{"noise": 0.0}, {"noise": 0.3}, {"init": "megatron"}, {"init": "lucidrains"}])
 def test_identical_streams_give_no_signal_and_no_share(connection: dict[str, Any], dtype: str) -> None:
@@ -100,6 +102,7 @@ def read_share(text: str) -> float:
     return float(found[1]) * 10.0 ** int(power) / 100
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("kind", "most"), [("kromhc", 5), ("mhc_lite", 30), ("mhc", 100)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_near_the_identity_streams_apart_leave_mixing_frozen(dtype: str, kind: str, most: int) -> None:
@@ -127,6 +130,7 @@ def test_at_the_uniform_matrix_a_share_of_1_over_n_gets_through() -> None:
     assert not {"symmetry", "frozen"} & keys(result)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("connection", "frozen"),
     [

@@ -138,6 +138,7 @@ def test_hc_at_its_papers_init_unfolds_to_the_residual_network(dynamic: bool) ->
 WEIGHTED = [name for name in MIXED if name not in PARTS]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", WEIGHTED)
 def test_a_runs_weights_are_those_of_its_mean_coefficients(name: str) -> None:
     result = measure(build_spec(depth=9, connection=CONNECTIONS[name]))
@@ -180,6 +181,7 @@ def test_a_deep_stack_unfolds_in_a_moment() -> None:
     assert time.process_time() - start < 1.0
 
 
+@pytest.mark.full
 def test_weights_beyond_float32_have_a_status_and_no_value() -> None:
     result = measure(build_spec(depth=400, width=8, dtype="float32", connection={"kind": "hc", "noise": 1.0}))
     weights, flags = result.matrices["unfolded"], result.status["unfolded"]
@@ -194,6 +196,7 @@ def test_weights_beyond_float32_have_a_status_and_no_value() -> None:
     assert (np.abs(exact[~known]) > np.finfo(np.float32).max).all()
 
 
+@pytest.mark.full
 def test_a_float64_run_keeps_what_float64_holds() -> None:
     """The same stack as above: what float32 lost is there, and nothing is said to have overflowed."""
     connection = {"kind": "hc", "noise": 1.0}
@@ -204,6 +207,7 @@ def test_a_float64_run_keeps_what_float64_holds() -> None:
     assert "unfolded" not in result.status
 
 
+@pytest.mark.full
 def test_weights_beyond_float64_and_back_are_known() -> None:
     """Scales are kept apart: a source that grew to 1e400 and shrank again is read as what it is."""
     h_pre, h_post, h_res = np.ones((12, 2)), np.ones((12, 2)), np.tile(1e100 * np.eye(2), (12, 1, 1))

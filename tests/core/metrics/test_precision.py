@@ -52,7 +52,7 @@ def compare(name: str) -> dict[str, tuple[float, float]]:
     return found
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", COMPARED)
 def test_float32_keeps_what_every_metric_promises(name: str) -> None:
     found = compare(name)
@@ -61,6 +61,7 @@ def test_float32_keeps_what_every_metric_promises(name: str) -> None:
     assert {key: excess for key, (_, excess) in found.items() if excess > 1} == {}
 
 
+@pytest.mark.full
 def test_every_metric_makes_a_promise_and_is_held_to_it() -> None:
     # Training has none, for its steps enlarge any rounding; a Jacobian's values carry a bound of their own.
     promised = {key: metric.precision for key, metric in METRICS.items() if metric.frame not in ("step", "jacobian")}

@@ -15,6 +15,8 @@ from mhc_core.spec.block import DEPTH_SCALED
 from tests.core.conftest import CONNECTIONS, collect
 from tests.core.drawn import draw_specs
 
+pytestmark = pytest.mark.full
+
 SPECS, DEPTHS = len(CONNECTIONS), (4, 7)
 
 

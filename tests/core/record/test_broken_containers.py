@@ -36,6 +36,7 @@ def test_the_trace_that_they_were_made_of_is_taken() -> None:
     assert read(pack(read_lines())) == len(read_lines())
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", BROKEN)
 def test_it_is_refused_by_its_field(name: str) -> None:
     build, field, wanted = BROKEN[name]

@@ -52,12 +52,13 @@ def build(fields: dict[str, Any]) -> RunSpec:
     return build_spec(SMALL, **fields)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_run_of_every_connection_is_read_back(name: str) -> None:
     check_round_trip(list(run_frames(build({"connection": CONNECTIONS[name], "train": {"steps": 2}}))))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", EXTREMES)
 def test_what_has_left_its_range_is_read_back_too(name: str) -> None:
     check_round_trip(list(run_frames(build(EXTREMES[name]))))

@@ -247,7 +247,7 @@ def test_the_same_spec_gives_the_same_bytes(name: str) -> None:
     assert one == other
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_layers_computed_twice_give_the_same_frames(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory binds, graphs are not kept but made again: no bit may tell."""

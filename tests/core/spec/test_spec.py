@@ -169,6 +169,7 @@ SAME: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"connection": {"kind": "hc"}}, {"connection": {"kind": "hc", "mapping_dtype": "bfloat16"}}),
     ({}, {"connection": {"mapping_dtype": "auto"}}),
     ({"block": {"kind": "mlp"}}, {"block": {"kind": "mlp", "heads": 7}}),
+    ({"block": {"kind": "conv"}}, {"block": {"kind": "conv", "value_residual": "learned"}}),
     (
         {"block": {"norm_position": "none"}},
         {"block": {"norm_position": "none", "norm": "layernorm"}},
@@ -200,6 +201,8 @@ DIFFERENT: list[dict[str, Any]] = [
     {"block": {"activation": "relu"}},
     {"block": {"weights": "xavier"}},
     {"block": {"heads": 2}},
+    {"block": {"value_residual": "fixed"}},
+    {"block": {"value_residual": "learned"}},
     {"block": {"mlp_ratio": 2}},
     {"block": {"branch_scale": 0.5}},
     {"input": {"kind": "gaussian"}},
@@ -240,6 +243,7 @@ def test_the_id_of_a_spec_never_changes() -> None:
     # Links and stored runs hold ids. This one may change only with NUMERICS_VERSION, that is, when a published number
     # moves; then put the new one here.
     assert build_spec(input={"text": "abc"}).id == "b58dc014fe5df6cc6ead"
+    assert build_spec(input={"text": "abc"}, block={"value_residual": "off"}).id == "b58dc014fe5df6cc6ead"
 
 
 def test_the_order_of_fields_leaves_no_trace_in_an_id() -> None:

@@ -19,6 +19,8 @@ from tests.endurance.site.relay import Relay
 from tests.endurance.site.servers import find_marked, mark, wait_until_gone
 from tests.endurance.site.viewers import Event, Followed, follow, read_events, take
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture
 def followed(server: Server, fresh_spec: Callable[..., dict[str, object]]) -> Followed:

@@ -41,6 +41,25 @@ test('the line under a name describes the matrices', () => {
   assert.equal(describeStreams(null), '2 streams');
 });
 
+test('a name with edits has two lines next to the strips, and its full text as title', () => {
+  const name = 'mHC cut stream 2, layer 20';
+  const full = 'A mHC Stream 2 is cut at layer 20';
+  const run = { label: `A ${name}`, name: full, reading: null, gain: null, end: 'it did not run' };
+  const nextTo = toLayout(1376, [4, 4], 64);
+  const [first, second, ...rest] = toLabel(run, name, 0, nextTo);
+  assert.equal(`${first.text} ${second.text}`, name);
+  assert.ok(second.y > first.y && rest[0].y > second.y);
+  for (const line of [first, second]) {
+    assert.equal(line.title, full);
+    assert.ok(widthOf(line.text, line.size, true) <= nextTo.bands[0].label.room);
+  }
+  const low = toLayout(1376, [1, 1, 1, 1, 1, 1], 64);
+  const { room } = low.bands[0].label;
+  const [only, words] = toLabel(run, name, 0, low);
+  assert.ok(low.bands[0].bottom - low.bands[0].top > 84 || (only.text.includes('…') && words.text === run.end));
+  assert.ok(widthOf(only.text, only.size, true) <= room);
+});
+
 test('on a phone a name has its own background, so that no ribbon is behind it', () => {
   const phone = toLayout(366, [1, 4], 64);
   const run = { label: 'B HC', reading: null, gain: null, end: 'it did not run', streams: 4 };

@@ -348,7 +348,7 @@ function magnify(values, isBehind = false, name = 'HC') {
   ];
   const reading = toReading(toColumns({ sizes, blocks: ['triangle_outgoing'], values: () => values }));
   const layout = toLayout(WIDE, [2], 1);
-  return { layout, shapes: toInside(reading, 0, name, layout, 0, isBehind) };
+  return { reading, layout, shapes: toInside(reading, 0, name, layout, 0, isBehind) };
 }
 const isWeight = ({ kind, isCurve }) => kind === 'line' && isCurve;
 
@@ -379,6 +379,16 @@ test('a long name ends in front of the tools of the magnified layer', () => {
   assert.equal(shape.title, `Inside layer 1 of ${name}`);
   assert.match(shape.text, /^Inside layer 1 of .*…/);
   assert.ok(shape.x + widthOf(shape.text, shape.size, true) <= layout.inside.right - 72);
+});
+
+test('the letter of a run replaces a name with edits that does not fit', () => {
+  const long = 'mHC identity, layers 1–6';
+  const { reading, layout } = magnify({}, false, long);
+  const titleOf = (name) => toInside(reading, 0, name, layout, 0, false, [], 'A').find(({ isBold }) => isBold);
+  assert.equal(titleOf(long).text, 'Inside layer 1 of run A');
+  assert.equal(titleOf(long).title, `Inside layer 1 of ${long}`);
+  assert.equal(titleOf('HC').text, 'Inside layer 1 of HC');
+  assert.match(titleOf('DeepseekV4ForCausalLM').text, /…/);
 });
 
 test('numbers of any size fit into the magnified layer', () => {

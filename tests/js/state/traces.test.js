@@ -4,9 +4,9 @@ import { defaultMap, fromPairs } from '../../../static/js/state/view/grid.js';
 import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
 import { toSpecs, withoutUnnamed } from '../../../static/js/state/view/spec.js';
 import {
-  changesInput,
   findRecordId,
   hasUnnamed,
+  replacesInput,
   toRequestKey,
   tracesOf,
   withoutRecords,
@@ -80,7 +80,7 @@ test('recordings are inserted and removed', () => {
 test('a spec added to runs keeps the common settings, and gets the differing ones as its own', () => {
   const spec = { depth: 6, connection: { kind: 'mhc', streams: 2 } };
   const { view } = read(`runs=hc,trace&depth=8&B.trace=${ID}`);
-  assert.equal(changesInput(fields, view, spec), false);
+  assert.equal(replacesInput(fields, view, spec), false);
   const extended = withSpec(fields, view, spec, 2);
   assert.deepEqual(extended.base, view.base);
   assert.deepEqual(extended.runs[2], { kind: 'mhc', own: { depth: 6, 'connection.streams': 2 } });
@@ -90,7 +90,7 @@ test('a spec added to runs keeps the common settings, and gets the differing one
 test('seed and input are those of the other runs', () => {
   const spec = { seed: 3, connection: { kind: 'mhc' }, input: { tokens: 32 } };
   const { view } = read('runs=hc&input.batch=4');
-  assert.equal(changesInput(fields, view, spec), true);
+  assert.equal(replacesInput(fields, view, spec), true);
   assert.deepEqual(withSpec(fields, view, spec, 1).runs[1], { kind: 'mhc', own: {} });
 });
 

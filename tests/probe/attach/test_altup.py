@@ -18,6 +18,8 @@ from mhc_probe import attach
 from tests.probe.attach.animals import VOCABULARY, WIDTH, draw_ids, feed_ids, shake
 from tests.probe.attach.attachable import rms
 
+pytestmark = pytest.mark.full
+
 TOLERANCE = 1e-6
 BLOCKS, STREAMS, ACTIVE = 3, 4, 1
 

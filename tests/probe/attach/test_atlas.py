@@ -16,6 +16,8 @@ from mhc_probe import attach
 from tests.probe.attach.animals import draw_ids
 from tests.probe.attach.zoo import ZOO
 
+pytestmark = pytest.mark.full
+
 BATCH = {"input_ids": draw_ids(), "labels": draw_ids()}
 
 

@@ -75,6 +75,7 @@ def test_deepseek_does_not_feel_the_probe() -> None:
     assert_untouched(build_deepseek, lambda model: None)
 
 
+@pytest.mark.full
 def test_gpt2_does_not_feel_the_probe() -> None:
     assert_untouched(build_gpt2, lambda model: model.transformer.h)
 
@@ -184,6 +185,7 @@ def test_frames_come_in_the_order_of_a_run_and_survive_their_lines() -> None:
     assert there.source == here.source
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("key", [key for key in PANELS if key not in ("training", "theory", "effect")])
 def test_every_panel_can_be_drawn(key: str, result: Result) -> None:
     drawn = figure(key, [result], ["DeepSeek-V4"], 2, "light")
@@ -198,6 +200,7 @@ def test_the_findings_speak_of_what_was_heard(result: Result) -> None:
     assert {"connection", "activation", "gradient"} <= texts.keys()
 
 
+@pytest.mark.full
 def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(Path(__file__).parents[3] / "examples" / "attach_deepseek_v4.py"))
     lines = capsys.readouterr().out.splitlines()

@@ -72,6 +72,7 @@ def test_without_a_backward_pass_there_are_no_gradients() -> None:
     assert np.isfinite(result.layers["act_rms"]).all()
 
 
+@pytest.mark.full
 def test_without_a_graph_the_forward_pass_is_heard() -> None:
     with attached() as (model, probe), torch.no_grad():
         for block in model.blocks:
@@ -80,6 +81,7 @@ def test_without_a_graph_the_forward_pass_is_heard() -> None:
     assert np.isfinite(probe.result().layers["act_rms"]).all()
 
 
+@pytest.mark.full
 def test_a_second_backward_pass_is_refused_and_no_pass_is_no_result() -> None:
     with attached() as (model, probe):
         with pytest.raises(RuntimeError, match="no complete forward pass"):

@@ -151,6 +151,7 @@ def assert_equal(
 # ---- where the sum is
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_sum_in_the_code_that_calls_the_layers(form: str) -> None:
     step, factor, branch = FORMS[form]
@@ -163,6 +164,7 @@ def test_a_sum_in_the_code_that_calls_the_layers(form: str) -> None:
     assert_equal(result, model, [partial(branch, model, k) for k in range(DEPTH)], factor)
 
 
+@pytest.mark.full
 def test_the_branchs_gradient_is_what_the_way_past_it_does_not_bring() -> None:
     step, _, branch = FORMS["scale and norm"]
     model = Model(step)
@@ -177,6 +179,7 @@ def test_the_branchs_gradient_is_what_the_way_past_it_does_not_bring() -> None:
         assert result.layers["branch_grad_rms"][k] == pytest.approx(to_rms(wanted), rel=1e-4)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("form", ["in place", "dropout", "stack"])
 def test_the_model_computes_the_same_bits(form: str) -> None:
     alone, watched = Model(FORMS[form][0]), Model(FORMS[form][0])
@@ -193,6 +196,7 @@ def test_the_model_computes_the_same_bits(form: str) -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in watched.modules())
 
 
+@pytest.mark.full
 def test_without_a_graph_the_states_are_there() -> None:
     model = Model(FORMS["sum"][0])
     with torch.no_grad(), attach(model) as found:
@@ -202,6 +206,7 @@ def test_without_a_graph_the_states_are_there() -> None:
     assert "grad_rms" not in result.layers
 
 
+@pytest.mark.full
 def test_a_training_of_such_a_model_is_watched() -> None:
     model = Model(FORMS["scale and norm"][0])
     optimizer, recorded = torch.optim.SGD(model.parameters(), lr=0.1), []
@@ -257,6 +262,7 @@ class Pairs(nn.Module):
         return self.head(x).square().mean()
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", ["two lists", "list of lists", "list of lists with norms", "list of dicts"])
 def test_two_branches_a_block(kind: str) -> None:
     model = Pairs(kind)
@@ -291,6 +297,7 @@ class Stages(nn.Module):
         return self.head(x).square().mean()
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("listed", [False, True], ids=["found", "listed"])
 @pytest.mark.parametrize("layer", [Layer, Branch])
 def test_stages_that_are_lists_of_lists_are_one_stack(layer: type[Branch], listed: bool) -> None:
@@ -309,6 +316,7 @@ def accept(model: nn.Module, error: SpecError) -> Result:
     return probe(model, eval(proposal, {"model": model}))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("layer", [Layer, Branch])
 def test_a_state_that_changes_between_stages_is_refused_with_the_longest_run(layer: type[Branch]) -> None:
     model = Stages(layer, between=torch.tanh)
@@ -326,6 +334,7 @@ class Wide(nn.Module):
         return x + self.inner(x)
 
 
+@pytest.mark.full
 def test_stages_of_different_widths_are_refused_with_one_of_them() -> None:
     class Pyramid(nn.Module):
         def __init__(self) -> None:
@@ -380,6 +389,7 @@ class Turn(nn.Module):
         return self.run(x)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("form", REFUSED)
 def test_what_is_no_chain_of_sums_is_refused_and_the_advice_works(form: str) -> None:
     step, reason = REFUSED[form]
@@ -397,6 +407,7 @@ def test_what_is_no_chain_of_sums_is_refused_and_the_advice_works(form: str) -> 
     assert np.isfinite(found.result().matrices["h_res"]).all() == (step is not add_normed)
 
 
+@pytest.mark.full
 def test_layers_that_the_forward_pass_does_not_call_are_refused_in_words() -> None:
     model = Model(lambda m, k, x: x + m.layers[k].up(x))
     with pytest.raises(SpecError, match=r"4 modules that the forward pass does not call.*modules that the model calls"):

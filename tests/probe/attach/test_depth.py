@@ -122,6 +122,7 @@ def test_what_is_read_and_its_gradient_are_those_of_hooks(pair: tuple[Any, HandR
     assert not result.status
 
 
+@pytest.mark.full
 def test_the_norms_of_parameters_are_those_of_the_layer(pair: tuple[Any, HandRead, Result]) -> None:
     model, _, result = pair
     queries = [*list_queries(model), model.model.final_input.query]
@@ -196,6 +197,7 @@ def test_the_findings_are_of_the_weights(pair: tuple[Any, HandRead, Result]) -> 
     assert not {"h_res", "h_pre", "h_post"} & result.matrices.keys()
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("build", [build_inkling2, build_inkling2_loop, Reader])
 def test_outputs_and_gradients_are_the_same_bits(build: Callable[[], Any]) -> None:
     run = feed_reader if build is Reader else feed
@@ -218,6 +220,7 @@ def test_outputs_and_gradients_are_the_same_bits(build: Callable[[], Any]) -> No
 # ---- a loop
 
 
+@pytest.mark.full
 def test_a_loop_with_gates_is_read_without_weights_that_it_does_not_have() -> None:
     model = build_inkling2_loop()
     result = record_pass(model)
@@ -276,6 +279,7 @@ def test_a_loop_with_gates_is_read_without_weights_that_it_does_not_have() -> No
 # ---- a model of one's own
 
 
+@pytest.mark.full
 def test_a_model_with_lists_of_reads_and_branches_is_read() -> None:
     model: Any = Reader()
     result = record_pass(model, feed_reader)
@@ -312,6 +316,7 @@ def test_a_model_with_lists_of_reads_and_branches_is_read() -> None:
         assert row.sum() == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.full
 def test_a_read_without_other_parts_is_found() -> None:
     model = Reader(kind=BareRead)
     result = record_pass(model, feed_reader)
@@ -319,6 +324,7 @@ def test_a_read_without_other_parts_is_found() -> None:
     assert [find_reads(model)] == [list(model.reads)]  # the norms of the branches are none
 
 
+@pytest.mark.full
 def test_a_sum_with_other_weights_is_no_attention_over_depth() -> None:
     with attach(model := Reader(kind=SigmoidRead)) as probe:
         feed_reader(model).backward()
@@ -326,6 +332,7 @@ def test_a_sum_with_other_weights_is_no_attention_over_depth() -> None:
         probe.result()
 
 
+@pytest.mark.full
 def test_sources_that_are_not_those_of_the_read_before_are_refused_by_name() -> None:
     with attach(model := Reader(forgets=True)) as probe:
         feed_reader(model).backward()
@@ -333,6 +340,7 @@ def test_sources_that_are_not_those_of_the_read_before_are_refused_by_name() -> 
         probe.result()
 
 
+@pytest.mark.full
 def test_a_sum_that_is_added_to_the_plain_state_is_not_what_is_read() -> None:
     with attach(model := Reader(adds=True)) as probe:
         feed_reader(model).backward()
@@ -343,6 +351,7 @@ def test_a_sum_that_is_added_to_the_plain_state_is_not_what_is_read() -> None:
 # ---- ways to run a model
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_layers_that_are_computed_again_count_once(pair: tuple[Any, HandRead, Result], reentrant: bool) -> None:
     _, _, wanted = pair
@@ -356,6 +365,7 @@ def test_layers_that_are_computed_again_count_once(pair: tuple[Any, HandRead, Re
     np.testing.assert_allclose(result.matrices["unfolded"], wanted.matrices["unfolded"], rtol=1e-6)
 
 
+@pytest.mark.full
 def test_padding_is_left_out() -> None:
     model = build_inkling2()
     mask = torch.ones(2, 12, dtype=torch.long)
@@ -368,6 +378,7 @@ def test_padding_is_left_out() -> None:
     assert probe.result().layers["act_rms"][-1] == pytest.approx(rms(states[0][mask.bool()]), rel=TOLERANCE)
 
 
+@pytest.mark.full
 def test_two_passes_count_as_one_over_all_samples(pair: tuple[Any, HandRead, Result]) -> None:
     _, _, once = pair
     with attach(model := build_inkling2()) as probe:
@@ -379,6 +390,7 @@ def test_two_passes_count_as_one_over_all_samples(pair: tuple[Any, HandRead, Res
     np.testing.assert_allclose(twice.layers["param_grad_norm"], 2 * once.layers["param_grad_norm"], rtol=1e-5)
 
 
+@pytest.mark.full
 def test_bfloat16_weights_are_read_to_their_rounding() -> None:
     model = build_inkling2()
     for name, parameter in model.named_parameters():
@@ -401,6 +413,7 @@ def test_bfloat16_weights_are_read_to_their_rounding() -> None:
     assert np.isfinite(result.matrices["unfolded"]).all()
 
 
+@pytest.mark.full
 def test_a_model_that_has_been_read_may_overflow_later() -> None:
     model = build_inkling2()
     candidates = build_candidates(model)
@@ -416,6 +429,7 @@ def test_a_model_that_has_been_read_may_overflow_later() -> None:
     assert result.summary.headline.text == "weights over depth unknown"
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("key", [key for key in PANELS if key not in ("training", "theory", "effect")])
 @pytest.mark.parametrize("build", [build_inkling2, build_inkling2_loop])
 def test_every_panel_can_be_drawn(key: str, build: Callable[[], Any]) -> None:
@@ -429,6 +443,7 @@ def record_once(build: Callable[[], Any]) -> Result:
     return record_pass(build())
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("build", [build_inkling2, build_inkling2_loop])
 def test_a_record_of_it_can_be_stored_and_is_consistent(build: Callable[[], Any], tmp_path: Path) -> None:
     record_once(build).save(tmp_path / "model.mhct")
@@ -437,6 +452,7 @@ def test_a_record_of_it_can_be_stored_and_is_consistent(build: Callable[[], Any]
     assert not [check.name for check in check_record(result) if check.verdict == "fail"]
 
 
+@pytest.mark.full
 def test_a_training_is_watched(tmp_path: Path) -> None:
     model = build_inkling2()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)

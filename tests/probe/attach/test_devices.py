@@ -12,6 +12,8 @@ from tests.core.card import NAME, Card, WithCard
 from tests.probe.attach.recorded import assert_same, build, record_pass
 from tests.probe.attach.zoo import ZOO
 
+pytestmark = pytest.mark.full
+
 # Where the layers of each are.
 BLOCKS = {
     "Llama": "model.layers",

@@ -150,6 +150,7 @@ def assert_near(one: torch.Tensor, other: torch.Tensor, scale: torch.Tensor) -> 
     assert float((one - other).double().norm()) <= TOLERANCE * float(scale.double().norm())
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("name", "labels"), SETS)
 def test_edits_do_what_a_pass_written_by_hand_does(name: str, labels: tuple[str, ...] | None) -> None:
     """Loss and gradients of every edit, and behind all of them the model as it was, to the last bit."""
@@ -202,6 +203,7 @@ def find_distance(one: torch.Tensor | None, base: torch.Tensor | None) -> float:
     return float((found - wanted).norm() / wanted.norm())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["DeepSeek-V4", "GPT-2"])
 def test_the_effect_is_the_distance_of_states_and_gradients_loss_and_logits(name: str) -> None:
     """Of a branch that is left out; before it the states are the same."""
@@ -231,6 +233,7 @@ def test_the_effect_is_the_distance_of_states_and_gradients_loss_and_logits(name
     assert result.summary.findings[0].text.startswith("The branch's output is set to 0 at layer 2: the state after")
 
 
+@pytest.mark.full
 def test_the_mixing_is_shown_as_it_acts() -> None:
     """A cut is a column of zeros in H_pre and H_res, as in an edited run."""
     model = build("DeepSeek-V4")
@@ -244,6 +247,7 @@ def test_the_mixing_is_shown_as_it_acts() -> None:
     assert result.layers["effect_state"][2] > 0.01
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["DeepSeek-V4", "hyper-connections HC"])
 def test_what_is_restored_or_frozen_is_that_of_the_pass_without_edits(name: str) -> None:
     """All streams restored behind a cut undo it; of a frozen matrix nothing is left to differ."""
@@ -274,6 +278,7 @@ def feed_gpt2(model: Any) -> torch.Tensor:
     return loss
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("by", ["blocks", "sublayers"])
 def test_a_head_is_cut_like_its_rows_of_the_output_projection(by: str) -> None:
     model, head = build("GPT-2"), 1
@@ -292,6 +297,7 @@ def test_a_head_is_cut_like_its_rows_of_the_output_projection(by: str) -> None:
     assert abs(loss.item() - feed_gpt2(model).item()) > 1e-4
 
 
+@pytest.mark.full
 def test_attention_of_a_block_is_a_branch_of_its_own_where_it_is_listed() -> None:
     model = build("GPT-2")
     with attach(model, list_sublayers(model), [{"layers": [2, 2], "what": "branch", "do": "zero"}]) as probe:
@@ -321,6 +327,7 @@ def run_and_stop(name: str, model: Any, given: dict[str, Any]) -> None:
         raise StoppedError
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("where", ["in the context", "in the forward pass"])
 @pytest.mark.parametrize("name", ["DeepSeek-V4", "hyper-connections HC", "GPT-2"])
 def test_the_model_is_what_it_was_after_an_exception(name: str, where: str) -> None:
@@ -347,6 +354,7 @@ def test_the_model_is_what_it_was_after_an_exception(name: str, where: str) -> N
     assert all(torch.equal(grad, grads[key]) for key, grad in grads_after.items())
 
 
+@pytest.mark.full
 def test_dropout_gradients_and_random_numbers_are_those_of_one_pass() -> None:
     """An edit that changes nothing gives the bits of a pass without the probe, with dropout."""
     model = CASES["GPT-2"].animal.build().train()
@@ -363,6 +371,7 @@ def test_dropout_gradients_and_random_numbers_are_those_of_one_pass() -> None:
         assert_near(grad, grads[key], torch.cat([g.flatten() for g in grads.values()]))
 
 
+@pytest.mark.full
 def test_padding_is_not_edited() -> None:
     """The mean over tokens of a padded batch is that of the tokens, so that the loss is the same without padding."""
     model = build("DeepSeek-V4")
@@ -379,6 +388,7 @@ def test_padding_is_not_edited() -> None:
     np.testing.assert_allclose(found[1].layers["effect_state"], found[0].layers["effect_state"], rtol=1e-4)
 
 
+@pytest.mark.full
 def test_a_generation_is_edited_in_every_pass() -> None:
     model = build("GPT-2")
     ids = draw_ids(1, 6)
@@ -436,6 +446,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("case", REFUSED)
 def test_an_edit_that_a_model_cannot_do_is_refused_by_field(case: str) -> None:
     name, given, wanted = REFUSED[case]
@@ -452,6 +463,7 @@ def test_what_is_no_edit_is_refused_before_any_pass() -> None:
     assert [error.field for error in caught.value.errors] == ["edits.0.do"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["accumulated", "checkpoints"])
 def test_accumulated_and_recomputed_passes_have_the_effect_of_one(how: str) -> None:
     """Halves of a batch with half its loss each, and layers that the backward pass computes once more."""
@@ -477,6 +489,7 @@ def test_accumulated_and_recomputed_passes_have_the_effect_of_one(how: str) -> N
     assert found.loss_base == pytest.approx(wanted.loss_base, rel=1e-6)
 
 
+@pytest.mark.full
 def test_the_gradient_of_another_loss_has_no_effect() -> None:
     """The pass without edits can take the gradient of the model's own loss alone."""
     model = build("GPT-2")

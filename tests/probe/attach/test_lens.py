@@ -13,6 +13,8 @@ from mhc_probe.lens import read_layers
 from tests.probe.attach.animals import WIDTH, draw_ids
 from tests.probe.attach.zoo import ZOO
 
+pytestmark = pytest.mark.full
+
 Array = np.ndarray
 
 

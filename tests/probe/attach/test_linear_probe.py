@@ -15,6 +15,8 @@ from tests.core.measure.test_lens import fit_in_numpy
 from tests.probe.attach.animals import TOKENS, WIDTH, draw_ids
 from tests.probe.attach.zoo import ZOO
 
+pytestmark = pytest.mark.full
+
 SEQUENCES = 20
 PADDING = 3  # tokens at the end of every second sequence
 

@@ -15,6 +15,8 @@ from tests.probe.attach.attachable import IDS
 from tests.probe.attach.recorded import BOTH, EITHER, assert_same, build, feed, go, keep, record_pass
 from tests.probe.attach.zoo import WIDTH
 
+pytestmark = pytest.mark.full
+
 
 @BOTH
 @pytest.mark.parametrize("reentrant", [False, True])

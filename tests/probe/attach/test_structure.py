@@ -101,6 +101,7 @@ class Hyper(nn.Module):
         return state
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("style", ["dataclass", "dict", "tuple"])
 def test_a_connection_of_any_make_is_known_by_what_it_yields(style: str, flat: bool) -> None:
@@ -186,6 +187,7 @@ class Experts(nn.Module):
         return x + sum(weights[..., k : k + 1] * expert(x).tanh() for k, expert in enumerate(self.experts))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("layer", "connection"), [(Lookalike, Gate), (Experts, Router), (partial(Experts, 0.0), Router)]
 )
@@ -292,6 +294,7 @@ FACTORS = {
 WITHOUT = ["channels", "norm", "relu", "none", "stack of another axis", "lerp by channels", "product of the state"]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("kind", [*FACTORS, *WITHOUT])
 def test_the_way_past_a_layer_is_what_its_operations_make_it(kind: str) -> None:
     torch.manual_seed(0)
@@ -319,6 +322,7 @@ def test_layers_of_which_some_pass_their_state_on_say_how_many_do_not() -> None:
     assert texts["connection"].startswith("The state does not pass 1 of 3 layers unchanged: ")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_torchs_encoder_passes_its_state_on_only_where_norms_come_first(norm_first: bool) -> None:
     layer = nn.TransformerEncoderLayer(WIDTH, 2, 24, norm_first=norm_first)
@@ -326,6 +330,7 @@ def test_torchs_encoder_passes_its_state_on_only_where_norms_come_first(norm_fir
     np.testing.assert_array_equal(result.matrices["h_res"], 1 if norm_first else np.nan)
 
 
+@pytest.mark.full
 def test_torchs_fused_encoder_differs_from_the_heard_one_by_rounding_alone() -> None:
     """In evaluation mode without a graph torch takes the fused path only where no hook is."""
     torch.manual_seed(0)
@@ -359,6 +364,7 @@ def test_a_state_that_changes_its_shape_is_refused_with_layers_that_keep_it() ->
     assert record_pass(model, draw(3, 8), layers=model[2:5]).depth == 3
 
 
+@pytest.mark.full
 def test_what_is_changed_between_layers_is_refused_with_layers_that_follow_each_other() -> None:
     class Gap(nn.Module):
         def __init__(self) -> None:
@@ -376,6 +382,7 @@ def test_what_is_changed_between_layers_is_refused_with_layers_that_follow_each_
     assert record_pass(model, draw(3, WIDTH), layers=model.blocks[2:5]).depth == 3
 
 
+@pytest.mark.full
 def test_streams_that_layers_mix_by_themselves_are_not_taken_for_one() -> None:
     """As alternating updates do: a state (n, B, T, C), predicted by a map from n to n^2 numbers, and added to."""
 
@@ -393,6 +400,7 @@ def test_streams_that_layers_mix_by_themselves_are_not_taken_for_one() -> None:
         record_pass(model, draw(STREAMS, *SAMPLES, WIDTH))
 
 
+@pytest.mark.full
 def test_one_module_that_is_every_layer() -> None:
     torch.manual_seed(0)
     layer, x = Layer("sum"), draw(3, WIDTH)
@@ -404,6 +412,7 @@ def test_one_module_that_is_every_layer() -> None:
         assert result.layers["act_rms"][place] == pytest.approx(float(state.square().mean().sqrt()), rel=1e-6)
 
 
+@pytest.mark.full
 def test_channels_are_found_on_the_second_axis_by_a_convolution() -> None:
     class Convolved(nn.Module):
         def __init__(self) -> None:

@@ -15,6 +15,8 @@ from tests.probe.attach.attachable import IDS
 from tests.probe.attach.recorded import EITHER, assert_same, build, feed, go, record_pass
 from tests.probe.attach.zoo import ZOO
 
+pytestmark = pytest.mark.full
+
 
 @EITHER
 @pytest.mark.parametrize("in_place", [False, True])
@@ -29,7 +31,6 @@ def test_a_compiled_model_is_heard_as_it_is_written(name: str, in_place: bool) -
     assert_same(found, plain)
 
 
-@pytest.mark.full
 def test_a_model_that_is_compiled_while_heard_or_afterwards() -> None:
     plain = record_pass(build("Llama"), go)
     model = build("Llama")

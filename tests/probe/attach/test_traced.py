@@ -1,12 +1,15 @@
 """The trace that other tests read from a file is what the probe records today."""
 
 import numpy as np
+import pytest
 
 from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.start import StartFrame
 from mhc_probe import attach
 from tests.probe.attach.attachable import backward, build_deepseek
 from tests.traced import LAYERS, NAME, STREAMS, read_trace
+
+pytestmark = pytest.mark.full
 
 
 def test_the_stored_trace_is_that_of_the_probe() -> None:

@@ -59,6 +59,7 @@ def list_flags(result: Result) -> set[tuple[str, int, str]]:
     return {(key, layer, flag) for key, flags in result.status.items() for layer, flag in flags.items()}
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(("streams", "lacking"), LACKING, ids=[f"{n} {'+'.join(part)}" for n, part in LACKING])
 def test_everything_made_of_what_was_not_heard_is_unknown(streams: int, lacking: dict[str, Any]) -> None:
     before = list_flags(measure(draw(streams)))

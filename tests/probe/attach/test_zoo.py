@@ -17,6 +17,8 @@ from tests.conftest import ROOT
 from tests.probe.attach.animals import Animal
 from tests.probe.attach.zoo import ZOO
 
+pytestmark = pytest.mark.full
+
 TOLERANCE = 1e-6
 UNCHANGED = "unchanged: nothing is mixed"
 FAST = ("DeepSeek-V4", "GPT-2", "TransformerEncoder", "ConvNeXt", "hyper-connections HC", "BERT", "Mamba")

@@ -136,6 +136,7 @@ BAD_TENSORS = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("case", BAD_TENSORS)
 def test_tensors_that_do_not_fit_are_refused(case: str, tmp_path: Path) -> None:
     tensors, field = BAD_TENSORS[case]
@@ -144,6 +145,7 @@ def test_tensors_that_do_not_fit_are_refused(case: str, tmp_path: Path) -> None:
     assert caught.value.field == field
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("config", "field"),
     [
@@ -162,6 +164,7 @@ def test_a_config_out_of_range_is_refused(config: Any, field: str, tmp_path: Pat
     assert caught.value.field == field
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("shard", ["gone.safetensors", "../shard-0.safetensors", "/etc/passwd", "shard-1.safetensors"])
 def test_an_index_leads_to_no_other_files(shard: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()

@@ -104,6 +104,7 @@ def test_a_transpose_of_h_res_is_named(tmp_path: Path) -> None:
     assert (found.differences["h_res"] > 0.01).all()
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("size", [1, 4, 8])
 def test_a_transpose_of_wide_logits_is_named_though_the_rounds_leave_another_matrix(tmp_path: Path, size: int) -> None:
     def widen(tensors: Tensors) -> Tensors:
@@ -131,6 +132,7 @@ def test_a_transpose_of_biases_alone_does_not_hide_the_projections(tmp_path: Pat
     assert found.describe()[-1] == "The projections of tokens do not have the same sizes."
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("order", [[1, 0, 2, 3], [2, 3, 1, 0], [3, 0, 1, 2]])
 def test_a_permutation_of_streams_is_named(tmp_path: Path, order: list[int]) -> None:
     found = compare(tmp_path, lambda tensors: permute(tensors, order))
@@ -255,6 +257,7 @@ def test_other_streams_are_refused(tmp_path: Path) -> None:
         compare_checkpoints(first, second)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("n", [4, 8])
 def test_many_streams_are_matched_by_their_weights(tmp_path: Path, n: int) -> None:
     rng = np.random.default_rng(3)

@@ -89,6 +89,7 @@ def test_coefficients_are_those_of_the_module(family: str, are_ours: bool, tmp_p
             assert np.abs(result.matrices[key][layer] - wanted).max() <= TOLERANCE, (key, layer)
 
 
+@pytest.mark.full
 @torch.no_grad()
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tokens_move_the_logits_as_far_as_it_says(family: str, tmp_path: Path) -> None:
@@ -167,6 +168,7 @@ def _check_equality(stored: Result, recorded: Result) -> None:
         assert (np.abs(column - recorded.layers[key]) <= largest).all(), key
 
 
+@pytest.mark.full
 def test_a_stored_model_has_the_static_mixing_that_the_probe_hears(both: tuple[Result, Result]) -> None:
     assert {"h_pre", "unfolded"} <= both[0].matrices.keys()
     _check_equality(*both)

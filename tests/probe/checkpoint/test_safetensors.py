@@ -57,6 +57,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_file_is_refused_and_the_field_named(case: str, tmp_path: Path) -> None:
     content, field = BAD[case]
@@ -76,6 +77,7 @@ def test_a_name_in_an_error_is_short_and_plain(tmp_path: Path) -> None:
         assert caught.value.field == f"bad.safetensors: {shown}"
 
 
+@pytest.mark.full
 def test_damage_is_refused_or_harmless(tmp_path: Path) -> None:
     path = write_file(tmp_path / "model.safetensors", draw_connections(1))
     whole, harmless = path.read_bytes(), 0

@@ -12,6 +12,8 @@ from tests.apart import run_apart
 from tests.conftest import ROOT, Server
 from tests.traced import read_trace
 
+pytestmark = pytest.mark.full
+
 MAX_LINES = 8
 SAID = {
     "sweep_and_plot": r"depth +connection\.streams +value(.*\n){6}",
@@ -35,7 +37,6 @@ def count_lines(source: str) -> int:
     return len({line for node in body for line in range(node.lineno, (node.end_lineno or 0) + 1)})
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("name", SAID)
 def test_an_example_runs(name: str, at_server: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = ROOT / "examples" / f"{name}.py"

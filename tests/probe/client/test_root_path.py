@@ -4,8 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mhc_probe.client import Client
 from tests.conftest import start_server
+
+pytestmark = pytest.mark.full
 
 ROOT = "/tools/mhc"
 

@@ -76,6 +76,7 @@ def test_a_spec_is_the_same_run_as_its_fields(script: Client, fresh_spec: FreshS
     assert mixed.id == spec.id != plain.id
 
 
+@pytest.mark.full
 def test_a_stream_that_is_cut_loses_no_frame(
     relay: Relay, client: httpx.Client, fresh_spec: FreshSpec, server: Server
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_stream_that_is_cut_loses_no_frame(
     assert to_lines(run.id, frames) == read_lines(client, run.id)
 
 
+@pytest.mark.full
 def test_the_async_client_does_the_same(server: Server, script: Client, fresh_spec: FreshSpec) -> None:
     async def compute() -> tuple[str, list[AnyFrame], dict[str, np.ndarray]]:
         async with AsyncClient(server.url) as client:
@@ -104,6 +106,7 @@ def test_the_async_client_does_the_same(server: Server, script: Client, fresh_sp
         np.testing.assert_array_equal(arrays[name], column)
 
 
+@pytest.mark.full
 def test_an_atlas_comes_when_it_is_done(script: Client, client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run = script.submit(fresh_spec(depth=3, connection={"kind": "hc", "streams": 2}))
     script.result(run)
@@ -113,6 +116,7 @@ def test_an_atlas_comes_when_it_is_done(script: Client, client: httpx.Client, fr
     assert atlas.loss.tolist() == client.get(f"/runs/{atlas.run}/atlas").json()["loss"]
 
 
+@pytest.mark.full
 def test_an_edited_run_has_no_atlas(script: Client, fresh_spec: FreshSpec) -> None:
     run = script.submit(fresh_spec(edits=[{"layers": [0, 0], "what": "branch", "do": "zero"}]))
     script.result(run)
@@ -151,6 +155,7 @@ def test_a_run_without_a_result_says_why(lone_server: Server, fresh_spec: FreshS
     assert caught.value.status == "cancelled"
 
 
+@pytest.mark.full
 def test_a_server_that_is_away_is_named() -> None:
     with Client(f"http://127.0.0.1:{free_port()}", patience_s=0.3) as script:
         with pytest.raises(LostError, match=r"POST /api/v1/runs: .*refused"):
@@ -161,6 +166,7 @@ def test_a_server_that_is_away_is_named() -> None:
         Client("localhost:8000")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -192,6 +198,7 @@ def test_an_argument_that_cannot_be_sent_is_named(call: Callable[[Any], object],
     assert isinstance(caught.value, SpecError)
 
 
+@pytest.mark.full
 def test_an_option_that_a_figure_does_not_have_is_refused_by_name(script: Client, fresh_spec: FreshSpec) -> None:
     run = script.submit(fresh_spec())
     with pytest.raises(ClientError, match="colour: got 'red', wanted one of the parameters with, layer, theme, view"):
@@ -213,6 +220,7 @@ def test_a_bar_is_shown_where_it_is_wanted(
     assert "23/23" in capfd.readouterr().err  # 3 steps, and 5 states up and down before and after
 
 
+@pytest.mark.full
 def test_a_lens_comes_when_it_is_done(script: Client, client: httpx.Client, fresh_spec: FreshSpec) -> None:
     run = script.submit(fresh_spec(depth=2, connection={"kind": "hc", "streams": 2}))
     script.result(run)

@@ -43,6 +43,7 @@ def test_a_sweep_is_the_numbers_of_its_runs(script: Client, fresh_spec: FreshSpe
     assert polars.read_parquet(values.to_parquet(tmp_path / "x.parquet")).equals(values.to_polars())
 
 
+@pytest.mark.full
 def test_a_sweep_over_one_field_has_one_row(script: Client, fresh_spec: FreshSpec) -> None:
     sweep = script.start_sweep(fresh_spec(), {"depth": [2, 3]})
     assert script.cancel_sweep(sweep).id == sweep.id
@@ -65,6 +66,7 @@ def test_a_sweep_that_the_server_forgot_goes_on(launch: Callable[..., Server], f
     assert (sweep.ids, sweep.counts) == (first.ids, {"done": 6})
 
 
+@pytest.mark.full
 def test_figures_are_those_of_the_api(script: Client, client: httpx.Client, fresh_spec: FreshSpec) -> None:
     runs = script.compare([fresh_spec(seed=1, connection={"kind": kind}) for kind in ("hc", "mhc")])
     figure = script.figure(runs[0], "gain", others=[runs[1]], difference=True, layer=2, label=["a", "b"])
@@ -75,6 +77,7 @@ def test_figures_are_those_of_the_api(script: Client, client: httpx.Client, fres
         script.figure(runs[0], "gain", layer=9)
 
 
+@pytest.mark.full
 def test_a_view_is_kept_with_its_sweep(script: Client, server: Server, fresh_spec: FreshSpec) -> None:
     sweep = script.sweep(fresh_spec(connection={"kind": "hc"}), {"depth": [2, 4]})
     kept = script.create_snapshot([sweep.ids[0][1]], title="Two depths", note="for the talk", sweep=sweep)

@@ -37,6 +37,7 @@ def test_a_trace_comes_back_as_it_was(script: Client, server: Server, tmp_path: 
     assert trace._repr_mimebundle_()["text/plain"].startswith(f"Result: {NAME}, ")
 
 
+@pytest.mark.full
 def test_a_trace_stands_beside_its_twin(script: Client) -> None:
     trace = script.publish(read_trace().result)
     twin = script.get_twin(trace)
@@ -47,6 +48,7 @@ def test_a_trace_stands_beside_its_twin(script: Client) -> None:
     assert script.figure(trace, "gain", others=[run], difference=True)["data"]
 
 
+@pytest.mark.full
 def test_a_run_is_kept_in_a_file(script: Client, tmp_path: Path) -> None:
     result = script.result(script.submit({"depth": 2, "width": 16, "input": {"tokens": 16}}))
     result.save(tmp_path / "run.mhct")

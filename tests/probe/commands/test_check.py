@@ -33,7 +33,7 @@ def test_a_sound_module_passes() -> None:
     assert len(detection.splitlines()) == 1 + len(rows)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.full
 @pytest.mark.parametrize(
     "name",
     [
@@ -62,6 +62,7 @@ def test_a_mutant_fails_in_json() -> None:
     assert "open_bench(module)" in failure["reproduce"]
 
 
+@pytest.mark.full
 def test_arguments_reach_the_class(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", PLAIN, "--args", '{"streams": 3, "width": 10}', "--rounds", "20", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["passed"] is True
@@ -85,6 +86,7 @@ def test_a_mistake_is_named_without_a_traceback() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

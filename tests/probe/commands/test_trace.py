@@ -26,6 +26,7 @@ def test_trace_writes_a_record_and_says_what_it_found(call: Call, tmp_path: Path
     assert second.startswith("The product of up to 6 mixing matrices ")
 
 
+@pytest.mark.full
 def test_a_server_takes_the_record_and_its_numbers_agree(server: Server, tmp_path: Path) -> None:
     result = read_checkpoint(write_file(tmp_path / "model.safetensors", draw_connections(3)))
     link = result.publish(server.url)
@@ -38,6 +39,7 @@ def test_a_server_takes_the_record_and_its_numbers_agree(server: Server, tmp_pat
     assert (twin["depth"], twin["connection"]["streams"]) == (result.depth, result.streams)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("name", "out", "said"),
     [

@@ -81,6 +81,7 @@ def test_all_three_coefficients_are_told_apart() -> None:
     assert "must do so as it is" in check(ReturnsAll())["orientation"].statement
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("streams", [2, 3, 5, 8])
 @pytest.mark.parametrize("width", [9, 32])
 def test_sizes_are_found(streams: int, width: int) -> None:

@@ -7,6 +7,8 @@ from mhc_probe.conformance import check
 from tests.probe.conformance.elsewhere import SOUND, build_deepseek_v4, build_glm5_next, draw, write_untransposed
 from tests.probe.conformance.plain import STREAMS, WIDTH
 
+pytestmark = pytest.mark.full
+
 LATER_SEEDS = [pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(2, 20)]
 SEEDS = [0, pytest.param(1, marks=pytest.mark.full), *LATER_SEEDS]
 # Lines that hold where module and `write` are given.
@@ -14,7 +16,6 @@ ALWAYS = {"mixing applied", "mixing backward", "token axis", "timing", "dynamic 
 MHC = {"exp", "rows", "columns", "rounds", "eps", "range of H_pre", "range of H_post", "bias", "gate", "precision"}
 
 
-@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", SOUND)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_none_is_accused(name: str, seed: int) -> None:
@@ -30,7 +31,6 @@ def test_none_is_accused(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("build", [build_deepseek_v4, build_glm5_next])
-@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_port_that_forgets_to_transpose_is_named(build: type[nn.Module], seed: int) -> None:
     report = check(build(), write=write_untransposed, seed=seed)

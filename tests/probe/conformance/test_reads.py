@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from tests.probe.conformance.reads import RIGHT, WRONG, Read
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_read_passes(name: str, seed: int) -> None:
@@ -33,6 +34,7 @@ def test_heads_and_normed_values_are_said() -> None:
     assert "plain values, logits not over the root" in check(Read(), "attnres")["reference"].statement
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("name", WRONG)
 def test_a_mistake_is_named(name: str, seed: int) -> None:
@@ -43,6 +45,7 @@ def test_a_mistake_is_named(name: str, seed: int) -> None:
     assert report[wanted].likely
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", ["detached keys", "keys without a norm", "a bias by age", "dropout of weights"])
 def test_only_what_is_about_the_mistake_fails(name: str) -> None:
     wanted, build = WRONG[name]
@@ -59,6 +62,7 @@ def test_the_module_does_not_change() -> None:
     assert module.query.grad is None
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", WRONG)
 def test_what_reproduces_a_failure_runs(name: str, tmp_path: Path) -> None:
     wanted, build = WRONG[name]

@@ -10,6 +10,8 @@ from mhc_probe.conformance import check
 from mhc_probe.conformance.options import FAMILIES
 from tests.probe.conformance.plain import STREAMS, WIDTH, PlainMHC
 
+pytestmark = pytest.mark.full
+
 Logits = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
@@ -91,7 +93,6 @@ class Clamped(PlainMHC):
         return matrix / matrix.sum(-1, keepdim=True).clamp_min(1e-8)
 
 
-@pytest.mark.sample("values")
 @pytest.mark.parametrize("build", [Static, Linears, ChannelsOuter, LearnedNorm, LogDomain, Transposing, Clamped])
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(1, 6))])
 def test_a_variant_is_not_accused(build: type[PlainMHC], seed: int) -> None:
@@ -103,7 +104,6 @@ def test_a_variant_is_not_accused(build: type[PlainMHC], seed: int) -> None:
     assert report["reference"].verdict == ("not applicable" if build is Static else "holds"), str(report)
 
 
-@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind != "gated"])
 def test_our_own_families_are_not_accused(kind: str) -> None:
     connection = {"kind": kind, "streams": 4, "dynamic": True, "init": "megatron"}

@@ -52,7 +52,7 @@ def test_there_are_forty_and_more() -> None:
     assert len(APPLICATION | COEFFICIENTS | SINKHORN | GRADIENTS | ENDS) >= 40
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_mistake_is_named(name: str, seed: int) -> None:
@@ -79,7 +79,7 @@ SEVEN = {
 }
 
 
-@pytest.mark.sample(3)
+@pytest.mark.full
 @pytest.mark.parametrize("name", SEVEN)
 def test_the_likely_mistake_is_said_in_words(name: str) -> None:
     assert any(SEVEN[name] in failure.likely for failure in check(WRONG[name].build()).failures)
@@ -109,7 +109,7 @@ def write_detached_streams(x: torch.Tensor, y: torch.Tensor, post: torch.Tensor,
     return comb.mT @ x.detach() + post.unsqueeze(-1) * y.unsqueeze(-2)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("write", "name"),
     [
@@ -138,6 +138,7 @@ def test_layers_that_share_a_parameter_are_named() -> None:
     assert check(PlainMHC)["sharing"].verdict == "holds"
 
 
+@pytest.mark.full
 def test_a_mapping_that_follows_its_state_is_a_design_in_float32() -> None:
     report = check(FollowsState())
     assert report.passed
@@ -160,6 +161,7 @@ def test_what_cannot_be_measured_fails_once() -> None:
     assert "skipped" in {one.verdict for one in report.checks}
 
 
+@pytest.mark.full
 def test_an_error_of_the_backward_pass_is_a_failure() -> None:
     class Overwritten(PlainMHC):
         def positive(self, t: torch.Tensor) -> torch.Tensor:

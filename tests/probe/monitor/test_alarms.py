@@ -260,7 +260,7 @@ def test_mixing_that_is_not_known_is_not_said_to_stay(sound: Observation) -> Non
     assert driver.observe(120, 2.0) == []
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("name", NAMES)
 def test_sound_training_raises_none_and_a_rate_a_thousand_times_larger_does(
     name: str, caplog: pytest.LogCaptureFixture
@@ -281,6 +281,7 @@ def test_sound_training_raises_none_and_a_rate_a_thousand_times_larger_does(
     assert ours == [f"after {alarm.iteration} updates: {alarm.text}" for alarm in monitor.alarms]
 
 
+@pytest.mark.full
 def test_a_breakdown_that_the_loss_does_not_show_is_seen() -> None:
     """At a rate a thousand times too large Llama's loss soon stays near that of guessing."""
     model = KINDS["llama"].build()

@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.probe.monitor.models import Tiny, build_llama, build_optimizer, draw_batches
 from tests.probe.monitor.test_monitor import read, read_frames
 
+pytestmark = pytest.mark.full
+
 STEPS, EVERY, RATE = 8, 3, 1e-3
 
 

@@ -43,6 +43,7 @@ def count_hooks(model: nn.Module) -> int:
     return hooks + sum(len(parameter._backward_hooks or ()) for parameter in model.parameters())
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", NAMES)
 def test_training_has_the_same_bits_with_the_monitor(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
@@ -116,6 +117,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return read(path)
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("key", [key for key in PANELS if key not in ("theory", "effect")])
 def test_every_panel_can_be_drawn(key: str, watched: Result) -> None:
     drawn = figure(key, [watched], ["DeepSeek-V4"], 2, "light")
@@ -171,6 +173,7 @@ def test_accumulated_passes_count_as_one() -> None:
     assert monitor.last.grad_norm == pytest.approx(float(nn.utils.clip_grad_norm_(other.parameters(), 1e9)), rel=1e-5)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("when", ["before", "between", "to zero"])
 def test_gradients_of_the_update_before_are_left_out(when: str, tmp_path: Path) -> None:
     """They are set to none, or to zero, before the pass or between the pass and its way down."""
@@ -193,6 +196,7 @@ def test_gradients_of_the_update_before_are_left_out(when: str, tmp_path: Path) 
             np.testing.assert_allclose(monitor.last.result.layers["param_grad_norm"], wanted, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_a_copy_and_a_file_of_the_model_are_without_the_monitor(tmp_path: Path) -> None:
     model, batches = Tiny(), draw_batches()
     with Monitor(model, layers=model.blocks) as monitor:
@@ -206,6 +210,7 @@ def test_a_copy_and_a_file_of_the_model_are_without_the_monitor(tmp_path: Path) 
         assert count_hooks(model) == 1
 
 
+@pytest.mark.full
 def test_a_pass_that_breaks_off_is_not_heard() -> None:
     model, batches = Tiny(), draw_batches()
     optimizer = build_optimizer(model)
@@ -230,6 +235,7 @@ def _break_off(module: Any, inputs: Any) -> None:
     raise MemoryError
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("when", ["before", "given", "in place", "late"])
 def test_a_compiled_model_runs_as_written_while_it_is_heard(when: str, tmp_path: Path) -> None:
     model: Any = Tiny()
@@ -250,6 +256,7 @@ def test_a_compiled_model_runs_as_written_while_it_is_heard(when: str, tmp_path:
     torch.compiler.reset()
 
 
+@pytest.mark.full
 def test_updates_are_counted_of_one_optimiser_or_by_hand(tmp_path: Path) -> None:
     model, other, batches = Tiny(), Tiny(), draw_batches()
     first = torch.optim.SGD(model.blocks.parameters(), lr=1e-3)
@@ -267,6 +274,7 @@ def test_updates_are_counted_of_one_optimiser_or_by_hand(tmp_path: Path) -> None
         assert monitor.last.iteration == 4
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("order", ["before", "behind", "alone"])
 def test_step_counts_where_it_is_called(order: str, tmp_path: Path) -> None:
     model, batches = Tiny(), draw_batches()
@@ -284,6 +292,7 @@ def test_step_counts_where_it_is_called(order: str, tmp_path: Path) -> None:
     assert read(tmp_path / "run.ndjson").iterations == {0: 0, 1: 2, 2: 4}
 
 
+@pytest.mark.full
 def test_a_resumed_training_keeps_its_count(tmp_path: Path) -> None:
     model = Tiny()
     monitor = Monitor(model, every=10, to=tmp_path / "run.ndjson", layers=model.blocks)
@@ -293,6 +302,7 @@ def test_a_resumed_training_keeps_its_count(tmp_path: Path) -> None:
     assert read(tmp_path / "run.ndjson").iterations == {0: 25, 1: 30}
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("updates", "wanted"), [(8, [0, 3, 6, 7]), (7, [0, 3, 6]), (1, [0]), (50, [0, 3, 6]), (None, [0, 3, 6])]
 )
@@ -305,6 +315,7 @@ def test_the_last_update_is_observed_where_it_is_known(updates: int | None, want
     np.testing.assert_allclose(result.steps["step_loss"], [losses[k] for k in wanted], rtol=1e-6)
 
 
+@pytest.mark.full
 def test_a_resumed_training_observes_its_last_update(tmp_path: Path) -> None:
     model = Tiny()
     monitor = Monitor(model, every=10, to=tmp_path / "run.ndjson", layers=model.blocks)
@@ -314,6 +325,7 @@ def test_a_resumed_training_observes_its_last_update(tmp_path: Path) -> None:
     assert [*read(tmp_path / "run.ndjson").iterations.values()] == [25, 30, 32]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("updates", "text"),
     [

@@ -4,11 +4,14 @@ import json
 import time
 
 import httpx
+import pytest
 
 from mhc_probe import Monitor
 from tests.conftest import StartServer
 from tests.ports import free_port
 from tests.probe.monitor.models import Tiny, build_optimizer, draw_batches, train
+
+pytestmark = pytest.mark.full
 
 STEPS = 12
 

@@ -11,6 +11,8 @@ from mhc_probe import Monitor
 from tests.probe.monitor.models import KINDS, Tiny, train
 from tests.probe.monitor.test_monitor import read
 
+pytestmark = pytest.mark.full
+
 OF_ALL = {
     *("loss", "grad_norm", "learning_rate", "activation", "activation_growth", "gradient_first_to_last", "alarms"),
 }

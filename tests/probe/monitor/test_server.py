@@ -65,6 +65,7 @@ def test_a_trace_grows_on_the_server(traces: LiveTraces) -> None:
     assert_whole(traces, 4)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("fault", [None, 503, 429, 500])
 def test_faults_that_pass(traces: LiveTraces, fault: int | None, caplog: pytest.LogCaptureFixture) -> None:
     def break_down(number: int) -> None:
@@ -76,6 +77,7 @@ def test_faults_that_pass(traces: LiveTraces, fault: int | None, caplog: pytest.
     assert [record.getMessage().startswith(f"{traces.url} is unavailable") for record in caplog.records] == [True]
 
 
+@pytest.mark.full
 def test_answers_that_do_not_come_double_nothing(traces: LiveTraces) -> None:
     def forget(number: int) -> None:
         wait_for(lambda: bool(traces.lines))
@@ -85,6 +87,7 @@ def test_answers_that_do_not_come_double_nothing(traces: LiveTraces) -> None:
     assert_whole(traces, 4)
 
 
+@pytest.mark.full
 def test_a_server_that_dies_and_comes_back(traces: LiveTraces, caplog: pytest.LogCaptureFixture) -> None:
     slowest = [0.0]
     before = [time.monotonic()]
@@ -104,6 +107,7 @@ def test_a_server_that_dies_and_comes_back(traces: LiveTraces, caplog: pytest.Lo
     assert len(caplog.records) == 1
 
 
+@pytest.mark.full
 def test_a_server_that_lost_lines_gets_them_again(traces: LiveTraces) -> None:
     def lose(number: int) -> None:
         if number == 2:
@@ -114,6 +118,7 @@ def test_a_server_that_lost_lines_gets_them_again(traces: LiveTraces) -> None:
     assert_whole(traces, 4)
 
 
+@pytest.mark.full
 def test_a_server_that_is_never_there(
     traces: LiveTraces, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -125,6 +130,7 @@ def test_a_server_that_is_never_there(
     assert last == "http://127.0.0.1:9: the last 4 observations of the trace were not delivered"
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("fault", [401, 404, 413, 422])
 def test_a_refusal_is_not_asked_again(traces: LiveTraces, fault: int, caplog: pytest.LogCaptureFixture) -> None:
     traces.faults = [fault]
@@ -136,6 +142,7 @@ def test_a_refusal_is_not_asked_again(traces: LiveTraces, fault: int, caplog: py
     assert traces.requests == ["/api/v1/traces/live"]
 
 
+@pytest.mark.full
 def test_what_waits_is_bounded_and_joins_on(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the server is away more is observed than may wait: some is left out, and the frames count on."""
     monkeypatch.setattr(delivery.DeliveryQueue.__init__, "__defaults__", (20_000,))
@@ -155,6 +162,7 @@ def test_what_waits_is_bounded_and_joins_on(traces: LiveTraces, monkeypatch: pyt
     assert all(f'"index":{index},'.encode() in line for index, line in enumerate(traces.lines))
 
 
+@pytest.mark.full
 def test_lines_go_in_parts_that_no_server_finds_too_large(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_BODY", 3000)
 
@@ -167,6 +175,7 @@ def test_lines_go_in_parts_that_no_server_finds_too_large(traces: LiveTraces, mo
     assert max(traces.sizes) < 3000
 
 
+@pytest.mark.full
 def test_a_server_hears_of_a_training_that_is_quiet(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "KEEP_ALIVE_S", 0.05)
     model = Tiny()
@@ -198,6 +207,7 @@ def test_the_address_is_printed_before_the_first_update_and_once(
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.full
 def test_training_waits_once_and_not_long_for_a_server_that_does_not_answer(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ from tests.conftest import Server, compute
 from tests.service.conftest import start_service
 from tests.service.ownership.conftest import FreshSpec, join
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

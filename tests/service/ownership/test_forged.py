@@ -12,6 +12,8 @@ from tests.conftest import Server
 from tests.service.conftest import start_service
 from tests.service.ownership.conftest import SSO, Clients, FreshSpec
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

@@ -46,6 +46,7 @@ def test_over_https_the_cookie_is_sent_over_https_alone(server: Server) -> None:
     assert answer.headers["set-cookie"].endswith("; Secure")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.attack("forged token")
 @pytest.mark.parametrize(
     "header",
@@ -58,6 +59,7 @@ def test_a_wrong_token_is_not_taken_for_none(server: Server, header: str) -> Non
         assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -13,6 +13,7 @@ from tests.service.ownership.conftest import Clients, FreshSpec, join
 HERE = "127.0.0.1"
 
 
+@pytest.mark.sample(3)
 @pytest.mark.attack("ownership")
 @pytest.mark.parametrize("how", ["cookie", "new cookie", "none", "her address as viewer", "viewer"])
 def test_another_client_does_not_cancel_a_run(
@@ -30,6 +31,7 @@ def test_another_client_does_not_cancel_a_run(
     assert ann.delete(f"/runs/{run_id}").json()["status"] == "cancelled"
 
 
+@pytest.mark.full
 @pytest.mark.attack("ownership")
 def test_a_viewers_token_is_none_in_another_mouth(clients: Clients, fresh_spec: FreshSpec) -> None:
     ann, ben = clients
@@ -42,6 +44,7 @@ def test_a_viewers_token_is_none_in_another_mouth(clients: Clients, fresh_spec: 
         assert (left["status"], left["watchers"]) == ("running", 1)
 
 
+@pytest.mark.full
 def test_a_viewers_own_stream_does_not_hold_up_its_delete(clients: Clients, fresh_spec: FreshSpec) -> None:
     ann, _ = clients
     run_id = start_long(ann, fresh_spec(**LONG))
@@ -51,6 +54,7 @@ def test_a_viewers_own_stream_does_not_hold_up_its_delete(clients: Clients, fres
         assert ann.delete(f"/runs/{run_id}", params={"viewer": "page"}).json()["status"] == "cancelled"
 
 
+@pytest.mark.full
 def test_what_a_script_made_any_at_its_address_may_cancel(
     clients: Clients, client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -58,6 +62,7 @@ def test_what_a_script_made_any_at_its_address_may_cancel(
     assert clients[0].delete(f"/runs/{run_id}").json()["status"] == "cancelled"
 
 
+@pytest.mark.full
 def test_a_sweep_ends_when_all_who_asked_for_it_have_left(
     clients: Clients, client: httpx.Client, fresh_spec: FreshSpec
 ) -> None:
@@ -85,6 +90,7 @@ def test_a_view_is_told_with_its_key_once(clients: Clients, view: dict[str, Any]
         assert view["key"] not in httpx.get(place).text
 
 
+@pytest.mark.sample(4)
 @pytest.mark.attack("ownership")
 @pytest.mark.parametrize("key", ["", "x", "mine", "mhc_0123456789abcdef_" + "x" * 43, "null", "None", "\0"])
 def test_without_its_key_another_does_not_delete_a_view(
@@ -113,6 +119,7 @@ def test_its_owner_deletes_a_view(clients: Clients, view: dict[str, Any], server
     assert ann.get(f"/runs/{run_id}").json()["pinned"] is False
 
 
+@pytest.mark.full
 def test_a_run_that_another_view_holds_stays(clients: Clients, view: dict[str, Any]) -> None:
     ann, ben = clients
     run_id = view["runs"][0]

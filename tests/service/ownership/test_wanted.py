@@ -9,6 +9,8 @@ from tests.app.engine.test_cancel import LONG, start_long
 from tests.conftest import wait_for_end
 from tests.service.ownership.conftest import Clients, FreshSpec
 
+pytestmark = pytest.mark.full
+
 # Long enough to be cancelled in the middle, short enough to be waited for.
 BRIEF = {"depth": 96, "width": 32, "input": {"batch": 8, "tokens": 64}}
 
@@ -25,7 +27,6 @@ def test_a_run_goes_on_between_the_answer_to_another_client_and_its_stream(
     assert "another client" in left["detail"]
 
 
-@pytest.mark.sample(6)
 @pytest.mark.parametrize("ask", [0, 1, 2, 3, 4, 5])
 def test_who_asks_while_another_cancels_gets_the_whole_run(clients: Clients, fresh_spec: FreshSpec, ask: int) -> None:
     ann, ben = clients

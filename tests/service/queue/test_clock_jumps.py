@@ -13,6 +13,8 @@ from tests.endurance.site.clocks import DatabaseClock
 from tests.service.postgresql import PostgreSQL
 from tests.service.queue.shared_place import LEASE_S, SharedPlace
 
+pytestmark = pytest.mark.full
+
 HOUR_S = 3600
 Act = Callable[[Server, Server, DatabaseClock], Awaitable[None]]
 
@@ -34,7 +36,6 @@ def play_two(postgresql: PostgreSQL, act: Act) -> None:
     play(inside())
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("ahead_s", [HOUR_S, -HOUR_S])
 def test_a_jump_takes_no_run_from_a_server_that_lives(postgresql: PostgreSQL, ahead_s: int) -> None:
     async def act(a: Server, b: Server, clock: DatabaseClock) -> None:
@@ -53,7 +54,6 @@ def test_a_jump_takes_no_run_from_a_server_that_lives(postgresql: PostgreSQL, ah
     play_two(postgresql, act)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("ahead_s", [HOUR_S, -HOUR_S])
 def test_a_jump_holds_no_run_of_a_server_that_died(postgresql: PostgreSQL, ahead_s: int) -> None:
     async def act(a: Server, b: Server, clock: DatabaseClock) -> None:

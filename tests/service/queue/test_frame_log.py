@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from mhc_core.record.source import SpecSource
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.notifications import Hub
@@ -13,6 +15,8 @@ from mhc_scope.store.sqlite_database import SqliteDatabase
 from mhc_service.queue.frame_log import SharedFrameLog
 from tests.apart import run_loop
 from tests.records import TRACE
+
+pytestmark = pytest.mark.full
 
 Act = Callable[[SqliteDatabase, RunStore, SharedFrameLog], Awaitable[None]]
 

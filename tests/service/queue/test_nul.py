@@ -13,8 +13,9 @@ from tests.app.store.place import Place
 from tests.app.store.test_nul import test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it  # noqa: F401
 from tests.records import TRACE
 
+pytestmark = pytest.mark.full
 
-@pytest.mark.full
+
 def test_a_trace_is_counted_next_to_a_spec_with_it(place: Place) -> None:
     async def inside() -> None:
         database = place.open()

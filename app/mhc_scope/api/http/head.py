@@ -25,7 +25,8 @@ class HeadAsGet:
         inner: Scope = {**scope, "method": "GET", IS_HEAD: True}
         is_over = asyncio.Event()
 
-        async def receive_nothing() -> Message:
+        async def receive_disconnect() -> Message:
+            """Wait until the head is sent, then report that the client disconnected."""
             await is_over.wait()
             return {"type": "http.disconnect"}
 
@@ -39,7 +40,7 @@ class HeadAsGet:
                 is_over.set()
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        return await self._app(inner, receive_nothing, send_head)
+        return await self._app(inner, receive_disconnect, send_head)
 
 
 def is_head(request: Request) -> bool:

@@ -100,7 +100,7 @@ class Queue(Protocol):
         """Free runs that nobody computes; `claims` are those of this server."""
         ...
 
-    async def count_watchers(self, run_id: str, exclude: str) -> int:
+    async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
         """Return how many event streams are open on a run at other servers, without those of one viewer."""
         ...
 

@@ -129,7 +129,7 @@ class LocalQueue:
 
         return await self._database.call(work)
 
-    async def count_watchers(self, run_id: str, exclude: str) -> int:
+    async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
         """Return 0: there is no other server."""
         return 0
 

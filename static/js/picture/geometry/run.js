@@ -1,6 +1,6 @@
 /** Builds runs of the picture from columns, and their colours. No browser here. */
 
-import { formatFactor, gainOf, peakOf } from '../../data/gain.js';
+import { formatFactor, gainOf, peakLayerOf } from '../../data/gain.js';
 import { inclusiveRange } from '../../data/numbers.js';
 import { modelOf, specOf } from '../../data/record.js';
 import { toRunStyles } from '../../figures/fill/dress.js';
@@ -29,7 +29,7 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
     streams,
     reading: toReading(columns, mixed),
     gain: isStep ? null : gainText(mixed),
-    peak: isStep ? null : peakOf(mixed),
+    peak: isStep ? null : peakLayerOf(mixed),
     course: isStep ? null : gainsByLayer(columns),
     end: columns.end?.status ?? null,
     edited: new Set(listEdited(specOf(mixed)?.edits ?? [])),

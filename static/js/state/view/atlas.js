@@ -18,7 +18,7 @@ export function effectsOf(atlas, act) {
   return place < 0 ? null : (atlas.effect_last?.[place] ?? null);
 }
 
-/** Return the place of a way of cutting in the arrays; -1 if the atlas has none. @param {Atlas} atlas @param {string} key of the way of cutting */
+/** Return the index of a way of cutting in the arrays; -1 if the atlas has none. @param {Atlas} atlas @param {string} key of the way of cutting */
 function placeOf({ cuts }, key) {
   const { act, isOfSources = false } = CUTS[key];
   return cuts.findIndex(({ what, do: own }) => own === act && (what === SOURCE) === isOfSources);
@@ -30,13 +30,13 @@ export function largestEffect(parts, act) {
   return Math.max(0, ...all.filter((value) => value !== null));
 }
 
-/** Return the place of an effect on the colours, from 0 to 1: logarithmic, because runs differ by decades. @param {number} effect @param {number} most the largest effect */
+/** Return the position of an effect on the colour scale, from 0 to 1: logarithmic, because runs differ by decades. @param {number} effect @param {number} most the largest effect */
 export function toPlace(effect, most) {
   if (effect <= 0 || most <= 0) return 0;
   return Math.min(1, Math.max(0, 1 + Math.log10(effect / most) / DECADES));
 }
 
-/** Return the effect at the lower end of the colours. @param {number} most the largest effect */
+/** Return the effect at the lower end of the colour scale. @param {number} most the largest effect */
 export const leastShown = (most) => most / 10 ** DECADES;
 
 /** Build the edit of a cell; null if the atlas lacks this way of cutting. @param {Atlas} atlas @param {string} act @param {Cell} cell @returns {Edit | null} */
@@ -46,7 +46,7 @@ export function toEdit(atlas, act, { stream, layer }) {
   return { layers: [layer, layer], what: cut.what, ...(cut.what === BRANCH ? {} : { index: stream }), do: cut.do };
 }
 
-/** Return whether an edit does what a cell stands for. @param {Edit} edit @param {Edit} cell */
+/** Return whether an edit includes the cut of a cell. @param {Edit} edit @param {Edit} cell */
 export function includesCell(edit, cell) {
   const [first, last] = edit.layers;
   const isSame = edit.what === cell.what && edit.index === cell.index && edit.do === cell.do;
@@ -77,9 +77,9 @@ export function describeUse(hasRuns, hasRecordings) {
 
 /** Return the numbers of a cell; null where there is none. @param {Atlas} atlas @param {string} act @param {Cell} cell */
 function numbersOf(atlas, act, { stream, layer }) {
-  const read = (/** @type {(number | null)[][][] | null} */ values) =>
+  const readCell = (/** @type {(number | null)[][][] | null} */ values) =>
     values?.[placeOf(atlas, act)]?.[layer]?.[stream] ?? null;
-  return { effect: read(atlas.effect_last), loss: read(atlas.loss), divergence: read(atlas.output_kl) };
+  return { effect: readCell(atlas.effect_last), loss: readCell(atlas.loss), divergence: readCell(atlas.output_kl) };
 }
 
 /** Format a relative distance. @param {number} effect */

@@ -101,8 +101,8 @@ export function parseValues(text) {
 /** Build the body of POST /runs/sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map */
 export function toSweep(fields, view, map) {
   const spec = toSpec(fields, view, view.runs[map.run]);
-  const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => ({ field: path, values });
-  return { spec, x: axis(map.x), ...(map.y ? { y: axis(map.y) } : {}) };
+  const toSweepAxis = (/** @type {{path: string, values: number[]}} */ { path, values }) => ({ field: path, values });
+  return { spec, x: toSweepAxis(map.x), ...(map.y ? { y: toSweepAxis(map.y) } : {}) };
 }
 
 /** Return the view of a cell's run: with its two settings, in the place where the varied run has them, and without the sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map @param {number} row @param {number} column @returns {View} */
@@ -124,11 +124,11 @@ export function withCell(fields, { map: _, ...view }, map, row, column) {
 
 /** Encode a sweep as pairs of a hash. @param {MapChoice} map @param {ViewRules} rules @returns {[string, string][]} */
 export function toPairs(map, { letters, keys }) {
-  const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => [path, ...values].join(',');
+  const formatAxis = (/** @type {{path: string, values: number[]}} */ { path, values }) => [path, ...values].join(',');
   return [
     [keys.map, letters[map.run]],
-    [`${keys.map}.x`, axis(map.x)],
-    ...(map.y ? [/** @type {[string, string]} */ ([`${keys.map}.y`, axis(map.y)])] : []),
+    [`${keys.map}.x`, formatAxis(map.x)],
+    ...(map.y ? [/** @type {[string, string]} */ ([`${keys.map}.y`, formatAxis(map.y)])] : []),
     [keys.metric, map.metric],
     [keys.reduce, map.reduce],
   ];

@@ -57,7 +57,7 @@ export function toHash(view, rules) {
 const pairOf = (key, text) => [key, text];
 
 /** Return whether a setting is too long for an address. @param {Value} value */
-export const isTooLong = (value) => typeof value === 'string' && encode(value).length > MAX_TEXT;
+export const isTooLong = (value) => typeof value === 'string' && encodeText(value).length > MAX_TEXT;
 
 /** List the texts that the hash of a view omits, by key; the history state keeps them. @param {View} view @param {ViewRules} rules @returns {Record<string, string>} */
 export function toLongTexts(view, { letters }) {
@@ -96,7 +96,7 @@ export function toLookHash(view, rules, start) {
 /** Encode pairs. @param {[string, string][]} pairs */
 function toText(pairs) {
   if (pairs.length === 0) return '';
-  return [['v', VERSION], ...pairs].map(([key, value]) => `${key}=${encode(value)}`).join('&');
+  return [['v', VERSION], ...pairs].map(([key, value]) => `${key}=${encodeText(value)}`).join('&');
 }
 
 /** List the pairs that encode how a view is shown. @param {View} view @param {ViewRules} rules @returns {[string, string][]} */
@@ -334,7 +334,7 @@ function toValue(text, field) {
 }
 
 /** Encode a text with as few percent signs as possible. @param {string} text */
-function encode(text) {
+function encodeText(text) {
   return encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2C', ',').replaceAll('%3A', ':');
 }
 

@@ -93,8 +93,8 @@ export function withSpec(fields, view, spec, index) {
   return { ...view, base, runs: view.runs.toSpliced(index, 0, { ...bare, own: Object.fromEntries(own) }) };
 }
 
-/** Return whether a view would change the seed or input of a spec. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
-export function changesInput(fields, view, spec) {
+/** Return whether adding a spec to the view replaces its seed or input by those of the other runs. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
+export function replacesInput(fields, view, spec) {
   const settings = Object.entries(settingsOf(fields, spec)).filter(([path]) => COMMON.test(path));
   const hasRuns = view.runs.some(({ kind }) => kind !== TRACE);
   return hasRuns && settings.some(([path, value]) => value !== (view.base[path] ?? fields.get(path)?.initial));
