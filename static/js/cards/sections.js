@@ -1,6 +1,7 @@
 /** Sections with the other figures, initially closed. A closed section shows one finding; an open one draws its figures. */
 
 import { computed } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 import { formatGain } from '../data/gain.js';
 import { formatSigned, formatValue, largestMagnitude } from '../data/numbers.js';
 import { shownOf } from '../figures/fill/drawing.js';
@@ -9,6 +10,7 @@ import { updateAddress } from '../state/actions.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
+import { useWhileSeen } from '../ui/seen.js';
 import { PanelCard } from './card.js';
 import { CostCard } from './costs.js';
 import { isInStrip } from './strip.js';
@@ -88,9 +90,13 @@ function Section({ section, panels }) {
 
 /** Render the finding of a closed section. @param {{section: string}} props */
 function Finding({ section }) {
-  state.dataTick.value;
-  const { about, toFinding } = SECTIONS[section];
-  return html`<span class="section-finding">${toFinding() || about}</span>`;
+  const line = useRef(/** @type {HTMLElement | null} */ (null));
+  const text = useWhileSeen(line, () => {
+    state.dataTick.value;
+    const { about, toFinding } = SECTIONS[section];
+    return toFinding() || about;
+  });
+  return html`<span class="section-finding" ref=${line}>${text}</span>`;
 }
 
 /**

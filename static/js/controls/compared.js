@@ -81,7 +81,7 @@ function ComparedRun({ choice, run, isOnly }) {
   return html`
     <div class="run">
       <div class="row">
-        <${Swatch} style=${chosenStyles.value[run]} />
+        <${RunSwatch} run=${run} />
         <span class="letter">${letter}</span>
         <select aria-label=${`Connection of run ${letter}`} aria-describedby=${`field-kind-help${isCut ? ` model-${letter}` : ''}`} title=${isCut ? model : null} value=${choice.kind}
           onChange=${(/** @type {any} */ event) => commit(() => state.setKind(run, event.target.value))}>
@@ -96,6 +96,11 @@ function ComparedRun({ choice, run, isOnly }) {
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
   `;
+}
+
+/** Render the line style of a run: a component of its own, because all styles are new at each move of a slider. @param {{run: number}} props */
+function RunSwatch({ run }) {
+  return html`<${Swatch} style=${chosenStyles.value[run]} />`;
 }
 
 /** Render the button of the map that a recording brought, or how to record one. @param {{run: number}} props */

@@ -22,6 +22,7 @@ import * as state from '../state/signals.js';
 import { EDITS, editRules, isValid, nameAct, nameWhat } from '../state/view/edits.js';
 import { useDraft } from '../ui/draft.js';
 import { html } from '../ui/html.js';
+import { useWhileSeen } from '../ui/seen.js';
 import { MapButton } from './atlas.js';
 import { EditList } from './edits.js';
 
@@ -54,6 +55,7 @@ function indexRule(what, act) {
 
 /** Render the form that adds an edit. @param {{target: Target}} props */
 function AddForm({ target }) {
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const [what, setWhat] = useState('stream');
   const [chosen, setAct] = useState('zero');
   const acts = editRules.does[what].filter((act) => !editRules.needs.values.includes(act));
@@ -76,7 +78,7 @@ function AddForm({ target }) {
     };
     setEdits(target, [...editsOf(target), edit]);
   };
-  const layer = state.cursor.value + 1;
+  const layer = useWhileSeen(form, () => state.cursor.value + 1);
   const number = (
     /** @type {string} */ name,
     /** @type {string} */ label,
@@ -85,7 +87,7 @@ function AddForm({ target }) {
   ) =>
     html`<label>${label} <input type="number" name=${name} min="1" step="1" required defaultValue=${value} ...${more} /></label>`;
   return html`
-    <form class="edits-form" onSubmit=${add} aria-label="Add an edit">
+    <form class="edits-form" ref=${form} onSubmit=${add} aria-label="Add an edit">
       <label>Edit <select value=${what} onChange=${(/** @type {any} */ event) => setWhat(event.target.value)}>
         ${Object.keys(editRules.does).map((item) => html`<option value=${item} selected=${item === what}>${nameWhat(item)}</option>`)}</select></label>
       ${rule === 'none' ? null : number('index', what === 'stream' ? 'number' : what === 'source' ? 'source' : 'row or entry', rule === 'must' ? 1 : '', { required: rule === 'must', placeholder: 'all' })}
@@ -131,11 +133,17 @@ function magnifiedMatrix() {
 
 /** Render H_res of the magnified layer: numbers to type or drag, and what replaces the whole matrix. The last one stays until the next is known. */
 function LayerMatrix() {
+  const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const last = useRef(/** @type {ReturnType<typeof magnifiedMatrix>} */ (null));
-  last.current = magnifiedMatrix() ?? last.current;
-  const found = last.current;
-  if (!found || !state.settings.value.runs[found.run]) return null;
-  const { run, layer, n, entries } = found;
+  const matrix = useWhileSeen(outer, () => {
+    last.current = magnifiedMatrix() ?? last.current;
+    return last.current && state.settings.value.runs[last.current.run] ? renderMatrix(last.current) : null;
+  });
+  return html`<div ref=${outer}>${matrix}</div>`;
+}
+
+/** Render the matrix of a layer, and its buttons. @param {NonNullable<ReturnType<typeof magnifiedMatrix>>} found */
+function renderMatrix({ run, layer, n, entries }) {
   const name = state.labels.value[run];
   const isTurned = (editsByRun.value[run] ?? []).some(
     ({ edit: { what, layers } }) => (what === 'stream' || what === 'state') && layers[0] <= layer && layer <= layers[1],

@@ -57,7 +57,7 @@ export const query = signal('');
 /** Render the controls of all settings, by group; a search limits them. */
 export function Controls() {
   const isSearching = query.value.trim() !== '';
-  const found = [...state.fields.value.values()].filter((field) => isShown(field) && isFound(field));
+  const found = toListed(useComputed(() => joinPaths((field) => isShown(field) && isFound(field))).value);
   if (isSearching && found.length === 0)
     return html`<p class="hint" role="status">No setting matches “${query.value}”.</p>`;
   const groups = [...new Set(found.map(groupOf))].sort((a, b) => Number(a === 'numerics') - Number(b === 'numerics'));
@@ -66,6 +66,7 @@ export function Controls() {
 
 /** Return whether title, path, description or group of a field contain every search word. @param {Field} field */
 function isFound(field) {
+  if (query.value === '') return true;
   const text = `${field.title} ${field.path} ${field.description} ${TITLES[groupOf(field)] ?? ''}`.toLowerCase();
   return query.value
     .toLowerCase()
@@ -216,7 +217,7 @@ const NEARING = {
 
 /** Render a numeric field as a slider between fixed stops; releasing the slider commits the value. @param {Part & {isDisabled?: boolean}} props */
 export function RangeInput({ field, id, value, set, describedBy, isDisabled = false }) {
-  const stops = stopsOf(field);
+  const stops = useMemo(() => stopsOf(field), [field]);
   const at = nearestStop(stops, value);
   const drag = (/** @type {any} */ event) => dragTo(() => set(stops[Number(event.target.value)]));
   const share = `${(100 * at) / (stops.length - 1)}%`;

@@ -18,6 +18,10 @@ export function Drawer() {
 function SettingsSheet() {
   const sheet = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
+    document.body.classList.add('with-drawer');
+    return () => document.body.classList.remove('with-drawer');
+  }, []);
+  useLayoutEffect(() => {
     const opener = document.activeElement;
     if (isPhone.matches) document.querySelector('.bench')?.scrollIntoView(); // the picture stays visible above the drawer
     sheet.current?.querySelector('input')?.focus({ preventScroll: true });

@@ -1,10 +1,12 @@
 /** Draws the cursors of layer and step over a plot in HTML, so that moving them redraws no figure, and writes the values there. */
 
 import { formatFactor } from '../data/gain.js';
+import { inclusiveRange } from '../data/numbers.js';
 import { outermostPoints } from './fill/outermost.js';
 import { stepsOn } from './fill/steps.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
+/** An element that marks a cursor: its class and its style. @typedef {{className: string, style: string}} Mark */
 
 /**
  * Draw the cursors over a plot. While the pointer is over a layer of any figure, that layer's line is drawn too, with the dots on the curves.
@@ -15,14 +17,32 @@ import { stepsOn } from './fill/steps.js';
  */
 export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
   const isElsewhere = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
-  const resting = isElsewhere ? createCursorParts(areas, figure, layer, step, false) : [];
-  for (const part of resting) part.classList.add('resting');
+  const resting = isElsewhere ? toMarks(areas, figure, layer, step, false) : [];
   overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
-  overlay.replaceChildren(...resting, ...createCursorParts(areas, figure, hovered ?? layer, step, true));
+  placeMarks(overlay, [
+    ...resting.map((mark) => ({ ...mark, className: `${mark.className} resting` })),
+    ...toMarks(areas, figure, hovered ?? layer, step, true),
+  ]);
 }
 
-/** Create the elements that mark the cursors in each plot area: lines, dots or a frame. @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {HTMLElement[]} */
-function createCursorParts(areas, figure, layer, step, hasDots) {
+/** Styles that elements have. @type {WeakMap<Element, string>} */
+const styles = new WeakMap();
+
+/** Show marks in an overlay: elements that are there are moved, because the browser styles and lays out new ones. @param {HTMLElement} overlay @param {Mark[]} marks */
+function placeMarks(overlay, marks) {
+  while (overlay.children.length > marks.length) overlay.lastElementChild?.remove();
+  for (const [index, { className, style }] of marks.entries()) {
+    const element = /** @type {HTMLElement} */ (
+      overlay.children[index] ?? overlay.appendChild(document.createElement('div'))
+    );
+    if (element.className !== className) element.className = className;
+    if (styles.get(element) !== style) element.style.cssText = style;
+    styles.set(element, style);
+  }
+}
+
+/** List the marks of the cursors in each plot area: lines, dots or a frame. @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {Mark[]} */
+function toMarks(areas, figure, layer, step, hasDots) {
   const { layers = {}, steps = {} } = figure.layout.meta;
   /** Return the position of the cursor on an axis, in the axis's numbers. @param {string} axis */
   const placeOn = (axis) =>
@@ -39,12 +59,10 @@ function createCursorParts(areas, figure, layer, step, hasDots) {
   });
 }
 
-/** Create an absolutely positioned element. @param {string} className @param {Record<string, number>} sides in pixels */
-function createMark(className, sides) {
-  const element = document.createElement('div');
-  element.className = className;
-  for (const [side, pixels] of Object.entries(sides)) element.style.setProperty(side, `${pixels.toFixed(1)}px`);
-  return element;
+/** Create a mark. @param {string} className @param {Record<string, number>} sides in pixels @returns {Mark} */
+function toMark(className, sides) {
+  const style = Object.entries(sides).map(([side, pixels]) => `${side}: ${pixels.toFixed(1)}px;`);
+  return { className, style: style.join(' ') };
 }
 
 /** Return whether a horizontal position is inside a plot area. @param {Area} area @param {number} x */
@@ -52,37 +70,36 @@ function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
 
-/** Create a vertical line at a position of the horizontal axis. @param {Area} area @param {number} position */
+/** Mark with a vertical line a position of the horizontal axis. @param {Area} area @param {number} position */
 function verticalLine(area, position) {
   const x = area.toX(position);
-  return isInside(area, x) ? [createMark('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
+  return isInside(area, x) ? [toMark('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
 }
 
-/** Create a horizontal line at a position of the vertical axis. @param {Area} area @param {number} position */
+/** Mark with a horizontal line a position of the vertical axis. @param {Area} area @param {number} position */
 function horizontalLine(area, position) {
   const y = area.toY(position);
   const isSeen = y >= area.top && y <= area.top + area.height;
-  return isSeen ? [createMark('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
+  return isSeen ? [toMark('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
 }
 
-/** Create a frame around the cursor's matrix. @param {Area} area @param {number} cursor */
+/** Mark with a frame the cursor's matrix. @param {Area} area @param {number} cursor */
 function matrixFrame(area, cursor) {
   const left = Math.max(area.left, area.toX(cursor + 0.5));
   const right = Math.min(area.left + area.width, area.toX(cursor + 1.5));
   if (right <= left) return [];
-  return [createMark('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
+  return [toMark('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** Create a dot on each curve at a position. @param {Area} area @param {Figure} figure @param {number} position */
+/** Mark each curve with a dot at a position. @param {Area} area @param {Figure} figure @param {number} position */
 function curveDots(area, figure, position) {
   const x = area.toX(position);
   if (!isInside(area, x)) return [];
   return curvePointsAt(figure, position).flatMap(({ value, color }) => {
     const y = area.toY(value) - area.top;
     if (y < -1 || y > area.height + 1) return [];
-    const dot = createMark('cursor-dot', { left: x, top: area.top + y });
-    dot.style.background = color;
-    return [dot];
+    const { className, style } = toMark('cursor-dot', { left: x, top: area.top + y });
+    return [{ className, style: `${style} background: ${color};` }];
   });
 }
 
@@ -120,17 +137,30 @@ export function writeValues(element, figure, { layer, step, hovered }) {
   const points = position === null || position === undefined ? [] : curvePointsAt(figure, position);
   const isLog = axes.yaxis?.scale === 'log';
   const parts = points.map(({ value, text, run, names, color }) => {
-    const part = document.createElement('b');
     const shownText = isLog ? formatFactor(value) : text;
-    part.textContent = names ? `${shownText} (${names})` : shownText;
-    part.dataset.run = String(run);
-    part.style.setProperty('--run', color);
-    return part;
+    return { text: names ? `${shownText} (${names})` : shownText, run, color };
   });
-  const next = document.createElement('span');
-  next.append(
-    ...(parts.length > 0 ? [`at ${position}: `] : []),
-    ...parts.flatMap((part, index) => (index > 0 ? [' · ', part] : [part])),
-  );
-  if (next.innerHTML !== element.innerHTML) element.replaceChildren(...next.childNodes); // equal ones would be laid out again
+  if (element.children.length !== parts.length) element.replaceChildren(...createValues(parts.length));
+  if (parts.length > 0) setText(/** @type {Text} */ (element.firstChild), `at ${position}: `);
+  for (const [index, { text, run, color }] of parts.entries()) {
+    const part = /** @type {HTMLElement} */ (element.children[index]);
+    setText(/** @type {Text} */ (part.firstChild), text);
+    if (part.dataset.run !== String(run)) part.dataset.run = String(run);
+    if (styles.get(part) !== color) part.style.setProperty('--run', color);
+    styles.set(part, color);
+  }
+}
+
+/** Create the nodes of so many values: what precedes them, and dots between them. @param {number} count */
+function createValues(count) {
+  return inclusiveRange(0, count - 1).flatMap((index) => {
+    const part = document.createElement('b');
+    part.append('');
+    return [document.createTextNode(index > 0 ? ' · ' : ''), part];
+  });
+}
+
+/** Write a text if it differs: an equal one would be laid out again. @param {Text} node @param {string} text */
+function setText(node, text) {
+  if (node.data !== text) node.data = text;
 }

@@ -332,6 +332,7 @@ class PlotBox {
     const canvas = this.sketch?.canvas ?? document.createElement('canvas');
     canvas.className = 'sketch';
     if (!canvas.isConnected) this.overlay.before(canvas);
+    this.box.classList.add('sketched');
     const height = this.toHeight(figure, width < NARROW_PX, width);
     this.shown = figure;
     const areas = drawSketch(canvas, figure, { width, height, magnified: zoom });
@@ -350,6 +351,7 @@ class PlotBox {
     this.height = height;
     this.sketch?.canvas.remove();
     this.sketch = null;
+    this.box.classList.remove('sketched');
     const end = performance.now();
     this.restUntil = end + Math.max(MIN_REST_MS, REST * (end - begun));
     this.cost_ms = isFirst ? end - begun : Math.min(end - begun, CREEP * this.cost_ms);

@@ -73,14 +73,20 @@ function putPowers(known, key, { values, log10 }, isLogarithmic) {
 
 /** Write a signed matrix; rows out of the range of the run's type get a status. @param {Columns} known @param {string} key @param {Matrix} matrix @param {Cast} cast */
 function putSigned(known, key, { shape, data }, cast) {
-  const sent = Float64Array.from(data, (value) => toFinite(cast(value)));
+  const sent = new Float64Array(data.length);
+  for (let index = 0; index < sent.length; index++) sent[index] = toFinite(cast(data[index]));
   /** @type {Map<number, string>} */
   const flags = new Map();
   for (let row = 0; row < shape[0]; row++) {
     const [from, to] = [row * shape[1], (row + 1) * shape[1]];
-    if (sent.subarray(from, to).some(Number.isNaN)) flags.set(row, 'overflow');
-    else if (data.subarray(from, to).some(Boolean) && !sent.subarray(from, to).some(Boolean))
-      flags.set(row, 'underflow');
+    let [isLost, isZero, wasZero] = [false, true, true];
+    for (let index = from; index < to; index++) {
+      if (Number.isNaN(sent[index])) isLost = true;
+      if (sent[index]) isZero = false;
+      if (data[index]) wasZero = false;
+    }
+    if (isLost) flags.set(row, 'overflow');
+    else if (isZero && !wasZero) flags.set(row, 'underflow');
   }
   known.matrices.set(key, { shape, data: sent });
   if (flags.size > 0) known.status.set(key, flags);

@@ -25,7 +25,9 @@ export const MAPS = {
 
 /** Transpose square matrices: in HC's A_r and Frac's A, rows are inputs. @type {ResidualMap} */
 function transpose(raw, { n }) {
-  return Float64Array.from(raw, (_, index) => raw[(index % n) * n + Math.floor(index / n)]);
+  const matrix = new Float64Array(raw.length);
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) matrix[i * n + j] = raw[j * n + i];
+  return matrix;
 }
 
 /** Average all permutations with weights softmax(t). @type {ResidualMap} */

@@ -48,7 +48,8 @@ export function deriveMixing(base, { layers, noise, rounds }, maps) {
 function toRawParameters(drift, layer, noise) {
   const [draws, size] = [decodeDraws(drift), drift.origin.length];
   const scale = Math.fround(noise);
-  return Float64Array.from(drift.origin, (origin, k) =>
-    Math.fround(Math.fround(draws[layer * size + k] * scale) + /** @type {number} */ (origin)),
-  );
+  const raw = new Float64Array(size);
+  for (let k = 0; k < size; k++)
+    raw[k] = Math.fround(Math.fround(draws[layer * size + k] * scale) + /** @type {number} */ (drift.origin[k]));
+  return raw;
 }

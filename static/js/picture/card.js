@@ -1,6 +1,7 @@
 /** The card of the picture: the compared stacks and the signal that passes through them. */
 
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useComputed } from '@preact/signals';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { present } from '../figures/presented.js';
 import { openShareDialog } from '../share/share.js';
 import { moveCursor } from '../state/actions.js';
@@ -23,30 +24,13 @@ export function PictureCard({ level = 'h2', children = null }) {
   const [isTable, setIsTable] = useState(false);
   const id = `panel-${KEY}`;
   const { value: templates } = state.templates;
-  const tableItem = { title: isTable ? 'Show the picture' : 'Show as table', run: () => setIsTable(!isTable) };
-  const frameItems =
-    level === 'h2'
-      ? [
-          { title: 'Embed', note: 'markup of a frame', run: () => void openShareDialog(KEY) },
-          { title: 'Full screen', note: 'to present; key f', run: () => present(KEY) },
-        ]
-      : [];
-  const nextItem = (/** @type {Templates} */ all) => ({
-    title: 'Next run',
-    note: 'in “Inside layer”; a click on a name does the same',
-    run: () => magnifyNext(shownRuns(all)),
-  });
-  const editItem = { title: `Edit layer ${state.cursor.value + 1}`, note: 'streams and mixing matrix', run: openEdits };
-  const own = templates && state.view.value.runs.length > 1 ? [nextItem(templates)] : [];
-  const items = templates
-    ? [
-        ...own,
-        ...(isComputing && !state.hasOnlyRecordings.value ? [editItem] : []),
-        tableItem,
-        ...pictureItems(templates),
-        ...frameItems,
-      ]
-    : [];
+  const layer = state.cursor.value + 1;
+  const hasOthers = useComputed(() => state.view.value.runs.length > 1).value;
+  const canEdit = isComputing && !state.hasOnlyRecordings.value;
+  const items = useMemo(() => {
+    const tableItem = { title: isTable ? 'Show the picture' : 'Show as table', run: () => setIsTable(!isTable) };
+    return templates ? itemsOf(templates, layer, { hasOthers, canEdit, isPart: level === 'h2' }, tableItem) : [];
+  }, [templates, layer, hasOthers, canEdit, isTable, level]);
   /** Return from the table to the picture on Escape, and focus the menu. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
@@ -70,6 +54,27 @@ export function PictureCard({ level = 'h2', children = null }) {
       ${children}
     </section>
   `;
+}
+
+/** List the items of the menu. @param {Templates} templates @param {number} layer at the cursor, from 1 @param {{hasOthers: boolean, canEdit: boolean, isPart: boolean}} choice whether several runs are compared, a run can be edited, and the page has other cards @param {import('../ui/menu.js').Item} tableItem */
+function itemsOf(templates, layer, { hasOthers, canEdit, isPart }, tableItem) {
+  const nextItem = {
+    title: 'Next run',
+    note: 'in “Inside layer”; a click on a name does the same',
+    run: () => magnifyNext(shownRuns(templates)),
+  };
+  const editItem = { title: `Edit layer ${layer}`, note: 'streams and mixing matrix', run: openEdits };
+  const frameItems = [
+    { title: 'Embed', note: 'markup of a frame', run: () => void openShareDialog(KEY) },
+    { title: 'Full screen', note: 'to present; key f', run: () => present(KEY) },
+  ];
+  return [
+    ...(hasOthers ? [nextItem] : []),
+    ...(canEdit ? [editItem] : []),
+    tableItem,
+    ...pictureItems(templates),
+    ...(isPart ? frameItems : []),
+  ];
 }
 
 /** Open the drawer at the edits. */

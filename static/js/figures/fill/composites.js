@@ -72,7 +72,8 @@ export function multiplyAt(data, from, right, n) {
 
 /** Return the power of two that scales the largest entry of a product into [1/2, 1). Scaling by powers of two is exact. @param {Float64Array} values */
 export function toShift(values) {
-  const most = values.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
+  let most = 0;
+  for (let index = 0; index < values.length; index++) most = Math.max(most, Math.abs(values[index]));
   if (most === 0 || !Number.isFinite(most)) return 0;
   const shift = Math.floor(Math.log2(most)) + 1;
   const scaled = scaleByPowerOfTwo(most, -shift); // log2 rounds
