@@ -40,6 +40,8 @@ export interface Columns {
   progress: number | null;
   input: Record<string, any>;
   loss: number | null;
+  /** Loss without the edits; null without edits. */
+  lossBase: number | null;
   summary: { headline: Headline; findings: Finding[] } | null;
   /** Of a growing recording: findings of its latest step. */
   story: { headline: Headline; findings: Finding[] } | null;
@@ -296,6 +298,8 @@ export interface Preset {
   specs: { label: string; id: string; spec: any }[];
   metric: { key: string; title: string; scale: string };
   reduce: string;
+  /** The number of each run: that of the metric, or by how many % edits raise its perplexity. */
+  number: 'metric' | 'perplexity';
   /** Name of each run's number. */
   told: string;
   panel: string;

@@ -39,7 +39,7 @@ CHECK_FILES = (
 KEPT = {
     ".tell()": "a method of Python's files",
     "told: str": "a field of a preset in the HTTP interface",
-    '"told": to_title(': "writes that field",
+    '"told": self.number_title': "writes that field",
     ".told}": "reads that field",
     'PENDING = "held"': "a state of a sweep's run in the HTTP interface",
     '{"held": ""': "reads that state",

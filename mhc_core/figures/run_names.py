@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
-from mhc_core.spec import FAMILIES
+from mhc_core.findings.edits import distinguish_edits
+from mhc_core.record.source import Source, SpecSource
+from mhc_core.spec import FAMILIES, EditSpec
 
 KIND_NAMES = {kind: family.name for kind, family in FAMILIES.items()}
 LETTERS = "ABCDEFGH"
@@ -30,11 +32,27 @@ def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
 
 
 def to_labels(own: Sequence[str], names: Mapping[str, str] | None = None) -> list[str]:
-    """Return `A Residual`, `B HC`: the letter, and the record's own label, or the name that someone gave the run."""
-    return [
-        f"{letter} {(names or {}).get(letter, shorten_name(label))}"
-        for letter, label in zip(LETTERS, own, strict=False)
-    ]
+    """Return `A Residual`, `B HC`: the letter, and a run's own name, or the one that someone gave it."""
+    return [f"{letter} {(names or {}).get(letter, label)}" for letter, label in zip(LETTERS, own, strict=False)]
+
+
+def label_sources(sources: Sequence[Source], names: Mapping[str, str] | None = None) -> list[str]:
+    """Return the labels of records: `to_labels` of their connection or model, and of edits where these differ."""
+    alike = [[other for other in sources if other.label == source.label] for source in sources]
+    return to_labels([_name_source(*pair) for pair in zip(sources, alike, strict=True)], names)
+
+
+def _name_source(source: Source, alike: Sequence[Source]) -> str:
+    name, edits = shorten_name(source.label), [_read_edits(other) for other in alike]
+    if all(own == edits[0] for own in edits):
+        return name
+    return f"{name} {distinguish_edits(edits)[alike.index(source)]}"
+
+
+def _read_edits(source: Source) -> list[EditSpec]:
+    """Read the edits of a spec; those of a recording are not in its label."""
+    found = source.spec.get("edits", []) if isinstance(source, SpecSource) else []
+    return [EditSpec.model_validate(edit) for edit in found]
 
 
 def to_map(state: str) -> tuple[str, str] | None:

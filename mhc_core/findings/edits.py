@@ -67,6 +67,71 @@ def describe_edits(edits: Sequence[EditSpec]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
+def shorten_edits(edits: Sequence[EditSpec]) -> str:
+    """Shorten edits to a few words: the first by its name, more by their number."""
+    if not edits:
+        return "no edits"
+    first = _shorten_edit(edits[0])
+    return first if len(edits) == 1 else f"{first} (+{len(edits) - 1})"
+
+
+def distinguish_edits(runs: Sequence[Sequence[EditSpec]]) -> list[str]:
+    """Name what distinguishes the edits of runs, as `static/js/state/view/edits.js` does.
+
+    These are the edits that not all runs have, after `+` where one run has only those that all have.
+    """
+    own = [[edit for edit in edits if not all(edit in other for other in runs)] for edits in runs]
+    is_added = any(edits and not left for edits, left in zip(runs, own, strict=True))
+    return [
+        f"{'+ ' if is_added else ''}{shorten_edits(left)}" if left else shorten_edits(edits)
+        for edits, left in zip(runs, own, strict=True)
+    ]
+
+
+def _shorten_edit(edit: EditSpec) -> str:
+    """Shorten an edit to a few words, such as `cut stream 2, layer 20`."""
+    is_one = edit.first == edit.last
+    return f"{_shorten_act(edit)}, {f'layer {edit.last + 1}' if is_one else f'layers {edit.first + 1}–{edit.last + 1}'}"
+
+
+def _shorten_act(edit: EditSpec) -> str:
+    target, is_state = _shorten_target(edit), edit.what in ("stream", "state")
+    match edit.do:
+        case "zero":
+            return f"cut {target}" if is_state else f"{target} = 0"
+        case "identity":
+            return "identity" if edit.index is None else f"{target} = identity"
+        case "mean":
+            return f"{target} = mean over tokens"
+        case "uniform":
+            return f"{target} = mean of streams" if is_state else f"uniform {target}"
+        case "scale":
+            return f"{target} × {format_number(edit.value or 0.0)}"
+        case "set":
+            return f"{target} set"
+        case "swap":
+            return f"swap {target} with {(edit.other or 0) + 1}"
+        case "noise":
+            return f"noise {format_number(edit.value or 0.0)} on {target}"
+        case "freeze" | "restore":
+            return f"{edit.do} {target}"
+        case "top_k":
+            return f"top {edit.k} of {target}"
+
+
+def _shorten_target(edit: EditSpec) -> str:
+    if edit.what == "state":
+        return "all streams"
+    if edit.what == "branch":
+        return "branch" if edit.index is None else f"head {edit.index + 1}"
+    if edit.index is None:
+        return "all sources" if edit.what == "source" else NAMES[edit.what]
+    if edit.what == "source" and edit.index == 0:
+        return "embedding"
+    part = f"{_name_part(edit.what)} {edit.index + 1}"
+    return f"{part} of {NAMES[edit.what]}" if edit.what in NAMES else part
+
+
 def _name_part(what: str) -> str:
     return {"stream": "stream", "h_res": "row", "source": "source"}.get(what, "entry")
 

@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 from starlette.responses import Response
 
 from mhc_core import figures
-from mhc_core.figures.run_names import to_labels
+from mhc_core.figures.run_names import label_sources
 from mhc_core.figures.style import ThemeName
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
@@ -82,7 +82,7 @@ async def get_figure(
     if layer is not None and layer > top:
         raise invalid_query("layer", layer, f"0 to {top}")
     cursor = top if layer is None else layer
-    labels = label or to_labels([result.label for result in results])
+    labels = label or label_sources([result.source for result in results])
     if len(labels) != len(runs):
         raise invalid_query("label", len(labels), f"one for each of {len(runs)} runs, or none")
     interval = check_interval(first, last, top + 1)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mhc_core import figures
 from mhc_core.figures.at_once import to_at_once_rules, to_movable_fields
 from mhc_core.figures.methods import to_plain_methods
-from mhc_core.figures.run_names import to_labels
+from mhc_core.figures.run_names import label_sources
 from mhc_core.figures.style import FONT, THEMES, Theme, ThemeName
 from mhc_core.record import codec
 from mhc_core.record.frames import EndFrame
@@ -55,7 +55,7 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
     given = {
         "templates": figures.to_response(len(results), theme),
         "methods": to_plain_methods(),
-        "labels": to_labels([result.label for result in results]),
+        "labels": label_sources([result.source for result in results]),
         "runs": runs,
         "layer": max(result.depth for result in results) - 1 if layer is None else layer,
         "movable": to_movable_fields(),

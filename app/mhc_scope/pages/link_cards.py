@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from mhc_core.figures.panels.map import build_map, to_axis_titles
-from mhc_core.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
+from mhc_core.figures.run_names import KIND_NAMES, label_sources, to_labels, to_map, to_names
 from mhc_core.figures.style import THEMES
 from mhc_core.findings.numerals import format_value
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import REDUCTIONS, Reduction, reduce_metric, to_title
+from mhc_core.record.reduction import REDUCTIONS, Reduction, to_title
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_scope.api.dependencies import Service, SnapshotById, find_done, load_result
@@ -91,7 +91,7 @@ async def build_preset_preview(request: Request, service: Runs, preset: Preset) 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: StoredSnapshot) -> Card:
     """Return the card of a stored view: its title or its claim, and its note or a finding of each run."""
     runs = await _find_done_runs(service, snapshot.runs)
-    labels = to_labels([run.source.label for run in runs], to_names(snapshot.state))
+    labels = label_sources([run.source for run in runs], to_names(snapshot.state))
     claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
     title, findings = snapshot.title or claim or ", ".join(labels), _describe(labels, runs)
     description = snapshot.note or (f"{claim}. {findings}" if claim and claim != title else findings)
@@ -141,8 +141,9 @@ async def _respond(
         return Response(status_code=304, headers=headers)
 
     async def load() -> PictureContent:
-        own = [run.source.label for run in runs] if preset is None else preset.labels
-        labels = names or to_labels(own, to_names(state))
+        given = to_names(state)
+        own = label_sources([run.source for run in runs], given) if preset is None else to_labels(preset.labels, given)
+        labels = names or own
         shown = None if wanted is None else await _load_map(request.app.state.sweep_values, wanted)
         results = [await load_result(service, run) for run in runs]
         headlines = None if preset is None else _to_headlines(preset, results)
@@ -153,9 +154,9 @@ async def _respond(
 
 
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
-    numbers = [reduce_metric(result, preset.metric, preset.reduction) for result in results]
+    numbers = [preset.read_number(result) for result in results]
     texts = [format_value(number.value, number.log10, number.status) for number in numbers]
-    return Headlines(to_title(METRICS[preset.metric], preset.reduction), texts)
+    return Headlines(preset.number_title, texts)
 
 
 def _find_map(snapshot: StoredSnapshot) -> MapRequest | None:

@@ -26,7 +26,7 @@ from mhc_scope.store.runs import StoredRun
 
 WIDTH, HEIGHT = 1200, 630
 THEME: Final = "dark"
-REVISION = 4  # goes up when the same view is drawn differently
+REVISION = 5  # goes up when the same view is drawn differently
 KEPT = 64  # pictures cached in memory, of about 100 KB
 MARGIN = 48
 

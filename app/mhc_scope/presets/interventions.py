@@ -41,19 +41,21 @@ INTERVENTIONS: tuple[Preset, ...] = (
         "identity_halves",
         "Identity late, identity early",
         "12 layers of mHC are trained, then H_res is replaced by the identity in one half. In the early half "
-        "perplexity rises by 1.0 %, in the late half by 0.1 %.",
+        "perplexity rises by 1.0 %, in the late half by 0.1 %, although the last state changes more there.",
         {
             "Identity early": TRAINED_MIXING | {"edits": [EARLY]},
             "Identity late": TRAINED_MIXING | {"edits": [LATE]},
         },
         metric="effect_state",
         reduction="last",
+        number="perplexity",
         panel="effect",
         reference=Reference(
             "arXiv 2609.05309, as a summary quotes it",
             "Perplexity rises by 41 % with the identity in the early half, and by 1.9 % in the late half.",
             "That is a trained DeepSeek-V4-Flash; here 12 layers of width 64 that read bytes train for 300 steps. "
             "Stacks as small as this can have the other order.",
+            {"Identity early": "41", "Identity late": "1.9"},
         ),
     ),
 )

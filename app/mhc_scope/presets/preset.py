@@ -1,13 +1,16 @@
 """Define a preset: a few specs that share seed and input, what to look at in them, and what others report of it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import Reduction, to_title
+from mhc_core.record.reduction import ReducedNumber, Reduction, reduce_metric, to_title
+from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 
+Number = Literal["metric", "perplexity"]
 Group = Literal["start", "edits", "mhc", "hc", "stacks", "signals", "starts"]
 
 GROUPS: dict[Group, str] = {
@@ -19,6 +22,9 @@ GROUPS: dict[Group, str] = {
     "signals": "Signals",
     "starts": "How mixing is initialised",
 }
+
+
+RISE_TITLE = "Rise of perplexity by the edit, %"
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Preset:
     group: where it is in the gallery.
     labels, specs: the runs.
     metric, reduction: the column that its preview draws, and how it becomes its headline number.
+    number: what the headline number is: that of the column, or how much the edits of a run raise its perplexity, in %.
     panel, view: the panel that shows it, and one of its views; None for the first.
     reference: what others report of it, or None.
     plays: the field that is animated when it is opened; None for no animation.
@@ -62,10 +69,23 @@ class Preset:
     specs: tuple[RunSpec, ...]
     metric: str = "composite_gain_fwd"
     reduction: Reduction = "max"
+    number: Number = "metric"
     panel: str = "gain"
     view: str | None = None
     reference: Reference | None = None
     plays: str | None = None
+
+    @property
+    def number_title(self) -> str:
+        """Return what the headline number is, in words."""
+        return RISE_TITLE if self.number == "perplexity" else to_title(METRICS[self.metric], self.reduction)
+
+    def read_number(self, result: Result) -> ReducedNumber:
+        """Return the headline number of a run."""
+        if self.number == "metric":
+            return reduce_metric(result, self.metric, self.reduction)
+        rise = 100 * math.expm1(result.loss - result.loss_base)  # losses are nats, and perplexity exp(loss)
+        return ReducedNumber(rise, None, "finite") if math.isfinite(rise) else ReducedNumber(None, None, "unknown")
 
     def to_plain(self) -> dict[str, Any]:
         """Convert the preset to plain JSON data."""
@@ -80,7 +100,8 @@ class Preset:
             "specs": specs,
             "metric": {"key": metric.key, "title": metric.title, "scale": metric.scale},
             "reduce": self.reduction,
-            "told": to_title(metric, self.reduction),
+            "number": self.number,
+            "told": self.number_title,
             "panel": self.panel,
             "view": self.view,
             "reference": None if self.reference is None else asdict(self.reference),

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_scope.presets import PRESETS, Preset
 from mhc_scope.presets.records import read_result
@@ -34,7 +33,7 @@ def build_sketch(preset: Preset, result: Result) -> dict[str, Any]:
     """Sketch one run: its curve on the scale of the preset's metric, None if it has no number, and its number."""
     column = _find_curve(preset.metric, result)
     places = np.unique(np.linspace(0, len(column) - 1, min(POINTS, len(column))).round().astype(int))
-    number = reduce_metric(result, preset.metric, preset.reduction)
+    number = preset.read_number(result)
     return {
         "curve": [_round(value, DIGITS) for value in column[places]],
         "value": _round(number.value, NUMBER_DIGITS),

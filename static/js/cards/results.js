@@ -80,7 +80,7 @@ function ResultRow({ slot, run }) {
   return html`
     <tr class=${isOld ? 'stale' : ''}>
       <th scope="row" style=${{ '--run': style?.color }}>
-        <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
+        <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} title=${state.tooltipOf(run, label)} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
         <${Progress} slot=${slot} />
       </th>
       ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${measured[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${style?.color} />`)}

@@ -57,7 +57,7 @@ export function MapButton() {
     showCut(Object.keys(CUTS)[0]);
     setTimeout(() => document.getElementById(ATLAS)?.scrollIntoView({ block: 'nearest' }));
   };
-  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${open} disabled=${state.hasOnlyRecordings.value}>Map every cut</button>`;
+  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${open} disabled=${reasons.value.every((reason) => reason !== '')}>Map every cut</button>`;
 }
 
 /** Render the map, if it is open. */

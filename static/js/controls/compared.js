@@ -9,6 +9,7 @@ import { shortenName } from '../figures/fill/labels.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
+import { isComputing, recordedAtlases } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { chosenStyles } from '../state/styles.js';
 import { EDITS } from '../state/view/edits.js';
@@ -26,6 +27,7 @@ import {
 } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
+import { MapButton } from './atlas.js';
 import { FieldHelp } from './fieldhelp.js';
 import { Control, joinPaths, targetOf, toListed } from './fields.js';
 import { OpenTrace, Twin } from './traces.js';
@@ -89,11 +91,18 @@ function ComparedRun({ choice, run, isOnly }) {
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
-      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isComplete=${hasServer && isComplete(run)} /></div>` : null}
+      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${RecordedCuts} run=${run} /><${Twin} run=${run} trace=${choice.trace} isComplete=${hasServer && isComplete(run)} /></div>` : null}
       <${RunName} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
   `;
+}
+
+/** Render the button of the map that a recording brought, or how to record one. @param {{run: number}} props */
+function RecordedCuts({ run }) {
+  if (!isComputing || !isComplete(run)) return null;
+  if (recordedAtlases.value.includes(run)) return html`<p><${MapButton} /></p>`;
+  return html`<p class="hint">It has no map of every cut. To record one, call <code>probe.atlas(batch)</code> before the recording is saved.</p>`;
 }
 
 /** Return whether the record of a slot is complete. @param {number} run */

@@ -4,7 +4,17 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Sentence } from '../cards/results.js';
 import { shownOf } from '../figures/fill/drawing.js';
 import { boot } from '../state/boot.js';
-import { canUndo, editsByRun, editsOf, hasEdits, listRefusing, setEdits, targets, undoEdit } from '../state/edits.js';
+import {
+  canUndo,
+  editsByRun,
+  editsOf,
+  hasEdits,
+  listRefusing,
+  recordedAtlases,
+  setEdits,
+  targets,
+  undoEdit,
+} from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { describeEdit, EFFECT } from '../state/view/edits.js';
 import { html } from '../ui/html.js';
@@ -33,6 +43,7 @@ function ShownRow() {
       <div class="edits-list">
         ${targets.value.map((target) => html`<${EditList} key=${target} target=${target} />`)}
         ${canUndo.value ? html`<button type="button" class="quiet undo" onClick=${undoEdit} title="Undo the last edit (key: u)">Undo</button>` : null}
+        ${recordedAtlases.value.length > 0 ? html`<p class="hint">${recordedAtlases.value.map((run) => state.labels.value[run]).join(' and ')} ${recordedAtlases.value.length > 1 ? 'were' : 'was'} recorded with a map of every cut.</p>` : null}
         <${MapButton} />
       </div>
       <${Effects} />
@@ -93,12 +104,19 @@ function Effects() {
   const found = state.slots.value.flatMap((slot, run) => {
     if ((editsByRun.value[run]?.length ?? 0) === 0) return [];
     const { columns } = shownOf(slot, ({ summary }) => findEffect(summary) !== undefined);
-    return [{ label: slot.label, finding: findEffect(columns.summary), isOld: columns !== slot.columns }];
+    return [
+      {
+        label: slot.label,
+        full: state.tooltipOf(run, slot.label),
+        finding: findEffect(columns.summary),
+        isOld: columns !== slot.columns,
+      },
+    ];
   });
   if (found.length === 0) return null;
   return html`
     <dl class="edits-effects" aria-live="polite">
-      ${found.map(({ label, finding, isOld }) => html`<dt>${label}</dt><dd class=${isOld ? 'stale' : ''}>${finding ? html`<${Sentence} finding=${toCost(finding)} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
+      ${found.map(({ label, full, finding, isOld }) => html`<dt title=${full}>${label}</dt><dd class=${isOld ? 'stale' : ''}>${finding ? html`<${Sentence} finding=${toCost(finding)} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
     </dl>
   `;
 }

@@ -25,6 +25,7 @@ export function createColumns() {
     progress: null,
     input: {},
     loss: null,
+    lossBase: null,
     summary: null,
     story: null,
     end: null,
@@ -96,6 +97,7 @@ const FRAME_HANDLERS = {
   /** @param {Columns} columns @param {import('../../types').LossFrame} frame */
   loss(columns, frame) {
     columns.loss = frame.values.loss;
+    columns.lossBase = frame.values.loss_base ?? null;
   },
   /** Add the mixing of all layers: matrices and per-layer columns. @param {Columns} columns @param {import('../../types').MixingFrame} frame */
   mixing(columns, frame) {
@@ -168,7 +170,7 @@ function toFlagMap(flags) {
 /** Clear the measurements before training, because the following frames measure the trained stack. @param {Columns} columns */
 function resetMeasurements(columns) {
   for (const table of [columns.layers, columns.log10, columns.status, columns.matrices]) table.clear();
-  Object.assign(columns, { input: {}, loss: null });
+  Object.assign(columns, { input: {}, loss: null, lossBase: null });
 }
 
 /**

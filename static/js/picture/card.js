@@ -39,7 +39,13 @@ export function PictureCard({ level = 'h2', children = null }) {
   const editItem = { title: `Edit layer ${state.cursor.value + 1}`, note: 'streams and mixing matrix', run: openEdits };
   const own = templates && state.view.value.runs.length > 1 ? [nextItem(templates)] : [];
   const items = templates
-    ? [...own, ...(isComputing ? [editItem] : []), tableItem, ...pictureItems(templates), ...frameItems]
+    ? [
+        ...own,
+        ...(isComputing && !state.hasOnlyRecordings.value ? [editItem] : []),
+        tableItem,
+        ...pictureItems(templates),
+        ...frameItems,
+      ]
     : [];
   /** Return from the table to the picture on Escape, and focus the menu. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {

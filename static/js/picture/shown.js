@@ -116,7 +116,8 @@ export function toRuns({ step, sizes, mixing }) {
     const mixed = mixing.places[run].columns;
     const shown = toShown(place, step, { streams: guesses[run], mixed });
     const range = shown.gain === null ? null : gainRangeOf(mixed);
-    return { ...shown, isFree: isUnconstrained(shown.kind ?? null), range, isBehind: sizes.isStale };
+    const name = state.tooltipOf(run, place.label) ?? shown.name;
+    return { ...shown, name, isFree: isUnconstrained(shown.kind ?? null), range, isBehind: sizes.isStale };
   });
 }
 

@@ -1,7 +1,7 @@
 /** Settings and notes of a view for exports. No browser here. */
 
 import { sourceOf } from '../data/record.js';
-import { describeEdits, EDITS } from '../state/view/edits.js';
+import { describeEdits, EDITS, listActive } from '../state/view/edits.js';
 import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/view/spec.js';
 
 /**
@@ -37,7 +37,7 @@ function formatSetting(field, value) {
   if (field.path === KIND) return kindName(String(value));
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (field.options) return nameOf(value);
-  if (field.control === EDITS) return describeEdits(String(value));
+  if (field.control === EDITS) return describeEdits(listActive(String(value)));
   const text = String(value).replaceAll(/\s+/g, ' ');
   const short = text.length > LONG ? `${text.slice(0, LONG)}…` : text;
   const isUnitInTitle = field.type === 'string' || field.title.toLowerCase().includes(field.unit); // such as Seeds

@@ -186,5 +186,14 @@ export const shownCut = computed(() => {
   return isComputing && act !== undefined && act in CUTS ? act : null;
 });
 
+/** Runs that are recordings with an atlas of their own, which their map shows. */
+export const recordedAtlases = computed(() => {
+  state.dataTick.value;
+  const { runs } = state.settings.value;
+  return isComputing
+    ? [...runs.keys()].filter((run) => runs[run].kind === TRACE && state.slots.value[run]?.columns.hasAtlas)
+    : [];
+});
+
 /** Whether the list of edits is shown. */
-export const hasEdits = computed(() => targets.value.length > 0 || canUndo.value);
+export const hasEdits = computed(() => targets.value.length > 0 || canUndo.value || recordedAtlases.value.length > 0);

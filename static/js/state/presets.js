@@ -65,8 +65,19 @@ export const preset = computed(() => {
 /** Format a run's number in a preset's view; null while it is computed. @param {Preset} shown @param {Columns} columns @returns {string | null} */
 export function toHeadline(shown, columns) {
   if (columns.end === null) return null;
-  const { value, log10, status } = reduceColumn(columns, shown.metric.key, shown.reduce);
+  const { value, log10, status } =
+    shown.number === 'perplexity' ? toRise(columns) : reduceColumn(columns, shown.metric.key, shown.reduce);
   return formatValue(value, log10, status);
+}
+
+/** Compute by how many % edits raise the perplexity, exp(loss). Counterpart: `Preset.read_number`. @param {Columns} columns */
+function toRise({ loss, lossBase }) {
+  const isKnown = loss !== null && lossBase !== null;
+  return {
+    value: isKnown ? 100 * Math.expm1(loss - lossBase) : null,
+    log10: null,
+    status: isKnown ? 'finite' : 'unknown',
+  };
 }
 
 /** Detach the view from its preset. */

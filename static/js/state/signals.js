@@ -8,7 +8,7 @@ import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
 import { ATLAS, CUTS, EFFECT } from './view/edits.js';
 import { describeRefusal, joinOptions } from './view/refusals.js';
-import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
+import { defaultView, settingOf, TRACE, toFullLabels, toLabels, toSpecs } from './view/spec.js';
 import { toRequestKey } from './view/traces.js';
 
 /**
@@ -74,6 +74,16 @@ export const settings = computed(() => {
   return settled;
 });
 export const labels = computed(() => toLabels(settings.value, fields.value, boot.rules, models.value));
+const fullLabels = computed(() => toFullLabels(settings.value, fields.value, boot.rules, models.value));
+
+/** Return the full text of a run's label; the label itself if it is of earlier settings. @param {number} run @param {string} label */
+export const fullLabelOf = (run, label) => (labels.value[run] === label ? fullLabels.value[run] : label);
+
+/** Return a tooltip for a label; null if the label is its full text. @param {number} run @param {string} label */
+export function tooltipOf(run, label) {
+  const full = fullLabelOf(run, label);
+  return full === label ? null : full;
+}
 export const specs = computed(() => toSpecs(fields.value, settings.value));
 /** Request keys of the view's runs. */
 export const requestKeys = computed(() =>

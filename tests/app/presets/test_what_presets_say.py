@@ -343,6 +343,8 @@ def test_the_identity_costs_more_in_the_early_half_than_in_the_late_one() -> Non
     assert same_but(specs["Identity early"], specs["Identity late"], "edits")
     assert results["Identity early"].loss_base == results["Identity late"].loss_base
     assert results["Identity early"].loss > results["Identity late"].loss > results["Identity late"].loss_base
+    early, late = (results[f"Identity {half}"].layers["effect_state"][-1] for half in HALVES)
+    assert late > early, "the last state changes more in the late half"
 
 
 def compute_halves() -> list[str]:

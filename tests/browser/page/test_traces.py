@@ -131,7 +131,10 @@ def test_the_map_of_a_recording_shows_numbers_and_offers_no_edit(
     probe.result().save(file)
     headers = {"content-type": "application/octet-stream"}
     trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
-    page = open_page(f"/#v=1&runs=trace&A.trace={trace}&view.atlas=zero", height=1100)
+    page = open_page(f"/#v=1&runs=trace&A.trace={trace}", height=1100)
+    expect(page.get_by_role("region", name="Edits")).to_contain_text("was recorded with a map of every cut")
+    page.get_by_role("button", name="Map every cut").click()
+    expect(page).to_have_url(re.compile("view.atlas=zero"))
     cells, said = page.locator(".atlas-box"), page.locator("#atlas-cell")
     expect(said).to_have_text("Point at a cell for its numbers. A recording cannot be edited.")
     expect(cells).to_have_attribute("aria-label", "Every single cut: arrow keys move between cells")
@@ -158,7 +161,9 @@ def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) ->
     assert heads(page) == [f"A {NAME}"]
     expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
     expect(page.get_by_role("button", name="Sweep", exact=True)).to_be_disabled()
+    expect(page.get_by_role("button", name="Map every cut")).to_have_count(0)
     page.get_by_role("button", name="All settings").click()  # of a recording alone there are none
+    expect(page.locator(".drawer")).to_contain_text("It has no map of every cut.")
     page.locator(".drawer").get_by_role("button", name="Add a run").click()
     wait_until_done(page)
     assert heads(page)[0] == f"A {NAME}"

@@ -1,20 +1,28 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
   countParts,
   describeEdit,
+  distinguishEdits,
   editRules,
   listOpenCuts,
   moveEdit,
   readEdits,
-  summarizeEdits,
   toEditsText,
   toggleCut,
   toggleRestore,
   whyNot,
 } from '../../../static/js/state/view/edits.js';
 import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
-import { defaultView, fromSpecs, toDifferences, toLabels, toSpecs } from '../../../static/js/state/view/spec.js';
+import {
+  defaultView,
+  fromSpecs,
+  toDifferences,
+  toFullLabels,
+  toLabels,
+  toSpecs,
+} from '../../../static/js/state/view/spec.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 
@@ -102,7 +110,7 @@ test('the view of specs with edits has them for all runs, or for the one that ha
     toSpecs(fields, view).map(({ edits }) => edits),
     [undefined, [CUT, RESTORE]],
   );
-  assert.deepEqual(toLabels(view, fields, viewRules), ['A mHC no edits', 'B mHC 2 edits']);
+  assert.deepEqual(toLabels(view, fields, viewRules), ['A mHC no edits', 'B mHC cut stream 2, layers 20–39 (+1)']);
   assert.deepEqual(
     toDifferences(fields, view).map(({ field }) => field.path),
     ['edits'],
@@ -189,5 +197,25 @@ test('every edit has words', () => {
   assert.equal(words['source zero'], 'The weighting over depth is set to 0 at layers 3 to 5');
   assert.equal(words['source swap'], 'The weight of the embedding is exchanged with that of source 3 at layers 3 to 5');
   assert.equal(words['h_res top_k'], 'H_res keeps its 2 largest entries in each row at layers 3 to 5');
-  assert.equal(summarizeEdits('stream:2:zero:20,off:stream:1:zero:2'), 'stream 2 is cut at layer 20');
+});
+
+test('edits have short names, which hold what distinguishes runs', () => {
+  const cases = JSON.parse(readFileSync(new URL('../../edit_names.json', import.meta.url), 'utf8'));
+  for (const { runs, names } of cases) assert.deepEqual(distinguishEdits(runs), names);
+});
+
+test('the label of a run names the edits that it is computed with, and its full label has them in sentences', () => {
+  const own = (edits) => ({ kind: 'mhc', own: { edits } });
+  const view = {
+    base: {},
+    runs: [own('stream:2:zero:20,off:stream:1:zero:2'), own('h_res:identity:1-6')],
+    cursor: null,
+  };
+  assert.deepEqual(toLabels(view, fields, viewRules), ['A mHC cut stream 2, layer 20', 'B mHC identity, layers 1–6']);
+  assert.deepEqual(toFullLabels(view, fields, viewRules), [
+    'A mHC Stream 2 is cut at layer 20',
+    'B mHC H_res is replaced by the identity at layers 1 to 6',
+  ]);
+  const shallow = { ...view, base: { depth: 12 } };
+  assert.equal(toLabels(shallow, fields, viewRules)[0], 'A mHC no edits', 'layer 20 does not exist');
 });

@@ -8,7 +8,7 @@ from mhc_core.cost.estimates import Estimate
 from mhc_core.metric import Metric
 from mhc_core.record.reduction import Reduction
 from mhc_scope.api.models.problems import FieldError
-from mhc_scope.presets.preset import Reference
+from mhc_scope.presets.preset import Number, Reference
 
 
 class MetricsBody(BaseModel):
@@ -50,7 +50,8 @@ class PresetBody(BaseModel):
     specs: list[PresetRun]
     metric: PreviewedMetric
     reduce: Reduction = Field(description="How that column becomes the headline of each run.")
-    told: str = Field(description="What that number is.")
+    number: Number = Field(description="perplexity: the headline is instead by how many % edits raise the perplexity.")
+    told: str = Field(description="What the headline is.")
     panel: str = Field(description="The panel that shows it.")
     view: str | None = Field(description="Which of the panel's views; null for the first.")
     reference: Reference | None = Field(description="What others report about it.")

@@ -15,6 +15,9 @@ const NAME = { wide: 16, medium: 16, narrow: 14 };
 const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // font sizes; the first that fits is used
 const BELOW_PX = { wide: 25, medium: 25, narrow: 17 }; // from a gain to the line below it
 const MAX_ROWS = 2;
+const NARROW_SHARE = 0.8; // of the strips, that a name above them may cover
+const NAME_ROW_PX = 19;
+const TWO_LINES_PX = 84; // height of the strips next to a name of two lines, and what describes them
 const GROUND = { pad: 6, half: 8, opacity: 0.88 }; // of a name over the strips
 
 const MAX_TICKS = { wide: 5, medium: 5, narrow: 4 };
@@ -30,12 +33,24 @@ export function toLabel(shown, name, run, { bands, form }) {
   const { label, name: fullName = label } = shown;
   const { x, y, room } = bands[run].label;
   const size = NAME[form];
-  const text = shorten(name, size, form === 'narrow' ? 0.5 * room : room);
-  const title = text === name && fullName === label ? {} : { title: fullName };
-  const head = toText(x, y, text, run, { size, isBold: true, ...title });
-  if (form === 'narrow') return [{ ...head, ground: GROUND }];
+  const lines = form === 'narrow' ? [shorten(name, size, NARROW_SHARE * room)] : toLines(name, size, bands[run]);
+  const title = lines.join(' ') === name && fullName === label ? {} : { title: fullName };
+  const head = lines.map((text, index) =>
+    toText(x, y - NAME_ROW_PX * (lines.length - 1 - index), text, run, { size, isBold: true, ...title }),
+  );
+  if (form === 'narrow') return [{ ...head[0], ground: GROUND }];
   const rows = wrapText(describeRun(shown), SMALL, room).slice(0, MAX_ROWS);
-  return [head, ...rows.map((row, index) => toText(x, y + 20 + ROW_PX * index, row, 'muted'))];
+  return [...head, ...rows.map((row, index) => toText(x, y + 20 + ROW_PX * index, row, 'muted'))];
+}
+
+/** Break a name into two lines, the last of which can be shortened; one line if it fits, or if the strips are low. @param {string} name @param {number} size @param {import('./layout.js').Band} band */
+function toLines(name, size, { top, bottom, label: { room } }) {
+  if (widthOf(name, size, true) <= room || bottom - top < TWO_LINES_PX) return [shorten(name, size, room)];
+  const words = name.split(' ');
+  const fits = (/** @type {number} */ count) => widthOf(words.slice(0, count).join(' '), size, true) <= room;
+  const count = words.findLastIndex((_, index) => index > 0 && fits(index));
+  if (count < 1) return [shorten(name, size, room)];
+  return [words.slice(0, count).join(' '), shorten(words.slice(count).join(' '), size, room)];
 }
 
 /** Describe the streams of a run, or why there are none. @param {Shown} shown */

@@ -32,8 +32,8 @@ const MAP_PX = { cell: 16, most: 64 };
 const LEAST_MAP_PX = 54; // height of the text next to it
 const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell and around all cells; digits are wide
 
-/** Draw the magnified layer of a run: reading, branch, writing and mixing. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes are those of earlier settings: their numbers are then hidden; default false @param {import('./edits.js').Mark[]} [edits] of the run @returns {Shape[]} */
-export function toInside(reading, run, name, layout, layer, isBehind = false, edits = []) {
+/** Draw the magnified layer of a run: reading, branch, writing and mixing. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes are those of earlier settings: their numbers are then hidden; default false @param {import('./edits.js').Mark[]} [edits] of the run @param {string} [letter] of the run @returns {Shape[]} */
+export function toInside(reading, run, name, layout, layer, isBehind = false, edits = [], letter = '') {
   const frame = layout.inside;
   if (!frame || layer >= reading.layers) return [];
   const lens = toLens(reading, frame, layer);
@@ -42,7 +42,7 @@ export function toInside(reading, run, name, layout, layer, isBehind = false, ed
   const [x, y] = [frame.left + PAD_PX, frame.top];
   return [
     toEdge(layout),
-    toTitle(frame, `Inside layer ${layer + 1} of `, name),
+    toTitle(frame, `Inside layer ${layer + 1} of `, name, letter),
     toText(x, y + 43, describeParts(reading), 'muted'),
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
@@ -53,10 +53,11 @@ export function toInside(reading, run, name, layout, layer, isBehind = false, ed
   ];
 }
 
-/** Draw the title; the name of a run is shortened to the room in front of the tools. @param {NonNullable<Layout['inside']>} frame @param {string} start @param {string} name */
-function toTitle(frame, start, name) {
+/** Draw the title; in front of the tools, the letter of a run replaces a long name with settings or edits, and other names are shortened. @param {NonNullable<Layout['inside']>} frame @param {string} start @param {string} name @param {string} letter */
+function toTitle(frame, start, name, letter) {
   const x = frame.left + PAD_PX;
-  const text = start + shorten(name, TITLE.size, frame.right - TITLE.tools - x - widthOf(start, TITLE.size, true));
+  const short = shorten(name, TITLE.size, frame.right - TITLE.tools - x - widthOf(start, TITLE.size, true));
+  const text = start + (short !== name && letter && name.includes(' ') ? `run ${letter}` : short);
   const more = text.endsWith(name) ? {} : { title: start + name };
   return toText(x, frame.top + 24, text, 'ink', { size: TITLE.size, isBold: true, ...more });
 }

@@ -111,6 +111,9 @@ export function hasBegun({ runs }) {
   return log10Span(readings, 'sizes') !== null;
 }
 
+/** Return the letter of a run, as in `A HC`. @param {Shown} shown */
+const letterOf = ({ label }) => label.split(' ')[0];
+
 /**
  * Draw names, gains and the parts that follow the cursor: layers outside the interval are dimmed, one layer of a run is magnified,
  * and arcs show what the layer reads where there is no mixing.
@@ -126,7 +129,16 @@ export function toCursor(plan, layer, interval, run) {
   const reading = run === null ? null : plan.runs[run]?.reading;
   const inside =
     reading && run !== null
-      ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind, plan.edits[run])
+      ? toInside(
+          reading,
+          run,
+          plan.names[run],
+          plan.layout,
+          layer,
+          plan.runs[run].isBehind,
+          plan.edits[run],
+          letterOf(plan.runs[run]),
+        )
       : [];
   const arcs = plan.runs.flatMap((shown, place) =>
     shown.reading ? toArcs(shown.reading, place, plan.layout, plan.layout.bands[place], layer) : [],

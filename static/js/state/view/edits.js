@@ -3,7 +3,7 @@
  * also how the address shows them: streams, rows, entries and layers count from 1. `off:` in front switches an edit off. No browser here.
  */
 
-import { inclusiveRange } from '../../data/numbers.js';
+import { formatValue, inclusiveRange } from '../../data/numbers.js';
 
 /** @typedef {import('../../../types').Edit} Edit @typedef {import('../../../types').EditRules} EditRules */
 /** The stack that edits must fit: layers, streams, and whether it has mixing, several streams, and parts of the width as streams; over depth whether sources are weighed after each layer or each block, how many layers make a source, and whether only full blocks are one. @typedef {{depth: number, streams: number, has_mixing: boolean, weighs_after: 'layer' | 'block' | null, has_streams: boolean, has_parts: boolean, block: number, has_full_blocks: boolean}} Stack */
@@ -63,6 +63,9 @@ export function readEdits(text) {
 
 /** Decode the edits of a view, whose text is valid. @param {string} text @returns {Edit[]} */
 export const listEdits = (text) => readEdits(text) ?? [];
+
+/** Decode the edits of a view that are switched on. @param {string} text */
+export const listActive = (text) => listEdits(text).filter(({ isOff }) => !isOff);
 
 /** Decode one edit; null if it is not valid. @param {string} text @returns {Edit | null} */
 function readEdit(text) {
@@ -247,20 +250,71 @@ export const describeLayers = ([first, last]) =>
 /** Format a number of an edit. @param {number} value */
 const formatShort = (value) => String(Number(value.toPrecision(DIGITS)));
 
-/** Describe the edits of a run in its label: one in a few words, several by their number. @param {string} text */
-export function summarizeEdits(text) {
-  const edits = listEdits(text).filter(({ isOff }) => !isOff);
+/** Shorten edits to a few words: the first by its name, more by their number. Counterpart: `shorten_edits` of `mhc_core/findings/edits.py`. @param {readonly Edit[]} edits */
+export function shortenEdits(edits) {
   if (edits.length === 0) return 'no edits';
-  if (edits.length > 1) return `${edits.length} edits`;
-  const words = describeEdit(edits[0]);
-  return /^Stream|^Row|^Entry|^The/.test(words) ? words[0].toLowerCase() + words.slice(1) : words;
+  return edits.length === 1 ? shortenEdit(edits[0]) : `${shortenEdit(edits[0])} (+${edits.length - 1})`;
 }
 
-/** Describe all edits of a text, joined by semicolons. @param {string} text */
-export function describeEdits(text) {
-  const edits = listEdits(text).filter(({ isOff }) => !isOff);
-  return edits.map(describeEdit).join('; ') || 'no edits';
+/** Shorten an edit to a few words, such as `cut stream 2, layer 20`. @param {Edit} edit */
+function shortenEdit(edit) {
+  const [first, last] = edit.layers.map((layer) => layer + 1);
+  return `${shortenAct(edit)}, ${first === last ? `layer ${first}` : `layers ${first}–${last}`}`;
 }
+
+/** Format a number of a short name, as the server does. @param {number} value */
+const formatRounded = (value) => formatValue(value, null, undefined, DIGITS);
+
+/** Shorten what an edit does, and to what. @param {Edit} edit */
+function shortenAct(edit) {
+  const { what, index, do: act, value = 0, other = 0, k } = edit;
+  const isState = what === 'stream' || what === 'state';
+  const target = shortenTarget(edit);
+  /** @type {Record<string, string>} */
+  const acts = {
+    zero: isState ? `cut ${target}` : `${target} = 0`,
+    identity: index === undefined ? 'identity' : `${target} = identity`,
+    mean: `${target} = mean over tokens`,
+    uniform: isState ? `${target} = mean of streams` : `uniform ${target}`,
+    scale: `${target} × ${formatRounded(value)}`,
+    set: `${target} set`,
+    swap: `swap ${target} with ${other + 1}`,
+    noise: `noise ${formatRounded(value)} on ${target}`,
+    freeze: `freeze ${target}`,
+    restore: `restore ${target}`,
+    top_k: `top ${k} of ${target}`,
+  };
+  return acts[act];
+}
+
+/** Name what an edit changes, in a few words. @param {Edit} edit */
+function shortenTarget({ what, index }) {
+  if (what === 'state') return 'all streams';
+  if (what === 'branch') return index === undefined ? 'branch' : `head ${index + 1}`;
+  if (index === undefined) return what === SOURCE ? 'all sources' : SYMBOLS[what];
+  if (what === SOURCE && index === 0) return 'embedding';
+  const part = `${nameOfPart(what)} ${index + 1}`;
+  return what in SYMBOLS ? `${part} of ${SYMBOLS[what]}` : part;
+}
+
+/**
+ * Name what distinguishes the edits of runs: the edits that not all have, after `+` where one has only those that all have.
+ * Counterpart: `distinguish_edits` of `mhc_core/findings/edits.py`.
+ * @param {readonly (readonly Edit[])[]} runs
+ */
+export function distinguishEdits(runs) {
+  const texts = runs.map((edits) => edits.map(toEditText));
+  const isShared = (/** @type {string} */ text) => texts.every((own) => own.includes(text));
+  const own = runs.map((edits) => edits.filter((edit) => !isShared(toEditText(edit))));
+  const isAdded = own.some((left, run) => left.length === 0 && runs[run].length > 0);
+  return runs.map((edits, run) => {
+    if (own[run].length === 0) return shortenEdits(edits);
+    return `${isAdded ? '+ ' : ''}${shortenEdits(own[run])}`;
+  });
+}
+
+/** Describe all edits, joined by semicolons. @param {readonly Edit[]} edits */
+export const describeEdits = (edits) => edits.map(describeEdit).join('; ') || 'no edits';
 
 /** Find the edit that cuts a stream at a layer; -1 if none. @param {readonly Edit[]} edits @param {number} stream @param {number} layer both from 0 */
 export const findCut = (edits, stream, layer) => findAt(edits, 'zero', stream, layer);

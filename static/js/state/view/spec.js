@@ -5,11 +5,20 @@
  * @typedef {import('../../../types').Value} Value
  * @typedef {import('../../../types').View} View
  * @typedef {import('../../../types').Choice} Choice
+ * @typedef {import('../../../types').Edit} Edit
  * @typedef {import('../../../types').ViewRules} ViewRules
  */
 
 import { shortenName } from '../../figures/fill/labels.js';
-import { EDITS, fromSpecEdits, summarizeEdits, toSpecEdits } from './edits.js';
+import {
+  describeEdits,
+  distinguishEdits,
+  EDITS,
+  fromSpecEdits,
+  listActive,
+  shortenEdits,
+  toSpecEdits,
+} from './edits.js';
 
 export const KIND = 'connection.kind';
 
@@ -66,7 +75,8 @@ export function nameOf(value) {
 }
 
 /** Return the text of a setting's value, such as in the label of a run. @param {Field} field @param {Value} value */
-export const textOf = (field, value) => (field.control === EDITS ? summarizeEdits(String(value)) : nameOf(value));
+export const textOf = (field, value) =>
+  field.control === EDITS ? shortenEdits(listActive(String(value))) : nameOf(value);
 
 /** Sort connections into the groups that the server sends, without empty ones. @param {string[]} kinds @param {ViewRules['groups']} groups */
 export function groupKinds(kinds, groups) {
@@ -265,14 +275,28 @@ export function toDifferences(fields, view) {
 
 /** Label runs: `A Residual`, `B HC`; runs of one kind with the settings that distinguish them; or with their name, or the model of a recording. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
 export function toLabels(view, fields, rules, models = []) {
+  const short = models.map((model) => model && shortenName(model, rules.name_length));
+  return buildLabels(view, fields, rules, short, distinguishEdits);
+}
+
+/** Label runs as `toLabels` does, with the edits of a run in sentences and the whole name of a model, for tooltips and screen readers. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
+export function toFullLabels(view, fields, rules, models = []) {
+  return buildLabels(view, fields, rules, models, (runs) => runs.map(describeEdits));
+}
+
+/** Label runs. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} models @param {(runs: Edit[][]) => string[]} nameEdits names the edits of runs that differ in them */
+function buildLabels(view, fields, rules, models, nameEdits) {
+  const editsOf = (/** @type {Choice} */ choice, /** @type {Field} */ field) =>
+    toSpecEdits(String(settingOf(view, choice, field)), stackOf(fields, view, choice));
   return view.runs.map((choice, index) => {
     const alike = view.runs.filter((other) => other.kind === choice.kind);
     const own = findDistinguishing(fields, view, alike).flatMap((field, nth) => {
+      if (field.control === EDITS)
+        return [nameEdits(alike.map((other) => editsOf(other, field)))[alike.indexOf(choice)]];
       const value = settingOf(view, choice, field);
       return nth > 0 && value === field.initial ? [] : [textOf(field, value)]; // for further settings, omit the default
     });
-    const model = models[index];
-    const name = choice.name ?? (model ? shortenName(model, rules.name_length) : model);
+    const name = choice.name ?? models[index];
     const kind = choice.kind === TRACE ? nameOf(TRACE) : rules.connections[choice.kind].name;
     return [rules.letters[index], ...(name ? [name] : [kind, ...own])].join(' ');
   });
