@@ -43,12 +43,16 @@ def list_added(kind: type[T], group: str, variable: str) -> Iterator[tuple[str |
         If an object cannot be loaded or is no `kind`.
     """
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
-        yield point.name, _load(kind, point.value, f"Entry point {point.name} = {point.value} of the group {group}")
+        yield (
+            point.name,
+            _load_addition(kind, point.value, f"Entry point {point.name} = {point.value} of the group {group}"),
+        )
     for target in filter(None, os.environ.get(variable, "").split(",")):
-        yield None, _load(kind, target, f"{target} of {variable}")
+        yield None, _load_addition(kind, target, f"{target} of {variable}")
 
 
-def _load(kind: type[T], target: str, where: str) -> T:
+def _load_addition(kind: type[T], target: str, where: str) -> T:
+    """Import a target; raise InvalidAddition if the import fails or finds another type."""
     try:
         found = load(target)
     except Exception as error:  # whatever a foreign module raises

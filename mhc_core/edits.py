@@ -26,7 +26,7 @@ LINEAR = ("zero", "uniform", "scale", "swap")
 
 
 class HasEdits(Protocol):
-    """What is edited: a spec, or a model from elsewhere."""
+    """Edits of a spec, or of someone else's model."""
 
     @property
     def seed(self) -> int:
@@ -42,7 +42,7 @@ class HasEdits(Protocol):
 
 
 class HasStreams(Protocol):
-    """How streams lie in a state."""
+    """Layout of the streams in a state."""
 
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Return a state as (n, N, C)."""
@@ -53,8 +53,8 @@ class HasStreams(Protocol):
 
 @dataclass(frozen=True)
 class Base:
-    """The run without edits, as far as edits read it: of each layer the state that enters, its coefficients, and the
-    output of its branch.
+    """The parts of the run without edits that edits read: each layer's input state, its coefficients, and the output of
+    its branch.
     """
 
     states: list[torch.Tensor]
@@ -83,14 +83,14 @@ class Edits:
 
     def touches(self, layer: int, *whats: str) -> bool:
         """Return whether any of these is edited in a layer."""
-        return any(True for _ in self._list(layer, *whats))
+        return any(True for _ in self._list_edits(layer, *whats))
 
     def enter(
         self, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the state that enters a layer, and the matrix E (n, n) that is still to be applied to it, if any."""
         matrix: torch.Tensor | None = None
-        for place, edit in self._list(layer, "stream", "state"):
+        for place, edit in self._list_edits(layer, "stream", "state"):
             if edit.do in LINEAR:
                 step = to_matrix(edit, self.streams)
                 matrix = step if matrix is None else step @ matrix
@@ -109,11 +109,11 @@ class Edits:
         """
         if self.touches(layer + 1, "source"):
             mixing = mixing.with_edit(partial(self.weigh, layer + 1))
-        for place, edit in self._list(layer, "h_pre", "h_post", "h_res"):
+        for place, edit in self._list_edits(layer, "h_pre", "h_post", "h_res"):
             entries = getattr(mixing, edit.what)
             kept = getattr(self._get_base().mixings[layer], edit.what) if edit.do == "freeze" else None
             rank = entries.ndim - mixing.h_post.ndim + 1
-            noise = self._draw(place, layer, *entries.shape[-rank:]) if edit.do == "noise" else None
+            noise = self._draw_noise(place, layer, *entries.shape[-rank:]) if edit.do == "noise" else None
             changed = edit_entries(edit, entries, rank, kept, noise)
             mixing = mixing._replace(**{edit.what: changed})
         return mixing
@@ -121,22 +121,23 @@ class Edits:
     def weigh(self, layer: int, attention: torch.Tensor) -> torch.Tensor:
         """Return the weights of the sources that a layer reads, (K, N, H) or (K, 1, 1), after its edits."""
         weights = attention.movedim(0, -1)
-        for place, edit in self._list(layer, "source"):
+        for place, edit in self._list_edits(layer, "source"):
             kept = self._get_base().mixings[layer - 1].attention.movedim(0, -1) if edit.do == "freeze" else None
-            noise = self._draw(place, layer, weights.shape[-1]) if edit.do == "noise" else None
+            noise = self._draw_noise(place, layer, weights.shape[-1]) if edit.do == "noise" else None
             weights = edit_entries(edit, weights, 1, kept, noise)
         return weights.movedim(-1, 0).contiguous()
 
     def output(self, layer: int, y_NC: torch.Tensor) -> torch.Tensor:
         """Return the output of a layer's branch after its edits."""
-        for place, edit in self._list(layer, "branch"):
+        for place, edit in self._list_edits(layer, "branch"):
             if edit.do == "freeze":
                 y_NC = hold(y_NC, self._get_base().outputs[layer])
             else:
                 y_NC = self._change(place, edit, layer, y_NC)
         return y_NC
 
-    def _list(self, layer: int, *whats: str) -> Iterable[tuple[int, EditSpec]]:
+    def _list_edits(self, layer: int, *whats: str) -> Iterable[tuple[int, EditSpec]]:
+        """Return the edits of a layer that change one of `whats`, each with its place in the spec."""
         if layer not in self._by_layer:
             return ()
         return [item for item in self._by_layer[layer] if item[1].what in whats]
@@ -144,7 +145,7 @@ class Edits:
     def _replace(
         self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> torch.Tensor:
-        """Edit a stream, or all, by what is not linear for each token."""
+        """Apply an edit that is not linear for each token to one stream, or to all."""
         x_nNC = connection.streams(state)
         changed = list(x_nNC.unbind())
         base = connection.streams(self._get_base().states[layer]) if edit.do == "restore" else x_nNC
@@ -168,11 +169,11 @@ class Edits:
             case "noise":
                 assert edit.value is not None
                 size = x_NC.double().square().mean().sqrt() * edit.value
-                noise = self._draw(place, layer, *x_NC.shape, stream=stream)
+                noise = self._draw_noise(place, layer, *x_NC.shape, stream=stream)
                 return x_NC + (size * noise.to(size)).to(x_NC)
         raise AssertionError(f"{edit.do} needs other streams or the base")
 
-    def _draw(self, place: int, layer: int, *shape: int, stream: int = 0) -> torch.Tensor:
+    def _draw_noise(self, place: int, layer: int, *shape: int, stream: int = 0) -> torch.Tensor:
         return normal(self.seed, f"edit.{place}.{stream}", layer, *shape)
 
     def _get_base(self) -> Base:

@@ -96,7 +96,7 @@ class ResidualMap(ABC):
 
 @dataclass(frozen=True)
 class ReferenceRead:
-    """What is read after a layer: coefficients of the K sources, (K, N, H), or (K, 1, 1) where all samples and heads
+    """Sum of sources after a layer: coefficients of the K sources, (K, N, H), or (K, 1, 1) where all samples and heads
     share them; the sum (N, C), normed where a norm follows the layer; and the mean weight of each output in it (J).
     """
 
@@ -131,11 +131,11 @@ class OwnCosts(ABC):
 
 @dataclass(frozen=True)
 class Reading:
-    """What `Reads.reference` is given.
+    """Arguments of `Reads.reference`.
 
     Attributes
     ----------
-    norm: that follows a layer. weights: the coefficients of each layer, in place of those of the formula.
+    norm: the norm that follows a layer. weights: the coefficients of each layer, in place of those of the formula.
     edit: takes a layer and the weights that it reads by, (K, N, H) or (K, 1, 1), and returns them after its edits.
     """
 
@@ -159,11 +159,11 @@ class Reads(ABC):
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
     ) -> list[ReferenceRead]:
-        """Compute what is read after every layer.
+        """Compute the sum of sources after every layer.
 
         Parameters
         ----------
-        parameters: of the connection, by name. start_NC: the embedding. outputs: of every branch, (N, C).
+        parameters: arrays of the connection by name. start_NC: the embedding. outputs: one for each branch, (N, C).
         given: the norm that follows a layer, and coefficients in place of those of the formula.
         """
 
@@ -220,14 +220,14 @@ class Family:
     has_head: whether the stack ends in a learned head of this family, unless the spec names another read-out.
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
         layers. Where there is a page map, H_pre and H_post must not.
-    drawn: what the drift is added to. entries: H_res = I + s G. weights: those entries of H_res that are parameters, or
-        the coefficients of sources, or numbers that both weights of branch and skip path are made of.
+    drawn: the parameters to which the drift is added. entries: H_res = I + s G. weights: those entries of H_res that
+        are parameters, or the coefficients of sources, or numbers of which weights of branch and skip path are made.
         logits: the raw logits of the map.
         queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.
     operations: additions and multiplications that the map needs per token and layer, by n and rounds.
     map_calls: calls of operators of the map in one layer, besides the rounds, where mixing depends on tokens.
-    rule: which n are allowed.
+    rule: the allowed values of n.
     map: the class that maps logits to H_res. Families with a map share the sigmoids of H_pre and H_post, the projection
         of tokens and the initialisations (mHC, arXiv 2512.24880, Eq. 7).
     map_reference: the formula of the map in numpy, for Verify: logits (..., m), settings and a rounding function, which
@@ -236,9 +236,9 @@ class Family:
     mixing_reference: where there is no map: the formula of all coefficients in numpy, for Verify. It takes one layer's
         parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res. Of
         a family with `by_feature` the first is the weights of features, (N, n, C).
-    pass_reference: of a family that changes the features of what passes a layer by: that in numpy, of one layer's
-        parameters by name and the streams (n, N, C); H_res multiplies the result.
-    costs: of a family whose parameters are neither those of a map nor of matrices of mixing.
+    pass_reference: for a family that changes features of the streams before H_res multiplies them: this change in
+        numpy, from one layer's parameters by name and the streams (n, N, C).
+    costs: counts for a family whose parameters are neither those of a map nor matrices of mixing.
     solved: the family with the limit of many rounds in place of their result, where `projection` is newton; None where
         it cannot be chosen.
     page_map: the same formula on the page; without one the page waits for the server while a slider moves.

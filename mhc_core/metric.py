@@ -32,7 +32,7 @@ UPWARD = ("forward", "similarity")  # frames of the way up
 
 @dataclass(frozen=True)
 class Metric:
-    """What one column means.
+    """Meaning of one column.
 
     Attributes
     ----------
@@ -82,13 +82,13 @@ class NoMixing(ValueError):
 
 @dataclass(frozen=True)
 class LayerBlock:
-    """What K layers did on the way up, as tensors without gradients, in float32 at least.
+    """Values of K layers on the way up, as tensors without gradients, in float32 at least.
 
     Attributes
     ----------
     x_KnNC: the streams that leave each layer.
     m_KNC: the same merged: their mean, or all parts side by side where streams are parts of the width.
-    u_KNC, y_KNC: what the branch reads, and what it adds before H_post.
+    u_KNC, y_KNC: input and output of the branch, the output before H_post.
     mixings: H_pre (n), H_post (n) and H_res (n, n) of each layer, with an axis N in front where mixing is dynamic;
         H_pre is (n, n) where streams are parts of the width. Where layers read earlier outputs instead, `h_pre`,
         `h_post` and `h_res` raise `NoMixing`, and a metric that reads them is left out.
@@ -103,17 +103,17 @@ class LayerBlock:
     @cached_property
     def h_pre(self) -> "torch.Tensor":
         """Return H_pre of all layers, float64."""
-        return self._stack("h_pre")
+        return self._stack_mixings("h_pre")
 
     @cached_property
     def h_post(self) -> "torch.Tensor":
         """Return H_post of all layers, float64."""
-        return self._stack("h_post")
+        return self._stack_mixings("h_post")
 
     @cached_property
     def h_res(self) -> "torch.Tensor":
         """Return H_res of all layers, float64."""
-        return self._stack("h_res")
+        return self._stack_mixings("h_res")
 
     def list_features(self) -> "list[torch.Tensor]":
         """Return the weights of single features in what each layer reads, (N, n, C) a layer.
@@ -128,7 +128,8 @@ class LayerBlock:
             raise NoMixing("features", READS_WHOLE)
         return found
 
-    def _stack(self, name: str) -> "torch.Tensor":
+    def _stack_mixings(self, name: str) -> "torch.Tensor":
+        """Stack a coefficient of all layers of the block in float64; raise NoMixing if layers have none."""
         import torch
 
         if not hasattr(self.mixings[0], name):
@@ -166,7 +167,7 @@ class ReferenceMixing:
 
 @dataclass(frozen=True)
 class ReferenceLayer:
-    """What one layer did, recomputed in float64, for the second formula of each metric.
+    """Values of one layer, recomputed in float64, for the second formula of each metric.
 
     Attributes
     ----------

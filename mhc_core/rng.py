@@ -23,26 +23,26 @@ def normal(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
     Parameters
     ----------
     seed: the run's seed.
-    name: what the values are for, such as "mlp.in" or "mixing_noise".
-    layer: layer index; -1 for what belongs to no layer.
+    name: purpose of the values, such as "mlp.in" or "mixing_noise".
+    layer: layer index; -1 for values that belong to no layer.
     shape: shape of the result.
 
     Returns
     -------
     float32 tensor on the CPU.
     """
-    draw = _draw if math.prod(shape) <= KEPT_VALUES else _draw.__wrapped__
+    draw = _draw_normal if math.prod(shape) <= KEPT_VALUES else _draw_normal.__wrapped__
     return torch.from_numpy(draw(seed, name, layer, shape).copy())
 
 
 @lru_cache(KEPT_DRAWS)
-def _draw(seed: int, name: str, layer: int, shape: tuple[int, ...]) -> np.ndarray:
-    return _open(seed, name, layer).standard_normal(shape, dtype=np.float32)
+def _draw_normal(seed: int, name: str, layer: int, shape: tuple[int, ...]) -> np.ndarray:
+    return _open_generator(seed, name, layer).standard_normal(shape, dtype=np.float32)
 
 
 def uniform(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
     """Return values from 0 to 1, each as likely, that depend on the arguments alone, as `normal`."""
-    return torch.from_numpy(_open(seed, name, layer).random(shape, dtype=np.float32))
+    return torch.from_numpy(_open_generator(seed, name, layer).random(shape, dtype=np.float32))
 
 
 def integers(seed: int, name: str, step: int, bound: int, count: int) -> np.ndarray:
@@ -50,10 +50,10 @@ def integers(seed: int, name: str, step: int, bound: int, count: int) -> np.ndar
 
     As `normal`, with a step of training in place of the layer.
     """
-    return _open(seed, name, step).integers(bound, size=count)
+    return _open_generator(seed, name, step).integers(bound, size=count)
 
 
-def _open(seed: int, name: str, index: int) -> np.random.Generator:
+def _open_generator(seed: int, name: str, index: int) -> np.random.Generator:
     digest = hashlib.blake2b(f"{seed}/{name}/{index}".encode(), digest_size=16).digest()
     # Philox: counter-based, 128-bit key, and the same bits on every machine; torch's CPU generator keeps only 32 bits
     # of its seed and its vectorised Box-Muller differs between instruction sets.

@@ -64,7 +64,7 @@ def run_once(source: str, out: Path | None) -> int:
     try:
         spec = _read_spec(source)
         write = None if out is None else _choose_writer(out)
-        result = _compute(spec)
+        result = _compute_run(spec)
         if out is not None and write is not None:
             out.write_bytes(write(spec.id, result))
     except (SpecError, SpecErrors, OSError) as error:
@@ -81,7 +81,7 @@ def verify_once(source: str) -> int:
 
     try:
         spec = _read_spec(source)
-        result = _compute(spec)
+        result = _compute_run(spec)
         checks = verify(spec, result, recompute(spec))
     except (SpecError, SpecErrors, OSError) as error:
         return _print_error(error)
@@ -119,7 +119,8 @@ def _check_output_path(out: Path, *endings: str) -> str:
     return ending
 
 
-def _compute(spec: RunSpec) -> Any:
+def _compute_run(spec: RunSpec) -> Any:
+    """Compute a run and return its result. Cost and progress are printed to stderr."""
     import torch
 
     from mhc_core.cost.estimates import estimate

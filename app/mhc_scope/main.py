@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         If they request spans, and the packages for them are missing.
     """
     app = FastAPI(
-        lifespan=_live,
+        lifespan=_run_services,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -138,7 +138,8 @@ def _begin_stop(app: FastAPI) -> None:
 
 
 @asynccontextmanager
-async def _live(app: FastAPI) -> AsyncIterator[None]:
+async def _run_services(app: FastAPI) -> AsyncIterator[None]:
+    """Create and start the services of the app; stop them when the server ends."""
     settings: Settings = app.state.settings
     database, hub = app.state.database, app.state.hub
     app.state.snapshots = SnapshotStore(database)

@@ -24,11 +24,11 @@ class Conv(Branch):
         super().__init__(spec, layer, scaling)
         self.activation = ACTIVATIONS[spec.block.activation]
         self.side = math.isqrt(spec.input.tokens)
-        self.w_in = self._draw(spec, "conv.in", layer, spec.block.activation, scaling.weights)
-        self.w_out = self._draw(spec, "conv.out", layer, "linear", scaling.weights)
+        self.w_in = self._draw_filter(spec, "conv.in", layer, spec.block.activation, scaling.weights)
+        self.w_out = self._draw_filter(spec, "conv.out", layer, "linear", scaling.weights)
 
     @staticmethod
-    def _draw(spec: RunSpec, name: str, layer: int, activation: str, scale: float) -> nn.Parameter:
+    def _draw_filter(spec: RunSpec, name: str, layer: int, activation: str, scale: float) -> nn.Parameter:
         # As the matrix that it is: a filter's fan-in is 9 C.
         matrix = draw_matrix(spec, name, layer, spec.width, 9 * spec.width, activation, scale)
         return nn.Parameter(matrix.detach().view(spec.width, spec.width, 3, 3))

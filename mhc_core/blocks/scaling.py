@@ -31,7 +31,7 @@ def build_scaling(spec: RunSpec, block: int) -> Scaling:
     return SCALINGS[spec.block.scaling](spec, block)
 
 
-def _constant(spec: RunSpec, block: int) -> Scaling:
+def _leave_unscaled(spec: RunSpec, block: int) -> Scaling:
     return Scaling()
 
 
@@ -66,7 +66,7 @@ def _layernorm_scaling(spec: RunSpec, block: int) -> Scaling:
 
 
 SCALINGS: dict[str, Callable[[RunSpec, int], Scaling]] = {
-    "constant": _constant,
+    "constant": _leave_unscaled,
     "inv_sqrt_depth": _inv_sqrt_depth,
     "rezero": _rezero,
     "skipinit": _skipinit,

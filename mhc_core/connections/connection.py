@@ -68,7 +68,7 @@ EditOfWeights = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Query(NamedTuple):
-    """What the attention over depth after one layer is made with: a query (C), and the gate of its sum (), or 1."""
+    """Parameters of the attention over depth after one layer: a query (C), and the gate of its sum (), or 1."""
 
     query: torch.Tensor
     gate: torch.Tensor
@@ -87,12 +87,12 @@ class EditedQuery(NamedTuple):
 
 
 class DepthReads(NamedTuple):
-    """How what leaves one layer is read, where layers read earlier outputs: see `mhc_core.connections.depth`.
+    """How sources are weighed after one layer, where layers read earlier outputs: see `mhc_core.connections.depth`.
 
     attention: (K, N, H), coefficients of K sources for each sample and head; (K, 1, 1) where all share them. Those of a
         softmax sum to 1, unless edited. Empty where nothing is weighed.
-    weights: (J), of the embedding and of each output so far in what is read: the mean over samples and heads, without a
-        gradient.
+    weights: (J), those of the embedding and of each output so far in the sum of sources: means over samples and heads,
+        without a gradient.
     """
 
     attention: torch.Tensor
@@ -136,8 +136,8 @@ class Connection(nn.Module, ABC):
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Any:
         """The `Mixing` of one layer for each sample of the state.
 
-        Without mixing what weighs the sources after the branch, such as a `Query`. Its method `with_edit` takes an
-        `EditOfWeights` and returns what weighs them after this edit.
+        Without mixing: the parameters that weigh the sources after the branch, such as a `Query`. Their method
+        `with_edit` takes an `EditOfWeights` and returns parameters whose weights this edit changes.
         """
         raise AssertionError("a static family's coefficients do not come from the state")
 
@@ -150,7 +150,7 @@ class Connection(nn.Module, ABC):
         return []
 
     def output_parameters(self) -> list[nn.Parameter]:
-        """Those of `stacked_parameters` that the output is read with too."""
+        """The `stacked_parameters` that weigh the streams in the output too."""
         return []
 
     def residual_logits(self, layer: int) -> nn.Parameter | None:
@@ -197,8 +197,8 @@ class Connection(nn.Module, ABC):
         raise AssertionError("the streams of this family are not its whole state")
 
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What a state has taken over from the one before as it was, and what its layer has computed; joined they are
-        the state again.
+        """The part of a state that was copied from the state before, and the part that its layer has computed; joined
+        they are the state.
         """
         return state[:0], state
 
@@ -207,11 +207,11 @@ class Connection(nn.Module, ABC):
         return grad
 
     def merge(self, x: torch.Tensor) -> torch.Tensor:
-        """What the streams (..., n, N, C) say together, (..., N, C): their mean."""
+        """The streams (..., n, N, C) merged into one state, (..., N, C): their mean."""
         return x.mean(-3)
 
     def merge_grad(self, grad: torch.Tensor) -> torch.Tensor:
-        """Gradient along a move of the merged state, (..., N, C): a shift common to all streams has their sum."""
+        """The gradient at the merged state, (..., N, C): a shift common to all streams has the sum of gradients."""
         return grad.sum(-3)
 
 
@@ -239,7 +239,7 @@ class SingleStream(Connection):
 
 
 class OverDepth(Connection):
-    """Layout (K + 1, N, C): what is weighed over depth, and last what the next layer reads, which is the one stream."""
+    """Layout (K + 1, N, C): the sources, and last the input of the next layer, which is the one stream."""
 
     sample_axis = 1
 

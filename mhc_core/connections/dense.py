@@ -41,7 +41,7 @@ class WeightedDepth(OverDepth):
         self.block, self.skip = spec.connection.depth_block, build_scaling(spec, 1).skip
         self.weights = nn.ParameterDict(
             {
-                str(layer): nn.Parameter(self._start(layer) + self._draw(spec, layer))
+                str(layer): nn.Parameter(self._build_start(layer) + self._draw_drift(spec, layer))
                 for layer in range(spec.depth)
                 if self._ends_block(layer)
             }
@@ -68,12 +68,13 @@ class WeightedDepth(OverDepth):
     def _ends_block(self, layer: int) -> bool:
         return (layer + 1) % self.block == 0 or layer == self.layers - 1
 
-    def _start(self, layer: int) -> torch.Tensor:
+    def _build_start(self, layer: int) -> torch.Tensor:
+        """Return the weights of a sum without drift: 1 for its latest state, 0 for the others."""
         start = torch.zeros(2 + layer // self.block, dtype=torch.float64)
         start[-1] = 1
         return start
 
-    def _draw(self, spec: RunSpec, layer: int) -> torch.Tensor:
+    def _draw_drift(self, spec: RunSpec, layer: int) -> torch.Tensor:
         return normal(spec.seed, "mixing_noise", layer, 2 + layer // self.block) * spec.connection.noise
 
     @torch.no_grad()

@@ -83,7 +83,7 @@ class DepthAttention(OverDepth):
 
     @torch.no_grad()
     def _weigh(self, layer: int, values: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
-        """Return the weight of the embedding and of each output in what is read, (J): that of its source."""
+        """Return the weights of the embedding and of each output in the sum, (J): those of their sources."""
         means = gate * values.mean((1, 2), dtype=torch.float64)
         outputs = torch.arange(layer + 1, device=values.device) // self.block + 1
         places = torch.cat([outputs.new_zeros(1), outputs])
@@ -108,7 +108,7 @@ def read_sources(
 
     Parameters
     ----------
-    state: (K + 1, N, C), the sources and what was read of them last, which is dropped.
+    state: (K + 1, N, C), the sources and their last weighted sum, which is dropped.
     y_NC: becomes a source of its own where `appends`, else is added to the last one.
     query: (C), in the type of the weights.
     is_normed: whether sources are summed after their norm, and logits are over the root of a head's features.
@@ -116,8 +116,8 @@ def read_sources(
 
     Returns
     -------
-    The sources and what is read; without a gradient, the attention and the coefficients of the sources in the sum,
-    (count, N, H) each.
+    The sources and their weighted sum; without a gradient, the attention and the coefficients of the sources in the
+    sum, (count, N, H) each.
     """
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _ReadSources.apply(
         state, y_NC, query, count, heads, appends, is_normed, edit
@@ -126,14 +126,14 @@ def read_sources(
 
 
 def _add_output(state: torch.Tensor, y_NC: torch.Tensor, *, appends: bool) -> torch.Tensor:
-    """The sources with an output, and a last entry for what is read of them, which still has to be written."""
+    """Return the sources with an output, and a last entry that their weighted sum replaces later."""
     if appends:
         return torch.cat([state[:-1], y_NC.unsqueeze(0), y_NC.unsqueeze(0)])
     last = state[-2] + y_NC
     return torch.cat([state[:-2], last.unsqueeze(0), last.unsqueeze(0)])
 
 
-def _split(x: torch.Tensor, heads: int) -> torch.Tensor:
+def _split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
     return x.unflatten(-1, (heads, -1))
 
 
@@ -148,12 +148,15 @@ def _attend(
     else:
         squares = torch.linalg.vector_norm(x_KNC, dim=-1, keepdim=True, dtype=torch.float64).square()
     inverse = torch.rsqrt(squares / len(query) + KEY_EPS).to(x_KNC.dtype)
-    along = (x_KNC @ scaled).unsqueeze(-1) if heads == 1 else (_split(x_KNC, heads) * scaled.view(heads, -1)).sum(-1)
+    along = (
+        (x_KNC @ scaled).unsqueeze(-1) if heads == 1 else (_split_heads(x_KNC, heads) * scaled.view(heads, -1)).sum(-1)
+    )
     return torch.softmax(along * inverse, 0), along, inverse
 
 
-def _sum(values_KNH: torch.Tensor, x_KNC: torch.Tensor) -> torch.Tensor:
-    return (values_KNH.unsqueeze(-1) * _split(x_KNC, values_KNH.shape[-1])).sum(0).flatten(1)
+def _sum_weighted(values_KNH: torch.Tensor, x_KNC: torch.Tensor) -> torch.Tensor:
+    """Return the sum over sources, (N, C); each head of a source has a coefficient of its own."""
+    return (values_KNH.unsqueeze(-1) * _split_heads(x_KNC, values_KNH.shape[-1])).sum(0).flatten(1)
 
 
 class _ReadSources(torch.autograd.Function):
@@ -179,7 +182,7 @@ class _ReadSources(torch.autograd.Function):
         attention, along, inverse = _attend(x, query, heads, is_normed=is_normed)
         used = attention if edit is None else edit(attention)
         values = used * inverse if is_normed else used
-        found[-1] = _sum(values, x)
+        found[-1] = _sum_weighted(values, x)
         ctx.save_for_backward(found, query, attention, used, along, inverse)
         ctx.count, ctx.heads, ctx.appends, ctx.is_normed, ctx.edit = count, heads, appends, is_normed, edit
         ctx.mark_non_differentiable(used, values)
@@ -209,7 +212,7 @@ def _differentiate(
     attention, used, along, inverse = kept
     heads, width = ctx.heads, len(query)
     scale = 1 / math.sqrt(width // heads) if ctx.is_normed else 1.0
-    g_NHc, x_KNHc = _split(grad[-1].to(query.dtype), heads), _split(x, heads)
+    g_NHc, x_KNHc = _split_heads(grad[-1].to(query.dtype), heads), _split_heads(x, heads)
     overlap = torch.linalg.vecdot(x_KNHc, g_NHc)  # of every source with the gradient, (K, N, H)
     to_used = overlap * inverse if ctx.is_normed else overlap
     to_attention = to_used if ctx.edit is None else _pass_edit(ctx.edit, attention, to_used)
@@ -219,7 +222,7 @@ def _differentiate(
         to_inverse = to_inverse + (used * overlap).sum(-1, keepdim=True)
     to_along = to_logits * inverse * scale
     to_x = grad[:-1].to(query.dtype, copy=True)
-    weighed = _split(to_x[: ctx.count], heads)
+    weighed = _split_heads(to_x[: ctx.count], heads)
     weighed.addcmul_(x_KNHc, (-to_inverse * inverse.pow(3) / width).unsqueeze(-1))
     weighed.addcmul_((used * inverse if ctx.is_normed else used).unsqueeze(-1), g_NHc)
     weighed.addcmul_(to_along.unsqueeze(-1), query.view(heads, -1))

@@ -33,20 +33,20 @@ class Parts(Connection):
         return x_NC
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
-        mixed = mixing.h_pre @ self._split(state).to(mixing.h_pre.dtype)
+        mixed = mixing.h_pre @ self._split_width(state).to(mixing.h_pre.dtype)
         return mixed.flatten(1).to(state.dtype)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         dtype = mixing.h_res.dtype
-        branch = mixing.h_post.unsqueeze(-1) * self._split(y_NC).to(dtype)
-        mixed = mixing.h_res @ self._split(state).to(dtype)
+        branch = mixing.h_post.unsqueeze(-1) * self._split_width(y_NC).to(dtype)
+        mixed = mixing.h_res @ self._split_width(state).to(dtype)
         return (mixed + branch).flatten(1).to(state.dtype)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
         return state
 
     def streams(self, state: torch.Tensor) -> torch.Tensor:
-        return self._split(state).transpose(0, 1)
+        return self._split_width(state).transpose(0, 1)
 
     def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC.transpose(0, 1).flatten(1)
@@ -57,7 +57,8 @@ class Parts(Connection):
     def merge_grad(self, grad: torch.Tensor) -> torch.Tensor:
         return self.merge(grad)
 
-    def _split(self, x_NC: torch.Tensor) -> torch.Tensor:
+    def _split_width(self, x_NC: torch.Tensor) -> torch.Tensor:
+        """Return the n parts of the width as an axis of their own, (N, n, C / n)."""
         return x_NC.unflatten(1, (self.n, -1))
 
 
@@ -114,7 +115,7 @@ class DynamicFrac(Parts):
         return None
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
-        mixing: Mixing = self.mixers[layer](self._split(state).to(self.coefficient_dtype))
+        mixing: Mixing = self.mixers[layer](self._split_width(state).to(self.coefficient_dtype))
         return mixing
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:

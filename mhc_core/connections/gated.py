@@ -26,7 +26,7 @@ STD = 0.02
 
 
 class FeatureGates(nn.Module):
-    """The weight of each feature of each stream in what is read; `layer` names its draws, -1 those of the head."""
+    """Weights with which each feature of each stream is read; `layer` names their draws, -1 those of the head."""
 
     def __init__(self, spec: RunSpec, layer: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class FeatureGates(nn.Module):
         return gates * (inverse_Nn / self.n).unsqueeze(2)
 
     def forward(self, x_NnC: torch.Tensor) -> torch.Tensor:
-        """Return what is read, (N, C)."""
+        """Return the weighted sum of the streams, (N, C)."""
         return (self.weigh(*normalise_streams(x_NnC)) * x_NnC).sum(1)
 
 

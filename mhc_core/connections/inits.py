@@ -42,12 +42,14 @@ def _one_hot(spec: RunSpec) -> torch.Tensor:
     return torch.eye(n)[torch.arange(spec.depth) % n]
 
 
-def _constant(spec: RunSpec, value: float) -> torch.Tensor:
+def _fill_bias(spec: RunSpec, value: float) -> torch.Tensor:
+    """Return a bias (L, n) with one value for all layers and streams."""
     # In float64, or a float64 run would start from a bias rounded to float32.
     return torch.full((spec.depth, spec.connection.streams), value, dtype=torch.float64)
 
 
-def _draw(spec: RunSpec, std: Callable[[int, int], float]) -> Project:
+def _draw_projections(spec: RunSpec, std: Callable[[int, int], float]) -> Project:
+    """Return a function that draws phi of a layer, (n C, 2 n + logits), from N(0, std(fan_in, fan_out)^2)."""
     n, fan_in = spec.connection.streams, spec.connection.streams * spec.width
 
     def project(layer: int, logits: int) -> torch.Tensor:
@@ -57,7 +59,7 @@ def _draw(spec: RunSpec, std: Callable[[int, int], float]) -> Project:
     return project
 
 
-def _zero(spec: RunSpec) -> Project:
+def _zero_projections(spec: RunSpec) -> Project:
     n = spec.connection.streams
     return lambda layer, logits: torch.zeros(n * spec.width, 2 * n + logits)
 
@@ -66,7 +68,7 @@ def _residual(spec: RunSpec) -> InitialMixing:
     """Ours: H_pre = 1/n and H_post = 1 exactly, so that identical streams give the plain residual network."""
     n = spec.connection.streams
     b_pre = -math.log(n - 1) if n > 1 else SURE
-    return InitialMixing(_constant(spec, b_pre), _constant(spec, 0.0), NEAR_IDENTITY, _zero(spec))
+    return InitialMixing(_fill_bias(spec, b_pre), _fill_bias(spec, 0.0), NEAR_IDENTITY, _zero_projections(spec))
 
 
 def _c_mhc(spec: RunSpec) -> InitialMixing:
@@ -76,23 +78,23 @@ def _c_mhc(spec: RunSpec) -> InitialMixing:
 
 def _mhc_lite(spec: RunSpec) -> InitialMixing:
     turn = 2 * _one_hot(spec) - 1
-    return InitialMixing(turn, turn.clone(), NEAR_IDENTITY, _zero(spec))
+    return InitialMixing(turn, turn.clone(), NEAR_IDENTITY, _zero_projections(spec))
 
 
 def _lucidrains(spec: RunSpec) -> InitialMixing:
-    return InitialMixing(_one_hot(spec), _constant(spec, 1.0), 1.0, _zero(spec), norm_per_stream=True)
+    return InitialMixing(_one_hot(spec), _fill_bias(spec, 1.0), 1.0, _zero_projections(spec), norm_per_stream=True)
 
 
 def _megatron(spec: RunSpec) -> InitialMixing:
     def xavier(fan_in: int, fan_out: int) -> float:
         return math.sqrt(2 / (fan_in + fan_out))
 
-    return InitialMixing(_constant(spec, 0.0), _constant(spec, 0.0), 0.0, _draw(spec, xavier))
+    return InitialMixing(_fill_bias(spec, 0.0), _fill_bias(spec, 0.0), 0.0, _draw_projections(spec, xavier))
 
 
 def _deepseek_v4(spec: RunSpec) -> InitialMixing:
-    draw = _draw(spec, lambda *_: 0.02)
-    return InitialMixing(_constant(spec, 0.0), _constant(spec, 0.0), 0.0, draw, gate=1.0)
+    draw = _draw_projections(spec, lambda *_: 0.02)
+    return InitialMixing(_fill_bias(spec, 0.0), _fill_bias(spec, 0.0), 0.0, draw, gate=1.0)
 
 
 PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {

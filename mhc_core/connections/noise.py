@@ -12,5 +12,5 @@ def draw_mixing_noise(spec: RunSpec, count: int) -> torch.Tensor:
 
 
 def draw_standard_noise(spec: RunSpec, count: int) -> torch.Tensor:
-    """The same before the drift scales it: N(0, 1), (L, count)."""
+    """Draw the drift before its scale: N(0, 1), (L, count)."""
     return torch.stack([normal(spec.seed, "mixing_noise", layer, count) for layer in range(spec.depth)])

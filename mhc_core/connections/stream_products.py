@@ -31,7 +31,7 @@ class _Read(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, h_pre: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(x, h_pre)
-        return _combine(h_pre, x)
+        return _sum_streams(h_pre, x)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,12 +50,13 @@ class _Write(torch.autograd.Function):
         x, y, h_post, h_res = ctx.saved_tensors
         return (
             torch.bmm(h_res.mT, grad),
-            _combine(h_post, grad),
+            _sum_streams(h_post, grad),
             torch.linalg.vecdot(grad, y.unsqueeze(1)),
             torch.bmm(grad, x.mT),
         )
 
 
-def _combine(h_Nn: torch.Tensor, x_NnC: torch.Tensor) -> torch.Tensor:
+def _sum_streams(h_Nn: torch.Tensor, x_NnC: torch.Tensor) -> torch.Tensor:
+    """Return the sum of the streams, weighed for each sample, (N, C)."""
     # A product of one row with a matrix for each sample is several times slower.
     return (h_Nn.unsqueeze(2) * x_NnC).sum(1)

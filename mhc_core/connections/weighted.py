@@ -38,7 +38,7 @@ class StateOutput(nn.Module):
 
 
 class WeightedResidual(StreamMajor):
-    """Stream 0 is the state, and stream 1 the embedding. What streams say together is the state."""
+    """Stream 0 is the state, and stream 1 the embedding. The merged state is stream 0."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)

@@ -113,6 +113,7 @@ def count_pass_flops(spec: RunSpec) -> float:
 
 
 def _mixing_flops(spec: RunSpec) -> float:
+    """Count the operations that join one layer for one sample, without its branch, in a forward pass."""
     n, width = spec.streams, spec.width
     if spec.family.costs is not None:
         return spec.family.costs.count_operations(spec)
@@ -310,7 +311,7 @@ def _probe_bytes(spec: RunSpec) -> float:
 
 
 def count_probe_moved_bytes(spec: RunSpec) -> float:
-    """Read and written by the measurement: of states, of samples for the rank, of Gram matrices, of weights."""
+    """Count the bytes that the measurement reads and writes: states, samples for the rank, Gram matrices, weights."""
     kept = _kept_samples(spec)
     states = count_samples(spec) * (50 + 20 * _copies(spec)) * spec.width
     ranks = 50 * min(count_samples(spec), 256) * spec.width

@@ -136,10 +136,10 @@ def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[Con
             continue
         found[kind] = estimate(other, rates)
     reference = found[REFERENCE]
-    return [_compare(kind, cost, reference) for kind, cost in found.items()]
+    return [_compare_with_residual(kind, cost, reference) for kind, cost in found.items()]
 
 
-def _compare(kind: str, cost: Estimate, reference: Estimate) -> ConnectionCost:
+def _compare_with_residual(kind: str, cost: Estimate, reference: Estimate) -> ConnectionCost:
     added = {key: format_added(getattr(cost, key) / getattr(reference, key) - 1) for key in MEASURES}
     return ConnectionCost(connection=kind, added=added, **cost.model_dump())
 
@@ -151,8 +151,9 @@ def _compare(kind: str, cost: Estimate, reference: Estimate) -> ConnectionCost:
 class Work:
     """Counts that a machine's rates turn into seconds.
 
-    flops: of matrix products, small ones counted higher; eigen_flops: of eigenvalue problems, in float64; moved_bytes:
-    through the caches; fresh_bytes: of memory touched for the first time; calls: of operators; drawn: random values.
+    flops: operations of matrix products, small ones counted higher; eigen_flops: operations of eigenvalue problems, in
+    float64; moved_bytes: bytes through the caches; fresh_bytes: bytes of memory touched for the first time; calls:
+    calls of operators; drawn: random values.
     """
 
     flops: float = 0.0
@@ -196,7 +197,7 @@ def count_work(spec: RunSpec) -> Work:
 
 
 def _count_training(spec: RunSpec) -> Work:
-    """Count the steps of a run that trains, and what is measured of those that are kept."""
+    """Count the work of training steps, and of the measurements at kept steps."""
     if not spec.train.steps:
         return Work()
     work = _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_cka_steps(spec))

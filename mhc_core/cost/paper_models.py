@@ -90,7 +90,7 @@ SHAPES = (
 
 
 class Added(BaseModel):
-    """What a connection adds to the residual model at n = 4; ratios are to the residual model's own figure."""
+    """Cost that a connection adds to the residual model at n = 4; ratios are to the residual model's own cost."""
 
     parameters: int = Field(description="Mixing parameters of all layers.")
     parameters_ratio: float = Field(description="Over all parameters counted.")
@@ -133,7 +133,7 @@ class PaperCosts(BaseModel):
 def paper_shapes() -> PaperCosts:
     """Return the paper's 3B, 9B and 27B models."""
     return PaperCosts(
-        models=[_count(shape) for shape in SHAPES],
+        models=[_count_costs(shape) for shape in SHAPES],
         single_pass_ratio=sum(count_fused_traffic(1, own_reads=False)) / sum(count_fused_traffic(1, own_reads=True)),
     )
 
@@ -163,7 +163,8 @@ def count_fused_traffic(width: int, n: int = STREAMS, *, own_reads: bool) -> tup
     return read + n * width * own_reads, written + width
 
 
-def _count(shape: Shape) -> PaperCost:
+def _count_costs(shape: Shape) -> PaperCost:
+    """Count parameters, operations and bytes of a model, and what HC and mHC add to them."""
     total = shape.count_parameters(shape.routed_experts + SHARED, vocabularies=2)
     active = shape.count_parameters(ACTIVE + SHARED, vocabularies=1)
     n = STREAMS
@@ -173,13 +174,14 @@ def _count(shape: Shape) -> PaperCost:
         counted_active=active,
         residual_flops=2 * active,
         residual_traffic_bytes=_traffic_bytes(shape, "residual"),
-        hc=_add(shape, "hc", total, active),
-        mhc=_add(shape, "mhc", total, active),
+        hc=_count_added(shape, "hc", total, active),
+        mhc=_count_added(shape, "mhc", total, active),
         recompute_every=(n * shape.layers / (n + 2)) ** 0.5,
     )
 
 
-def _add(shape: Shape, kind: str, total: int, active: int) -> Added:
+def _count_added(shape: Shape, kind: str, total: int, active: int) -> Added:
+    """Count what a connection adds to the residual model, in numbers and as ratios."""
     n, width, coefficients = STREAMS, shape.width, STREAMS**2 + 2 * STREAMS
     # HC projects every stream by itself, mHC all of them at once.
     projection = width * (n + 2) if kind == "hc" else n * width * coefficients

@@ -91,7 +91,7 @@ def _time_eigenvalues() -> float:
 def _time_values() -> float:
     layers = torch.randn(16, 256, 512)  # together more than a core's own cache, as a stack's states are
 
-    def mixture() -> None:
+    def run_mixture() -> None:
         for x in layers:
             y = x * 0.5
             largest = y.abs().amax(-1, keepdim=True)
@@ -99,7 +99,7 @@ def _time_values() -> float:
             torch.linalg.vector_norm(y, dim=-1, dtype=torch.float64)
 
     moved = 10 * layers.numel() * layers.element_size()  # 2 + 2 + 1 + 2 + 2 + 1 passes
-    return moved / _seconds(mixture)
+    return moved / _seconds(run_mixture)
 
 
 def _time_fresh_memory() -> float:
@@ -109,13 +109,13 @@ def _time_fresh_memory() -> float:
 def _time_calls() -> float:
     x, pairs = torch.zeros(2, 2, requires_grad=True), 50
 
-    def chain() -> torch.Tensor:
+    def run_chain() -> torch.Tensor:
         y = x
         for _ in range(pairs):
             y = torch.tanh(y) * 0.5
         return y.sum()
 
-    return _seconds(lambda: torch.autograd.grad(chain(), x)) / (2 * pairs * UP_AND_DOWN)
+    return _seconds(lambda: torch.autograd.grad(run_chain(), x)) / (2 * pairs * UP_AND_DOWN)
 
 
 def _time_draws() -> float:

@@ -67,7 +67,7 @@ class AttentionReads(Reads):
 
 @dataclass(frozen=True)
 class _Sources:
-    """What is weighed after a layer: the embedding and blocks of `counts` outputs, (K, N, C).
+    """Sources that are weighed after a layer: the embedding and blocks of `counts` outputs, (K, N, C).
 
     plain: the embedding and all outputs, summed.
     """
@@ -81,16 +81,16 @@ class _Sources:
     def attend(self, query: Array) -> Array:
         """Return softmax_i(c q . s_i / rms(s_i)) of each head, (K, N, H)."""
         heads = self.spec.connection.depth_heads
-        logits = (self._split(self.sources_KNC / self._rms) * query.reshape(heads, -1)).sum(-1)
+        logits = (self._split_heads(self.sources_KNC / self._source_rms) * query.reshape(heads, -1)).sum(-1)
         logits = logits / math.sqrt(self.spec.width / heads) if self._is_normed else logits
         shares = np.exp(logits - logits.max(0))
         found: Array = shares / shares.sum(0)
         return found
 
     def read(self, attention_KNH: Array, gate: float) -> ReferenceRead:
-        """Return what is read by this attention, and the weight of each output in it."""
-        values = attention_KNH / self._rms if self._is_normed else attention_KNH
-        slices = self._split(self.sources_KNC)
+        """Return the sum of sources by this attention, and the weight of each output in it."""
+        values = attention_KNH / self._source_rms if self._is_normed else attention_KNH
+        slices = self._split_heads(self.sources_KNC)
         read_NC = (values[..., None] * slices).sum(0).reshape(self.plain_NC.shape)
         mean = values.mean((1, 2))
         weights = np.concatenate([mean[:1], np.repeat(mean[1:], self.counts)]) if len(mean) else mean
@@ -99,12 +99,12 @@ class _Sources:
             read_NC, weights = self.plain_NC + gate * read_NC, 1 + gate * np.concatenate([weights, rest])
         return ReferenceRead(attention_KNH, read_NC, weights)
 
-    def _split(self, x_KNC: Array) -> Array:
+    def _split_heads(self, x_KNC: Array) -> Array:
         heads = self.spec.connection.depth_heads
         return x_KNC.reshape(*x_KNC.shape[:2], heads, x_KNC.shape[2] // heads)
 
     @property
-    def _rms(self) -> Array:
+    def _source_rms(self) -> Array:
         found: Array = np.sqrt((self.sources_KNC**2).mean(-1, keepdims=True) + KEY_EPS)
         return found
 

@@ -57,12 +57,13 @@ def multiply_singular_parts(logits: Array, settings: MapSettings, to_type: Round
     """Sum J/n and the singular parts sigma_k (Z u_k)(Z v_k)^t, in float64 for every type."""
     n, t = settings.streams, np.tanh(to_type(logits))
     angles, basis = count_angles(n), make_basis(n)
-    u, v = (_turn(t[..., first : first + angles], n - 1) for first in (0, angles))
+    u, v = (_compute_cayley(t[..., first : first + angles], n - 1) for first in (0, angles))
     parts = np.einsum("ia,...ak,...k,...bk,jb->...ij", basis, u, t[..., 2 * angles :], v, basis)
     return to_type(1 / n + parts)
 
 
-def _turn(upper: Array, size: int) -> Array:
+def _compute_cayley(upper: Array, size: int) -> Array:
+    """Return (I + A)^-1 (I - A), (..., size, size), where A is skew with these entries above the diagonal."""
     skew = np.zeros((*upper.shape[:-1], size, size))
     for place, (row, column) in enumerate(zip(*np.triu_indices(size, 1), strict=True)):
         skew[..., row, column], skew[..., column, row] = upper[..., place], -upper[..., place]

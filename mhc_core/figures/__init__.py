@@ -99,7 +99,7 @@ def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> Non
 
 
 def _to_shown_step(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> int:
-    """Return the step that a panel shows: of what is kept at few steps, the nearest of them."""
+    """Return the step that a panel shows: the nearest kept step, where the panel needs values that few steps keep."""
     trained = next((result for result in results if count_received_steps(result) > 0), None)
     place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
     return step if trained is None or place is None else trained.kept_steps[place]
@@ -123,6 +123,7 @@ def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
 
 
 def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
+    """Return a panel as plain data, each of its views with an empty figure for so many runs."""
     views = [
         {
             "key": view.key,

@@ -76,7 +76,7 @@ def _to_shades(color: str, theme: Theme) -> tuple[str, str, str]:
 
 
 def _shade(color: str, wanted: float, theme: Theme) -> str:
-    """Return the colour with as much of the ink or of the card in it as brings its contrast to what is wanted."""
+    """Return the colour, mixed with the colour of ink or card until its contrast is the wanted one."""
     other = theme.ink if wanted > to_contrast(color, theme.card) else theme.card
     own, shares = read_color(color), np.arange(STEPS)[:, None] / STEPS
     mixed = np.rint(own + shares * (read_color(other) - own))

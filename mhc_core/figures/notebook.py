@@ -41,7 +41,7 @@ def write_table(result: Result) -> str:
     """
     story = _write_story(result.summary) if result.has_summary else ""
     head = "".join(f"<th>{name}</th>" for name in (escape(result.label), *ENDS))
-    rows = "".join(_write_row(result, key) for key in SHOWN if _has(result, key))
+    rows = "".join(_write_row(result, key) for key in SHOWN if _has_column(result, key))
     return f"{story}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
@@ -51,7 +51,7 @@ def _write_story(summary: SummaryFrame) -> str:
     return f"<p><b>{headline}</b></p><ul>{sentences}</ul>"
 
 
-def _has(result: Result, key: str) -> bool:
+def _has_column(result: Result, key: str) -> bool:
     return key in result.layers or key in result.steps
 
 

@@ -58,7 +58,7 @@ class Help:
 class View:
     """One way to draw a panel, such as log or linear.
 
-    `meaning` and `unit` stand in place of the panel's where the view shows something else. `needs` is a metric that
+    `meaning` and `unit` replace those of the panel where the view shows something else. `needs` is a metric that
     only such runs have as can fill the view: without one the page does not offer it, though a link still opens it.
     """
 
@@ -96,7 +96,7 @@ class Panel:
     group: the part of the page that shows it: strip, mixing, similarity, training or expert.
     live: whether it can be drawn while a run is going on.
     views: at least one; the first is the default.
-    table: what the table view lists.
+    table: the columns of the table view.
     follows_step: whether it shows a trained run as it was at the cursor's step (`fill/steps.py`); all that it
         shows then is of the step, or of the trained stack where nothing is known of it.
     between: where views are stops of a scale, builds the view of a key between two of them; None for other keys.

@@ -14,7 +14,7 @@ FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 @dataclass(frozen=True)
 class RunStyle:
-    """How one run is drawn everywhere. `marker` is Plotly's name of a symbol; curves are drawn without."""
+    """Style of one run in all figures. `marker` is Plotly's name of a symbol; curves are drawn without."""
 
     color: str
     dash: str

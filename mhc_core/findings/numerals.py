@@ -14,10 +14,10 @@ def format_value(value: float | None, log10: float | None = None, status: str | 
     if value is not None and math.isfinite(value):
         size = abs(value)
         if size == 0 or 1e-3 <= size < 1e5:
-            return _strip(format_fixed(value, _decimals(size, digits)))
-        return _scientific(value < 0, math.log10(size), digits - 2)
+            return _strip_zeros(format_fixed(value, _count_decimals(size, digits)))
+        return _format_scientific(value < 0, math.log10(size), digits - 2)
     if log10 is not None and math.isfinite(log10):
-        return _scientific(False, log10, digits - 2)
+        return _format_scientific(False, log10, digits - 2)
     return UNKNOWN if status is None else say_status(status)
 
 
@@ -41,8 +41,8 @@ def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
     log10 = math.log10(abs(scaled)) + exponent * math.log10(2)
     if -3 <= log10 < 5:
         value = scaled * 2.0**exponent
-        return _strip(format_fixed(value, _decimals(abs(value), digits)))
-    return _scientific(scaled < 0, log10, min(2, digits - 1))
+        return _strip_zeros(format_fixed(value, _count_decimals(abs(value), digits)))
+    return _format_scientific(scaled < 0, log10, min(2, digits - 1))
 
 
 def format_power(power: int) -> str:
@@ -50,19 +50,19 @@ def format_power(power: int) -> str:
     return f"×10{str(power).translate(SUPERSCRIPTS)}"
 
 
-def _decimals(size: float, digits: int) -> int:
+def _count_decimals(size: float, digits: int) -> int:
     if size == 0:
         return 0
     return max(0, digits - 1 - math.floor(math.log10(size)))
 
 
-def _scientific(is_negative: bool, log10: float, digits: int = 2) -> str:
+def _format_scientific(is_negative: bool, log10: float, digits: int = 2) -> str:
     exponent = math.floor(log10)
     mantissa = f"{10 ** (log10 - exponent):.{digits}f}"
     if float(mantissa) == 10:
         mantissa, exponent = "1", exponent + 1
-    return f"{'-' if is_negative else ''}{_strip(mantissa)}{format_power(exponent)}"
+    return f"{'-' if is_negative else ''}{_strip_zeros(mantissa)}{format_power(exponent)}"
 
 
-def _strip(text: str) -> str:
+def _strip_zeros(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -61,7 +61,10 @@ def check_record(result: Result) -> list[RecordCheck]:
     return [found for check in checks for found in check(result)]
 
 
-def _compare(name: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: str) -> RecordCheck:
+def _compare_column(
+    name: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: str
+) -> RecordCheck:
+    """Compare a column with the expected one, in layers where all numbers of both are finite."""
     kept_L = np.isfinite(due) & np.isfinite(got)
     kept_L = kept_L.reshape(len(due), -1).all(1)
     return compare(
@@ -81,7 +84,7 @@ def _check_products(result: Result) -> Iterator[RecordCheck]:
     for key, due, where in (("composite_gain_fwd", up, "rows"), ("composite_gain_bwd", down, "columns")):
         if key in result.layers_log10:
             text = f"The gain is the largest sum over {where} of the product of the matrices H_res of the record."
-            yield _compare("products", key, due, result.layers_log10[key], PRODUCT_WIDE, text, "log10")
+            yield _compare_column("products", key, due, result.layers_log10[key], PRODUCT_WIDE, text, "log10")
 
 
 def _accumulate(matrices: list[Array], axis: int) -> Array:
@@ -97,6 +100,7 @@ def _accumulate(matrices: list[Array], axis: int) -> Array:
 
 
 def _check_sums(result: Result) -> Iterator[RecordCheck]:
+    """Compare sums and distance from doubly stochastic with those of the record's H_res."""
     h_res = result.matrices.get("h_res")
     if h_res is None:
         return
@@ -107,12 +111,12 @@ def _check_sums(result: Result) -> Iterator[RecordCheck]:
         if key in result.layers:
             text = f"They are the {name} sums of the matrices H_res of the record."
             wide_Ln = np.broadcast_to(wide[:, None], matrices.shape[:2])
-            yield _compare("matrix_sums", key, matrices.sum(axis), result.layers[key], wide_Ln, text, "linear")
+            yield _compare_column("matrix_sums", key, matrices.sum(axis), result.layers[key], wide_Ln, text, "linear")
     if "ds_error" in result.layers:
         error = np.maximum(np.abs(matrices.sum(2) - 1).max(1), np.abs(matrices.sum(1) - 1).max(1))
         due = np.maximum(error, np.maximum(-matrices.min((1, 2)), 0.0))
         text = "The largest deviation of a row or column of H_res from 1, or its largest negative entry."
-        yield _compare("matrix_sums", "ds_error", due, result.layers["ds_error"], wide, text, "linear")
+        yield _compare_column("matrix_sums", "ds_error", due, result.layers["ds_error"], wide, text, "linear")
 
 
 def _check_logarithms(result: Result) -> Iterator[RecordCheck]:
@@ -144,10 +148,11 @@ def _compare_logarithms(result: Result) -> Iterator[RecordCheck]:
         known = np.isfinite(due) & np.isfinite(log)
         # What is beyond the type has no value, and a zero has no logarithm: neither can be compared.
         due, got = np.where(known, due, 0.0), np.where(known, log, 0.0)
-        yield _compare("logarithms", key, due, got, LOG_WIDE, "It belongs to the value next to it.", "log10")
+        yield _compare_column("logarithms", key, due, got, LOG_WIDE, "It belongs to the value next to it.", "log10")
 
 
 def _check_shares(result: Result) -> Iterator[RecordCheck]:
+    """Compare the largest share of a stream with the share computed from the record's sizes and weights."""
     sizes = {
         "act": (result.layers.get("act_rms_streams"), 2),
         "read": (result.matrices.get("h_pre"), 1),
@@ -162,7 +167,7 @@ def _check_shares(result: Result) -> Iterator[RecordCheck]:
             scaled = (size / size.max(1, keepdims=True)) ** power
             due = (scaled / scaled.sum(1, keepdims=True)).max(1)
         text = "The largest share of a stream in the sizes next to it."
-        yield _compare("stream_shares", key, due, result.layers[key], SHARE_WIDE, text, "linear")
+        yield _compare_column("stream_shares", key, due, result.layers[key], SHARE_WIDE, text, "linear")
 
 
 def _check_merged(result: Result) -> Iterator[RecordCheck]:
@@ -173,7 +178,7 @@ def _check_merged(result: Result) -> Iterator[RecordCheck]:
         bound = np.sqrt((streams.astype(np.float64) ** 2).mean(1))
         excess = np.where(bound > 0, np.maximum(merged / bound - 1.0, 0.0), np.nan)
     text = "The mean over streams is at most as large as the streams are in the root mean square."
-    yield _compare("merged_norm", "act_rms", np.zeros(len(merged)), excess, RANGE_WIDE, text, "linear")
+    yield _compare_column("merged_norm", "act_rms", np.zeros(len(merged)), excess, RANGE_WIDE, text, "linear")
 
 
 def _check_steps(result: Result) -> Iterator[RecordCheck]:
@@ -187,7 +192,7 @@ def _check_steps(result: Result) -> Iterator[RecordCheck]:
     excess = np.maximum(np.abs(state - before) - branch, 0.0) / np.maximum(state, before)
     excess = np.where(is_plain, excess, np.nan)
     text = "Between two layers the size of the state changes by at most that of the branch."
-    yield _compare("skip_step", "act_rms", np.zeros(len(state)), excess, STEP_WIDE, text, "linear")
+    yield _compare_column("skip_step", "act_rms", np.zeros(len(state)), excess, STEP_WIDE, text, "linear")
 
 
 def _check_ranges(result: Result) -> Iterator[RecordCheck]:
@@ -195,6 +200,7 @@ def _check_ranges(result: Result) -> Iterator[RecordCheck]:
 
 
 def _compare_ranges(result: Result) -> Iterator[RecordCheck]:
+    """Check that cosines, similarities and shares are within their ranges, and that CKA with itself is 1."""
     for key in (*UNIT, *SHARES):
         table = result.matrices if METRICS[key].table == "matrices" else result.layers
         if key not in table:
@@ -208,4 +214,4 @@ def _compare_ranges(result: Result) -> Iterator[RecordCheck]:
         if key == "cka":
             worst = np.fmax(worst, np.abs(np.diagonal(column) - 1.0))
         text = "Its values lie between their ends." if key != "cka" else "At most 1, and 1 of a layer with itself."
-        yield _compare("ranges", key, np.zeros(len(worst)), worst, RANGE_WIDE, text, "linear")
+        yield _compare_column("ranges", key, np.zeros(len(worst)), worst, RANGE_WIDE, text, "linear")

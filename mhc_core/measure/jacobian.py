@@ -41,7 +41,7 @@ class Bidiagonal(NamedTuple):
 
 
 def measure_jacobian(stack: Stack, device: torch.device) -> Iterator[JacobianFrame]:
-    """Measure the `jacobian` frame of a stack that lies on the device, after at most `spec.jacobian` pairs of products.
+    """Measure the `jacobian` frame of a stack on the device, after at most `spec.jacobian` pairs of products.
 
     Products are in the stack's dtype, the vectors at least in float32, the small bidiagonal matrix in float64.
     """
@@ -114,7 +114,7 @@ def _split(w: torch.Tensor, basis_KD: torch.Tensor, scale: float) -> tuple[torch
 
 @contextmanager
 def _constant_weights(stack: Stack) -> Iterator[None]:
-    """No graph towards the weights: it would cost as much again."""
+    """Leave weights out of the graph, which would cost twice as much with them."""
     learned = [parameter for parameter in stack.parameters() if parameter.requires_grad]
     for parameter in learned:
         parameter.requires_grad_(False)
@@ -126,7 +126,7 @@ def _constant_weights(stack: Stack) -> Iterator[None]:
 
 
 def _to_frame(found: Bidiagonal, dimension: int) -> JacobianFrame:
-    values = _measure(found)
+    values = _measure_products(found)
     with np.errstate(divide="ignore", invalid="ignore"):
         log10 = {key: np.log10(value) for key, value in values.items()}
     flags = {key: to_status(float(np.max(value))) for key, value in values.items()}
@@ -140,7 +140,8 @@ def _to_frame(found: Bidiagonal, dimension: int) -> JacobianFrame:
     )
 
 
-def _measure(found: Bidiagonal) -> Values:
+def _measure_products(found: Bidiagonal) -> Values:
+    """Return the values of the Jacobian; all are inf or nan if one of the products is."""
     lost = sum(map(np.sum, found))
     if np.isfinite(lost):
         return {**measure_bidiagonal(found.alpha, found.beta), "jacobian_mismatch": found.mismatch.max()}

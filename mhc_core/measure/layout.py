@@ -13,17 +13,17 @@ CPU_LAYERS, CARD_LAYERS = 16, 32  # measured together at most
 
 @dataclass(frozen=True)
 class Layout:
-    """What the probes must know of a model.
+    """Properties of a model that the probes need.
 
     Attributes
     ----------
     depth, samples: L layers, N = B T samples.
     state_width: values that a state has for each sample.
-    dtype: of the states.
-    device: where they lie.
+    dtype: type of the states.
+    device: device of the states.
     to_streams: any state, or its gradient, as (n, N, C).
-    merge: what the streams (..., n, N, C) say together, (..., N, C).
-    merge_grad: the gradient along a move of the merged state, (..., N, C).
+    merge: the streams (..., n, N, C) as one state, (..., N, C).
+    merge_grad: the gradient at the merged state, (..., N, C).
     gather_input_grad: the gradient at the state before the layers, as one whose streams are those at the embedding.
     skip: factor on the state that passes a layer by, which DeepNorm enlarges.
     sums: whether the state that leaves a layer is what passed plus what the branch wrote; a norm after it is not known
@@ -56,7 +56,7 @@ class Layout:
 
 
 def lay_out(stack: Stack, device: torch.device) -> Layout:
-    """Return what probes must know of one of our stacks that lies on the device."""
+    """Return the layout of one of our stacks on the device."""
     spec, connection = stack.spec, stack.connection
     return Layout(
         depth=spec.depth,

@@ -32,9 +32,9 @@ RIDGE = 0.01  # times samples
 
 @dataclass(frozen=True)
 class Targets:
-    """What is read, and what probes are to find there: windows of bytes by their starts, or images with their digits.
+    """Inputs and the labels that probes predict: windows of bytes by their starts, or images with their digits.
 
-    labels: of all tokens by name, (N); the first half is for fitting.
+    labels: labels of all tokens by name, (N); the first half is for fitting.
     """
 
     reads: tuple[np.ndarray, np.ndarray]
@@ -98,13 +98,13 @@ def fit_probe(
     mean, spread = fit_NC.mean(0), fit_NC.std(0, correction=0)
     size = torch.where(spread > 0, spread, 1.0)
     x_NC, test_NC = (fit_NC - mean) / size, (test_NC - mean) / size
-    weigh = _build_solver(x_NC)
+    solve_weights = _build_solver(x_NC)
     found = []
     for key, labels in fit.items():
         classes, places = np.unique(labels, return_inverse=True)
         y_NK = torch.eye(len(classes), dtype=x_NC.dtype, device=x_NC.device)[torch.from_numpy(places).to(x_NC.device)]
         share_K = y_NK.mean(0)
-        scores_NK = test_NC @ weigh(y_NK - share_K) + share_K
+        scores_NK = test_NC @ solve_weights(y_NK - share_K) + share_K
         found.append(float((classes[scores_NK.argmax(1).cpu().numpy()] == test[key]).mean()))
     return found
 
@@ -117,12 +117,12 @@ def _build_solver(x_NC: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     gram.diagonal().add_(RIDGE * count)
     factor = torch.linalg.cholesky(gram)
 
-    def weigh(y_NK: torch.Tensor) -> torch.Tensor:
+    def solve_weights(y_NK: torch.Tensor) -> torch.Tensor:
         if is_wide:
             return x_NC.T @ torch.cholesky_solve(y_NK, factor)
         return torch.cholesky_solve(x_NC.T @ y_NK, factor)
 
-    return weigh
+    return solve_weights
 
 
 def measure_chance(fit: np.ndarray, test: np.ndarray) -> float:

@@ -30,11 +30,11 @@ class LogitProbe:
         assert isinstance(connection, StaticManifold | DynamicManifold)
         self.to_matrices = connection.residual_map
         if isinstance(connection, StaticManifold):
-            self._take(logits.detach().unsqueeze(1))
+            self._measure_logits(logits.detach().unsqueeze(1))
             return
         for mixer in connection.mixers:
             assert isinstance(mixer, DynamicManifoldLayer)
-            mixer.listener = partial(self._hear, mixer)
+            mixer.listener = partial(self._record_logits, mixer)
 
     @torch.no_grad()
     def columns(self) -> dict[str, torch.Tensor]:
@@ -50,7 +50,7 @@ class LogitProbe:
         measured = {"res_logit_range": torch.cat(self.ranges)} if logits_LSm.shape[2] > 1 else {}
         return measured | measure_rounding(logits_LSm, self.to_matrices)
 
-    def _hear(self, mixer: DynamicManifoldLayer, logits_Nm: torch.Tensor) -> None:
+    def _record_logits(self, mixer: DynamicManifoldLayer, logits_Nm: torch.Tensor) -> None:
         mixer.listener = None  # a layer may be computed once more on the way down
         self.waiting.append(logits_Nm.detach())
         if len(self.waiting) == MAX_LAYERS:
@@ -58,9 +58,10 @@ class LogitProbe:
 
     def _take_waiting(self) -> None:
         if self.waiting:
-            self._take(torch.stack(self.waiting))
+            self._measure_logits(torch.stack(self.waiting))
             self.waiting = []
 
-    def _take(self, logits_KNm: torch.Tensor) -> None:
+    def _measure_logits(self, logits_KNm: torch.Tensor) -> None:
+        """Measure the ranges of the logits of K layers, and keep the logits of at most MAX_SAMPLES samples."""
         self.ranges.append(measure_ranges(logits_KNm))
         self.kept.append(logits_KNm[:, pick_samples(logits_KNm.shape[1], MAX_SAMPLES, logits_KNm.device)])

@@ -101,18 +101,18 @@ def name_untrained(key: str) -> str:
 
 
 def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[LayerOutput]) -> list[ReferenceLayer]:
-    """Read what every layer did.
+    """Read the values of every layer in numpy.
 
     Parameters
     ----------
     stack: after its backward pass, in which the outputs' states, branch inputs and h_res kept their gradients.
     entering: the streams that enter each layer.
-    outputs: of every layer.
+    outputs: one for each layer.
     """
     parameters = read_parameters(stack)
     weights: list[Array | None] = [None] * len(outputs)
     if not stack.spec.family.has_mixing:
-        branches = [_read(output.y) for output in outputs]
+        branches = [_to_numpy(output.y) for output in outputs]
         reads = compute_reads(stack.spec, parameters, entering[0][0], branches, edit=partial(edit_attention, stack))
         weights = [np.ones(1), *(read.weights_J for read in reads[:-1])]
     return [
@@ -129,22 +129,23 @@ def _read_layer(
     output: LayerOutput,
     weights_J: Array | None,
 ) -> ReferenceLayer:
+    """Copy what the metrics of a layer need to numpy, in float64: states, gradients, mixing and weights."""
     to_streams, spec = stack.connection.streams, stack.spec
     grad = output.state.grad
     assert grad is not None
     weights = list(stack.branches[layer].parameters())
     logits = compute_logits(spec, parameters, layer, x_nNC)[2] if spec.family.is_mapped else np.empty(0)
     return ReferenceLayer(
-        x_nNC=_read(to_streams(output.state)),
-        g_nNC=_read(to_streams(grad)),
-        entered_nNC=_read(to_streams(output.entered)),
-        u_NC=_read(output.u),
-        y_NC=_read(output.y),
+        x_nNC=_to_numpy(to_streams(output.state)),
+        g_nNC=_to_numpy(to_streams(grad)),
+        entered_nNC=_to_numpy(to_streams(output.entered)),
+        u_NC=_to_numpy(output.u),
+        y_NC=_to_numpy(output.y),
         grad_u=_grad(output.u),
         mixing=None if isinstance(output.mixing, DepthReads) else _read_coefficients(output.mixing),
         weights_J=weights_J,
         logits=logits if logits.shape[-1] else None,
-        weights=[_read(weight) for weight in weights],
+        weights=[_to_numpy(weight) for weight in weights],
         grad_weights=[_grad(weight) for weight in weights],
         grad_mixing=_read_mixing_gradients(stack, layer),
     )
@@ -153,8 +154,8 @@ def _read_layer(
 def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> ReferenceMixing:
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
-    features = _read(mixing.features) if isinstance(mixing, GatedMixing) else None
-    return ReferenceMixing(_read(mixing.h_pre), _read(mixing.h_post), _read(mixing.h_res), total, features)
+    features = _to_numpy(mixing.features) if isinstance(mixing, GatedMixing) else None
+    return ReferenceMixing(_to_numpy(mixing.h_pre), _to_numpy(mixing.h_post), _to_numpy(mixing.h_res), total, features)
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
@@ -201,8 +202,8 @@ def compute_effects(stack: Stack, outputs: Sequence[LayerOutput], base: Sequence
     """Return the distance of every layer's state and gradient from those without edits, over the size of the latter."""
     to_streams = stack.connection.streams
     pairs = [(one.state, other.state) for one, other in zip(outputs, base, strict=True)]
-    states = [[_read(to_streams(state)) for state in pair] for pair in pairs]
-    grads = [[_read(to_streams(state.grad)) for state in pair if state.grad is not None] for pair in pairs]
+    states = [[_to_numpy(to_streams(state)) for state in pair] for pair in pairs]
+    grads = [[_to_numpy(to_streams(state.grad)) for state in pair if state.grad is not None] for pair in pairs]
     return {
         "effect_state": np.array([_measure_distance(*pair) for pair in states]),
         "effect_grad": np.array([_measure_distance(*pair) for pair in grads]),
@@ -224,7 +225,8 @@ def _stack_layers(rows: Sequence[dict[str, Array | float]]) -> dict[str, Array]:
 
 
 def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
-    m_NC = _merge(spec, layer.x_nNC)
+    """Compute all metrics of one layer except those that compare layers."""
+    m_NC = _merge_streams(spec, layer.x_nNC)
     g_NC = _merge_gradient(spec, layer.g_nNC)
     gradient = _norm_of_all(layer.grad_weights)
     found: dict[str, Array | float] = {
@@ -261,7 +263,7 @@ def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
 
 
 def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
-    """Measure coefficients as the run shows them, and what is said of each mean H_res alone."""
+    """Measure coefficients as the run shows them, and the metrics of each mean H_res."""
     read = "h_read" if spec.family.streams == "parts" else "h_pre"
     found: dict[str, Array | float] = {}
     for key, part in ((read, layer.h_pre), ("h_post", layer.h_post), ("h_res", layer.h_res)):
@@ -290,6 +292,7 @@ def _measure_remainder(h_res_Nnn: Array) -> float:
 
 
 def _measure_matrix(h_res: Array) -> dict[str, Array | float]:
+    """Compute the metrics of one H_res: sums, gains, distance from doubly stochastic, singular values."""
     n, rows, columns = len(h_res), h_res.sum(1), h_res.sum(0)
     found: dict[str, Array | float] = {
         "h_res_row_sum": rows,
@@ -310,7 +313,7 @@ def _measure_matrix(h_res: Array) -> dict[str, Array | float]:
 
 
 def _miss_doubly_stochastic(matrices: Array) -> Array:
-    """How far any row or column sum of each matrix (..., n, n) is from 1, or any entry below 0."""
+    """Return how far any row or column sum of each matrix (..., n, n) is from 1, or any entry below 0."""
     sums = np.concatenate([matrices.sum(-1), matrices.sum(-2)], -1)
     found: Array = np.maximum(np.maximum(sums.max(-1) - 1, 1 - sums.min(-1)), -matrices.min((-1, -2)))
     return found
@@ -374,7 +377,9 @@ def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
     """Compare CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
     kept = _pick_samples(layers[0].x_nNC.shape[1], CKA_SAMPLES[spec.depth > 256])
-    grams = np.array([_multiply_features(_merge(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers])
+    grams = np.array(
+        [_multiply_features(_merge_streams(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers]
+    )
     count = grams.shape[1]
     if spec.cka == "biased":
         flat = grams.reshape(len(grams), -1)
@@ -686,8 +691,8 @@ def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
         v = torch.from_numpy(basis[-1]).view_as(x).to(x)
         (image,) = torch.autograd.grad(pulled, weights, v, retain_graph=True)
         (back,) = torch.autograd.grad(out, x, image, retain_graph=True)
-        images.append(_read(image).ravel())
-        returned.append(_read(back).ravel())
+        images.append(_to_numpy(image).ravel())
+        returned.append(_to_numpy(back).ravel())
         new = returned[-1]
         for _ in range(2):
             new = new - np.array(basis).T @ (np.array(basis) @ new)
@@ -721,14 +726,14 @@ def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[st
 # Small formulas.
 
 
-def _merge(spec: RunSpec, x_nNC: Array) -> Array:
+def _merge_streams(spec: RunSpec, x_nNC: Array) -> Array:
     if spec.family.streams == "source":
         return x_nNC[0]
     return np.concatenate(x_nNC, 1) if spec.family.streams == "parts" else x_nNC.sum(0) / len(x_nNC)
 
 
 def _merge_gradient(spec: RunSpec, g_nNC: Array) -> Array:
-    """Return the gradient along a move of the merged state: of the state, of all parts, or of all copies together."""
+    """Return the gradient at the merged state, which is the state, all parts, or the mean of all copies."""
     if spec.family.streams == "source":
         return g_nNC[0]
     return np.concatenate(g_nNC, 1) if spec.family.streams == "parts" else g_nNC.sum(0)
@@ -801,7 +806,7 @@ def _average(part: Array, ndim: int) -> Array:
     return part.mean(0) if part.ndim > ndim else part
 
 
-def _read(tensor: object) -> Array:
+def _to_numpy(tensor: object) -> Array:
     values: Array = tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
     return values
 
@@ -809,4 +814,4 @@ def _read(tensor: object) -> Array:
 def _grad(tensor: object) -> Array:
     """Return the gradient that autograd left at a tensor; 0 if none came."""
     grad = tensor.grad  # type: ignore[attr-defined]
-    return np.zeros(tuple(tensor.shape)) if grad is None else _read(grad)  # type: ignore[attr-defined]
+    return np.zeros(tuple(tensor.shape)) if grad is None else _to_numpy(grad)  # type: ignore[attr-defined]

@@ -27,13 +27,13 @@ def compute_reads(
     weights: Sequence[Array] | None = None,
     edit: Callable[[int, Array], Array] | None = None,
 ) -> list[ReferenceRead]:
-    """Compute what is read after every layer.
+    """Compute the sum of sources after every layer.
 
     Parameters
     ----------
-    parameters: of the connection, see `read_parameters`.
+    parameters: arrays of the connection by name, see `read_parameters`.
     start_NC: the embedding.
-    outputs: of every branch, (N, C).
+    outputs: output of every branch, (N, C).
     weights: the coefficients of the sources of every layer, in place of those of the formula.
     edit: takes a layer and the coefficients that it reads by, and returns them after its edits.
     """
@@ -46,7 +46,7 @@ def compute_reads(
 
 
 def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> dict[str, Array]:
-    """Return the largest errors of what is read after each layer, (L) each; nan where a layer has no sources.
+    """Return the largest errors of the sum of sources after each layer, (L) each; nan where a layer has no sources.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
     """
     spec, parameters = stack.spec, read_parameters(stack)
     assert spec.family.reads is not None, "layers read earlier outputs"
-    start_NC, branches = _read(stack.connection.streams(start))[0], [_read(output.y) for output in outputs]
-    used = [_read(output.mixing.attention) for output in outputs]
+    start_NC, branches = _to_numpy(stack.connection.streams(start))[0], [_to_numpy(output.y) for output in outputs]
+    used = [_to_numpy(output.mixing.attention) for output in outputs]
     moved, moved_used = _attend_moved(stack, start, outputs)
     edit = partial(edit_attention, stack)
     few = start_NC[:MOVED_SAMPLES], [branch[:MOVED_SAMPLES] for branch in branches]
@@ -71,7 +71,7 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
     )
     rules, weights, means = [], [], []
     for layer, (ruled, plain, other) in enumerate(due):
-        state = _read(stack.connection.streams(outputs[layer].state))[0]
+        state = _to_numpy(stack.connection.streams(outputs[layer].state))[0]
         rules.append(_differ(state, ruled.read_NC) / np.abs(ruled.read_NC).max())
         pairs = ((used[layer], plain.weights_KNH), (moved_used[layer], other.weights_KNH))
         weights.append(max(_differ(*pair) for pair in pairs))
@@ -94,7 +94,7 @@ def _attend_moved(
             made = connection.dynamic_mixing(layer, few)
             # Copied, as the parameters are put back in place.
             reads = connection.leave(layer, few, output.y.detach()[:MOVED_SAMPLES], made)[1]
-            found.append(_read(reads.attention).copy())
+            found.append(_to_numpy(reads.attention).copy())
     return moved, found
 
 
@@ -113,6 +113,6 @@ def _differ(got: Array, due: Array) -> float:
     return float(np.abs(got - due).max()) if got.size else math.nan
 
 
-def _read(tensor: torch.Tensor) -> Array:
+def _to_numpy(tensor: torch.Tensor) -> Array:
     found: Array = tensor.detach().cpu().double().numpy()
     return found

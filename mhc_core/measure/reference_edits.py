@@ -91,7 +91,7 @@ def edit_attention(stack: Stack, layer: int, attention_KNH: Array) -> Array:
     """Return the weights of the K sources that a layer reads after its edits, those of each head by themselves."""
     base, edits = stack.edits.base, list_edits(stack.spec, layer, "source")
     for place, edit in edits if len(attention_KNH) else []:
-        noise = _draw(stack.spec, place, 0, layer, len(attention_KNH)) if edit.do == "noise" else np.zeros(1)
+        noise = _draw_noise(stack.spec, place, 0, layer, len(attention_KNH)) if edit.do == "noise" else np.zeros(1)
         changed = attention_KNH.copy()
         for head in range(attention_KNH.shape[2]):
             average = attention_KNH[:, :, head].sum(1) / attention_KNH.shape[1]
@@ -131,6 +131,7 @@ def find_matrix(spec: RunSpec, layer: int) -> Array:
 def _edit_rows(
     spec: RunSpec, place: int, edit: EditSpec, layer: int, x_nNC: Array, kept_nNC: Array, rows: Sequence[int] | range
 ) -> Array:
+    """Return a copy of streams or outputs, (n, N, C), with an edit of these rows; `kept_nNC` is without edits."""
     changed = x_nNC.copy()
     for row in rows:
         match edit.do:
@@ -146,7 +147,7 @@ def _edit_rows(
                 changed[edit.index], changed[edit.other] = x_nNC[edit.other], x_nNC[edit.index]
             case "noise":
                 size = np.sqrt((x_nNC[row] ** 2).mean()) * np.float64(edit.value)
-                changed[row] = x_nNC[row] + size * _draw(spec, place, row, layer, *x_nNC[row].shape)
+                changed[row] = x_nNC[row] + size * _draw_noise(spec, place, row, layer, *x_nNC[row].shape)
             case "restore":
                 changed[row] = kept_nNC[row]
     return changed
@@ -158,7 +159,7 @@ def _edit_part(
     """Edit H_pre, H_post or H_res of one layer, (n) or (n, n), with an axis N in front where it is dynamic."""
     has_tokens = made.h_post.ndim == 2
     items = part if has_tokens else part[None]
-    noise = _draw(spec, place, 0, layer, *items.shape[1:]) if edit.do == "noise" else np.zeros(1)
+    noise = _draw_noise(spec, place, 0, layer, *items.shape[1:]) if edit.do == "noise" else np.zeros(1)
     average = items.sum(0) / len(items)
     found = np.array([_edit_item(edit, item, average, noise) for item in items])
     if edit.do == "freeze":
@@ -217,7 +218,7 @@ def _keep_largest(edit: EditSpec, row: Array) -> Array:
     return kept * np.abs(row).sum() / left if left else kept
 
 
-def _draw(spec: RunSpec, place: int, stream: int, layer: int, *shape: int) -> Array:
+def _draw_noise(spec: RunSpec, place: int, stream: int, layer: int, *shape: int) -> Array:
     return normal(spec.seed, f"edit.{place}.{stream}", layer, *shape).double().numpy()
 
 

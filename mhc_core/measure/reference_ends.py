@@ -22,14 +22,14 @@ def check_ends(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]
 
     Returns
     -------
-    start_rule: of the streams against the embedding, its copies, its copies times their vectors, or its parts; relative
-        to the largest entry.
-    output_rule: of the output against the streams by their weights, relative to the largest sum of sizes, at the
-        stack's own parameters and at moved ones; and of the norm after it. Left out where a coarse type makes the
-        weights, and for a head of a family that states no formula for it.
+    start_rule: error of the streams against the embedding, its copies, its copies times their vectors, or its parts;
+        relative to the largest entry.
+    output_rule: error of the output against the weighted sum of the streams, relative to the largest sum of sizes, at
+        the stack's own parameters and at disturbed ones; and error of the norm after it. Left out where a coarse type
+        makes the weights, and for a head of a family that states no formula for it.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        streams = _read(stack.connection.streams(start))
+        streams = _to_numpy(stack.connection.streams(start))
         found = {"start_rule": _differ(streams, _start(stack), np.abs(streams))}
         error = _check_output(stack, outputs[-1], read_parameters(stack))
         if error is not None:
@@ -42,7 +42,7 @@ def check_ends(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]
 
 def _start(stack: Stack) -> Array:
     """Return the streams before the first layer, (n, N, C)."""
-    spec, x_NC = stack.spec, _read(stack.input().flatten(0, 1))
+    spec, x_NC = stack.spec, _to_numpy(stack.input().flatten(0, 1))
     if spec.family.streams == "parts":
         return np.stack(np.split(x_NC, spec.streams, axis=1))
     copies = np.repeat(x_NC[None], spec.streams, axis=0)
@@ -52,7 +52,7 @@ def _start(stack: Stack) -> Array:
 @torch.no_grad()
 def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array]) -> Array | None:
     """Return the error of the output, and of the norm after it if there is one; None where it has no formula here."""
-    x_nNC = _read(stack.connection.streams(last.state))
+    x_nNC = _to_numpy(stack.connection.streams(last.state))
     weights = _weigh_streams(stack, last, parameters, x_nNC)
     if weights is None:
         return None
@@ -60,12 +60,12 @@ def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array])
         due_NC, size_NC = np.concatenate(x_nNC, axis=1), np.abs(np.concatenate(x_nNC, axis=1))
     else:
         due_NC, size_NC = (weights * x_nNC).sum(0), np.abs(weights * x_nNC).sum(0)
-    output_NC = _read(stack.connection.reduce(last.state))
+    output_NC = _to_numpy(stack.connection.reduce(last.state))
     error = _differ(output_NC, due_NC, size_NC)
     if stack.spec.block.norm_position != "pre":
         return error
-    normed_NC = _normalise(output_NC, stack.spec.block.norm)
-    collapsed_NC = _read(stack.collapse(last.state).flatten(0, 1))
+    normed_NC = _apply_norm(output_NC, stack.spec.block.norm)
+    collapsed_NC = _to_numpy(stack.collapse(last.state).flatten(0, 1))
     return np.maximum(error, _differ(collapsed_NC, normed_NC, np.abs(normed_NC)))
 
 
@@ -82,7 +82,7 @@ def _weigh_streams(stack: Stack, last: LayerOutput, parameters: dict[str, Array]
     eps = spec.connection.sinkhorn_eps if family.iterates else 0.0
     if spec.output == "read":
         if isinstance(last.mixing, PassedMixing):
-            return _read(last.mixing.h_next).T[:, :, None]
+            return _to_numpy(last.mixing.h_next).T[:, :, None]
         return None if spec.maps_coarsely else (compute_sigmoid(parameters["b_pre"][-1]) + eps)[:, None, None]
     x_NnC = np.moveaxis(x_nNC, 0, 1)
     if family.by_feature and family.mixing_reference is not None:
@@ -98,7 +98,8 @@ def _weigh_streams(stack: Stack, last: LayerOutput, parameters: dict[str, Array]
     return (compute_sigmoid(logits) + eps).T[:, :, None]
 
 
-def _normalise(x_NC: Array, norm: str) -> Array:
+def _apply_norm(x_NC: Array, norm: str) -> Array:
+    """Return each sample after layernorm or RMS norm; large samples are divided by their largest entry first."""
     largest = np.abs(x_NC).max(-1, keepdims=True)
     x_NC = x_NC / np.where(largest > LARGE, largest, 1.0)
     x_NC = x_NC - x_NC.mean(-1, keepdims=True) if norm == "layernorm" else x_NC
@@ -113,6 +114,6 @@ def _differ(got: Array, due: Array, size: Array) -> Array:
     return np.array([np.abs(got - due).max() / max(size.max(), np.finfo(float).tiny)])
 
 
-def _read(tensor: torch.Tensor) -> Array:
+def _to_numpy(tensor: torch.Tensor) -> Array:
     found: Array = tensor.detach().cpu().double().numpy()
     return found

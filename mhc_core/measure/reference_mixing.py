@@ -54,9 +54,9 @@ def compute_coefficients(
 
     Parameters
     ----------
-    parameters: of the whole connection, see `read_parameters`.
+    parameters: arrays of the whole connection by name, see `read_parameters`.
     x_nNC: the streams that enter the layer; static mixing ignores them.
-    before_nNC: those that enter the layer before, from which H_pre is made where `read_from` is previous.
+    before_nNC: the streams that enter the layer before, from which H_pre is made where `read_from` is previous.
     """
     family = spec.family
     if not family.has_coefficients:
@@ -149,7 +149,7 @@ def check_coefficients(
     ----------
     stack: in float64. Its connection's parameters are perturbed and restored.
     entering: the streams (n, N, C) that enter each layer. edited: the same after their edits.
-    outputs: of every layer.
+    outputs: one for each layer.
     """
     spec, parameters = stack.spec, read_parameters(stack)
     errors = [

@@ -160,6 +160,6 @@ def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None
 
 
 def to_log10(values: Array) -> Array:
-    """Return -inf for 0, nan for what is negative."""
+    """Return log10, -inf for 0, and nan for negative values."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log10(values)

@@ -59,7 +59,7 @@ def run(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[Frame]:
     result.add(start)
     yield start  # before the weights are drawn, which takes its time
     stack = build_stack(spec).to(device)
-    for frame in _compute(stack, device, trained):
+    for frame in _compute_frames(stack, device, trained):
         result.add(frame)
         yield frame
     disturbed_L = measure_disturbed_gradient(stack, device) if disturbs(spec) else None
@@ -78,7 +78,8 @@ def choose_device(spec: RunSpec) -> torch.device:
     return torch.device("cuda" if present and spec.device != "cpu" else "cpu")
 
 
-def _compute(stack: Stack, device: torch.device, trained: TrainedStacks | None) -> Iterator[Frame]:
+def _compute_frames(stack: Stack, device: torch.device, trained: TrainedStacks | None) -> Iterator[Frame]:
+    """Yield the frames of the stack as initialised, of training, of the trained stack and of the Jacobian."""
     spec = stack.spec
     yield from measure(stack, device)
     if spec.train.steps:
@@ -91,6 +92,7 @@ def _compute(stack: Stack, device: torch.device, trained: TrainedStacks | None) 
 
 
 def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
+    """Return what is known before the first pass: cost, device, versions, laws and drift."""
     samples = spec.input.batch * spec.input.tokens
     return StartFrame(
         spec=spec.canonical(),

@@ -59,8 +59,8 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
 
     bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
     lost: key -> layer -> how many seeds have no number there; only if there are any.
-    largest: of the composite gains, where there is mixing, each seed's largest log10 over depth, (k); nan if
-        a layer's is not known.
+    largest: each seed's largest log10 of the composite gains over depth, (k), where there is mixing; nan if a
+        layer's is not known.
     gradient_growth: each seed's log10 of grad_rms at the first layer over that at the last, (k); -inf if it has
         become zero. The median of these is
         not the ratio of the medians, and cannot be made of the bands.
@@ -106,7 +106,7 @@ def _find_gradient_growth(result: Result) -> float:
 def _to_ranks(result: Result, key: str) -> np.ndarray:
     """Return a column (L) as numbers that have an order.
 
-    -inf for zero, inf for what is lost, nan for what has no rank.
+    -inf for zero, inf for a lost value, nan for a value without a rank.
     """
     values = result.layers[key].astype(np.float64)
     if METRICS[key].scale == "linear":

@@ -40,9 +40,9 @@ def build_step_frame(
         ("step_lr", rate),
         ("step_grad_norm", values["step_grad_norm"]),
     ):
-        _put(measured, status, key, float(value), to_status(float(value)))
+        _set_value(measured, status, key, float(value), to_status(float(value)))
     for key in (f"step_{field}" for field in MATRICES if is_kept and f"step_{field}" in values):
-        _put(measured, status, key, values[key].astype(cast), to_status(float(values[key].sum())))
+        _set_value(measured, status, key, values[key].astype(cast), to_status(float(values[key].sum())))
     for key, (value, flags) in kept.items():
         measured[key] = value
         status |= {key: flags} if flags else {}
@@ -91,7 +91,10 @@ def _drop_first(group: ColumnGroup) -> None:
             group["status"].pop(key, None)
 
 
-def _put(values: Values, status: dict[str, Status | LayerStatus], key: str, value: Value, flag: Status | None) -> None:
+def _set_value(
+    values: Values, status: dict[str, Status | LayerStatus], key: str, value: Value, flag: Status | None
+) -> None:
+    """Set a value; with a flag, set the status and no value."""
     values[key] = None if flag else value
     if flag:
         status[key] = flag

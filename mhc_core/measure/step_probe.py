@@ -35,9 +35,9 @@ class StepProbe:
         self.up, self.down = _Blocks(layout), _Blocks(layout)
         self.u_before: torch.Tensor | None = None
         # A layer through which nothing comes down has no gradient: zero.
-        self.found = {"grad_rms": self._zeros(layout.depth)}
+        self.found = {"grad_rms": self._build_zeros(layout.depth)}
         if is_kept:
-            self.found["grad_rms_streams"] = self._zeros(layout.depth, spec.streams)
+            self.found["grad_rms_streams"] = self._build_zeros(layout.depth, spec.streams)
         self.input: dict[str, torch.Tensor] = {}
         self.cka: CkaRows | None = None
         if is_kept and keeps_maps(spec):
@@ -64,12 +64,13 @@ class StepProbe:
             streams = (x_nNC,) if self.is_kept else ()
             parts = (self.layout.merge(x_nNC), output.u.detach().to(dtype), *streams)
             self._measure_up(self.up.add(layer, *parts))
-        output.state.register_hook(partial(self._hear, layer))
+        output.state.register_hook(partial(self._record_gradient, layer))
 
     def measured(self) -> dict[str, torch.Tensor]:
-        """Of the step, on the device: step_act_rms, step_grad_rms, step_cos_prev, its percentiles, step_token_cos: (L).
+        """Return the columns of the step, (L) each, on the device.
 
-        Of one that is kept also step_act_rms_streams and step_grad_rms_streams (L, n), step_stream_cos (L) where there
+        They are step_act_rms, step_grad_rms, step_cos_prev, its percentiles and step_token_cos.
+        A kept step also has step_act_rms_streams and step_grad_rms_streams (L, n), step_stream_cos (L) where there
         are streams to compare, what `to_cka` takes, and of the state before the layers `input_act_rms_streams` and
         `input_grad_rms_streams` (n).
         """
@@ -84,7 +85,7 @@ class StepProbe:
         x_nNC = self.layout.to_streams(state.detach()).to(self.layout.measured_dtype)
         self.input[f"{INPUT}{what}_rms_streams"] = rms(x_nNC)
 
-    def _hear(self, layer: int, grad: torch.Tensor) -> None:
+    def _record_gradient(self, layer: int, grad: torch.Tensor) -> None:
         g_nNC = self.layout.to_streams(grad.detach()).to(self.layout.measured_dtype)
         streams = (g_nNC,) if self.is_kept else ()
         self._measure_down(self.down.add(layer, self.layout.merge_grad(g_nNC), *streams))
@@ -93,39 +94,41 @@ class StepProbe:
         if block is None:
             return
         m_KNC, u_KNC, *streams = block.parts
-        self._put(block, {"act_rms": rms(m_KNC), "token_cos": token_cosine(m_KNC)})
-        self._put(block, measure_neighbours(u_KNC, u_KNC[0] if self.u_before is None else self.u_before))
+        self._set_columns(block, {"act_rms": rms(m_KNC), "token_cos": token_cosine(m_KNC)})
+        self._set_columns(block, measure_neighbours(u_KNC, u_KNC[0] if self.u_before is None else self.u_before))
         self.u_before = u_KNC[-1]
         if streams:
             columns = measure_streams(streams[0])
             columns.pop("stream_cosines", None)
-            self._put(block, columns)
+            self._set_columns(block, columns)
         if self.cka is not None:
-            self._compare(self.cka, m_KNC)
+            self._extend_cka(self.cka, m_KNC)
 
     def _measure_down(self, block: "_Block | None") -> None:
         if block is None:
             return
         merged_KNC, *streams = block.parts
-        self._put(block, measure_gradients(streams[0], merged_KNC) if streams else {"grad_rms": rms(merged_KNC)})
+        self._set_columns(
+            block, measure_gradients(streams[0], merged_KNC) if streams else {"grad_rms": rms(merged_KNC)}
+        )
 
-    def _put(self, block: "_Block", columns: dict[str, torch.Tensor]) -> None:
+    def _set_columns(self, block: "_Block", columns: dict[str, torch.Tensor]) -> None:
         for key, column in columns.items():
             if key not in self.found:
-                self.found[key] = self._zeros(self.layout.depth, *column.shape[1:])
+                self.found[key] = self._build_zeros(self.layout.depth, *column.shape[1:])
             self.found[key][block.place] = column.to(torch.float64)
 
-    def _zeros(self, *shape: int) -> torch.Tensor:
+    def _build_zeros(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, device=self.layout.device, dtype=torch.float64)
 
-    def _compare(self, cka: CkaRows, m_KNC: torch.Tensor) -> None:
+    def _extend_cka(self, cka: CkaRows, m_KNC: torch.Tensor) -> None:
         start, rows = cka.filled, cka.add(m_KNC)
         self.cka_LL[start : cka.filled, : cka.filled] = rows
         self.cka_LL[: cka.filled, start : cka.filled] = rows.T
 
 
 class _Block(NamedTuple):
-    """Layers that are measured together: where they stand in a column, and of each part of them the stack (K, ...)."""
+    """Layers that are measured together: their place in a column, and each of their parts, stacked (K, ...)."""
 
     place: slice | torch.Tensor
     parts: list[torch.Tensor]

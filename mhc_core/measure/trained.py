@@ -53,7 +53,7 @@ class TrainedStacks:
                     break
                 yield frames[-1]
             try:
-                self._save(stack, path, frames, done)
+                self._save_stack(stack, path, frames, done)
             except OSError as error:  # such as a full disk: the run has what it needs
                 print(f"a trained stack is not stored in {self.folder}: {error}", file=sys.stderr)
             return done
@@ -64,7 +64,8 @@ class TrainedStacks:
         """Return whether the stack of a spec is stored as so many threads train it, whatever the device."""
         return any(self.folder.glob(f"{name_training(spec, threads)}-*.npz"))
 
-    def _save(self, stack: Stack, path: Path, frames: list[StepFrame], done: int) -> None:
+    def _save_stack(self, stack: Stack, path: Path, frames: list[StepFrame], done: int) -> None:
+        """Write frames and weights to a file, whole or not at all; do nothing if it would exceed FILE_BYTES."""
         lines = b"".join(codec.encode_frame(frame, "", index) for index, frame in enumerate(frames))
         weights = {name: _to_array(parameter) for name, parameter in stack.named_parameters()}
         if len(lines) + sum(array.nbytes for array in weights.values()) > FILE_BYTES:
@@ -94,15 +95,15 @@ class TrainedStacks:
 def name_training(spec: RunSpec, threads: int) -> str:
     """Name all that decides what training makes of the stack of a spec, except for the device."""
     parts = (spec.model_copy(update={"edits": ()}).id, torch.__version__, np.__version__, str(threads))
-    return _hash(*parts)[:32]
+    return _hash_parts(*parts)[:32]
 
 
 def _name_device(stack: Stack) -> str:
     device = next(stack.parameters()).device
-    return _hash(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)[:8]
+    return _hash_parts(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)[:8]
 
 
-def _hash(*parts: str) -> str:
+def _hash_parts(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -125,11 +126,11 @@ def _read_step(line: bytes, stack: Stack) -> StepFrame:
     assert isinstance(frame, StepFrame)
     cast = np.float64 if stack.spec.dtype == "float64" else np.float32
 
-    def restore(values: Values) -> Values:
+    def restore_type(values: Values) -> Values:
         return {key: value.astype(cast) if isinstance(value, np.ndarray) else value for key, value in values.items()}
 
-    before = None if frame.input is None else restore(frame.input)
-    return replace(frame, values=restore(frame.values), log10=restore(frame.log10), input=before)
+    before = None if frame.input is None else restore_type(frame.input)
+    return replace(frame, values=restore_type(frame.values), log10=restore_type(frame.log10), input=before)
 
 
 def _to_array(parameter: torch.Tensor) -> np.ndarray:

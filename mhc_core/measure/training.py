@@ -43,7 +43,7 @@ def train(stack: Stack) -> Generator[StepFrame, None, int]:
     """Train a stack by its spec, in place; a `step` frame for every step. Returns the number of updates made."""
     plan = stack.spec.train
     optimizer = build_optimizer(stack)
-    parameters, kept = _Parameters.of(stack), pick_kept_steps(plan)
+    parameters, kept = _Parameters.from_stack(stack), pick_kept_steps(plan)
     layout = lay_out(stack, next(stack.parameters()).device)
     done = 0
     for step in range(plan.steps):
@@ -56,7 +56,7 @@ def train(stack: Stack) -> Generator[StepFrame, None, int]:
         values = fetch(measured)
         is_finite = bool(np.isfinite(values["step_loss"]) and np.isfinite(values["step_grad_norm"]))
         if is_finite:
-            _update(optimizer, rate, plan.clip, measured["step_grad_norm"])
+            _update_weights(optimizer, rate, plan.clip, measured["step_grad_norm"])
             done += 1
         yield build_step_frame(stack.spec, step, rate, values, is_kept=step in kept)
         if not is_finite:
@@ -82,7 +82,7 @@ def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, parameter in stack.named_parameters():
         if parameter.numel():
-            groups[_decays(name, parameter)].append(parameter)
+            groups[_has_decay(name, parameter)].append(parameter)
     options = [
         {"params": groups[True], "weight_decay": plan.weight_decay},
         {"params": groups[False], "weight_decay": 0.0},
@@ -92,7 +92,7 @@ def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
     return torch.optim.AdamW(options, lr=plan.lr, betas=BETAS, foreach=True)
 
 
-def _decays(name: str, parameter: nn.Parameter) -> bool:
+def _has_decay(name: str, parameter: nn.Parameter) -> bool:
     if name.startswith("connection."):
         return not PROJECTIONS.isdisjoint(name.split("."))  # the name of a layer can follow
     return parameter.ndim >= 2
@@ -108,7 +108,7 @@ class _Parameters:
     ends: list[nn.Parameter]
 
     @classmethod
-    def of(cls, stack: Stack) -> "_Parameters":
+    def from_stack(cls, stack: Stack) -> "_Parameters":
         branches = [list(branch.parameters()) for branch in stack.branches]
         layered = [stack.connection.layer_parameters(layer) for layer in range(stack.spec.depth)]
         stacked = stack.connection.stacked_parameters()
@@ -133,17 +133,19 @@ def _measure_gradients(parameters: _Parameters) -> dict[str, torch.Tensor]:
     """Measure norms of the gradient: of all parameters, of each layer's branch (L) and, where there is any, mixing
     (L).
     """
-    found = {"step_param_grad_norm": measure_groups([_grads(group) for group in parameters.branches])}
+    found = {"step_param_grad_norm": measure_groups([_list_grads(group) for group in parameters.branches])}
     if parameters.stacked:
-        rows = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in _grads(parameters.stacked)]
+        rows = [
+            torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in _list_grads(parameters.stacked)
+        ]
         found["step_mixing_grad_norm"] = torch.linalg.vector_norm(torch.stack(rows), dim=0)
     elif any(parameters.layered):
-        found["step_mixing_grad_norm"] = measure_groups([_grads(group) for group in parameters.layered])
-    ends = [total_norm(_grads(parameters.ends)).unsqueeze(0)] if parameters.ends else []
+        found["step_mixing_grad_norm"] = measure_groups([_list_grads(group) for group in parameters.layered])
+    ends = [total_norm(_list_grads(parameters.ends)).unsqueeze(0)] if parameters.ends else []
     return {"step_grad_norm": torch.linalg.vector_norm(torch.cat([*found.values(), *ends])), **found}
 
 
-def _grads(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
+def _list_grads(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
     return [torch.zeros_like(item) if item.grad is None else item.grad for item in parameters]
 
 
@@ -166,7 +168,7 @@ def _average(made: list[Made]) -> dict[str, torch.Tensor]:
     return found
 
 
-def _update(optimizer: torch.optim.Optimizer, rate: float, clip: float, norm: torch.Tensor) -> None:
+def _update_weights(optimizer: torch.optim.Optimizer, rate: float, clip: float, norm: torch.Tensor) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate
     if clip:

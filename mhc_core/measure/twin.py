@@ -85,6 +85,7 @@ def _choose_block(blocks: list[str], unknown: list[str]) -> str:
 
 
 def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[str, Any]:
+    """Choose the connection nearest to the record's mixing, and add to `unknown` what it cannot reproduce."""
     h_res = result.matrices.get("h_res")
     if h_res is None and "unfolded" in result.matrices:
         unknown.append(

@@ -242,7 +242,7 @@ def _say_lost(lost_L: Array | None) -> str:
 
 
 def _check_weights(excess_L: Array, spread_L: Array) -> list[RecordCheck]:
-    """Of each layer, and of all together, which knows it better."""
+    """Check the size of the weights in each layer, and in all layers together, which finds smaller errors."""
     known = np.isfinite(excess_L)
     text = "Squared weights over what the initialisation makes them in the mean, less 1"
     source = "chi-square; He et al. 2015; Glorot & Bengio 2010"
@@ -259,6 +259,7 @@ def _check_weights(excess_L: Array, spread_L: Array) -> list[RecordCheck]:
 
 
 def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[RecordCheck]:
+    """Check each column of the run, its Jacobian and its loss against the recomputation."""
     # None, which stands for what is beyond float64, becomes nan. A metric's package may no longer be installed.
     columns, unsure = (
         {key: np.array(column, dtype=np.float64) for key, column in table.items() if key in METRICS}
@@ -374,9 +375,9 @@ def _check_column(
     Parameters
     ----------
     again: column of the recomputation, nan if it has no value.
-    unsure_L: what one rounding does to it in each layer.
+    unsure_L: change of the column by one rounding, in each layer.
     kept_L: whether the layer can be compared.
-    least_L: what its tolerance has in addition to that of every column.
+    least_L: tolerance in addition to that of every column.
     """
     measured = _find_column(result, key)
     if measured is None:
@@ -409,7 +410,7 @@ def _check_column(
 
 
 def _accumulate(key: str, unsure_L: Array) -> Array:
-    """Return the most by any layer passed so far, as what is lost once is not found again.
+    """Return the maximum over the layers passed so far: what rounding has lost stays lost.
 
     A gradient has passed them all.
     """
@@ -501,10 +502,10 @@ def compare(
     miss = np.where(kept, miss, -1.0)
     at = np.unravel_index(int(miss.argmax()), miss.shape)
     verdict: Verdict = "holds" if miss[at] <= 1 else "fails"
-    due, got, most = (_finite(part[at]) for part in (expected, measured, wide))
+    due, got, most = (_to_finite(part[at]) for part in (expected, measured, wide))
     layer = int(at[0]) if len(kept) > 1 else None
     return build(verdict, statement, due, got, most, layer=layer)
 
 
-def _finite(value: Any) -> float | None:
+def _to_finite(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None

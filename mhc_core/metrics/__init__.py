@@ -29,7 +29,7 @@ def to_catalogue() -> list[dict[str, Any]]:
     return [asdict(metric) for metric in METRICS.values()]
 
 
-def _collect() -> None:
+def _collect_metrics() -> None:
     for item in (*_list_own(), *(metric for _, metric in list_added(LayerMetric, GROUP, VARIABLE))):
         metric = item.metric if isinstance(item, LayerMetric) else item
         if metric.key in METRICS:
@@ -45,4 +45,4 @@ def _list_own() -> Iterator[Metric | LayerMetric]:
         yield from getattr(module, "METRICS", ())
 
 
-_collect()
+_collect_metrics()

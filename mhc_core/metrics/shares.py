@@ -164,7 +164,7 @@ def _take_apart(
     weights: torch.Tensor,
     written_Kn: torch.Tensor,
 ) -> torch.Tensor:
-    """Return rms of what passed, (K, n), from the sum x of what passed and what was written.
+    """Return rms of the part that passed, (K, n), from x, the sum of this part and the written one.
 
     |x - w F|^2 = |x|^2 - 2 w x.F + |w F|^2, of which x.F alone is new: a quarter of the time of mixing once more. No
     term is larger than (passed + written)^2, so that rounding moves the share no more than it moves that sum.

@@ -99,7 +99,7 @@ def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[s
     """
     import torch
 
-    units = _unit(torch.cat([u_before_NC.unsqueeze(0), u_KNC]))
+    units = _to_unit(torch.cat([u_before_NC.unsqueeze(0), u_KNC]))
     cosines_KN = torch.linalg.vecdot(units[1:], units[:-1])
     ordered_KN = cosines_KN.sort(dim=1).values
     levels = {"cos_prev": 0.5, "cos_prev_p05": 0.05, "cos_prev_p95": 0.95}
@@ -134,7 +134,7 @@ def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
     return torch.where(ordered_KN[:, last].isnan(), torch.nan, found)
 
 
-def _unit(x: torch.Tensor) -> torch.Tensor:
+def _to_unit(x: torch.Tensor) -> torch.Tensor:
     # Divided by the largest entry first: the norm of a float32 vector near 1e19 overflows in float32.
     import torch
 
@@ -145,7 +145,7 @@ def _unit(x: torch.Tensor) -> torch.Tensor:
 def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
     """Return mean cosine between different samples of each layer: (K), float64."""
     samples = m_KNC.shape[1]
-    total = _unit(m_KNC).sum(1).double().square().sum(-1)
+    total = _to_unit(m_KNC).sum(1).double().square().sum(-1)
     return (total - samples) / (samples * (samples - 1))
 
 
@@ -154,7 +154,7 @@ def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
 
     samples, width = x_KnNC.shape[2:]
     size = min(samples, max(1, LONGEST_SUM // width))
-    parts = _unit(x_KnNC).split([samples - samples % size, samples % size], dim=2)
+    parts = _to_unit(x_KnNC).split([samples - samples % size, samples % size], dim=2)
     sums = [_sum_products(part, min(size, part.shape[2])) for part in parts if part.shape[2]]
     return torch.stack(sums).sum(0) / samples
 

@@ -67,11 +67,11 @@ class Result:
     kept_steps: these steps.
     iterations: of a trace, step -> the trainer's own number of updates before it.
     jacobian: the Jacobian frame; None if not requested.
-    atlas: what every single cut does, of a trace that has measured it; None elsewhere.
+    atlas: effects of every single cut, in a trace that has measured them; else None.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
-    seeds: what else a bands frame says; None for a run of one seed.
+    seeds: the other fields of a bands frame; None for a run of one seed.
     depth: L, which the start frame says; given beforehand where no start frame will come.
-    frames: what was added, so that the record can be saved; empty if it was said that they need not be kept.
+    frames: the added frames, with which the record can be saved; empty where `keeps_frames` is false.
     """
 
     def __init__(self, depth: int = 0, *, keeps_frames: bool = True) -> None:
@@ -271,6 +271,7 @@ class Result:
         self.loss, self.loss_untrained = float("nan"), self.loss
 
     def _add_step(self, frame: StepFrame) -> None:
+        """Add the values, logarithms and statuses of a training step to the columns over steps."""
         self._received_steps = max(self._received_steps, frame.step + 1)
         step, steps = frame.step, self.train_steps
         if frame.iteration is not None:
@@ -283,9 +284,9 @@ class Result:
                 item = self._unknown(key) if value is None else _to_array(value)[None]
                 self.kept[key] = np.concatenate([self.kept[key], item]) if key in self.kept else item
             else:
-                _put(self.steps, key, steps, step, value)
+                _set_row(self.steps, key, steps, step, value)
         for key, value in frame.log10.items():
-            _put(self.steps_log10, key, steps, step, value)
+            _set_row(self.steps_log10, key, steps, step, value)
         for key, flag in frame.status.items():
             self.steps_status.setdefault(key, {})[step] = flag
         for table in (self.steps, self.steps_log10):
@@ -304,9 +305,9 @@ class Result:
         for key, value in frame.values.items():
             # What is not in the catalogue is of a package that is not installed here: its metrics are of layers.
             is_matrix = key in METRICS and METRICS[key].table == "matrices"
-            _put(self.matrices if is_matrix else self.layers, key, self.depth, layer, value)
+            _set_row(self.matrices if is_matrix else self.layers, key, self.depth, layer, value)
         for key, value in frame.log10.items():
-            _put(self.layers_log10, key, self.depth, layer, value)
+            _set_row(self.layers_log10, key, self.depth, layer, value)
         for key, flag in frame.status.items():
             self.status.setdefault(key, {})[layer] = flag
 
@@ -339,7 +340,8 @@ class Result:
             self.bands[key] = {name: _to_array(column) for name, column in band.items()}
 
 
-def _put(table: dict[str, np.ndarray], key: str, length: int, row: int, value: Any) -> None:
+def _set_row(table: dict[str, np.ndarray], key: str, length: int, row: int, value: Any) -> None:
+    """Set a row of a column; create the column, or lengthen it, where it is missing or too short."""
     item = _to_array(value)
     if key not in table:
         table[key] = np.full((length, *item.shape), np.nan, dtype=item.dtype)

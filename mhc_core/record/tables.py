@@ -47,14 +47,14 @@ def to_layer_table(result: "Result") -> Table:
     """Return one row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
 
     Of metrics that span decades `key.log10` follows; `key.status` where a value of the column is not finite. Of a
-    record of several seeds, the band stands in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of
+    record of several seeds, the band is in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of
     logarithms.
     """
     columns: Table = {"layer": np.arange(result.depth)}
     for key, column in result.layers.items():
-        columns |= _flatten(key, column)
+        columns |= _split_streams(key, column)
     for key, column in result.layers_log10.items():
-        columns |= _flatten(f"{key}.log10", column)
+        columns |= _split_streams(f"{key}.log10", column)
     for key, band in result.bands.items():
         unit = f"{key}.log10" if key in result.layers_log10 else key
         columns |= {f"{unit}.{name}": column for name, column in band.items()}
@@ -111,7 +111,7 @@ def to_table(result: "Result", what: str = "layers") -> Table:
 
 def to_pandas(table: Table) -> Any:
     """Return a table as a pandas DataFrame."""
-    _require("pandas")
+    _require_package("pandas")
     import pandas
 
     return pandas.DataFrame(table)
@@ -119,7 +119,7 @@ def to_pandas(table: Table) -> Any:
 
 def to_polars(table: Table) -> Any:
     """Return a table as a polars DataFrame."""
-    _require("polars")
+    _require_package("polars")
     import polars
 
     return polars.DataFrame(table)
@@ -131,7 +131,7 @@ def write_parquet(table: Table, path: str | Path) -> Path:
     return Path(path)
 
 
-def _require(package: str) -> None:
+def _require_package(package: str) -> None:
     if find_spec(package) is None:
         raise ModuleNotFoundError(f"{package} is not installed: pip install 'mhc-scope[tables]'", name=package)
 
@@ -152,7 +152,7 @@ def _name_axes(shape: str, ndim: int) -> tuple[str, ...]:
     return found
 
 
-def _flatten(key: str, column: np.ndarray) -> dict[str, np.ndarray]:
+def _split_streams(key: str, column: np.ndarray) -> dict[str, np.ndarray]:
     if column.ndim == 1:
         return {key: column}
     return {f"{key}.{stream}": column[:, stream] for stream in range(column.shape[1])}

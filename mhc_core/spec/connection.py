@@ -14,7 +14,7 @@ def _list_kinds(applies: Callable[[Family], bool]) -> tuple[str, ...]:
     return tuple(kind for kind, family in FAMILIES.items() if applies(family))
 
 
-def _describe(family: Family) -> str:
+def _describe_family(family: Family) -> str:
     return family.summary if family.year is None else f"{family.summary}, {family.year}"
 
 
@@ -47,7 +47,7 @@ class ConnectionSpec(SpecPart):
         "mhc",
         title="Connection",
         description="\n".join(
-            ["How layers are joined.", *(f"{kind}: {_describe(family)}." for kind, family in FAMILIES.items())]
+            ["How layers are joined.", *(f"{kind}: {_describe_family(family)}." for kind, family in FAMILIES.items())]
         ),
         json_schema_extra=control("select"),
     )

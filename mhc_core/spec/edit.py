@@ -220,6 +220,7 @@ def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
 
 
 def _find_wrong_index(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield field, value, allowed values and a sentence for each index that this edit of this stack cannot have."""
     limit = stack.count_entries(edit.what, edit.first)
     is_needed = edit.what == "stream" or edit.do == "swap"
     is_refused = edit.what in ("state", "branch")
@@ -238,6 +239,7 @@ def _find_wrong_index(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str,
 
 
 def _find_wrong_values(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield field, value, allowed values and a sentence where numbers of an edit do not fit the stack."""
     n, is_matrix = stack.count_entries(edit.what, edit.first), stack.is_matrix(edit.what)
     if edit.values is not None:
         size = (n if is_matrix else 1) * (n if edit.index is None else 1)

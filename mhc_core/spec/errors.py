@@ -13,7 +13,7 @@ class SpecError(ValueError):
 
     def __init__(self, field: str, got: Any, wanted: str, text: str | None = None) -> None:
         self.field, self.got, self.wanted, self.text = field, got, wanted, text
-        super().__init__(text or f"{field}: got {_shorten(got)}, wanted {wanted}")
+        super().__init__(text or f"{field}: got {_shorten_value(got)}, wanted {wanted}")
 
     def under(self, path: str) -> "SpecError":
         """Return the same mistake below a path, for a spec that is a part of something else."""
@@ -35,6 +35,7 @@ def to_spec_errors(error: ValidationError, schema: dict[str, Any]) -> SpecErrors
 
 
 def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
+    """Convert an error of pydantic to one that names the field, what was got and what is allowed."""
     inner = item.get("ctx", {}).get("error")
     if isinstance(inner, SpecError):
         return inner
@@ -101,6 +102,6 @@ def _describe_allowed(schema: dict[str, Any]) -> str:
     return {"boolean": "true or false", "object": "an object"}[kind]
 
 
-def _shorten(value: Any, limit: int = 60) -> str:
+def _shorten_value(value: Any, limit: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

@@ -43,24 +43,24 @@ class _Fields:
         self._spec = spec
 
     def ask(self, path: str, wanted: Schema) -> Schema:
-        """That a value meets `wanted`, of one keyword."""
+        """Return the condition that a value meets `wanted`, a schema of one keyword."""
         rule = wanted
-        is_needed = not _meets(self._find(path).default, wanted)
+        is_needed = not _meets_schema(self._find(path).default, wanted)
         for name in reversed(path.split(".")):
             rule = {"properties": {name: rule}} | ({"required": [name]} if is_needed else {})
         return rule
 
     def where(self, path: str, values: Sequence[str], then: Schema) -> Schema:
-        """That `then` holds where a field has one of these values."""
+        """Return the condition that `then` holds where a field has one of these values."""
         others = [value for value in get_args(self._find(path).annotation) if value not in values]
         return {"anyOf": [self.ask(path, {"enum": others}), then]}
 
     def divide(self, path: str, values: Sequence[int]) -> Schema:
-        """That a value is one of these, and divides the width."""
+        """Return the condition that a value is one of these, and divides the width."""
         return {"anyOf": [_join(self.ask(path, {"const": n}), self.ask("width", {"multipleOf": n})) for n in values]}
 
     def _find(self, path: str) -> FieldInfo:
-        """Find what the spec says of a field."""
+        """Find the definition of a field of the spec."""
         *parts, name = path.split(".")
         model: Any = self._spec
         for part in parts:
@@ -75,7 +75,7 @@ def _join(one: Schema, other: Schema) -> Schema:
     return {"properties": one["properties"] | other["properties"]} | ({"required": needed} if needed else {})
 
 
-def _meets(value: Any, wanted: Schema) -> bool:
+def _meets_schema(value: Any, wanted: Schema) -> bool:
     ((keyword, bound),) = wanted.items()
     match keyword:
         case "const":

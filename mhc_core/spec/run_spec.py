@@ -114,6 +114,7 @@ class RunSpec(SpecPart):
 
     @model_validator(mode="after")
     def _check_across_fields(self) -> "RunSpec":
+        """Raise SpecError if values of several fields exclude each other."""
         if self.block.kind == "transformer" and self.width % self.block.heads:
             heads, width = self.block.heads, self.width
             text = f"Heads ({heads}) must divide width ({width}). Use {list_divisors(width, MAX_HEADS)}."
@@ -259,6 +260,7 @@ def _build_schema() -> dict[str, Any]:
 def _keep_applying(
     part: type[BaseModel], values: dict[str, Any], full: dict[str, Any], *, for_id: bool = False
 ) -> dict[str, Any]:
+    """Return the values of the fields that apply; for an id, without later fields that have their default."""
     kept: dict[str, Any] = {}
     for name, field in part.model_fields.items():
         extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -281,10 +283,10 @@ def _drop_none(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _meet_all(full: dict[str, Any], conditions: dict[str, Any]) -> bool:
-    return all(_meets(_look_up(full, path), rule) for path, rule in conditions.items())
+    return all(_meets_rule(_look_up(full, path), rule) for path, rule in conditions.items())
 
 
-def _meets(value: Any, rule: Any) -> bool:
+def _meets_rule(value: Any, rule: Any) -> bool:
     return bool(value > 0) if rule == POSITIVE else value in rule
 
 

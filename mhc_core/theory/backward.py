@@ -31,18 +31,19 @@ class Backward:
         self._next_share = 0.0  # of the branch above, whose norm divides by this state
         self._tilt = 0.0  # d ln g^2 of one sample above / d ln of its size here
         self._radial = 1.0  # mean of (m . g)^2 / (|m|^2 |g|^2) times width, of a norm after the addition
-        self._start()
+        self._start_at_output()
         for layer in reversed(range(self.network.depth)):
-            self._descend(layer)
+            self._step_down(layer)
 
-    def _start(self) -> None:
+    def _start_at_output(self) -> None:
         net, up = self.network, self.forward
         self.y[-1] = np.log(to_gamma(self._fourth.average(net.samples) - 1, self._normals.draw(DRAWS)))
         if net.norm == "pre":  # The final norm.
             self.y[-1] += math.log1p(-1 / net.width) - up.log_v[-1] - up.x[-1] + up.individual(net.depth)
             self._next_share, self._tilt = 1.0, -1.0
 
-    def _descend(self, layer: int) -> None:
+    def _step_down(self, layer: int) -> None:
+        """Compute y where the state leaves the layer before, from y where it leaves this one."""
         up, net, before = self.forward, self.network, self._fourth
         past, back = self._find_factors(layer)
         share = back / (past + back)
@@ -99,7 +100,7 @@ class Backward:
         return share * power * above * up.individual(layer), (share * power) ** 2 * up.individual(layer)
 
     def _find_factors(self, layer: int) -> tuple[float, float]:
-        """Of a squared gradient: on its way past the branch and through it, with the norms, at expected sizes."""
+        """Return factors of a squared gradient past the branch and through it, with the norms, at expected sizes."""
         net, up = self.network, self.forward
         q = math.exp(up.ln_q[layer])
         scale2 = float(net.scale_L[layer] ** 2) * net.gain_out
@@ -134,7 +135,7 @@ class Backward:
         return net.skip * entering, (back - lost / net.width) * entering
 
     def _respond(self, layer: int) -> Array | float:
-        """What the branch's factor is at the sizes of each draw, relative to the expected ones."""
+        """Return the branch's factor at the sizes of each draw, relative to the factor at the expected sizes."""
         net, up = self.network, self.forward
         individual = up.individual(layer)
         if net.norm == "pre":  # A sample passes the inverse of its own size, whose mean is above that of the mean size.

@@ -47,7 +47,7 @@ def find_band(draws_LD: Array, slack: float = 1.0, false_alarm: float = FALSE_AL
 
 
 def _extrapolate(farthest_D: Array, probability: float) -> float:
-    """What is passed with that probability: beyond the last ten draws, an exponential through the last hundred."""
+    """Return the value exceeded with this probability: beyond ten draws, an exponential through the last hundred."""
     share = max(BEYOND / len(farthest_D), probability)
     near, far = np.quantile(farthest_D, [1 - 10 * share, 1 - share])
     return float(far + (far - near) * math.log10(share / probability))

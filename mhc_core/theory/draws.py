@@ -74,13 +74,13 @@ class Fourth(NamedTuple):
         return math.log(self.average(samples))
 
     def through_matrix(self, rows: int) -> "Fourth":
-        """Of W x, W with so many rows of independent Gaussian entries."""
+        """Return the moments of W x, where W has so many rows of independent Gaussian entries."""
         return Fourth(
             self.one * (1 + 2 / rows), self.two + 2 * self.dot / rows, self.dot * (1 + 1 / rows) + self.two / rows
         )
 
     def through_slopes(self, rows: int, square: float, pair_square: float, pair_slope2: float) -> "Fourth":
-        """Of phi'(h) x, entry by entry, h of independent rows: E phi'^4, E phi'_1^2 phi'_2^2, E[phi'_1 phi'_2]^2."""
+        """Return those of phi'(h) x, rows of h independent, from E phi'^4, E phi'_1^2 phi'_2^2, E[phi'_1 phi'_2]^2."""
         alone = (self.two + 2 * self.dot) / (rows + 2)
         return Fourth(
             self.one * (rows - 1 + 3 * square) / (rows + 2),

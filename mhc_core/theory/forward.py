@@ -45,13 +45,13 @@ class Forward:
         self.normals, self.divisor = np.zeros((2, layers, DRAWS))
         self.tables: list[PairTable] = []
         self.pairs: list[Pair] = []
-        self._start()
+        self._start_at_input()
         for layer in range(layers):
             self._find_shares(layer)
             self._mix(layer)
             self._turn(layer)
 
-    def _start(self) -> None:
+    def _start_at_input(self) -> None:
         net = self.network
         self._single = self._draw_cosines(PAIRS, 2)
         self._single[: round(net.same * PAIRS)] = 1.0
@@ -64,7 +64,11 @@ class Forward:
     def _draw_cosines(self, count: int, samples: int) -> Array:
         """Mean cosines of Gaussian samples."""
         c = self.network.correlation
-        return np.ones(count) if c >= 1 else self._disturb(np.full(count, c), _linear(c), self.network.width, samples)
+        return (
+            np.ones(count)
+            if c >= 1
+            else self._disturb(np.full(count, c), _look_up_linear(c), self.network.width, samples)
+        )
 
     def _note_spread(self, layer: int) -> None:
         self.one[layer], self.mean[layer] = self._fourth.spread(1), self._fourth.spread(self.network.samples)
@@ -104,7 +108,7 @@ class Forward:
         self._note_spread(layer + 1)
 
     def _respond(self, layer: int) -> Array | float:
-        """What the branch makes of a state of another size, relative to the expected one."""
+        """Return the branch's squared output for a state of another size, relative to that for the expected size."""
         net = self.network
         if net.norm != "none":
             return 1.0
@@ -165,7 +169,7 @@ class Forward:
         if net.isometric:
             return pair.rho
         c = self._disturb(pair.rho, pair, net.hidden, samples)
-        return self._disturb(c, _linear(c), net.width, samples) if net.two else c
+        return self._disturb(c, _look_up_linear(c), net.width, samples) if net.two else c
 
     def _disturb(self, c: Array, pair: Pair, width: int, samples: int) -> Array:
         """Mean cosines of vectors of that width whose directions have correlation c.
@@ -177,5 +181,5 @@ class Forward:
         return np.where(c < 1, np.clip(1 - apart * factor, -1, 1), 1.0)
 
 
-def _linear(c: Array | float) -> Pair:
+def _look_up_linear(c: Array | float) -> Pair:
     return build_table("linear", 1.0).at(np.asarray(c))

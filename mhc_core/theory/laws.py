@@ -74,12 +74,12 @@ class Curve:
 
 def predict(spec: RunSpec) -> list[Curve]:
     """Every curve that applies to the spec and says something in some layer; [] where theory is silent."""
-    return [curve for curve in _predict(spec) if curve.speaks_L.any()]
+    return [curve for curve in _predict_curves(spec) if curve.speaks_L.any()]
 
 
 def find_silence(spec: RunSpec) -> dict[str, UnmetPremise]:
-    """Of every metric that some law speaks of and none does here: the premise that is not met."""
-    weak = {curve.metric: _too_weak(spec, curve) for curve in _predict(spec) if not curve.speaks_L.any()}
+    """Return the unmet premise of each metric that some law predicts, but none here."""
+    weak = {curve.metric: _too_weak(spec, curve) for curve in _predict_curves(spec) if not curve.speaks_L.any()}
     return find_unmet_premises(spec) | weak
 
 
@@ -90,7 +90,7 @@ def _too_weak(spec: RunSpec, curve: Curve) -> UnmetPremise:
     return UnmetPremise("width", spec.width, wanted.format("more"))
 
 
-def _predict(spec: RunSpec) -> list[Curve]:
+def _predict_curves(spec: RunSpec) -> list[Curve]:
     if spec.edits:
         return []
     curves = _predict_gains(spec)
@@ -106,6 +106,7 @@ def _predict(spec: RunSpec) -> list[Curve]:
 
 
 def _predict_gains(spec: RunSpec) -> list[Curve]:
+    """Return the laws of composite gains that the sums of H_res, or their drift, give."""
     ones = np.ones(spec.depth)
     slack = 4 * spec.streams * MIXING_EPS[spec.dtype] * np.arange(1, spec.depth + 1)
     if has_unit_sums(spec):
@@ -113,15 +114,15 @@ def _predict_gains(spec: RunSpec) -> list[Curve]:
         formula = "max_i |sum_j M[i,j]| = 1, also of the transpose"
         keys = {"composite_gain_fwd": slack, "composite_gain_bwd": slack[::-1]}
         law = "unit_sums" if spec.family.signed and spec.family.has_unit_sums else "doubly_stochastic"
-        return [_linear(law, key, ones, wide, formula, OWN, text)
+        return [_from_value(law, key, ones, wide, formula, OWN, text)
                 for key, wide in keys.items()]  # fmt: skip
     if has_unit_row_sums(spec):
         formula = "max_i |sum_j M[i,j]| = 1"
         if spec.family.iterates:
             text = "At every step, as Sinkhorn ends on the rows: each sums to 1, however few the rounds."
-            return [_linear("rows_exact", "composite_gain_fwd", ones, slack, formula, "mHC Eq. 8-9", text)]
+            return [_from_value("rows_exact", "composite_gain_fwd", ones, slack, formula, "mHC Eq. 8-9", text)]
         text = "At every step, as rows of every H_res sum to 1 by construction."
-        return [_linear("rows_exact", "composite_gain_fwd", ones, slack, formula, OWN, text)]
+        return [_from_value("rows_exact", "composite_gain_fwd", ones, slack, formula, OWN, text)]
     return _predict_drift(spec) if is_free(spec) else []
 
 
@@ -147,10 +148,11 @@ def _predict_drift(spec: RunSpec) -> list[Curve]:
 def _post_norm(spec: RunSpec) -> Curve:
     text = "At every step, as the norm after the addition sets the size of each sample."
     slack = np.full(spec.depth, 2 * EPS[spec.dtype])
-    return _logarithmic("post_norm", "act_rms", np.zeros(spec.depth), slack, "rms(m_l) = 1", OWN, text)
+    return _from_logarithm("post_norm", "act_rms", np.zeros(spec.depth), slack, "rms(m_l) = 1", OWN, text)
 
 
 def _predict_signals(spec: RunSpec, network: Network) -> list[Curve]:
+    """Return the laws of activation, gradient and cosine, from mean field theory."""
     bands = find_signal_bands(network)
     rounding = 4 * EPS[spec.dtype] * np.arange(1, spec.depth + 1)
     name, premise = _name_law(spec, network)
@@ -168,12 +170,12 @@ def _predict_signals(spec: RunSpec, network: Network) -> list[Curve]:
     return curves
 
 
-def _widen(band: Band, wide: Array) -> Band:
+def _widen_band(band: Band, wide: Array) -> Band:
     return Band(band.median, band.low - wide, band.high + wide)
 
 
 def _widen_walk(walk: Walk, rounding: Array) -> Walk:
-    return Walk(_widen(walk.whole, rounding), walk.steps and _widen(walk.steps, rounding[1:] + rounding[:-1]))
+    return Walk(_widen_band(walk.whole, rounding), walk.steps and _widen_band(walk.steps, rounding[1:] + rounding[:-1]))
 
 
 def _name_law(spec: RunSpec, network: Network) -> tuple[str, str]:
@@ -221,14 +223,14 @@ def _of_cosine(band: Band, rounding: Array, network: Network, premise: str) -> C
     if network.correlation >= 1:  # Samples that are the same stay the same, until rounding grows in a chaotic stack.
         band = Band(np.ones_like(band.median), band.low, np.ones_like(band.high))
     # Rounding takes a measured cosine past 1, so the ends of cosines come first.
-    band = _widen(Band(band.median, np.maximum(band.low, -1.0), np.minimum(band.high, 1.0)), rounding)
+    band = _widen_band(Band(band.median, np.maximum(band.low, -1.0), np.minimum(band.high, 1.0)), rounding)
     return _without_weak(Curve("correlation_map", "token_cos", *band, None, None, None, formula, source, premise))
 
 
 # Curves.
 
 
-def _logarithmic(law: str, key: str, ln: Array, wide: Array, formula: str, source: str, holds: str) -> Curve:
+def _from_logarithm(law: str, key: str, ln: Array, wide: Array, formula: str, source: str, holds: str) -> Curve:
     return _from_logs(law, key, Band(ln, ln - wide, ln + wide), formula, source, holds)
 
 
@@ -238,7 +240,7 @@ def _of_walk(law: str, key: str, walk: Walk, formula: str, source: str, holds: s
 
 
 def _from_logs(law: str, key: str, ln: Band, formula: str, source: str, holds: str) -> Curve:
-    """From the natural logarithm of the value and of the ends of its band."""
+    """Build a curve from the natural logarithm of the value and of the ends of its band."""
     logs = Band(*(part / np.log(10) for part in ln))
     with np.errstate(over="ignore", under="ignore"):
         values = Band(*(10**part for part in logs))
@@ -264,8 +266,8 @@ def _without_weak(curve: Curve) -> Curve:
     return replace(curve, **kept)
 
 
-def _linear(law: str, key: str, values: Array, wide: Array, formula: str, source: str, holds: str) -> Curve:
-    return _logarithmic(law, key, np.log(values), wide, formula, source, holds)
+def _from_value(law: str, key: str, values: Array, wide: Array, formula: str, source: str, holds: str) -> Curve:
+    return _from_logarithm(law, key, np.log(values), wide, formula, source, holds)
 
 
 def _to_list(values: Array) -> list[float | None]:

@@ -9,7 +9,7 @@ from mhc_core.theory.activations import ACTIVATIONS
 class Network:
     """One stream through branches a F(u), F(u) = W_2 phi(W_1 u) or phi(W_1 u).
 
-    skip: 1 with a residual connection, else 0. norm: where it stands. scale_L: a of each layer. norm_gain_L: squared
+    skip: 1 with a residual connection, else 0. norm: its position. scale_L: a of each layer. norm_gain_L: squared
     factor on the pre-norm's output. gain_in, gain_out: variance of the entries of W_1 and W_2 times their fan-in.
     hidden: rows of W_1. two: whether there is W_2. isometric: W_1 is orthogonal and all there is. correlation: of every
     two samples of the input that are not the same; same: the share of pairs that are.

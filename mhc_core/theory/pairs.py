@@ -98,7 +98,7 @@ class PairTable:
 
 
 def cubic_weights(t: Array | float) -> tuple[Array, Array, Array, Array]:
-    """Of values at -1, 0, 1 and 2, for the cubic through them at t."""
+    """Return the weights of values at -1, 0, 1 and 2 in the cubic through them at t."""
     t = np.asarray(t)
     return (
         -t * (t - 1) * (t - 2) / 6,

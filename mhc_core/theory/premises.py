@@ -33,10 +33,10 @@ class UnmetPremise:
 
 
 def find_unmet_premises(spec: RunSpec) -> dict[str, UnmetPremise]:
-    """Of every metric that some law speaks of and none that applies here: the premise that is not met."""
+    """Return the unmet premise of each metric that some law predicts, but none that applies here."""
     gains = () if spec.family.has_mixing else GAINS  # which are not measured then
     if spec.edits:
-        return {key: _edits(spec) for key in SPOKEN_OF if key not in gains}
+        return {key: _name_edits(spec) for key in SPOKEN_OF if key not in gains}
     found = {key: find(spec) for key, find in SPOKEN_OF.items() if key not in gains}
     return {key: premise for key, premise in found.items() if premise is not None}
 
@@ -83,11 +83,11 @@ def _starts_from_identity(family: Family) -> bool:
 def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
     family = spec.family
     if family.rows == "exact" and family.columns == "free":
-        return _rounding(spec) if spec.maps_coarsely else None
+        return _name_rounding(spec) if spec.maps_coarsely else None
     if family.rows != "rounds":
         return _find_unmet_column_premise(spec)
     if spec.maps_coarsely:
-        return _rounding(spec)
+        return _name_rounding(spec)
     if spec.connection.sinkhorn_iters == 0:
         return UnmetPremise("connection.sinkhorn_iters", 0, "1 or more, for rows that sum to 1")
     if spec.connection.sinkhorn_eps > 0:
@@ -96,10 +96,10 @@ def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Of rows and columns both."""
+    """Return the unmet premise of the law for unit sums of rows and of columns, if any."""
     connection, family = spec.connection, spec.family
     if spec.edits_mixing:
-        return _edits(spec)
+        return _name_edits(spec)
     if is_single(spec) and family.skips and spec.block.scaling == "deepnorm":
         return UnmetPremise("block.scaling", "deepnorm", "a skip path that is not enlarged")
     if family.columns == "limit":
@@ -109,17 +109,17 @@ def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
     if _starts_from_identity(family):
         if connection.noise > 0:
             return UnmetPremise("connection.noise", connection.noise, "0, for mixing that is the identity")
-        return _training(spec)
+        return _find_training(spec)
     if family.columns != "exact":
         return UnmetPremise("connection.kind", connection.kind, "mixing whose sums are 1, or HC's")
-    return _rounding(spec) if spec.maps_coarsely else None
+    return _name_rounding(spec) if spec.maps_coarsely else None
 
 
-def _edits(spec: RunSpec) -> UnmetPremise:
+def _name_edits(spec: RunSpec) -> UnmetPremise:
     return UnmetPremise("edits", len(spec.edits), "a run without edits")
 
 
-def _rounding(spec: RunSpec) -> UnmetPremise:
+def _name_rounding(spec: RunSpec) -> UnmetPremise:
     return UnmetPremise(
         "connection.mapping_dtype", spec.connection.mapping_dtype, "auto, for sums of 1 up to its rounding"
     )
@@ -127,7 +127,7 @@ def _rounding(spec: RunSpec) -> UnmetPremise:
 
 def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
     if spec.edits_mixing:
-        return _edits(spec)
+        return _name_edits(spec)
     connection = spec.connection
     if not _starts_from_identity(spec.family):
         kinds = " or ".join(kind for kind, family in FAMILIES.items() if _starts_from_identity(family))
@@ -136,10 +136,10 @@ def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
         return UnmetPremise("connection.noise", 0.0, "more than 0")
     if connection.streams == 1:
         return UnmetPremise("connection.streams", 1, "2 or more")
-    return _training(spec)
+    return _find_training(spec)
 
 
-def _training(spec: RunSpec) -> UnmetPremise | None:
+def _find_training(spec: RunSpec) -> UnmetPremise | None:
     steps = spec.train.steps
     return UnmetPremise("train.steps", steps, "0: the law is of stacks as initialised") if steps else None
 
@@ -159,11 +159,11 @@ def describe_network(spec: RunSpec) -> Network | None:
         return None
     scale = _uniform_h_post(spec) * _scales(spec)
     skip = float(spec.family.skips)
-    return _network(spec, scale, skip) if scale.any() else _identity(spec, scale)
+    return _build_network(spec, scale, skip) if scale.any() else _identity(spec, scale)
 
 
 def _find_unmet_network_premise(spec: RunSpec) -> UnmetPremise | None:
-    found = _find_unmet_stream_premise(spec) or _training(spec)
+    found = _find_unmet_stream_premise(spec) or _find_training(spec)
     if found is not None:
         return found
     if spec.width < MIN_WIDTH:
@@ -211,6 +211,7 @@ def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_branch_premise(spec: RunSpec) -> UnmetPremise | None:
+    """Return the first premise of mean field theory that the branches do not meet, or None."""
     block, skips = spec.block, spec.family.skips
     if not _scales(spec).any():
         if not skips:
@@ -266,7 +267,7 @@ SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
 }
 
 
-def _network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
+def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
     block, width = spec.block, spec.width
     hidden = block.mlp_ratio * width or width
     return Network(
@@ -290,7 +291,7 @@ def _network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
 def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
     """Branches of size zero, whatever they are."""
     return replace(
-        _network(spec, scale_L, 1.0),
+        _build_network(spec, scale_L, 1.0),
         norm_gain_L=(1.0,) * spec.depth,
         activation="linear",
         gain_in=1.0,

@@ -15,7 +15,7 @@ SIZES, COSINES = 4, 16  # of `find_slack`; pairs of samples drift apart, whose c
 
 
 def find_slack(width: int, second_order: float = SIZES) -> float:
-    """How much wider bands are than their draws: for what is of second order in 1 / width, and is left out."""
+    """Return how much wider bands are than their draws: terms of second order in 1 / width are left out."""
     return 1.05 + second_order / width
 
 

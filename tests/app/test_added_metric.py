@@ -251,7 +251,7 @@ def write_wrong(folder: Path, name: str) -> str:
 
 
 def collect_all() -> None:
-    metrics._collect()
+    metrics._collect_metrics()
     panels.collect_panels()
 
 

@@ -82,9 +82,9 @@ def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None
 def _to_lists(values: Mapping[str, Any]) -> dict[str, Any]:
     """Nested lists; null where a value is not finite."""
 
-    def convert(item: Any) -> Any:
+    def to_finite(item: Any) -> Any:
         if isinstance(item, list):
-            return [convert(one) for one in item]
+            return [to_finite(one) for one in item]
         return item if math.isfinite(item) else None
 
-    return {key: convert(value.tolist()) for key, value in values.items()}
+    return {key: to_finite(value.tolist()) for key, value in values.items()}

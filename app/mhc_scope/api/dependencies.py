@@ -94,15 +94,16 @@ def read_key(request: Request) -> str | None:
 
 async def get_client(request: Request) -> identity.ClientIdentity:
     """Return the client, which quotas and rights depend on."""
-    return await _identify(request, read_bearer(request))
+    return await _identify_client(request, read_bearer(request))
 
 
 async def get_keyed_client(request: Request) -> identity.ClientIdentity:
     """Return the client, for routes whose bearer may be the key of a resource instead of an access token."""
-    return await _identify(request, None if read_key(request) is not None else read_bearer(request))
+    return await _identify_client(request, None if read_key(request) is not None else read_bearer(request))
 
 
-async def _identify(request: Request, token: str | None) -> identity.ClientIdentity:
+async def _identify_client(request: Request, token: str | None) -> identity.ClientIdentity:
+    """Return the client that the policy finds in the request, and add its key to the request's log line."""
     client = await get_policy(request).identify(
         Credentials(
             host=request.client.host if request.client else "unknown",

@@ -43,7 +43,7 @@ async def verify_run(run_id: str, service: Service, client: Runner) -> Response:
     submitted = await service.submit_job(VERIFICATION, run, client)
     if submitted.status != "done":
         await _wait_for_end(service, submitted.run_id)
-    return await _respond(service, run)
+    return await _respond_with_job(service, run)
 
 
 @router.get("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
@@ -52,7 +52,7 @@ async def get_verification(run_id: str, service: Service) -> Response:
     run = await find_done(service, run_id)
     if isinstance(run.source, TraceSource):
         return await _check_trace(service, run)
-    return await _respond(service, run)
+    return await _respond_with_job(service, run)
 
 
 async def _check_trace(service: Runs, run: StoredRun) -> Response:
@@ -62,7 +62,8 @@ async def _check_trace(service: Runs, run: StoredRun) -> Response:
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
 
 
-async def _respond(service: Runs, run: StoredRun) -> Response:
+async def _respond_with_job(service: Runs, run: StoredRun) -> Response:
+    """Return the checks of a run with its recomputation, 202 while the recomputation runs, 404 or 409 without one."""
     job = await service.store.find_job(VERIFICATION, run.id)
     if job is None:
         raise not_found("verification of run", run.id)
@@ -73,16 +74,17 @@ async def _respond(service: Runs, run: StoredRun) -> Response:
         raise Problem("not-ready", 409, f"the recomputation of run {run.id} is {job.status}: {job.reason}")
     await service.store.touch(job)
     (line, *_) = await service.log.read(job.id, -1)
-    return await _answer(service, run, line)
+    return await _respond_with_checks(service, run, line)
 
 
-async def _answer(service: Runs, run: StoredRun, line: bytes | None) -> Response:
+async def _respond_with_checks(service: Runs, run: StoredRun, line: bytes | None) -> Response:
     result = await load_result(service, run)
-    body = await asyncio.to_thread(_verify, run, result, line)
+    body = await asyncio.to_thread(_run_checks, run, result, line)
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
 
 
-def _verify(run: StoredRun, result: Result, line: bytes | None) -> VerificationBody:
+def _run_checks(run: StoredRun, result: Result, line: bytes | None) -> VerificationBody:
+    """Return all checks of a run; those that need a recomputation only if `line` has one."""
     recomputed = None if line is None else codec.decode_line(line)
     assert recomputed is None or isinstance(recomputed, RecomputationFrame), "a verification has one frame"
     checks = verify(read_spec(run), result, recomputed)

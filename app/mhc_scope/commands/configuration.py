@@ -29,8 +29,8 @@ def load_settings(arguments: Sequence[str] | None = None, kind: type[Settings] |
     Parameters
     ----------
     arguments: the command line of `serve`, whose flags are the settings.
-    kind: which settings; None for those that `--service` or MHC_SERVICE chooses.
-    flags: of other commands, already parsed; None means that the flag is absent.
+    kind: class of the settings; None for the one that `--service` or MHC_SERVICE chooses.
+    flags: flags of other commands, already parsed; None means that the flag is absent.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def load_settings(arguments: Sequence[str] | None = None, kind: type[Settings] |
         raise InvalidSettings(_explain_flags(str(error), kind)) from None
     except ValidationError as error:
         named = {to_flag(name) for name in given} | {word.partition("=")[0] for word in arguments or ()}
-        lines = (_explain(item, named, kind) for item in error.errors(include_url=False))
+        lines = (_explain_error(item, named, kind) for item in error.errors(include_url=False))
         raise InvalidSettings("\n".join(lines)) from None
 
 
@@ -89,7 +89,7 @@ def find_unknown_variables(settings: Settings) -> Iterator[str]:
         if name.upper() in added:
             yield f"the variable {name} is ignored: it is a setting of --service"
         else:
-            yield f"the variable {name} is ignored: there is no such setting{_suggest(name.upper(), known)}"
+            yield f"the variable {name} is ignored: there is no such setting{_suggest_name(name.upper(), known)}"
 
 
 def print_unknown_variables(settings: Settings) -> None:
@@ -108,7 +108,8 @@ def to_variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}"
 
 
-def _explain(item: Any, flags: set[str], kind: type[Settings]) -> str:
+def _explain_error(item: Any, flags: set[str], kind: type[Settings]) -> str:
+    """Return a sentence about an invalid setting, named as the operator gave it, without the value of a secret."""
     if not item["loc"]:  # of several settings together
         return str(item["ctx"]["error"])
     name = str(item["loc"][0])
@@ -140,11 +141,12 @@ def _explain_flags(problem: str, kind: type[Settings]) -> str:
     extension = find_extension()
     if extension and unknown in {to_flag(name) for name in extension.settings_type.model_fields} - known:
         return f"mhc-scope serve: {unknown} is a setting of --service; --service --help lists all flags"
-    hint = _suggest(unknown, known) if unknown.startswith("--") else ""
+    hint = _suggest_name(unknown, known) if unknown.startswith("--") else ""
     return f"mhc-scope serve: {said}{hint}; --help lists all flags"
 
 
-def _suggest(name: str, known: set[str]) -> str:
+def _suggest_name(name: str, known: set[str]) -> str:
+    """Return a question with the most similar known variable; an empty text if none is similar."""
     bare = {each.removeprefix(PREFIX): each for each in known}
     near = difflib.get_close_matches(name.removeprefix(PREFIX), bare, 1, cutoff=0.7)
     return f"; did you mean {bare[near[0]]}?" if near else ""

@@ -78,7 +78,7 @@ def write_site(known: argparse.Namespace) -> str:
 def _write_runs(site: "StaticSite", specs: Iterable["RunSpec"]) -> Iterable["WrittenRun"]:
     """Write the runs: those that ship or were written before unchanged, the others computed now."""
     for spec in tqdm(specs, unit="run", desc="runs"):
-        yield site.write_record(spec.id, _read_shipped(spec.id) or site.find_record(spec.id) or _compute(spec))
+        yield site.write_record(spec.id, _read_shipped(spec.id) or site.find_record(spec.id) or _compute_record(spec))
 
 
 def _read_shipped(run_id: str) -> list[bytes] | None:
@@ -89,7 +89,8 @@ def _read_shipped(run_id: str) -> list[bytes] | None:
     return None if lines is None else [*lines, codec.encode_end(run_id, len(lines), "done", None)]
 
 
-def _compute(spec: "RunSpec") -> list[bytes]:
+def _compute_record(spec: "RunSpec") -> list[bytes]:
+    """Return the encoded frames of a run, with its end."""
     import torch
 
     from mhc_core.cost.threads import choose_threads

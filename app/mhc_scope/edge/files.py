@@ -32,7 +32,7 @@ class FileAnswers:
     ----------
     assets: the files.
     root: path below which a proxy shows the server, which it may remove or keep.
-    names: what a request may call the server.
+    names: names of the server that a request may use.
     count: called with the folder of each file that is sent, such as `/static`.
     """
 
@@ -50,18 +50,19 @@ class FileAnswers:
         headers = {name.lower().decode(): value.strip().decode() for name, value in lines}
         if len(headers) < len(lines) or not headers.keys() <= HARMLESS or "host" not in headers:
             return None
-        if headers.get("connection", "keep-alive").lower() != "keep-alive" or not self._knows(headers["host"]):
+        if headers.get("connection", "keep-alive").lower() != "keep-alive" or not self._accepts_host(headers["host"]):
             return None
         path = found[1].decode().removeprefix(self._root)
-        answer = self._get(path, headers.get("accept-encoding", ""))
+        answer = self._get_response(path, headers.get("accept-encoding", ""))
         if answer is not None:
             self._count("/" + path.split("/")[1])
         return answer
 
-    def _knows(self, host: str) -> bool:
+    def _accepts_host(self, host: str) -> bool:
         return "*" in self._names or is_allowed(host, self._names)
 
-    def _get(self, path: str, accepted: str) -> tuple[bytes, bytes] | None:
+    def _get_response(self, path: str, accepted: str) -> tuple[bytes, bytes] | None:
+        """Return headers and body of a file that is compressed already in an accepted encoding, else None."""
         response = self._assets.find_compressed(path, accepted)
         if response is None:
             return None

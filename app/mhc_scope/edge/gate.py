@@ -51,7 +51,7 @@ class Gate:
             protocol.block = to_block(protocol.address)
         self.waiting.begin(protocol, now)
         if protocol.block is not None:
-            self._count(protocol, protocol.block)
+            self._count_by_address(protocol, protocol.block)
         over = len(self._all) - self.limits.capacity
         if over <= 0 or self._free_one(protocol):
             return
@@ -59,7 +59,8 @@ class Gate:
         if over > self.limits.probes:
             protocol.close_waiting()
 
-    def _count(self, protocol: "EdgeProtocol", block: str) -> None:
+    def _count_by_address(self, protocol: "EdgeProtocol", block: str) -> None:
+        """Count a connection of a block of addresses; refuse it where the block has more than its limit."""
         self._by_address[block] += 1
         if self._by_address[block] <= self.limits.per_address:
             return

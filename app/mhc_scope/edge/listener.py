@@ -32,7 +32,7 @@ class ListeningSocket:
         self._retry: asyncio.TimerHandle | None = None
         self._logged_at = -QUIET_S
         sock.setblocking(False)
-        loop.add_reader(sock.fileno(), self._accept)
+        loop.add_reader(sock.fileno(), self._accept_batch)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -50,7 +50,8 @@ class ListeningSocket:
     async def wait_closed(self) -> None:
         """Return immediately, because `close` has closed the socket already."""
 
-    def _accept(self) -> None:
+    def _accept_batch(self) -> None:
+        """Accept up to BATCH waiting connections; pause where no descriptor or memory is left."""
         if self._tasks:
             return  # earlier ones have not been admitted yet, nor others closed for them
         for _ in range(BATCH):
@@ -67,11 +68,11 @@ class ListeningSocket:
             # asyncio does so for sockets that it creates: without it the second half of an answer is 40 ms late.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-            task = self._loop.create_task(self._connect(connection))
+            task = self._loop.create_task(self._start_connection(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    async def _start_connection(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._build, connection)
         except OSError as error:
@@ -81,7 +82,7 @@ class ListeningSocket:
     def _pause(self, error: OSError) -> None:
         """Stop polling the socket for a while: the kernel would report the waiting connection continuously."""
         self._loop.remove_reader(self._sock.fileno())
-        self._retry = self._loop.call_later(RETRY_S, self._loop.add_reader, self._sock.fileno(), self._accept)
+        self._retry = self._loop.call_later(RETRY_S, self._loop.add_reader, self._sock.fileno(), self._accept_batch)
         if self._loop.time() - self._logged_at >= QUIET_S:
             self._logged_at = self._loop.time()
             logger.warning("cannot accept connections: %s; trying again every %s s", error.strerror, RETRY_S)

@@ -157,6 +157,7 @@ class LocalEngine(Engine):
     # One slot: a worker, replaced whenever it dies.
 
     async def _keep_slot(self, handover: Handover) -> None:
+        """Start a worker again whenever one ends, with growing pauses while new workers fail before they are ready."""
         retry_s = RETRY_S
         while True:
             if handover is self._spare_handover:
@@ -173,7 +174,7 @@ class LocalEngine(Engine):
 
     async def _serve_worker(self, handover: Handover) -> bool:
         """Give jobs to one worker until it dies, or has been idle for too long; return whether it ever became ready."""
-        worker, is_spare = await self._spawn(), handover is self._spare_handover
+        worker, is_spare = await self._spawn_worker(), handover is self._spare_handover
         try:
             first = await worker.next_lines()
             if not first or not first[0].startswith(READY):
@@ -205,7 +206,7 @@ class LocalEngine(Engine):
         if len(self._workers) == self._settings.worker_count:
             self._are_warm.set()
 
-    async def _spawn(self) -> Worker:
+    async def _spawn_worker(self) -> Worker:
         settings = self._settings
         return await WorkerProcess.spawn(
             settings.threads_per_worker, settings.worker_memory_bytes, self._trained_folder

@@ -13,7 +13,7 @@ GROWTH = 2.0  # a batch waits this many times as long as its run has taken so fa
 
 
 class AnswerWriter:
-    """Send a line immediately if none was sent just before, else together with the following lines.
+    """Send a line immediately if none was sent just before, else with the following lines.
 
     It waits `GROWTH` times as long as its run has taken so far, `BATCH_S` at most.
     """
@@ -35,13 +35,14 @@ class AnswerWriter:
             if self._begun is None:
                 self._begun = time.monotonic()
             if is_last or time.monotonic() >= self._due:
-                self._flush()
+                self._flush_lines()
             else:
                 self._has_line.set()
             if is_last:
                 self._begun = None
 
-    def _flush(self) -> None:
+    def _flush_lines(self) -> None:
+        """Write the waiting lines, and set the time of the next batch: the longer the run has taken, the later."""
         try:
             self._pipe.write(b"".join(self._waiting))
             self._pipe.flush()
@@ -58,4 +59,4 @@ class AnswerWriter:
             time.sleep(max(0.0, self._due - time.monotonic()))
             with self._lock:
                 if self._waiting:
-                    self._flush()
+                    self._flush_lines()

@@ -63,13 +63,14 @@ class WorkerProcess:
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
         """Return whole lines as they arrive, several at a time; none when the process has ended or is given up."""
-        while chunk := await self._read(given_up):
+        while chunk := await self._read_chunk(given_up):
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             if lines:
                 return [line + b"\n" for line in lines]
         return []
 
-    async def _read(self, given_up: asyncio.Future[None] | None) -> bytes:
+    async def _read_chunk(self, given_up: asyncio.Future[None] | None) -> bytes:
+        """Return the next bytes of the worker; none when it has ended, was killed, or is given up."""
         # A killed process closes its pipe late; do not wait for that.
         reading = asyncio.ensure_future(self._reader.read(CHUNK_BYTES))
         either: set[asyncio.Future[Any]] = {reading, self._killed, *([given_up] if given_up else [])}

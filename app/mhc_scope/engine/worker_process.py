@@ -75,7 +75,7 @@ def execute(
     from mhc_core.spec import SpecError
 
     try:
-        frames = _compute(job["kind"], job["spec"], threads, trained)
+        frames = _compute_job(job["kind"], job["spec"], threads, trained)
         for index, frame in enumerate(frames):
             if cancelled.is_set():
                 frames.close()
@@ -92,7 +92,8 @@ def execute(
     return "done", None
 
 
-def _compute(kind: str, body: dict[str, Any], threads: int, folder: Path | None = None) -> "Generator[AnyFrame]":
+def _compute_job(kind: str, body: dict[str, Any], threads: int, folder: Path | None = None) -> "Generator[AnyFrame]":
+    """Yield the frames of a job of any kind; stacks that were trained are kept in `folder`, if there is one."""
     import torch
 
     from mhc_core.cost.threads import choose_threads
@@ -125,12 +126,13 @@ class _CommandReader:
         self.cancelled = threading.Event()
         self._source, self._current = source, ""
         self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._read_commands, daemon=True).start()
 
     def next_job(self) -> dict[str, Any]:
         return self._jobs.get()
 
-    def _listen(self) -> None:
+    def _read_commands(self) -> None:
+        """Queue jobs, and set `cancelled` when the current one is cancelled; end the process when its parent ends."""
         for line in self._source:
             command = orjson.loads(line)
             if "run" in command:

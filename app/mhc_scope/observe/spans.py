@@ -85,6 +85,7 @@ def to_ns(seconds: float) -> int:
 
 
 def _build_provider() -> "TracerProvider":
+    """Return a provider that sends spans by OTLP over HTTP, without queries of requests."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
     from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider

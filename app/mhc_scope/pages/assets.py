@@ -60,14 +60,14 @@ class _File:
     def body(self) -> bytes:
         return self.packed[None]
 
-    def choose(self, accepted: str) -> str | None:
+    def find_coding(self, accepted: str) -> str | None:
         return choose_coding(accepted) if self._is_compressible else None
 
-    def pack(self, coding: str) -> None:
+    def add_packed(self, coding: str) -> None:
         if self._is_compressible:
             self.packed[coding] = PACKERS[coding](self.packed[None])
 
-    def build(self, coding: str | None) -> Response:
+    def build_response(self, coding: str | None) -> Response:
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
         if coding is not None:
             headers["Content-Encoding"] = coding
@@ -117,16 +117,16 @@ class Assets:
         file = self._files.get(to_route(request.scope))
         if file is None:
             raise not_found("file", request.url.path)
-        coding = file.choose(request.headers.get("accept-encoding", ""))
+        coding = file.find_coding(request.headers.get("accept-encoding", ""))
         if coding is not None and coding not in file.packed:
-            await asyncio.to_thread(file.pack, coding)
-        return file.build(coding)
+            await asyncio.to_thread(file.add_packed, coding)
+        return file.build_response(coding)
 
     def find_compressed(self, path: str, accept_encoding: str) -> Response | None:
         """Return the response for a file that is already compressed in an accepted encoding, else None."""
         file = self._files.get(path)
-        coding = None if file is None else file.choose(accept_encoding)
-        return None if file is None or coding not in file.packed else file.build(coding)
+        coding = None if file is None else file.find_coding(accept_encoding)
+        return None if file is None or coding not in file.packed else file.build_response(coding)
 
     def _load_static(self, added: Mapping[str, Path]) -> str:
         """Load our files and those of add-ons; return the path before their names."""
@@ -141,7 +141,7 @@ class Assets:
             digest.update(f"{name} {len(body)} ".encode() + body)
         tree = f"/static/{digest.hexdigest()[:12]}"
         for name, body in bodies.items():
-            self._addresses[name] = self._add(f"{tree}/{name}", body)
+            self._addresses[name] = self._add_file(f"{tree}/{name}", body)
         sources = {name: body.decode() for name, body in bodies.items() if name.endswith(".js")}
         self._imports = {name: list_imports(name, source) for name, source in sources.items()}
         return tree
@@ -156,17 +156,18 @@ class Assets:
             for path, body in bodies.items():
                 address = f"/vendor/{package}@{version}-{digest}{path.removeprefix(package)}"
                 compressed = find_file(f"{NODE_MODULES}/{path}.br") if path in COMPRESSED else None
-                found[path] = self._add(address, body, compressed)
+                found[path] = self._add_file(address, body, compressed)
         return found
 
-    def _add(self, path: str, body: bytes, compressed: bytes | None = None) -> str:
+    def _add_file(self, path: str, body: bytes, compressed: bytes | None = None) -> str:
+        """Keep a file, with its compressed body if there is one, and return its address; compress a small file now."""
         suffix = Path(path).suffix
         media_type = TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
         file = self._files[path] = _File(body, media_type, suffix)
         if compressed is not None:
             file.packed["br"] = compressed
         elif len(body) < SMALL_BYTES:
-            file.pack("br")
+            file.add_packed("br")
         return self._root + path
 
 

@@ -43,12 +43,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the page shows of one family.
+    """Content of the page for one family.
 
-    family, kind: it, and its name in specs. parent: the name of the family that it changes. children: entries of the
-    families that change it. properties: of its mixing, in words. cells: H_res of one layer, by rows; [] for one stream.
-    gains: of all layers together, forward and backward; {} without mixing. costs: by measure, what it adds to the
-    residual connection. href: the opening view with this family.
+    family, kind: the family, and its name in specs. parent: the name of the family that it changes. children: the
+    entries of families that change it. properties: properties of its mixing, in words. cells: H_res of one layer, by
+    rows; [] for one stream. gains: gains of all layers together, forward and backward; {} without mixing. costs: by
+    measure, the cost that it adds to the residual connection. href: the opening view with this family.
     """
 
     kind: str

@@ -93,7 +93,7 @@ async def build_snapshot_preview(request: Request, service: Runs, snapshot: Stor
     runs = await _find_done_runs(service, snapshot.runs)
     labels = label_sources([run.source for run in runs], to_names(snapshot.state))
     claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
-    title, findings = snapshot.title or claim or ", ".join(labels), _describe(labels, runs)
+    title, findings = snapshot.title or claim or ", ".join(labels), _join_findings(labels, runs)
     description = snapshot.note or (f"{claim}. {findings}" if claim and claim != title else findings)
     alt = _describe_streams(labels, claim)
     if (wanted := _find_map(snapshot)) is not None:
@@ -106,23 +106,25 @@ async def build_snapshot_preview(request: Request, service: Runs, snapshot: Stor
 async def get_default_picture(request: Request, service: Service) -> Response:
     """Return the default comparison as a picture."""
     ids = [spec.id for spec in OPENING.specs]
-    return await _respond(request, service, "-".join(ids), ids, "", "", None, OPENING.labels)
+    return await _respond_with_picture(request, service, "-".join(ids), ids, "", "", None, OPENING.labels)
 
 
 @router.get("/p/{name}/picture.png")
 async def get_preset_picture(request: Request, service: Service, preset: PresetByName) -> Response:
     """Return a preset's runs as a picture."""
     ids = [spec.id for spec in preset.specs]
-    return await _respond(request, service, "-".join(ids), ids, f"{KEY}={preset.name}", preset.title, None)
+    return await _respond_with_picture(request, service, "-".join(ids), ids, f"{KEY}={preset.name}", preset.title, None)
 
 
 @router.get("/s/{snapshot_id}/picture.png")
 async def get_snapshot_picture(request: Request, service: Service, stored: SnapshotById) -> Response:
     """Return a stored view as a picture."""
-    return await _respond(request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored))
+    return await _respond_with_picture(
+        request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored)
+    )
 
 
-async def _respond(
+async def _respond_with_picture(
     request: Request,
     service: Runs,
     key: str,
@@ -132,6 +134,7 @@ async def _respond(
     wanted: MapRequest | None,
     names: Sequence[str] | None = None,
 ) -> Response:
+    """Return a picture of finished runs, or 304; with the headlines of a preset whose view they still are."""
     runs = [await find_done(service, run_id) for run_id in run_ids]
     preset = find_unchanged_preset(state, run_ids)
     key = f"{key}-{preset.name}" if preset else key  # the same runs, with the preset's headlines
@@ -140,7 +143,7 @@ async def _respond(
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
 
-    async def load() -> PictureContent:
+    async def load_content() -> PictureContent:
         given = to_names(state)
         own = label_sources([run.source for run in runs], given) if preset is None else to_labels(preset.labels, given)
         labels = names or own
@@ -150,7 +153,7 @@ async def _respond(
         return to_view(title or build_claim(labels, runs) or "", runs, labels, results, shown, headlines)
 
     pictures: Pictures = request.app.state.pictures
-    return Response(await pictures.get(key, load), headers=headers, media_type="image/png")
+    return Response(await pictures.get(key, load_content), headers=headers, media_type="image/png")
 
 
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
@@ -192,7 +195,7 @@ async def _find_done_runs(service: Runs, run_ids: Sequence[str]) -> list[StoredR
     return [run for run in found if run is not None and run.status == "done"]
 
 
-def _describe(labels: Sequence[str], runs: Sequence[StoredRun]) -> str:
+def _join_findings(labels: Sequence[str], runs: Sequence[StoredRun]) -> str:
     firsts = [(run.summary or {"findings": []})["findings"][:1] for run in runs]
     return " ".join(f"{label}: {found[0]['text']}" for label, found in zip(labels, firsts, strict=True) if found)
 

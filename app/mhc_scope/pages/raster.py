@@ -88,7 +88,7 @@ class Canvas:
     def line(self, points: Sequence[Point], color: str, width: float, dash: str = "solid", alpha: float = 1.0) -> None:
         """Draw a line through `points`; `dash` as in Plotly: solid, or lengths in pixels."""
         ink = _with_alpha(color, alpha)
-        for part in _cut(points, _lengths(dash)):
+        for part in _cut(points, _to_lengths(dash)):
             scaled = [(x * SCALE, y * SCALE) for x, y in part]
             self._draw.line(scaled, ink, round(width * SCALE), "curve")
 
@@ -142,7 +142,7 @@ def layer_ticks(low: float, high: float) -> range:
     return range(math.ceil(low / step) * step, math.floor(high) + 1, step)
 
 
-def _lengths(dash: str) -> list[float]:
+def _to_lengths(dash: str) -> list[float]:
     return [] if dash == "solid" else [DASH_SCALE * float(part.removesuffix("px")) for part in dash.split(",")]
 
 

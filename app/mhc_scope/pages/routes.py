@@ -53,7 +53,7 @@ class Pages:
 
     Parameters
     ----------
-    assets: what the pages load.
+    assets: files that the pages load.
     root: path below which a proxy shows the server.
     added: folders of add-ons, by the name before the paths of their templates, such as `service/room.html`.
     first_module: the script that the instrument's page runs.
@@ -75,15 +75,17 @@ class Pages:
     def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
         """Render a page, with its policy in the headers."""
         policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
-        html = self._fill(name, policy=None, **values)
+        html = self._render_template(name, policy=None, **values)
         headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
         return HTMLResponse(html, status, headers)
 
     def render_file(self, name: str, **values: Any) -> str:
         """Render a page for a file server, which sends no policy: the page contains it."""
-        return self._fill(name, policy=page_policy(self._assets.import_map_hash, frame_ancestors=None), **values)
+        return self._render_template(
+            name, policy=page_policy(self._assets.import_map_hash, frame_ancestors=None), **values
+        )
 
-    def _fill(self, name: str, **values: Any) -> str:
+    def _render_template(self, name: str, **values: Any) -> str:
         return self._environment.get_template(name).render(
             entry=self._first_module,
             asset=self._assets.address,

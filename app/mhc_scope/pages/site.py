@@ -81,7 +81,7 @@ class StaticSite:
         """Write all frames of a finished run, including its end."""
         start = codec.decode_line(lines[0])
         assert isinstance(start, StartFrame)
-        self._write(to_record_path(run_id), gzip.compress(b"".join(lines), mtime=0))
+        self._write_file(to_record_path(run_id), gzip.compress(b"".join(lines), mtime=0))
         spec = None if start.spec is None else parse_spec(start.spec)
         return WrittenRun(run_id, start, spec)
 
@@ -100,19 +100,19 @@ class StaticSite:
             for count in range(1, MAX_RUNS + 1):
                 bodies[f"panels-{count}-{theme}"] = to_response(count, theme)
         for name, body in bodies.items():
-            self._write(f"api/{name}.json", codec.to_json(body))
+            self._write_file(f"api/{name}.json", codec.to_json(body))
 
     def write_pages(self, grid: Grid, views: Sequence[StoredSnapshot]) -> None:
         """Write the pages and the files that they load."""
         assets = Assets(ROOT)
         pages = Pages(assets, ROOT)
         for path, body in assets.bodies().items():
-            self._write(path.removeprefix("/"), body)
+            self._write_file(path.removeprefix("/"), body)
 
         def write_page(path: str, title: str, description: str, boot: Markup, **more: Any) -> None:
             summary = textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …")
             card = Card(title, summary, url=None, picture=None, picture_path=None, alt="")
-            self._write(path, pages.render_file(boot=boot, card=card, **more).encode())
+            self._write_file(path, pages.render_file(boot=boot, card=card, **more).encode())
 
         common: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}
         write_page("index.html", "mHC Scope", SUMMARY, to_boot("index", **common), name="index.html")
@@ -124,9 +124,9 @@ class StaticSite:
             snapshot = SnapshotBody.build(view).model_dump(mode="json") | {"sweep": None}
             boot = to_boot("snapshot", snapshot=snapshot, **common)
             write_page(f"view-{view.id}.html", view.title, view.note, boot, name="snapshot.html", snapshot=snapshot)
-        self._write(".nojekyll", b"")  # GitHub Pages then serves the files as they are
+        self._write_file(".nojekyll", b"")  # GitHub Pages then serves the files as they are
 
-    def _write(self, path: str, body: bytes) -> None:
+    def _write_file(self, path: str, body: bytes) -> None:
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(body)
@@ -144,12 +144,13 @@ def list_grid(grid: Grid) -> list[RunSpec]:
     for spec in OPENING.specs:
         points: list[dict[str, Any]] = [spec.model_dump(mode="json")]
         for path, values in grid.items():
-            points = [_put(point, path, value) for point in points for value in values]
+            points = [_replace_field(point, path, value) for point in points for value in values]
         found |= {made.id: made for made in map(parse_spec, points)}
     return list(found.values())
 
 
-def _put(spec: dict[str, Any], path: str, value: float) -> dict[str, Any]:
+def _replace_field(spec: dict[str, Any], path: str, value: float) -> dict[str, Any]:
+    """Return a copy of a spec with the value at a dotted path; the spec itself if the part lacks this field."""
     part, _, leaf = path.rpartition(".")
     if not part:
         return {**spec, leaf: value}

@@ -21,10 +21,10 @@ DIGITS = 7
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one family.
+    """Measurements of one family.
 
-    id: of the run. h_res: of one layer, (n, n); None for one stream. gain_forward, gain_backward: of all layers
-    together; None where layers do not mix a state.
+    id: id of the run. h_res: H_res of one layer, (n, n); None for one stream. gain_forward, gain_backward: gains of all
+    layers together; None where layers do not mix a state.
     """
 
     id: str
@@ -55,13 +55,13 @@ def measure_family(kind: str) -> Measured:
     h_res = result.matrices["h_res"][LAYER] if spec.family.has_streams else None
     return Measured(
         spec.id,
-        None if h_res is None else [[_round(value) for value in row] for row in h_res],
-        _round(result.layers["composite_gain_fwd"][-1]),
-        _round(result.layers["composite_gain_bwd"][0]),
+        None if h_res is None else [[_round_digits(value) for value in row] for row in h_res],
+        _round_digits(result.layers["composite_gain_fwd"][-1]),
+        _round_digits(result.layers["composite_gain_bwd"][0]),
     )
 
 
-def _round(value: float) -> float:
+def _round_digits(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 

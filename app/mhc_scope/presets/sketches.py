@@ -35,14 +35,14 @@ def build_sketch(preset: Preset, result: Result) -> dict[str, Any]:
     places = np.unique(np.linspace(0, len(column) - 1, min(POINTS, len(column))).round().astype(int))
     number = preset.read_number(result)
     return {
-        "curve": [_round(value, DIGITS) for value in column[places]],
-        "value": _round(number.value, NUMBER_DIGITS),
-        "log10": _round(number.log10, NUMBER_DIGITS),
+        "curve": [_round_digits(value, DIGITS) for value in column[places]],
+        "value": _round_digits(number.value, NUMBER_DIGITS),
+        "log10": _round_digits(number.log10, NUMBER_DIGITS),
         "status": number.status,
     }
 
 
-def _round(value: float | None, digits: int) -> float | None:
+def _round_digits(value: float | None, digits: int) -> float | None:
     return None if value is None or not np.isfinite(value) else float(f"{value:.{digits}g}")
 
 

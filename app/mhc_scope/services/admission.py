@@ -57,10 +57,10 @@ def require_live_capacity(growing: int) -> None:
 def _large_fields(spec: RunSpec) -> Sequence[str]:
     """Return the size fields that exceed their defaults; every size field if none does."""
     default = RunSpec()
-    return [path for path in SIZES if _value(spec, path) > _value(default, path)] or SIZES
+    return [path for path in SIZES if _read_field(spec, path) > _read_field(default, path)] or SIZES
 
 
-def _value(spec: RunSpec, path: str) -> int:
+def _read_field(spec: RunSpec, path: str) -> int:
     value: object = spec
     for name in path.split("."):
         value = getattr(value, name)

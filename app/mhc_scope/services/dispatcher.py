@@ -140,11 +140,12 @@ class Dispatcher:
             for run_id in turn.put:  # it may have ended here before; now it waits
                 self._log.forget(run_id)
             for place, run in enumerate(turn.claimed):
-                await self._begin(run, is_spare=place >= free)
+                await self._submit_claimed(run, is_spare=place >= free)
             self._show(turn.board)
         return turn
 
-    async def _begin(self, run: StoredRun, *, is_spare: bool) -> None:
+    async def _submit_claimed(self, run: StoredRun, *, is_spare: bool) -> None:
+        """Submit a claimed job to the engine; end it as failed where its id names results of earlier numerics."""
         claim, spec = RunClaim(run.id, run.fence), _read_current(run)
         if spec is None:
             await self._log.finish(run.id, run.frames, "failed", STALE_NUMERICS, claim)
@@ -179,15 +180,16 @@ class Dispatcher:
     async def _take_turns(self) -> None:
         while True:
             while not self._woken.is_set() and not (self._engine.free and self.board.waiting):
-                await _wait(self._woken, POLL_S if self.board.waiting else None)
-            await self._try(self.take_turn(), "no turn could be taken")
+                await _wait_for_event(self._woken, POLL_S if self.board.waiting else None)
+            await self._await_or_pause(self.take_turn(), "no turn could be taken")
 
     async def _check_forever(self) -> None:
         while True:
-            await _wait(self._check_due, self._queue.check_s)
-            await self._try(self.check(), "the queue could not be checked")
+            await _wait_for_event(self._check_due, self._queue.check_s)
+            await self._await_or_pause(self.check(), "the queue could not be checked")
 
-    async def _try(self, work: Coroutine[Any, Any, Any], otherwise: str) -> None:
+    async def _await_or_pause(self, work: Coroutine[Any, Any, Any], otherwise: str) -> None:
+        """Wait for `work`; if it fails, log `otherwise` and pause before the next try."""
         try:
             await work
         except StoreUnavailable as error:
@@ -211,7 +213,8 @@ def _read_current(run: StoredRun) -> RunSpec | None:
         return None
 
 
-async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
+async def _wait_for_event(event: asyncio.Event, timeout_s: float | None) -> None:
+    """Return when the event is set, or after `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

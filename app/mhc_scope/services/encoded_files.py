@@ -27,7 +27,7 @@ class EncodedFiles:
 
     def find(self, key: str) -> Path | None:
         """Return the cached file of that key and record its use; None if there is none."""
-        path = self._path(key)
+        path = self._to_path(key)
         try:
             os.utime(path)
         except FileNotFoundError:
@@ -57,9 +57,9 @@ class EncodedFiles:
 
     def put(self, key: str, made: Path) -> Path:
         """Keep a whole file that was written in a folder of `work`, and evict others to make space for it."""
-        path = self._path(key)
+        path = self._to_path(key)
         os.replace(made, path)
-        self._evict()
+        self._evict_oldest()
         return path
 
     def clean(self) -> None:
@@ -77,7 +77,7 @@ class EncodedFiles:
         """Return the bytes of all files that are kept."""
         return sum(size for _, size, _ in self._list())
 
-    def _path(self, key: str) -> Path:
+    def _to_path(self, key: str) -> Path:
         assert KEY.fullmatch(key), f"{key!r} cannot name a file"
         return self._folder / key
 
@@ -92,7 +92,8 @@ class EncodedFiles:
             found.append((status.st_mtime, status.st_size, path))
         return found
 
-    def _evict(self) -> None:
+    def _evict_oldest(self) -> None:
+        """Delete the files that were used longest ago until all fit the limit; spare those used within SPARED_S."""
         files = sorted(self._list())
         excess = sum(size for _, size, _ in files) - self._limit_bytes
         for used_at, size, path in files:

@@ -74,12 +74,13 @@ class Encoder:
             return path
         if key not in self._made:
             self.pool.require_capacity()
-            self._made[key] = asyncio.create_task(self._make(key, runs, work, *arguments))
+            self._made[key] = asyncio.create_task(self._make_file(key, runs, work, *arguments))
             self._made[key].add_done_callback(lambda _: self._made.pop(key))
         # Shielded: other requests wait for it too, and a later one finds the file.
         return await asyncio.shield(self._made[key])
 
-    async def _make(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
+    async def _make_file(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
+        """Write the frames of the runs to files, run `work` in a process, and store its file under the key."""
         try:
             with self.files.work() as folder:
                 frames = [folder / f"{index}.ndjson" for index in range(len(runs))]
@@ -101,9 +102,9 @@ async def spool(lines: AsyncIterator[bytes], path: Path) -> None:
             waiting.append(line)
             size += len(line)
             if size >= WRITTEN_BYTES:
-                await asyncio.to_thread(_write, file, waiting)
+                await asyncio.to_thread(_append_lines, file, waiting)
                 waiting, size = [], 0
-        await asyncio.to_thread(_write, file, waiting)
+        await asyncio.to_thread(_append_lines, file, waiting)
 
 
 def to_name(run: StoredRun) -> str:
@@ -119,5 +120,5 @@ def name_code() -> str:
     return hashlib.sha256(versions.encode()).hexdigest()[:12]
 
 
-def _write(file: BinaryIO, lines: list[bytes]) -> None:
+def _append_lines(file: BinaryIO, lines: list[bytes]) -> None:
     file.writelines(lines)

@@ -50,12 +50,12 @@ class FigureRequest:
 
 def write_result(frames: Sequence[Path], run_id: str, form: str, is_packed: bool, made: Path) -> None:
     """Write the result of a run to a file; the file `frames` has one encoded frame per line."""
-    _write(FORMS[form](run_id, read_frames(frames[0])), is_packed, made)
+    _write_file(FORMS[form](run_id, read_frames(frames[0])), is_packed, made)
 
 
 def write_figure(frames: Sequence[Path], request: FigureRequest, is_packed: bool, made: Path) -> None:
     """Write a figure of several runs, each a file of frames."""
-    _write(request.draw([read_frames(path) for path in frames]), is_packed, made)
+    _write_file(request.draw([read_frames(path) for path in frames]), is_packed, made)
 
 
 def read_frames(path: Path) -> Result:
@@ -67,5 +67,5 @@ def read_frames(path: Path) -> Result:
     return result
 
 
-def _write(body: bytes, is_packed: bool, made: Path) -> None:
+def _write_file(body: bytes, is_packed: bool, made: Path) -> None:
     made.write_bytes(zlib.compress(body, PACK_LEVEL, GZIP_WBITS) if is_packed else body)

@@ -53,28 +53,28 @@ class EncodingPool:
         if self._ending is not None:
             self._ending.cancel()
         try:
-            await asyncio.wrap_future(self._open().submit(work, *arguments))
+            await asyncio.wrap_future(self._get_executor().submit(work, *arguments))
         except BrokenProcessPool:
             log.error("a process that encodes has died; the next job starts new ones")
-            self._close()
+            self._discard_executor()
             raise
         finally:
             self.jobs -= 1
             if not self.jobs:
-                self._ending = asyncio.get_running_loop().call_later(IDLE_S, self._close)
+                self._ending = asyncio.get_running_loop().call_later(IDLE_S, self._discard_executor)
 
     def stop(self) -> None:
         """Stop the processes; nobody needs what they still compute."""
         if self._ending is not None:
             self._ending.cancel()
-        self._close()
+        self._discard_executor()
 
-    def _open(self) -> ProcessPoolExecutor:
+    def _get_executor(self) -> ProcessPoolExecutor:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(self._processes, CONTEXT, _begin, (os.getpid(),))
         return self._executor
 
-    def _close(self) -> None:
+    def _discard_executor(self) -> None:
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)

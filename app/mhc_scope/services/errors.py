@@ -19,7 +19,7 @@ class InvalidRequestError(RefusalError):
 
 
 class TooExpensiveError(RefusalError):
-    """It is predicted to cost more than this server admits."""
+    """The predicted cost exceeds what this server admits."""
 
 
 class InvalidTokenError(RefusalError):

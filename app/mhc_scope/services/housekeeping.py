@@ -57,13 +57,14 @@ class Housekeeping:
 
     async def _run_forever(self) -> None:
         while True:
-            await self._wait()
+            await self._wait_for_turn()
             try:
                 await self.delete_old()
             except Exception:
                 log.exception("old runs could not be deleted; the next try is in %g s", limits.RETENTION_INTERVAL_S)
 
-    async def _wait(self) -> None:
+    async def _wait_for_turn(self) -> None:
+        """Return when the disk is nearly full or RETENTION_INTERVAL_S is over, but not before MIN_PAUSE_S."""
         pause_s = min(MIN_PAUSE_S, limits.RETENTION_INTERVAL_S)
         await asyncio.sleep(pause_s)
         with contextlib.suppress(TimeoutError):

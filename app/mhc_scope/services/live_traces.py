@@ -97,16 +97,17 @@ class LiveTraces:
             If they are not the start of a trace, or the limit of live traces is reached.
         """
         async with self._opening:  # else several at a time would count the same free place
-            return await self._open(lines, client)
+            return await self._open_checked(lines, client)
 
-    async def _open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
+    async def _open_checked(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
+        """Check the first frames, then store the trace with a new id and token."""
         self.require_capacity()
         await self._runs.storage.require_space()
         growing = IncomingTrace(_new_checker(), 0)
-        frames = await asyncio.to_thread(_check, growing.checker, lines)
+        frames = await asyncio.to_thread(_check_lines, growing.checker, lines)
         if growing.checker.start is None or isinstance(frames[-1], EndFrame):
             got = "no lines" if growing.checker.start is None else "a trace with its end"
-            raise _refuse(SpecError("frames", got, "the first frames of a trace without its end"))
+            raise _to_refusal(SpecError("frames", got, "the first frames of a trace without its end"))
         run_id, token = secrets.token_hex(ID_LENGTH // 2), secrets.token_urlsafe(TOKEN_BYTES)
         encoded = self._encode(run_id, growing, frames, 0)
         self._runs.log.begin(run_id)
@@ -155,7 +156,7 @@ class LiveTraces:
             new = lines[run.frames - first :]
             if new:
                 await self._runs.storage.require_space()
-            return await self._take(run, new) if new else LiveTraceState(run.id, run.frames, run.status)
+            return await self._append_batch(run, new) if new else LiveTraceState(run.id, run.frames, run.status)
 
     async def end(self, run: StoredRun, status: EndStatus, reason: str | None) -> LiveTraceState:
         """Close a live trace. One that has ended stays unchanged.
@@ -172,16 +173,17 @@ class LiveTraces:
                 _require_plain(reason)
                 if status == "done":
                     _require_whole(growing.checker)
-                await self._finish(run.id, run.frames, status, reason)
+                await self._finish_trace(run.id, run.frames, status, reason)
                 return LiveTraceState(run.id, run.frames + 1, status)
             return LiveTraceState(run.id, run.frames, run.status)
 
     # Below: helpers. Those that write are called with the lock of the trace.
 
-    async def _take(self, run: StoredRun, lines: Sequence[bytes]) -> LiveTraceState:
+    async def _append_batch(self, run: StoredRun, lines: Sequence[bytes]) -> LiveTraceState:
+        """Check and store a batch of frames, and end the trace if the batch has its end."""
         growing = await self._find_growing(run)
         checker = growing.checker.fork()  # a batch is stored whole or not at all
-        frames = await asyncio.to_thread(_check, checker, lines)
+        frames = await asyncio.to_thread(_check_lines, checker, lines)
         end = frames.pop() if isinstance(frames[-1], EndFrame) else None
         if isinstance(end, EndFrame) and end.status == "done":
             _require_whole(checker)
@@ -193,7 +195,7 @@ class LiveTraces:
         count = run.frames + len(frames)
         if not isinstance(end, EndFrame):
             return LiveTraceState(run.id, count, run.status)
-        await self._finish(run.id, count, end.status, end.reason)
+        await self._finish_trace(run.id, count, end.status, end.reason)
         return LiveTraceState(run.id, count + 1, end.status)
 
     def _encode(self, run_id: str, growing: IncomingTrace, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
@@ -202,7 +204,7 @@ class LiveTraces:
         size = growing.size_bytes + sum(map(len, lines))
         if size > self._limits.size_bytes or first + len(lines) > self._limits.lines:
             wanted = f"at most {self._limits.size_bytes} bytes and {self._limits.lines} frames in all"
-            raise _refuse(SpecError("frames", f"{size} bytes in {first + len(lines)} frames", wanted))
+            raise _to_refusal(SpecError("frames", f"{size} bytes in {first + len(lines)} frames", wanted))
         growing.size_bytes = size
         return lines
 
@@ -216,7 +218,8 @@ class LiveTraces:
             self._growing[run.id] = IncomingTrace(checker, size)
         return self._growing[run.id]
 
-    async def _finish(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
+    async def _finish_trace(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
+        """Store the end of a trace, and forget what only growing traces need."""
         await self._runs.log.finish(run_id, index, status, reason)
         self._runs.ended[status] += 1
         self._runs.growing.discard(run_id)
@@ -243,7 +246,7 @@ class LiveTraces:
         async with self._locks[run_id]:
             run = await self._runs.store.get(run_id)
             if run is not None and run.is_live and time.monotonic() - self._received_at.get(run_id, 0.0) > limit:
-                await self._finish(run_id, run.frames, "failed", SILENT_REASON.format(limit))
+                await self._finish_trace(run_id, run.frames, "failed", SILENT_REASON.format(limit))
 
 
 def _require_known(run: StoredRun, first: int, lines: Sequence[bytes]) -> None:
@@ -258,26 +261,26 @@ def _new_checker() -> Checker:
     return Checker(only_traces=True, names_run=False)
 
 
-def _check(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
+def _check_lines(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
     try:
         return [checker.take(line) for line in lines]
     except SpecError as error:
-        raise _refuse(error) from None
+        raise _to_refusal(error) from None
 
 
 def _require_whole(checker: Checker) -> None:
     try:
         checker.finish()
     except SpecError as error:
-        raise _refuse(error) from None
+        raise _to_refusal(error) from None
 
 
 def _require_plain(reason: str | None) -> None:
     try:
         check_text(reason or "", "reason")
     except SpecError as error:
-        raise _refuse(error) from None
+        raise _to_refusal(error) from None
 
 
-def _refuse(error: SpecError) -> InvalidTraceError:
+def _to_refusal(error: SpecError) -> InvalidTraceError:
     return InvalidTraceError(str(error), [error])

@@ -24,7 +24,7 @@ MAX_RETRY_S = 60.0
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a request contains about its sender.
+    """Parts of a request that identify its sender.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ class Inspector:
     async def _get_probe(self) -> Probe:
         """Return the last probe while it is valid, else a new one; one at a time, however many requests come."""
         if self._probing is None or self._is_over(self._probing):
-            self._probing = asyncio.create_task(self._probe())
+            self._probing = asyncio.create_task(self._probe_database())
         done, _ = await asyncio.wait({self._probing}, timeout=WAIT_S)
         if not done:
             return Probe(time.monotonic(), f"it has not answered for {WAIT_S:g} s")
@@ -90,7 +90,8 @@ class Inspector:
         probe = probing.result()
         return time.monotonic() - probe.at > (GOOD_S if probe.why is None else BAD_S)
 
-    async def _probe(self) -> Probe:
+    async def _probe_database(self) -> Probe:
+        """Write to the database and read counts from it; the result says why where it is unavailable."""
         try:
             last, self._row = self._row, secrets.token_hex(8)
             await write_probe(self._database, self._row, last, time.time())

@@ -26,7 +26,7 @@ RETRY_S, RETRY_MAX_S = 0.05, 1.0
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended; `seconds` is the time that it took on a worker."""
+    """End of a job; `seconds` is the time that it took on a worker."""
 
     index: int
     status: EndStatus
@@ -114,6 +114,7 @@ class Reports(Sink):
                 await self._store_end(job_id, claimed, claimed.ending)
 
     async def _store_end(self, job_id: str, claimed: ClaimedRun, ending: Ending) -> None:
+        """Store the end of a job, or requeue a job whose worker crashed; discard the results of a lost claim."""
         try:
             if isinstance(ending.reason, Crash) and claimed.attempts < MAX_ATTEMPTS:
                 if await self._queue.requeue(claimed.claim, claimed.client, ending.seconds):

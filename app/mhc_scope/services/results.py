@@ -79,6 +79,7 @@ def _add_lines(result: Result, lines: Sequence[bytes]) -> None:
 
 
 def _to_parts(result: Result) -> dict[str, Any]:
+    """Return the fields of a result's body: frames by field, columns by key, training only where there is some."""
     start, summary = codec.to_fields(result.start), codec.to_fields(result.summary)
     jacobian = {} if result.jacobian is None else codec.to_fields(result.jacobian)
     for fields in (start, summary, jacobian):

@@ -63,10 +63,12 @@ class Storage:
 def explain_full(space: Space, settings: Settings) -> str | None:
     """Return why nothing more can be stored; None if the store has space."""
     if space.used_bytes >= settings.max_store_bytes:
-        return f"the database holds {_format(space.used_bytes)}; {_format(settings.max_store_bytes)} are allowed"
+        return (
+            f"the database holds {_format_size(space.used_bytes)}; {_format_size(settings.max_store_bytes)} are allowed"
+        )
     if space.free_bytes is not None and space.free_bytes < limits.MIN_FREE_BYTES:
-        kept = _format(limits.MIN_FREE_BYTES)
-        return f"{_format(space.free_bytes)} are free on the disk of the database; {kept} are kept free"
+        kept = _format_size(limits.MIN_FREE_BYTES)
+        return f"{_format_size(space.free_bytes)} are free on the disk of the database; {kept} are kept free"
     return None
 
 
@@ -77,5 +79,5 @@ def count_excess(space: Space, settings: Settings, fraction: float) -> int:
     return max(0, round(over_cap), round(lacking))
 
 
-def _format(size: int) -> str:
+def _format_size(size: int) -> str:
     return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"

@@ -33,6 +33,7 @@ class StreamLimit:
         self._count(client, -1)
 
     def _count(self, client: ClientIdentity, change: int) -> None:
+        """Change the number of open event streams."""
         self.open += change
 
 

@@ -55,7 +55,7 @@ class SweepRunner:
         try:
             await self._fill(sweep)
         finally:
-            open_sweep.task = asyncio.create_task(self._run(open_sweep))
+            open_sweep.task = asyncio.create_task(self._run_cells(open_sweep))
 
     async def cancel(self, sweep_id: str) -> None:
         """Submit no more cells, and stop running ones that no one else watches."""
@@ -82,7 +82,8 @@ class SweepRunner:
 
     # Below: helpers.
 
-    async def _run(self, open_sweep: OpenSweep) -> None:
+    async def _run_cells(self, open_sweep: OpenSweep) -> None:
+        """Submit the cells of a sweep as limits allow, until all have ended or another server runs the sweep."""
         while open_sweep.sweep.is_open:
             try:
                 await self._store_progress(open_sweep)
@@ -159,13 +160,14 @@ class SweepRunner:
         with self._runs.hub.subscribe(live, sweep.viewer) as subscription:
             while True:
                 for run_id in live:
-                    await self._look(sweep, run_id)
+                    await self._update_state(sweep, run_id)
                 if len(sweep.list_in(LIVE)) < len(live):
                     return
                 await subscription.wait(POLL_S)
                 await self._store_progress(open_sweep)
 
-    async def _look(self, sweep: SweepGrid, run_id: str) -> None:
+    async def _update_state(self, sweep: SweepGrid, run_id: str) -> None:
+        """Set the state of a cell from the queue or, if it is not there, from the stored run."""
         position = self._runs.position(run_id)
         if position is not None:
             sweep.states[run_id] = "queued" if position else "running"

@@ -43,7 +43,7 @@ class Sweeps:
 
     async def resume(self) -> None:
         """Continue the sweeps that no server runs: now, and if other servers exist, from now on."""
-        await self._adopt()
+        await self._adopt_lost()
         if math.isfinite(self._store.lease_s):
             self._adopting = asyncio.create_task(self._adopt_forever())
 
@@ -71,7 +71,7 @@ class Sweeps:
             row = await self._store.join(sweep.id, client.key, MAX_REQUESTERS)
             if row is None:
                 await self._admit(sweep)
-                row = await self._open(sweep)
+                row = await self._open_sweep(sweep)
             if row is not None:
                 return self._runner.get(row.id) or SweepGrid.from_row(row)
             await self._runner.begin(sweep)
@@ -109,7 +109,8 @@ class Sweeps:
 
     # Below: helpers.
 
-    async def _open(self, sweep: SweepGrid) -> SweepRow | None:
+    async def _open_sweep(self, sweep: SweepGrid) -> SweepRow | None:
+        """Return the sweep if it is open already, else store it; raise RefusalError above the limits."""
         try:
             return await self._store.open(sweep.to_row(), LIMITS, MAX_REQUESTERS)
         except TooManyOpen as error:
@@ -134,7 +135,8 @@ class Sweeps:
             ended = await self._store.find(sweep.id)
         return sweep if ended is None else SweepGrid.from_row(ended)
 
-    async def _adopt(self) -> None:
+    async def _adopt_lost(self) -> None:
+        """Continue open sweeps that no living server runs."""
         for row in await self._store.take_over():
             log.info("continuing sweep %s", row.id)
             await self._runner.begin(SweepGrid.from_row(row))
@@ -143,7 +145,7 @@ class Sweeps:
         while True:
             await asyncio.sleep(self._store.lease_s / 2)
             try:
-                await self._adopt()
+                await self._adopt_lost()
             except StoreUnavailable as error:
                 log.warning("lost sweeps could not be found: %s", error)
             except Exception:
@@ -153,11 +155,11 @@ class Sweeps:
         """Refuse a grid with a cell that this server would not run, or that costs too much; return its seconds."""
         predictions = self._runs.predictions
 
-        def predict() -> list[tuple[str, RunSpec, Estimate]]:
+        def predict_cells() -> list[tuple[str, RunSpec, Estimate]]:
             specs = ((run_id, sweep.spec_of(run_id)) for run_id in sweep.states)
             return [(run_id, spec, predictions.predict(RUN, spec, len(sweep.states))) for run_id, spec in specs]
 
-        costs = await asyncio.to_thread(predict)
+        costs = await asyncio.to_thread(predict_cells)
         costs.sort(key=lambda item: item[2].seconds)
         for _, spec, cost in reversed(costs):
             if check_cost(spec, cost, self._settings):

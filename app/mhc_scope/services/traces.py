@@ -78,6 +78,7 @@ class Traces:
         await self._policy.require_storage(client)
 
     async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: ClientIdentity) -> AddedRecording:
+        """Check an uploaded recording and store it, unless it is known."""
         try:
             trace = await asyncio.to_thread(unpack, packed, unpacked, self._limits)
         except SpecError as error:

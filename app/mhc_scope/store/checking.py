@@ -49,7 +49,7 @@ def check_run(connection: Connection, run: StoredRun, counted: CheckCounts) -> I
     query = select(frames.c.idx, frames.c.line).where(frames.c.run_id == run.id).order_by(frames.c.idx)
     digest, count, size, ends, last = hashlib.sha256(), 0, 0, 0, b""
     for index, stored in connection.execute(query):
-        line = _unpack(stored)
+        line = _unpack_line(stored)
         if index != count or line is None or not line.startswith(f'{{"run":"{run.id}","index":{index},'.encode()):
             yield f"frame {count} is missing or damaged"
             return
@@ -90,7 +90,8 @@ def _find_run(connection: Connection, run_id: str) -> StoredRun | None:
     return None if row is None else to_run(row)
 
 
-def _unpack(stored: bytes) -> bytes | None:
+def _unpack_line(stored: bytes) -> bytes | None:
+    """Return a stored line uncompressed; None if it is damaged."""
     try:
         return unpack_line(stored)
     except zlib.error:

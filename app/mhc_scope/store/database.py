@@ -23,7 +23,7 @@ CUTS = 5
 
 
 class Database(ABC):
-    """Run an SQLAlchemy engine with the threads that use it. Subclasses say what is different between databases.
+    """Run an SQLAlchemy engine with the threads that use it. Subclasses implement the differences between databases.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Database(ABC):
             unknown whether the transaction was committed, or will be.
         """
         requested_s = time.monotonic()
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, requested_s)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._run_work, work, requested_s)
         future.add_done_callback(consume_error)
         try:
             async with asyncio.timeout(self.answer_s):
@@ -86,22 +86,23 @@ class Database(ABC):
     def count_bytes(self, connection: Connection) -> int:
         """Return the bytes that the database uses on its disk."""
 
-    def _do(self, work: Callable[[Connection], T], requested_s: float) -> T:
+    def _run_work(self, work: Callable[[Connection], T], requested_s: float) -> T:
+        """Run `work` in a transaction, and once more after a recovery; raise StoreUnavailable or ConnectionCut."""
         try:
-            return self._transact(work, requested_s)
+            return self._run_transaction(work, requested_s)
         except (OperationalError, InterfaceError) as error:
             if error.connection_invalidated:
-                raise ConnectionCut(self._explain(error)) from error
+                raise ConnectionCut(self._explain_error(error)) from error
             if self._is_stopping or not self._recover():
-                raise StoreUnavailable(self._explain(error)) from error
-            return self._transact(work, requested_s)
+                raise StoreUnavailable(self._explain_error(error)) from error
+            return self._run_transaction(work, requested_s)
         except DatabaseError as error:
             # SQLite raises exactly this class for a damaged file; its subclasses are our own mistakes.
             if type(error) is DatabaseError:
-                raise StoreUnavailable(self._explain(error)) from error
+                raise StoreUnavailable(self._explain_error(error)) from error
             raise
 
-    def _transact(self, work: Callable[[Connection], T], requested_s: float) -> T:
+    def _run_transaction(self, work: Callable[[Connection], T], requested_s: float) -> T:
         with self._engine.begin() as connection:
             self._prepare(connection, time.monotonic() - requested_s)
             return work(connection)
@@ -114,7 +115,7 @@ class Database(ABC):
         """Try to make the database usable after an error; return whether a second try may succeed."""
         return False
 
-    def _explain(self, error: DBAPIError) -> str:
+    def _explain_error(self, error: DBAPIError) -> str:
         return f"the database cannot be used now: {str(error.orig).strip()}"
 
     def begin_stop(self) -> None:

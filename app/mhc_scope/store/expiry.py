@@ -20,7 +20,7 @@ async def drop_expired(database: Database, now: float) -> int:
         referenced = {run_id for row in expired for run_id in list_runs_of_view(row.runs, row.sweep)}
         referenced -= await _find_referenced_elsewhere(database, now)
         ids = [row.id for row in expired]
-        dropped += await database.call(partial(_drop, now, ids, referenced))
+        dropped += await database.call(partial(_drop_expired, now, ids, referenced))
     return dropped
 
 
@@ -46,7 +46,8 @@ def _list_kept(now: float, where: ColumnElement[bool], limit: int | None, connec
     return list(connection.execute(query.order_by(snapshots.c.id).limit(limit)))
 
 
-def _drop(now: float, ids: list[str], referenced: set[str], connection: Connection) -> int:
+def _drop_expired(now: float, ids: list[str], referenced: set[str], connection: Connection) -> int:
+    """Delete expired snapshots of these ids and unpin runs that no other refers to; return how many were deleted."""
     # Meanwhile a new snapshot may refer to the same runs, or the expiry of one may have been postponed.
     is_new = (snapshots.c.created_at > now - 60.0) | snapshots.c.id.in_(ids)
     for row in _list_kept(now, is_new, None, connection):

@@ -36,7 +36,7 @@ class FrameLog:
     async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None) -> None:
         """Append frames to those stored; `RunStore.append` says what it raises."""
         await self._store.append(run_id, first, lines, claim)
-        self._remember(run_id, first, lines)
+        self._extend_cached(run_id, first, lines)
         self._hub.publish(run_id)
 
     async def finish(
@@ -50,7 +50,7 @@ class FrameLog:
     ) -> None:
         """Append the last frame; `RunStore.finish` says what it raises."""
         line = await self._store.finish(run_id, index, status, reason, claim, seconds)
-        self._remember(run_id, index, [line])
+        self._extend_cached(run_id, index, [line])
         self._hub.publish(run_id)
 
     async def read(self, run_id: str, after: int, limit: int = PAGE, limit_bytes: float = VIEWER_BYTES) -> list[bytes]:
@@ -73,7 +73,8 @@ class FrameLog:
         """Drop a log from memory: it is read from the database from now on."""
         self._size_bytes -= sum(map(len, self._cached.pop(run_id, ())))
 
-    def _remember(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
+    def _extend_cached(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
+        """Add lines to the cached log of a run, if there is one; evict the logs read longest ago above the limit."""
         # Only a log that is cached from its first line can be read by index.
         known = self._cached.get(run_id)
         if known is None:

@@ -96,13 +96,13 @@ class StoredRun:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether it has a whole result; a trace whose training failed has what was recorded until then."""
+        """Return whether it has a whole result. A trace whose training failed has the record until then."""
         is_partial_trace = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
         return self.status == "done" or is_partial_trace
 
     @property
     def spec(self) -> dict[str, Any]:
-        """Return what was computed. For code that computes; a record whose source is a trace has none."""
+        """Return the spec of the run. For code that computes; a record whose source is a trace has none."""
         assert isinstance(self.source, SpecSource), f"record {self.id} has no spec"
         return self.source.spec
 

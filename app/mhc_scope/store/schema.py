@@ -57,13 +57,13 @@ def upgrade(url: str, lock: Callable[[Connection], None] = lambda connection: No
     """
     path = find_file(url)
     if path is None:
-        _transact(url, lambda connection: _migrate(connection, lock))
+        _run_transaction(url, lambda connection: _migrate_tables(connection, lock))
         return
     sqlite_file.require_sound(path)
     if not path.exists():
         _create_file(path)
     else:
-        _transact(url, _migrate)
+        _run_transaction(url, _migrate_tables)
         if path.stat().st_uid == os.geteuid():
             path.chmod(sqlite_file.FILE_MODE)
 
@@ -77,7 +77,7 @@ def require_current(url: str) -> None:
         If that is so; the text says why.
     """
     _require_there(url)
-    _transact(url, _require_head)
+    _run_transaction(url, _require_head)
 
 
 def require_known(url: str) -> None:
@@ -89,7 +89,7 @@ def require_known(url: str) -> None:
         If that is so; the text says why.
     """
     _require_there(url)
-    _transact(url, _classify)
+    _run_transaction(url, _classify)
 
 
 @contextlib.contextmanager
@@ -134,11 +134,12 @@ def _create_file(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(part)) as database:
         database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # pages that retention frees can be returned to the disk
         database.execute("VACUUM")  # writes that setting to the file
-    _transact(f"sqlite:///{part}", _migrate)
+    _run_transaction(f"sqlite:///{part}", _migrate_tables)
     sqlite_file.put_in_place(part, path)
 
 
-def _transact(url: str, work: Callable[[Connection], object]) -> None:
+def _run_transaction(url: str, work: Callable[[Connection], object]) -> None:
+    """Run `work` in one transaction of an engine of its own; raise UnusableDatabase if it fails."""
     engine = _create_engine(url)
     try:
         with engine.begin() as connection:
@@ -193,7 +194,8 @@ def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
     return None, present
 
 
-def _migrate(connection: Connection, lock: Callable[[Connection], None] = lambda connection: None) -> None:
+def _migrate_tables(connection: Connection, lock: Callable[[Connection], None] = lambda connection: None) -> None:
+    """Bring the tables to this version: create them, upgrade them, or adopt those of the first release."""
     lock(connection)
     revision, present = _classify(connection)
     if not present:

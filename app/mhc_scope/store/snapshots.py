@@ -78,12 +78,12 @@ class SnapshotStore:
         pinned = [*run_ids, *also_pinned]
 
         def work(connection: Connection) -> tuple[StoredSnapshot, bool]:
-            known = _find(connection, snapshot_id)
+            known = _find_snapshot(connection, snapshot_id)
             if known is None:
                 connection.execute(insert(snapshots).values(**vars(fresh)))
                 connection.execute(update(runs).where(runs.c.id.in_(pinned)).values(pinned=True))
             elif is_longer(by.expires_at, known):
-                _renew(connection, snapshot_id, by.expires_at)
+                _set_expiry(connection, snapshot_id, by.expires_at)
             return known or fresh, known is None
 
         return await self._database.call(work)
@@ -92,12 +92,12 @@ class SnapshotStore:
         """Return the snapshot, if it is known."""
         if "\0" in snapshot_id:  # PostgreSQL rejects such text
             return None
-        return await self._database.read(lambda connection: _find(connection, snapshot_id))
+        return await self._database.read(lambda connection: _find_snapshot(connection, snapshot_id))
 
     async def renew(self, snapshot: StoredSnapshot, expires_at: float) -> None:
         """Extend the expiry of a view that is viewed, if it is not kept longer."""
         if is_longer(expires_at, snapshot):
-            await self._database.call(lambda connection: _renew(connection, snapshot.id, expires_at))
+            await self._database.call(lambda connection: _set_expiry(connection, snapshot.id, expires_at))
 
     async def list_of(self, client: str) -> list[StoredSnapshot]:
         """Return the views of a client, the latest first."""
@@ -125,10 +125,10 @@ def is_longer(expires_at: float | None, snapshot: StoredSnapshot) -> bool:
     return expires_at - snapshot.expires_at > RENEW_EVERY_S
 
 
-def _find(connection: Connection, snapshot_id: str) -> StoredSnapshot | None:
+def _find_snapshot(connection: Connection, snapshot_id: str) -> StoredSnapshot | None:
     row = connection.execute(select(snapshots).where(snapshots.c.id == snapshot_id)).one_or_none()
     return None if row is None else StoredSnapshot(**row._mapping)
 
 
-def _renew(connection: Connection, snapshot_id: str, expires_at: float | None) -> None:
+def _set_expiry(connection: Connection, snapshot_id: str, expires_at: float | None) -> None:
     connection.execute(update(snapshots).where(snapshots.c.id == snapshot_id).values(expires_at=expires_at))

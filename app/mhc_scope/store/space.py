@@ -21,7 +21,7 @@ class SpaceStore:
         self._database = database
 
     async def measure(self) -> Space:
-        """Return what is used and free now."""
+        """Return the used and the free bytes."""
         used = await self._database.read(self._database.count_bytes)
         return Space(used, self._measure_disk())
 

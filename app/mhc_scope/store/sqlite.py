@@ -63,11 +63,11 @@ class SqliteFile:
 
     def remember(self) -> None:
         """Record which file is open under this name."""
-        self._identity = self._identify()
+        self._identity = self._read_identity()
 
     def has_moved(self) -> bool:
         """Return whether the open file is no longer the one with this name."""
-        return self._identity is not None and self._identify() != self._identity
+        return self._identity is not None and self._read_identity() != self._identity
 
     def reopen(self, engine: Engine, upgrade: Callable[[], None]) -> None:
         """Continue with the file of this name; if there is none, write the content of the open file again.
@@ -79,8 +79,8 @@ class SqliteFile:
         """
         self.unlock()
         self.lock()
-        if self._identify() is None:
-            self._rescue(engine)
+        if self._read_identity() is None:
+            self._restore_deleted(engine)
             log.warning("%s was deleted while it was in use; it was written again, nothing is lost", self.path)
         else:
             log.warning("%s is another file than the one that was in use; continuing with it", self.path)
@@ -89,7 +89,8 @@ class SqliteFile:
         with engine.connect():
             self.remember()
 
-    def _rescue(self, engine: Engine) -> None:
+    def _restore_deleted(self, engine: Engine) -> None:
+        """Restore a deleted file from the connection that has it open; raise UnusableDatabase if none has."""
         try:
             raw = engine.raw_connection()
         except sqlite3.OperationalError:
@@ -100,7 +101,8 @@ class SqliteFile:
         finally:
             raw.close()
 
-    def _identify(self) -> tuple[int, int] | None:
+    def _read_identity(self) -> tuple[int, int] | None:
+        """Return device and inode of the file of this name; None without such a file."""
         # Never opened: closing it would release SQLite's own locks, which belong to the process.
         with contextlib.suppress(FileNotFoundError):
             found = self.path.stat()
@@ -154,7 +156,7 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) ->
     """Copy in steps; in one step if others write so often that it keeps restarting."""
     least, begun = math.inf, 1
 
-    def watch(status: int, remaining: int, total: int) -> None:
+    def limit_restarts(status: int, remaining: int, total: int) -> None:
         nonlocal least, begun
         begun += remaining > least
         least = remaining
@@ -162,7 +164,7 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) ->
             raise _CopyConflict
 
     try:
-        source.backup(target, pages=pages, progress=watch, sleep=STEP_PAUSE_S)
+        source.backup(target, pages=pages, progress=limit_restarts, sleep=STEP_PAUSE_S)
     except _CopyConflict:
         source.backup(target)
 
@@ -173,12 +175,12 @@ class _CopyConflict(Exception):
 
 def put_in_place(part: Path, path: Path) -> None:
     """Rename a file that is written, durably."""
-    _sync(part)
+    _sync_file(part)
     part.replace(path)
-    _sync(path.parent)
+    _sync_file(path.parent)
 
 
-def _sync(path: Path) -> None:
+def _sync_file(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -36,12 +36,12 @@ class Product:
     @property
     def row_sums(self) -> np.ndarray:
         """Return the row sums of the scaled matrix; sums below the rounding error are 0."""
-        return _resolve(self.scaled.sum(1))
+        return _drop_rounding(self.scaled.sum(1))
 
     @property
     def col_sums(self) -> np.ndarray:
         """Return the column sums of the scaled matrix; sums below the rounding error are 0."""
-        return _resolve(self.scaled.sum(0))
+        return _drop_rounding(self.scaled.sum(0))
 
 
 def to_span(span: str, cursor: int, layers: int) -> tuple[int, int]:
@@ -135,5 +135,5 @@ def set_interval(template: dict[str, Any], first: int, last: int) -> None:
                 fill[attribute] = source.replace(".first-", f".{first + 1}-").replace("-last.", f"-{last + 1}.")
 
 
-def _resolve(sums: np.ndarray) -> np.ndarray:
+def _drop_rounding(sums: np.ndarray) -> np.ndarray:
     return np.where(np.abs(sums) < UNRESOLVED, 0.0, sums)

@@ -15,7 +15,7 @@ Figure = dict[str, Any]
 
 
 def dress(figure: Figure, methods: Sequence[str | None]) -> None:
-    """Style the traces of runs of these methods; what is drawn of a run whose method is not known stays as it is."""
+    """Style the traces of runs of these methods; a run of an unknown method keeps its style."""
     meta = figure["layout"]["meta"]
     styles = to_run_styles(methods, meta["theme"])
     if "axes" in meta:

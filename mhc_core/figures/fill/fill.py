@@ -50,7 +50,7 @@ def fill(
         _fill_trace(trace, results[run] if run < len(results) else None, labels, cursor)
     _blank_outside_interval(figure)
     layers = max((result.depth for result in results if result is not None), default=1)
-    meta, shown = layout["meta"], _visible(figure)
+    meta, shown = layout["meta"], _list_visible(figure)
     for name, rule in meta.get("axes", {}).items():
         _set_range(layout[name], rule, shown)
     if "grid" in meta:
@@ -94,7 +94,7 @@ def _show_legend(layout: dict[str, Any], shown: list[dict[str, Any]], labels: li
             trace["legendgrouptitle"] = {"text": labels[run]}
 
 
-def _visible(figure: Figure) -> list[dict[str, Any]]:
+def _list_visible(figure: Figure) -> list[dict[str, Any]]:
     return [trace for trace in figure["data"] if trace.get("visible", True)]
 
 
@@ -119,7 +119,7 @@ def _blank_outside_interval(figure: Figure) -> None:
     if "interval" not in meta or meta.get("layers", {}).get("xaxis") != "line":
         return
     first, last = meta["interval"]
-    for trace in _visible(figure):
+    for trace in _list_visible(figure):
         pairs = zip(trace["x"], trace["y"], strict=True)
         trace["y"] = [value if layer is not None and first < layer <= last + 1 else None for layer, value in pairs]
 
@@ -137,6 +137,7 @@ def _set_range(axis: dict[str, Any], rule: dict[str, Any], shown: list[dict[str,
 
 
 def _data_range(rule: dict[str, Any], shown: list[dict[str, Any]]) -> tuple[float, float]:
+    """Return the ends of an axis: the range of the shown values with a margin, at least MIN_SPAN, within limits."""
     values = [value for trace in shown for value in trace["y"] if value is not None]
     values += rule["include"]
     if not values:
@@ -166,6 +167,7 @@ def _span_layers(figure: Figure, layers: int, cursor: int) -> None:
 
 
 def _layer_range(figure: Figure, kind: str, interval: tuple[int, int], cursor: int) -> list[float]:
+    """Return the ends of an axis over layers: the whole interval, or for other kinds a window around the cursor."""
     first, last = interval
     if kind == "line":
         pad = 0.5 if first == last else 0.01 * (last - first)
@@ -177,7 +179,7 @@ def _layer_range(figure: Figure, kind: str, interval: tuple[int, int], cursor: i
     if kind == "sources":
         return [first - 0.5, last + 0.5]
     layers = last - first + 1
-    steps = [trace["dx"] for trace in _visible(figure)]
+    steps = [trace["dx"] for trace in _list_visible(figure)]
     width = min(layers, max(4, math.floor(WINDOW_COLUMNS * min(steps, default=1))))
     start = min(max(cursor + 1 - (width - 1) / 2, first + 1), last - width + 2)
     return [start - 0.5, start + width - 0.5]
@@ -190,7 +192,7 @@ def _place_cells(figure: Figure) -> None:
     """Divide the space among the runs that have a matrix, and hide the axes of the others."""
     layout, grid = figure["layout"], figure["layout"]["meta"]["grid"]
     rows = grid["direction"] == "rows"
-    present = [trace["meta"]["run"] for trace in _visible(figure)]
+    present = [trace["meta"]["run"] for trace in _list_visible(figure)]
     whole = len(present) * grid["cell"] + max(0, len(present) - 1) * grid["gap"]
     for run, (x_name, y_name) in enumerate(grid["cells"]):
         x_axis, y_axis = layout[x_name], layout[y_name]
@@ -238,19 +240,21 @@ def _center_colors(figure: Figure, results: list[Columns | None]) -> None:
     layout, meta = figure["layout"], figure["layout"]["meta"]
     axis = layout[meta["symmetric"]]
     if meta.get("signed_log"):
-        scale = signed_log_scale(max((_largest(trace["z"]) for trace in _visible(figure)), default=0.0))
+        scale = signed_log_scale(max((_find_largest(trace["z"]) for trace in _list_visible(figure)), default=0.0))
         axis["colorbar"] |= scale.pop("colorbar")
         axis |= scale
         return
     largest = 0.0
-    for trace in _visible(figure):
+    for trace in _list_visible(figure):
         result = results[trace["meta"]["run"]]
         assert result is not None, "a visible trace has a run"
         key = trace["meta"]["key"]
-        largest = max(largest, _largest(result.matrices[key] if key in result.matrices else result.steps_log10[key]))
+        largest = max(
+            largest, _find_largest(result.matrices[key] if key in result.matrices else result.steps_log10[key])
+        )
     bound = linear_bound(largest)
     axis |= {"cmin": -bound, "cmax": bound}
 
 
-def _largest(matrix: np.ndarray) -> float:
+def _find_largest(matrix: np.ndarray) -> float:
     return float(np.max(np.abs(matrix), where=np.isfinite(matrix), initial=0.0))

@@ -20,7 +20,7 @@ def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Co
     """
     if not all(result is None or _can_tell(result) for result in results):
         return None
-    return [None if result is None else _over(result, first, last) for result in results]
+    return [None if result is None else _derive_interval(result, first, last) for result in results]
 
 
 def _can_tell(result: Columns) -> bool:
@@ -28,7 +28,8 @@ def _can_tell(result: Columns) -> bool:
     return stack is not None and len(stack) == result.depth and not any(key in result.bands for key in COMPOSITES)
 
 
-def _over(result: Columns, first: int, last: int) -> DerivedColumns:
+def _derive_interval(result: Columns, first: int, last: int) -> DerivedColumns:
+    """Return the columns of a result, with composites over these layers alone; nan in other layers."""
     found = derive(result, layers=dict(result.layers), layers_log10=dict(result.layers_log10))
     stack = result.matrices["h_res"][first : last + 1].astype(np.float64)
     composites = measure_composites(stack) if len(stack) else {}

@@ -33,14 +33,14 @@ def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labe
     meta, remarks = figure["layout"]["meta"], []
     for trace in sorted(figure["data"], key=lambda item: int(item["meta"]["run"])):
         result = results[trace["meta"]["run"]] if trace.get("visible", True) else None
-        text = None if result is None else _describe(trace, result, meta)
+        text = None if result is None else _describe_trace(trace, result, meta)
         remarks += [] if text is None else [f"{trace['name']}: {text}"]
     unknown = (find_unknown(figure, results), meta.get("unknown"))
     absent = (find_absent(figure, results), meta.get("absent", {}).get("text"))
     return remarks + [f"{', '.join(labels[run] for run in runs)}: {text}" for runs, text in (unknown, absent) if runs]
 
 
-def _describe(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
+def _describe_trace(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
     if "lost_rows" in meta:
         return _describe_lost_rows(trace, result, meta["lost_rows"])
     is_curve = trace["meta"].get("end", False)  # not a band, nor a matrix
@@ -48,6 +48,7 @@ def _describe(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None
 
 
 def _describe_curve(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
+    """Say where a curve lacks values and why, or that all of its values are 0; None for other curves."""
     interval = meta.get("interval", (0, result.depth - 1))
     key, is_step = trace["meta"]["key"], trace["meta"]["fill"]["x"] == "step"
     flags = (result.steps_status if is_step else result.status).get(key, {})

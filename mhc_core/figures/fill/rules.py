@@ -8,13 +8,13 @@ from mhc_core.metrics import METRICS
 
 @dataclass(frozen=True)
 class StepRules:
-    """What stands for a metric at a step of training.
+    """Columns that replace a metric at a training step.
 
     Attributes
     ----------
     columns: metric to the column of every step's frame.
     kept_columns, matrices: metric to what frames of kept steps alone have, over the layers and as matrices.
-    logarithmic: which of the kept ones span decades.
+    logarithmic: the kept metrics that span decades.
     unknown: beginnings of metrics that no step has.
     """
 

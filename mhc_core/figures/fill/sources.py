@@ -229,7 +229,7 @@ def _law_texts(law: Law, part: str) -> list[str]:
 
 def to_texts(result: Columns, key: str) -> list[str] | None:
     """Format the values of a column for people."""
-    return _read(result.layers, result.layers_log10, result.status, key)
+    return _format_column(result.layers, result.layers_log10, result.status, key)
 
 
 def to_step_numbers(result: Columns) -> list[int]:
@@ -244,15 +244,16 @@ def to_step_numbers(result: Columns) -> list[int]:
 
 def to_step_texts(result: Columns, key: str) -> list[str] | None:
     """Format the values of a column over training steps for people."""
-    return _read(result.steps, result.steps_log10, result.steps_status, key)
+    return _format_column(result.steps, result.steps_log10, result.steps_status, key)
 
 
-def _read(
+def _format_column(
     columns: dict[str, np.ndarray],
     columns_log10: dict[str, np.ndarray],
     statuses: dict[str, dict[int, Any]],
     key: str,
 ) -> list[str] | None:
+    """Format each value of a column, with its logarithm and status; None without the column."""
     if key not in columns:
         return None
     values = to_list(columns[key])
@@ -297,6 +298,7 @@ def to_list(column: np.ndarray) -> list[Any]:
 
 
 def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
+    """Return the part of a column of matrices that a source names; None if one stream leaves nothing to show."""
     if name == "matrices":
         return matrix
     if name == "row":

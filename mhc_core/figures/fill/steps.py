@@ -99,7 +99,7 @@ def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step
     """
     keys = {trace["meta"]["key"] for trace in template["data"]}
     shown = [at_step(result, step) for result in results if count_received_steps(result) > 0]
-    is_noted = any(_has(columns, key) for columns in shown for key in keys)
+    is_noted = any(_has_column(columns, key) for columns in shown for key in keys)
     return is_noted or not any(keys & to_unknown(columns) for columns in shown)
 
 
@@ -130,13 +130,13 @@ def at_step(result: TrainingResult, step: int | None) -> Columns:
             if METRICS[key].scale == "log":
                 found.layers_log10[key] = log10_of(kept)
             _put_status(found, key, result.steps_status.get(source, {}).get(result.kept_steps[place]))
-    found.unknown = {key for key in (*COLUMNS, *KEPT) if _has(result, key) and not _has(found, key)}
+    found.unknown = {key for key in (*COLUMNS, *KEPT) if _has_column(result, key) and not _has_column(found, key)}
     if "h_res" in found.matrices:
         found.layers["ds_error"] = measure_matrices(found.matrices["h_res"].astype(np.float64))["ds_error"]
     return found
 
 
-def _has(columns: Columns, key: str) -> bool:
+def _has_column(columns: Columns, key: str) -> bool:
     return key in columns.layers or key in columns.matrices
 
 

@@ -41,7 +41,7 @@ def build_tokens(key: str, runs: int, theme: Theme) -> Template:
     for run, style in bottom_up(theme, runs):
         figure["data"] += band(run, style, key, f"log10.{key}_token_min", f"log10.{key}_token_max")
     for run, style in bottom_up(theme, runs):
-        figure["data"].append(_median(run, style, f"{key}_token_median"))
+        figure["data"].append(_build_median(run, style, f"{key}_token_median"))
     for run, style in bottom_up(theme, runs):
         averaged = line(run, style, key, "log", hovertemplate="%{text} averaged, tokens %{customdata}")
         # This fill leaves out runs with static mixing, which have no gains per token.
@@ -50,7 +50,8 @@ def build_tokens(key: str, runs: int, theme: Theme) -> Template:
     return figure
 
 
-def _median(run: int, style: RunStyle, key: str) -> Trace:
+def _build_median(run: int, style: RunStyle, key: str) -> Trace:
+    """Build the empty line of the median token of a run."""
     fill = {"x": "layer", "y": f"log10.{key}", "text": f"text.{key}"}
     return scatter(
         mode="lines",
@@ -88,7 +89,7 @@ SOURCE = (
 )
 
 
-def _views(key: str, unit: str) -> tuple[View, ...]:
+def _list_views(key: str, unit: str) -> tuple[View, ...]:
     return (
         View("log", "log", partial(build, key, "log")),
         View("linear", "linear", partial(build, key, "linear")),
@@ -97,7 +98,7 @@ def _views(key: str, unit: str) -> tuple[View, ...]:
     )
 
 
-def _columns(key: str) -> tuple[Column, ...]:
+def _list_columns(key: str) -> tuple[Column, ...]:
     endings = {
         "gain": "",
         "tokens with own matrices": "_tokens",
@@ -124,12 +125,12 @@ PANEL = Panel(
     group="strip",
     live=False,
     views=(
-        *_views(FORWARD, "forward"),
+        *_list_views(FORWARD, "forward"),
         # Links from before the backward gain had its own panel.
         View("tokens_bwd", "tokens, backward", partial(build_tokens, BACKWARD), TOKENS, "backward, per token", "never"),
     ),
     table=(
-        *_columns(FORWARD),
+        *_list_columns(FORWARD),
         Column("largest singular value", "composite_sigma_max"),
         Column("least singular value", "composite_sigma_min"),
     ),
@@ -150,7 +151,7 @@ PANEL_BACKWARD = Panel(
     ),
     group="strip",
     live=False,
-    views=_views(BACKWARD, "backward"),
-    table=_columns(BACKWARD),
+    views=_list_views(BACKWARD, "backward"),
+    table=_list_columns(BACKWARD),
     follows_step=True,
 )

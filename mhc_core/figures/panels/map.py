@@ -57,8 +57,8 @@ def build_map(grid: Grid, theme: Theme) -> go.Figure:
         hovermode="closest",
         margin={"l": 60, "r": 76, "t": 30, "b": 48},
         coloraxis=_to_scale(grid.metric, is_log, known, theme),
-        xaxis=_axis(theme, titles[0]),
-        yaxis=_axis(theme, titles[1], showticklabels=y is not None),
+        xaxis=_build_axis(theme, titles[0]),
+        yaxis=_build_axis(theme, titles[1], showticklabels=y is not None),
         title={
             "text": to_title(grid.metric, grid.reduction),
             "font": {"size": 13, "color": theme.muted},
@@ -89,7 +89,7 @@ def _write_cells(
     """
     scale = [list(stop) for stop in axis.colorscale]
 
-    def ink(number: float | None) -> str:
+    def choose_ink(number: float | None) -> str:
         if number is None:
             return theme.muted
         color = sample_color(scale, (number - axis.cmin) / (axis.cmax - axis.cmin))
@@ -109,7 +109,7 @@ def _write_cells(
         y=[row for row in rows for _ in columns],
         text=texts,
         textfont={
-            "color": [ink(number) for row in numbers for number in row],
+            "color": [choose_ink(number) for row in numbers for number in row],
             "size": fit_font_size(texts, ROOM_PX / len(columns)),
         },
         hoverinfo="skip",
@@ -127,7 +127,7 @@ def to_axis_titles(x: Axis, y: Axis | None) -> tuple[str, str]:
     return find_title(x.field), "" if y is None else find_title(y.field)
 
 
-def _axis(theme: Theme, title: str, **more: Any) -> dict[str, Any]:
+def _build_axis(theme: Theme, title: str, **more: Any) -> dict[str, Any]:
     words = {"text": title, "font": {"size": 12}, "standoff": 8}
     return quiet_axis(theme, type="category", title=words, showgrid=False, fixedrange=True, **more)
 
@@ -143,16 +143,16 @@ def _to_tick(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, dict):
-        return _shorten(", ".join(_to_tick(part) for part in value.values()))
-    return format_value(value) if isinstance(value, float) else _shorten(str(value))
+        return _shorten_label(", ".join(_to_tick(part) for part in value.values()))
+    return format_value(value) if isinstance(value, float) else _shorten_label(str(value))
 
 
-def _shorten(text: str) -> str:
+def _shorten_label(text: str) -> str:
     return text if len(text) <= 16 else f"{text[:15]}…"
 
 
 def _to_place(value: float | None, log10: float | None, is_log: bool) -> float | None:
-    """Where a number stands on the colour axis; a true zero of a logarithmic one stands nowhere."""
+    """Return the place of a number on the colour axis; None for 0 on a logarithmic axis."""
     return log10 if is_log else value
 
 

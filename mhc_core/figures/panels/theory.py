@@ -33,7 +33,7 @@ def build(key: str, scale: str, runs: int, theme: Theme, *, has_all_runs: bool =
     for run, style in bottom_up(theme, runs):
         figure["data"] += band(run, style, key, f"law.low{suffix}.{key}", f"law.high{suffix}.{key}")
     for run, style in bottom_up(theme, runs):
-        figure["data"].append(_law(run, style, key, suffix))
+        figure["data"].append(_build_law(run, style, key, suffix))
     for run, style in bottom_up(theme, runs):
         measured = line(run, style, key, scale)
         if not has_all_runs:
@@ -48,7 +48,8 @@ def _build_view(key: str, scale: str, runs: int, theme: Theme) -> Template:
     return build(key, scale, runs, theme, has_all_runs=False)
 
 
-def _law(run: int, style: RunStyle, key: str, suffix: str) -> Trace:
+def _build_law(run: int, style: RunStyle, key: str, suffix: str) -> Trace:
+    """Build the empty line of a law, or of an end of its band by its suffix."""
     fill = {"x": "layer", "y": f"law.values{suffix}.{key}"}
     return scatter(
         mode="lines",

@@ -27,12 +27,13 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemente
 def write_archive(file: BinaryIO, manifest: Manifest, lines: Sequence[bytes]) -> None:
     """Write both members."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(_describe(MANIFEST), manifest.model_dump_json(indent=1))
-        with archive.open(_describe(FRAMES), "w", force_zip64=False) as member:
+        archive.writestr(_build_entry(MANIFEST), manifest.model_dump_json(indent=1))
+        with archive.open(_build_entry(FRAMES), "w", force_zip64=False) as member:
             member.writelines(lines)
 
 
-def _describe(name: str) -> zipfile.ZipInfo:
+def _build_entry(name: str) -> zipfile.ZipInfo:
+    """Build the entry of a file with a fixed time: the same record makes the same bytes."""
     info = zipfile.ZipInfo(name, _EPOCH)
     info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     return info
@@ -43,7 +44,7 @@ class Archive:
 
     Attributes
     ----------
-    manifest: what it says it holds.
+    manifest: its own list of its content.
     """
 
     def __init__(self, archive: zipfile.ZipFile, limits: ContainerLimits) -> None:

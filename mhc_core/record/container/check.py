@@ -57,7 +57,7 @@ class Checker:
             Names the frame and the field: `frames[12].values.h_res`.
         """
         path = f"frames[{self.count}]"
-        data = _parse(line, path)
+        data = _parse_line(line, path)
         self._check_head(data, path)
         frame = _to_frame(data, path)
         self._order.take(frame, path)
@@ -135,7 +135,7 @@ class Checker:
             raise SpecError(f"{path}.layer", layer, f"{lowest} to {layers - 1}")
 
 
-def _parse(line: bytes, path: str) -> dict[str, Any]:
+def _parse_line(line: bytes, path: str) -> dict[str, Any]:
     try:
         data = orjson.loads(line)
     except orjson.JSONDecodeError as error:

@@ -83,6 +83,7 @@ class Groups:
             raise SpecError(path, key, f"a metric of {frame.type} frames, as the metrics catalogue has them")
 
     def _check_value(self, frame: AnyFrame, key: str, value: Any, path: str) -> None:
+        """Raise SpecError for a value of the wrong shape, an infinite number, or a null without a status."""
         shape = self._find_shape(frame, key)
         if value is None and (not shape or isinstance(frame, StepFrame)):
             pass  # its status says why, which is required below

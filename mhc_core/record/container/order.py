@@ -36,7 +36,7 @@ class Order:
         self._made: int | None = None
 
     def take(self, frame: AnyFrame, path: str) -> None:
-        """Check the order: that the next frame may follow those before.
+        """Check that the next frame may follow the frames before it.
 
         Raises
         ------
@@ -49,10 +49,11 @@ class Order:
         is_repeated = isinstance(frame, ProgressFrame) and place == self._last
         if place <= self._last and not is_repeated:
             raise SpecError(f"{path}.type", frame.type, f"a frame that may come after {self._last_kind}")
-        self._count(frame, path)
-        self._last, self._last_kind = place, _name(frame)
+        self._check_step(frame, path)
+        self._last, self._last_kind = place, _name_frame(frame)
 
-    def _count(self, frame: AnyFrame, path: str) -> None:
+    def _check_step(self, frame: AnyFrame, path: str) -> None:
+        """Raise SpecError if training skips a step, or frames of the last pass differ in their step."""
         if isinstance(frame, StepFrame):
             if frame.step != self._steps:
                 raise SpecError(f"{path}.step", frame.step, f"{self._steps}: steps count from 0 without a gap")
@@ -64,6 +65,7 @@ class Order:
 
 
 def _to_place(frame: AnyFrame) -> Place:
+    """Return the place of a frame in a record, a tuple that increases from frame to frame."""
     stage = UNTRAINED if getattr(frame, "step", None) is None else TRAINED
     match frame:
         case StartFrame():
@@ -95,6 +97,6 @@ def _to_place(frame: AnyFrame) -> Place:
     raise SpecError("type", frame.type, "a frame of a record")
 
 
-def _name(frame: AnyFrame) -> str:
+def _name_frame(frame: AnyFrame) -> str:
     layer = getattr(frame, "layer", None)
     return frame.type if layer is None else f"{frame.type} of layer {layer}"

@@ -44,7 +44,7 @@ def publish(url: str, content: bytes) -> str:
 
 
 def _explain(error: HTTPError) -> str:
-    """Return what the server says of its refusal."""
+    """Return the server's reason for its refusal."""
     text = error.read(100_000).decode(errors="replace")
     if "json" not in error.headers.get("Content-Type", ""):
         return f"the server answered {error.code}: {text[:200]}"

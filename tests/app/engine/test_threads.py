@@ -31,5 +31,5 @@ def _threads_as_before() -> Iterator[None]:
 )
 def test_a_run_computes_with_all_threads_where_its_tensors_are_large(spec: dict[str, Any], expected: int) -> None:
     torch.set_num_threads(3)
-    next(worker._compute("run", spec, 2))
+    next(worker._compute_job("run", spec, 2))
     assert torch.get_num_threads() == expected

@@ -132,5 +132,5 @@ def test_what_cannot_be_written_is_refused(server: Server, tmp_path: Path, capsy
 def test_a_second_call_computes_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GRIDS, "tiny", {"depth": [4], "connection.streams": [2], "connection.noise": [0.3]})
     assert write(tmp_path / "out", grid="tiny") == 0
-    monkeypatch.setattr(site, "_compute", lambda _: pytest.fail("it is there already"))
+    monkeypatch.setattr(site, "_compute_record", lambda _: pytest.fail("it is there already"))
     assert write(tmp_path / "out", grid="tiny") == 0

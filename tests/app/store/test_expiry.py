@@ -75,7 +75,7 @@ def test_a_view_that_came_or_was_renewed_since_the_look_holds_its_runs(tmp_path:
         await views.put(["a"], "v=1", "new", owner=LATER)
         await views.renew(second, NOW + 10**6)
         ids = [first.id, second.id]
-        assert await database.call(lambda c: expiry._drop(NOW, ids, {"a", "b", "c"}, c)) == 1
+        assert await database.call(lambda c: expiry._drop_expired(NOW, ids, {"a", "b", "c"}, c)) == 1
         assert await list_pinned(database) == ["a", "c"]
 
     do(to_url(tmp_path / "mhc-scope.db"), work)

@@ -111,7 +111,7 @@ def plant_a_start_at_the_mean(patch: Patch) -> None:
         count = 2 + layer // self.block
         return torch.full((count,), 1 / count, dtype=torch.float64)
 
-    patch.setattr(dense.WeightedDepth, "_start", start)
+    patch.setattr(dense.WeightedDepth, "_build_start", start)
 
 
 FAULTS: dict[str, tuple[Any, float, str]] = {

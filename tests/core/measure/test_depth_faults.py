@@ -51,8 +51,8 @@ def plant_softmax_over_samples(patch: Patch) -> None:
 
 
 def plant_sum_without_the_embedding(patch: Patch) -> None:
-    plain = depth._sum
-    patch.setattr(depth, "_sum", lambda values, x: plain(values[1:], x[1:]))
+    plain = depth._sum_weighted
+    patch.setattr(depth, "_sum_weighted", lambda values, x: plain(values[1:], x[1:]))
 
 
 def plant_blocks_that_end_early(patch: Patch) -> None:

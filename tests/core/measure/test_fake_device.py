@@ -106,12 +106,12 @@ def count_with_reads(spec: RunSpec) -> Calls:
 
 def count_with_cpu_tensor_in_training(spec: RunSpec) -> Calls:
     """A fault on autograd's way down: what hears a gradient adds a tensor of the CPU."""
-    hear = StepProbe._hear
+    hear = StepProbe._record_gradient
 
     def add(self: StepProbe, layer: int, grad: torch.Tensor) -> None:
         hear(self, layer, grad + torch.ones(grad.shape))
 
-    with patch.object(StepProbe, "_hear", add):
+    with patch.object(StepProbe, "_record_gradient", add):
         return count_run(spec)
 
 

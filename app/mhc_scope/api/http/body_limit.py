@@ -38,7 +38,7 @@ class BodyLimit:
         announced = int(declared) if declared.isdecimal() else 0
         if announced > limit:
             more = headers.get("expect", "").lower() != "100-continue"
-            return await _refuse(to_problem(announced, limit), scope, _Body(receive, send, more=more))
+            return await _send_refusal(to_problem(announced, limit), scope, _Body(receive, send, more=more))
         if scope["method"] in ("GET", "HEAD"):
             return await self._app(scope, receive, send)
         body = _Body(receive, send)
@@ -64,7 +64,7 @@ class BodyLimit:
                     return None
                 chunks.append(message.get("body", b""))
         except Problem as problem:
-            return await _refuse(problem, scope, body)
+            return await _send_refusal(problem, scope, body)
         return await self._app(scope, _replay_body(b"".join(chunks), body.receive), body.send)
 
 
@@ -98,11 +98,12 @@ class _Body:
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and self._is_refused and self.more:
             await self._send({**message, "more_body": True})
-            await self._drain()
+            await self._discard_rest()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
-    async def _drain(self) -> None:
+    async def _discard_rest(self) -> None:
+        """Read the rest of a refused body, within limits of bytes and time: closing earlier could lose the answer."""
         left = DRAIN_BYTES
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
@@ -113,7 +114,8 @@ class _Body:
                     self.more = message.get("more_body", False)
 
 
-async def _refuse(problem: Problem, scope: Scope, body: _Body) -> None:
+async def _send_refusal(problem: Problem, scope: Scope, body: _Body) -> None:
+    """Send a problem as the answer to a request whose body is refused."""
     body.refuse()
     await to_response(problem, scope["path"])(scope, body.receive, body.send)
 

@@ -135,7 +135,7 @@ class Problem(Exception):
     detail: one sentence for people.
     errors: field, got, wanted.
     headers: extra headers, such as Retry-After.
-    due: of frames that come too early, the index that is due.
+    due: the index that is due, where frames come too early.
     """
 
     def __init__(
@@ -209,13 +209,13 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
     middleware would add.
     """
 
-    def answer(request: Request, problem: Problem) -> Response:
+    def respond(request: Request, problem: Problem) -> Response:
         context.note(problem=problem.kind)
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return answer(request, error)
+        return respond(request, error)
 
     async def on_spec_errors(request: Request, error: Exception) -> Response:
         assert isinstance(error, SpecErrors)
@@ -223,17 +223,17 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
 
     async def on_refusal(request: Request, error: Exception) -> Response:
         assert isinstance(error, RefusalError)
-        return answer(request, from_refusal(error))
+        return respond(request, from_refusal(error))
 
     async def on_store(request: Request, error: Exception) -> Response:
         log.warning("%s %s: %s", request.method, request.url.path, error)
-        return answer(request, Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"}))
+        return respond(request, Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"}))
 
     async def on_invalid_request(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
         detail = "; ".join(str(item) for item in items)
-        return answer(request, Problem("invalid-query", 422, detail, errors=items))
+        return respond(request, Problem("invalid-query", 422, detail, errors=items))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -244,7 +244,7 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(list_methods(app, dict(request.scope)))
-        return answer(request, Problem(kind, error.status_code, detail, headers=headers))
+        return respond(request, Problem(kind, error.status_code, detail, headers=headers))
 
     async def on_crash(request: Request, error: Exception) -> Response:
         problem = Problem("internal", 500, "The server's log has the details.", headers=crash_headers)
@@ -276,6 +276,7 @@ def _to_got(value: Any) -> Any:
 
 
 def _shorten(text: str, limit: int) -> str:
+    """Return at most `limit` characters of a text, and the number of all where some are left out."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 

@@ -47,7 +47,7 @@ class RequestLog:
         try:
             return await self._app(scope, receive, send_counted)
         finally:
-            _write(scope, answer, 1000 * (time.perf_counter() - started))
+            _log_request(scope, answer, 1000 * (time.perf_counter() - started))
 
 
 class _Answer:
@@ -62,7 +62,7 @@ def choose_id(given: str | None) -> str:
     return given if given is not None and PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _write(scope: Scope, answer: _Answer, ms: float) -> None:
+def _log_request(scope: Scope, answer: _Answer, ms: float) -> None:
     fields = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
     log.info("%s %s", scope["method"], scope["path"][:200], extra=fields)
 

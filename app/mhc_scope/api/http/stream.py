@@ -68,12 +68,12 @@ def respond(
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
     if is_head(request):
         place.require_capacity()
-        return _send(request, _stream_nothing(), form, AsyncExitStack())
+        return _build_response(request, _stream_nothing(), form, AsyncExitStack())
     feed = Feed(service, limits.HEARTBEAT_S, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
     resources = AsyncExitStack()
     resources.callback(place.take().close)
     subscription = resources.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
-    return _send(request, feed.follow(subscription), form, resources)
+    return _build_response(request, feed.follow(subscription), form, resources)
 
 
 def respond_submitted(
@@ -92,7 +92,7 @@ def respond_submitted(
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
     feed = Feed(service, limits.HEARTBEAT_S, cursors, "sse")
 
-    async def follow() -> AsyncIterator[bytes]:
+    async def stream_submitted() -> AsyncIterator[bytes]:
         if await request.is_disconnected():
             return
         bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
@@ -101,7 +101,9 @@ def respond_submitted(
         async for chunk in feed.follow(subscription):
             yield chunk
 
-    return _send(request, follow(), "sse", resources, 202 if any(item.is_new for item in submitted) else 200)
+    return _build_response(
+        request, stream_submitted(), "sse", resources, 202 if any(item.is_new for item in submitted) else 200
+    )
 
 
 class CountedStream(StreamingResponse):
@@ -117,9 +119,10 @@ class CountedStream(StreamingResponse):
             await self.resources.aclose()
 
 
-def _send(
+def _build_response(
     request: Request, chunks: AsyncIterator[bytes], form: Form, resources: AsyncExitStack, status: int = 200
 ) -> Response:
+    """Return the chunks as a streaming response, in gzip where the client accepts it; its end closes `resources`."""
     headers = dict(HEADERS)
     if "gzip" in request.headers.get("accept-encoding", ""):
         chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}

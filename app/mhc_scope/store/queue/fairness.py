@@ -32,7 +32,7 @@ def order_fairly(waiting: Iterable[WaitingRun], used: Mapping[str, float]) -> li
     of_client: defaultdict[str, deque[tuple[int, WaitingRun]]] = defaultdict(deque)
     for age, run in enumerate(waiting):
         of_client[run.client].append((age, run))
-    heap = [(_weigh(used, client), runs[0][0], client) for client, runs in of_client.items()]
+    heap = [(_find_weight(used, client), runs[0][0], client) for client, runs in of_client.items()]
     heapq.heapify(heap)
     order = []
     while heap:
@@ -45,5 +45,5 @@ def order_fairly(waiting: Iterable[WaitingRun], used: Mapping[str, float]) -> li
     return order
 
 
-def _weigh(used: Mapping[str, float], client: str) -> float:
+def _find_weight(used: Mapping[str, float], client: str) -> float:
     return 0.0 if client == OWN else used.get(client, 0.0)

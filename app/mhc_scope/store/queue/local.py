@@ -61,7 +61,7 @@ class LocalQueue:
             chosen = board.waiting[:free]
             if short_s is not None:
                 chosen += board.find_short(short_s, behind=free)
-            claimed = self._claim(connection, chosen, now) if chosen else []
+            claimed = self._claim_runs(connection, chosen, now) if chosen else []
             if put or claimed:
                 self._database.notify(connection, "queue")
             return Turn(read_board(connection, now) if claimed else board, put, claimed)
@@ -146,6 +146,7 @@ class LocalQueue:
     # Below: helpers.
 
     def _check(self, connection: Connection, claims: Collection[RunClaim], now: float) -> CheckReport:
+        """Release runs of lost claims; return lost claims, runs whose cancellation is requested, and released runs."""
         rows = {row.id: row for row in self._read_claimed(connection)}
         current = {claim.run_id for claim in claims if claim.run_id in rows and rows[claim.run_id].fence == claim.fence}
         freed = [run_id for run_id in rows if run_id not in current]
@@ -165,7 +166,7 @@ class LocalQueue:
         columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
         return list(connection.execute(select(*columns).where(IS_COMPUTED)))
 
-    def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[StoredRun]:
+    def _claim_runs(self, connection: Connection, run_ids: Collection[str], now: float) -> list[StoredRun]:
         connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(self._to_claimed(now)))
         found = {row.id: to_run(row) for row in connection.execute(select(runs).where(runs.c.id.in_(run_ids)))}
         return [found[run_id] for run_id in run_ids]

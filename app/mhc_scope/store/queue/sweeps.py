@@ -76,11 +76,11 @@ class SweepStore:
         """Return the row, if it exists."""
         if "\0" in sweep_id:  # PostgreSQL rejects such text
             return None
-        return await self._database.read(lambda connection: _find(connection, sweep_id))
+        return await self._database.read(lambda connection: _find_sweep(connection, sweep_id))
 
     async def join(self, sweep_id: str, client: str, max_requesters: int) -> SweepRow | None:
         """Add the client to those that requested a running sweep; return None if it is not running."""
-        return await self._database.call(lambda connection: _join(connection, sweep_id, client, max_requesters))
+        return await self._database.call(lambda connection: _join_open(connection, sweep_id, client, max_requesters))
 
     async def open(self, row: SweepRow, limits: SweepLimits, max_requesters: int) -> SweepRow | None:
         """Start a sweep here, unless it is running: then add the client to those that requested it.
@@ -95,7 +95,7 @@ class SweepStore:
 
         def work(connection: Connection) -> SweepRow | None:
             self._database.lock_queue(connection)  # no one else may open one at the same time
-            if (known := _join(connection, row.id, row.client, max_requesters)) is not None:
+            if (known := _join_open(connection, row.id, row.client, max_requesters)) is not None:
                 return known
             _require_capacity(connection, row, limits)
             connection.execute(delete(sweep_askers).where(sweep_askers.c.sweep == row.id))
@@ -172,13 +172,14 @@ def drop_ended(connection: Connection, before: float) -> int:
     return connection.execute(delete(sweeps).where(~sweeps.c.is_open, sweeps.c.changed_at < before)).rowcount
 
 
-def _find(connection: Connection, sweep_id: str) -> SweepRow | None:
+def _find_sweep(connection: Connection, sweep_id: str) -> SweepRow | None:
     row = connection.execute(select(*_COLUMNS).where(sweeps.c.id == sweep_id)).one_or_none()
     return None if row is None else SweepRow(**row._mapping)
 
 
-def _join(connection: Connection, sweep_id: str, client: str, limit: int) -> SweepRow | None:
-    row = _find(connection, sweep_id)
+def _join_open(connection: Connection, sweep_id: str, client: str, limit: int) -> SweepRow | None:
+    """Return the sweep if it is open, with the client among its requesters where there are fewer than `limit`."""
+    row = _find_sweep(connection, sweep_id)
     if row is None or not row.is_open:
         return None
     query = select(sweep_askers.c.client).where(sweep_askers.c.sweep == sweep_id)
