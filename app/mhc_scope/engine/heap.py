@@ -6,7 +6,7 @@ import ctypes
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 # At most this much free memory is kept at the end of the heap: about what a run of 64 layers needs.
 KEPT_BYTES = 128 * 2**20
-# The largest value that glibc accepts: only larger tensors get pages of their own, which return to the system when freed.
+# The largest value that glibc accepts: only larger tensors get pages of their own, which the system gets back.
 LARGEST_BYTES = 32 * 2**20
 
 
