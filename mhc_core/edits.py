@@ -193,6 +193,11 @@ class _Restore(torch.autograd.Function):
         return grad, None
 
 
+def find_first_edit(spec: HasEdits) -> int:
+    """Return the first layer, from 0, that edits change. The sources of a layer are summed in the layer below it."""
+    return min(edit.first - (edit.what == "source") for edit in spec.edits)
+
+
 def hold(x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Return a constant in place of x. It stays in x's graph, with a gradient of 0."""
     replaced: torch.Tensor = _Hold.apply(x, value)

@@ -115,6 +115,11 @@ class LayerBlock:
         """Return H_res of all layers, float64."""
         return self._stack_mixings("h_res")
 
+    @cached_property
+    def scaled_KnNC(self) -> "torch.Tensor":
+        """Return each stream over its largest |entry|, in float64, so that no power leaves its type."""
+        return self.x_KnNC.double() / self.x_KnNC.abs().amax((2, 3), keepdim=True)
+
     def list_features(self) -> "list[torch.Tensor]":
         """Return the weights of single features in what each layer reads, (N, n, C) a layer.
 

@@ -9,18 +9,20 @@ import torch
 
 from mhc_core.measure.layout import Layout
 from mhc_core.metrics.effects import measure_distance, measure_divergence
-from mhc_core.stack import Stack
+from mhc_core.stack import LayerOutput, Stack
 
 
 @dataclass(frozen=True)
 class BasePass:
-    """The run without edits: of each layer the state that leaves it and the gradient there, the last state and the
-    loss.
+    """The run without edits: of each layer the state that leaves it and the gradient there, and the loss.
+
+    shared: what the layers below the first edit did, with or without edits.
     """
 
     states: list[torch.Tensor]
     gradients: list[torch.Tensor]
     loss: torch.Tensor
+    shared: list[LayerOutput]
 
 
 class EffectProbe:

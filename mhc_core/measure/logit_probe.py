@@ -1,6 +1,7 @@
 """The probe of the residual logits: what H_res is made of, which no layer's output shows."""
 
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -13,14 +14,15 @@ MAX_LAYERS = 16  # whose logits wait to be measured together
 
 
 class LogitProbe:
-    """Hears the logits of every layer once, on the next way up; static ones are known beforehand.
+    """Receives the logits of every layer once, on the way up; static ones are known beforehand.
 
     Of all samples it takes the range, and keeps a few samples' logits, which are mapped for all layers together.
     """
 
     def __init__(self, stack: Stack) -> None:
-        """Prepare to record the residual logits of all layers of a stack."""
+        """Record the residual logits of a stack where they are static."""
         connection = stack.connection
+        self.mixers: list[Any] = []
         self.waiting: list[torch.Tensor] = []
         self.ranges: list[torch.Tensor] = []
         self.kept: list[torch.Tensor] = []
@@ -32,7 +34,12 @@ class LogitProbe:
         if isinstance(connection, StaticManifold):
             self._measure_logits(logits.detach().unsqueeze(1))
             return
-        for mixer in connection.mixers:
+        self.mixers = list(connection.mixers)
+
+    def listen(self, layers: range) -> None:
+        """Record the residual logits of these layers, in this order, when they are computed next."""
+        for layer in layers if self.mixers else ():
+            mixer = self.mixers[layer]
             assert isinstance(mixer, DynamicManifoldLayer)
             mixer.listener = partial(self._record_logits, mixer)
 

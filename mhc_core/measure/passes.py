@@ -17,7 +17,7 @@ import torch
 
 from mhc_core.connections import DepthReads, Mixing
 from mhc_core.cost.counts import recomputes
-from mhc_core.edits import Base
+from mhc_core.edits import Base, find_first_edit
 from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure.effects import BasePass, EffectProbe
 from mhc_core.measure.layout import lay_out
@@ -58,6 +58,11 @@ class _Tape:
     h_res_grads: list[torch.Tensor] = field(default_factory=list)  # summed over samples
     logit_norms: list[torch.Tensor] = field(default_factory=list)
 
+    def drop_last(self) -> None:
+        """Forget the last layer."""
+        for layers in (self.leaves, self.values, self.outputs, self.static):
+            del layers[-1:]
+
 
 def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[PassFrame]:
     """Measure frames of one pass through a stack that lies on the device: forward, loss, backward, mixing.
@@ -67,14 +72,18 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     spec = stack.spec
     static = stack.connection.static_mixing()
     layout = lay_out(stack, device)
-    effects = EffectProbe(record_base(stack), layout) if spec.edits else None
-    logits = LogitProbe(stack)
-    tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
+    tape = _Tape(recomputes(spec))
+    logits, shared = LogitProbe(stack), find_first_edit(spec) if spec.edits else 0
+    logits.listen(range(shared))
+    base = record_base(stack, static, tape, shared) if spec.edits else None
+    logits.listen(range(shared, spec.depth))
+    effects = EffectProbe(base, layout) if base else None
+    probe = ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
 
     state, values = stack.embed().detach(), None
     yield from probe.observe_input(state)
     for layer in range(spec.depth):
-        output = _climb(stack, layer, state, static, tape, values)
+        output = base.shared.pop(0) if base and base.shared else _climb(stack, layer, state, static, tape, values)
         yield from probe.observe(layer, output)
         state, values = output.state, output.values
         if effects:
@@ -105,11 +114,13 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     yield build_mixing_frame(probe.mean_mixing(), to_gains(columns), further, down.cast)
 
 
-def record_base(stack: Stack) -> BasePass:
-    """Run a stack without its edits, forward and backward, and give its edits what they restore and freeze."""
-    tape = _Tape(recomputes(stack.spec))
+def record_base(stack: Stack, static: Mixing | None, tape: _Tape, shared: int) -> BasePass:
+    """Run a stack without its edits, forward and backward, and give its edits what they restore and freeze.
+
+    shared: number of layers below the first edit. Edits do not change their forward pass, so they stay on the tape.
+    """
     with stack.with_edits():
-        static, state, values = stack.connection.static_mixing(), stack.embed().detach(), None
+        state, values = stack.embed().detach(), None
         outputs: list[LayerOutput] = []
         for layer in range(stack.spec.depth):
             output = _climb(stack, layer, state, static, tape, values)
@@ -122,9 +133,9 @@ def record_base(stack: Stack) -> BasePass:
         gradients = []
         for layer in reversed(range(stack.spec.depth)):
             gradients.append(grad)
-            grad, *_ = _descend(stack, layer, grad, [], tape)
+            grad = _descend_state(stack, layer, grad, tape, keeps=layer < shared)
     stack.edits.base = Base.of(outputs)
-    return BasePass([one.state for one in outputs], gradients[::-1], loss.detach())
+    return BasePass([one.state for one in outputs], gradients[::-1], loss.detach(), outputs[:shared])
 
 
 def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray:
@@ -148,7 +159,7 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
     sizes = []
     for layer in reversed(range(stack.spec.depth)):
         sizes.append(rms(layout.merge_grad(layout.to_streams(grad).to(layout.measured_dtype))))
-        grad, *_ = _descend(stack, layer, grad, [], tape)
+        grad = _descend_state(stack, layer, grad, tape)
     found = torch.stack(sizes[::-1]).double().cpu().numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         log10 = np.log10(found)
@@ -207,6 +218,21 @@ def _descend(
         tape.h_res_grads.append(rest[0].sum(0, dtype=torch.float64))
         tape.logit_norms += [norm for w, norm in zip(own, tape.mixing_norms[-1], strict=True) if w is logits]
     return found[0], found[1], branch, h_res
+
+
+def _descend_state(stack: Stack, layer: int, grad: torch.Tensor, tape: _Tape, *, keeps: bool = False) -> torch.Tensor:
+    """Return only the gradient at the state that enters the layer.
+
+    keeps: leave the layer on the tape, for a second backward pass.
+    """
+    leaf, coefficients = tape.leaves[layer], tape.static[layer] if tape.static else None
+    output = tape.outputs[layer] or stack.layer(layer, leaf, coefficients, tape.values[layer])
+    (below,) = torch.autograd.grad(
+        output.state, leaf, grad, retain_graph=keeps, allow_unused=True, materialize_grads=True
+    )
+    if not keeps:
+        tape.drop_last()
+    return below
 
 
 def _logits_to_compare(stack: Stack, layer: int) -> torch.Tensor | None:

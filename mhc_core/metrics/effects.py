@@ -27,10 +27,10 @@ def measure_distance(found_nNC: "torch.Tensor", base_nNC: "torch.Tensor") -> "to
     """Measure |found - base| / |base| of all streams together, float64 and 0-d; 0 where both are the same."""
     import torch
 
-    found, base = found_nNC.double(), base_nNC.double()
     # By the largest entry first, whose square may be beyond float64.
-    scale = torch.maximum(found.abs().amax(), base.abs().amax()).clamp_min(torch.finfo(torch.float64).tiny)
-    away = torch.linalg.vector_norm((found - base) / scale)
+    largest = torch.maximum(found_nNC.abs().amax(), base_nNC.abs().amax()).double()
+    scale, base = largest.clamp_min(torch.finfo(torch.float64).tiny), base_nNC.double()
+    away = torch.linalg.vector_norm((found_nNC.double() - base).div_(scale))
     return torch.where(away == 0, 0.0, away / torch.linalg.vector_norm(base / scale))
 
 

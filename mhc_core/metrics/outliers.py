@@ -17,18 +17,13 @@ if TYPE_CHECKING:
 
 def measure_peak(block: LayerBlock) -> "torch.Tensor":
     """Measure the largest |entry| of each stream over its root mean square, (K, n)."""
-    return 1 / _divide_by_peak(block.x_KnNC).square().mean((2, 3)).sqrt()
+    return 1 / block.scaled_KnNC.square().mean((2, 3)).sqrt()
 
 
 def measure_kurtosis(block: LayerBlock) -> "torch.Tensor":
     """Measure the mean fourth power of each stream's entries over the squared mean square, (K, n)."""
-    square_KnNC = _divide_by_peak(block.x_KnNC).square()
+    square_KnNC = block.scaled_KnNC.square()
     return square_KnNC.square().mean((2, 3)) / square_KnNC.mean((2, 3)).square()
-
-
-def _divide_by_peak(x_KnNC: "torch.Tensor") -> "torch.Tensor":
-    """Divide each stream by its largest |entry|, in float64, so that no power leaves its type."""
-    return x_KnNC.double() / x_KnNC.double().abs().amax((2, 3), keepdim=True)
 
 
 def compute_peak(spec: "RunSpec", layer: ReferenceLayer) -> Array:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
+from mhc_scope.engine.heap import keep_freed_memory
 from mhc_scope.engine.pipe import AnswerWriter
 from mhc_scope.engine.worker_process import execute, limit_memory, warm_up
 
@@ -57,6 +58,7 @@ class Actor:
     def introduce(self) -> Introduction:
         """Limit the memory, run everything once, and measure the rates."""
         limit_memory(self._memory_bytes)
+        keep_freed_memory()
         rates = warm_up()
         self._answers = AnswerWriter(cast(BinaryIO, self._batches))
         return Introduction(f"process {os.getpid()} on {socket.gethostname()}", read_versions(), rates)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 
 from mhc_core.record import codec
+from mhc_scope.engine.heap import keep_freed_memory
 from mhc_scope.engine.pipe import AnswerWriter
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def serve(
     sender = AnswerWriter(os.fdopen(answers.fileno(), "wb"))
     receiver = _CommandReader(os.fdopen(commands.fileno(), "rb"))
     limit_memory(memory_bytes)
+    keep_freed_memory()
     rates = warm_up()
     sender.send(b"#ready " + rates + b"\n")
     while True:

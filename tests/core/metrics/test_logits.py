@@ -126,6 +126,7 @@ def test_a_trained_stack_is_heard_anew() -> None:
 def test_a_layer_is_heard_once_and_its_listener_leaves() -> None:
     stack = build_stack(build_spec(connection={"init": "megatron", "dynamic": True}))
     probe = LogitProbe(stack)
+    probe.listen(range(4))
     stack()
     stack()
     assert [column.shape for column in probe.columns().values()] == [(4,)] * 3
