@@ -31,6 +31,7 @@ NOT_MET = {
     "connection.mapping_dtype": {"float32", "bfloat16"},
     "connection.depth_form": {"delta", "delta_gated"},
     "connection.depth_values": {"normed"},
+    "block.value_residual": {"fixed", "learned"},
 }
 PARSED = {name: parse_spec(spec) for name, spec in SPECS.items()}
 
