@@ -26,7 +26,7 @@ RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which H
 
 @dataclass
 class Carried:
-    """What branches pass on to later ones, next to the state. It is made for one call, and has no part in the next.
+    """Tensors that branches pass on to later branches, next to the state.
 
     values: (B, T, C), those of the first attention layer; None before it, and where no layer adds them to its own.
     """
@@ -61,7 +61,7 @@ class Branch(nn.Module, ABC):
     def forward(self, u_BTC: torch.Tensor, carried: Carried | None = None) -> torch.Tensor:
         """Return the output (B, T, C) of the branch for a state (B, T, C): norm, then `compute`.
 
-        carried: what earlier branches have passed on, to which this one may add; needed where a branch reads it.
+        carried: tensors of earlier branches, to which this one may add; required if the branch reads them.
         """
         if self.pre_norm is not None:
             u_BTC = _scale(normalise(u_BTC, self.pre_norm), self.norm_scale)
@@ -73,7 +73,7 @@ class Branch(nn.Module, ABC):
         """Return the output of the branch for its normalised input, both (B, T, C)."""
 
     def compute_carrying(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
-        """Return the same, for branches that read or add to what is carried; by default they do neither."""
+        """Return the output of a branch that reads or adds to the carried tensors; most branches do neither."""
         return self.compute(u_BTC)
 
     @classmethod

@@ -77,7 +77,7 @@ function drawPicture({ still, live, template }, runs) {
   const layers = Math.max(...runs.map(depthOf));
   const shown = runs.map((columns, run) => ({
     ...toShown({ columns, label: given.labels[run] }, null),
-    isFree: given.areFree[run],
+    isUnconstrained: given.areFree[run],
   }));
   const plan = toPlan(shown, PICTURE_PX, layers, { edits: runs.map(toMarks) });
   const layer = Math.min(given.layer, layers - 1);

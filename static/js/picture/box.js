@@ -250,7 +250,7 @@ export class PictureBox {
   /** Reserve the height of the coming picture, so that nothing below moves. */
   reserve() {
     const zoom = magnificationOf(this.box);
-    const order = toOrder(state.view.peek().runs.map(({ kind }) => ({ isFree: isUnconstrained(kind) })));
+    const order = toOrder(state.view.peek().runs.map(({ kind }) => ({ isUnconstrained: isUnconstrained(kind) })));
     const look = { order, isOpen: isOpen.peek() };
     this.zoom = zoom;
     this.takeRoom(toLayout(this.box.clientWidth / zoom, guessStreams(), state.layers.peek(), look));

@@ -117,7 +117,7 @@ export function toRuns({ step, sizes, mixing }) {
     const shown = toShown(place, step, { streams: guesses[run], mixed });
     const range = shown.gain === null ? null : gainRangeOf(mixed);
     const name = state.tooltipOf(run, place.label) ?? shown.name;
-    return { ...shown, name, isFree: isUnconstrained(shown.kind ?? null), range, isBehind: sizes.isStale };
+    return { ...shown, name, isUnconstrained: isUnconstrained(shown.kind ?? null), range, isBehind: sizes.isStale };
   });
 }
 

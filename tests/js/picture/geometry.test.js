@@ -94,7 +94,7 @@ test('on a phone the picture takes less than 45 % of the height', () => {
 
 test('runs with unconstrained mixing are at the bottom, and drawn behind the others', () => {
   const columns = toColumns({ sizes: [[1], [7]] });
-  const runs = [shown(columns, 'A HC', { isFree: true }), shown(columns, 'B Residual')];
+  const runs = [shown(columns, 'A HC', { isUnconstrained: true }), shown(columns, 'B Residual')];
   assert.deepEqual(toOrder(runs), [1, 0]);
   const plan = toPlan(runs, WIDE, 1);
   assert.ok(plan.layout.bands[0].top > plan.layout.bands[1].top);
@@ -118,7 +118,7 @@ test('the ribbons of the lowest run are behind all else if its mixing is free, a
         ]),
       }),
     });
-  const planOf = (weight, isFree) => toPlan([shown(withMixing(weight), 'A HC', { isFree })], WIDE, 1);
+  const planOf = (weight, isUnconstrained) => toPlan([shown(withMixing(weight), 'A HC', { isUnconstrained })], WIDE, 1);
   const [plan, other, bound] = [planOf(0.5, true), planOf(0.25, true), planOf(0.5, false)];
   const back = flatten(toBackShapes(plan)).map(({ shape }) => shape);
   assert.ok(back.length >= 2 && back.every(({ kind }) => kind === 'area'));
@@ -127,7 +127,7 @@ test('the ribbons of the lowest run are behind all else if its mixing is free, a
   assert.deepEqual(toBackShapes(bound), []);
   assert.ok(areEqual(toBackShapes(plan), toBackShapes(other)));
   assert.ok(!areEqual(toFrontShapes(plan), toFrontShapes(other)), 'the lines differ');
-  const wider = toPlan([shown(withMixing(0.5), 'A HC', { isFree: true })], WIDE + 10, 1);
+  const wider = toPlan([shown(withMixing(0.5), 'A HC', { isUnconstrained: true })], WIDE + 10, 1);
   assert.ok(!areEqual(toBackShapes(plan), toBackShapes(wider)));
 });
 
@@ -520,7 +520,10 @@ test('all texts inside a layer are within its card, with a margin at the edges',
 
 test('the run of the requested kind is magnified if it is shown', () => {
   const columns = toEvenColumns(1);
-  const runs = [shown(columns, 'A HC', { isFree: true, kind: 'hc' }), shown(columns, 'B mHC', { kind: 'mhc' })];
+  const runs = [
+    shown(columns, 'A HC', { isUnconstrained: true, kind: 'hc' }),
+    shown(columns, 'B mHC', { kind: 'mhc' }),
+  ];
   assert.deepEqual([magnifiedOf(runs), magnifiedOf(runs, 'mhc'), magnifiedOf(runs.slice(0, 1), 'mhc')], [0, 1, 0]);
   assert.equal(magnifiedOf([runs[0], { ...runs[1], reading: null }], 'mhc'), 0, 'nothing of it has come');
 });
@@ -528,7 +531,7 @@ test('the run of the requested kind is magnified if it is shown', () => {
 test('a position on a ribbon selects its run, the front one where several overlap', () => {
   const calm = toColumns({ sizes: [[4], [4]] });
   const plan = toPlan(
-    [shown(toColumns({ sizes: [[1], [1e4]] }), 'A HC', { isFree: true }), shown(calm, 'B Residual')],
+    [shown(toColumns({ sizes: [[1], [1e4]] }), 'A HC', { isUnconstrained: true }), shown(calm, 'B Residual')],
     WIDE,
     1,
   );
@@ -542,7 +545,7 @@ test('a position on a ribbon selects its run, the front one where several overla
 
 test('the run magnified at first is the first with unconstrained mixing', () => {
   const [one, two] = [toColumns({ sizes: [[1], [1]] }), toEvenColumns(1)];
-  assert.equal(magnifiedOf([shown(one), shown(two), shown(two, 'C HC', { isFree: true })]), 2);
+  assert.equal(magnifiedOf([shown(one), shown(two), shown(two, 'C HC', { isUnconstrained: true })]), 2);
   assert.equal(magnifiedOf([shown(one), shown(two)]), 1);
   assert.equal(magnifiedOf([shown(one)]), 0);
   assert.equal(magnifiedOf([shown(null)]), null);

@@ -14,10 +14,10 @@ import { isFaded, listExchanges, sizeAt, toLineEdges, toLosses, toMixingLines, t
 /**
  * A run in the picture; without a reading only its number of streams is known. `gain` is formatted (`data/gain.js`), `peak` its layer,
  * from 1, `course` the gains over layers, log10, `range` the gains of other seeds. `end`: status of the ended run, null while it is
- * running. `name` is the full text of a shortened label. `isBehind`: sizes belong to earlier settings. `isFree`: the mixing is
+ * running. `name` is the full text of a shortened label. `isBehind`: sizes belong to earlier settings. `isUnconstrained`: the mixing is
  * unconstrained; such runs are drawn at the bottom, behind the others. `edited`: layers whose mixing is edited.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null, peak?: number | null,
- *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean, edited?: Set<number>}} Shown
+ *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isUnconstrained?: boolean, isBehind?: boolean, edited?: Set<number>}} Shown
  * `isFading`: a ribbon is so wide that it fades. `isMixed`: mixing lines are drawn, or may follow. `edits`: those of each run.
  * @typedef {{layout: Layout, edits: import('./edits.js').Mark[][], runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean}} Plan
  */
@@ -45,10 +45,10 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false, edi
   return { layout, edits, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed };
 }
 
-/** Order the runs from top to bottom of the picture. @param {Pick<Shown, 'isFree'>[]} runs */
+/** Order the runs from top to bottom of the picture: those with unconstrained mixing come last. @param {Pick<Shown, 'isUnconstrained'>[]} runs */
 export function toOrder(runs) {
   const places = runs.map((_, run) => run);
-  return [...places.filter((run) => !runs[run].isFree), ...places.filter((run) => runs[run].isFree)];
+  return [...places.filter((run) => !runs[run].isUnconstrained), ...places.filter((run) => runs[run].isUnconstrained)];
 }
 
 /** Draw the static parts: ribbons, mixing and layer numbers. @param {Plan} plan @returns {Shape[]} */
@@ -59,7 +59,7 @@ export function toStaticShapes(plan) {
 /** Draw the ribbons behind all other shapes: those of the lowest run if its mixing is free. They may cover the card, and take the longest to paint. @param {Plan} plan @returns {Shape[]} */
 export function toBackShapes(plan) {
   const run = plan.order[plan.order.length - 1];
-  return hasBegun(plan) && plan.runs[run].isFree ? [clipToStrips(plan, toRunRibbons(plan, run))] : [];
+  return hasBegun(plan) && plan.runs[run].isUnconstrained ? [clipToStrips(plan, toRunRibbons(plan, run))] : [];
 }
 
 /** Draw the static parts in front of the ribbons of `toBackShapes`. @param {Plan} plan @returns {Shape[]} */
@@ -86,12 +86,12 @@ function toStrips(plan) {
 /** Draw the strip of a run, without what `toBackShapes` draws of the lowest. @param {Plan} plan @param {number} run @param {boolean} isLowest @returns {Shape[]} */
 function toStrip(plan, run, isLowest) {
   const { layout, runs, scale, exchanges } = plan;
-  const { reading, isFree } = runs[run];
+  const { reading, isUnconstrained } = runs[run];
   if (!reading) return [];
   const band = layout.bands[run];
   const lines = toMixingLines(exchanges[run], run, layout, band);
   // Wide ribbons would hide lines behind them; elsewhere lines must not cross ribbons.
-  if (!isFree) return [...lines, ...toRunRibbons(plan, run)];
+  if (!isUnconstrained) return [...lines, ...toRunRibbons(plan, run)];
   const edges = toLineEdges(exchanges[run], lines, reading, band, scale);
   return [...(isLowest ? [] : toRunRibbons(plan, run)), ...edges, ...lines];
 }
@@ -155,7 +155,7 @@ export function magnifiedOf(runs, kind = null) {
   const isMixed = (/** @type {Shown} */ { reading }) => (reading?.streams ?? 1) > 1;
   const tests = [
     (/** @type {Shown} */ shown) => shown.reading !== null && kind !== null && shown.kind === kind,
-    (/** @type {Shown} */ shown) => isMixed(shown) && Boolean(shown.isFree),
+    (/** @type {Shown} */ shown) => isMixed(shown) && Boolean(shown.isUnconstrained),
     isMixed,
     (/** @type {Shown} */ { reading }) => Boolean(reading?.outputs),
     (/** @type {Shown} */ { reading }) => reading !== null,
