@@ -1,4 +1,4 @@
-"""docs/accessibility.md, from what was found: tables of the least values, tab stops, and what falls short."""
+"""Write docs/accessibility.md from the findings: tables of the lowest values, tab stops, and failures."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,7 @@ def to_small_targets(looks: list[Looked]) -> str:
         for findings in looked.views.values():
             for item in findings:
                 if item.kind == "target" and item.value < TARGET_PX and item.exempt != "disabled":
-                    found.setdefault((item.name, item.exempt or "none: falls short"), []).append(item.value)
+                    found.setdefault((item.name, item.exempt or "none: fails"), []).append(item.value)
     if not found:
         return "None is smaller."
     return to_table(["target", "px", "exemption"], [[name, f"{min(px):.1f}", why] for (name, why), px in found.items()])
@@ -105,7 +105,7 @@ def write_report(looks: list[Looked], stops: dict[str, list[Stop]], moving: int,
             stops="\n".join(f"{index}. {stop.name}" for index, stop in enumerate(listed, 1)),
             rings=rings,
             motion="Nothing moves." if not (moving or drift) else "See below.",
-            short="\n".join(lines) or "Nothing of what is measured here.",
+            short="\n".join(lines) or "None.",
         )
     )
     return lines
@@ -113,63 +113,64 @@ def write_report(looks: list[Looked], stops: dict[str, list[Stop]], moving: int,
 
 TEMPLATE = """# Accessibility, measured
 
-Written by `python -m benchmarks accessibility` in Chromium: the page, all that opens on it, an embedded figure, and
-the pages of families, for signing in, for operators and for rooms, at 1440 and 390 px, light and dark; {texts} texts,
-{parts} parts and curves, {targets} targets. A text's colour is the computed one with its opacity, its background the
-pixels below it in a picture taken without text; of several the worst counts. So do numbers in cells and labels beside
-curves; of values at the cursor, through which curves show, the ground counts. Limits are those of WCAG 2.2 AA: 4.5 for
-text, 3 for large text, for parts that are operated and for curves, 24 px for targets. axe looked at each of these views
-too: {axe} violations. `tests/browser/look` holds every view to the limits and to axe; there the main job is done with
-keys alone (`test_keyboard.py`), and nothing is cut off at 320 px and at 200 % zoom of a window of 1440 x 900 px
-(`test_narrow.py`).
+`python -m benchmarks accessibility` writes this file. It measures in Chromium: the page and its dialogs, an embedded
+figure, and the pages of families, sign-in, operators and courses, at 1440 and 390 px, light and dark. These are {texts} texts,
+{parts} parts and curves, and {targets} targets.
+
+- The colour of a text includes its opacity. Its background is the pixels below it in a screenshot without text; the
+  lowest contrast counts. Numbers in cells and labels near curves are measured likewise. Values at the cursor are
+  compared with the background of the figure, because curves are visible through them.
+- The limits are those of WCAG 2.2 AA: 4.5 for text; 3 for large text, operable parts and curves; 24 px for targets.
+- axe found {axe} violations in these views.
+- `tests/browser/look` checks every view against the limits and with axe. It also does the main task with keys alone
+  (`test_keyboard.py`), and checks that nothing is cut off at 320 px and at 200 % zoom of 1440 x 900 px
+  (`test_narrow.py`).
 
 ## Least contrast of text
 
 {text}
 
-## Least contrast of parts that are operated
+## Least contrast of operable parts
 
-Edges of fields, sliders, checkboxes, the mark of a chosen view, a run's colour on its card, bars.
+Borders of fields, sliders, checkboxes, the mark of the selected view, the colour of a run on its card, bars.
 
 {part}
 
 ## Least contrast of curves
 
-Lines, marks on lines and the cursor against their figure. Left out: cells of heatmaps, whose colours are the data
-(their numbers stand in the table view, and in the cells where there is room), grid lines, and the pale fill of bands.
+Lines, their marks and the cursor against the figure. Not included: cells of heatmaps, whose colours are data (the table
+view has their numbers, and so do cells that are large enough), grid lines, and the pale fill of bands.
 
 {curve}
 
-## Letters
+## Font sizes
 
-Least size in px, those in figures left out. Figures have 12 px too, less where a matrix leaves no room and in
-exponents.
+Smallest size in px, without figures. Figures use 12 px, and less in small matrix cells and in exponents.
 
 {letters}
 
 ## Targets
 
-Least side in px, the exempt left out.
+Shortest side in px, without exempt targets.
 
 {target}
 
-Smaller than 24 px, with their exemption (2.5.8: "spacing" is a circle of 24 px on it that touches no other target):
+Targets below 24 px, with their exemption in criterion 2.5.8 ("spacing": a circle of 24 px on the target touches no other):
 
 {small}
 
 ## Tab stops
 
-At 1440 px, in order. Each was photographed with and without the focus: the least number of pixels that change by 3:1
-is {rings}.
+At 1440 px, in order. Screenshots with and without the focus were compared: the smallest number of pixels that change by
+3:1 is {rings}.
 
 {stops}
 
 ## Motion
 
-With `prefers-reduced-motion` no element has a transition or an animation, and a sentence's jump to its figure is there
-at once. {motion} Playing a slider starts and stops by hand.
+With `prefers-reduced-motion` no element has a transition or an animation, and a link to a figure jumps without scrolling. {motion} A slider plays only after a click, and a click stops it.
 
-## What falls short
+## Failures
 
 {short}
 """
