@@ -114,8 +114,8 @@ def write_report(looks: list[Looked], stops: dict[str, list[Stop]], moving: int,
 TEMPLATE = """# Accessibility, measured
 
 `python -m benchmarks accessibility` writes this file. It measures in Chromium: the page and its dialogs, an embedded
-figure, and the pages of families, sign-in, operators and courses, at 1440 and 390 px, light and dark. These are {texts} texts,
-{parts} parts and curves, and {targets} targets.
+figure, and the pages of families, sign-in, operators and courses, at 1440 and 390 px, light and dark. These are
+{texts} texts, {parts} parts and curves, and {targets} targets.
 
 - The colour of a text includes its opacity. Its background is the pixels below it in a screenshot without text; the
   lowest contrast counts. Numbers in cells and labels near curves are measured likewise. Values at the cursor are
@@ -155,7 +155,8 @@ Shortest side in px, without exempt targets.
 
 {target}
 
-Targets below 24 px, with their exemption in criterion 2.5.8 ("spacing": a circle of 24 px on the target touches no other):
+Targets below 24 px, with their exemption in criterion 2.5.8 ("spacing": a circle of 24 px on the target touches no
+other):
 
 {small}
 
@@ -168,7 +169,8 @@ At 1440 px, in order. Screenshots with and without the focus were compared: the 
 
 ## Motion
 
-With `prefers-reduced-motion` no element has a transition or an animation, and a link to a figure jumps without scrolling. {motion} A slider plays only after a click, and a click stops it.
+With `prefers-reduced-motion` no element has a transition or an animation, and a link to a figure jumps without
+scrolling. {motion} A slider plays only after a click, and a click stops it.
 
 ## Failures
 
