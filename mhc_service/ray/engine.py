@@ -38,7 +38,8 @@ class RayEngine(LocalEngine):
         folder = self._options.trained
         return bool(folder) and TrainedStacks(Path(folder)).has(spec, choose_threads(spec, self._options.cpus))
 
-    async def _spawn(self) -> Worker:
+    async def spawn_worker(self) -> Worker:
+        """Open a worker on the cluster."""
         return await self._bridge.open_worker()
 
 

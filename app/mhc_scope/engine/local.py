@@ -174,7 +174,7 @@ class LocalEngine(Engine):
 
     async def _serve_worker(self, handover: Handover) -> bool:
         """Give jobs to one worker until it dies, or has been idle for too long; return whether it ever became ready."""
-        worker, is_spare = await self._spawn_worker(), handover is self._spare_handover
+        worker, is_spare = await self.spawn_worker(), handover is self._spare_handover
         try:
             first = await worker.next_lines()
             if not first or not first[0].startswith(READY):
@@ -206,7 +206,8 @@ class LocalEngine(Engine):
         if len(self._workers) == self._settings.worker_count:
             self._are_warm.set()
 
-    async def _spawn_worker(self) -> Worker:
+    async def spawn_worker(self) -> Worker:
+        """Start a worker, here as a process. Engines with workers elsewhere override it."""
         settings = self._settings
         return await WorkerProcess.spawn(
             settings.threads_per_worker, settings.worker_memory_bytes, self._trained_folder
