@@ -494,9 +494,8 @@ def test_it_is_in_the_first_screen(open_page: OpenPage, server: Server, width: i
     if width == 390:
         assert box["height"] <= 0.45 * 844
         page.get_by_role("button", name="Inside layer 17").click()
-        opened = page.locator(".picture-card").bounding_box()
-        assert opened is not None
-        assert opened["height"] > box["height"] + 200
+        grown = "height => document.querySelector('.picture-card').getBoundingClientRect().height > height + 200"
+        page.wait_for_function(grown, arg=box["height"])
     assert min(count_color(page, 0, color) for color in colors(theme)[::2]) > 300
 
 
