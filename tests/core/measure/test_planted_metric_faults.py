@@ -458,7 +458,7 @@ FAULTS |= {
     ),
     "jacobian_mismatch": (
         "jacobian",
-        change_result(jacobian, "_measure", jacobian_mismatch=lambda v, found: found.alpha.max()),
+        change_result(jacobian, "_measure_products", jacobian_mismatch=lambda v, found: found.alpha.max()),
     ),
     "step_loss": ("trained", change_step(step_loss=lambda v: v / np.log(2))),
     "step_lr": ("trained", replace(training, "learning_rate", lambda plan, step: plan.lr)),
