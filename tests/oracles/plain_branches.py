@@ -29,7 +29,7 @@ def branch(spec: RunSpec, p: dict[str, Tensor], layer: int, u: Tensor, values: l
     place = layer % LAYERS_OF_A_BLOCK[block.kind]
     if block.kind == "transformer" and place == 0:
         w_v = own["w_qkv"][2 * spec.width :]
-        values.append(u @ w_v.T)
+        values.append(torch.cat([u @ w.T for w in w_v.chunk(block.heads)], 2))
         seen = values[-1]
         if block.value_residual != "off" and layer:
             seen = (seen + values[0]) / 2
