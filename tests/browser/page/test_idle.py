@@ -15,7 +15,7 @@ COUNT = """() => {
         const { panel } = box.closest('[data-panel]').dataset;
         box.querySelector('.plot').on('plotly_afterplot', () => window.drawn.push(panel));
         const watcher = new MutationObserver(() => window.drawn.push(`cursor of ${panel}`));
-        watcher.observe(box.querySelector('.overlay'), { childList: true });
+        watcher.observe(box.querySelector('.overlay'), { childList: true, subtree: true, attributeFilter: ['style'] });
     }
 }"""
 
