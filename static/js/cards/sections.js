@@ -10,9 +10,9 @@ import { updateAddress } from '../state/actions.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
+import { Lazy } from '../ui/lazy.js';
 import { useWhileSeen } from '../ui/seen.js';
 import { PanelCard } from './card.js';
-import { CostCard } from './costs.js';
 import { isInStrip } from './strip.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel */
@@ -83,10 +83,13 @@ function Section({ section, panels }) {
   return html`
     <details class="section" id=${`section-${section}`} open=${isOpen} onToggle=${onToggle}>
       <summary><h2>${title}</h2>${isOpen ? null : html`<${Finding} section=${section} />`}</summary>
-      ${isOpen ? html`<div class="panels">${section === COST ? html`<${CostCard} level="h3" />` : panels.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} level="h3" />`)}</div>` : null}
+      ${isOpen ? html`<div class="panels">${section === COST ? html`<${Lazy} isWanted=${true} load=${loadCostCard} />` : panels.map((panel) => html`<${PanelCard} key=${panel.key} panel=${panel} level="h3" />`)}</div>` : null}
     </details>
   `;
 }
+
+/** Load the card of the costs, which is in a section that few visits open. */
+const loadCostCard = () => import('./costs.js').then((module) => module.CostCard);
 
 /** Render the finding of a closed section. @param {{section: string}} props */
 function Finding({ section }) {
