@@ -24,7 +24,8 @@ def count_faults():
     del blocks
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-first, again = count_faults(), count_faults()
+# The second round can need one block more than the first left free.
+first, _, again = count_faults(), count_faults(), count_faults()
 print(first, again)
 """
 
