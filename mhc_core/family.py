@@ -220,8 +220,8 @@ class Family:
     has_head: whether the stack ends in a learned head of this family, unless the spec names another read-out.
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
         layers. Where there is a page map, H_pre and H_post must not.
-    drawn: the parameters to which the drift is added. entries: H_res = I + s G. weights: those entries of H_res that
-        are parameters, or the coefficients of sources, or numbers of which weights of branch and skip path are made.
+    drawn: the parameters that get the drift. entries: H_res = I + s G. weights: the learned entries of H_res, the
+        coefficients of sources, or the numbers that give the weights of branch and skip path.
         logits: the raw logits of the map.
         queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.

@@ -65,16 +65,12 @@ class Branch(nn.Module, ABC):
         """
         if self.pre_norm is not None:
             u_BTC = _scale(normalise(u_BTC, self.pre_norm), self.norm_scale)
-        out = _scale(self.compute_carrying(u_BTC, carried or Carried()), self.scale)
+        out = _scale(self.compute(u_BTC, carried or Carried()), self.scale)
         return out if self.gain is None else out * self.gain
 
     @abstractmethod
-    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
-        """Return the output of the branch for its normalised input, both (B, T, C)."""
-
-    def compute_carrying(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
-        """Return the output of a branch that reads or adds to the carried tensors; most branches do neither."""
-        return self.compute(u_BTC)
+    def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+        """Return the output of the branch for its normalised input, both (B, T, C). Few branches use `carried`."""
 
     @classmethod
     @abstractmethod

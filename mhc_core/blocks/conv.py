@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mhc_core.blocks.branch import ACTIVATIONS, Branch, count_kept_by_activation, draw_matrix
+from mhc_core.blocks.branch import ACTIVATIONS, Branch, Carried, count_kept_by_activation, draw_matrix
 from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 
@@ -33,7 +33,7 @@ class Conv(Branch):
         matrix = draw_matrix(spec, name, layer, spec.width, 9 * spec.width, activation, scale)
         return nn.Parameter(matrix.detach().view(spec.width, spec.width, 3, 3))
 
-    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+    def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
         """Apply two 3 x 3 convolutions to the tokens, arranged as the pixels of a square image."""
         image = u_BTC.mT.unflatten(2, (self.side, self.side))
         hidden = self.activation(F.conv2d(image, self.w_in, padding=1))

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mhc_core.blocks.branch import ACTIVATIONS, Branch, count_kept_by_activation, draw_matrix
+from mhc_core.blocks.branch import ACTIVATIONS, Branch, Carried, count_kept_by_activation, draw_matrix
 from mhc_core.blocks.scaling import Scaling
 from mhc_core.spec import RunSpec
 
@@ -23,7 +23,7 @@ class Mlp(Branch):
         if hidden:
             self.w_out = draw_matrix(spec, "mlp.out", layer, width, hidden, scale=scaling.weights)
 
-    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+    def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
         hidden = self.activation(F.linear(u_BTC, self.w_in))
         return hidden if self.w_out is None else F.linear(hidden, self.w_out)
 

@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from mhc_core.blocks.branch import Branch, draw_matrix
+from mhc_core.blocks.branch import Branch, Carried, draw_matrix
 from mhc_core.blocks.mlp import Mlp
 from mhc_core.blocks.norms import normalise
 from mhc_core.blocks.scaling import Scaling
@@ -31,7 +31,7 @@ class Triangle(Branch):
         # The norm after the product takes any scale of w_in away again: the output alone is drawn smaller.
         self.w_out = draw_matrix(spec, f"{self.name}.out", layer, spec.width, spec.width, scale=scaling.weights)
 
-    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+    def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
         z_BIJC = u_BTC.unflatten(1, (self.side, self.side))
         a, b, gate_a, gate_b, gate = F.linear(z_BIJC, self.w_in).chunk(5, dim=-1)
         a, b = a * torch.sigmoid(gate_a), b * torch.sigmoid(gate_b)

@@ -47,7 +47,7 @@ class Attention(Branch):
             return Attention
         return FirstAttention if layer == 0 else ResidualAttention
 
-    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+    def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
         return self._attend(self._project(u_BTC))
 
     def _project(self, u_BTC: torch.Tensor) -> torch.Tensor:
@@ -92,7 +92,7 @@ class Attention(Branch):
 class FirstAttention(Attention):
     """The first attention layer of a stack with a value residual: it passes its values on."""
 
-    def compute_carrying(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+    def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
         qkv_BT3C = self._project(u_BTC)
         carried.values = qkv_BT3C[:, :, 2].contiguous()  # or the memory of queries and keys would be kept with them
         return self._attend(qkv_BT3C)
@@ -111,7 +111,7 @@ class ResidualAttention(Attention):
 
     l1 = l2 = 1/2, fixed, as in the code of modded-nanogpt (KellerJordan/modded-nanogpt,
     `records/110624_ShortcutsTweaks`); or as the start of two learned numbers, as in tokenbender/nanogpt-attnres-repro
-    (`examples/nanogpt/model.py`), where the first layer has them too. Both follow arXiv 2410.17897, of which the
+    (`examples/nanogpt/model.py`), where the first layer has them too. Both follow arXiv 2410.17897; only its
     abstract was read.
     """
 
@@ -123,10 +123,7 @@ class ResidualAttention(Attention):
         if spec.block.value_residual == "learned":
             self.value_weights = nn.Parameter(torch.tensor(VALUE_WEIGHTS, dtype=torch.float64))
 
-    def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
-        raise AssertionError("attention with a value residual needs the values of the first layer")
-
-    def compute_carrying(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+    def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
         assert carried.values is not None, "the first attention layer has passed no values on"
         own, first = VALUE_WEIGHTS if self.value_weights is None else self.value_weights.unbind()
         qk_BT2C, v_BT1C = self._project(u_BTC).split((2, 1), 2)

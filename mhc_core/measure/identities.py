@@ -392,7 +392,7 @@ def _compare_attention(branch: Attention, u_BTC: torch.Tensor, values: torch.Ten
 
     def network(u: torch.Tensor, values: torch.Tensor | None = None) -> torch.Tensor:
         carried = Carried(values)
-        y = branch.compute_carrying(u, carried)
+        y = branch.compute(u, carried)
         return torch.stack((y, carried.values)) if values is None and carried.values is not None else y
 
     made = formula(u_BTC, *others)
@@ -419,8 +419,8 @@ def _pull_back(
 def _attend_plainly(branch: Attention, u_BTC: torch.Tensor, first_BTC: torch.Tensor | None = None) -> torch.Tensor:
     """Return W_out of every head's softmax(q k^T / sqrt(D)) v, with the largest logit of every row taken off.
 
-    first_BTC: the first layer's values, of which a layer with a value residual adds a part to its own. Of a layer that
-    passes its values on these come second, (2, B, T, C).
+    first_BTC: the first layer's values, which layers with a value residual add to their own. The first layer returns
+    its output and its values, (2, B, T, C).
     """
     tokens, width = u_BTC.shape[1:]
     size = width // branch.heads

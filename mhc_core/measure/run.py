@@ -92,7 +92,7 @@ def _compute_frames(stack: Stack, device: torch.device, trained: TrainedStacks |
 
 
 def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
-    """Return what is known before the first pass: cost, device, versions, laws and drift."""
+    """Return the start frame: cost, device, versions, laws and drift, before the first pass."""
     samples = spec.input.batch * spec.input.tokens
     return StartFrame(
         spec=spec.canonical(),

@@ -297,7 +297,7 @@ def _choose(found: Sequence[tuple[float, torch.Tensor]], tolerance: float) -> to
 
 @torch.no_grad()
 def _find_scaled(x_nNC: torch.Tensor, given_NC: torch.Tensor, tolerance: float) -> int | None:
-    """Return the stream of which a tensor is a multiple, with a factor for each channel; None if there is none."""
+    """Return the stream that a tensor equals up to a factor for each channel; None if there is none."""
     given = given_NC.float()
     if not given.any():  # of any stream
         return None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from mhc_core.blocks.branch import Carried
 from mhc_core.blocks.transformer import Attention, attend
 from mhc_core.stack import DTYPES, build_stack
 from tests.core.conftest import build_spec
@@ -46,7 +47,7 @@ def find_gaps(branch: Attention, u: Tensor) -> list[float]:
     ours = [leaf.clone().requires_grad_() for leaf in leaves]
     plain = [leaf.double().requires_grad_() for leaf in leaves]
     branch.w_qkv, branch.w_out = (torch.nn.Parameter(leaf) for leaf in ours[1:])
-    out, due = branch.compute(ours[0]), attend_plainly(branch.heads, *plain)
+    out, due = branch.compute(ours[0], Carried()), attend_plainly(branch.heads, *plain)
     g = torch.randn(out.shape, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
     found = torch.autograd.grad(out, [ours[0], branch.w_qkv, branch.w_out], g.to(out.dtype))
     exact = torch.autograd.grad(due, plain, g.to(out.dtype).double())
@@ -79,7 +80,7 @@ def test_the_gradient_of_saturated_attention_passes_the_values_alone(dtype: str,
     logits = u[0].detach().roll(1, -1) @ u[0].detach().T
     seen = logits.masked_fill(torch.ones(16, 16).triu(1) > 0, -math.inf).argmax(-1)
     assert len(set(seen.tolist())) < 12
-    out = branch.compute(u)
+    out = branch.compute(u, Carried())
     assert torch.equal(out, u[:, seen])
     g = torch.randn(out.shape, generator=torch.Generator().manual_seed(6)).to(out)
     (found,) = torch.autograd.grad(out, u, g)
@@ -116,6 +117,6 @@ def test_attention_can_be_differentiated_twice(heads: int, tokens: int) -> None:
 def test_a_later_token_that_overflows_is_not_seen() -> None:
     u = draw_input(1.0).float()
     u[:, -1] = 1e25
-    out = build_attention("float32").compute(u)
+    out = build_attention("float32").compute(u, Carried())
     assert torch.isfinite(out[:, :-1]).all()
     assert not torch.isfinite(out[:, -1]).all()

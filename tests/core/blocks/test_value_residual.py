@@ -228,12 +228,12 @@ def lose_gradient() -> Any:
 
 
 def spoil_layer(change: Callable[[ResidualAttention, torch.Tensor, Carried], torch.Tensor]) -> Any:
-    return patch.object(ResidualAttention, "compute_carrying", change)
+    return patch.object(ResidualAttention, "compute", change)
 
 
 def detach_values() -> Any:
     """A fault: values pass on no gradient."""
-    plain = ResidualAttention.compute_carrying
+    plain = ResidualAttention.compute
 
     def compute(self: ResidualAttention, u: torch.Tensor, carried: Carried) -> torch.Tensor:
         assert carried.values is not None
@@ -256,7 +256,7 @@ def spoil_weights() -> Any:
 
 def look_ahead() -> Any:
     """A fault: each token takes the first layer's values of the token after it."""
-    plain = ResidualAttention.compute_carrying
+    plain = ResidualAttention.compute
 
     def compute(self: ResidualAttention, u: torch.Tensor, carried: Carried) -> torch.Tensor:
         assert carried.values is not None
