@@ -186,7 +186,7 @@ def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, An
         wanted = f"two layers from 1 to {stack.depth - 1}: the first layer reads the embedding alone"
         yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
     elif edit.what == "source" and "source" in stack.possible and not stack.count_entries("source", first):
-        wanted = "two layers, the first of which is the first layer of a block: only these weigh sources"
+        wanted = "two layers; the first must begin a block, because only such layers weigh sources"
         yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
     if edit.what not in stack.possible:
         wanted = f"{', '.join(stack.possible) or 'nothing'} {stack.where}"
