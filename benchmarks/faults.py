@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from mhc_core import stack as stacks
 from mhc_core.blocks import transformer
+from mhc_core.blocks.branch import Carried
 from mhc_core.connections import GatedMixing, Mixing, PassedMixing, depth, newton
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
@@ -99,9 +100,9 @@ def _replace_attention(stack: Stack, attend: Callable[[torch.Tensor], torch.Tens
     for branch in stack.branches:
         compute: Any = branch.compute
 
-        def replaced(u_BTC: torch.Tensor, compute: Any = compute) -> torch.Tensor:
+        def replaced(u_BTC: torch.Tensor, carried: Carried, compute: Any = compute) -> torch.Tensor:
             with patch.object(transformer, "attend", attend):
-                found: torch.Tensor = compute(u_BTC)
+                found: torch.Tensor = compute(u_BTC, carried)
                 return found
 
         branch.compute = replaced  # type: ignore[assignment]

@@ -9,7 +9,7 @@ import pytest
 from mhc_scope.engine.heap import KEPT_BYTES
 from tests.conftest import ROOT
 
-BLOCK_BYTES, BLOCKS = 8 * 2**20, 8
+BLOCK_BYTES, BLOCKS, ROUNDS = 8 * 2**20, 8, 20
 FAULTS = f"""
 import resource, sys
 import torch
@@ -24,9 +24,8 @@ def count_faults():
     del blocks
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-# The second round can need one block more than the first left free.
-first, _, again = count_faults(), count_faults(), count_faults()
-print(first, again)
+first = count_faults()
+print(first, sum(count_faults() for _ in range({ROUNDS})))
 """
 
 
@@ -35,10 +34,11 @@ def test_freed_memory_is_used_again_without_faults() -> None:
     def count(*arguments: str) -> tuple[int, int]:
         command = [sys.executable, "-c", FAULTS, *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        first, again = map(int, done.stdout.split())
-        return first, again
+        first, later = map(int, done.stdout.split())
+        return first, later
 
-    assert BLOCKS * BLOCK_BYTES < KEPT_BYTES
-    kept, returned = count("kept"), count()
-    assert kept[1] < kept[0] / 20  # without the call each block is fetched from the system a second time
-    assert returned[1] > 10 * kept[1]
+    assert 2 * BLOCKS * BLOCK_BYTES <= KEPT_BYTES
+    (first, kept), (_, returned) = count("kept"), count()
+    # A small tensor can take a piece of a freed block, so the heap may grow by as many blocks again before all fit.
+    assert kept < 2 * first
+    assert returned > ROUNDS / 2 * first  # without the call each block is fetched from the system in each round
