@@ -116,9 +116,17 @@ class LayerBlock:
         return self._stack_mixings("h_res")
 
     @cached_property
-    def scaled_KnNC(self) -> "torch.Tensor":
-        """Return each stream over its largest |entry|, in float64, so that no power leaves its type."""
-        return self.x_KnNC.double() / self.x_KnNC.abs().amax((2, 3), keepdim=True)
+    def scaled_moments(self) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Return the mean second and fourth power of each stream over its largest |entry|, (K, n) each, in float64.
+
+        So scaled, no power overflows. They are computed in place: new memory for each takes several times as long.
+        """
+        import torch
+
+        z_KnNC = self.x_KnNC.to(torch.float64, copy=True)
+        z_KnNC.div_(self.x_KnNC.abs().amax((2, 3), keepdim=True)).square_()
+        second_Kn = z_KnNC.mean((2, 3))
+        return second_Kn, z_KnNC.square_().mean((2, 3))
 
     def list_features(self) -> "list[torch.Tensor]":
         """Return the weights of single features in what each layer reads, (N, n, C) a layer.

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 def measure_peak(block: LayerBlock) -> "torch.Tensor":
     """Measure the largest |entry| of each stream over its root mean square, (K, n)."""
-    return 1 / block.scaled_KnNC.square().mean((2, 3)).sqrt()
+    second_Kn, _ = block.scaled_moments
+    return 1 / second_Kn.sqrt()
 
 
 def measure_kurtosis(block: LayerBlock) -> "torch.Tensor":
     """Measure the mean fourth power of each stream's entries over the squared mean square, (K, n)."""
-    square_KnNC = block.scaled_KnNC.square()
-    return square_KnNC.square().mean((2, 3)) / square_KnNC.mean((2, 3)).square()
+    second_Kn, fourth_Kn = block.scaled_moments
+    return fourth_Kn / second_Kn.square()
 
 
 def compute_peak(spec: "RunSpec", layer: ReferenceLayer) -> Array:
