@@ -162,18 +162,19 @@ def _carry_down(
     scaled, exponents, lost = np.empty((n, count)), np.zeros(count, dtype=np.int64), np.full(count, -np.inf)
     products, powers = accumulate(matrices_Knn.transpose(0, 2, 1))
     before_K = np.append(0.0, np.log2(np.linalg.norm(products, 2, (1, 2))) + powers)
+    before_K = before_K[is_inverse:][:count] + np.log2(sizes_K)
     for layer in reversed(range(count)):
         scaled[:, layer] = sources_Kn[layer]
         entered = slice(layer, None)
-        source = _measure_log2(scaled, exponents, entered)
+        if not is_inverse:
+            source = _measure_log2(scaled, exponents, entered)
         passed = matrices_Knn[layer] @ scaled[:, entered]
         shift = np.frexp(np.abs(passed).max(0))[1]
         scaled[:, entered] = np.ldexp(passed, -shift)
         exponents[entered] += shift
         if is_inverse:
             source = _measure_log2(scaled, exponents, entered)
-        changed = before_K[layer + is_inverse] + np.log2(sizes_K[layer]) + source
-        lost[entered] = np.logaddexp2(lost[entered], changed)
+        lost[entered] = np.logaddexp2(lost[entered], before_K[layer] + source)
     norms, found = np.linalg.norm(scaled, axis=0), _measure_log2(scaled, exponents, slice(None))
     with np.errstate(invalid="ignore"):  # of a source that is 0 nothing is lost
         decided = lost - found + np.log2(n * ROUNDING) >= np.log2(LOST)
@@ -181,5 +182,6 @@ def _carry_down(
 
 
 def _measure_log2(scaled: np.ndarray, exponents: np.ndarray, entered: slice) -> np.ndarray:
-    found: np.ndarray = np.log2(np.linalg.norm(scaled[:, entered], axis=0)) + exponents[entered]
+    part = scaled[:, entered]
+    found: np.ndarray = np.log2(np.sqrt((part * part).sum(0))) + exponents[entered]
     return found
