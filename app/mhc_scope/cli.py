@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _load_commands() -> Iterable[ModuleType]:
-    """Return the commands that other packages add: an entry point of the group is a tuple of modules as in `COMMANDS`.
+    """Yield the commands that other packages add to the command line, by the modules that their entry points name.
 
     The probe belongs to this distribution, but its folder may be omitted.
     """

@@ -34,7 +34,7 @@ def freeze_permanent_objects() -> None:
 
 
 def return_memory() -> None:
-    """Return freed memory to the system.
+    """Give freed memory of this process back to the system.
 
     glibc keeps memory that is free below the highest used piece: after 800 connections, as much again as is in use.
     Other C libraries have no such call.

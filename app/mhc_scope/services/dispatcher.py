@@ -214,7 +214,7 @@ def _read_current(run: StoredRun) -> RunSpec | None:
 
 
 async def _wait_for_event(event: asyncio.Event, timeout_s: float | None) -> None:
-    """Return when the event is set, or after `timeout_s`."""
+    """Wait until the event is set, or for `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()
