@@ -103,7 +103,7 @@ def _print_error(error: SpecError | SpecErrors | OSError) -> int:
 
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
-    """Return the function that writes a result file of that name; refuse other endings before anything is computed."""
+    """Return the function that writes a run's result to this file, by its ending; refuse other endings."""
     from mhc_scope.services.results import WRITERS
 
     return WRITERS[_check_output_path(out, *WRITERS)]
