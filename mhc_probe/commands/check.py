@@ -9,7 +9,7 @@ from mhc_core.spec import SpecError
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command `check` and its options to the command line."""
+    """Add the command `check` and its options."""
     parser = commands.add_parser("check", help="compare a connection with the laws of its family and with our own")
     parser.add_argument("target", help="package.module:Class, or a function that builds a module")
     parser.add_argument("--args", default="{}", help="keyword arguments of the target, a JSON object")
