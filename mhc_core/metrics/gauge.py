@@ -98,7 +98,7 @@ def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tu
 
 
 def _invert(matrix_nn: np.ndarray) -> np.ndarray:
-    """Return the inverse of a matrix; nan where float64 does not know it."""
+    """Return the inverse of a matrix; nan where rounding to float64 decides it."""
     with suppress(np.linalg.LinAlgError):
         inverse: np.ndarray = np.linalg.inv(matrix_nn)
         if np.linalg.norm(matrix_nn) * np.linalg.norm(inverse) < SINGULAR:
@@ -143,7 +143,7 @@ def measure_gauge_norms(
 
 
 def count_finite(*parts: np.ndarray) -> int:
-    """Count the layers in front of the first one with a coefficient that is not finite. parts: (L, ...) each."""
+    """Count the layers in front of the first one with a coefficient in `parts`, (L, ...) each, that is not finite."""
     is_finite_L = np.all([np.isfinite(part.reshape(len(part), -1)).all(1) for part in parts], 0)
     return len(is_finite_L) if is_finite_L.all() else int(np.argmin(is_finite_L))
 
@@ -182,6 +182,7 @@ def _carry_down(
 
 
 def _measure_log2(scaled: np.ndarray, exponents: np.ndarray, entered: slice) -> np.ndarray:
+    """Return log2 of the norm of each scaled vector, with its exponent added."""
     part = scaled[:, entered]
     found: np.ndarray = np.log2(np.sqrt((part * part).sum(0))) + exponents[entered]
     return found

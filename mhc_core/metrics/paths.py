@@ -104,7 +104,7 @@ def _find_shares(matrices_Kab: np.ndarray, n: int) -> np.ndarray:
 
 
 def _travel(sources_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Return after each layer l: what the sources 0 to l have become, (n, l + 1) scaled, and their exponents (l + 1).
+    """Yield after each layer l what the sources 0 to l have become, (n, l + 1) scaled, and their exponents (l + 1).
 
     Source l enters before layer l, whose H_res is the first to act on it.
     """

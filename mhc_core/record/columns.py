@@ -15,7 +15,7 @@ K = TypeVar("K")
 
 
 def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    """Copy all measurements to the host as float64, in one transfer."""
+    """Copy all measurements to the host as float64 arrays by key, in one transfer."""
     (values,) = fetch_all([measured])
     return values
 
@@ -38,7 +38,8 @@ def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> ColumnGroup:
-    """Return columns over all layers, key -> (value, log10), as values, log10 and status by layer.
+    """Split columns over all layers, key -> (value, log10), into values, log10 and status by layer, as frames have
+    them.
 
     What is not finite becomes nan. A value that leaves the range of `cast` has a status; its log10 stays.
     """
@@ -59,7 +60,7 @@ def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[
 
 
 def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[LayerGroup]:
-    """Return a block's measurements (K, ...) as K groups of values, log10 and status.
+    """Split a block's measurements (K, ...) into K groups of values, log10 and status, one for each layer's frame.
 
     What is not finite becomes nan. So does what leaves the range of `cast`, above or, in a metric that spans decades,
     below: it has a status, and its log10 stays. A column may be shorter than the others: the layers after its end lack
@@ -108,14 +109,14 @@ def _add_status(
 
 
 def _find_worst(lost: np.ndarray) -> Status:
-    """Find the status of entries that have no value; `lost` holds them as the type rounds them."""
+    """Return the status of entries that have no value; `lost` holds them as the type rounds them."""
     if np.isnan(lost).any():
         return "nan"
     return "overflow" if np.isinf(lost).any() else "underflow"
 
 
 def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """Return a column (L, ...) as it travels, nan if it is not finite, and the status of such layers."""
+    """Return a column (L, ...) for a frame, nan where it is not finite, and the status of such layers."""
     finite = np.isfinite(column)
     lost = np.flatnonzero(~finite.reshape(len(column), -1).all(1))
     flags: LayerStatus = {int(layer): "nan" if np.isnan(column[layer]).any() else "overflow" for layer in lost}
@@ -123,7 +124,7 @@ def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, L
 
 
 def to_signed(matrix_LS: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """Return a signed matrix as it travels, nan if it has left the range of `cast`, and the status of such rows.
+    """Return a signed matrix for a frame, nan where it has left the range of `cast`, and the status of such rows.
 
     An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
     """
@@ -137,7 +138,7 @@ def to_signed(matrix_LS: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarra
 
 
 def to_status(value: float, log10: float | None = None) -> Status | None:
-    """`overflow`, `underflow` or `nan`, or None for an ordinary value; a true zero is ordinary."""
+    """Return `overflow`, `underflow` or `nan` for a value, or None for an ordinary one, including a true zero."""
     if np.isnan(value):
         return "nan"
     if np.isinf(value):

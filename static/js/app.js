@@ -126,6 +126,7 @@ const Atlas = () =>
 const Edits = () =>
   html`<${Lazy} isWanted=${hasEdits.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
 
+/** Render all dialogs of the page; each is loaded when it is first opened. */
 function Dialogs() {
   return Object.values(LAZY_DIALOGS).map(({ isWanted, load }) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);
 }
@@ -197,7 +198,7 @@ function showServerError(error) {
   state.problem.value = error;
 }
 
-/** Return whether the address uses a preset that was not sent with the page. */
+/** Return whether the address names a preset that was not sent with the page. */
 function namesPreset() {
   return presetIn(location.hash, boot.rules) !== undefined;
 }

@@ -99,7 +99,7 @@ const SHAPE_PAINTERS = {
   },
 };
 
-/** Paint the ground of a text that is so wide. @param {CanvasRenderingContext2D} context @param {number} width @param {{x: number, y: number, anchor: string, ground: import('./geometry/shapes.js').Ground}} place @param {Palette} palette */
+/** Paint the background of a text of this width on a canvas. @param {CanvasRenderingContext2D} context @param {number} width @param {{x: number, y: number, anchor: string, ground: import('./geometry/shapes.js').Ground}} place @param {Palette} palette */
 function paintGround(context, width, { x, y, anchor, ground: { pad, half, opacity } }, palette) {
   if (width === 0) return;
   const left = anchor === 'start' ? x : anchor === 'end' ? x - width : x - width / 2;

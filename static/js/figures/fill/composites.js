@@ -112,7 +112,7 @@ export function toLog10(scaled, exponent) {
   return Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
 }
 
-/** Map the entries of a product, row by row. @template T @param {Product} product @param {(scaled: number) => T} map @returns {T[][]} */
+/** Return the entries of a matrix product as rows, each entry converted by a function. @template T @param {Product} product @param {(scaled: number) => T} map @returns {T[][]} */
 function mapRows({ n, scaled }, map) {
   return Array.from({ length: n }, (_, i) => Array.from(scaled.subarray(i * n, (i + 1) * n), map));
 }
