@@ -37,7 +37,8 @@ def test_outputs_stay_the_same_in_every_gauge(kind: str, depth: int, norm_positi
             if found.condition * depth > gauge.LARGEST:
                 assert np.isnan(found.output)
                 continue
-            tolerance = 1e-12 if found.condition <= WELL_CONDITIONED else 1e-14 * found.condition
+            rounding = 4 * depth * 2.0**-52  # of reading, branch, mixing and writing in every layer
+            tolerance = 1e-12 if found.condition <= WELL_CONDITIONED else rounding * found.condition
             assert found.output <= tolerance, (t, anchor, found)
             assert found.loss <= tolerance, (t, anchor, found)
 
