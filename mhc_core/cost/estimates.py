@@ -4,6 +4,7 @@ Counts (`mhc_core.cost.counts`) over the rates of a machine (`mhc_core.cost.rate
 training, the Jacobian and further seeds come on top.
 """
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Annotated
 
@@ -124,10 +125,15 @@ class ConnectionCost(Estimate):
     added: dict[str, str] = Field(description="By measure: what it adds to the residual connection's cost, in words.")
 
 
-def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[ConnectionCost]:
-    """Compare cost of every connection at the same stack, those left out whose rules the spec's streams break."""
+def compare_connections(
+    spec: RunSpec, rates: Rates = DEFAULT_RATES, kinds: Iterable[str] = CONNECTION_KINDS
+) -> list[ConnectionCost]:
+    """Compare cost of connections at the same stack, those left out whose rules the spec's streams break.
+
+    kinds: which connections, by default all; the residual connection, with which each is compared, is one of them.
+    """
     found: dict[str, Estimate] = {}
-    for kind in CONNECTION_KINDS:
+    for kind in kinds:
         plain = spec.model_dump()
         plain["connection"]["kind"] = kind
         try:
