@@ -34,7 +34,7 @@ START_S = 120.0  # workers are nice: on a busy machine they wait long for their 
 
 
 LEFT_OUT = {"full", "exhaustive", "trial"}  # marks of what `make test` does not run
-WHOLE = re.compile(r"^pytestmark = pytest\.mark\.full$", re.MULTILINE)
+WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(full|trial)$", re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
