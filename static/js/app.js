@@ -122,9 +122,12 @@ const LAZY_DIALOGS = {
 const Atlas = () =>
   html`<${Lazy} isWanted=${shownCut.value !== null} load=${() => import('./controls/atlas.js').then((module) => module.AtlasRow)} />`;
 
+/** Whether the pointer is on a layer: a click there may make an edit, so its list is loaded before. */
+const isPointed = computed(() => state.hovered.value !== null);
+
 /** Render the list of edits, if there are any. It is last, so that charts do not move when it appears. */
 const Edits = () =>
-  html`<${Lazy} isWanted=${hasEdits.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
+  html`<${Lazy} isWanted=${hasEdits.value || isPointed.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
 
 function Dialogs() {
   return Object.values(LAZY_DIALOGS).map(({ isWanted, load }) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);
