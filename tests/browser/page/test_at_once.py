@@ -82,6 +82,17 @@ CREEP = """() => {
     };
     step(9);
 }"""
+# Watches which charts show a sketch of final curves.
+WATCH_SKETCHES = """() => {
+    window.sketched = new Set();
+    const status = document.querySelector('.status');
+    const look = () => {
+        if (status.dataset.phase !== 'idle') return;
+        for (const box of document.querySelectorAll('.plot-box.sketched:not([data-waits])'))
+            window.sketched.add(box.closest('[data-panel]').dataset.panel);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, attributes: true });
+}"""
 NOISE = "Drift σ"
 TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
 DIMMED_MS = 400  # longer than a figure that waits takes to be dimmed
@@ -109,6 +120,17 @@ def depth_of(page: Page) -> int:
 
 def is_stale(page: Page, panel: str) -> bool:
     return page.locator(f"[data-panel={panel}] .plot-box.stale").count() == 1
+
+
+def test_final_curves_are_sketched_until_plotly_has_drawn_them(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    wait_until_done(page)
+    page.evaluate(WATCH_SKETCHES)
+    page.evaluate("location.hash = '#v=1&depth=24'")
+    wait_until(page, lambda: lengths(page, "activation") == [24] * 3)
+    wait_until_done(page)
+    assert {"gain", "activation", "gradient"} <= set(page.evaluate("[...window.sketched]"))
+    expect(page.locator(".sketch")).to_have_count(0)
 
 
 def test_a_smaller_depth_is_there_before_the_server_answers(open_page: OpenPage) -> None:
