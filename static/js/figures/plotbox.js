@@ -57,7 +57,7 @@ const SMALL = {
   margin: { l: 34, t: 12, b: 18 },
   end_px: 4, // right of text on a curve
   title_px: 17, // width of the axis title
-  title_at_px: 12, // from the edge to its middle, which Plotly puts 3 px further out
+  title_at_px: 12, // from the edge to its middle
   tick_px: 12, // around a tick label
   raised: 0.7, // size of an exponent
   narrow_px: 240,

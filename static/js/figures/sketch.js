@@ -7,8 +7,8 @@ import { inclusiveRange, niceStep } from '../data/numbers.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace @typedef {import('./plot.js').Area} Area */
 
-const TICK_GAP = 4; // from the axis to its numbers
-const NOTE_PAD = { left: 2, right: -2, turned: -3 }; // as in Plotly's annotations
+const TICK_GAP = { below: 4, left: 1 }; // from the axis to its numbers
+const NOTE_PAD = { left: 2, right: -2, turned: 2 }; // as in Plotly's annotations
 const TITLE_GAP = 12; // from the bottom
 const SUPERSCRIPT = { size: 0.7, rise: 0.42 };
 const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // in line widths
@@ -87,12 +87,12 @@ function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
   for (const { value, text } of ticksOf(xaxis)) {
     const x = area.toX(value);
     if (xaxis.showgrid !== false) strokeLine(pen, [x, area.top], [x, bottom]);
-    writeText(pen, text, [x, bottom + TICK_GAP], 'center', 'top', font);
+    writeText(pen, text, [x, bottom + TICK_GAP.below], 'center', 'top', font);
   }
   for (const { value, text } of ticksOf(yaxis)) {
     const y = area.toY(value);
     strokeLine(pen, [area.left, y], [right, y]);
-    writeText(pen, text, [area.left - TICK_GAP, y], 'right', 'middle', font);
+    writeText(pen, text, [area.left - TICK_GAP.left, y], 'right', 'middle', font);
   }
   const below = /** @type {[number, number]} */ ([area.left + area.width / 2, height - TITLE_GAP]);
   writeText(pen, xaxis.title?.text ?? '', below, 'center', 'middle', font);
@@ -168,6 +168,7 @@ function drawNote(pen, note, { font }, area) {
     bottom: 'bottom',
   });
   const at = /** @type {[number, number]} */ ([x + (note.xshift ?? 0), y - (note.yshift ?? 0)]);
+  if (note.textangle) at[1] += NOTE_PAD.turned;
   if (!note.textangle) return writeText(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
   pen.save();
   pen.translate(...at);

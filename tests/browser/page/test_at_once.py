@@ -82,9 +82,16 @@ CREEP = """() => {
     };
     step(9);
 }"""
-# Watches which charts show a sketch of final curves.
+# Watches which charts show a sketch of final curves, and where sketches write texts, in px from their corner.
 WATCH_SKETCHES = """() => {
     window.sketched = new Set();
+    window.texts = {};
+    const { fillText } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        const { e, f } = this.getTransform();
+        if (this.canvas.className === 'sketch') window.texts[text] = [e / devicePixelRatio, f / devicePixelRatio];
+        return fillText.call(this, text, x, y);
+    };
     const status = document.querySelector('.status');
     const look = () => {
         if (status.dataset.phase !== 'idle') return;
@@ -92,6 +99,13 @@ WATCH_SKETCHES = """() => {
             window.sketched.add(box.closest('[data-panel]').dataset.panel);
     };
     new MutationObserver(look).observe(document.body, { subtree: true, attributes: true });
+}"""
+# The title of a chart's vertical axis, with its middle and its top, from the corner of the chart in px.
+TITLE = """key => {
+    const box = document.querySelector(`[data-panel=${key}] .plot-box`);
+    const title = [...box.querySelectorAll('.annotation-text')].at(-1);
+    const [frame, place] = [box.getBoundingClientRect(), title.getBoundingClientRect()];
+    return [title.textContent, (place.left + place.right) / 2 - frame.left, place.top - frame.top];
 }"""
 NOISE = "Drift σ"
 TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
@@ -130,6 +144,10 @@ def test_final_curves_are_sketched_until_plotly_has_drawn_them(open_page: OpenPa
     wait_until(page, lambda: lengths(page, "activation") == [24] * 3)
     wait_until_done(page)
     assert {"gain", "activation", "gradient"} <= set(page.evaluate("[...window.sketched]"))
+    for panel in ("gain", "activation", "gradient"):  # the title of the axis, turned, stays where it is
+        title, middle, top = page.evaluate(TITLE, panel)
+        # A canvas takes the middle of the em square, which is 2 px from that of the letters' box.
+        assert page.evaluate("title => window.texts[title]", title) == pytest.approx([middle + 2, top], abs=1)
     expect(page.locator(".sketch")).to_have_count(0)
 
 

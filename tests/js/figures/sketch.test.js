@@ -84,7 +84,7 @@ test('text along the vertical axis is turned upwards, and ends at the top of the
   drawSketch(/** @type {any} */ (target), /** @type {any} */ (figure({ annotations: [note] })), SIZE);
   const names = target.calls.map(([name]) => name).slice(-5);
   assert.deepEqual(names, ['save', 'translate', 'rotate', 'fillText', 'restore']);
-  assert.deepEqual(target.calls.at(-4), ['translate', 7, 10]);
+  assert.deepEqual(target.calls.at(-4), ['translate', 12, 12]);
   assert.deepEqual(target.calls.at(-3), ['rotate', -Math.PI / 2]);
   const { textAlign, textBaseline } = target.getContext();
   assert.deepEqual([textAlign, textBaseline], ['right', 'middle']);
