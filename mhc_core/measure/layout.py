@@ -51,7 +51,7 @@ class Layout:
 
     @property
     def state_entries(self) -> int:
-        """Return values in one state."""
+        """Return how many values one state of the stack has."""
         return self.samples * self.state_width
 
 

@@ -537,7 +537,7 @@ def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
 
 
 def _rank_kernels(shares_Ln: Array) -> Array:
-    """Return exp of the entropy of shares, (L)."""
+    """Return the effective rank of kernels, exp of the entropy of their shares, (L)."""
     ranks = [math.exp(-sum(p * math.log(p) for p in share if p > 0)) for share in shares_Ln]
     return np.where(np.isnan(shares_Ln).any(1), np.nan, ranks)
 

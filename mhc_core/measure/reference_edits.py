@@ -169,7 +169,7 @@ def _edit_part(
 
 
 def _edit_item(edit: EditSpec, item: Array, average: Array, noise: Array) -> Array:
-    """Edit the coefficients of one token."""
+    """Return H_pre, H_post or H_res of one token after an edit, in numpy."""
     if edit.do == "swap":
         swapped = item.copy()
         swapped[edit.index], swapped[edit.other] = item[edit.other], item[edit.index]

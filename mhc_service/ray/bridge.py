@@ -45,7 +45,7 @@ class Bridge:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _handle_message(self, message: dict[str, Any]) -> None:
-        """Open or close a slot, or pass a command to one."""
+        """Execute a message of the server: open or close a worker's slot, or pass a command to one."""
         if "open" in message:
             number = message["open"]
             send, report_end = self._build_sender(number), self._build_end_reporter(number)

@@ -93,7 +93,7 @@ class Canvas:
             self._draw.line(scaled, ink, round(width * SCALE), "curve")
 
     def box(self, box: Box, color: str) -> None:
-        """Draw a filled rectangle."""
+        """Draw a filled rectangle on a link picture."""
         left, top, width, height = box
         corners = (left, top, left + width, top + height)
         self._draw.rectangle([round(side * SCALE) for side in corners], color)
@@ -124,7 +124,7 @@ class Canvas:
         self._image.paste(fill, (0, 0), self._to_mask([points], alpha))
 
     def glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float, radius: float = 14.0) -> None:
-        """Draw a soft light around shapes."""
+        """Draw a soft light around shapes on a link picture."""
         mask = self._to_mask(shapes, alpha).filter(ImageFilter.GaussianBlur(radius * SCALE))
         self._image.paste(color, (0, 0, *self._image.size), mask)
 

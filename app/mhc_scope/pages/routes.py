@@ -107,7 +107,7 @@ def to_boot(page: str, **values: Any) -> Markup:
 
 
 def describe_workers(request: Request) -> dict[str, float]:
-    """Return how many runs this server computes at the same time, and which runs the spare worker takes."""
+    """Return for the page how many runs this server computes at the same time, and which the spare worker takes."""
     settings: Settings = request.app.state.settings
     return {"workers": settings.worker_count, "short_run_s": settings.spare_run_s}
 

@@ -49,7 +49,7 @@ SERVER = ClientIdentity("", "", "admin")
 
 
 def require_rights(client: ClientIdentity, wanted: Rights) -> None:
-    """Refuse a client without the right `wanted`.
+    """Refuse a client without the right `wanted`, such as "run".
 
     Raises
     ------
