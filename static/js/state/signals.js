@@ -77,7 +77,7 @@ export const labels = computed(() => toLabels(settings.value, fields.value, boot
 const fullLabels = computed(() => toFullLabels(settings.value, fields.value, boot.rules, models.value));
 
 /** Return the full text of a run's label; the label itself if it is of earlier settings. @param {number} run @param {string} label */
-export const fullLabelOf = (run, label) => (labels.value[run] === label ? fullLabels.value[run] : label);
+const fullLabelOf = (run, label) => (labels.value[run] === label ? fullLabels.value[run] : label);
 
 /** Return a tooltip for a label; null if the label is its full text. @param {number} run @param {string} label */
 export function tooltipOf(run, label) {
