@@ -4,6 +4,7 @@ Counts (`mhc_core.cost.counts`) over the rates of a machine (`mhc_core.cost.rate
 training, the Jacobian and further seeds come on top.
 """
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Annotated
 
@@ -127,10 +128,15 @@ class ConnectionCost(Estimate):
     added: dict[str, str] = Field(description="By measure: what it adds to the residual connection's cost, in words.")
 
 
-def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[ConnectionCost]:
-    """Predict the cost of every connection for the same stack; those that its streams exclude are left out."""
+def compare_connections(
+    spec: RunSpec, rates: Rates = DEFAULT_RATES, kinds: Iterable[str] = CONNECTION_KINDS
+) -> list[ConnectionCost]:
+    """Predict the cost of connections for the same stack; those that its streams exclude are left out.
+
+    kinds: which connections, by default all; the residual connection, with which each is compared, is one of them.
+    """
     found: dict[str, Estimate] = {}
-    for kind in CONNECTION_KINDS:
+    for kind in kinds:
         plain = spec.model_dump()
         plain["connection"]["kind"] = kind
         try:

@@ -44,16 +44,16 @@ def label_sources(sources: Sequence[Source], names: Mapping[str, str] | None = N
 
 def _name_source(source: Source, alike: Sequence[Source]) -> str:
     """Return the label of a record's source: its name, and its edits where runs of one name have different ones."""
-    name, edits = shorten_name(source.label), [_read_edits(other) for other in alike]
+    edits = [_read_edits(other) for other in alike]
     if all(own == edits[0] for own in edits):
-        return name
-    return f"{name} {distinguish_edits(edits)[alike.index(source)]}"
+        return shorten_name(source.label)
+    return f"{shorten_name(source.label, NAME_LENGTH // 2)} {distinguish_edits(edits)[alike.index(source)]}"
 
 
 def _read_edits(source: Source) -> list[EditSpec]:
-    """Return the edits of a run's spec; [] for a recording, whose edits are not in its label."""
-    found = source.spec.get("edits", []) if isinstance(source, SpecSource) else []
-    return [EditSpec.model_validate(edit) for edit in found]
+    """Return the edits of a spec or of a recording."""
+    found = source.spec.get("edits") if isinstance(source, SpecSource) else source.edits
+    return [EditSpec.model_validate(edit) for edit in found or ()]
 
 
 def to_map(state: str) -> tuple[str, str] | None:

@@ -37,15 +37,18 @@ INPUT_LAYER = -1  # the embedding's output
 
 
 class _Pace:
-    """How many layers are measured together, and whether those that are measured are sent."""
+    """How many layers are measured together, and whether those that are measured are sent.
 
-    def __init__(self, layout: Layout) -> None:
-        self.is_card, self.most = layout.device.type != "cpu", max_together(layout)
+    growth: by how much a block may exceed the one before.
+    """
+
+    def __init__(self, layout: Layout, growth: int) -> None:
+        self.is_card, self.most, self.growth = layout.device.type != "cpu", max_together(layout), growth
         self.due = self.most if self.is_card else 1
 
     def grow(self) -> None:
-        """Double the number of layers that are measured together, up to the limit, after a block has been measured."""
-        self.due = min(2 * self.due, self.most)
+        """Measure more layers together from now on, up to the limit: a block has been measured."""
+        self.due = min(self.growth * self.due, self.most)
 
     def sends(self, measured: int) -> bool:
         """Return whether so many measured layers are sent before the last layer has come."""
@@ -57,7 +60,7 @@ class ForwardProbe:
 
     def __init__(self, layout: Layout, *, with_cka: bool = True, biased_cka: bool = False) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
-        self.pace = _Pace(layout)
+        self.pace = _Pace(layout, growth=2)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
         self.u_before: torch.Tensor | None = None
@@ -191,7 +194,8 @@ class BackwardProbe:
     def __init__(self, layout: Layout) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.cast = np.float64 if self.dtype == torch.float64 else np.float32
-        self.pace = _Pace(layout)
+        # Something is shown already, and each block costs its calls.
+        self.pace = _Pace(layout, growth=4)
         self.waiting: list[_Gradients] = []
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
         self.products = TokenProducts(downwards=True)

@@ -137,8 +137,9 @@ def _to_unit(x: torch.Tensor) -> torch.Tensor:
     # Divided by the largest entry first: the norm of a float32 vector near 1e19 overflows in float32.
     import torch
 
-    x = x / x.abs().amax(-1, keepdim=True)
-    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    # The magnitudes themselves would be as much memory again.
+    x = x / torch.maximum(x.amax(-1, keepdim=True), -x.amin(-1, keepdim=True))
+    return x.div_(torch.linalg.vector_norm(x, dim=-1, keepdim=True))
 
 
 def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
@@ -184,7 +185,7 @@ def effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
     kept = m_KNC if samples <= MAX_RANKED else m_KNC[:, pick_samples(samples, MAX_RANKED, m_KNC.device)]
     largest_K = kept.abs().amax((1, 2)).double()  # not finite where one entry is not
     usable_K = torch.isfinite(largest_K)
-    kept = kept.double() / largest_K.clamp_min(torch.finfo(torch.float64).tiny)[:, None, None]
+    kept = kept.to(torch.float64, copy=True).div_(largest_K.clamp_min(torch.finfo(torch.float64).tiny)[:, None, None])
     # In float64 the squared singular values keep eight digits of the singular values.
     wide = kept.shape[1] < kept.shape[2]
     gram = kept @ kept.mT if wide else kept.mT @ kept

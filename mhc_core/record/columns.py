@@ -1,12 +1,17 @@
 """Measurements as columns: values as they travel, log10 for what spans decades, a status for what left its type."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from mhc_core.metrics import METRICS
 from mhc_core.record.values import ColumnGroup, LayerGroup, LayerStatus, Status
+
+K = TypeVar("K")
 
 
 def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
@@ -21,9 +26,9 @@ def fetch_all(blocks: Sequence[Mapping[str, torch.Tensor]]) -> list[dict[str, np
     tensors = [value for block in blocks for value in block.values()]
     if not tensors:
         return [{} for _ in blocks]
-    flat = torch.cat([value.double().flatten() for value in tensors]).cpu().numpy()
-    parts = iter(np.split(flat, np.cumsum([value.numel() for value in tensors])[:-1]))
-    return [{key: next(parts).reshape(value.shape) for key, value in block.items()} for block in blocks]
+    flat = torch.cat([value.reshape(-1).double() for value in tensors]).cpu().numpy()
+    parts = iter(_cut(flat, dict(enumerate(tensors))).values())
+    return [{key: next(parts) for key in block} for block in blocks]
 
 
 def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,27 +66,46 @@ def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> lis
     below: it has a status, and its log10 stays. A column may be shorter than the others: the layers after its end lack
     it.
     """
+    # All columns in one array, those that span decades first: what is small is paid by the call.
+    spanning = {key: column for key, column in columns.items() if METRICS[key].scale == "log"}
+    ordered = {**spanning, **columns}
+    flat = np.concatenate([column.reshape(-1) for column in ordered.values()])
+    logs = slice(sum(column.size for column in spanning.values()))
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        sent, log10 = flat.astype(cast), np.log10(flat[logs])
+    lost = ~np.isfinite(sent)
+    lost[logs] |= (sent[logs] == 0) & (flat[logs] != 0)
+    values = _cut(np.where(lost, np.nan, sent), ordered)
+    log10s = _cut(np.where(np.isfinite(log10), log10, np.nan).astype(cast), spanning)
+
     size = max(map(len, columns.values()))
     groups: list[LayerGroup] = [{"values": {}, "log10": {}, "status": {}} for _ in range(size)]
-    for key, column in columns.items():
-        is_log = METRICS[key].scale == "log"
-        with np.errstate(over="ignore", under="ignore"):
-            sent = column.astype(cast)
-        lost = ~np.isfinite(sent)
-        if is_log:
-            lost |= (sent == 0) & (column != 0)
-        values = np.where(lost, np.nan, sent)
-        for group, value in zip(groups, values, strict=False):
+    for key in columns:
+        for group, value in zip(groups, values[key], strict=False):
             group["values"][key] = value
-        if is_log:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                log10 = np.log10(column)
-            log10 = np.where(np.isfinite(log10), log10, np.nan).astype(cast)
-            for group, value in zip(groups, log10, strict=False):
-                group["log10"][key] = value
-        for layer in np.flatnonzero(lost.reshape(len(lost), -1).any(1)):
-            groups[layer]["status"][key] = _find_worst(sent[layer][lost[layer]])
+        for group, value in zip(groups, log10s.get(key, ()), strict=False):
+            group["log10"][key] = value
+    if lost.any():
+        _add_status(groups, columns, _cut(sent, ordered), _cut(lost, ordered))
     return groups
+
+
+def _cut(flat: np.ndarray, columns: Mapping[K, np.ndarray | torch.Tensor]) -> dict[K, np.ndarray]:
+    """Return views of a flat array, one after the other, with the keys and shapes of these columns."""
+    sizes = [math.prod(column.shape) for column in columns.values()]
+    return {
+        key: flat[end - size : end].reshape(column.shape)
+        for (key, column), size, end in zip(columns.items(), sizes, accumulate(sizes), strict=True)
+    }
+
+
+def _add_status(
+    groups: list[LayerGroup], keys: Iterable[str], sent: Mapping[str, np.ndarray], lost: Mapping[str, np.ndarray]
+) -> None:
+    """Add the status of each layer in which entries are lost; `sent` holds them as the type rounds them."""
+    for key in keys:
+        for layer in np.flatnonzero(lost[key].reshape(len(lost[key]), -1).any(1)):
+            groups[layer]["status"][key] = _find_worst(sent[key][layer][lost[key][layer]])
 
 
 def _find_worst(lost: np.ndarray) -> Status:

@@ -6,7 +6,7 @@ The page needs no script. All families are compared in the stack of the opening 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mhc_core.cost.estimates import ConnectionCost, compare_connections
+from mhc_core.cost.estimates import compare_connections
 from mhc_core.cost.shares import REFERENCE
 from mhc_core.families import FAMILIES
 from mhc_core.family import GROUPS, Family, Group, Use
@@ -157,7 +157,7 @@ def _find_costs(kind: str) -> dict[str, str]:
     """Return what the family adds to the residual connection's cost, by the words of the measure; else {}."""
     if kind == REFERENCE:
         return {}
-    costs: dict[str, ConnectionCost] = {cost.connection: cost for cost in compare_connections(build_family_spec(kind))}
+    costs = {cost.connection: cost for cost in compare_connections(build_family_spec(kind), kinds=(REFERENCE, kind))}
     return {words: costs[kind].added[measure] for measure, words in COSTS.items()}
 
 

@@ -11,11 +11,12 @@ from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 
 Number = Literal["metric", "perplexity"]
-Group = Literal["start", "edits", "mhc", "hc", "stacks", "signals", "starts"]
+Group = Literal["start", "edits", "families", "mhc", "hc", "stacks", "signals", "starts"]
 
 GROUPS: dict[Group, str] = {
     "start": "Start here",
     "edits": "Cut and replace",
+    "families": "What families are for",
     "mhc": "The mHC paper at this scale",
     "hc": "The Hyper-Connections paper at this scale",
     "stacks": "Stacks",

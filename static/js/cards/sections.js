@@ -58,7 +58,7 @@ export function showSectionOf(key) {
 }
 
 /** Return the panel of the preset, unless the strip shows it. */
-const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
+export const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
 
 /** Render the card of the preset's panel; `data-awaits` reserves its height until it is loaded. */
 export function Featured() {

@@ -1,6 +1,6 @@
 /**
- * Draws curves on a canvas during a drag: Plotly takes four frames, and one is available. Scales, fonts, colours and positions are those
- * of the filled figure, so that nothing jumps when Plotly draws it afterwards.
+ * Draws curves on a canvas during a drag, and new ones before Plotly does: Plotly takes four frames. Scales, fonts, colours and
+ * positions are those of the filled figure, so that nothing jumps when Plotly draws it afterwards.
  */
 
 import { inclusiveRange, niceStep } from '../data/numbers.js';

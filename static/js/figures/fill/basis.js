@@ -98,10 +98,15 @@ function findGauge(res, t, layer) {
   return found;
 }
 
-/** Return the matrix (1 - t) H + t I of one layer. @param {Matrix} res @param {number} layer @param {number} t */
+/** Return (H + t I) (I + t H)^-1 of one layer, as I + (1 - t) (H - I) (I + t H)^-1; the identity at t = 1. @param {Matrix} res @param {number} layer @param {number} t */
 function mixAt({ shape: [, , n], data }, layer, t) {
   const own = Float64Array.from(data.subarray(layer * n * n, (layer + 1) * n * n));
-  return own.map((value, index) => (1 - t) * value + (index % (n + 1) === 0 ? t : 0));
+  if (t === 0) return own;
+  const unit = identity(n);
+  if (t === 1) return unit;
+  const apart = own.map((value, index) => (1 - t) * (value - unit[index]));
+  const below = own.map((value, index) => unit[index] + t * value);
+  return multiply(apart, invert(below, n), n).map((value, index) => unit[index] + value);
 }
 
 /** Return whether a basis enlarges a rounding of float32 to less than 10 %. @param {Gauge} gauge @param {number} place @param {number} n */

@@ -4,6 +4,7 @@
  */
 
 import { formatFixed, formatPower, formatScaled, statusText, UNKNOWN } from '../../data/numbers.js';
+import { copyFigure } from './dress.js';
 
 /** @typedef {import('../../../types').Matrix} Matrix @typedef {import('../../../types').Figure} Figure */
 /**
@@ -176,7 +177,7 @@ export function toTitle(product) {
 
 /** Return a copy of a template that shows and multiplies an interval of layers, from 0. @param {Figure} template @param {{first: number, last: number}} interval @returns {Figure} */
 export function withInterval(template, { first, last }) {
-  const figure = structuredClone(template);
+  const figure = copyFigure(template);
   figure.layout.meta.interval = [first, last];
   for (const { meta } of figure.data) {
     for (const [attribute, source] of Object.entries(meta.fill)) {
