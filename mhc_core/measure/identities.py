@@ -487,7 +487,7 @@ def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:
 
 
 def _pool(matrices: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the mean excess of several matrices, weighted by their free entries, and its standard deviation."""
+    """Return by how much squared weights exceed the expected ones over several matrices, and its standard deviation."""
     if not matrices or not all(math.isfinite(free) for _, free in matrices):
         return max((excess for excess, _ in matrices), key=abs, default=math.nan), 0.0
     total = sum(free for _, free in matrices)

@@ -46,7 +46,7 @@ class Layout:
 
     @property
     def measured_dtype(self) -> torch.dtype:
-        """Return float32 at least: bfloat16 states would lose their own digits in the sums."""
+        """Return the dtype of measurements, float32 at least: bfloat16 states would lose digits in the sums."""
         return torch.float64 if self.dtype == torch.float64 else torch.float32
 
     @property

@@ -532,7 +532,7 @@ class _DepthHooks:
 
 
 def _merge(tensors: Sequence[torch.Tensor]) -> dict[str, Any]:
-    """Return the state of a layer that reads several tensors, as `after` and `parts` of its `LayerPass`."""
+    """Return the entries `after` and `parts` of the record of a layer that reads several tensors over depth."""
     if len(tensors) == 1:
         return {"after": tensors[0], "parts": ()}
     return {"after": torch.stack([x.detach() for x in tensors]).mean(0), "parts": tuple(tensors)}

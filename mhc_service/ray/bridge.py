@@ -31,7 +31,7 @@ class Bridge:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Execute the server's messages until it closes its end, or dies with unread data."""
+        """Execute the server's messages about Ray workers until it closes its end, or dies with unread data."""
         with suppress(ConnectionResetError):
             while line := await reader.readline():
                 self._handle_message(orjson.loads(line))

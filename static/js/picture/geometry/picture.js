@@ -209,7 +209,7 @@ export function frameOf(layout, layer) {
   };
 }
 
-/** Draw the cursor's frame, for images. @param {Layout} layout @param {number} layer @returns {Shape} */
+/** Draw the frame of the cursor around a layer of the picture, for images. @param {Layout} layout @param {number} layer @returns {Shape} */
 export function toFrame(layout, layer) {
   return { kind: 'box', ...frameOf(layout, layer), radius: 2, color: 'ink', fill: 'ink', opacity: 0.04 };
 }
