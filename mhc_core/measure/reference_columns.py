@@ -367,7 +367,7 @@ def _measure_passing(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> list[di
 
 
 def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Compare median and percentiles over samples of the cosine between a layer's branch input and the last one's."""
+    """Return median and percentiles over samples of the cosine of each layer's branch input with the last one's."""
     spread = [np.full(3, np.nan)]
     for before, layer in pairwise(layers):
         spread.append(np.percentile(_cosines(layer.u_NC, before.u_NC), [50, 5, 95]))
@@ -378,7 +378,7 @@ def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 
 
 def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
-    """Compare CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
+    """Return CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
     kept = _pick_samples(layers[0].x_nNC.shape[1], CKA_SAMPLES[spec.depth > 256])
     grams = np.array(
         [_multiply_features(_merge_streams(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers]

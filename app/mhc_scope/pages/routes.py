@@ -197,7 +197,7 @@ async def get_embed_page(
     theme: ThemeName = "light",
     view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """Show one panel of a snapshot or of a run, which any site may frame."""
+    """Return the page with one panel of a snapshot or of a run, which any site may frame."""
     snapshot = await find_view(request, snapshots, name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
