@@ -105,7 +105,7 @@ def _format_row(row: dict[str, str], widths: dict[str, int]) -> str:
 
 
 def _list_cells(check: Check) -> dict[str, str]:
-    """Return the text of each column of a check."""
+    """Return the texts of a check's row in the table of checks."""
     values = {title: getattr(check, title) for title in NUMBERS}
     words = ", ".join(f"{title} {value}" for title, value in values.items() if isinstance(value, str) and value)
     return {

@@ -103,17 +103,17 @@ class LayerBlock:
 
     @cached_property
     def h_pre(self) -> "torch.Tensor":
-        """Return H_pre of all layers, float64."""
+        """Return H_pre of all layers of the block, float64."""
         return self._stack_mixings("h_pre")
 
     @cached_property
     def h_post(self) -> "torch.Tensor":
-        """Return H_post of all layers, float64."""
+        """Return H_post of all layers of the block, float64."""
         return self._stack_mixings("h_post")
 
     @cached_property
     def h_res(self) -> "torch.Tensor":
-        """Return H_res of all layers, float64."""
+        """Return H_res of all layers of the block, float64."""
         return self._stack_mixings("h_res")
 
     @cached_property
@@ -210,17 +210,17 @@ class ReferenceLayer:
 
     @property
     def h_pre(self) -> Array:
-        """Return H_pre."""
+        """Return H_pre of the layer in numpy, for a metric's second formula."""
         return self._get_mixing("h_pre").h_pre
 
     @property
     def h_post(self) -> Array:
-        """Return H_post."""
+        """Return H_post of the layer in numpy, for a metric's second formula."""
         return self._get_mixing("h_post").h_post
 
     @property
     def h_res(self) -> Array:
-        """Return H_res."""
+        """Return H_res of the layer in numpy, for a metric's second formula."""
         return self._get_mixing("h_res").h_res
 
     @property
@@ -295,7 +295,7 @@ class LayerMetric:
                 raise ValueError(f"Metric {metric.key!r}: {name} is {got!r}, wanted {' or '.join(map(repr, allowed))}.")
 
     def measure_block(self, block: LayerBlock | GradientBlock, layers: int, streams: int) -> "torch.Tensor":
-        """Measure the layers of a block.
+        """Measure this metric in a block of layers; return a column.
 
         Raises
         ------

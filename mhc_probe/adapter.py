@@ -158,7 +158,7 @@ class Adapter(ABC):
         return len(self.sites)
 
     def explain(self) -> SpecError | None:
-        """Return why no complete pass was recorded, if the model did not run as expected; else None."""
+        """Return why the model's pass was not recorded completely, as an error; None if nothing unexpected happened."""
         return None
 
     @abstractmethod

@@ -237,7 +237,7 @@ def names_head(edit: EditSpec) -> bool:
 
 
 def _keep_place(edit: EditSpec) -> EditSpec:
-    """Return the edit, or, of a head, one in no layer: places number the draws of noise."""
+    """Return an edit of an attention head as one in no layer, which keeps its place; other edits as they are."""
     return edit.model_copy(update={"layers": (0, -1)}) if names_head(edit) else edit
 
 

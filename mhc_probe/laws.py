@@ -22,7 +22,7 @@ def find_tolerance(*dtypes: torch.dtype, autocast: torch.dtype | None = None) ->
 
 @torch.no_grad()
 def measure_read_error(x_nNC: torch.Tensor, h_pre_Nn: torch.Tensor, u_NC: torch.Tensor) -> float:
-    """Return ||H_pre x - u|| / ||u||."""
+    """Return the relative error ||H_pre x - u|| / ||u|| of a branch's input."""
     read = torch.einsum("bn,nbc->bc", h_pre_Nn.float(), x_nNC.float())
     return float((read - u_NC.float()).norm() / u_NC.float().norm())
 
@@ -31,7 +31,7 @@ def measure_read_error(x_nNC: torch.Tensor, h_pre_Nn: torch.Tensor, u_NC: torch.
 def measure_write_error(
     x_nNC: torch.Tensor, after_nNC: torch.Tensor, y_NC: torch.Tensor, h_post_Nn: torch.Tensor, h_res_Nnn: torch.Tensor
 ) -> float:
-    """Return ||H_res x + H_post y - x'|| / ||x'||."""
+    """Return the relative error ||H_res x + H_post y - x'|| / ||x'|| of the state after a layer."""
     made = torch.einsum("bij,jbc->ibc", h_res_Nnn, x_nNC) + torch.einsum("bi,bc->ibc", h_post_Nn, y_NC)
     return float((made - after_nNC).norm() / after_nNC.norm())
 

@@ -110,10 +110,6 @@ def _knows_read_gradient(layer: JoinedLayer, before: JoinedLayer, index: int) ->
     return layer.h_post is not None or not layer.subtracts_read
 
 
-def _has_nan(mixing: Mixing) -> bool:
-    return bool(torch.isnan(mixing.h_res).any())
-
-
 def _is_undetermined(recorded: JoinedPasses, layer: JoinedLayer, index: int) -> bool:
     """Return whether the states do not determine the matrix, although they and all coefficients are finite."""
     entering = recorded.layers[index - 1].after_nNC if index else recorded.state_nNC

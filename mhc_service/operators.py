@@ -70,7 +70,7 @@ async def identify_holder(request: Request, token: str) -> ClientIdentity:
 
 
 def get_operator_queries(request: Request) -> OperatorQueries:
-    """Return the operators' queries of the database."""
+    """Return the database queries of the operator's page, from the app's state."""
     return OperatorQueries(request.app.state.database)
 
 

@@ -53,11 +53,11 @@ class Extension(Protocol):
         ...
 
     def add_routes(self, app: "FastAPI") -> None:
-        """Add routes. They precede the instrument's own, so that they may replace one at the same address."""
+        """Add the extension's routes to the app, before the instrument's own, so that they may replace one."""
         ...
 
     def add_middleware(self, app: "FastAPI") -> None:
-        """Add middleware around that of the instrument."""
+        """Add the extension's middleware to the app, around that of the instrument."""
         ...
 
     def describe(self) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
@@ -75,7 +75,7 @@ def find_extension() -> Extension | None:
 
 
 def load_extension() -> Extension:
-    """Return the installed extension.
+    """Return the installed extension; raise if there is none.
 
     Raises
     ------

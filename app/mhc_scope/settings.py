@@ -191,7 +191,7 @@ class Settings(BaseSettings):
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Return the addresses to listen on."""
+        """Return the addresses on which the server listens."""
         return [(self.host, self.port)]
 
     @property
@@ -214,7 +214,7 @@ class Settings(BaseSettings):
 
     @property
     def worker_count(self) -> int:
-        """Return how many worker processes to keep."""
+        """Return how many worker processes the engine keeps."""
         return self.workers or count_cores()
 
     @property

@@ -18,7 +18,7 @@ BLOCKS: dict[str, tuple[type[Branch], ...]] = {
 
 
 def build_branch(spec: RunSpec, layer: int) -> Branch:
-    """Build the branch of one layer, by the spec's block."""
+    """Build the module that computes the branch of one layer: attention, MLP, convolution or triangle."""
     block = layer // len(BLOCKS[spec.block.kind]) + 1
     return branch_type(spec, layer)(spec, layer, build_scaling(spec, block))
 

@@ -54,7 +54,7 @@ class Attention(Branch):
         return self._attend(self._project(u_BTC))
 
     def _project(self, u_BTC: torch.Tensor) -> torch.Tensor:
-        """Return queries, keys and values, (B, T, 3, C)."""
+        """Return the queries, keys and values of an attention layer, (B, T, 3, C)."""
         return F.linear(u_BTC, self.w_qkv).unflatten(-1, (3, -1))
 
     def _attend(self, qkv_BT3C: torch.Tensor) -> torch.Tensor:

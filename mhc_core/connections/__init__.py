@@ -34,7 +34,7 @@ __all__ = [
 
 
 def build_connection(spec: RunSpec) -> Connection:
-    """Build the connection that the spec names."""
+    """Build the module that joins the layers, by the family that the spec names."""
     if spec.family.is_mapped:
         return _build_manifold(spec)
     connection: Connection = load(spec.family.build)(spec)

@@ -74,7 +74,7 @@ class Query(NamedTuple):
     gate: torch.Tensor
 
     def with_edit(self, edit: EditOfWeights) -> "EditedQuery":
-        """Return the query whose attention an edit changes."""
+        """Return the query of attention over depth with an edit that changes its weights."""
         return EditedQuery(self.query, self.gate, edit)
 
 

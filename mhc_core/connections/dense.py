@@ -102,5 +102,5 @@ class WeightedDepth(OverDepth):
 
 
 def build_dense(spec: RunSpec) -> Connection:
-    """Build the weighted averages over depth of a spec."""
+    """Build DenseFormer's connection of a spec: weighted averages of earlier states."""
     return WeightedDepth(spec)

@@ -56,5 +56,5 @@ def build_down(width: int, rank: int) -> torch.Tensor:
 
 
 def build_laurel(spec: RunSpec) -> Connection:
-    """Build the augmented residual connection of a spec."""
+    """Build LAuReL's connection of a spec: a residual augmented by a low-rank map."""
     return AugmentedResidual(spec)

@@ -67,7 +67,7 @@ class _Project(torch.autograd.Function):
 
 
 def _differentiate_plainly(ctx: Any, tensors: list[torch.Tensor], grad: torch.Tensor) -> list[torch.Tensor | None]:
-    """Return the same gradients through plain operators, so that they can be differentiated once more."""
+    """Return the gradients of dynamic mixing's logits through plain operators, to be differentiated once more."""
     plain = _project_plainly(ctx.eps, *tensors)[0]
     needed = ctx.needs_input_grad[1:]
     wanted = [tensor for tensor, is_needed in zip(tensors, needed, strict=True) if is_needed]

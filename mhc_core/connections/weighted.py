@@ -71,5 +71,5 @@ class WeightedResidual(StreamMajor):
 
 
 def build_weighted(spec: RunSpec) -> Connection:
-    """Build the weighted residual of a spec."""
+    """Build the connection of a spec in which layers read a weighted sum of state and embedding."""
     return WeightedResidual(spec)

@@ -34,7 +34,7 @@ END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of 
 
 
 def count_parameters(spec: RunSpec) -> int:
-    """Count the trainable values of the stack exactly."""
+    """Count the trainable values of a spec's stack exactly."""
     branches = sum(branch_type(spec, layer).count_parameters(spec) for layer in range(spec.depth))
     ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
     if spec.block.scaling in ("rezero", "skipinit"):

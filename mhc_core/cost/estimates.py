@@ -177,7 +177,7 @@ class Work:
         return Work(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
 
     def times(self, count: float) -> "Work":
-        """Return this work repeated so many times."""
+        """Return this work (operations, bytes, calls) repeated so many times."""
         return Work(*(count * one for one in astuple(self)))
 
 

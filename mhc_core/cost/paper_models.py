@@ -47,7 +47,7 @@ class Shape(BaseModel):
 
     @property
     def layers(self) -> int:
-        """Return the number of residual branches."""
+        """Return the number of residual branches of one of the paper's models."""
         return 2 * self.blocks
 
     @property
@@ -132,7 +132,7 @@ class PaperCosts(BaseModel):
 
 
 def paper_shapes() -> PaperCosts:
-    """Return the paper's 3B, 9B and 27B models."""
+    """Return the shapes of the mHC paper's 3B, 9B and 27B models."""
     return PaperCosts(
         models=[_count_costs(shape) for shape in SHAPES],
         single_pass_ratio=sum(count_fused_traffic(1, own_reads=False)) / sum(count_fused_traffic(1, own_reads=True)),

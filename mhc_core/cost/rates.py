@@ -53,7 +53,7 @@ def calibrate() -> Rates:
 
 
 def combine(measured: list[Rates]) -> Rates:
-    """Return the median of each rate over processes that measured their speed at the same time."""
+    """Return the median of each speed over processes that measured it at the same time."""
     plain = [rates.model_dump() for rates in measured]
     flops = {name: statistics.median(one["flops_per_s"][name] for one in plain) for name in plain[0]["flops_per_s"]}
     rest = {name: statistics.median(one[name] for one in plain) for name in plain[0] if name != "flops_per_s"}

@@ -29,13 +29,13 @@ def build_bundle(result: Result) -> dict[str, Any]:
 
 
 def find_panel(result: Result) -> str:
-    """Find the panel of the record's first sentence."""
+    """Return the panel with the figure for a result's first finding."""
     panels = [finding.panel for finding in result.summary.findings] if result.has_summary else []
     return next((panel for panel in panels if panel in figures.PANELS), FIRST_PANEL)
 
 
 def write_table(result: Result) -> str:
-    """Write headline, sentences, and a row a metric.
+    """Return a result as HTML: headline, findings, and a table with a row a metric.
 
     Where the column begins and ends, its least and its largest value.
     """

@@ -160,12 +160,12 @@ def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
 
 
 def axis_title(text: str) -> dict[str, Any]:
-    """Return the title of an axis."""
+    """Return Plotly's settings for the title of an axis."""
     return {"text": text, "font": {"size": 12}, "standoff": 6}
 
 
 def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
-    """Return the x axis of every layer panel."""
+    """Return Plotly's settings for an x axis that counts layers."""
     return quiet_axis(
         theme, title=axis_title("layer"), tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more
     )
@@ -265,7 +265,7 @@ def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, *
 
 
 def add_curves(figure: Template, runs: int, theme: Theme, key: str, scale: str) -> None:
-    """Add a line a run of one metric, in front of the bands of all runs' seeds."""
+    """Add a curve for each run's values of a metric, in front of the bands of all runs' seeds."""
     for run, style in bottom_up(theme, runs):
         figure["data"] += seed_band(run, style, key, scale)
     for run, style in bottom_up(theme, runs):

@@ -89,7 +89,7 @@ def _count_gradients(result: Result) -> int:
 
 
 def describe_peak(result: Result) -> Finding | None:
-    """Describe where activations are largest."""
+    """Describe at which layer of a recorded model activations are largest."""
     log10 = result.layers_log10["act_rms"]
     if not np.isfinite(log10).any():
         return None

@@ -39,7 +39,7 @@ def describe_loss(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_stop(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe where training ended early, and on what."""
+    """Describe at which step training ended early, and because of what."""
     done = _count_updates(result)
     if done == spec.train.steps:
         return None

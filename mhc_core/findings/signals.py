@@ -123,7 +123,7 @@ def describe_limits(dtype: str, result: Result) -> Finding | None:
 
 
 def _find_flagged(result: Result, key: str, *flags: str) -> list[int]:
-    """Find layers at which a column has one of these statuses."""
+    """Return the layers in which a column has one of these statuses, such as `overflow`."""
     return [layer for layer, flag in result.status.get(key, {}).items() if flag in flags]
 
 

@@ -19,7 +19,7 @@ from mhc_core.connections import DepthReads, GatedMixing, Made, Mixing
 from mhc_core.connections.manifold import DynamicManifold, StaticManifold
 from mhc_core.family import ResidualMap
 from mhc_core.measure.gauge import is_static_copies, measure_gauge_error
-from mhc_core.measure.reference_edits import find_matrix, list_edits
+from mhc_core.measure.reference_edits import find_matrix, list_edits, to_numpy
 from mhc_core.measure.reference_mixing import MOVE, move_parameters, read_parameters, select_layer
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
@@ -487,7 +487,7 @@ def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:
 
 
 def _pool(matrices: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the mean excess of several matrices, weighted by their free entries, and its standard deviation."""
+    """Return by how much squared weights exceed the expected ones over several matrices, and its standard deviation."""
     if not matrices or not all(math.isfinite(free) for _, free in matrices):
         return max((excess for excess, _ in matrices), key=abs, default=math.nan), 0.0
     total = sum(free for _, free in matrices)
@@ -517,8 +517,3 @@ def _last(stack: Stack) -> int:
 
 def _to_streams(stack: Stack, state: torch.Tensor) -> Array:
     return to_numpy(stack.connection.streams(state))
-
-
-def to_numpy(tensor: torch.Tensor) -> Array:
-    """Return a tensor's values in float64, on the host."""
-    return tensor.detach().cpu().double().numpy()

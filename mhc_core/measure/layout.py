@@ -46,12 +46,12 @@ class Layout:
 
     @property
     def measured_dtype(self) -> torch.dtype:
-        """Return float32 at least: bfloat16 states would lose their own digits in the sums."""
+        """Return the dtype of measurements, float32 at least: bfloat16 states would lose digits in the sums."""
         return torch.float64 if self.dtype == torch.float64 else torch.float32
 
     @property
     def state_entries(self) -> int:
-        """Return values in one state."""
+        """Return how many values one state of the stack has."""
         return self.samples * self.state_width
 
 

@@ -18,7 +18,7 @@ from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.edits import Base
 from mhc_core.findings.signals import ROUNDINGS
-from mhc_core.measure.identities import measure_identities, record_logits, to_numpy
+from mhc_core.measure.identities import measure_identities, record_logits
 from mhc_core.measure.probe import detach_output
 from mhc_core.measure.reference_columns import (
     compute_columns,
@@ -28,7 +28,7 @@ from mhc_core.measure.reference_columns import (
     read_layers,
 )
 from mhc_core.measure.reference_depth import check_reads
-from mhc_core.measure.reference_edits import edit_streams
+from mhc_core.measure.reference_edits import edit_streams, to_numpy
 from mhc_core.measure.reference_ends import check_ends
 from mhc_core.measure.reference_mixing import check_coefficients
 from mhc_core.measure.rounding import ROUNDING, measure_distance

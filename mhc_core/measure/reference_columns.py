@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mhc_core.connections import DepthReads, GatedMixing, Mixing, PassedMixing
 from mhc_core.measure.reference_depth import compute_reads
-from mhc_core.measure.reference_edits import edit_attention
+from mhc_core.measure.reference_edits import edit_attention, to_numpy
 from mhc_core.measure.reference_mixing import OF_THE_ENDS, ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
 from mhc_core.metrics import LAYER_METRICS
@@ -112,7 +112,7 @@ def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[Layer
     parameters = read_parameters(stack)
     weights: list[Array | None] = [None] * len(outputs)
     if not stack.spec.family.has_mixing:
-        branches = [_to_numpy(output.y) for output in outputs]
+        branches = [to_numpy(output.y) for output in outputs]
         reads = compute_reads(stack.spec, parameters, entering[0][0], branches, edit=partial(edit_attention, stack))
         weights = [np.ones(1), *(read.weights_J for read in reads[:-1])]
     return [
@@ -136,16 +136,16 @@ def _read_layer(
     weights = list(stack.branches[layer].parameters())
     logits = compute_logits(spec, parameters, layer, x_nNC)[2] if spec.family.is_mapped else np.empty(0)
     return ReferenceLayer(
-        x_nNC=_to_numpy(to_streams(output.state)),
-        g_nNC=_to_numpy(to_streams(grad)),
-        entered_nNC=_to_numpy(to_streams(output.entered)),
-        u_NC=_to_numpy(output.u),
-        y_NC=_to_numpy(output.y),
+        x_nNC=to_numpy(to_streams(output.state)),
+        g_nNC=to_numpy(to_streams(grad)),
+        entered_nNC=to_numpy(to_streams(output.entered)),
+        u_NC=to_numpy(output.u),
+        y_NC=to_numpy(output.y),
         grad_u=_grad(output.u),
         mixing=None if isinstance(output.mixing, DepthReads) else _read_coefficients(output.mixing),
         weights_J=weights_J,
         logits=logits if logits.shape[-1] else None,
-        weights=[_to_numpy(weight) for weight in weights],
+        weights=[to_numpy(weight) for weight in weights],
         grad_weights=[_grad(weight) for weight in weights],
         grad_mixing=_read_mixing_gradients(stack, layer),
     )
@@ -155,8 +155,8 @@ def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> Reference
     """Copy the coefficients of one layer to numpy, with the gradient at H_res."""
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
-    features = _to_numpy(mixing.features) if isinstance(mixing, GatedMixing) else None
-    return ReferenceMixing(_to_numpy(mixing.h_pre), _to_numpy(mixing.h_post), _to_numpy(mixing.h_res), total, features)
+    features = to_numpy(mixing.features) if isinstance(mixing, GatedMixing) else None
+    return ReferenceMixing(to_numpy(mixing.h_pre), to_numpy(mixing.h_post), to_numpy(mixing.h_res), total, features)
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
@@ -204,8 +204,8 @@ def compute_effects(stack: Stack, outputs: Sequence[LayerOutput], base: Sequence
     """Return the distance of every layer's state and gradient from those without edits, over the size of the latter."""
     to_streams = stack.connection.streams
     pairs = [(one.state, other.state) for one, other in zip(outputs, base, strict=True)]
-    states = [[_to_numpy(to_streams(state)) for state in pair] for pair in pairs]
-    grads = [[_to_numpy(to_streams(state.grad)) for state in pair if state.grad is not None] for pair in pairs]
+    states = [[to_numpy(to_streams(state)) for state in pair] for pair in pairs]
+    grads = [[to_numpy(to_streams(state.grad)) for state in pair if state.grad is not None] for pair in pairs]
     return {
         "effect_state": np.array([_measure_distance(*pair) for pair in states]),
         "effect_grad": np.array([_measure_distance(*pair) for pair in grads]),
@@ -367,7 +367,7 @@ def _measure_passing(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> list[di
 
 
 def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Compare median and percentiles over samples of the cosine between a layer's branch input and the last one's."""
+    """Return median and percentiles over samples of the cosine of each layer's branch input with the last one's."""
     spread = [np.full(3, np.nan)]
     for before, layer in pairwise(layers):
         spread.append(np.percentile(_cosines(layer.u_NC, before.u_NC), [50, 5, 95]))
@@ -378,7 +378,7 @@ def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 
 
 def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
-    """Compare CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
+    """Return CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
     kept = _pick_samples(layers[0].x_nNC.shape[1], CKA_SAMPLES[spec.depth > 256])
     grams = np.array(
         [_multiply_features(_merge_streams(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers]
@@ -537,7 +537,7 @@ def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
 
 
 def _rank_kernels(shares_Ln: Array) -> Array:
-    """Return exp of the entropy of shares, (L)."""
+    """Return the effective rank of kernels, exp of the entropy of their shares, (L)."""
     ranks = [math.exp(-sum(p * math.log(p) for p in share if p > 0)) for share in shares_Ln]
     return np.where(np.isnan(shares_Ln).any(1), np.nan, ranks)
 
@@ -694,8 +694,8 @@ def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
         v = torch.from_numpy(basis[-1]).view_as(x).to(x)
         (image,) = torch.autograd.grad(pulled, weights, v, retain_graph=True)
         (back,) = torch.autograd.grad(out, x, image, retain_graph=True)
-        images.append(_to_numpy(image).ravel())
-        returned.append(_to_numpy(back).ravel())
+        images.append(to_numpy(image).ravel())
+        returned.append(to_numpy(back).ravel())
         new = returned[-1]
         for _ in range(2):
             new = new - np.array(basis).T @ (np.array(basis) @ new)
@@ -811,13 +811,7 @@ def _average(part: Array, ndim: int) -> Array:
     return part.mean(0) if part.ndim > ndim else part
 
 
-def _to_numpy(tensor: object) -> Array:
-    """Copy a tensor to numpy in float64."""
-    values: Array = tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
-    return values
-
-
 def _grad(tensor: object) -> Array:
     """Return the gradient that autograd left at a tensor; 0 if none came."""
     grad = tensor.grad  # type: ignore[attr-defined]
-    return np.zeros(tuple(tensor.shape)) if grad is None else _to_numpy(grad)  # type: ignore[attr-defined]
+    return np.zeros(tuple(tensor.shape)) if grad is None else to_numpy(grad)  # type: ignore[attr-defined]

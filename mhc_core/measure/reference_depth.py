@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mhc_core.family import TINY, Array, Reading, ReferenceRead
-from mhc_core.measure.reference_edits import edit_attention
+from mhc_core.measure.reference_edits import edit_attention, to_numpy
 from mhc_core.measure.reference_mixing import MOVED_SAMPLES, move_parameters, read_parameters
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
@@ -58,8 +58,8 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
     """
     spec, parameters = stack.spec, read_parameters(stack)
     assert spec.family.reads is not None, "layers read earlier outputs"
-    start_NC, branches = _to_numpy(stack.connection.streams(start))[0], [_to_numpy(output.y) for output in outputs]
-    used = [_to_numpy(output.mixing.attention) for output in outputs]
+    start_NC, branches = to_numpy(stack.connection.streams(start))[0], [to_numpy(output.y) for output in outputs]
+    used = [to_numpy(output.mixing.attention) for output in outputs]
     moved, moved_used = _attend_moved(stack, start, outputs)
     edit = partial(edit_attention, stack)
     few = start_NC[:MOVED_SAMPLES], [branch[:MOVED_SAMPLES] for branch in branches]
@@ -71,7 +71,7 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
     )
     rules, weights, means = [], [], []
     for layer, (ruled, plain, other) in enumerate(due):
-        state = _to_numpy(stack.connection.streams(outputs[layer].state))[0]
+        state = to_numpy(stack.connection.streams(outputs[layer].state))[0]
         rules.append(_differ(state, ruled.read_NC) / np.abs(ruled.read_NC).max())
         pairs = ((used[layer], plain.weights_KNH), (moved_used[layer], other.weights_KNH))
         weights.append(max(_differ(*pair) for pair in pairs))
@@ -94,7 +94,7 @@ def _attend_moved(
             made = connection.dynamic_mixing(layer, few)
             # Copied, as the parameters are put back in place.
             reads = connection.leave(layer, few, output.y.detach()[:MOVED_SAMPLES], made)[1]
-            found.append(_to_numpy(reads.attention).copy())
+            found.append(to_numpy(reads.attention).copy())
     return moved, found
 
 
@@ -112,9 +112,3 @@ def _differ(got: Array, due: Array) -> float:
     if got.shape != due.shape:
         return math.inf
     return float(np.abs(got - due).max()) if got.size else math.nan
-
-
-def _to_numpy(tensor: torch.Tensor) -> Array:
-    """Copy a tensor to numpy in float64."""
-    found: Array = tensor.detach().cpu().double().numpy()
-    return found

@@ -5,6 +5,7 @@ Shapes: L layers, n streams, N samples, C width (of a stream).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class EditedStreams:
 def edit_streams(stack: Stack, streams: Sequence[Array]) -> EditedStreams:
     """Return the streams of every layer after its edits, from those that left the layer before."""
     base = stack.edits.base
-    kept = [_to_array(stack.connection.streams(state)) for state in base.states] if base else []
+    kept = [to_numpy(stack.connection.streams(state)) for state in base.states] if base else []
     entered, seen = [], []
     for layer, x_nNC in enumerate(streams):
         edits = list_edits(stack.spec, layer, "stream", "state")
@@ -78,7 +79,7 @@ def edit_coefficients(stack: Stack, layer: int, made: ReferenceCoefficients) -> 
     """Return the coefficients of a layer after its edits, those of streams included where they are a matrix."""
     spec, base = stack.spec, stack.edits.base
     for place, edit in list_edits(spec, layer, "h_pre", "h_post", "h_res"):
-        kept = None if base is None else _to_array(getattr(base.mixings[layer], edit.what))
+        kept = None if base is None else to_numpy(getattr(base.mixings[layer], edit.what))
         made = replace(made, **{edit.what: _edit_part(spec, place, edit, layer, getattr(made, edit.what), kept, made)})
     matrix = find_matrix(spec, layer)
     features = made.features
@@ -100,7 +101,7 @@ def edit_attention(stack: Stack, layer: int, attention_KNH: Array) -> Array:
         if edit.do == "freeze":
             assert base is not None
             part = ... if edit.index is None else edit.index
-            changed[part] = _to_array(base.mixings[layer - 1].attention)[part]
+            changed[part] = to_numpy(base.mixings[layer - 1].attention)[part]
         attention_KNH = changed
     return attention_KNH
 
@@ -169,7 +170,7 @@ def _edit_part(
 
 
 def _edit_item(edit: EditSpec, item: Array, average: Array, noise: Array) -> Array:
-    """Edit the coefficients of one token."""
+    """Return H_pre, H_post or H_res of one token after an edit, in numpy."""
     if edit.do == "swap":
         swapped = item.copy()
         swapped[edit.index], swapped[edit.other] = item[edit.other], item[edit.index]
@@ -223,7 +224,7 @@ def _draw_noise(spec: RunSpec, place: int, stream: int, layer: int, *shape: int)
     return normal(spec.seed, f"edit.{place}.{stream}", layer, *shape).double().numpy()
 
 
-def _to_array(tensor: object) -> Array:
+def to_numpy(tensor: Any) -> Array:
     """Copy a tensor to numpy in float64."""
-    values: Array = tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
+    values: Array = tensor.detach().cpu().double().numpy()
     return values

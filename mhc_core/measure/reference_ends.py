@@ -11,6 +11,7 @@ import torch
 
 from mhc_core.connections import PassedMixing
 from mhc_core.family import TINY, Array, compute_sigmoid, divide_by_rms
+from mhc_core.measure.reference_edits import to_numpy
 from mhc_core.measure.reference_mixing import move_parameters, read_parameters
 from mhc_core.stack import LayerOutput, Stack
 
@@ -29,7 +30,7 @@ def check_ends(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]
         makes the weights, and for a head of a family that states no formula for it.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        streams = _to_numpy(stack.connection.streams(start))
+        streams = to_numpy(stack.connection.streams(start))
         found = {"start_rule": _differ(streams, _start(stack), np.abs(streams))}
         error = _check_output(stack, outputs[-1], read_parameters(stack))
         if error is not None:
@@ -42,7 +43,7 @@ def check_ends(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]
 
 def _start(stack: Stack) -> Array:
     """Return the streams before the first layer in numpy, (n, N, C)."""
-    spec, x_NC = stack.spec, _to_numpy(stack.input().flatten(0, 1))
+    spec, x_NC = stack.spec, to_numpy(stack.input().flatten(0, 1))
     if spec.family.streams == "parts":
         return np.stack(np.split(x_NC, spec.streams, axis=1))
     copies = np.repeat(x_NC[None], spec.streams, axis=0)
@@ -52,7 +53,7 @@ def _start(stack: Stack) -> Array:
 @torch.no_grad()
 def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array]) -> Array | None:
     """Return the error of the output, and of the norm after it if there is one; None where it has no formula here."""
-    x_nNC = _to_numpy(stack.connection.streams(last.state))
+    x_nNC = to_numpy(stack.connection.streams(last.state))
     weights = _weigh_streams(stack, last, parameters, x_nNC)
     if weights is None:
         return None
@@ -60,12 +61,12 @@ def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array])
         due_NC, size_NC = np.concatenate(x_nNC, axis=1), np.abs(np.concatenate(x_nNC, axis=1))
     else:
         due_NC, size_NC = (weights * x_nNC).sum(0), np.abs(weights * x_nNC).sum(0)
-    output_NC = _to_numpy(stack.connection.reduce(last.state))
+    output_NC = to_numpy(stack.connection.reduce(last.state))
     error = _differ(output_NC, due_NC, size_NC)
     if stack.spec.block.norm_position != "pre":
         return error
     normed_NC = _apply_norm(output_NC, stack.spec.block.norm)
-    collapsed_NC = _to_numpy(stack.collapse(last.state).flatten(0, 1))
+    collapsed_NC = to_numpy(stack.collapse(last.state).flatten(0, 1))
     return np.maximum(error, _differ(collapsed_NC, normed_NC, np.abs(normed_NC)))
 
 
@@ -82,7 +83,7 @@ def _weigh_streams(stack: Stack, last: LayerOutput, parameters: dict[str, Array]
     eps = spec.connection.sinkhorn_eps if family.iterates else 0.0
     if spec.output == "read":
         if isinstance(last.mixing, PassedMixing):
-            return _to_numpy(last.mixing.h_next).T[:, :, None]
+            return to_numpy(last.mixing.h_next).T[:, :, None]
         return None if spec.maps_coarsely else (compute_sigmoid(parameters["b_pre"][-1]) + eps)[:, None, None]
     x_NnC = np.moveaxis(x_nNC, 0, 1)
     if family.by_feature and family.mixing_reference is not None:
@@ -112,9 +113,3 @@ def _differ(got: Array, due: Array, size: Array) -> Array:
     if got.shape != due.shape:
         return np.array([np.inf])
     return np.array([np.abs(got - due).max() / max(size.max(), np.finfo(float).tiny)])
-
-
-def _to_numpy(tensor: torch.Tensor) -> Array:
-    """Copy a tensor to numpy in float64."""
-    found: Array = tensor.detach().cpu().double().numpy()
-    return found

@@ -55,7 +55,7 @@ def _measure_one(spec: RunSpec, device: torch.device, result: Result) -> Iterato
 
 
 def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
-    """Build the frame over the results of all seeds.
+    """Build the frame with percentiles of columns over the results of all seeds.
 
     bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
     lost: key -> layer -> how many seeds have no number there; only if there are any.

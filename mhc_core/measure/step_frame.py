@@ -92,7 +92,7 @@ def _drop_first(group: ColumnGroup) -> None:
 def _set_value(
     values: Values, status: dict[str, Status | LayerStatus], key: str, value: Value, flag: Status | None
 ) -> None:
-    """Set a value by its key; with a flag, set its status and no value."""
+    """Set a value of a step frame by its key; with a flag, set its status and no value."""
     values[key] = None if flag else value
     if flag:
         status[key] = flag

@@ -375,7 +375,7 @@ def _find_column(result: Result, key: str) -> Array | None:
 def _check_column(
     spec: RunSpec, result: Result, key: str, again: Array, unsure_L: Array, kept_L: Array, least_L: Array | float
 ) -> RecordCheck:
-    """Compare a column with that of the recomputation.
+    """Check a column of a run against that of the recomputation.
 
     Parameters
     ----------

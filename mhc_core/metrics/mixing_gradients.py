@@ -31,7 +31,8 @@ ROUNDINGS = 300
 def measure_mixing_gradients(
     h_res_grads_Lnn: np.ndarray, logit_grad_norms_L: np.ndarray, eps: float
 ) -> dict[str, np.ndarray]:
-    """Measure mixing_signal and mixing_grad_share, (L).
+    """Measure how much of H_res's gradient can change it (mixing_signal), and reaches its logits (mixing_grad_share),
+    (L).
 
     Parameters
     ----------

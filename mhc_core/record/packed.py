@@ -36,7 +36,7 @@ def to_typed_array(array: np.ndarray) -> PackedArray:
 
 
 def from_typed_array(value: PackedArray) -> np.ndarray:
-    """Return the array that `to_typed_array` packed.
+    """Return the numpy array that `to_typed_array` packed.
 
     Raises
     ------

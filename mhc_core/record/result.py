@@ -101,29 +101,29 @@ class Result:
 
     @property
     def start(self) -> StartFrame:
-        """Return the start frame, which must have come."""
+        """Return the start frame of the record, which must have come."""
         assert self._start is not None, "no start frame has come yet"
         return self._start
 
     @property
     def has_start(self) -> bool:
-        """Return whether the start frame has come."""
+        """Return whether the start frame of the record has come."""
         return self._start is not None
 
     @property
     def has_summary(self) -> bool:
-        """Return whether the summary frame has come."""
+        """Return whether the summary frame of the record has come."""
         return self._summary is not None
 
     @property
     def summary(self) -> SummaryFrame:
-        """Return the summary frame, which must have come."""
+        """Return the summary frame of the record, which must have come."""
         assert self._summary is not None, "no summary frame has come yet"
         return self._summary
 
     @property
     def source(self) -> Source:
-        """Return spec or trace."""
+        """Return where the record comes from: a spec or a trace of someone's model."""
         return self.start.get_source()
 
     @property
@@ -163,7 +163,7 @@ class Result:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Result":
-        """Load the record that `save` wrote.
+        """Load the record from the file that `save` wrote.
 
         Raises
         ------
@@ -201,7 +201,7 @@ class Result:
         return container.publish(url, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """Return the content of the file that `save` writes."""
+        """Return the content of the record's file, which `save` writes."""
         if not self.frames:
             raise ValueError(
                 "this result has no frames to save: none were added, or it was made with keeps_frames=False"

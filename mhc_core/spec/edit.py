@@ -83,12 +83,12 @@ class EditSpec(SpecPart):
 
     @property
     def first(self) -> int:
-        """Return the first layer."""
+        """Return the first layer that the edit changes."""
         return self.layers[0]
 
     @property
     def last(self) -> int:
-        """Return the last layer."""
+        """Return the last layer that the edit changes."""
         return self.layers[1]
 
 
@@ -201,7 +201,7 @@ def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, An
 
 
 def list_possible(family: Family) -> list[What]:
-    """List what can be edited in a family."""
+    """List what edits can change in a family, such as "stream" or "h_res"."""
     if not family.has_mixing:
         return ["branch", "source"]
     # Features that are read one by one have no common H_pre, and streams of that family are not mixed.

@@ -240,7 +240,7 @@ class RunSpec(SpecPart):
 
 
 def parse_spec(body: bytes | str | dict[str, Any]) -> RunSpec:
-    """Read a spec from JSON or from plain data.
+    """Parse a spec from JSON or from plain data; raise SpecErrors with every mistake.
 
     Raises
     ------

@@ -299,7 +299,7 @@ def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
 
 
 def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
-    """Return a network whose branches are all 0."""
+    """Return the network of a spec whose branches are all 0, so that signals pass unchanged."""
     return replace(
         _build_network(spec, scale_L, 1.0),
         norm_gain_L=(1.0,) * spec.depth,

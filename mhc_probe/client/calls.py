@@ -145,7 +145,7 @@ def get_sweep_figure(
 def create_snapshot(
     records: Sequence[Record], state: str, title: str, note: str, sweep: Sweep | Snapshot | str | None, limit_s: float
 ) -> Call[Snapshot]:
-    """Keep finished runs permanently."""
+    """Store finished runs on the server permanently, as a snapshot."""
     body: dict[str, Any] = {"runs": list(map(to_id, records)), "state": state, "title": title, "note": note}
     if sweep is not None:
         body["sweep"] = to_id(sweep)

@@ -56,7 +56,7 @@ def check_forward(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 @torch.no_grad()
 def check_tokens(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that a token's coefficients depend on that token alone."""
+    """Check that the coefficients of a token depend on that token alone."""
     other = bench.x.clone()
     other[0, 2] = bench.draw(bench.n, bench.width, salt=94)
     before, after = _list_outputs(bench, bench.x), _list_outputs(bench, other)

@@ -50,7 +50,7 @@ def check_backward(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def check_branch(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check the gradient of the branch's output."""
+    """Check the module's gradient at the branch's output."""
     if bench.subject(bench.x).write is None:
         raise NotApplicable("the module returns coefficients, and no code that applies them was given as write=")
     return _check_derivatives(
@@ -172,7 +172,7 @@ def _compare_output(
 def _differentiate_backward(
     output: torch.Tensor, weight: torch.Tensor, leaf: torch.Tensor, direction: torch.Tensor
 ) -> float:
-    """Return the derivative of a weighted output along a direction from its gradient; 0 if there is none."""
+    """Return the derivative of a weighted output along a direction from autograd's gradient; 0 if there is none."""
     if not output.requires_grad:
         return 0.0
     try:

@@ -126,10 +126,6 @@ class Bench:
     def _state_inverse(self) -> torch.Tensor:
         return invert(self.x)
 
-    def observe_initial(self, x: torch.Tensor) -> ObservedMixing:
-        """Measure H_pre, H_post and H_res with the parameters that the given module started with."""
-        return self.observe(x, self.initial)
-
     # ---- logits
 
     def set_entries(self, places: list[ParameterEntry], values: torch.Tensor | float) -> None:

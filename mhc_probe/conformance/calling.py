@@ -25,7 +25,7 @@ class StreamLayout(NamedTuple):
 
 
 def _unfold_streams(x: torch.Tensor, n: int) -> torch.Tensor:
-    """Return (B, T, n, C) of a state (B n, T, C)."""
+    """Return a state (B n, T, C), whose streams are in the batch axis, as (B, T, n, C)."""
     return x.unflatten(0, (-1, n)).movedim(1, -2)
 
 
@@ -107,7 +107,7 @@ class Subject:
 
     @torch.no_grad()
     def overwrites(self, x: torch.Tensor) -> bool:
-        """Return whether computing one next state changes another one of the same call."""
+        """Return whether the module's next state of one call overwrites another one of the same call."""
         called = self(x)
         if called.write is None:
             return False

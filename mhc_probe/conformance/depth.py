@@ -140,7 +140,7 @@ def check_depth(module: nn.Module | Callable[[], nn.Module], seed: int = 0) -> R
 
 
 def open_depth_bench(module: nn.Module, seed: int = 0) -> DepthBench:
-    """Return a bench with the first read of a module."""
+    """Return a bench, for reproductions, with the first module of a model that reads earlier outputs."""
     for inner in module.modules():
         if has_queries_alone(inner, set()):
             for call in CALLS.values():
@@ -333,7 +333,7 @@ def check_others(bench: DepthBench) -> ModuleCheck:
 
 
 def check_order(bench: DepthBench) -> ModuleCheck:
-    """Check that weights belong to sources and not to their places."""
+    """Check that weights over depth belong to sources and not to their places."""
     _require_sum(bench)
     change = _measure_change(bench.attend().flip(2), bench.attend(bench.sources[::-1]))
     if change < SAME:
@@ -342,7 +342,7 @@ def check_order(bench: DepthBench) -> ModuleCheck:
 
 
 def check_mode(bench: DepthBench) -> ModuleCheck:
-    """Check that training mode reads the same."""
+    """Check that attention over depth reads the same in training and evaluation mode."""
     training = deepcopy(bench.module).train()
     pairs = zip(bench.read(), bench.read(module=training), strict=True)
     change = max(_measure_change(one, other) for one, other in pairs)
@@ -380,7 +380,7 @@ def _list_forms(bench: DepthBench) -> Iterator[_Form]:
 def _read_ours(
     bench: DepthBench, form: _Form, sources: Sources, named: Mapping[str, torch.Tensor]
 ) -> list[torch.Tensor]:
-    """Return what our connection reads of the sources with the same query, (B, T, C) for each query."""
+    """Return what our attention over depth reads of the sources with the module's queries, (B, T, C) each."""
     queries = named[form.query].reshape(-1, bench.width)
     if form.gain is not None:
         queries = queries * named[form.gain].reshape(-1)
@@ -410,7 +410,7 @@ def _find_form(bench: DepthBench) -> tuple[_Form | None, float]:
 
 
 def check_reference(bench: DepthBench) -> ModuleCheck:
-    """Check that the module reads the same as ours with the same query."""
+    """Check that the module reads what our attention over depth reads with the same query."""
     form, error = _find_form(bench)
     if form is None:
         raise NotMeasured("no parameter has the shape of the queries")

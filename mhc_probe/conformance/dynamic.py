@@ -71,7 +71,7 @@ def _lacks_res(bench: Bench, options: FamilyOptions) -> bool:
 
 @torch.no_grad()
 def check_dynamic(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that coefficients differ between tokens."""
+    """Check that the mixing coefficients differ between tokens."""
     name, statement = "dynamic part", "coefficients come from the state of each token"
     bench.reset()
     values = _name_matrices(bench.observe())
@@ -98,7 +98,7 @@ _SHOW = "print(bench.observe().h_pre.std((0, 1)), bench.observe().h_post.std((0,
 
 @torch.no_grad()
 def check_gate(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that logits are linear in a gate."""
+    """Check that the logits of the mixing are linear in a gate."""
     name, statement = "gate", "a gate multiplies the dynamic part of each logit, and nothing else"
     if not options.family.reads_streams:
         raise NotApplicable("this family has no gates")
@@ -187,7 +187,7 @@ def _takes_exp(bench: Bench, options: FamilyOptions) -> bool:
 
 @torch.no_grad()
 def check_norm(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that a scaled state has the same coefficients."""
+    """Check that a state multiplied by a number has the same mixing coefficients."""
     bench.reset()
     if not bench.roles.phi and not bench.roles.gain:
         if bench.is_dynamic:

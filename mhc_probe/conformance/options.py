@@ -70,7 +70,7 @@ class FamilyOptions:
 
     @property
     def family(self) -> FamilyPromise:
-        """Return the properties of the family."""
+        """Return the properties of the family that the module should have."""
         return FAMILIES[self.name]
 
     @property
@@ -80,5 +80,5 @@ class FamilyOptions:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Return the coefficients that have parameters."""
+        """Return which of H_pre, H_post and H_res have parameters in this family."""
         return ("pre", "post") if self.family.residual == "identity" else ("pre", "post", "res")

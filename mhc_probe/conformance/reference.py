@@ -162,7 +162,7 @@ def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
 
 
 def _arrange_projection(bench: Bench, target: str) -> torch.Tensor | None:
-    """Return a projection in our form, (n C, K), columns in the order of streams, or of entries of H_res row by row."""
+    """Return a module's projection in our connection's form, (n C, K): columns by stream, or H_res row by row."""
     phi, n = _get_projection(bench, target), bench.n
     if phi is None:
         return None

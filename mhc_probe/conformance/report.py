@@ -17,12 +17,12 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Return whether no check fails."""
+        """Return whether no check of the module fails."""
         return to_verdict(self.checks) != "fails"
 
     @property
     def failures(self) -> tuple[ModuleCheck, ...]:
-        """Return the checks that fail."""
+        """Return the checks of the module that fail."""
         return tuple(check for check in self.checks if check.verdict == "fails")
 
     def __getitem__(self, name: str) -> ModuleCheck:

@@ -13,7 +13,7 @@ CLOSE = 1e-3
 
 @torch.no_grad()
 def check_start(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that from equal streams, their mean gains the branch's output once."""
+    """Check that from equal streams, their mean gains the branch's output once at the start of training."""
     x = bench.draw(*bench.x.shape[:2], 1, bench.width, salt=81).expand_as(bench.x).contiguous()
     called = bench.initial(x)
     if called.write is None:
@@ -40,7 +40,7 @@ def check_start(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 @torch.no_grad()
 def check_mode(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that coefficients are the same in training and in evaluation."""
+    """Check that mixing coefficients are the same in training and in evaluation mode."""
     bench.reset()
     training = bench.subject.on(deepcopy(bench.subject.module).train())
     plain, found = bench.observe(), [bench.observe(subject=training) for _ in range(2)]

@@ -199,7 +199,7 @@ class _UpdateHooks:
             self.recorder.leave(2 * layer.index + 1, written)
 
     def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Call a method, and return its result with the operands inside that may be its coefficients."""
+        """Call AltUp's prediction or correction; return its result, and tensors inside that may be coefficients."""
         streams, samples = len(args[0]), args[0][0, ..., 0].numel()
         self.recorder.operations.collect(streams * streams * samples)
         operands: list[torch.Tensor] = []

@@ -325,7 +325,7 @@ class _ReadLayer:
     tensors: tuple[torch.Tensor, ...] = ()
 
     def drop(self, kinds: Collection[type]) -> None:
-        """Drop parts that are or contain modules of these classes: reads, and blocks with reads."""
+        """Remove those parts of the layer that are or contain modules of these classes."""
         self.calls = [call for call in self.calls if not any(type(part) in kinds for part in call.module.modules())]
 
     def find_branch(self) -> tuple[torch.Tensor | None, str]:
@@ -342,7 +342,7 @@ class _ReadLayer:
         return [made for made in found if made is not None]
 
     def list_weights(self) -> list[nn.Parameter]:
-        """Return the parameters of all parts."""
+        """Return the parameters of all parts of the layer."""
         return list(dict.fromkeys(parameter for call in self.calls for parameter in call.module.parameters()))
 
     def takes_what_was_read(self) -> bool:
@@ -445,7 +445,7 @@ class _DepthHooks:
     # ---- reads
 
     def read(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """Record a read: the end of one layer and the beginning of the next."""
+        """Record a call that reads earlier outputs: one layer ends and the next begins."""
         if is_in_backward():
             self._read_again(module, output)
             return
@@ -532,7 +532,7 @@ class _DepthHooks:
 
 
 def _merge(tensors: Sequence[torch.Tensor]) -> dict[str, Any]:
-    """Return the state of a layer that reads several tensors, as `after` and `parts` of its `LayerPass`."""
+    """Return the entries `after` and `parts` of the record of a layer that reads several tensors over depth."""
     if len(tensors) == 1:
         return {"after": tensors[0], "parts": ()}
     return {"after": torch.stack([x.detach() for x in tensors]).mean(0), "parts": tuple(tensors)}

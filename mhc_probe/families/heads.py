@@ -98,7 +98,7 @@ def _store_heads(joins: _Joins, seen: dict[nn.Module, int], module: nn.Module, a
 
 
 def _choose_sites(edits: Sequence[EditSpec], seen: dict[int, dict[nn.Module, int]]) -> dict[int, HeadSite]:
-    """Return the module with the heads of each layer.
+    """Return by layer the module whose input holds the attention heads that edits name, with their number.
 
     Raises
     ------

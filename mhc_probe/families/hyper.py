@@ -235,9 +235,7 @@ class _HyperHooks:
     def _find_vectors(
         self, x_nNC: torch.Tensor, found: ConnectionCall, operands: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor | None, int | None]:
-        """Return H_pre (N, n) among outputs and operands, as the weights with u = H_pre x, and the place of H_post
-        among the vectors of the output: it is the other one.
-        """
+        """Return the vector with u = H_pre x, (N, n), and the index of H_post among the connection's outputs."""
         u, vectors = found.u, found.vectors
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
         returned = vectors if len(vectors) > 1 else []
@@ -273,7 +271,7 @@ class _HyperHooks:
         return changed
 
     def _edit_branch(self, module: nn.Module, output: Any) -> Any:
-        """Return the edited output of a branch; None if it is not edited."""
+        """Return the output of a hyper-connection's branch after its edits; None if it is not edited."""
         site = next((site for site, branch in self.adapter.branches.items() if branch is module), None)
         if self.edits is None or site is None or not self.edits.touches(site, "branch"):
             return None

@@ -28,7 +28,7 @@ class GrowingFile:
 
     @property
     def name(self) -> str:
-        """Return the path."""
+        """Return the path of the file, as the name of this destination."""
         return str(self.path)
 
     def deliver(self, lines: list[bytes]) -> None:

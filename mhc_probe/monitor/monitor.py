@@ -99,7 +99,7 @@ class Monitor:
 
     @property
     def alarms(self) -> list[Alarm]:
-        """Return all alarms so far."""
+        """Return all alarms of the training so far."""
         return self._alarm_log.raised
 
     @property

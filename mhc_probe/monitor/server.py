@@ -47,7 +47,7 @@ class LiveServer:
 
     @property
     def name(self) -> str:
-        """Return the address."""
+        """Return the address of the server, as the name of this destination."""
         return self.url
 
     def deliver(self, lines: list[bytes]) -> None:
@@ -148,7 +148,7 @@ class _SentLines:
             self._size -= len(self._kept.popleft())
 
     def since(self, index: int) -> list[bytes]:
-        """Return the sent lines from an index on."""
+        """Return the lines sent to the server from an index on."""
         first = self.count - len(self._kept)
         if not first <= index <= self.count:
             raise _GapError(index)

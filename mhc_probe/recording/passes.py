@@ -126,7 +126,7 @@ class Pass:
             handle.remove()
 
     def _keep_graph_of(self, tensors: Sequence[torch.Tensor]) -> None:
-        """Store tensors with their graph, if the pass keeps it."""
+        """Store tensors of the pass with their graph, if the caller needs it."""
         if self._keeps_graph:
             self.watched += tensors
 

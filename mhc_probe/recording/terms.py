@@ -51,7 +51,7 @@ class TermReader:
         self._stacks = WeakIdKeyDictionary()  # a stack of tensors -> its axis and the tensors
 
     def read(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Terms:
-        """Return the terms that an operation adds, with their factors, before it runs, by its name in torch."""
+        """Return which tensors, and by which factors, an operation of torch is about to add."""
         stacked = self._find_stacked(name, args, kwargs)
         if stacked is not None:
             return Terms(stacked, [])
@@ -61,7 +61,7 @@ class TermReader:
         return Terms(known, [tensor for tensor in operands if id(tensor) not in named])
 
     def remember(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
-        """Store the entries of a stack, for a sum over it that may follow."""
+        """Store which tensors an operation has stacked, for a sum over the stack that may follow."""
         if name == "stack" and isinstance(out, torch.Tensor):
             axis = int(_get_argument(args, kwargs, 1, "dim", 0))
             self._stacks[out] = axis % out.ndim, [*_get_argument(args, kwargs, 0, "tensors")]

@@ -31,7 +31,7 @@ class Bridge:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Execute the server's messages until it closes its end, or dies with unread data."""
+        """Execute the server's messages about Ray workers until it closes its end, or dies with unread data."""
         with suppress(ConnectionResetError):
             while line := await reader.readline():
                 self._handle_message(orjson.loads(line))
@@ -45,7 +45,7 @@ class Bridge:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _handle_message(self, message: dict[str, Any]) -> None:
-        """Open or close a slot, or pass a command to one."""
+        """Execute a message of the server: open or close a worker's slot, or pass a command to one."""
         if "open" in message:
             number = message["open"]
             send, report_end = self._build_sender(number), self._build_end_reporter(number)

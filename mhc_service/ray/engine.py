@@ -39,7 +39,7 @@ class RayEngine(LocalEngine):
         return bool(folder) and TrainedStacks(Path(folder)).has(spec, choose_threads(spec, self._options.cpus))
 
     async def spawn_worker(self) -> Worker:
-        """Open a worker on the cluster."""
+        """Open a worker on the Ray cluster."""
         return await self._bridge.open_worker()
 
 

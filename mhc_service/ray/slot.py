@@ -87,7 +87,7 @@ class Slot:
             self._actor.cancel.options(concurrency_group="control").remote(self._number)
 
     def close(self) -> None:
-        """End the actor immediately."""
+        """Kill the Ray actor of the slot immediately."""
         self.fail("it was stopped")
 
     def fail(self, reason: str) -> None:

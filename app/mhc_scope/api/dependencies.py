@@ -181,7 +181,7 @@ async def find_done(service: Runs, run_id: str) -> StoredRun:
 
 
 async def load_result(service: Runs, run: StoredRun) -> Result:
-    """Return the columns of the requested run."""
+    """Return the columns of the requested run, added up from its frames."""
     return await read_result(service.log.read_all(run.id))
 
 

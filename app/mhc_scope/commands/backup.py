@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run_backup(known: argparse.Namespace) -> int:
-    """Copy the database; return the exit code."""
+    """Copy the database to a file by the flags of the command; return the exit code."""
     from mhc_scope.store.copies import back_up
     from mhc_scope.store.errors import UnusableDatabase
 
@@ -41,7 +41,7 @@ def run_backup(known: argparse.Namespace) -> int:
 
 
 def run_restore(known: argparse.Namespace) -> int:
-    """Restore a copy; return the exit code."""
+    """Replace the database by a copy, by the flags of the command; return the exit code."""
     from mhc_scope.store.copies import restore
     from mhc_scope.store.errors import UnusableDatabase
 

@@ -13,7 +13,7 @@ log = logging.getLogger("mhc.settings")
 
 
 def serve(arguments: Sequence[str]) -> int:
-    """Serve the app until a signal stops the process."""
+    """Run the server until a signal stops the process; return the exit code."""
     try:
         settings = load_settings(arguments)
     except InvalidSettings as error:

@@ -41,7 +41,7 @@ class ListeningSocket:
         return str(host), int(port)
 
     def close(self) -> None:
-        """Stop accepting connections."""
+        """Stop accepting connections and close the socket."""
         if self._retry is not None:
             self._retry.cancel()
         self._loop.remove_reader(self._sock.fileno())

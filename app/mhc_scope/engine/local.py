@@ -83,7 +83,7 @@ class LocalEngine(Engine):
         self._handover, self._spare_handover = Handover(), Handover()
 
     def submit(self, job: Job) -> None:
-        """Pass the job to an idle worker."""
+        """Pass a job to an idle worker process."""
         assert job.id not in self._entries, f"job {job.id} is already here"
         entry = self._entries[job.id] = LocalJob(job)
         self._hand_over(entry)
@@ -107,7 +107,7 @@ class LocalEngine(Engine):
 
     @property
     def running(self) -> int:
-        """Return how many jobs have not ended."""
+        """Return how many jobs of the engine have not ended."""
         return len(self._entries)
 
     @property
@@ -146,12 +146,12 @@ class LocalEngine(Engine):
 
     @property
     def ready_workers(self) -> int:
-        """Return how many workers have warmed up."""
+        """Return how many worker processes have warmed up."""
         return len(self._workers)
 
     @property
     def worker_deaths(self) -> int:
-        """Return how many workers ended unexpectedly."""
+        """Return how many worker processes ended unexpectedly."""
         return self._deaths
 
     # One slot: a worker, replaced whenever it dies.
@@ -280,7 +280,7 @@ class LocalEngine(Engine):
         return None
 
     async def _wait_for_answer(self, worker: Worker) -> bool:
-        """Return whether a worker that must stop does so in time; ignore what it still sends."""
+        """Return whether a worker that must stop reports the end of its job in time; ignore its other lines."""
         try:
             async with asyncio.timeout(KILL_GRACE_S):
                 while batch := await worker.next_lines():

@@ -82,11 +82,11 @@ class WorkerProcess:
 
     @property
     def was_killed(self) -> bool:
-        """Return whether this process killed the worker."""
+        """Return whether the server killed this worker process."""
         return self._killed.done()
 
     async def wait(self) -> int:
-        """Return the exit code; negative for a signal."""
+        """Wait until the worker process ends; return its exit code, negative for a signal."""
         await asyncio.shield(self._gone)
         code = await asyncio.get_running_loop().run_in_executor(_CALLS, lambda: self._process.exitcode)
         assert code is not None
@@ -97,7 +97,7 @@ class WorkerProcess:
         return explain_exit(await self.wait())
 
     def kill(self) -> None:
-        """Kill the worker immediately; do nothing if it has ended."""
+        """Kill the worker process immediately; do nothing if it has ended."""
         if self._gone.done() or self.was_killed:
             return
         if not self._reader.at_eof():  # else it is ending already, and its exit code will say why

@@ -36,7 +36,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line: `time` in UTC, `level`, `logger`, `message`, ids and fields, `error` with its trace."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a log line as a JSON object."""
+        """Format a log record as a line of JSON."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
             "time": time.replace("+00:00", "Z"),

@@ -80,7 +80,7 @@ def record_run(run: RunTimes) -> None:
 
 
 def to_ns(seconds: float) -> int:
-    """Return nanoseconds since 1970."""
+    """Convert seconds since 1970 to nanoseconds, as tracing spans need them."""
     return int(seconds * NS)
 
 

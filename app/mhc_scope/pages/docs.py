@@ -45,7 +45,7 @@ def describe(openapi: dict[str, Any]) -> dict[str, list[Call]]:
 
 
 def to_html(text: str) -> Markup:
-    """Escape the text, and format backticks as code."""
+    """Escape a text for the page of the API, and format backticks as code."""
     pieces = [Markup("<code>{}</code>" if k % 2 else "{}").format(piece) for k, piece in enumerate(text.split("`"))]
     return Markup("").join(pieces)
 
@@ -70,7 +70,7 @@ def describe_credentials(openapi: dict[str, Any]) -> list[tuple[str, str, Markup
 
 
 def _describe_spec(schemas: dict[str, Any]) -> list[Call]:
-    """Return the parts of a spec, as tables of the same format."""
+    """Return the parts of a spec as tables, in the form of the routes' parameters."""
     parts = [name for name in schemas if name.endswith("Spec")]
     return [
         Call("", name, to_html(schemas[name].get("description", "")), _fields_of(schemas[name]), "", [])

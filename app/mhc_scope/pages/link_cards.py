@@ -165,7 +165,7 @@ def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
 
 
 def _find_map(snapshot: StoredSnapshot) -> MapRequest | None:
-    """Return the map of the view; None if it has no sweep, or its state shows no map that the page could open."""
+    """Return the map that a snapshot's page would show; None if it has no sweep, or shows no map."""
     wanted = to_map(snapshot.state)
     if snapshot.sweep is None or wanted is None or wanted[0] not in METRICS:
         return None

@@ -18,6 +18,7 @@ from mhc_scope.pages.vendored import FONTS
 
 SCALE = 2  # everything is drawn larger by this factor and then reduced: Pillow's lines have no soft edges
 DASH_SCALE = 1.5
+GLOW_PX = 14.0  # radius of a soft light, in pixels of the picture
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, width, height
@@ -93,7 +94,7 @@ class Canvas:
             self._draw.line(scaled, ink, round(width * SCALE), "curve")
 
     def box(self, box: Box, color: str) -> None:
-        """Draw a filled rectangle."""
+        """Draw a filled rectangle on a link picture."""
         left, top, width, height = box
         corners = (left, top, left + width, top + height)
         self._draw.rectangle([round(side * SCALE) for side in corners], color)
@@ -123,9 +124,9 @@ class Canvas:
         fill = Image.fromarray(np.broadcast_to(row, (self._image.height, *row.shape)).copy(), "RGB")
         self._image.paste(fill, (0, 0), self._to_mask([points], alpha))
 
-    def glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float, radius: float = 14.0) -> None:
-        """Draw a soft light around shapes."""
-        mask = self._to_mask(shapes, alpha).filter(ImageFilter.GaussianBlur(radius * SCALE))
+    def glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float) -> None:
+        """Draw a soft light around shapes on a link picture."""
+        mask = self._to_mask(shapes, alpha).filter(ImageFilter.GaussianBlur(GLOW_PX * SCALE))
         self._image.paste(color, (0, 0, *self._image.size), mask)
 
     def _to_mask(self, shapes: Sequence[Sequence[Point]], alpha: float) -> Image.Image:

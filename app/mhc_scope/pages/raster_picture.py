@@ -33,7 +33,7 @@ class Lanes:
 
     @property
     def middle(self) -> float:
-        """Return the vertical middle of all lanes."""
+        """Return the vertical middle of a run's lanes in a link picture."""
         return (self.middles[0] + self.middles[-1]) / 2
 
 

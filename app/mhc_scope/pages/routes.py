@@ -107,7 +107,7 @@ def to_boot(page: str, **values: Any) -> Markup:
 
 
 def describe_workers(request: Request) -> dict[str, float]:
-    """Return how many runs this server computes at the same time, and which runs the spare worker takes."""
+    """Return for the page how many runs this server computes at the same time, and which the spare worker takes."""
     settings: Settings = request.app.state.settings
     return {"workers": settings.worker_count, "short_run_s": settings.spare_run_s}
 
@@ -197,7 +197,7 @@ async def get_embed_page(
     theme: ThemeName = "light",
     view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """Show one panel of a snapshot or of a run, which any site may frame."""
+    """Return the page with one panel of a snapshot or of a run, which any site may frame."""
     snapshot = await find_view(request, snapshots, name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}

@@ -98,7 +98,7 @@ class SecurityHeaders:
 
 
 def complete(headers: MutableHeaders) -> None:
-    """Add the security headers that an answer lacks."""
+    """Add those security headers that an answer lacks."""
     is_part = headers.get("content-type", "").startswith(PARTS)
     for name, value in (PART_HEADERS if is_part else BARE_HEADERS).items():
         headers.setdefault(name, value)

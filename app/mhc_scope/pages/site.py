@@ -103,7 +103,7 @@ class StaticSite:
             self._write_file(f"api/{name}.json", codec.to_json(body))
 
     def write_pages(self, grid: Grid, views: Sequence[StoredSnapshot]) -> None:
-        """Write the pages and the files that they load."""
+        """Write the HTML pages of the static site, and the files that they load."""
         assets = Assets(ROOT)
         pages = Pages(assets, ROOT)
         for path, body in assets.bodies().items():

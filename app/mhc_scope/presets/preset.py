@@ -82,7 +82,7 @@ class Preset:
         return RISE_TITLE if self.number == "perplexity" else to_title(METRICS[self.metric], self.reduction)
 
     def read_number(self, result: Result) -> ReducedNumber:
-        """Return the headline number of a run."""
+        """Return the preset's headline number of a run."""
         if self.number == "metric":
             return reduce_metric(result, self.metric, self.reduction)
         rise = 100 * math.expm1(result.loss - result.loss_base)  # losses are nats, and perplexity exp(loss)

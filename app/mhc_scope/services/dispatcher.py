@@ -54,7 +54,7 @@ class Dispatcher:
         self._loops = [asyncio.create_task(loop) for loop in (self._take_turns(), self._check_forever())]
 
     async def stop(self) -> None:
-        """Stop computing; requeue running runs."""
+        """Stop computing because the server stops; put running runs back into the queue."""
         for task in (*self._loops, *self._stops.values()):
             task.cancel()
         await asyncio.gather(*self._loops, *self._stops.values(), return_exceptions=True)
@@ -78,7 +78,7 @@ class Dispatcher:
         return run_id in self.reports.claimed
 
     async def take_turn(self, fresh: Mapping[str, NewJob] | None = None) -> Turn:
-        """Enqueue jobs, and give the engine as many runs as it has free workers.
+        """Enqueue jobs, and give the engine as many queued runs as it has idle workers.
 
         Raises
         ------

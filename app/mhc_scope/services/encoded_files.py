@@ -56,7 +56,7 @@ class EncodedFiles:
             shutil.rmtree(folder, ignore_errors=True)  # it may have been deleted from outside
 
     def put(self, key: str, made: Path) -> Path:
-        """Keep a whole file that was written in a folder of `work`, and evict others to make space for it."""
+        """Move a finished file from a folder of `work` into the cache under a key, and evict others to make space."""
         path = self._to_path(key)
         os.replace(made, path)
         self._evict_oldest()

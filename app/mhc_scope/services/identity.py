@@ -35,8 +35,8 @@ class ClientIdentity:
     room: str = ""
     room_s: float = 0.0
 
-    def owns(self, key: str, address: str = "") -> bool:
-        """Return whether this client may use what the client `key` at `address` made: it is the maker, or an admin.
+    def owns(self, key: str) -> bool:
+        """Return whether this client may change what the client `key` made: it is the maker, or an admin.
 
         What a script without a cookie made belongs to its address, as nothing else is known of the script.
         """
@@ -49,7 +49,7 @@ SERVER = ClientIdentity("", "", "admin")
 
 
 def require_rights(client: ClientIdentity, wanted: Rights) -> None:
-    """Refuse a client without the right `wanted`.
+    """Refuse a client without the right `wanted`, such as "run".
 
     Raises
     ------

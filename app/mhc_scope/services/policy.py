@@ -55,7 +55,7 @@ class Policy(Protocol):
     sign_in_path: str | None
 
     async def identify(self, credentials: Credentials) -> ClientIdentity:
-        """Return the client that sends a request.
+        """Return the client that sends a request, by its credentials.
 
         Raises
         ------

@@ -45,7 +45,7 @@ class Readiness:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether runs can be accepted."""
+        """Return whether the server can accept runs."""
         return all(check.why is None for check in self.checks if check.is_needed)
 
 

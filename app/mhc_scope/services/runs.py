@@ -85,7 +85,7 @@ class Runs:
             await self.submit(OPENING.specs, SERVER)
 
     async def stop(self) -> None:
-        """Stop computing; requeue running runs."""
+        """Stop computing because the server stops; put running runs back into the queue."""
         await self._dispatcher.stop()
 
     @property
@@ -223,7 +223,7 @@ class Runs:
         return f"Place {place} of {len(state.waiting)}: {running}{ahead}; clients that used less lately come first."
 
     async def is_live(self, run_id: str) -> bool:
-        """Return whether the log of a run is incomplete.
+        """Return whether a run waits or is computed, so that more frames will come.
 
         For runs without a `position`, such as one that was just queued.
         """
@@ -305,7 +305,7 @@ class Runs:
 
 
 def read_spec(run: StoredRun) -> RunSpec:
-    """Return the spec of a run.
+    """Return the spec of a stored run.
 
     Raises
     ------

@@ -29,11 +29,11 @@ class StreamLimit:
         return StreamTicket(self, client)
 
     def release(self, client: ClientIdentity) -> None:
-        """Release the place of one event stream."""
+        """Count one open event stream of a client less."""
         self._count(client, -1)
 
     def _count(self, client: ClientIdentity, change: int) -> None:
-        """Change the number of open event streams."""
+        """Change the number of open event streams of a client."""
         self.open += change
 
 

@@ -50,7 +50,7 @@ class SweepRunner:
         return None if open_sweep is None else open_sweep.sweep
 
     async def begin(self, sweep: SweepGrid) -> None:
-        """Run a sweep that no other server runs."""
+        """Start to submit the cells of a sweep that no other server runs."""
         open_sweep = self._open[sweep.id] = OpenSweep(sweep)
         try:
             await self._fill(sweep)

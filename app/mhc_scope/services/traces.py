@@ -54,7 +54,7 @@ class Traces:
         self._open = 0
 
     async def add(self, chunks: AsyncIterator[bytes], client: ClientIdentity) -> AddedRecording:
-        """Store the trace of a container whose bytes come in chunks, or find it if the same trace is known.
+        """Check and store an uploaded trace whose bytes come in chunks, or find it if it is known.
 
         Raises
         ------

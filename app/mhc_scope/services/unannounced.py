@@ -25,7 +25,7 @@ class UnannouncedRuns:
         self._callers: dict[str, set[Caller]] = {}
 
     def add(self, run_ids: Iterable[str], caller: Caller) -> None:
-        """Add runs that were just queued for the caller."""
+        """Add runs that were just queued for a caller, who has not received their ids yet."""
         self._callers |= {run_id: {caller} for run_id in run_ids}
 
     def join(self, run_ids: Iterable[str], caller: Caller) -> None:
@@ -34,7 +34,7 @@ class UnannouncedRuns:
             self._callers[run_id].add(caller)
 
     def announce(self, run_ids: Iterable[str]) -> None:
-        """Remove runs whose ids a caller has received."""
+        """Remove runs whose ids a caller has received, so that they are not withdrawn."""
         for run_id in run_ids:
             self._callers.pop(run_id, None)
 

@@ -34,7 +34,7 @@ class FrameLog:
         self._cached[run_id] = []
 
     async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None) -> None:
-        """Append frames to those stored; `RunStore.append` says what it raises."""
+        """Append frames to the log of a run; `RunStore.append` says what it raises."""
         await self._store.append(run_id, first, lines, claim)
         self._extend_cached(run_id, first, lines)
         self._hub.publish(run_id)
@@ -48,7 +48,7 @@ class FrameLog:
         claim: RunClaim | None = None,
         seconds: float = 0.0,
     ) -> None:
-        """Append the last frame; `RunStore.finish` says what it raises."""
+        """Append the end frame to the log of a run; `RunStore.finish` says what it raises."""
         line = await self._store.finish(run_id, index, status, reason, claim, seconds)
         self._extend_cached(run_id, index, [line])
         self._hub.publish(run_id)

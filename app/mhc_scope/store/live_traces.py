@@ -69,7 +69,7 @@ class LiveTraceStore:
         return await self._database.call(select_trace)
 
     async def list_open(self) -> list[str]:
-        """Return the ids of traces that have not ended."""
+        """Return the ids of live traces that have not ended."""
         query = select(runs.c.id).join(live_traces, live_traces.c.run_id == runs.c.id).where(runs.c.status.in_(LIVE))
         return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
 

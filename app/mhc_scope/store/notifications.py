@@ -53,7 +53,7 @@ class Hub:
             self._notify_watched()
 
     def publish(self, run_id: str) -> None:
-        """Wake the viewers of a run."""
+        """Wake the viewers of a run, because it has new frames or another place in the queue."""
         for subscription in self._by_run.get(run_id, ()):
             subscription.wake()
 
@@ -75,7 +75,7 @@ class Hub:
             self.on_watch()
 
     def close(self) -> None:
-        """End every event stream: the server is stopping."""
+        """End every event stream, because the server is stopping."""
         self.closing = True
         for run_id in list(self._by_run):
             self.publish(run_id)

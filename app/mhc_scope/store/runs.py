@@ -284,7 +284,7 @@ class RunStore:
 
 
 def to_run(row: Row[Any]) -> StoredRun:
-    """Convert a row of `runs`."""
+    """Convert a row of the table `runs` to a stored run."""
     return StoredRun(**{**row._mapping, "source": parse_source(row.source)})
 
 

@@ -122,7 +122,7 @@ def _require_there(url: str) -> None:
 
 
 def find_file(url: str) -> Path | None:
-    """Return the file of an SQLite database."""
+    """Return the path of the SQLite file that a URL names; None for another database."""
     parts = make_url(url)
     return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
 

@@ -24,7 +24,7 @@ class Store:
 
 
 def build_local(database: Database, hub: Hub) -> Store:
-    """Return the store of one process."""
+    """Build the store of runs, frames, snapshots and sweeps of a single process on SQLite."""
     runs = RunStore(database)
     log = FrameLog(runs, hub, limits.LOG_CACHE_BYTES)
     return Store(database, runs, log, LocalQueue(database), SweepStore(database))

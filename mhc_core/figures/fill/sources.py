@@ -230,7 +230,7 @@ def _law_texts(law: Law, part: str) -> list[str]:
 
 
 def to_texts(result: Columns, key: str) -> list[str] | None:
-    """Format the values of a column for people."""
+    """Format the values of a metric's column for people."""
     return _format_column(result.layers, result.layers_log10, result.status, key)
 
 

@@ -19,7 +19,7 @@ from mhc_core.figures.style import Theme
 
 
 def build_sizes(key: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with a thin line per stream."""
+    """Build a figure with the size of each stream over the layers, a thin line per stream."""
     figure = build_lines(theme, "log")
     figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
     figure["layout"]["hovermode"] = "closest"

@@ -94,7 +94,7 @@ class Checker:
         return copied
 
     def _check_head(self, data: dict[str, Any], path: str) -> None:
-        """Check a frame's run, index and type."""
+        """Check what all frames share: the run's id, the frame's index and its type."""
         run, index, kind = data.get("run"), data.get("index"), data.get("type")
         is_other = self._names_run and self._run is not None and run != self._run
         if not isinstance(run, str) or len(run) > RUN_ID_BYTES or is_other:

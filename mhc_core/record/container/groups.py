@@ -41,7 +41,7 @@ class Groups:
         self._dtypes: dict[str, np.dtype[Any]] = {}
 
     def fork(self) -> "Groups":
-        """Return an independent copy."""
+        """Return an independent copy of this checker of values."""
         copied = Groups(self.layers, self._sizes["n"])
         copied._dtypes = dict(self._dtypes)
         return copied

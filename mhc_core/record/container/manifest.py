@@ -45,7 +45,7 @@ class Manifest(BaseModel):
 
 
 def parse_manifest(text: bytes) -> Manifest:
-    """Parse the manifest of `manifest.json`.
+    """Parse the manifest of a record's file.
 
     Raises
     ------

@@ -47,7 +47,7 @@ async function openLaws() {
   if (preset) openPreset(preset);
 }
 
-/** Render how a run agrees with its law. @param {{columns: Columns, metric: string}} props */
+/** Render in how many layers a run agrees with its law, or why no law applies. @param {{columns: Columns, metric: string}} props */
 function RunNote({ columns, metric }) {
   const law = lawOf(columns, metric);
   if (!columns.start) return html`<p>…</p>`;

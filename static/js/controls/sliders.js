@@ -37,7 +37,7 @@ export function Sliders() {
 }
 
 /** Set a random seed for all runs. */
-export function setRandomSeed() {
+function setRandomSeed() {
   commit(() => state.setBase('seed', crypto.getRandomValues(new Uint16Array(1))[0]));
 }
 

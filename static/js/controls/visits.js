@@ -77,7 +77,7 @@ export const shownKey = () => viewKey();
 /** Set name or note of a visited view. @param {string} key @param {{name?: string, note?: string}} words */
 export const describeVisited = (key, words) => changeVisited((views) => describeView(views, key, words));
 
-/** Delete visited views. @param {string[]} keys */
+/** Delete views from the list of visited ones. @param {string[]} keys */
 export function dropVisited(keys) {
   dropped.value = stored.value.items.filter((item) => keys.includes(item.key));
   changeVisited((views) => dropViews(views, keys));

@@ -11,7 +11,7 @@ import { columnsForInterval, forInterval } from './filling.js';
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
 /** Return the span of the product that a view draws; null if it draws none. @param {PanelView} view */
-export function productSpanOf(view) {
+function productSpanOf(view) {
   return view.figure.data[0]?.meta.fill.z?.match(/^product\.([^.]+)\./)?.[1] ?? null;
 }
 

@@ -20,7 +20,7 @@ export const API = `${ROOT}/api/v1`;
 /** Headers sent with every request; empty unless an add-on sets some. */
 export const REQUEST_HEADERS = /** @type {Record<string, string>} */ ({});
 /** Identifies the event streams of this page, so that they do not keep a run alive that the page cancels. */
-export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
+const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
 
 /** Timeout of a request. A connection may break silently, during sleep or a change of networks; the request is then sent again. */
 const ANSWER_MS = 30_000;

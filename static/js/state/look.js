@@ -55,7 +55,7 @@ export async function preloadTemplates(counts) {
 /** Light templates for printing; loaded after those of a dark screen. */
 export const paper = signal(/** @type {import('../../types').Templates | null} */ (null));
 
-/** Keep the templates in step with the theme and the number of runs. @param {(error: unknown) => void} onError */
+/** Load the templates of figures again whenever the theme or the number of runs changes. @param {(error: unknown) => void} onError */
 export function followLook(onError) {
   effect(() => void loadAndSet(state.view.value.runs.length, theme.value, onError));
 }

@@ -83,7 +83,7 @@ const fullLabels = computed(() =>
 );
 
 /** Return the full text of a run's label; the label itself if it is of earlier settings. @param {number} run @param {string} label */
-export const fullLabelOf = (run, label) => (labels.value[run] === label ? fullLabels.value[run] : label);
+const fullLabelOf = (run, label) => (labels.value[run] === label ? fullLabels.value[run] : label);
 
 /** Return a tooltip for a label; null if the label is its full text. @param {number} run @param {string} label */
 export function tooltipOf(run, label) {

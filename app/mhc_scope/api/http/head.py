@@ -45,5 +45,5 @@ class HeadAsGet:
 
 
 def is_head(request: Request) -> bool:
-    """Return whether the caller wants no body."""
+    """Return whether a request is a HEAD, whose answer has no body."""
     return IS_HEAD in request.scope

@@ -215,7 +215,7 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:
-        """Answer a raised problem."""
+        """Answer a problem that a route has raised."""
         assert isinstance(error, Problem)
         return respond(request, error)
 
@@ -225,7 +225,7 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
         return to_response(from_spec_errors(error), request.url.path)
 
     async def on_refusal(request: Request, error: Exception) -> Response:
-        """Answer the refusal of a service."""
+        """Answer a request that a service has refused."""
         assert isinstance(error, RefusalError)
         return respond(request, from_refusal(error))
 

@@ -60,5 +60,5 @@ class TwinBody(BaseModel):
 
     @classmethod
     def build(cls, twin: TwinSpec) -> "TwinBody":
-        """Build the response about the twin of a trace."""
+        """Build the response about the twin of a trace: a spec, and what is unknown."""
         return cls(id=twin.spec.id, spec=twin.spec.canonical(), unknown=twin.unknown)

@@ -137,7 +137,7 @@ class LocalQueue:
         return await self._database.call(check_claims)
 
     async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
-        """Return 0: there is no other server."""
+        """Return how many viewers watch a run at other servers: 0, because there is no other."""
         return 0
 
     async def count_stuck(self, max_run_s: float) -> int:

@@ -51,7 +51,7 @@ export function ignoresDifference(template) {
 }
 
 /** Return whether a template draws logarithms. Their difference is a ratio, in decades. @param {Figure} template */
-export function drawsLogarithms(template) {
+function drawsLogarithms(template) {
   return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => LOGARITHMIC.test(source)));
 }
 
@@ -62,7 +62,7 @@ export function toDifferenceUnit(template, unit) {
 }
 
 /** Return a copy of a template with a zero line, and a diverging colour scale. @param {Figure} template @returns {Figure} */
-export function toDifference(template) {
+function toDifference(template) {
   const figure = copyFigure(template);
   const { layout } = figure;
   const { meta } = layout;

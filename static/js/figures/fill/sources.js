@@ -242,7 +242,7 @@ function toRows(data, width) {
 }
 
 /** Join the matrices of all layers horizontally, with a column of NaN between two. @param {Matrix} matrix */
-export function toMontage({ shape: [layers, streams], data }) {
+function toMontage({ shape: [layers, streams], data }) {
   const width = layers * (streams + 1) - 1;
   return inclusiveRange(0, streams - 1).map((row) => {
     const line = new Float32Array(width).fill(NaN);

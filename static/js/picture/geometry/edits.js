@@ -140,7 +140,7 @@ export function dragLayers({ layers: [first, last] }, part, from, to, depth) {
   return [first + by, last + by];
 }
 
-/** Return the stream at a point of the strips; null if none is near. @param {Layout} layout @param {number} x @param {number} y @returns {{run: number, stream: number} | null} */
+/** Return the run and stream whose ribbon is at a point of the picture; null if none is near. @param {Layout} layout @param {number} x @param {number} y @returns {{run: number, stream: number} | null} */
 export function laneAt({ strips, bands }, x, y) {
   if (x < strips.left || x > strips.right) return null;
   for (const [run, { lanes }] of bands.entries()) {

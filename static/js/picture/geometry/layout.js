@@ -127,7 +127,7 @@ export function xOf({ layers, strips }, position) {
   return strips.left + (position / layers) * (strips.right - strips.left);
 }
 
-/** Return the run whose name or gain is at a point, or null. @param {Layout} layout @param {number} x @param {number} y */
+/** Return the run whose name or gain is at a point of the picture, or null. @param {Layout} layout @param {number} x @param {number} y */
 export function labelAt({ bands, strips, form, inside }, x, y) {
   if (form === 'narrow' || (inside && inside.top === 0 && x > inside.left)) return null;
   if (x > strips.left - 6 && x < strips.right) return null;
@@ -135,7 +135,7 @@ export function labelAt({ bands, strips, form, inside }, x, y) {
   return run < 0 ? null : run;
 }
 
-/** Return the layer at a point of the strips, from 0; null outside. @param {Layout} layout @param {number} x @param {number} slack tolerance left and right of the strips, in px */
+/** Return the layer at a point of the picture's ribbons, from 0; null outside. @param {Layout} layout @param {number} x @param {number} slack tolerance left and right of the strips, in px */
 export function layerAt({ strips: { left, right }, layers, bands }, x, slack) {
   if (bands.length === 0 || x < left - slack || x > right + slack) return null;
   return Math.min(layers - 1, Math.max(0, Math.floor(((x - left) / (right - left)) * layers)));

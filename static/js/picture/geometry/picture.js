@@ -75,7 +75,7 @@ function toSides({ layout, runs, names, order }) {
   ]);
 }
 
-/** Draw the strips of all runs but their back; runs with free mixing first, because their ribbons may cover the others. @param {Plan} plan @returns {Shape[]} */
+/** Draw all runs of the picture but what is behind the others; runs with free mixing first, because their ribbons may cover the others. @param {Plan} plan @returns {Shape[]} */
 function toStrips(plan) {
   const { layout, runs, order } = plan;
   const shapes = order.toReversed().flatMap((run, index) => toStrip(plan, run, index === 0));
@@ -83,7 +83,7 @@ function toStrips(plan) {
   return [clipToStrips(plan, shapes), ...losses];
 }
 
-/** Draw the strip of a run, without what `toBackShapes` draws of the lowest. @param {Plan} plan @param {number} run @param {boolean} isLowest @returns {Shape[]} */
+/** Draw one run of the picture, without what `toBackShapes` draws of the lowest. @param {Plan} plan @param {number} run @param {boolean} isLowest @returns {Shape[]} */
 function toStrip(plan, run, isLowest) {
   const { layout, runs, scale, exchanges } = plan;
   const { reading, isUnconstrained } = runs[run];
@@ -209,7 +209,7 @@ export function frameOf(layout, layer) {
   };
 }
 
-/** Draw the cursor's frame, for images. @param {Layout} layout @param {number} layer @returns {Shape} */
+/** Draw the frame of the cursor around a layer of the picture, for images. @param {Layout} layout @param {number} layer @returns {Shape} */
 export function toFrame(layout, layer) {
   return { kind: 'box', ...frameOf(layout, layer), radius: 2, color: 'ink', fill: 'ink', opacity: 0.04 };
 }

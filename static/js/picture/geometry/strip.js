@@ -109,7 +109,7 @@ function toOutline({ xs, halves }, y, more = 0) {
   return points;
 }
 
-/** Build the outline of a rim: along the ribbon's edge, and back outside it. @param {Piece} piece @param {number} y @param {number} side -1 above, 1 below @param {number} reach in px */
+/** Build the outline of a rim around a ribbon of the picture: along the ribbon's edge, and back outside it. @param {Piece} piece @param {number} y @param {number} side -1 above, 1 below @param {number} reach in px */
 function toRim({ xs, halves }, y, side, reach) {
   const count = xs.length;
   const points = new Array(4 * count);

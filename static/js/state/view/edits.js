@@ -158,7 +158,7 @@ function whyNoSource({ layers: [first, last], index, values }, stack, needed) {
 }
 
 /** Count the sources that a layer weighs. Counterpart: `count_entries` of `mhc_core/spec/edit.py`. @param {number} layer from 0 @param {Stack} stack */
-export function countSources(layer, { weighs_after, block, has_full_blocks }) {
+function countSources(layer, { weighs_after, block, has_full_blocks }) {
   if (weighs_after === 'block' && layer % block !== 0) return 0;
   return 1 + (has_full_blocks ? Math.floor(layer / block) : Math.ceil(layer / block));
 }
@@ -315,12 +315,6 @@ export function distinguishEdits(runs) {
 
 /** Describe all edits, joined by semicolons. @param {readonly Edit[]} edits */
 export const describeEdits = (edits) => edits.map(describeEdit).join('; ') || 'no edits';
-
-/** Find the edit that cuts a stream at a layer; -1 if none. @param {readonly Edit[]} edits @param {number} stream @param {number} layer both from 0 */
-export const findCut = (edits, stream, layer) => findAt(edits, 'zero', stream, layer);
-
-/** Find the edit that restores a stream at a layer; -1 if none. @param {readonly Edit[]} edits @param {number} stream @param {number} layer both from 0 */
-export const findRestore = (edits, stream, layer) => findAt(edits, 'restore', stream, layer);
 
 /** Find an edit of a stream at a layer. @param {readonly Edit[]} edits @param {string} act @param {number} stream @param {number} layer */
 function findAt(edits, act, stream, layer) {

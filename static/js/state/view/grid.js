@@ -122,7 +122,7 @@ export function withCell(fields, { map: _, ...view }, map, row, column) {
   return { ...view, base, runs: view.runs.with(map.run, { ...view.runs[map.run], own }) };
 }
 
-/** Encode a sweep as pairs of a hash. @param {MapChoice} map @param {ViewRules} rules @returns {[string, string][]} */
+/** Encode the choices of a sweep as pairs of key and text for the hash of an address. @param {MapChoice} map @param {ViewRules} rules @returns {[string, string][]} */
 export function toPairs(map, { letters, keys }) {
   const formatAxis = (/** @type {{path: string, values: number[]}} */ { path, values }) => [path, ...values].join(',');
   return [
