@@ -45,7 +45,7 @@ class ModelLens:
 
 @torch.no_grad()
 def read_layers(probe: Attachment, read_out: ReadOut) -> ModelLens:
-    """Apply the read-out to every state of a recorded pass, which is the edited one if the probe has edits.
+    """Return the lens of a recorded pass: the read-out applied to every state; of the edited pass if there are edits.
 
     Raises
     ------

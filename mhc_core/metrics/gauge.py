@@ -109,7 +109,7 @@ def _approach_identity(h_res_nn: np.ndarray, t: float) -> np.ndarray:
 
 
 def _invert(matrix_nn: np.ndarray) -> np.ndarray:
-    """Return the inverse of a matrix; nan where float64 does not know it."""
+    """Return the inverse of a matrix; nan where rounding to float64 decides it."""
     with suppress(np.linalg.LinAlgError):
         inverse: np.ndarray = np.linalg.inv(matrix_nn)
         if np.linalg.norm(matrix_nn) * np.linalg.norm(inverse) < SINGULAR:
@@ -154,7 +154,7 @@ def measure_gauge_norms(
 
 
 def count_finite(*parts: np.ndarray) -> int:
-    """Count the layers in front of the first one with a coefficient that is not finite. parts: (L, ...) each."""
+    """Count the layers in front of the first one with a coefficient in `parts`, (L, ...) each, that is not finite."""
     is_finite_L = np.all([np.isfinite(part.reshape(len(part), -1)).all(1) for part in parts], 0)
     return len(is_finite_L) if is_finite_L.all() else int(np.argmin(is_finite_L))
 
@@ -173,18 +173,19 @@ def _carry_down(
     scaled, exponents, lost = np.empty((n, count)), np.zeros(count, dtype=np.int64), np.full(count, -np.inf)
     products, powers = accumulate(matrices_Knn.transpose(0, 2, 1))
     before_K = np.append(0.0, np.log2(np.linalg.norm(products, 2, (1, 2))) + powers)
+    before_K = before_K[is_inverse:][:count] + np.log2(sizes_K)
     for layer in reversed(range(count)):
         scaled[:, layer] = sources_Kn[layer]
         entered = slice(layer, None)
-        source = _measure_log2(scaled, exponents, entered)
+        if not is_inverse:
+            source = _measure_log2(scaled, exponents, entered)
         passed = matrices_Knn[layer] @ scaled[:, entered]
         shift = np.frexp(np.abs(passed).max(0))[1]
         scaled[:, entered] = np.ldexp(passed, -shift)
         exponents[entered] += shift
         if is_inverse:
             source = _measure_log2(scaled, exponents, entered)
-        changed = before_K[layer + is_inverse] + np.log2(sizes_K[layer]) + source
-        lost[entered] = np.logaddexp2(lost[entered], changed)
+        lost[entered] = np.logaddexp2(lost[entered], before_K[layer] + source)
     norms, found = np.linalg.norm(scaled, axis=0), _measure_log2(scaled, exponents, slice(None))
     with np.errstate(invalid="ignore"):  # of a source that is 0 nothing is lost
         decided = lost - found + np.log2(n * ROUNDING) >= np.log2(LOST)
@@ -192,5 +193,7 @@ def _carry_down(
 
 
 def _measure_log2(scaled: np.ndarray, exponents: np.ndarray, entered: slice) -> np.ndarray:
-    found: np.ndarray = np.log2(np.linalg.norm(scaled[:, entered], axis=0)) + exponents[entered]
+    """Return log2 of the norm of each scaled vector, with its exponent added."""
+    part = scaled[:, entered]
+    found: np.ndarray = np.log2(np.sqrt((part * part).sum(0))) + exponents[entered]
     return found

@@ -14,6 +14,7 @@ import torch
 
 from mhc_core.spec import RunSpec
 from tests.oracles.plain_branches import Tensor, branch, norm, rms, sigmoid
+from tests.oracles.plain_families import MAPS
 
 State = list[Tensor]
 
@@ -29,12 +30,18 @@ class Climb:
     loss: Tensor
 
 
-def climb(spec: RunSpec, p: dict[str, Tensor]) -> Climb:
-    """The whole network of the parameters `p`."""
-    state = expand(spec, embed(spec, p))
+def climb(spec: RunSpec, p: dict[str, Tensor], embedded: Tensor | None = None) -> Climb:
+    """The whole network of the parameters `p`, from an embedding (B, T, C) that can be given."""
+    state = expand(spec, embed(spec, p) if embedded is None else embedded)
+    if spec.connection.expand == "scaled":
+        state = [p["connection.expand_scale"][i] * x for i, x in enumerate(state)]
     found, values = Climb([state], [], [], [], torch.zeros(())), list[Tensor]()
+    passed = torch.tensor([1.0] + [0.0] * (len(state) - 1), dtype=torch.float64)  # what the first layer reads with
+    is_late = spec.connection.read_from == "previous"
     for layer in range(spec.depth):
         pre, post, res = find_coefficients(spec, p, layer, state)
+        if is_late:
+            pre, passed = passed, pre
         u = read(spec, pre, state)
         y = branch(spec, p, layer, u, values)
         state = write(spec, post, res, state, y)
@@ -42,7 +49,8 @@ def climb(spec: RunSpec, p: dict[str, Tensor]) -> Climb:
         found.reads.append(u)
         found.outputs.append(y)
         found.mixings.append((pre, post, res))
-    found.loss = find_loss(spec, p, collapse(spec, p, state))
+    out = finish(spec, weigh(passed, state)) if is_late else collapse(spec, p, state)
+    found.loss = find_loss(spec, p, out)
     return found
 
 
@@ -80,6 +88,11 @@ def collapse(spec: RunSpec, p: dict[str, Tensor], state: State) -> Tensor:
         out = weigh(weights, state)
     else:
         out = sum(state[1:], state[0]) / (1 if spec.output == "sum" else len(state))
+    return finish(spec, out)
+
+
+def finish(spec: RunSpec, out: Tensor) -> Tensor:
+    """What the read-out takes: the final norm, where norms precede the branches."""
     return norm(out, spec.block.norm) if spec.block.norm_position == "pre" else out
 
 
@@ -160,7 +173,8 @@ def find_coefficients(spec: RunSpec, p: dict[str, Tensor], layer: int, state: St
 def select_mixing(spec: RunSpec, p: dict[str, Tensor], layer: int) -> dict[str, Tensor]:
     """One layer's mixing parameters: a module of its own where they are dynamic, else a row of all layers'."""
     prefix = f"connection.mixers.{layer}." if spec.connection.dynamic else "connection."
-    names = [name for name in p if name.startswith(prefix) and ".output." not in name]
+    stacks = ("connection.output.", "connection.expand_scale")
+    names = [name for name in p if name.startswith(prefix) and not name.startswith(stacks)]
     return {name.removeprefix(prefix): p[name] if spec.connection.dynamic else p[name][layer] for name in names}
 
 
@@ -197,6 +211,8 @@ def find_residual_matrix(spec: RunSpec, t: Tensor) -> Tensor:
         return combine_permutations(t, n)
     if kind == "kromhc":
         return multiply_pairs(t, n)
+    if kind in MAPS:
+        return MAPS[kind](t, n, spec.depth)
     assert kind == "identity_hc", f"no plain form of {kind}"
     return torch.eye(n, dtype=t.dtype)
 

@@ -7,6 +7,7 @@ from mhc_scope.presets.interventions import INTERVENTIONS
 from mhc_scope.presets.opening import OPENING
 from mhc_scope.presets.papers import HC_FIGURES, MHC_FIGURES
 from mhc_scope.presets.preset import Preset
+from mhc_scope.presets.purposes import PURPOSES
 from mhc_scope.presets.signals import SIGNALS, STARTS
 from mhc_scope.presets.stacks import COMPARISONS, STACKS, TRAINED
 
@@ -14,7 +15,16 @@ __all__ = ["BY_NAME", "DEFAULT", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset
 
 KEY = "preset"  # of a page's state
 
-PRESETS: tuple[Preset, ...] = (*COMPARISONS, *INTERVENTIONS, *MHC_FIGURES, *HC_FIGURES, *STACKS, *SIGNALS, *STARTS)
+PRESETS: tuple[Preset, ...] = (
+    *COMPARISONS,
+    *INTERVENTIONS,
+    *PURPOSES,
+    *MHC_FIGURES,
+    *HC_FIGURES,
+    *STACKS,
+    *SIGNALS,
+    *STARTS,
+)
 DEFAULT = PRESETS[0]
 BY_NAME = {preset.name: preset for preset in PRESETS}
 

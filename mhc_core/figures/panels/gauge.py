@@ -126,7 +126,7 @@ def build_layer(percent: str, runs: int, theme: Theme) -> Template:
 
 
 def build_between(key: str) -> View | None:
-    """Build the view at any t from t0 to t100, in percent; None for other keys."""
+    """Build the view of the mixing in a basis between the original (t0) and the fixed one (t100); else None."""
     percent = re.fullmatch(r"t(\d{1,2}|100)", key)
     return View(key, f"{int(percent[1]) / 100:g}", partial(build_layer, percent[1])) if percent else None
 

@@ -173,7 +173,7 @@ function describeCost() {
 /** Caches the largest weight of a matrix. @type {WeakMap<object, number>} */
 const weights = new WeakMap();
 
-/** Describe the largest weight of an effective skip connection for each run; empty if unknown. */
+/** Describe the largest weight of an effective skip connection for each run, for the section of expert figures; empty if unknown. */
 function describeExpert() {
   const text = describeEach(
     ({ matrices }) => matrices.has('unfolded'),

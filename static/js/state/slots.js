@@ -87,8 +87,7 @@ function toChoice(model, id, known) {
 }
 
 /**
- * List what the slots show, as `before` of the next slots. While dragging, figures keep showing the columns that a cancelled run already
- * has, and earlier ones for the rest. Entries with the same index belong together, so that a figure can show all runs at one moment.
+ * Return what the slots show, as `before` of the next slots: while dragging, figures keep showing the columns that a cancelled run already has, and earlier ones for the rest. Entries with the same index belong together.
  * @returns {Slot['before'][]}
  */
 function listBefore() {

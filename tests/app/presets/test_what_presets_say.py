@@ -357,6 +357,62 @@ def compute_halves() -> list[str]:
 
 HALVES = ("early", "late")
 
+
+def test_singular_values_of_products_are_as_said() -> None:
+    results = {label: result.layers for label, result in run("kept_differences").items()}
+    least = {label: layers["composite_sigma_min"][-1] for label, layers in results.items()}
+    assert results["mHC"]["composite_sigma2"][-1] < 1e-9, "the largest share of a difference that is left"
+    assert least["C-mHC"] > math.exp(-4 - 4**2 / 24)
+    assert [least["Orthogonal"], least["oHC"]] == pytest.approx([1, 1], abs=1e-5)
+    signed = run("negative_entries")
+    assert all(result.layers["h_res_min"].min() < 0 for result in signed.values())
+    assert signed["Orthogonal"].layers["composite_sigma_min"][-1] == pytest.approx(1, abs=1e-5)
+    assert max(off_one(signed["sHC"], side) for side in ("row", "col")) < 1e-6
+
+
+def compute_kept_differences() -> list[str]:
+    least = {label: result.layers["composite_sigma_min"][-1] for label, result in run("kept_differences").items()}
+    depth = get("kept_differences").specs[0].depth
+    return [str(depth), f"{least['C-mHC']:.2f}", f"{least['Orthogonal']:.0f}"]
+
+
+def compute_negative_entries() -> list[str]:
+    results = run("negative_entries")
+    gains = {label: largest(result, "composite_gain_fwd") for label, result in results.items()}
+    kept = results["JPmHC"].layers["composite_sigma_min"][-1]
+    sums = f"{results['sHC'].layers['h_res_row_sum'].mean():.0f}"
+    return [f"{gains['Orthogonal']:.2f}", f"{100 * kept:.0f}", sums, f"{gains['sHC']:.2f}"]
+
+
+def test_exact_sums_keep_a_gradient_that_streams_share() -> None:
+    results = run("exact_sums")
+    for label in ("go-mHC", "TBP-mHC"):
+        assert largest(results[label], "composite_gain_bwd") == pytest.approx(1, abs=1e-6)
+        assert max(off_one(results[label], side) for side in ("row", "col")) < 1e-6
+    assert off_one(results["osHC"], "row") < 1e-6 < 0.1 < off_one(results["osHC"], "col")
+
+
+def compute_exact_sums() -> list[str]:
+    return ["1", f"{largest(run('exact_sums')['osHC'], 'composite_gain_bwd'):.2f}"]
+
+
+def test_gates_differ_between_features_of_one_family_alone() -> None:
+    results = run("gated_features")
+    spread = results["Gated Residual"].layers["gate_spread"]
+    assert 1e-3 < spread.min() < spread.max() < 0.01
+    for label in ("mHC", "Identity HC"):
+        assert not np.nan_to_num(results[label].layers.get("gate_spread", np.zeros(1))).any()
+    for label in ("Identity HC", "Gated Residual"):
+        np.testing.assert_array_equal(results[label].matrices["h_res"], np.tile(np.eye(4), (24, 1, 1)))
+
+
+def compute_weighted_states() -> list[str]:
+    read = {label: result.matrices["unfolded"][-1, :24] for label, result in run("weighted_states").items()}
+    for label in ("Residual", "DenseFormer", "LAuReL"):
+        np.testing.assert_array_equal(read[label], 1)
+    return ["24", "1", f"{read['Weighted'][0]:.2f}"]
+
+
 # The numbers of each description in their order, from runs and specs; other descriptions have none.
 TOLD: dict[str, Callable[[], list[str]]] = {
     "opening": lambda: [str(spec.depth) for spec in get("opening").specs[:1]],
@@ -365,6 +421,10 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "trained": compute_trained,
     "depth_attention": compute_depth_attention,
     "cut_stream": compute_cut,
+    "kept_differences": compute_kept_differences,
+    "negative_entries": compute_negative_entries,
+    "exact_sums": compute_exact_sums,
+    "weighted_states": compute_weighted_states,
     "identity_halves": compute_halves,
     "strong_drift": compute_strong_drift,
     "relatives": compute_relatives,

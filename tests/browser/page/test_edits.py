@@ -329,6 +329,7 @@ def test_the_mixing_matrix_is_typed_dragged_replaced_and_undone(open_page: OpenP
     wait_until_done(page)
 
 
+@pytest.mark.full
 def test_an_edit_is_added_by_its_parts(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     page.get_by_role("button", name="All settings").click()
@@ -383,6 +384,7 @@ FRAMES = """() => new Promise((done) => {
 })"""
 
 
+@pytest.mark.full
 def test_gains_follow_a_cut_within_a_frame(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     assert page.evaluate(FRAMES) == 1

@@ -102,7 +102,7 @@ def differentiate(stack: Stack, direction: torch.Tensor) -> tuple[float, float]:
 
 @pytest.mark.sample(3)
 @pytest.mark.parametrize(
-    "name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac-dynamic", "residual", "attnres", "denseformer"]
+    "name", ["hc-dynamic", "hc", "mhc-dynamic", "mhc", "frac-dynamic", "residual", "attnres", "denseformer"]
 )
 def test_gradients_are_those_of_the_edited_network(name: str) -> None:
     for edit in list_edits(CONNECTIONS[name]):

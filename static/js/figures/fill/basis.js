@@ -133,27 +133,27 @@ function invert(matrix, n) {
   return norm(matrix) * norm(inverse) < SINGULAR ? inverse : inverse.fill(NaN);
 }
 
-/** Return the root of the sum of squares. @param {Float64Array} values */
+/** Return the Euclidean norm of a matrix's entries. @param {Float64Array} values */
 function norm(values) {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 }
 
-/** Return the identity. @param {number} n */
+/** Return the identity matrix (n, n), row by row. @param {number} n */
 function identity(n) {
   return Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
 }
 
-/** Multiply two matrices. @param {Float64Array} left @param {Float64Array} right @param {number} n */
+/** Multiply two matrices (n, n). @param {Float64Array} left @param {Float64Array} right @param {number} n */
 function multiply(left, right, n) {
   return multiplyAt(left, 0, right, n);
 }
 
-/** Multiply a row by a matrix. @param {Float64Array} row @param {Float64Array} matrix @param {number} n */
+/** Multiply a row vector by a matrix (n, n). @param {Float64Array} row @param {Float64Array} matrix @param {number} n */
 function multiplyRow(row, matrix, n) {
   return Float64Array.from(row, (_, j) => row.reduce((sum, value, i) => sum + value * matrix[i * n + j], 0));
 }
 
-/** Multiply a matrix by a column. @param {Float64Array} matrix @param {Float64Array} column @param {number} n */
+/** Multiply a matrix (n, n) by a column vector. @param {Float64Array} matrix @param {Float64Array} column @param {number} n */
 function multiplyColumn(matrix, column, n) {
   return Float64Array.from(column, (_, i) => column.reduce((sum, value, j) => sum + matrix[i * n + j] * value, 0));
 }

@@ -1,0 +1,121 @@
+"""Every family against independent float64 code: the loss, and its gradient at the embedding and at every parameter.
+
+Parameters of the connection are moved off their start, so that no zero and no symmetry hides a fault. Differences are
+relative to the largest entry of each gradient; one that is 0 by symmetry, to the largest of all gradients.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+
+from mhc_core.families import FAMILIES
+from mhc_core.spec import RunSpec
+from mhc_core.stack import Stack, build_stack
+from tests.core.conftest import CONNECTIONS, build_spec, shake
+from tests.oracles.plain_branches import Tensor
+from tests.oracles.plain_families import CLIMBS, MAPS
+from tests.oracles.plain_stack import climb, embed, find_loss, finish
+
+TOLERANCE = 1e-12
+BLOCKS: dict[str, dict[str, Any]] = {
+    "transformer": {"branch_scale": 0.5},
+    "transformer-post": {"norm_position": "post"},
+    "mlp": {"kind": "mlp", "activation": "silu"},
+    "conv": {"kind": "conv", "activation": "tanh"},
+    "pair": {"kind": "pair"},
+}
+FORMS: dict[str, dict[str, Any]] = {
+    "blocks of 2": {"kind": "attnres", "depth_block": 2},
+    "heads, normed": {"kind": "attnres", "depth_heads": 4, "depth_values": "normed"},
+    "delta": {"kind": "attnres", "depth_form": "delta", "depth_block": 2},
+    "delta_gated": {"kind": "attnres", "depth_form": "delta_gated"},
+    "denseformer, blocks of 2": {"kind": "denseformer", "depth_block": 2},
+    "gated, mean": {"kind": "gated", "output": "mean", "streams": 3},
+    "go_mhc, 2 streams": {"kind": "go_mhc", "streams": 2},
+    "tbp, 5 streams": {"kind": "tbp", "streams": 5, "dynamic": True, "init": "megatron"},
+    "shc, 3 streams": {"kind": "shc", "streams": 3},
+    "previous": {"kind": "mhc", "init": "megatron", "read_from": "previous"},
+    "previous, dynamic": {"kind": "go_mhc", "init": "megatron", "dynamic": True, "read_from": "previous"},
+    "scaled streams": {"kind": "mhc_lite", "init": "megatron", "expand": "scaled"},
+    "scaled streams, dynamic": {"kind": "hc", "dynamic": True, "expand": "scaled"},
+}
+
+
+def run_plainly(spec: RunSpec, p: dict[str, Tensor], x: Tensor) -> Tensor:
+    """The loss of the plain network with `x` (B, T, C) as the output of the embedding."""
+    if spec.connection.kind not in CLIMBS:
+        return climb(spec, p, x).loss
+    return find_loss(spec, p, finish(spec, CLIMBS[spec.connection.kind](spec, p, x)))
+
+
+def find_gaps(stack: Stack) -> dict[str, float]:
+    """The largest difference of the loss and of each gradient, relative."""
+    stack().backward()
+    p = {
+        name: value.detach().clone().requires_grad_(value.is_floating_point())
+        for name, value in stack.state_dict().items()
+    }
+    x = embed(stack.spec, p)
+    x = x if x.requires_grad else x.requires_grad_()
+    loss = run_plainly(stack.spec, p, x)
+    named = {name: value for name, value in stack.named_parameters() if value.numel()}
+    grads = torch.autograd.grad(loss, [x, *(p[name] for name in named)], allow_unused=True)
+    start = stack.embed().detach().requires_grad_()
+    ours = {"embedding": find_input_gradient(stack, start)} | {
+        name: torch.zeros_like(value) if value.grad is None else value.grad for name, value in named.items()
+    }
+    plain = {
+        name: torch.zeros_like(ours[name]) if grad is None else grad.view_as(ours[name])
+        for name, grad in zip(ours, grads, strict=True)
+    }
+    largest = max(float(grad.abs().max()) for grad in plain.values())
+    gaps = {"loss": abs(float(stack().detach() - loss.detach())) / max(1.0, abs(float(loss.detach())))}
+    for name, grad in plain.items():
+        size = float(grad.abs().max())
+        gaps[name] = float((ours[name] - grad).abs().max()) / (size if size > 1e-9 * largest else largest)
+    return gaps
+
+
+def find_input_gradient(stack: Stack, start: Tensor) -> Tensor:
+    """The gradient at the embedding of the product's own pass."""
+    static, values, state = stack.connection.static_mixing(), None, start
+    for layer in range(stack.spec.depth):
+        mixing = None if static is None else type(static)(*(part[layer] for part in static))
+        output = stack.layer(layer, state, mixing, values)
+        state, values = output.state, output.values
+    (grad,) = torch.autograd.grad(stack.loss(state), start)
+    connection, streams = stack.connection, stack.spec.family.streams
+    if streams == "source":  # both streams start as the embedding
+        return grad.sum(0)
+    parts = connection.streams(connection.gather_input_grad(grad))
+    return (torch.cat(list(parts), 1) if streams == "parts" else parts.sum(0)).detach()
+
+
+def check(connection: dict[str, Any], block: dict[str, Any]) -> None:
+    spec = build_spec(depth=5, connection=connection, block=block, input={"tokens": 9})
+    gaps = find_gaps(shake(build_stack(spec)))
+    assert len(gaps) > spec.depth
+    assert {name: gap for name, gap in gaps.items() if not gap <= TOLERANCE} == {}
+
+
+@pytest.mark.sample("values", "pairs")
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("connection", CONNECTIONS)
+def test_every_family_has_the_gradients_of_a_plain_network(connection: str, block: str) -> None:
+    fields = CONNECTIONS[connection]
+    if FAMILIES[fields["kind"]].is_mapped and not fields.get("dynamic"):
+        # Logits far from a corner: at one, their gradient is a difference of equal numbers, of which rounding is left.
+        fields = {**fields, "init": "megatron"}
+    check(fields, BLOCKS[block])
+
+
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_has_the_gradients_of_a_plain_network(form: str) -> None:
+    check(FORMS[form], {"norm": "layernorm"})
+
+
+def test_every_family_of_2026_has_a_plain_form() -> None:
+    plain = {"none", "residual", "hc", "frac", "mhc", "mhc_lite", "kromhc", "identity_hc", *MAPS, *CLIMBS}
+    assert plain == set(FAMILIES)
