@@ -1,10 +1,11 @@
 /** The slider of the basis: from the streams as computed to the basis in which every H_res is the identity. */
 
 import { formatValue } from '../data/numbers.js';
-import { modelOf } from '../data/record.js';
+import { modelOf, specOf } from '../data/record.js';
 import { percentOf } from '../figures/fill/basis.js';
 import { slideCardView } from '../state/actions.js';
 import * as state from '../state/signals.js';
+import { connections } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { basisErrors, isVerifiable, VerifyMark } from './verifying.js';
 
@@ -46,10 +47,20 @@ function Differences() {
       error === undefined
         ? html`<${VerifyMark} slot=${slot} />`
         : error === null
-          ? 'no such comparison, see ?'
+          ? `not compared: ${whyNotCompared(slot.columns)}`
           : `differ by ${formatValue(error, null, undefined, DIGITS)}`;
     return [html`<li>${slot.label}: ${text}</li>`];
   });
   if (parts.length === 0) return null;
   return html`<div class="basis-differences"><span title="Largest difference of the outputs at t = 0 and t = 1, over the largest output; computed by Verify in float64">Outputs of both bases</span><ul>${parts}</ul></div>`;
+}
+
+/** Say why Verify has compared no outputs of a run in two bases. @param {import('../../types').Columns} columns */
+function whyNotCompared(columns) {
+  const { connection = {}, edits = [], block = {} } = specOf(columns) ?? {};
+  if (!columns.matrices.has('h_res') || connections[connection.kind]?.has_parts) return 'its streams share no basis';
+  if (edits.length > 0) return 'the run has edits';
+  if (columns.layers.has('gauge_remainder')) return 'mixing differs between tokens';
+  if (block.norm_position === 'post') return 'norms after the branches depend on the basis';
+  return 'the basis would enlarge rounding too much';
 }
