@@ -145,15 +145,15 @@ class ReadingBlock(nn.Module):
     def __init__(self, index: int, size: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(2))
-        self.queries = nn.ModuleList(nn.Linear(WIDTH, 1, bias=False) for _ in range(2))
-        self.norms = nn.ModuleList(nn.RMSNorm(WIDTH) for _ in range(2))
+        self.queries = nn.ParameterList(torch.zeros(1, WIDTH) for _ in range(2))
+        self.gains = nn.ParameterList(torch.ones(WIDTH) for _ in range(2))
         self.ends = [(2 * index + k) % size == 0 for k in range(2)]
 
     def forward(self, partial: torch.Tensor, sources: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        for branch, query, norm, is_end in zip(self.branches, self.queries, self.norms, self.ends, strict=True):
+        for branch, query, gain, is_end in zip(self.branches, self.queries, self.gains, self.ends, strict=True):
             given = [*sources, partial]
             sources = given if is_end else sources
-            added = torch.tanh(branch(read_sources(query.weight, given, norm.weight)))
+            added = torch.tanh(branch(read_sources(query, given, gain)))
             partial = added if is_end else partial + added
         return partial, sources
 
