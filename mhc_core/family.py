@@ -40,7 +40,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Use:
-    """A released model with a family's connection, where its code can be read, and since when (YYYY-MM-DD, if known)."""
+    """A released model with a family's connection, where its code can be read, since when (YYYY-MM-DD, if known)."""
 
     model: str
     source: str
