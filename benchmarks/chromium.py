@@ -17,7 +17,9 @@ THUMB_PX = 8
 # For a page: whether it shows its runs whole, or what is still awaited. Runs that were asked for ahead may be stored by
 # then. What the cards below say of costs comes later.
 DONE = """
-const AWAITED = '[aria-busy=true], progress, .plot-box.stale, .results tr.stale';
+// A sketch shows the same curves as Plotly, which replaces it afterwards.
+const AWAITED =
+  '[aria-busy=true]:not(.sketched), .sketched[data-waits], progress, .plot-box.stale, .results tr.stale';
 const readStatus = () => document.querySelector('.status').dataset.phase;
 const isDone = () => readStatus() === 'idle' && !document.querySelector(AWAITED);
 const listAwaited = () => [...document.querySelectorAll(AWAITED)].map((part) => part.className || part.localName);

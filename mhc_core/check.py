@@ -42,7 +42,7 @@ class Check:
 
     @property
     def place(self) -> str:
-        """Return the column and the layer that the check is about; "" if it is about neither."""
+        """Return the column and the layer that a check of a run is about; "" if it is about neither."""
         return ""
 
     @property
@@ -58,7 +58,7 @@ def to_verdict(checks: Sequence[Check]) -> Verdict:
 
 
 def summarise_checks(checks: Sequence[Check]) -> str:
-    """Build how many checks failed, and which: "1 of 20 checks failed: recomputation of cka at layer 3"."""
+    """Return how many checks failed, and which: "1 of 20 checks failed: recomputation of cka at layer 3"."""
     failed = [check for check in checks if check.verdict == "fails"]
     compared = sum(check.verdict in ("holds", "fails") for check in checks)
     rest = _count_others(checks)
@@ -72,7 +72,7 @@ def summarise_checks(checks: Sequence[Check]) -> str:
 
 
 def _count_others(checks: Sequence[Check]) -> str:
-    """Return a sentence for each other verdict that occurs."""
+    """Return a sentence with the number of checks for each verdict other than `holds` and `fails`."""
     words = {
         "design": ("is a known design", "are known designs"),
         "skipped": ("could not be compared", "could not be compared"),

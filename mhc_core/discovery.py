@@ -20,7 +20,7 @@ class InvalidAddition(Exception):
 
 
 def load(target: Any) -> Any:
-    """Return what "module:name" names; anything else is returned as it is."""
+    """Import the object that "module:name" names; return anything but a text unchanged."""
     if not isinstance(target, str):
         return target
     module, _, name = target.partition(":")
@@ -35,7 +35,7 @@ def import_files(package: str, first: Sequence[str] = ()) -> Iterator[ModuleType
 
 
 def list_added(kind: type[T], group: str, variable: str) -> Iterator[tuple[str | None, T]]:
-    """List what other packages add: the name of the entry point, None if the variable names the object.
+    """List the families or metrics that other installed packages add, each with the name of its entry point.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def list_added(kind: type[T], group: str, variable: str) -> Iterator[tuple[str |
 
 
 def _load_addition(kind: type[T], target: str, where: str) -> T:
-    """Import a target; raise InvalidAddition if the import fails or finds another type."""
+    """Import what another package adds; raise InvalidAddition if that fails or finds another type."""
     try:
         found = load(target)
     except Exception as error:  # whatever a foreign module raises

@@ -63,7 +63,7 @@ class Base:
 
     @classmethod
     def of(cls, outputs: Sequence[Any]) -> "Base":
-        """Take it from what the layers did (`mhc_core.stack.LayerOutput`)."""
+        """Build the base of an edited run from the outputs of its layers without edits."""
         return cls([one.entered for one in outputs], [one.mixing for one in outputs], [one.y for one in outputs])
 
 
@@ -82,13 +82,13 @@ class Edits:
                 self._by_layer[layer].append((place, edit))
 
     def touches(self, layer: int, *whats: str) -> bool:
-        """Return whether any of these is edited in a layer."""
+        """Return whether any edit changes one of `whats`, such as "stream" or "h_res", in this layer."""
         return any(True for _ in self._list_edits(layer, *whats))
 
     def enter(
         self, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the state that enters a layer, and the matrix E (n, n) that is still to be applied to it, if any."""
+        """Return the state that enters a layer after edits, and a matrix E (n, n) still to be applied, if any."""
         matrix: torch.Tensor | None = None
         for place, edit in self._list_edits(layer, "stream", "state"):
             if edit.do in LINEAR:
@@ -103,7 +103,7 @@ class Edits:
         return state, matrix
 
     def mix(self, layer: int, mixing: Made) -> Made:
-        """Return the coefficients of a layer after the edits of these.
+        """Return the coefficients H_pre, H_post and H_res of a layer after their edits.
 
         Over depth, what the layer above reads is made here: its edits of sources come with what weighs these.
         """
@@ -119,7 +119,7 @@ class Edits:
         return mixing
 
     def weigh(self, layer: int, attention: torch.Tensor) -> torch.Tensor:
-        """Return the weights of the sources that a layer reads, (K, N, H) or (K, 1, 1), after its edits."""
+        """Return the weights of the sources over depth that a layer reads, (K, N, H) or (K, 1, 1), after edits."""
         weights = attention.movedim(0, -1)
         for place, edit in self._list_edits(layer, "source"):
             kept = self._get_base().mixings[layer - 1].attention.movedim(0, -1) if edit.do == "freeze" else None
@@ -128,7 +128,7 @@ class Edits:
         return weights.movedim(-1, 0).contiguous()
 
     def output(self, layer: int, y_NC: torch.Tensor) -> torch.Tensor:
-        """Return the output of a layer's branch after its edits."""
+        """Return the branch output of a layer, (N, C), after its edits."""
         for place, edit in self._list_edits(layer, "branch"):
             if edit.do == "freeze":
                 y_NC = hold(y_NC, self._get_base().outputs[layer])
@@ -137,7 +137,7 @@ class Edits:
         return y_NC
 
     def _list_edits(self, layer: int, *whats: str) -> Iterable[tuple[int, EditSpec]]:
-        """Return the edits of a layer that change one of `whats`, each with its place in the spec."""
+        """List the edits of a layer that change one of `whats`, such as "stream", each with its place in the spec."""
         if layer not in self._by_layer:
             return ()
         return [item for item in self._by_layer[layer] if item[1].what in whats]
@@ -145,7 +145,7 @@ class Edits:
     def _replace(
         self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> torch.Tensor:
-        """Apply an edit that is not linear for each token to one stream, or to all."""
+        """Return the state after an edit of one stream, or all, that is no matrix: mean over tokens, noise, restore."""
         x_nNC = connection.streams(state)
         changed = list(x_nNC.unbind())
         base = connection.streams(self._get_base().states[layer]) if edit.do == "restore" else x_nNC
@@ -157,7 +157,7 @@ class Edits:
         return connection.join_streams(torch.stack(changed), state)
 
     def _change(self, place: int, edit: EditSpec, layer: int, x_NC: torch.Tensor, stream: int = 0) -> torch.Tensor:
-        """Edit one stream or one branch output by what needs no other stream."""
+        """Return one stream or branch output (N, C) after an edit that needs no other stream."""
         match edit.do:
             case "zero":
                 return hold(x_NC, torch.zeros_like(x_NC))
@@ -177,6 +177,7 @@ class Edits:
         return normal(self.seed, f"edit.{place}.{stream}", layer, *shape)
 
     def _get_base(self) -> Base:
+        """Return the recorded run without edits, which edits that restore or freeze need."""
         assert self.base is not None, "the run without edits has to be recorded first"
         return self.base
 
@@ -199,7 +200,7 @@ def find_first_edit(spec: HasEdits) -> int:
 
 
 def hold(x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Return a constant in place of x. It stays in x's graph, with a gradient of 0."""
+    """Return a constant in place of x that stays in x's graph, so that the gradient at x is 0."""
     replaced: torch.Tensor = _Hold.apply(x, value)
     return replaced
 
@@ -215,7 +216,7 @@ class _Hold(torch.autograd.Function):
 
 
 def to_matrix(edit: EditSpec, n: int) -> torch.Tensor:
-    """Return E (n, n), float64, of a linear edit of streams: row i says what stream i becomes."""
+    """Return E (n, n), float64, of an edit that is linear in the streams: row i says what stream i becomes."""
     matrix = torch.eye(n, dtype=torch.float64)
     rows = list(range(n)) if edit.index is None else [edit.index]
     match edit.do:
@@ -236,7 +237,7 @@ def to_matrix(edit: EditSpec, n: int) -> torch.Tensor:
 
 
 def fold(mixing: Made, matrix: torch.Tensor | None) -> Made:
-    """Return the coefficients that do to streams x what these do to E x; they themselves where there is no E."""
+    """Return mixing coefficients with an edit E of streams multiplied in: H_pre E and H_res E; unchanged without E."""
     if matrix is None:
         return mixing
     turned = matrix.to(mixing.h_res)
@@ -247,7 +248,7 @@ def fold(mixing: Made, matrix: torch.Tensor | None) -> Made:
 
 
 def turn(state: torch.Tensor, matrix: torch.Tensor, connection: HasStreams) -> torch.Tensor:
-    """Return the state whose streams are E x."""
+    """Return the state whose streams are E x, for a matrix E (n, n) of an edit."""
     x_nNC = connection.streams(state)
     mixed = matrix.to(x_nNC) @ x_nNC.flatten(1)
     return connection.join_streams(mixed.view(x_nNC.shape), state)
@@ -256,7 +257,7 @@ def turn(state: torch.Tensor, matrix: torch.Tensor, connection: HasStreams) -> t
 def edit_entries(
     edit: EditSpec, entries: torch.Tensor, rank: int, kept: torch.Tensor | None, noise: torch.Tensor | None
 ) -> torch.Tensor:
-    """Edit the coefficients of one layer.
+    """Return H_pre, H_post or H_res of one layer after an edit of its rows or entries.
 
     Parameters
     ----------
@@ -282,7 +283,7 @@ def edit_entries(
 def _change_all(
     edit: EditSpec, entries: torch.Tensor, rank: int, kept: torch.Tensor | None, noise: torch.Tensor | None
 ) -> torch.Tensor:
-    """Edit every row of a matrix, or every entry of a vector."""
+    """Apply an edit to every row of a matrix of coefficients, or every entry of a vector."""
     match edit.do:
         case "zero":
             return hold(entries, torch.zeros_like(entries))
@@ -314,7 +315,7 @@ def _change_all(
 
 
 def keep_largest(entries: torch.Tensor, k: int) -> torch.Tensor:
-    """Keep the k entries of each row with the largest sizes, scaled so that the sum of the sizes stays.
+    """Set all but the k largest |entries| of each row to 0, and scale the rest so that the sum of sizes stays.
 
     Of equal ones those that come first.
     """

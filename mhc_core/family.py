@@ -85,7 +85,8 @@ class ResidualMap(ABC):
 
     @abstractmethod
     def start(self, certainty: float) -> list[float]:
-        """Return the m logits of one layer before the drift.
+        """Return the m initial logits of H_res of one layer, before noise; a larger `certainty` is nearer to the
+        identity.
 
         certainty: by how much the logit that keeps streams apart exceeds the others: 8 is near the identity.
         """
@@ -160,7 +161,7 @@ class Reads(ABC):
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
     ) -> list[ReferenceRead]:
-        """Compute the sum of sources after every layer.
+        """Compute in numpy the weighted sum of earlier outputs that is read after every layer.
 
         Parameters
         ----------
@@ -290,6 +291,7 @@ class Family:
     uses: tuple[Use, ...] = ()
 
     def __post_init__(self) -> None:
+        """Require either a map or a build function, and the numpy formula that Verify compares with."""
         if (self.map is None) == (self.build is None):
             raise ValueError(f"Family {self.name!r} needs either a map or a build function, and not both.")
         needed = "map_reference" if self.map is not None else "mixing_reference"
@@ -308,17 +310,17 @@ class Family:
 
     @property
     def has_mixing(self) -> bool:
-        """Return whether layers are joined by H_pre, H_res and H_post, be they constants."""
+        """Return whether the layers of this connection are joined by H_pre, H_res and H_post, constant or not."""
         return self.reads is None
 
     @property
     def has_coefficients(self) -> bool:
-        """Return whether layers are joined by coefficients that are not constants."""
+        """Return whether the layers of this connection are joined by coefficients that can change."""
         return self.has_streams or self.mixing_reference is not None
 
     @property
     def attends(self) -> bool:
-        """Return whether layers weigh earlier outputs by attention, to which the fields `depth_` belong."""
+        """Return whether layers weigh earlier outputs by attention over depth, with the settings `depth_`."""
         return self.drawn == "queries"
 
     @property
@@ -363,7 +365,7 @@ class Family:
 
     @property
     def is_identity(self) -> bool:
-        """Return whether H_res of several streams is the identity, which nothing can move."""
+        """Return whether H_res of several streams is always the identity."""
         return self.has_streams and self.drawn == "nothing" and self.orthogonal
 
     def without_constraints(self) -> "Family":
@@ -372,7 +374,7 @@ class Family:
 
 
 def compute_sigmoid(t: Array) -> Array:
-    """Compute 1 / (1 + exp(-t)) in numpy, for formulas that Verify compares with."""
+    """Compute 1 / (1 + exp(-t)) in numpy, independently of torch, for Verify."""
     found: Array = 0.5 * (1 + np.tanh(0.5 * t))
     # 1 + tanh loses the digits of what is close to 0.
     small = np.exp(np.minimum(t, 0))
@@ -380,7 +382,7 @@ def compute_sigmoid(t: Array) -> Array:
 
 
 def divide_by_rms(x: Array) -> Array:
-    """Divide by the root mean square of the last axis in numpy, for formulas that Verify compares with."""
+    """Divide by the root mean square of the last axis in numpy, independently of torch, for Verify."""
     found: Array = x / np.sqrt((x * x).mean(-1, keepdims=True) + TINY)
     return found
 

@@ -69,6 +69,7 @@ class Metric:
     prefix: bool | None = None
 
     def __post_init__(self) -> None:
+        """Set `prefix`, if not given: metrics of the way up do not depend on later layers."""
         if self.prefix is None:
             object.__setattr__(self, "prefix", self.frame in UPWARD)
 
@@ -129,7 +130,7 @@ class LayerBlock:
         return second_Kn, z_KnNC.square_().mean((2, 3))
 
     def list_features(self) -> "list[torch.Tensor]":
-        """Return the weights of single features in what each layer reads, (N, n, C) a layer.
+        """Return for each layer of the block the weights of single features in what it reads, (N, n, C).
 
         Raises
         ------
@@ -230,6 +231,7 @@ class ReferenceLayer:
         return self.mixing.features
 
     def _get_mixing(self, name: str) -> ReferenceMixing:
+        """Return the mixing of the layer; raise NoMixing if it has none."""
         if self.mixing is None:
             raise NoMixing(name)
         return self.mixing
@@ -284,6 +286,7 @@ class LayerMetric:
     chart: Chart
 
     def __post_init__(self) -> None:
+        """Raise ValueError unless frame, shape and table of the metric are those of a metric of layers."""
         metric = self.metric
         for name, got, allowed in (
             ("frame", metric.frame, ("forward", "backward")),

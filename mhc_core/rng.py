@@ -54,6 +54,7 @@ def integers(seed: int, name: str, step: int, bound: int, count: int) -> np.ndar
 
 
 def _open_generator(seed: int, name: str, index: int) -> np.random.Generator:
+    """Return a random generator whose numbers depend on seed, name and index alone, the same on every machine."""
     digest = hashlib.blake2b(f"{seed}/{name}/{index}".encode(), digest_size=16).digest()
     # Philox: counter-based, 128-bit key, and the same bits on every machine; torch's CPU generator keeps only 32 bits
     # of its seed and its vectorised Box-Muller differs between instruction sets.

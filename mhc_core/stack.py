@@ -52,7 +52,7 @@ class Stack(nn.Module):
         self.skips_mixing = not spec.family.has_streams or spec.family.by_feature
 
     def embed(self) -> torch.Tensor:
-        """The state before the first layer: copies of the embedded input, or its parts."""
+        """Return the state before the first layer: copies of the embedded input, or its parts."""
         return self.connection.expand(self.input().flatten(0, 1))
 
     def layer(
@@ -79,30 +79,30 @@ class Stack(nn.Module):
         return LayerOutput(after, u_NC, y_NC, made, state, carried.values)
 
     def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
-        """What the branch's output is added to: mixing is linear, so the state may be scaled before it."""
+        """Return the state to which the branch's output is added, scaled by DeepNorm's factor if there is one."""
         skip: Any = self.branches[layer].skip
         return state if skip == 1.0 or not self.spec.family.has_mixing else skip * state
 
     def loss(self, state: torch.Tensor) -> torch.Tensor:
-        """The loss of the state after the last layer, of as many sequences as the input has."""
+        """Return the loss of the state after the last layer."""
         return self.input.loss(self.collapse(state))
 
     def collapse(self, state: torch.Tensor) -> torch.Tensor:
-        """Collapse the streams and normalise (pre-norm stacks only: elsewhere none is due): (B, T, C)."""
+        """Return the output (B, T, C): the streams merged, and normed in pre-norm stacks."""
         out_NC = self.connection.reduce(state)
         if self.spec.block.norm_position == "pre":
             out_NC = normalise(out_NC, self.spec.block.norm)
         return out_NC.view(-1, self.spec.input.tokens, self.spec.width)
 
     def forward(self) -> torch.Tensor:
-        """The loss, through plain autograd."""
+        """Return the loss of a forward pass with plain autograd."""
         if self.edits.is_on:
             self.record_base()
         return self.loss(self.climb(self.embed())[0])
 
     @contextmanager
     def with_edits(self, *edits: EditSpec) -> Iterator[None]:
-        """Replace the edits for a while; those that restore or freeze something have no base."""
+        """Use these edits instead of the stack's own until the context ends; none may restore or freeze."""
         own, self.edits = self.edits, Edits(self.spec.model_copy(update={"edits": edits}))
         try:
             yield
@@ -111,7 +111,7 @@ class Stack(nn.Module):
 
     @torch.no_grad()
     def record_base(self) -> None:
-        """Run without edits, for those that restore or freeze something."""
+        """Run the stack without edits, and store what edits restore or freeze."""
         outputs: list[LayerOutput] = []
         with self.with_edits():
             self.climb(self.embed(), lambda layer, output: outputs.append(output))
@@ -120,7 +120,7 @@ class Stack(nn.Module):
     def climb(
         self, state: torch.Tensor, observe: Callable[[int, LayerOutput], None] | None = None
     ) -> tuple[torch.Tensor, list[Made]]:
-        """All layers in turn, through plain autograd: the state after the last, and the coefficients of every layer.
+        """Compute all layers with plain autograd: the state after the last, and the coefficients of every layer.
 
         `observe` is called with each layer as it is done.
         """
@@ -138,5 +138,5 @@ class Stack(nn.Module):
 
 
 def build_stack(spec: RunSpec) -> Stack:
-    """The stack of a spec, on the CPU."""
+    """Build the stack of a spec, on the CPU."""
     return Stack(spec)

@@ -31,6 +31,7 @@ __all__ = ["Adapter", "AsyncClient", "Attachment", "Client", "Monitor", "attach"
 
 
 def __getattr__(name: str) -> Any:
+    """Import a public name of the package from its module when it is first used."""
     if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)

@@ -95,7 +95,7 @@ class LayerRecorder(Protocol):
     def read_inside(
         self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None = None
     ) -> None:
-        """Record the gradient that reaches the state of a layer through these outputs alone, as that at u.
+        """Record the gradient that reaches a layer's state through these outputs alone, as that at the branch's input.
 
         If the state is (n, ..., C), u is one of its streams.
         """
@@ -115,7 +115,8 @@ class Adapter(ABC):
 
     @abstractmethod
     def register_hooks(self, recorder: LayerRecorder, edits: "ModelEdits | None" = None) -> list[Callable[[], None]]:
-        """Hook the model's modules so that the recorder sees every layer. Return functions that remove the hooks.
+        """Register hooks on the model's modules so that the recorder sees every layer; return functions that remove
+        them.
 
         edits: what the hooks change before the recorder sees it; None to leave the model as it is.
         """
@@ -145,11 +146,11 @@ class Adapter(ABC):
         return x_NC.reshape(like.shape)
 
     def edits_for(self, layer: "JoinedLayer") -> Sequence[What]:
-        """List what can be edited in a layer, as a pass without edits has shown it."""
+        """List what edits can change in a layer, as a pass without edits has shown."""
         return ()
 
     def find_parts(self, layer: "JoinedLayer") -> Sequence[nn.Module]:
-        """List the modules of a layer in which heads of attention may be."""
+        """List the modules of a layer among which those with attention heads are searched."""
         return ()
 
     def count_layers(self) -> int:

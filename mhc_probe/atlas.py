@@ -43,7 +43,7 @@ class _Output(NamedTuple):
 
 @torch.no_grad()
 def measure_atlas(base: "Attachment", batch: Batch, progress: Callable[[float], object] | None = None) -> AtlasFrame:
-    """Measure every cut that the model allows. It is left as it was, also if this is interrupted.
+    """Return the atlas of a model: the effect of every cut that it allows. The model is left as it was.
 
     Parameters
     ----------
@@ -109,17 +109,17 @@ class _ModelAtlas:
 
     @property
     def count(self) -> int:
-        """Return how many cuts there are."""
+        """Return how many cuts the atlas of the model has."""
         return len(self.places)
 
     def measure(self) -> Iterator[tuple[tuple[int, int, int], list[float]]]:
-        """Yield the place of each cut, and loss, divergence and distance of the last state."""
+        """Yield for each cut its place in the atlas, and loss, divergence and distance of the last state."""
         for k, layer, stream in self.places:
             cut = self.cuts[k]
             yield (k, layer, stream), self._measure_cut(cut.what, cut.do, layer, stream)
 
     def _measure_cut(self, what: str, do: str, layer: int, stream: int) -> list[float]:
-        """Run the model with one cut. Return loss, divergence of the output, and distance of the last state."""
+        """Run the model with one cut; return loss, divergence of the output, and distance of the last state."""
         index = None if what == "branch" else stream
         edit = EditSpec.model_validate({"layers": (layer, layer), "index": index, "what": what, "do": do})
         recorder = PassRecorder(ParameterNorms([]))

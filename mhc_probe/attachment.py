@@ -73,6 +73,7 @@ class Attachment:
         self._context = ExitStack()
 
     def __enter__(self) -> "Attachment":
+        """Register the hooks on the model, which is recorded until the context ends."""
         with ExitStack() as stack:  # remove all hooks if one of them fails
             self._is_entered = True
             stack.callback(self._set_left)
@@ -88,6 +89,7 @@ class Attachment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Remove all hooks from the model and from gradients."""
         for item in self._recordings:
             for recorded in item.recorder.passes:
                 recorded.remove()
@@ -109,7 +111,7 @@ class Attachment:
         return result
 
     def frames(self) -> list[AnyFrame]:
-        """Return the frames of the recorded pass, in the order of a run's. Raises the errors of `result`."""
+        """Return the frames of the recorded pass, in the order of a run's; raise the errors of `result`."""
         recorded, recorder = self.choose()
         unedited = None
         if self._base is not None and self._edits is not None:
@@ -148,20 +150,20 @@ class Attachment:
 
     @property
     def has_passes(self) -> bool:
-        """Return whether a layer was recorded."""
+        """Return whether any layer of the model was recorded."""
         return any(item.recorder.passes for item in self._recordings)
 
     def choose(self) -> tuple[JoinedPasses, PassRecorder]:
-        """Return the recorded passes as one, of the adapter that they confirm. Raises the errors of `result`."""
+        """Return the recorded passes joined into one, as the adapter reads them that the states confirm."""
         return self.candidates.choose(self._recordings)
 
     def get_latest(self) -> Pass:
-        """Return the latest pass of the chosen adapter."""
+        """Return the latest recorded pass of the chosen adapter."""
         (adapter,) = self.candidates.adapters
         return next(item.recorder.passes[-1] for item in self._recordings if item.adapter is adapter)
 
     def take_watched(self) -> list[torch.Tensor]:
-        """Return the states of the latest pass with their graph, and release them here."""
+        """Return the states of the latest pass with their graph, which are kept nowhere else from now on."""
         found = [tensor for item in self._recordings for one in item.recorder.passes for tensor in one.watched]
         for item in self._recordings:
             for one in item.recorder.passes:
@@ -174,7 +176,7 @@ class Attachment:
         self._is_entered = False
 
     def _register_hooks(self) -> None:
-        """Hook the model, once more if it was hooked before."""
+        """Register hooks on the model; the earlier ones are removed."""
         self._remove_hooks()
         with ExitStack() as stack:  # remove all hooks if one of them fails
             for undo in self._list_hooks():
@@ -185,7 +187,7 @@ class Attachment:
         self._hooks.close()
 
     def _list_hooks(self) -> Iterator[Callable[[], None]]:
-        """Register hooks, and yield a function that removes each."""
+        """Register hooks on the model, and yield a function that removes each."""
         model, edits = self.model, self._edits
         if edits is None:
             yield model.register_forward_pre_hook(self._begin_call).remove
@@ -199,7 +201,7 @@ class Attachment:
         yield model.register_forward_hook(self._end_call).remove
 
     def _begin_edited(self, model: nn.Module, args: Any, kwargs: Any) -> None:
-        """Run the batch without edits first. Edits of earlier calls stay until then: a backward pass may recompute."""
+        """Run a batch without edits before its call with edits; earlier calls' edits stay for recomputations."""
         assert self._base is not None, "there are edits"
         if is_in_backward() or self._base.is_running:
             return
@@ -214,19 +216,20 @@ class Attachment:
             item.recorder.mask = self._edits.base.latest.mask
 
     def _scale_base(self, base: Pass, grad: torch.Tensor) -> None:
-        """Give the gradients without edits the factor of the loss, which accumulation and mixed precision set."""
+        """Multiply the gradients without edits by the loss's factor, which accumulation and mixed precision set."""
         if id(base) not in self._scaled:
             self._scaled[id(base)] = base
             base.scale_gradients(grad.detach().sum())
 
     def _drop_unscaled(self, base: "Attachment") -> None:
-        """Drop gradients without edits of passes whose loss was not differentiated: another one was."""
+        """Drop the gradients without edits of passes whose loss was not differentiated."""
         for item in base._recordings:
             for one in item.recorder.passes:
                 if self.loss is None and id(one) not in self._scaled:
                     one.scale_gradients(None)
 
     def _begin_call(self, model: nn.Module, inputs: Any) -> None:
+        """Mark the start of a call of the model in all recorders."""
         for item in self._recordings:
             item.recorder.begin_call()
 
@@ -247,6 +250,7 @@ class Attachment:
 
 
 def _build_source(model: nn.Module, edits: Sequence[EditSpec]) -> TraceSource:
+    """Return the source of the trace: the model's name and size, versions and edits."""
     count = sum(parameter.numel() for parameter in model.parameters())
     return TraceSource(
         model=Model(name=type(model).__name__, parameters=count),
@@ -263,7 +267,7 @@ def _find_versions(model: nn.Module) -> dict[str, str]:
 
 
 def _require_applied(edits: ModelEdits) -> None:
-    """Raise if an edit has changed nothing, because the model did not come to its place."""
+    """Raise if an edit has changed nothing, because the model did not reach its place."""
     for place, layer in edits.list_missed()[:1]:
         got, wanted = f"layer {layer}, which the edited pass did not reach as before", "a layer of the pass"
         raise SpecError(f"edits.{place}.layers", got, wanted, f"Edit {place + 1}: layer {layer} was not reached again.")

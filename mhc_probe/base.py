@@ -41,11 +41,11 @@ class BaseRunner:
 
     @property
     def is_due(self) -> bool:
-        """Return whether the next call of the model is recorded: without a graph only the first one is."""
+        """Return whether the next call is recorded without edits: without a graph only the first call is."""
         return torch.is_grad_enabled() or not self.attachment.has_passes
 
     def run(self, args: Any, kwargs: Any) -> ModelEdits:
-        """Run the model without edits, and return the edits of the same call.
+        """Run the model without edits on a batch, and return the edits for its call with them.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class BaseRunner:
             self.is_running = False
 
     def join(self) -> JoinedPasses:
-        """Return all passes so far as one, whose layers know which candidate is H_res."""
+        """Return all passes without edits joined into one, whose layers know which candidate is H_res."""
         return join_base(self.attachment)
 
     def _call_copied(self, args: Any, kwargs: Any) -> Any:
@@ -74,12 +74,13 @@ class BaseRunner:
             return model(*copy_arguments(args), **copy_arguments(kwargs))
 
     def _take_gradients(self, loss: torch.Tensor | None) -> None:
-        """Bring the gradients of the loss to the states, whose hooks record them; none to a parameter."""
+        """Backpropagate the loss to the states, whose hooks record the gradients; no parameter gets one."""
         states = self.attachment.take_watched()
         if loss is not None and loss.requires_grad and states:
             torch.autograd.grad(loss, states, allow_unused=True)
 
     def _build_edits(self, output: Any, args: Any, kwargs: Any) -> ModelEdits:
+        """Build the edits of a model's call from its pass without edits; raise if the model does not allow one."""
         recorded, (adapter,) = self.join(), self.candidates.adapters
         latest = self.attachment.get_latest()
         logits = find_logits(output)

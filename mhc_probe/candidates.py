@@ -31,7 +31,7 @@ class Candidates:
 
     @property
     def sites(self) -> Sequence[LayerSite]:
-        """Return the layers. Complete once a pass has been recorded."""
+        """Return where the layers of the model are; complete once a pass has been recorded."""
         return self.adapters[0].sites
 
     def parameters(self) -> list[nn.Parameter]:
@@ -39,7 +39,8 @@ class Candidates:
         return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
 
     def choose(self, recordings: Sequence[AdapterRecording]) -> tuple[JoinedPasses, PassRecorder]:
-        """Return the complete pass of the first adapter that its states confirm. Later attachments use only this one.
+        """Return the complete pass of the first adapter that the recorded states confirm; later attachments use only
+        it.
 
         If no adapter is confirmed, choose the first that needs no confirmation: after a norm that follows a layer's
         sum, H_res is unknown.
@@ -76,7 +77,7 @@ class Candidates:
         return joined, item.recorder
 
     def _find_error(self, recordings: Sequence[AdapterRecording], errors: dict[Adapter, Exception]) -> Exception:
-        """Return the error that is closest to the cause."""
+        """Return the error of an adapter that is closest to the cause, if none reads the model."""
         confirmed = [item for item in recordings if item.recorder.is_confirmed]
         if confirmed or not any(item.recorder.returned or item.recorder.passes for item in recordings):
             return errors[(confirmed or recordings)[-1].adapter]

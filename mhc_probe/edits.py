@@ -90,11 +90,11 @@ class ModelEdits:
         self._base = self._whole.base = self._build_base(streams)
 
     def touches(self, site: int, *whats: What) -> bool:
-        """Return whether an edit changes any of these parts in the layer of a site, heads excepted."""
+        """Return whether an edit changes any of these parts, such as H_res, in the layer of a site."""
         return bool(self._list_edits(site, *whats))
 
     def enter(self, site: int, state: torch.Tensor) -> torch.Tensor:
-        """Return the state that a layer uses instead of the one that enters it; that one if nothing is edited."""
+        """Return the state that a layer is to use: the entered one after edits, itself if nothing is edited."""
         edits = self._list_edits(site, "stream", "state")
         if not edits:
             return state
@@ -139,11 +139,11 @@ class ModelEdits:
         return self.adapter.from_rows(part if kept is None else y_NC.index_copy(0, kept, part), y)
 
     def get_layer(self, site: int) -> "JoinedLayer":
-        """Return the record of a layer in the pass without edits."""
+        """Return the record of a layer in the pass of the same batch without edits."""
         return self.base.recorded.layers[self.layers[site]]
 
     def register_heads(self) -> list[Any]:
-        """Hook the modules that take heads which an edit names. Return the handles."""
+        """Register hooks that edit attention heads; return their handles."""
         found = []
         for layer, site in self.base.heads.items():
             for place, edit in self._edits:
@@ -158,7 +158,7 @@ class ModelEdits:
         return [item for item in wanted if item not in self.applied]
 
     def _list_edits(self, site: int, *whats: What) -> list[tuple[int, EditSpec]]:
-        """Return the place and the edit of each edit of these parts in the layer of a site, heads excepted."""
+        """Return the edits of these parts in the layer of a site with their places, edits of heads excepted."""
         layer = self.layers.get(site)
         if layer is None:
             return []
@@ -219,6 +219,7 @@ class _HeadEdit:
         self.edits = Edits(_Edited(SEED + place, 1, (whole,)))
 
     def __call__(self, module: nn.Module, args: Any) -> Any:
+        """Return the arguments of a module with one attention head of its input edited."""
         x = args[0]
         parts = list(x.unflatten(-1, (self.heads, -1)).unbind(-2))
         rows = parts[self.head].flatten(0, -2)
@@ -268,7 +269,7 @@ class _EditedLayers(NamedTuple):
 
 
 def parse_edits(edits: Sequence[EditSpec | dict[str, Any]]) -> tuple[EditSpec, ...]:
-    """Read edits, as objects or as plain data.
+    """Return edits as specs, from objects or plain data.
 
     Raises
     ------

@@ -4,7 +4,7 @@
 models end in norms, sums of streams and unembeddings of their own.
 
 Shapes: L layers, R = L + 1 rows (the state before the layers, then what leaves each), n streams, S subsets of them, N
-samples without padding, C width, V classes.
+samples without padding, C width, V classes, k of them listed.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mhc_core.measure.lens import keep_streams, list_subsets
+from mhc_core.measure.lens import TOP, keep_streams, list_subsets
 from mhc_core.metrics.effects import measure_divergence
 from mhc_probe.attachment import Attachment
 
@@ -30,6 +30,8 @@ class ModelLens:
     kl: (R), for each state. kl_subsets: (R, S), for some streams alone, the others at 0; `subsets` lists them.
     kl_branches: (L), for a branch's output alone, in every stream; nan if it was not recorded.
     likeliest: (R, N), the class that each row gives the largest probability.
+    top: (R, N, k), the k = 5 likeliest classes of each row, the likeliest first; all if there are fewer.
+    top_probability: (R, N, k), their probabilities.
     """
 
     subsets: list[tuple[int, ...]]
@@ -37,11 +39,13 @@ class ModelLens:
     kl_subsets: np.ndarray
     kl_branches: np.ndarray
     likeliest: np.ndarray
+    top: np.ndarray
+    top_probability: np.ndarray
 
 
 @torch.no_grad()
 def read_layers(probe: Attachment, read_out: ReadOut) -> ModelLens:
-    """Apply the read-out to every state of a recorded pass, which is the edited one if the probe has edits.
+    """Return the lens of a recorded pass: the read-out applied to every state; of the edited pass if there are edits.
 
     Raises
     ------
@@ -59,10 +63,13 @@ def read_layers(probe: Attachment, read_out: ReadOut) -> ModelLens:
     def measure_all(found: list[torch.Tensor | None]) -> np.ndarray:
         return np.array([np.nan if one is None else float(measure_divergence(logits[-1], one)) for one in found])
 
+    likely = [torch.topk(one.double().softmax(-1), min(TOP, one.shape[-1])) for one in logits]
     return ModelLens(
         subsets=subsets,
         kl=measure_all([*logits]),
         kl_subsets=measure_all([*parts]).reshape(len(states), len(subsets)),
         kl_branches=measure_all(of_branches),
         likeliest=torch.stack([one.argmax(-1) for one in logits]).cpu().numpy(),
+        top=torch.stack([one.indices for one in likely]).cpu().numpy(),
+        top_probability=torch.stack([one.values for one in likely]).cpu().numpy(),
     )

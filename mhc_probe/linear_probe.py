@@ -75,6 +75,7 @@ def probe_streams(probe: Attachment, ids_BT: torch.Tensor, attention_mask: torch
 
 
 def _check_samples(ids_BT: torch.Tensor, real_BT: torch.Tensor, samples: int) -> None:
+    """Raise ValueError unless token ids and mask are (B, T) and fit the recorded samples."""
     if ids_BT.ndim != 2 or real_BT.shape != ids_BT.shape:
         shapes = f"{tuple(ids_BT.shape)} and a mask of {tuple(real_BT.shape)}"
         raise ValueError(f"ids_BT: got {shapes}, wanted (B, T) for both")

@@ -61,7 +61,7 @@ def build_frames(
     autocast: torch.dtype | None,
     unedited: Unedited | None = None,
 ) -> list[AnyFrame]:
-    """Return the frames of a record, in the order of a run's.
+    """Return the frames of a recorded pass of a model, in the order of a run's.
 
     unedited: the pass without edits, if the recorded pass is edited.
 
@@ -143,7 +143,7 @@ def _build_loss_frame(loss: float | None, outputs: Mapping[str, float]) -> LossF
 
 
 def list_reads(recorded: JoinedPasses) -> list[DepthReads]:
-    """Return how each layer's state is read from earlier outputs; [] if layers are joined by mixing."""
+    """Return with which weights each layer reads earlier outputs; [] if layers are joined by mixing."""
     return [layer.reads for layer in recorded.layers if layer.reads is not None]
 
 
@@ -163,7 +163,7 @@ def summarise(frames: Sequence[AnyFrame], recorded: JoinedPasses, edits: Sequenc
 
 
 def build_layout(recorded: JoinedPasses) -> Layout:
-    """Return the layout that the probes need. States are (n, N, C)."""
+    """Return the layout of a recorded pass, whose states are (n, N, C), for the measuring probes."""
     streams, samples, width = recorded.state_nNC.shape
     return Layout(
         depth=len(recorded.layers),
@@ -179,6 +179,7 @@ def build_layout(recorded: JoinedPasses) -> Layout:
 
 
 def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: Sequence[Made]) -> list[AnyFrame]:
+    """Return the frames of all layers on the way up, from recorded states and the mixing found."""
     frames: list[AnyFrame] = [*probe.observe_input(recorded.state_nNC)]
     state = recorded.state_nNC
     for index, (layer, mixing) in enumerate(zip(recorded.layers, mixings, strict=True)):

@@ -62,7 +62,7 @@ class _Law:
             self._try(h_res.float().expand(samples, n, n))
 
     def _try(self, matrix: torch.Tensor) -> None:
-        """Measure the error of one matrix with the recorded branch, or else with the least-squares branch."""
+        """Measure the error of one candidate for H_res with the recorded branch, or with a least-squares branch."""
         branch = self.layer.y_NC
         if branch is not None:
             error = measure_write_error(*self._states, branch.float(), self._h_post, matrix)
@@ -79,7 +79,7 @@ class _Law:
         return max(float((first - other).abs().max()) for other in self.layer.h_res)
 
     def settle(self, chosen: int | None) -> None:
-        """Use the matrix that was chosen over all layers, with its branch, if this layer obeys it."""
+        """Use the candidate for H_res that was chosen over all layers, with its branch, if this layer obeys it."""
         if chosen is not None and self.errors[chosen] < self.tolerance:
             self.chosen = self.layer.chosen = chosen
             self.layer.y_NC = self.branches[chosen]
@@ -94,6 +94,7 @@ class _Law:
 
 
 def _build_single(layer: JoinedLayer, device: torch.device) -> Mixing:
+    """Build the mixing of a layer with one stream; nan where it is unknown."""
     unknown = torch.full((1,), float("nan"), device=device)
     h_pre, h_post = (unknown if part is None else part for part in (layer.h_pre, layer.h_post))
     return Mixing(h_pre, h_post, layer.h_res[0] if layer.h_res else unknown.view(1, 1))
@@ -107,6 +108,7 @@ def _build_mixing(layer: JoinedLayer, n: int, samples: int, chosen: int | None) 
     device = layer.after_nNC.device
 
     def spread_out(part: torch.Tensor | None, *shape: int) -> torch.Tensor:
+        """Return a coefficient with the axis of samples in front; nan if it is unknown."""
         value = torch.tensor(float("nan"), device=device) if part is None else part
         return value.float().expand(samples, *shape)
 

@@ -76,7 +76,7 @@ def _mark_reads(frame: MixingFrame, recorded: JoinedPasses) -> MixingFrame:
 
 
 def _to_flag(flag: Status, is_missing: bool) -> Status:
-    """Return `unknown` instead of `nan` where an input is missing."""
+    """Return the status `unknown` instead of `nan` where an input of the metric is missing."""
     return "unknown" if flag == "nan" and is_missing else flag
 
 

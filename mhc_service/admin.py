@@ -35,7 +35,7 @@ Reads = Annotated[OperatorQueries, Depends(get_operator_queries)]
 
 @router.get("", dependencies=[Depends(require_operator_password)])
 async def get_admin_page(request: Request, service: Service, queries: Reads, encoder: Encoding) -> Response:
-    """Show the page."""
+    """Return the operator's page: runs, clients, storage and their controls."""
     now, settings = time.time(), request.app.state.settings
     live, ended = await queries.list_live(), await queries.list_ended(now - RECENT_S, SHOWN)
     of_frames, of_database = await queries.count_bytes()
@@ -76,14 +76,14 @@ async def stop_run(run_id: str, service: Service) -> Response:
 
 @router.post("/results/clear", dependencies=[Depends(require_own_page), Depends(require_operator_password)])
 async def clear_results(encoder: Encoding) -> Response:
-    """Delete the files of large results."""
+    """Delete the cached files of large results."""
     await asyncio.to_thread(encoder.files.clear)
     return RedirectResponse("../../admin?done=cleared", 303)
 
 
 @router.post("/prune", dependencies=[Depends(require_own_page), Depends(require_operator_password)])
 async def prune(request: Request) -> Response:
-    """Start a retention pass immediately."""
+    """Start to delete old runs immediately."""
     storage: Storage = request.app.state.storage
     storage.is_near_full.set()
     return RedirectResponse("../admin?done=pruned", 303)
@@ -99,7 +99,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_s(seconds: float) -> str:
-    """Format a time for people, to about two digits."""
+    """Format seconds for people, to about two digits."""
     if seconds < 120:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     if seconds < 7200:

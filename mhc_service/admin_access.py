@@ -15,7 +15,7 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as p
 
 
 async def require_operator_password(request: Request) -> None:
-    """Refuse everyone but operators, and request a password, the token: browsers show a form for it.
+    """Refuse everyone but operators with 401, so that browsers show a form for the password, the token.
 
     They request a user name as well, which is ignored.
 

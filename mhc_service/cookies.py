@@ -27,11 +27,12 @@ class ClientCookies:
         self._app, self._public_url = app, public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Set the cookie if the request has none of ours."""
+        """Call the app, and add a cookie to its answer if the request has none of ours."""
         if scope["type"] != "http" or not _wants_cookie(scope):
             return await self._app(scope, receive, send)
 
         async def send_with_cookie(message: Message) -> None:
+            """Send a message of the answer, with the cookie in the start of an answer to a browser."""
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if _is_of_browser(scope) or headers.get("content-type", "").startswith("text/html"):
@@ -63,6 +64,7 @@ def is_safe(scope: Scope, public_url: str) -> bool:
 
 
 def _wants_cookie(scope: Scope) -> bool:
+    """Return whether a request should get a cookie: it has neither one nor a token, and is for no static file."""
     headers = Headers(scope=scope)
     if "authorization" in headers or to_route(scope).startswith(("/embed/", "/static/", "/vendor/")):
         return False

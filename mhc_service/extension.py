@@ -27,7 +27,7 @@ class ServiceExtension:
     first_module = "service/index.js"
 
     def open_database(self, settings: "Settings", *, is_secondary: bool) -> "Database":
-        """Open a database of SQLite or of PostgreSQL.
+        """Open the SQLite or PostgreSQL database that the settings name.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class ServiceExtension:
         app.add_middleware(RequestMetrics, metrics_registry=app.state.metrics_registry)
 
     def describe(self) -> "tuple[dict[str, dict[str, str]], dict[str, type]]":
-        """Return the credentials and the models of request bodies that the API description lists."""
+        """Return the kinds of credentials and the models of request bodies for the OpenAPI description."""
         from mhc_service.credentials import SCHEMES
         from mhc_service.rooms.models import RoomRequest
 

@@ -42,6 +42,7 @@ class Identities:
         return ClientIdentity(key or to_address_key(address), address, self._anonymous)
 
     async def _find_holder(self, text: str, address: str) -> ClientIdentity:
+        """Return the client of an access token; refuse one that is unknown or expired."""
         token_id = read_token_id(text)
         token = None if token_id is None else await self._tokens.find(token_id)
         # Compared also where no such token exists, so that the response time reveals nothing.
@@ -54,7 +55,7 @@ class Identities:
 
 
 def new_cookie() -> str:
-    """Return a random value for a client without a cookie."""
+    """Return a new random value for the cookie of a client."""
     return secrets.token_urlsafe(COOKIE_BYTES)
 
 

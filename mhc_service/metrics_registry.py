@@ -35,6 +35,7 @@ class MetricsRegistry:
         self._add_capacity()
 
     def _add_requests(self) -> None:
+        """Define the counters, histogram and gauges of requests."""
         at = self.registry
         counted = ["method", "route", "status"]
         self.requests = prometheus.Counter("mhc_http_requests", "Requests answered", counted, registry=at)
@@ -64,6 +65,7 @@ class MetricsRegistry:
         self.spent_s = prometheus.Histogram("mhc_run_seconds", spent, kinds, buckets=SECONDS, registry=at)
 
     def _add_capacity(self) -> None:
+        """Define the gauges of workers, storage and caches."""
         at = self.registry
         self.workers = prometheus.Gauge("mhc_workers_ready", "Workers that have warmed up", registry=at)
         died = "Workers that ended unexpectedly"
@@ -82,7 +84,7 @@ class MetricsRegistry:
     async def observe(
         self, service: Runs, streams: StreamLimit, queries: OperatorQueries, encoder: Encoder, data: Path
     ) -> None:
-        """Read the values that are counted elsewhere."""
+        """Set all gauges to values that are counted elsewhere: runs, storage and caches."""
         async with self._observing:  # two at the same time would count a run twice
             await self._observe_service(service)
             self.streams.set(streams.open)
@@ -94,6 +96,7 @@ class MetricsRegistry:
             self.evictions.labels("logs").set(service.log.evicted)
 
     async def _observe_service(self, service: Runs) -> None:
+        """Set the gauges of runs and workers."""
         counts = await service.store.count_by_status()
         self.runs.clear()  # a status that no run has any more would keep its last count
         for status, count in counts.items():
@@ -107,6 +110,7 @@ class MetricsRegistry:
         self.deaths.set(service.engine.worker_deaths)
 
     async def _observe_store(self, queries: OperatorQueries) -> None:
+        """Set the gauges of the queue and of stored bytes, and count the runs that have ended."""
         self._observe_queue(await queries.list_live())
         observed_at = time.time()
         self._observe_ended(await queries.list_ended(self._observed_at - LATE_S, MAX_ENDED))
@@ -116,6 +120,7 @@ class MetricsRegistry:
         self.store_bytes.labels("database").set(of_database)
 
     def _observe_queue(self, live: list[LiveRun]) -> None:
+        """Set the gauges of the queue: waiting clients, predicted seconds and the oldest run's age."""
         waiting = [run for run in live if run.status == "queued"]
         self.clients.set(len({run.client for run in waiting}))
         self.queued_s.set(sum(run.predicted_s for run in waiting))
@@ -145,13 +150,14 @@ class RequestMetrics:
         self._app, self._metrics_registry = app, metrics_registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the answer and its time."""
+        """Call the app, and count its answer and the time to its head."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started = time.perf_counter()
         streaming: list[str] = []
 
         async def send_counted(message: Message) -> None:
+            """Send a message of the answer; count the answer when its head is sent."""
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
                 self._count_answer(scope["method"], route, message["status"])

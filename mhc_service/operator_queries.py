@@ -77,6 +77,7 @@ class OperatorQueries:
         """Return the clients by their stored bytes, the largest first."""
 
         def sum_clients(connection: Connection) -> list[ClientUse]:
+            """Return the stored runs, bytes, snapshots and used seconds of every client."""
             sizes = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(
                 runs.c.client
             )
@@ -96,6 +97,7 @@ class OperatorQueries:
         """Return the bytes of all frames, as far as they were counted, and of the whole database."""
 
         def read_sizes(connection: Connection) -> tuple[int, int]:
+            """Return the bytes of all frames, and of the whole database."""
             known = connection.execute(select(func.coalesce(func.sum(runs.c.bytes), 0))).scalar_one()
             if connection.dialect.name == "sqlite":
                 pages = connection.execute(text("PRAGMA page_count")).scalar_one()

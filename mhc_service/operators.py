@@ -23,7 +23,7 @@ METRICS = describe_texts({"text/plain": "Counters and gauges in Prometheus' text
 
 
 async def require_operator_bearer(request: Request) -> None:
-    """Refuse everyone but operators, and request a bearer token: for scripts and scrapers.
+    """Refuse everyone but operators with 401, which scripts answer with a bearer token.
 
     Raises
     ------
@@ -42,7 +42,7 @@ async def require_operator_bearer(request: Request) -> None:
 
 
 def is_operator_request(request: Request) -> bool:
-    """Return True on the private port, or, if there is none, from this machine without a proxy header.
+    """Return whether a request comes on the private port, or without one from this machine and no proxy.
 
     A scraper on the same machine then needs no setting.
     """

@@ -64,14 +64,15 @@ class ServicePolicy(OpenPolicy):
         super().require_queue_capacity(client, new_s, live)
 
     def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
-        """Count a read, of the client and of its address."""
+        """Count the bytes of frames that a client reads against its quota and that of its address."""
         self._reads.charge(client, size_bytes)
 
     async def require_storage(self, client: ClientIdentity) -> None:
-        """Refuse a client that keeps as much as it may, itself or together with others of its address."""
+        """Refuse a client that has stored as much as it may, itself or together with others of its address."""
         await self._storage.require_capacity(client)
 
     async def _enter_room(self, client: ClientIdentity, credentials: Credentials) -> ClientIdentity:
+        """Return the client with the quota of the course's room that its request names, if any."""
         name = next((value for header, value in credentials.headers if header == ROOM_HEADER), "")
         if not name:
             return client
@@ -81,7 +82,7 @@ class ServicePolicy(OpenPolicy):
         return replace(client, address=f"{ROOM_ADDRESS}{room.id}", room=room.id, room_s=room.max_seconds)
 
     def _read_name(self, credentials: Credentials) -> str | None:
-        """Return who has signed in at the proxy. Two names mean that it passed on the sender's own header."""
+        """Return the name of the person who has signed in at the proxy; None for two names, as one is then forged."""
         wanted = self._service.sso_header.lower()
         names = [value for header, value in credentials.headers if wanted and header == wanted]
         if len(names) > 1:

@@ -68,7 +68,7 @@ class QuotaStreams(StreamLimit):
         self._open: Counter[str] = Counter()
 
     def require_capacity(self, client: ClientIdentity) -> None:
-        """Refuse one more event stream of a client.
+        """Refuse one more event stream of a client that has as many open as its quota allows.
 
         Raises
         ------
@@ -88,6 +88,7 @@ class QuotaStreams(StreamLimit):
             raise ServerStreamLimitError(f"{self.open} event streams are open; {capacity} are allowed{to_whom}.")
 
     def _count(self, client: ClientIdentity, change: int) -> None:
+        """Change the numbers of open event streams of a client and of its address."""
         super()._count(client, change)
         for key in _to_keys(client):
             self._open[key] += change
@@ -110,7 +111,7 @@ class ReadQuota:
         self._settings = settings
 
     def charge(self, client: ClientIdentity, size_bytes: int) -> None:
-        """Count a read of `size_bytes`, for the client and for its address.
+        """Count a read of `size_bytes` against the quotas of the client and of its address.
 
         Raises
         ------
@@ -139,7 +140,7 @@ class StorageQuota:
         self._settings, self._store = settings, store
 
     async def require_capacity(self, client: ClientIdentity) -> None:
-        """Refuse a client that keeps as much as it may, itself or together with others of its address.
+        """Refuse a client that stores as much as it may, itself or together with others of its address.
 
         The size of the new upload is not known yet; each request has its own limit.
 
@@ -158,7 +159,7 @@ class StorageQuota:
 
 
 def _to_keys(client: ClientIdentity) -> tuple[str, str]:
-    """Return the keys that a request of a client counts against."""
+    """Return the keys of the quotas against which a client's request counts."""
     return f"client {client.key}", f"at {client.address}"
 
 

@@ -82,6 +82,7 @@ class ServiceSettings(Settings):
     @field_validator("ray_address")
     @classmethod
     def _check_ray_address(cls, address: str) -> str:
+        """Require an address with a port, or none."""
         parts = urlsplit(f"//{address}")
         if address and not (parts.hostname and parts.port and parts.netloc == address):
             raise ValueError("wanted an address such as 10.0.0.5:6379")
@@ -90,6 +91,7 @@ class ServiceSettings(Settings):
     @field_validator("ray_trained")
     @classmethod
     def _check_ray_trained(cls, folder: str) -> str:
+        """Require an absolute path, or none."""
         if folder and not PurePosixPath(folder).is_absolute():
             raise ValueError("wanted an absolute path, such as /var/tmp/mhc-trained")
         return folder

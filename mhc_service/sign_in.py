@@ -25,7 +25,7 @@ Next = Annotated[str, Query(alias="next", max_length=MAX_NEXT)]
 
 @router.get("")
 async def get_sign_in_page(request: Request, after: Next = "") -> Response:
-    """Show the form, or who has signed in."""
+    """Return the page with the form to sign in, or with who has signed in."""
     token = read_access_token(request)
     if token is None:
         return _render_form(request, after)
@@ -38,7 +38,7 @@ async def get_sign_in_page(request: Request, after: Next = "") -> Response:
 
 @router.post("", dependencies=[Depends(require_own_page)])
 async def sign_in(request: Request) -> Response:
-    """Store a valid token, and redirect to where the reader came from."""
+    """Store a valid token in a cookie, and redirect to where the reader came from."""
     fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=8)
     after, token = fields.get("next", [""])[0], fields.get("token", [""])[0].strip()
     try:
@@ -55,13 +55,14 @@ async def sign_in(request: Request) -> Response:
 
 @router.post("/out", dependencies=[Depends(require_own_page)])
 async def sign_out(request: Request) -> Response:
-    """Delete the token from this browser; the token itself stays valid."""
+    """Delete the token's cookie from this browser; the token itself stays valid."""
     answer = RedirectResponse(to_address("/sign-in"), status_code=303, headers=FORM_HEADERS)
     answer.delete_cookie(TOKEN_COOKIE, path=_read_root(request))
     return answer
 
 
 def _read_root(request: Request) -> str:
+    """Return the root path of the request, `/` without one, as the path of the cookie."""
     root: str = request.scope.get("root_path", "")
     return root or "/"
 
@@ -76,7 +77,7 @@ def to_own_address(after: str) -> str:
 def _render_form(
     request: Request, after: str, *, holder: ClientIdentity | None = None, mistake: str = "", kept: bool = False
 ) -> Response:
-    """Return the page with the form, or with `holder`, who has signed in. Browsers do not store it."""
+    """Return the page to sign in, with a form or with `holder`, who has signed in. Browsers do not store it."""
     page = get_pages(request).render(
         "service/sign_in.html", after=to_own_address(after), holder=holder, mistake=mistake, kept=kept
     )

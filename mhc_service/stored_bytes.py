@@ -21,6 +21,7 @@ class StoredBytes:
         is_kept = or_(runs.c.pinned, IS_TRACE)
 
         def sum_bytes(connection: Connection) -> tuple[int, int]:
+            """Return the stored bytes of the client and of its address."""
             sums = []
             for name, value in (("client", client), ("address", address)):
                 of_runs = select(func.sum(runs.c.bytes)).where(runs.c[name] == value, is_kept)

@@ -35,10 +35,11 @@ class TokenStore:
         self._database = database
 
     async def find(self, token_id: str) -> Token | None:
-        """Return the token of that id, expired or not."""
+        """Return the access token of an id, expired or not; None if it is unknown."""
         query = select(tokens).where(tokens.c.id == token_id)
 
         def find_row(connection: Connection) -> Token | None:
+            """Return the token's row, or None."""
             row = connection.execute(query).one_or_none()
             return None if row is None else _to_token(row)
 
@@ -57,17 +58,17 @@ def add_token(
 
 
 def list_tokens(connection: Connection) -> list[Token]:
-    """Return all tokens, the oldest first."""
+    """Return all access tokens, the oldest first."""
     return [_to_token(row) for row in connection.execute(select(tokens).order_by(tokens.c.created_at))]
 
 
 def remove_token(connection: Connection, token_id: str) -> bool:
-    """Remove the token of that id; return whether there was one. It is refused from now on."""
+    """Remove the access token of an id; return whether there was one. It is refused from now on."""
     return connection.execute(delete(tokens).where(tokens.c.id == token_id)).rowcount > 0
 
 
 def read_token_id(text: str) -> str | None:
-    """Return the id at the beginning of a token's text; None if the text is not a token."""
+    """Return the id at the beginning of an access token; None if the text is not a token."""
     found = TOKEN.fullmatch(text)
     return None if found is None else found[1]
 

@@ -1,6 +1,8 @@
 """Tests of the service talk to a real server process over a loopback port, with a data folder of its own."""
 
 import contextlib
+import importlib
+import inspect
 import json
 import os
 import re
@@ -31,23 +33,52 @@ LONE = ("--workers", "1", "HEARTBEAT_S=0.2")
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
 
 
-WHOLE = re.compile(r"^pytestmark = pytest\.mark\.full$", re.MULTILINE)
+LEFT_OUT = {"full", "exhaustive", "trial"}  # marks of what `make test` does not run
+WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(full|trial)$", re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave files of `make test-rest` alone in `make test`: their import, in every lane, is a part of its time."""
-    if config.option.markexpr != "not full" or collection_path.suffix != ".py":
+    if not _is_everyday(config) or collection_path.suffix != ".py":
         return None
     return True if WHOLE.search(collection_path.read_text()) else None
 
 
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
+    """Build no cases of tests that `make test` leaves out as a whole."""
+    if not _is_everyday(collector.config) or not inspect.isfunction(obj):
+        return None
+    return [] if LEFT_OUT & {mark.name for mark in getattr(obj, "pytestmark", ())} else None
+
+
+def _is_everyday(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == "not full")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each lane import its share of the files before all others.
+
+    Assertions of each file are rewritten once and stored, and not in every lane at the same time. An error of a file is
+    left to its collection.
+    """
+    lane = getattr(session.config, "workerinput", None)
+    if lane is None:
+        return
+    number, lanes = int(lane["workerid"].removeprefix("gw")), lane["workercount"]
+    folders = [Path(argument).resolve() for argument in session.config.args]  # a file is imported soon enough
+    files = [path for folder in folders for path in sorted(folder.rglob("test_*.py"))]
+    for path in [path for path in files if not pytest_ignore_collect(path, session.config)][number::lanes]:
+        with contextlib.suppress(Exception):
+            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
 @pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave to `make test-rest` what the samples of `tests/sampling.py` leave out, and run servers before browsers.
 
     Playwright leaves an event loop running in its thread, and Ray starts machines from the main thread alone.
     """
-    sampling.mark_full(items)
+    sampling.mark_full(items, exhaustive=not _is_everyday(config))
     items.sort(key=lambda item: item.path.relative_to(ROOT).parts[1] not in SERVERS)
 
 

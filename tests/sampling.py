@@ -15,8 +15,11 @@ import pytest
 Value = tuple[str, str]  # A parameter and what it is.
 
 
-def mark_full(items: Iterable[pytest.Item]) -> None:
-    """Mark the trials, what is exhaustive, and cases that the samples of their tests leave out."""
+def mark_full(items: Iterable[pytest.Item], *, exhaustive: bool = True) -> None:
+    """Mark the trials, what is exhaustive, and cases that the samples of their tests leave out.
+
+    exhaustive: also choose what `make test-rest` leaves out, which takes a second.
+    """
     cases: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("trial") or item.get_closest_marker("exhaustive"):
@@ -26,7 +29,7 @@ def mark_full(items: Iterable[pytest.Item]) -> None:
     for test in cases.values():
         marker = test[0].get_closest_marker("sample")
         assert marker is not None
-        fast, *rest = (choose(test, wanted) for wanted in marker.args)
+        fast, *rest = (choose(test, wanted) for wanted in marker.args[: 2 if exhaustive else 1])
         for index, item in enumerate(test):
             if index in fast:
                 continue

@@ -13,7 +13,6 @@ import httpx
 import plotly.io
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from mhc_core import __version__
 from mhc_service.settings import ServiceSettings
@@ -69,6 +68,8 @@ def test_the_python_of_the_readme_runs(
     assert names["result"].summary.headline.text in capsys.readouterr().out
     assert len(names["result"].layers["composite_gain_fwd"]) == 64
     assert "Plotly.newPlot" in (tmp_path / "gain.html").read_text()
+    from transformers import GPT2Config, GPT2LMHeadModel  # seconds, in every lane that collects this file
+
     tokens = torch.arange(16).view(2, 8)
     model = GPT2LMHeadModel(GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=32, n_positions=8))
     attached: dict[str, Any] = {"model": model, "batch": {"input_ids": tokens, "labels": tokens}}

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _load_commands() -> Iterable[ModuleType]:
-    """Return the commands that other packages add: an entry point of the group is a tuple of modules as in `COMMANDS`.
+    """Yield the commands that other packages add to the command line, by the modules that their entry points name.
 
     The probe belongs to this distribution, but its folder may be omitted.
     """
@@ -103,7 +103,7 @@ def _print_error(error: SpecError | SpecErrors | OSError) -> int:
 
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
-    """Return the function that writes a result file of that name; refuse other endings before anything is computed."""
+    """Return the function that writes a run's result to this file, by its ending; refuse other endings."""
     from mhc_scope.services.results import WRITERS
 
     return WRITERS[_check_output_path(out, *WRITERS)]

@@ -41,11 +41,11 @@ class Extension(Protocol):
     first_module: str
 
     def open_database(self, settings: Settings, *, is_secondary: bool) -> "Database":
-        """Open the database of the settings; `open_database` says more."""
+        """Open the database that the settings name."""
         ...
 
     def build_store(self, settings: Settings, database: "Database", hub: "Hub") -> "Store":
-        """Return the parts that read and write the database."""
+        """Return the store of runs, frames, snapshots and sweeps that uses a database."""
         ...
 
     def build_policy(self, settings: Settings, database: "Database") -> "Policy":

@@ -20,7 +20,7 @@ class MissingAsset(RuntimeError):
 
 
 def read_file(path: str) -> bytes:
-    """Return a file by its path in the checkout, such as `static/js/app.js`; remove comments from our own files.
+    """Return the content of a file of the page, such as `static/js/app.js`; comments of our own files are removed.
 
     Comments are half of what a first visit would load. Lines keep their numbers.
 
@@ -40,7 +40,7 @@ def read_file(path: str) -> bytes:
 
 
 def find_file(path: str) -> bytes | None:
-    """Return a file by its path in the checkout, as it is stored, or None if it does not exist."""
+    """Return the path of a file of the page, such as `static/js/app.js`; None if it does not exist."""
     found = find_root() / path
     return found.read_bytes() if found.is_file() else None
 

@@ -55,7 +55,7 @@ NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-st
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Connect all parts; the lifespan starts and stops those that need it.
+    """Create the FastAPI app from all parts; its lifespan starts and stops those that need it.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _begin_stop(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _run_services(app: FastAPI) -> AsyncIterator[None]:
-    """Create and start the services of the app; stop them when the server ends."""
+    """Create and start the services of the app; stop them when the context ends."""
     settings: Settings = app.state.settings
     database, hub = app.state.database, app.state.hub
     app.state.snapshots = SnapshotStore(database)

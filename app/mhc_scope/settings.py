@@ -33,7 +33,7 @@ def count_cores() -> int:
 
 
 def parse_database_url(url: str, wanted: str) -> URL | None:
-    """Return the parts of a URL; None if it is empty.
+    """Return the parts of a database's URL; None if it is empty.
 
     Raises
     ------
@@ -123,6 +123,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
+        """Require the URL of an SQLite database, or none."""
         parts = parse_database_url(url, WANTED_URL)
         if parts is not None and parts.drivername != "sqlite":
             raise ValueError(f"got a URL of {parts.drivername}, {WANTED_URL}")
@@ -131,6 +132,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _normalise_public_url(cls, url: str) -> str:
+        """Require an http address without a query; return it without a slash at its end."""
         parts = urlsplit(url)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
             raise ValueError("wanted an address such as https://scope.example.org")
@@ -139,6 +141,7 @@ class Settings(BaseSettings):
     @field_validator("root_path")
     @classmethod
     def _check_root_path(cls, path: str) -> str:
+        """Require a path such as /tools/mhc; return it without a slash at its end."""
         path = path.rstrip("/")
         if path and not ROOT_PATH.fullmatch(path):
             raise ValueError("wanted a path such as /tools/mhc")
@@ -147,6 +150,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def _check_hosts(cls, text: str) -> str:
+        """Require host names separated by commas; return them in lower case."""
         for name in filter(None, text.split(",")):
             if name != "*" and not HOST_NAME.fullmatch(name):
                 raise ValueError(f"wanted names by commas, such as scope.example.org; {name!r} is none")
@@ -155,6 +159,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, text: str) -> str:
+        """Require http origins separated by commas."""
         for origin in filter(None, text.split(",")):
             parts = urlsplit(origin)
             if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
@@ -168,6 +173,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_one_root(self) -> Self:
+        """Require that a root path and the path of the public URL agree."""
         path = urlsplit(self.public_url).path
         if self.root_path and path not in ("", self.root_path):
             raise ValueError(f"MHC_ROOT_PATH: got {self.root_path!r}, wanted the path of MHC_PUBLIC_URL, {path!r}")

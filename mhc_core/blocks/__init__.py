@@ -29,6 +29,6 @@ def name_layers(spec: RunSpec) -> list[str]:
 
 
 def branch_type(spec: RunSpec, layer: int) -> type[Branch]:
-    """Return the class of one layer's branch."""
+    """Return the class that computes the branch of this layer, such as `Mlp`, by the spec's block."""
     types = BLOCKS[spec.block.kind]
     return types[layer % len(types)].choose(spec, layer)

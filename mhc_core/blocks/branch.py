@@ -55,7 +55,7 @@ class Branch(nn.Module, ABC):
 
     @classmethod
     def choose(cls, spec: RunSpec, layer: int) -> "type[Branch]":
-        """Return the class of this kind of branch in one layer of a spec."""
+        """Return the class of this layer's branch: this one, unless a subclass chooses by the layer."""
         return cls
 
     def forward(self, u_BTC: torch.Tensor, carried: Carried | None = None) -> torch.Tensor:
@@ -94,20 +94,18 @@ class Branch(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def count_kept(cls, spec: RunSpec) -> float:
-        """Count the values per token that autograd keeps for the backward pass, without the pre-norm's and the
-        output.
-        """
+        """Count the values per token that autograd stores for one branch, without pre-norm and output."""
 
     @classmethod
     @abstractmethod
     def count_moved(cls, spec: RunSpec) -> float:
-        """Count the values per token that operators read and write, forward and backward, without those of norms and
+        """Count the values per token that one branch reads and writes, forward and backward, without norms and
         weights.
         """
 
 
 def count_kept_by_activation(activation: str, values: float) -> float:
-    """Count values kept of so many that pass an activation, whose output goes into a product."""
+    """Count the values that autograd stores for an activation of `values` inputs before a matrix product."""
     return values * (2 if activation in KEEPS_INPUT else 1)
 
 
@@ -124,7 +122,7 @@ def draw_matrix(
     activation: str = "linear",
     scale: float | torch.Tensor = 1.0,
 ) -> nn.Parameter:
-    """Draw a weight matrix (fan_out, fan_in) whose product feeds `activation`, times `scale`.
+    """Draw an initial weight matrix (fan_out, fan_in) whose product feeds `activation`, multiplied by `scale`.
 
     he: variance g / fan_in with g = 2 before a rectifier, else 1 (He et al. 2015). xavier: variance
     2 / (fan_in + fan_out) (Glorot & Bengio 2010). orthogonal: semi-orthogonal times sqrt(g) (Saxe et al. 2014).
@@ -141,6 +139,7 @@ def draw_matrix(
 
 
 def _orthogonalise(weight: torch.Tensor) -> torch.Tensor:
+    """Return a random matrix with orthonormal rows or columns, whichever are fewer, from a Gaussian one by QR."""
     tall = weight if weight.shape[0] >= weight.shape[1] else weight.T
     q, r = torch.linalg.qr(tall.double())
     # Without the signs of R's diagonal the result is not uniform over the orthogonal group (Mezzadri 2007).

@@ -29,6 +29,7 @@ class Conv(Branch):
 
     @staticmethod
     def _draw_filter(spec: RunSpec, name: str, layer: int, activation: str, scale: float) -> nn.Parameter:
+        """Draw the initial weights (C, C, 3, 3) of a convolution, as a matrix with a fan-in of 9 C."""
         # As the matrix that it is: a filter's fan-in is 9 C.
         matrix = draw_matrix(spec, name, layer, spec.width, 9 * spec.width, activation, scale)
         return nn.Parameter(matrix.detach().view(spec.width, spec.width, 3, 3))

@@ -24,6 +24,7 @@ class Mlp(Branch):
             self.w_out = draw_matrix(spec, "mlp.out", layer, width, hidden, scale=scaling.weights)
 
     def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+        """Return W_out phi(W_in u), (B, T, C); phi(W_in u) where the MLP has no second matrix."""
         hidden = self.activation(F.linear(u_BTC, self.w_in))
         return hidden if self.w_out is None else F.linear(hidden, self.w_out)
 
@@ -33,6 +34,7 @@ class Mlp(Branch):
 
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
+        """Count the values per token that autograd stores for the MLP, those of the hidden layer."""
         # Without the second matrix nothing keeps the activation's output but the output itself.
         hidden = spec.block.mlp_ratio * spec.width
         return count_kept_by_activation(spec.block.activation, hidden) if hidden else spec.width

@@ -17,7 +17,8 @@ def normalise(x: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 def _within_range(x: torch.Tensor) -> torch.Tensor:
-    """Return x, divided by its largest entry over the last axis where that is above 1e10.
+    """Return x divided by its largest |entry| of the last axis where that is above 1e10, so that squares do not
+    overflow.
 
     For what does not depend on the scale of x: in float32 the square of 2e19 is infinite, and the gradient of a norm
     loses its digits from 1e14 on. Ordinary values pass bit for bit.
@@ -48,6 +49,7 @@ class _RmsNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        """Return x / rms(x) over the last axis, in the dtype of x."""
         found, scale = _rms_norm(x)
         ctx.save_for_backward(x, scale)
         return found.to(x.dtype)

@@ -32,6 +32,7 @@ class Triangle(Branch):
         self.w_out = draw_matrix(spec, f"{self.name}.out", layer, spec.width, spec.width, scale=scaling.weights)
 
     def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+        """Return the triangle multiplication of pair features: gated sums over the third corner, (B, T, C)."""
         z_BIJC = u_BTC.unflatten(1, (self.side, self.side))
         a, b, gate_a, gate_b, gate = F.linear(z_BIJC, self.w_in).chunk(5, dim=-1)
         a, b = a * torch.sigmoid(gate_a), b * torch.sigmoid(gate_b)
@@ -44,11 +45,13 @@ class Triangle(Branch):
 
     @classmethod
     def count_flops(cls, spec: RunSpec) -> float:
+        """Count the operations per token of a triangle multiplication, including the sum over the third corner."""
         # The third corner k of every triangle.
         return super().count_flops(spec) + 2.0 * math.isqrt(spec.input.tokens) * spec.width
 
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
+        """Count the values per token that autograd stores for a triangle multiplication."""
         # The five projections, three gates, two gated factors, the norm's input and output, and the product.
         return 13.0 * spec.width
 

@@ -27,7 +27,7 @@ class Scaling:
 
 
 def build_scaling(spec: RunSpec, block: int) -> Scaling:
-    """Build the spec's scaling in a layer of the block of that number, counted from 1."""
+    """Return the factors of the spec's depth scaling for a layer of block number `block`, from 1."""
     return SCALINGS[spec.block.scaling](spec, block)
 
 
@@ -51,7 +51,8 @@ def _skipinit(spec: RunSpec, block: int) -> Scaling:
 
 
 def _deepnorm(spec: RunSpec, block: int) -> Scaling:
-    """arXiv 2203.00555, decoder only: alpha = (2 N)^(1/4) and beta = (8 N)^(-1/4) of N transformer blocks.
+    """Scale by DeepNorm of decoders (arXiv 2203.00555): alpha = (2 N)^(1/4) and beta = (8 N)^(-1/4) of N transformer
+    blocks.
 
     A transformer block is two layers, and the constants come from the number of layers, 2 N: N is half the depth here
     for blocks of one and of three layers as well.
@@ -61,7 +62,7 @@ def _deepnorm(spec: RunSpec, block: int) -> Scaling:
 
 
 def _layernorm_scaling(spec: RunSpec, block: int) -> Scaling:
-    """arXiv 2502.05795: 1 / sqrt(l) on the norm's output in block l; a transformer block's two norms share it."""
+    """Scale the norm's output in block l by 1 / sqrt(l) (arXiv 2502.05795), both norms of a transformer block alike."""
     return Scaling(norm=1 / math.sqrt(block))
 
 

@@ -43,6 +43,9 @@ class Attention(Branch):
 
     @classmethod
     def choose(cls, spec: RunSpec, layer: int) -> type[Branch]:
+        """Return the attention class of this layer: with value residuals, the first passes its values on to the
+        others.
+        """
         if spec.block.value_residual == "off":
             return Attention
         return FirstAttention if layer == 0 else ResidualAttention
@@ -55,6 +58,7 @@ class Attention(Branch):
         return F.linear(u_BTC, self.w_qkv).unflatten(-1, (3, -1))
 
     def _attend(self, qkv_BT3C: torch.Tensor) -> torch.Tensor:
+        """Return the output of the attention layer, (B, T, C), from its queries, keys and values."""
         batch, tokens, _, width = qkv_BT3C.shape
         qkv = qkv_BT3C.reshape(batch, tokens, 3, self.heads, width // self.heads)
         mixed_BHTD = attend(qkv.permute(2, 0, 3, 1, 4).flatten(1, 2)).view(batch, self.heads, tokens, -1)
@@ -66,6 +70,7 @@ class Attention(Branch):
 
     @classmethod
     def count_flops(cls, spec: RunSpec) -> float:
+        """Count the operations per token of an attention layer, scores and weighted values included."""
         # Scores and weighted values of every pair of tokens.
         return super().count_flops(spec) + 4.0 * spec.input.tokens * spec.width
 
@@ -79,12 +84,14 @@ class Attention(Branch):
 
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
+        """Count the values per token that autograd stores for an attention layer."""
         # Queries, keys and values, their mixture, and the weights if they are few.
         wide = 2 if spec.dtype == "bfloat16" else 1  # which attends in float32
         return wide * (3 * spec.width + _count_kept_weights(spec)) + spec.width
 
     @classmethod
     def count_moved(cls, spec: RunSpec) -> float:
+        """Count the values per token that an attention layer reads from and writes to memory, forward and backward."""
         # Without the weights, whose tiles stay in the cache.
         return 39.0 * spec.width
 
@@ -93,6 +100,7 @@ class FirstAttention(Attention):
     """The first attention layer of a stack with a value residual: it passes its values on."""
 
     def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+        """Return the attention output, (B, T, C), and store the layer's values in `carried` for later layers."""
         qkv_BT3C = self._project(u_BTC)
         carried.values = qkv_BT3C[:, :, 2].contiguous()  # or the memory of queries and keys would be kept with them
         return self._attend(qkv_BT3C)
@@ -124,6 +132,7 @@ class ResidualAttention(Attention):
             self.value_weights = nn.Parameter(torch.tensor(VALUE_WEIGHTS, dtype=torch.float64))
 
     def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
+        """Return the attention output, (B, T, C); its values are a weighted sum of own ones and those of layer 0."""
         assert carried.values is not None, "the first attention layer has passed no values on"
         own, first = VALUE_WEIGHTS if self.value_weights is None else self.value_weights.unbind()
         qk_BT2C, v_BT1C = self._project(u_BTC).split((2, 1), 2)
@@ -140,6 +149,7 @@ class ResidualAttention(Attention):
 
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
+        """Count the values per token that autograd stores for attention with a value residual."""
         # Learned weights need the values that they multiply, which are kept with their queries and keys.
         return super().count_kept(spec) + (3 * spec.width if spec.block.value_residual == "learned" else 0)
 
@@ -149,7 +159,7 @@ class ResidualAttention(Attention):
 
 
 def _count_kept_weights(spec: RunSpec) -> int:
-    """Count attention weights a token that are kept for the way down."""
+    """Count the attention weights per token that are stored for the backward pass; 0 where they are computed again."""
     weights = spec.block.heads * spec.input.tokens
     return weights if spec.input.batch * spec.input.tokens * weights <= KEPT else 0
 
@@ -171,6 +181,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, qkv_3MTD: torch.Tensor) -> torch.Tensor:
+        """Return softmax(q k^T / sqrt(D)) v of every head, (M, T, D), by tiles where the weights would be large."""
         q, k, v = qkv_3MTD.unbind(0)
         if q.shape[0] * q.shape[1] ** 2 <= KEPT:
             weights = _weigh(q, k)
@@ -184,6 +195,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_MTD: torch.Tensor) -> torch.Tensor:
+        """Return the gradient at queries, keys and values, (3, M, T, D), of causal attention."""
         qkv_3MTD, weights = ctx.saved_tensors
         q, k, v = qkv_3MTD.unbind(0)
         if torch.is_grad_enabled():  # someone differentiates the gradient
@@ -202,7 +214,7 @@ class _Attention(torch.autograd.Function):
 def _pull_back(
     q_mRD: torch.Tensor, k_mSD: torch.Tensor, v_mSD: torch.Tensor, weights_mRS: torch.Tensor, grad_mRD: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return gradients at queries, keys and values from that at their mixture.
+    """Return the gradients of attention at queries, keys and values, from the gradient at the weighted values.
 
     That at the logits, P (dP - sum(P dP)), is 0 exactly where one weight is 1 and the others are 0.
     """
@@ -212,7 +224,7 @@ def _pull_back(
 
 
 def _weigh(q_mRD: torch.Tensor, k_mSD: torch.Tensor) -> torch.Tensor:
-    """Return weights (m, R, S) of the keys up to each query's own; the last R of the S keys are the queries' own."""
+    """Return causal attention weights (m, R, S) of R queries over S keys; the last R keys are the queries' own."""
     scores_mRS = (q_mRD * q_mRD.shape[-1] ** -0.5) @ k_mSD.mT
     earlier = k_mSD.shape[1] - q_mRD.shape[1]
     later_RS = scores_mRS.new_full(scores_mRS.shape[1:], -math.inf).triu_(earlier + 1)
@@ -221,7 +233,7 @@ def _weigh(q_mRD: torch.Tensor, k_mSD: torch.Tensor) -> torch.Tensor:
 
 
 def _cut_tiles(q_MTD: torch.Tensor) -> Iterator[tuple[slice, slice, slice]]:
-    """Return heads, queries, and the keys that they see, of every tile."""
+    """Yield slices (heads, queries, visible keys) that cover causal attention in tiles which fit the cache."""
     heads, tokens, _ = q_MTD.shape
     most, queries = TILE if q_MTD.device.type == "cpu" else CARD_TILE
     together = max(1, most // (min(queries, tokens) * tokens))

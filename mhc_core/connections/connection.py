@@ -173,15 +173,15 @@ class Connection(nn.Module, ABC):
         """The branch input sum_j h_pre[j] x[j], (N, C)."""
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> torch.Tensor:
-        """The next state, from this one and the branch output."""
+        """The state after a layer, H_res x + H_post y, from the state x before it and the branch output y."""
         raise AssertionError("a family without mixing makes its next state in `leave`")
 
     def leave(self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> tuple[torch.Tensor, Made]:
-        """The next state, and the coefficients that made it."""
+        """The state after a layer, and the coefficients of the mixing that made it."""
         return self.write(state, y_NC, mixing), mixing
 
     def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
-        """The state after a norm that follows the layer: each stream, or all parts of the width together."""
+        """The state after the norm of post-norm stacks: over each stream, or over all parts of the width together."""
         return normalise(state, norm)
 
     @abstractmethod
@@ -193,7 +193,7 @@ class Connection(nn.Module, ABC):
         """Any state, or its gradient, as (n, N, C), without a copy."""
 
     def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """The state of these streams: the inverse of `streams`. What else a state holds is that of `state`."""
+        """The state with these streams (n, N, C), the inverse of `streams`; its other content is that of `state`."""
         raise AssertionError("the streams of this family are not its whole state")
 
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -203,7 +203,7 @@ class Connection(nn.Module, ABC):
         return state[:0], state
 
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
-        """The gradient at the state before the layers as one whose streams are those at the embedding itself."""
+        """The gradient at the embedding of each stream, from the gradient at the state before the first layer."""
         return grad
 
     def merge(self, x: torch.Tensor) -> torch.Tensor:
@@ -225,6 +225,7 @@ class SingleStream(Connection):
         return x_NC
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        """Return the state as the branch input, as a node of its own in the graph of gradients."""
         # A node of its own in the graph: the gradient at u must not include what passes the branch by.
         return state.view_as(state)
 
@@ -253,6 +254,7 @@ class OverDepth(Connection):
         return torch.stack([x_NC, x_NC])
 
     def read(self, state: torch.Tensor, mixing: object) -> torch.Tensor:
+        """Return the last entry of the state, the weighted sum of sources, as the branch input (N, C)."""
         # A node of its own in the graph: the gradient at u must not include what passes the branch by.
         return state[-1].view_as(state[-1])
 
@@ -266,10 +268,12 @@ class OverDepth(Connection):
         return state[-1:]
 
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Split a state into sources copied from the state before, and the two entries that its layer has computed."""
         # The entry before the last may be older, in the middle of a block.
         return state[:-2], state[-2:]
 
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        """Sum the gradient over all sources, because every one of them starts at the embedding; (1, N, C)."""
         # The embedding is weighed over depth, and is what the first layer reads.
         return grad.sum(0, keepdim=True)
 
@@ -286,6 +290,7 @@ class Copying(Connection):
         self.expand_scale = build_scale(spec)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        """Return the output of the stack (N, C): mean, sum or weighted sum of the streams, as the spec says."""
         out: torch.Tensor = self.output(self.streams(state))
         return out
 
@@ -302,10 +307,12 @@ class StreamMajor(Copying):
         return _scale(grad, self.expand_scale, 1)
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        """Return the branch input sum_j H_pre[j] x[j], (N, C), of streams stored as (n, N, C)."""
         flat = state.flatten(1).to(mixing.h_pre.dtype)
         return (mixing.h_pre @ flat).view(state.shape[1:]).to(state.dtype)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        """Return the state after a layer, H_res x + H_post y, of streams stored as (n, N, C)."""
         # In bfloat16 the product is made in the coefficients' float32 and rounded once.
         dtype = mixing.h_res.dtype
         flat, branch = state.flatten(1).to(dtype), y_NC.reshape(1, -1).to(dtype)
@@ -335,6 +342,7 @@ class SampleMajor(Copying):
         return read_streams(state.to(mixing.h_pre.dtype), mixing.h_pre).to(state.dtype)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing | PassedMixing) -> torch.Tensor:
+        """Return the state after a layer, H_res x + H_post y, with streams and coefficients of each sample."""
         dtype = mixing.h_res.dtype
         return write_streams(state.to(dtype), y_NC.to(dtype), mixing.h_post, mixing.h_res).to(state.dtype)
 
@@ -346,5 +354,5 @@ class SampleMajor(Copying):
 
 
 def _scale(state: torch.Tensor, scale_nC: torch.Tensor | None, axis: int) -> torch.Tensor:
-    """Every stream times its vector; `axis` is that of the samples, by which the vectors are repeated."""
+    """Multiply every stream by its vector (C); `axis` is the samples' axis, along which the vectors are repeated."""
     return state if scale_nC is None else (state * scale_nC.unsqueeze(axis)).to(state.dtype)

@@ -26,7 +26,7 @@ class SourceWeights(NamedTuple):
     weights: torch.Tensor
 
     def with_edit(self, edit: EditOfWeights) -> "SourceWeights":
-        """Return the weights after an edit."""
+        """Return DenseFormer's weights of the sources after an edit."""
         return SourceWeights(edit(self.weights.view(-1, 1, 1)).flatten()) if len(self.weights) else self
 
 
@@ -59,6 +59,7 @@ class WeightedDepth(OverDepth):
     def leave(
         self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: SourceWeights
     ) -> tuple[torch.Tensor, DepthReads]:
+        """Add the branch output to the sources, and at the end of a block append their weighted average."""
         sources = torch.cat([state[:-1], (self.skip * state[-1] + y_NC).unsqueeze(0)])
         if self._ends_block(layer):
             read = (mixing.weights @ sources.flatten(1).to(mixing.weights.dtype)).view_as(y_NC)
@@ -79,9 +80,8 @@ class WeightedDepth(OverDepth):
 
     @torch.no_grad()
     def _weigh(self, layer: int, weights: torch.Tensor) -> torch.Tensor:
-        """Return the weight of the embedding and of each output in what is read after a layer, (J), without DeepNorm's
-        factor. Layers below it have gone the same way before, so that their rows are those of this pass.
-        """
+        """Return the weight of the embedding and of each output in what is read after a layer, (J)."""
+        # The layers below it have called this before, so that their rows are those of this pass.
         if layer == 0:
             self._start_rows(weights.device)
         row = self._rows[layer - 1].clone()
@@ -93,7 +93,7 @@ class WeightedDepth(OverDepth):
         return row[: layer + 2]
 
     def _start_rows(self, device: torch.device) -> None:
-        """Set the row of the embedding, which the first layer reads and which is the first state that is summed."""
+        """Reset the row of weights of the embedding, which the first layer reads and which is averaged first."""
         if self._sources.device != device or not len(self._sources):
             ends = sum(self._ends_block(layer) for layer in range(self.layers))
             self._sources = torch.zeros(ends + 1, self.layers + 1, dtype=torch.float64, device=device)

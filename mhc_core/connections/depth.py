@@ -50,6 +50,7 @@ class DepthAttention(OverDepth):
         self.register_buffer("zero", torch.zeros(spec.width))
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Query:
+        """Return the query and the gate with which attention over depth reads after this layer."""
         is_read = layer < len(self.queries)
         query = self.queries[layer] if is_read else self.get_buffer("zero")
         return Query(query, self.gates[layer] if is_read and len(self.gates) else self.get_buffer("one"))
@@ -60,6 +61,7 @@ class DepthAttention(OverDepth):
     def leave(
         self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Query | EditedQuery
     ) -> tuple[torch.Tensor, DepthReads]:
+        """Add the branch output to the sources, and replace the last entry by their attention-weighted sum."""
         appends, count = layer % self.block == 0, self._count_attended(layer)
         if count:
             edit = mixing.edit if isinstance(mixing, EditedQuery) else None
@@ -76,14 +78,14 @@ class DepthAttention(OverDepth):
         return state, DepthReads(attention, self._weigh(layer, values, mixing.gate))
 
     def _count_attended(self, layer: int) -> int:
-        """Return how many sources are weighed after a layer; 0 where the plain state is read."""
+        """Return how many sources attention over depth weighs after a layer; 0 where the plain sum is read."""
         if self.is_delta and layer == self.layers - 1:
             return 0
         return count_sources(layer + 1, self.block, has_full_blocks=self.is_delta)
 
     @torch.no_grad()
     def _weigh(self, layer: int, values: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
-        """Return the weights of the embedding and of each output in the sum, (J): those of their sources."""
+        """Return the weight of the embedding and of each layer's output in the sum after a layer, (J)."""
         means = gate * values.mean((1, 2), dtype=torch.float64)
         outputs = torch.arange(layer + 1, device=values.device) // self.block + 1
         places = torch.cat([outputs.new_zeros(1), outputs])
@@ -140,7 +142,7 @@ def _split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
 def _attend(
     x_KNC: torch.Tensor, query: torch.Tensor, heads: int, *, is_normed: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The attention, s . q times the scale of the logits (K, N, H each), and 1 / rms (K, N, 1)."""
+    """The attention over depth of K sources, its scaled products s . q (K, N, H each), and 1 / rms (K, N, 1)."""
     scaled = query / math.sqrt(len(query) // heads) if is_normed else query
     # In float64, as squares of large float32 values are infinite.
     if torch.is_grad_enabled():  # a norm of 0 has no second derivative
@@ -177,6 +179,9 @@ class _ReadSources(torch.autograd.Function):
         is_normed: bool,
         edit: EditOfWeights | None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the sources with the new output and their weighted sum, the attention, and the weights of raw
+        sources.
+        """
         found = _add_output(state, y_NC, appends=appends)
         x = found[:count].to(query.dtype)
         attention, along, inverse = _attend(x, query, heads, is_normed=is_normed)
@@ -190,6 +195,7 @@ class _ReadSources(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients at the sources, the new output and the query of attention over depth."""
         found, query, *kept = ctx.saved_tensors
         x = found[: ctx.count].to(query.dtype)
         if torch.is_grad_enabled():  # someone differentiates the gradient
@@ -206,9 +212,7 @@ class _ReadSources(torch.autograd.Function):
 def _differentiate(
     ctx: Any, x: torch.Tensor, query: torch.Tensor, grad: torch.Tensor, kept: list[torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The chain rule through the sum, the edit of the attention, softmax, logits s . q / rms(s), and rms; gradients
-    at all sources.
-    """
+    """Return the gradients at all sources and at the query, through sum, edit, softmax and norm of attention."""
     attention, used, along, inverse = kept
     heads, width = ctx.heads, len(query)
     scale = 1 / math.sqrt(width // heads) if ctx.is_normed else 1.0
@@ -231,7 +235,7 @@ def _differentiate(
 
 
 def _pass_edit(edit: EditOfWeights, attention: torch.Tensor, to_used: torch.Tensor) -> torch.Tensor:
-    """The gradient at the attention, from that at what an edit makes of it."""
+    """The gradient at the attention over depth before an edit of its weights, from that after the edit."""
     keeps_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         start = attention if attention.requires_grad else attention.detach().requires_grad_()

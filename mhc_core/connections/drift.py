@@ -20,7 +20,7 @@ class DriftDraws(NamedTuple):
 
 
 def describe_drift(spec: RunSpec) -> DriftDraws | None:
-    """The drift of static mixing; None where it depends on tokens, is trained, starts unevenly, or does not drift."""
+    """The noise on the raw parameters of static mixing; None without it, or if mixing is dynamic, trained or uneven."""
     if spec.family.drawn in ("nothing", "queries") or spec.connection.is_dynamic or spec.train.steps:
         return None
     still = spec.model_copy(

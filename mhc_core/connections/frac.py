@@ -16,7 +16,7 @@ from mhc_core.spec import RunSpec
 
 
 def _initial(spec: RunSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Y = I, B = 1, A = I plus the drift: shapes (L, m, m), (L, m), (L, m, m)."""
+    """Return Y = I, B = 1 and A = I plus noise of Frac-Connections: shapes (L, m, m), (L, m), (L, m, m)."""
     m = spec.connection.streams
     eye = torch.eye(m)
     return eye.repeat(spec.depth, 1, 1), torch.ones(spec.depth, m), eye + draw_mixing_noise(spec, m * m).view(-1, m, m)
@@ -33,10 +33,12 @@ class Parts(Connection):
         return x_NC
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        """Return the branch input (N, C): parts of the width, mixed by the matrix H_pre."""
         mixed = mixing.h_pre @ self._split_width(state).to(mixing.h_pre.dtype)
         return mixed.flatten(1).to(state.dtype)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        """Return the state after a layer (N, C): parts mixed by H_res, plus the output's parts weighted by H_post."""
         dtype = mixing.h_res.dtype
         branch = mixing.h_post.unsqueeze(-1) * self._split_width(y_NC).to(dtype)
         mixed = mixing.h_res @ self._split_width(state).to(dtype)
@@ -93,7 +95,7 @@ class DynamicFracLayer(nn.Module):
         self.s_b = nn.Parameter(torch.tensor(GATE))
 
     def forward(self, x_NmC: torch.Tensor) -> Mixing:
-        """Coefficients of every sample: (N, m, m), (N, m), (N, m, m)."""
+        """Return the coefficients Y, B and A of Frac-Connections for every sample: (N, m, m), (N, m), (N, m, m)."""
         m = x_NmC.shape[1]
         raw = torch.tanh(normalise(x_NmC, "rmsnorm") @ torch.cat([self.w_y, self.w_a, self.w_b], dim=1))
         y = self.y + self.s_a * raw[..., :m]
@@ -115,6 +117,7 @@ class DynamicFrac(Parts):
         return None
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
+        """Return the coefficients of Frac-Connections in one layer, computed from the state of every sample."""
         mixing: Mixing = self.mixers[layer](self._split_width(state).to(self.coefficient_dtype))
         return mixing
 
@@ -123,5 +126,5 @@ class DynamicFrac(Parts):
 
 
 def build_frac(spec: RunSpec) -> Connection:
-    """Frac-Connections by the spec's `dynamic`."""
+    """Build Frac-Connections, static or dynamic as the spec says."""
     return DynamicFrac(spec) if spec.connection.is_dynamic else StaticFrac(spec)

@@ -35,13 +35,13 @@ class FeatureGates(nn.Module):
         self.w_up = nn.Parameter(normal(spec.seed, "gate_up", layer, entries, rank) * STD)
 
     def weigh(self, v_ND: torch.Tensor, inverse_Nn: torch.Tensor) -> torch.Tensor:
-        """Return g / (n rms), (N, n, C), from all streams normed in one vector, and 1 / rms of each."""
+        """Return the gates of single features over n rms, (N, n, C), made from all streams, and 1 / rms of each."""
         low = F.silu(v_ND @ self.w_down.T / self.n)
         gates = torch.sigmoid(low @ self.w_up.T).unflatten(1, (self.n, -1))
         return gates * (inverse_Nn / self.n).unsqueeze(2)
 
     def forward(self, x_NnC: torch.Tensor) -> torch.Tensor:
-        """Return the weighted sum of the streams, (N, C)."""
+        """Return the sum of the streams with a gate for every feature, (N, C)."""
         return (self.weigh(*normalise_streams(x_NnC)) * x_NnC).sum(1)
 
 
@@ -53,7 +53,7 @@ class GatedLayer(FeatureGates):
         self.w_post = nn.Parameter(normal(spec.seed, "gate_post", layer, self.n, self.n * spec.width) * STD)
 
     def mix(self, x_NnC: torch.Tensor) -> GatedMixing:
-        """Return the coefficients of every sample."""
+        """Return the gates of features, H_post and H_res of every sample from its streams (N, n, C)."""
         v_ND, inverse_Nn = normalise_streams(x_NnC)
         weights = self.weigh(v_ND, inverse_Nn)
         h_post = 2 * torch.sigmoid(v_ND @ self.w_post.T / self.n)
@@ -79,7 +79,7 @@ class GatedHead(nn.Module):
         self.gates = FeatureGates(spec, -1)
 
     def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
-        """Return the output (N, C) of the streams (n, N, C)."""
+        """Return the output (N, C) of the stack: the sum of the streams (n, N, C), gated for each feature."""
         x_NnC = x_nNC.transpose(0, 1).to(self.gates.w_down.dtype)
         found: torch.Tensor = self.gates(x_NnC)
         return found.to(x_nNC.dtype)
@@ -95,6 +95,7 @@ class GatedResidual(SampleMajor):
         self.mixers = nn.ModuleList(GatedLayer(spec, layer) for layer in range(spec.depth))
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> GatedMixing:
+        """Return the gates of one layer, computed from the state of every sample."""
         mixer = self.mixers[layer]
         assert isinstance(mixer, GatedLayer)
         return mixer.mix(state.to(self.coefficient_dtype))
@@ -103,10 +104,12 @@ class GatedResidual(SampleMajor):
         return list(self.mixers[layer].parameters())
 
     def read(self, state: torch.Tensor, mixing: Any) -> torch.Tensor:
+        """Return the branch input (N, C): the sum of the streams, each feature with a gate of its own."""
         assert isinstance(mixing, GatedMixing)
         return (mixing.features * state.to(mixing.features.dtype)).sum(1).to(state.dtype)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> torch.Tensor:
+        """Return the state after a layer: each stream plus H_post times the branch output."""
         added = mixing.h_post.unsqueeze(2) * y_NC.unsqueeze(1).to(mixing.h_post.dtype)
         return (state.to(added.dtype) + added).to(state.dtype)
 

@@ -15,7 +15,7 @@ GATE = 0.01
 
 
 def _build_initial_matrices(spec: RunSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Build A_m = one-hot at l mod n, B = 1, A_r = I plus noise: shapes (L, n), (L, n), (L, n, n)."""
+    """Return A_m = one-hot at l mod n, B = 1 and A_r = I plus noise of HC: shapes (L, n), (L, n), (L, n, n)."""
     n = spec.connection.streams
     eye = torch.eye(n)
     a_m = eye[torch.arange(spec.depth) % n]
@@ -54,7 +54,7 @@ class DynamicHCLayer(nn.Module):
         self.s_b = nn.Parameter(torch.tensor(GATE))
 
     def forward(self, x_NnC: torch.Tensor) -> Mixing:
-        """Coefficients of every sample: (N, n), (N, n), (N, n, n)."""
+        """Return H_pre, H_post and H_res of hyper-connections for every sample: (N, n), (N, n), (N, n, n)."""
         normed = normalise(x_NnC, "rmsnorm")
         n = x_NnC.shape[1]
         raw = torch.tanh(normed @ torch.cat([self.w_m, self.w_b, self.w_r], dim=1))
@@ -75,6 +75,7 @@ class DynamicHC(SampleMajor):
         )
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
+        """Return the coefficients of hyper-connections in one layer, computed from the state of every sample."""
         mixing: Mixing = self.mixers[layer](state.to(self.coefficient_dtype))
         return mixing
 
@@ -83,5 +84,5 @@ class DynamicHC(SampleMajor):
 
 
 def build_hc(spec: RunSpec) -> Connection:
-    """HC by the spec's `dynamic`."""
+    """Build hyper-connections, static or dynamic as the spec says."""
     return DynamicHC(spec) if spec.connection.is_dynamic else StaticHC(spec)

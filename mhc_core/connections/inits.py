@@ -33,11 +33,12 @@ class InitialMixing:
 
 
 def build_preset(spec: RunSpec) -> InitialMixing:
-    """The preset that the spec names."""
+    """Return the initial parameters of the mixing that the spec's `init` names."""
     return PRESETS[spec.connection.init](spec)
 
 
 def _one_hot(spec: RunSpec) -> torch.Tensor:
+    """Return H_pre (L, n) of layers that each read one stream, in turn."""
     n = spec.connection.streams
     return torch.eye(n)[torch.arange(spec.depth) % n]
 
@@ -53,6 +54,7 @@ def _draw_projections(spec: RunSpec, std: Callable[[int, int], float]) -> Projec
     n, fan_in = spec.connection.streams, spec.connection.streams * spec.width
 
     def project(layer: int, logits: int) -> torch.Tensor:
+        """Return the initial projection from tokens to the logits of one layer, (n C, 2 n + logits)."""
         fan_out = 2 * n + logits
         return normal(spec.seed, "mixing_phi", layer, fan_in, fan_out) * std(fan_in, fan_out)
 
@@ -60,23 +62,25 @@ def _draw_projections(spec: RunSpec, std: Callable[[int, int], float]) -> Projec
 
 
 def _zero_projections(spec: RunSpec) -> Project:
+    """Return a function that makes the projection phi of a layer, (n C, 2 n + logits), with all entries 0."""
     n = spec.connection.streams
     return lambda layer, logits: torch.zeros(n * spec.width, 2 * n + logits)
 
 
 def _residual(spec: RunSpec) -> InitialMixing:
-    """Ours: H_pre = 1/n and H_post = 1 exactly, so that identical streams give the plain residual network."""
+    """Return initial mixing with H_pre = 1/n and H_post = 1 exactly: equal streams give the residual network."""
     n = spec.connection.streams
     b_pre = -math.log(n - 1) if n > 1 else SURE
     return InitialMixing(_fill_bias(spec, b_pre), _fill_bias(spec, 0.0), NEAR_IDENTITY, _zero_projections(spec))
 
 
 def _c_mhc(spec: RunSpec) -> InitialMixing:
-    """As C-mHC starts (contactsebi/circulant-hyper-connections, `code/exp_train.py`): streams are averaged."""
+    """Return the initial mixing of C-mHC (contactsebi/circulant-hyper-connections, `code/exp_train.py`): 1/n."""
     return replace(_residual(spec), certainty=0.0)
 
 
 def _mhc_lite(spec: RunSpec) -> InitialMixing:
+    """Return the initial mixing as in mHC-lite's code: each layer reads mostly one stream, whatever the tokens."""
     turn = 2 * _one_hot(spec) - 1
     return InitialMixing(turn, turn.clone(), NEAR_IDENTITY, _zero_projections(spec))
 
@@ -86,6 +90,8 @@ def _lucidrains(spec: RunSpec) -> InitialMixing:
 
 
 def _megatron(spec: RunSpec) -> InitialMixing:
+    """Return the initial mixing as in Megatron's code: biases of 0 and projections with Xavier's standard deviation."""
+
     def xavier(fan_in: int, fan_out: int) -> float:
         return math.sqrt(2 / (fan_in + fan_out))
 
@@ -93,6 +99,7 @@ def _megatron(spec: RunSpec) -> InitialMixing:
 
 
 def _deepseek_v4(spec: RunSpec) -> InitialMixing:
+    """Return the initial mixing as in DeepSeek-V4's code: biases 0, projections of standard deviation 0.02, gates 1."""
     draw = _draw_projections(spec, lambda *_: 0.02)
     return InitialMixing(_fill_bias(spec, 0.0), _fill_bias(spec, 0.0), 0.0, draw, gate=1.0)
 
@@ -108,6 +115,6 @@ PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {
 
 
 def list_projecting() -> tuple[str, ...]:
-    """Presets that draw the projections of tokens; in the others they are zero, and dynamic mixing equals static."""
+    """List the initialisations that draw random projections of tokens; in the others these are 0."""
     specs = {name: RunSpec.model_validate({"depth": 1, "connection": {"init": name}}) for name in PRESETS}
     return tuple(name for name, spec in specs.items() if build_preset(spec).project(0, 1).any())

@@ -33,6 +33,7 @@ class AugmentedResidual(SingleStream):
         return None
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
+        """Return LAuReL's weights of one layer: H_post = a and H_res = b, (a, b) = 2 softmax(w)."""
         a, b = (2 * torch.softmax(self.weights[layer], 0)).unbind()
         return Mixing(self.get_buffer("one"), a.view(1), b.view(1, 1))
 
@@ -40,6 +41,7 @@ class AugmentedResidual(SingleStream):
         return [self.weights[layer], self.down[layer], self.up[layer]]
 
     def leave(self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> tuple[torch.Tensor, Mixing]:
+        """Return the state after a layer, a y + b (x + x A B), and LAuReL's weights a and b."""
         x = state.to(mixing.h_res.dtype)
         passed = x + x @ self.down[layer] @ self.up[layer]
         return (mixing.h_post * y_NC.to(x.dtype) + mixing.h_res[0] * passed).to(state.dtype), mixing

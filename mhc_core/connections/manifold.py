@@ -23,13 +23,13 @@ from mhc_core.spec import RunSpec
 
 
 def draw_logits(spec: RunSpec, residual_map: ResidualMap, certainty: float) -> torch.Tensor:
-    """Draw the raw logits of all layers, drift included: (L, m)."""
+    """Draw the raw logits of H_res of all layers with their noise, (L, m)."""
     start = torch.tensor(residual_map.start(certainty))
     return start + draw_mixing_noise(spec, len(start))
 
 
 def find_mapping_dtype(spec: RunSpec) -> torch.dtype | None:
-    """Type in which mixing is made; None for that of the coefficients."""
+    """Return the dtype in which logits are mapped to H_res; None for the dtype of the coefficients."""
     return {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}[spec.connection.mapping_dtype]
 
 
@@ -44,6 +44,7 @@ class StaticManifold(StreamMajor):
         self.b_res = nn.Parameter(draw_logits(spec, residual_map, preset.certainty))
 
     def static_mixing(self) -> Mixing:
+        """Return H_pre, H_post and H_res of all layers from the biases; H_res by the family's map."""
         dtype = self.mapping_dtype or self.coefficient_dtype
         t_pre, t_post, t_res = (bias.to(dtype) for bias in (self.b_pre, self.b_post, self.b_res))
         return _to_mixing(t_pre, t_post, t_res, self.residual_map, self.coefficient_dtype)
@@ -80,7 +81,7 @@ class DynamicManifoldLayer(nn.Module):
         self.a = nn.Parameter(torch.full((3,), preset.gate))
 
     def forward(self, x_NnC: torch.Tensor) -> Mixing:
-        """Coefficients of every sample: (N, n), (N, n), (N, n, n), in the type of the state that is given."""
+        """Return H_pre, H_post and H_res of every sample, (N, n), (N, n), (N, n, n), from its streams."""
         given, dtype = x_NnC.dtype, self.mapping_dtype or x_NnC.dtype
         x_NnC = x_NnC.to(dtype)
         if self.norm_per_stream:
@@ -105,6 +106,7 @@ class DynamicManifold(SampleMajor):
         )
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
+        """Return H_pre, H_post and H_res of one layer, computed from the state of every sample."""
         mixing: Mixing = self.mixers[layer](state.to(self.coefficient_dtype))
         return mixing
 
@@ -112,6 +114,7 @@ class DynamicManifold(SampleMajor):
         return [parameter for parameter in self.mixers[layer].parameters() if parameter.numel()]
 
     def residual_logits(self, layer: int) -> nn.Parameter | None:
+        """Return the bias of the logits of H_res in one layer; None if the family has no logits."""
         mixer = self.mixers[layer]
         assert isinstance(mixer, DynamicManifoldLayer)
         return mixer.b_res if mixer.b_res.numel() else None
@@ -120,12 +123,12 @@ class DynamicManifold(SampleMajor):
 def _to_mixing(
     t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap, dtype: torch.dtype
 ) -> Mixing:
-    """Coefficients of the requested type, made in the type of the logits."""
+    """Return H_pre, H_post and H_res in this dtype from their logits."""
     h_pre = to_reads(t_pre, residual_map.eps)
     return Mixing(h_pre.to(dtype), (2 * torch.sigmoid(t_post)).to(dtype), residual_map(t_res).to(dtype))
 
 
 def to_reads(t_pre: torch.Tensor, eps: float) -> torch.Tensor:
-    """H_pre of its logits, in their type."""
+    """Return H_pre from its logits, in their dtype: a sigmoid plus eps."""
     h_pre = torch.sigmoid(t_pre)
     return h_pre + eps if eps else h_pre

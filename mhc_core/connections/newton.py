@@ -34,7 +34,8 @@ class NewtonMap(ResidualMap):
 
 
 def project_exactly(logits: torch.Tensor) -> torch.Tensor:
-    """Return the doubly stochastic matrix of logits (..., n, n), float64, with its gradient.
+    """Return the doubly stochastic matrix that Sinkhorn's rounds on exp(logits) approach, (..., n, n) float64, with
+    its gradient.
 
     Rows are exact. Columns are exact where Newton's method ends, which takes more than `STEPS` steps of logits so wide
     that entries of the matrix are below the rounding of others.
@@ -48,6 +49,7 @@ class _Scale(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor) -> torch.Tensor:
+        """Return the doubly stochastic matrices diag(r) exp(logits) diag(c), (..., n, n)."""
         n = logits.shape[-1]
         found = _solve(logits.reshape(-1, n, n)).view(logits.shape)
         ctx.save_for_backward(found)
@@ -55,6 +57,7 @@ class _Scale(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        """Return the gradient at the logits of a doubly stochastic matrix, by implicit differentiation."""
         (matrix,) = ctx.saved_tensors
         weighed = matrix * grad
         rows, columns = weighed.sum(-1), weighed.sum(-2)
@@ -77,7 +80,7 @@ def _divide(matrix: torch.Tensor, right: torch.Tensor, damping: torch.Tensor | f
 
 
 def _solve(logits_Knn: torch.Tensor) -> torch.Tensor:
-    """Newton's method; each step is the best of several sizes along its direction, and of a round of Sinkhorn."""
+    """Scale exp(logits) to doubly stochastic by Newton's method; each step is the best of several sizes and a round."""
     beta_Kn = -torch.logsumexp(logits_Knn, dim=1)
     for _ in range(STEPS):
         shares = torch.log_softmax(logits_Knn + beta_Kn.unsqueeze(1), dim=2)

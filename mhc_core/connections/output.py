@@ -37,6 +37,7 @@ class StaticHead(nn.Module):
         self.b = nn.Parameter(torch.zeros(spec.connection.streams))
 
     def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        """Return the stack's output (N, C): the streams (n, N, C), weighted by learned sigmoids and summed."""
         weights = torch.sigmoid(self.b) + self.eps
         return torch.einsum("n,nsc->sc", weights, x_nNC.to(weights.dtype)).to(x_nNC.dtype)
 
@@ -53,6 +54,7 @@ class DynamicHead(nn.Module):
         self.a = nn.Parameter(torch.ones(()))
 
     def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        """Return the stack's output (N, C): the streams (n, N, C), summed with weights computed from each sample."""
         x_NnC = x_nNC.transpose(0, 1).to(self.phi.dtype)
         (logits,) = project(x_NnC.flatten(1), self.phi, self.a.unsqueeze(0), (self.b,), self.norm_eps)
         weights = torch.sigmoid(logits.T) + self.eps
@@ -60,7 +62,7 @@ class DynamicHead(nn.Module):
 
 
 def build_output(spec: RunSpec, eps: float = 0.0) -> nn.Module:
-    """The output that the spec asks for; `eps` is added to a head's weights, as one implementation does."""
+    """Build the module that merges the streams into the stack's output; `eps` is added to the weights of a head."""
     if spec.output == "head":
         return DynamicHead(spec, eps) if spec.connection.is_dynamic else StaticHead(spec, eps)
     return SumOutput() if spec.output == "sum" else MeanOutput()

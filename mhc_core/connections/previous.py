@@ -20,6 +20,7 @@ class StaticPrevious(StaticManifold):
     """Row l of b_pre makes the H_pre of layer l + 1, and the last row that of the output."""
 
     def static_mixing(self) -> Mixing:
+        """Return the mixing in which each layer reads with the H_pre of the layer before, the first from stream 0."""
         made = super().static_mixing()
         first = torch.zeros_like(made.h_pre[:1])
         first[:, 0] = 1
@@ -29,6 +30,7 @@ class StaticPrevious(StaticManifold):
         return [self.b_pre]
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        """Return the stack's output (N, C): the streams, read with the H_pre that the last layer makes."""
         last = self.b_pre[-1].to(self.mapping_dtype or self.coefficient_dtype)
         weights = to_reads(last, self.residual_map.eps).to(self.coefficient_dtype)
         return torch.einsum("n,nsc->sc", weights, state.to(weights.dtype)).to(state.dtype)
@@ -41,6 +43,7 @@ class DynamicPrevious(DynamicManifold):
     """
 
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
+        """Return the state before the first layer: the streams, and H_pre of the first layer as one more feature."""
         streams = super().expand(x_NC)
         weights = torch.zeros_like(streams[..., :1])
         weights[:, 0] = 1
@@ -50,6 +53,7 @@ class DynamicPrevious(DynamicManifold):
         return torch.cat([super().gather_input_grad(grad[..., :-1]), grad[..., -1:]], dim=2)
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> PassedMixing:  # type: ignore[override]
+        """Return the mixing of one layer for each sample: H_pre is read from the state, the rest is computed."""
         made = super().dynamic_mixing(layer, state[..., :-1])
         return PassedMixing(state[..., -1].to(made.h_pre.dtype), made.h_post, made.h_res, made.h_pre)
 
@@ -57,6 +61,7 @@ class DynamicPrevious(DynamicManifold):
         return super().read(state[..., :-1], mixing)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing | PassedMixing) -> torch.Tensor:
+        """Return the state after a layer: its streams, with the H_pre of the next layer as one more feature."""
         assert isinstance(mixing, PassedMixing)
         after = super().write(state[..., :-1], y_NC, mixing)
         return torch.cat([after, mixing.h_next.unsqueeze(2).to(after.dtype)], dim=2)
@@ -65,6 +70,7 @@ class DynamicPrevious(DynamicManifold):
         return torch.cat([normalise(state[..., :-1], norm), state[..., -1:]], dim=2)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        """Return the stack's output (N, C): the streams, read with the H_pre that the last layer made."""
         weights = state[..., -1].to(self.coefficient_dtype)
         return read_streams(state[..., :-1].to(weights.dtype), weights).to(state.dtype)
 

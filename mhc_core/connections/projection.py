@@ -12,8 +12,8 @@ import torch
 def project(
     v_ND: torch.Tensor, phi_DK: torch.Tensor, gates: torch.Tensor, biases: Sequence[torch.Tensor], eps: float
 ) -> tuple[torch.Tensor, ...]:
-    """Logits a (v phi) / sqrt(mean(v^2) + eps) + b, (k, N) a group: what follows sums over few logits, which should
-    lie apart.
+    """Return the logits of dynamic mixing, gate (v phi) / sqrt(mean(v^2) + eps) + bias, as a contiguous (k, N) for
+    each group.
 
     The few logits are divided instead of the many inputs. The mean of squares is taken in float64, so that float32
     states of any size keep their digits, there and back.
@@ -30,7 +30,7 @@ def project(
 def _project_plainly(
     eps: float, v: torch.Tensor, phi: torch.Tensor, gates: torch.Tensor, *biases: torch.Tensor
 ) -> tuple[torch.Tensor, ...]:
-    """The logits (K, N); v phi / rms (K, N), 1 / rms (1, N) and the gate of every logit (K, 1) for the way back."""
+    """The logits (K, N), and for the backward pass v phi / rms (K, N), 1 / rms (1, N) and gates (K, 1)."""
     norm = torch.linalg.vector_norm(v, dim=1, dtype=torch.float64)
     scale = torch.rsqrt(norm.square() / v.shape[1] + eps).to(v.dtype).unsqueeze(0)
     raw = (phi.T @ v.T) * scale
@@ -43,6 +43,7 @@ class _Project(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, eps: float, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the logits of dynamic mixing, (k, N) for each group, from normed samples v and projection phi."""
         found, *kept = _project_plainly(eps, *tensors)
         ctx.eps = eps
         ctx.save_for_backward(*tensors, *kept)
@@ -50,6 +51,7 @@ class _Project(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of the logits of dynamic mixing at v, phi, the gates and the biases."""
         grad = torch.cat(grads)
         *tensors, raw, scale, spread = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient
@@ -65,6 +67,7 @@ class _Project(torch.autograd.Function):
 
 
 def _differentiate_plainly(ctx: Any, tensors: list[torch.Tensor], grad: torch.Tensor) -> list[torch.Tensor | None]:
+    """Return the same gradients through plain operators, so that they can be differentiated once more."""
     plain = _project_plainly(ctx.eps, *tensors)[0]
     needed = ctx.needs_input_grad[1:]
     wanted = [tensor for tensor, is_needed in zip(tensors, needed, strict=True) if is_needed]

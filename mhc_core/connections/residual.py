@@ -16,6 +16,7 @@ class PlainConnection(SingleStream):
         self.register_buffer("h_res", torch.full((spec.depth, 1, 1), float(identity)))
 
     def static_mixing(self) -> Mixing:
+        """Return the constant H_pre, H_post and H_res of all layers."""
         h_pre, h_res = self.get_buffer("h_pre"), self.get_buffer("h_res")
         return Mixing(h_pre, h_pre, h_res)
 
@@ -24,10 +25,10 @@ class PlainConnection(SingleStream):
 
 
 def build_none(spec: RunSpec) -> Connection:
-    """No connection: what residual learning was invented against."""
+    """Build stacks of plain layers, without any residual connection."""
     return PlainConnection(spec, identity=False)
 
 
 def build_residual(spec: RunSpec) -> Connection:
-    """The identity connection."""
+    """Build the plain residual connection: the branch output is added to the state."""
     return PlainConnection(spec, identity=True)

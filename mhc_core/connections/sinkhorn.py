@@ -22,7 +22,8 @@ class SinkhornMap(ResidualMap):
 
 
 def sinkhorn(logits: torch.Tensor, rounds: int, eps: float = 0.0) -> torch.Tensor:
-    """exp(logits) after `rounds` rounds of column normalisation, then row normalisation.
+    """Return exp(logits) after `rounds` rounds of normalising columns, then rows: nearly doubly stochastic (..., n,
+    n).
 
     Columns first, rows last: without eps row sums are exact, and the whole truncation error sits in the column sums,
     that is in the backward gain; with eps rows are off by about n eps as well. 0 rounds return exp(logits) itself. It
@@ -46,7 +47,7 @@ def sinkhorn(logits: torch.Tensor, rounds: int, eps: float = 0.0) -> torch.Tenso
 
 
 def _to_stack(matrices: torch.Tensor) -> torch.Tensor:
-    """(..., n, n) as (n, n, K): sums over n then run along memory, for all matrices at once: several times faster."""
+    """Return matrices (..., n, n) as (n, n, K): sums over n then run along memory, several times faster."""
     return matrices.reshape(-1, *matrices.shape[-2:]).permute(1, 2, 0).contiguous()
 
 
@@ -55,7 +56,7 @@ def _from_stack(stack_nnK: torch.Tensor, shape: torch.Size) -> torch.Tensor:
 
 
 def _normalise(logits: torch.Tensor, rounds: int) -> list[torch.Tensor]:
-    """The logarithm of the matrix after each half round, and last the matrix.
+    """The logarithm of the matrix after each half of a Sinkhorn round, and last the matrix itself.
 
     In the logarithm no row and no column can underflow to zero however wide the logits range.
     """
@@ -68,6 +69,7 @@ def _normalise(logits: torch.Tensor, rounds: int) -> list[torch.Tensor]:
 
 
 def _normalise_with_eps(logits: torch.Tensor, rounds: int, eps: float) -> torch.Tensor:
+    """Return the matrices after Sinkhorn's rounds with eps added to each sum, as DeepSeek-V4 does; (n, n, K)."""
     matrix = torch.softmax(logits, dim=0) + eps
     matrix = matrix / (matrix.sum(1, keepdim=True) + eps)
     for _ in range(rounds - 1):
@@ -81,6 +83,7 @@ class _Rounds(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, rounds: int) -> torch.Tensor:
+        """Return exp(logits) after Sinkhorn's rounds, and store every half round for the backward pass."""
         steps = _normalise(_to_stack(logits), rounds)
         ctx.rounds = rounds
         ctx.save_for_backward(logits, *steps)
@@ -88,6 +91,7 @@ class _Rounds(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Return the gradient at the logits of Sinkhorn's rounds."""
         logits, *steps, matrix = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient, which the steps kept here do not allow
             plain = _from_stack(_normalise(_to_stack(logits), ctx.rounds)[-1], logits.shape)

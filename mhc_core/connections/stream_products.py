@@ -9,7 +9,7 @@ import torch
 
 
 def read_streams(x_NnC: torch.Tensor, h_pre_Nn: torch.Tensor) -> torch.Tensor:
-    """sum_j h_pre[j] x[j], (N, C)."""
+    """Return the branch inputs sum_j h_pre[j] x[j], (N, C), of streams (N, n, C) with weights for each sample."""
     found: torch.Tensor = _Read.apply(x_NnC, h_pre_Nn)
     return found
 
@@ -17,7 +17,7 @@ def read_streams(x_NnC: torch.Tensor, h_pre_Nn: torch.Tensor) -> torch.Tensor:
 def write_streams(
     x_NnC: torch.Tensor, y_NC: torch.Tensor, h_post_Nn: torch.Tensor, h_res_Nnn: torch.Tensor
 ) -> torch.Tensor:
-    """sum_j h_res[i, j] x[j] + h_post[i] y, (N, n, C)."""
+    """Return the streams after a layer, sum_j h_res[i, j] x[j] + h_post[i] y, (N, n, C)."""
     found: torch.Tensor = _Write.apply(x_NnC, y_NC, h_post_Nn, h_res_Nnn)
     return found
 
@@ -30,11 +30,13 @@ def write_streams(
 class _Read(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, h_pre: torch.Tensor) -> torch.Tensor:
+        """Return the sum of the streams (N, n, C), weighted for each sample, (N, C)."""
         ctx.save_for_backward(x, h_pre)
         return _sum_streams(h_pre, x)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the gradients at the streams and at the weights of their sum."""
         x, h_pre = ctx.saved_tensors
         return h_pre.unsqueeze(2) * grad.unsqueeze(1), torch.linalg.vecdot(x, grad.unsqueeze(1))
 
@@ -42,11 +44,13 @@ class _Read(torch.autograd.Function):
 class _Write(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, y: torch.Tensor, h_post: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
+        """Return h_res x + h_post y of every sample, (N, n, C)."""
         ctx.save_for_backward(x, y, h_post, h_res)
         return torch.baddbmm(h_post.unsqueeze(2) * y.unsqueeze(1), h_res, x)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the gradients of h_res x + h_post y at streams, output, h_post and h_res."""
         x, y, h_post, h_res = ctx.saved_tensors
         return (
             torch.bmm(h_res.mT, grad),

@@ -21,7 +21,7 @@ FIRST, LAST = (1.15, 0.20), (1.05, 0.05)  # a and b of the first block and of th
 
 
 def build_start(depth: int) -> torch.Tensor:
-    """Return a and b of every layer before the drift, (L, 2), in float64."""
+    """Return the initial weights of the state and of the embedding in every layer before noise, (L, 2), float64."""
     start = torch.tensor([[1.0, 0.0]], dtype=torch.float64).repeat(depth, 1)
     blocks = (depth + 1) // 2
     share = (torch.arange(blocks, dtype=torch.float64) / max(blocks - 1, 1)).unsqueeze(1)
@@ -47,6 +47,7 @@ class WeightedResidual(StreamMajor):
         self.register_buffer("unit", torch.eye(2))
 
     def static_mixing(self) -> Mixing:
+        """Return H_pre, H_post and H_res that read a x + b x_0: stream 0 is the state x, stream 1 the embedding."""
         unit = self.get_buffer("unit")
         rows = torch.stack([self.weights, unit[1].expand(self.layers, 2)], dim=1)
         return Mixing(self.weights, unit[0].expand(self.layers, 2), rows)
@@ -64,6 +65,7 @@ class WeightedResidual(StreamMajor):
         return grad.select(-3, 0)
 
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        """Return the gradient at the embedding: the sum of both streams, because both start as the embedding."""
         # Both streams start as the embedding: its gradient is the sum, at the place of the state.
         return torch.stack([grad.sum(0), grad[1]])
 

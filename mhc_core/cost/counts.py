@@ -50,12 +50,13 @@ def count_parameters(spec: RunSpec) -> int:
 
 
 def count_sources(spec: RunSpec) -> int:
-    """Count the sources after every layer, summed over layers, where layers read earlier outputs; else 0."""
+    """Count the earlier outputs that are weighed after each layer, summed over layers; else 0."""
     reads = spec.family.reads
     return 0 if reads is None else sum(reads.count_sources(spec, layer) for layer in range(spec.depth))
 
 
 def _mixing_parameters(spec: RunSpec) -> int:
+    """Count the trainable parameters of the mixing in one layer."""
     n, width, logits = spec.streams, spec.width, _vectors(spec) + _count_logits(spec)
     if spec.family.streams == "source":
         return _count_logits(spec)  # which H_pre shares
@@ -69,16 +70,13 @@ def _mixing_parameters(spec: RunSpec) -> int:
 
 
 def _vectors(spec: RunSpec) -> int:
-    """Return coefficients of one layer without its residual mixing.
-
-    H_pre and H_post, or of parts a read matrix and H_post.
-    """
+    """Count the entries of H_pre and H_post of one layer; H_pre of parts of the width is a matrix."""
     n = spec.streams
     return n * n + n if spec.family.streams == "parts" else 2 * n
 
 
 def _copies(spec: RunSpec) -> int:
-    """Return streams of full width: parts of the width are one together."""
+    """Count the streams of full width; parts of the width count together as one."""
     return 1 if spec.family.streams == "parts" else spec.streams
 
 
@@ -93,6 +91,7 @@ def _count_logits(spec: RunSpec) -> int:
 
 
 def _head_parameters(spec: RunSpec) -> int:
+    """Count the trainable parameters of the head that merges the streams; 0 without a head."""
     if spec.family.streams != "copies" or spec.output != "head":
         return 0
     n = spec.streams
@@ -148,7 +147,7 @@ def count_probe_flops(spec: RunSpec) -> float:
 
 
 def count_rank_flops(spec: RunSpec) -> float:
-    """Count Gram matrix and eigenvalues behind the effective rank."""
+    """Count the operations that the effective rank takes: Gram matrices and their eigenvalues."""
     return spec.depth * 4.0 * _rank_size(spec) ** 3
 
 
@@ -156,7 +155,7 @@ def count_rank_flops(spec: RunSpec) -> float:
 
 
 def count_pass_bytes(spec: RunSpec) -> float:
-    """Read and written by the operators of forward and backward; weights once up, and once and their gradients down."""
+    """Count the bytes that a forward and backward pass reads and writes, weights and their gradients included."""
     item = _values_bytes(spec)
     branches = sum(branch_type(spec, layer).count_moved(spec) for layer in range(spec.depth))
     norms = {"pre": 1, "post": _copies(spec), "none": 0}[spec.block.norm_position]
@@ -195,7 +194,8 @@ def count_pass_calls(spec: RunSpec) -> float:
 
 
 def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
-    """Count peak of the run itself: weights, what every layer keeps for the way down, Gram matrices, one probe's block.
+    """Return the peak memory of a run in bytes: weights, tensors stored for the backward pass, Gram matrices, and one
+    measured block.
 
     `whole_graph`: of a pass that keeps the graph however large, as training does.
     """
@@ -212,7 +212,7 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
 
 
 def _base_bytes(spec: RunSpec) -> float:
-    """Return what an edited run keeps of the run without edits: states, gradients, branch outputs, coefficients."""
+    """Return the bytes that an edited run stores of its base: states, gradients, branch outputs and coefficients."""
     if not spec.edits:
         return 0.0
     states = (2 * _copies(spec) + 1) * spec.width * spec.depth + 2 * count_sources(spec) * spec.width
@@ -221,12 +221,12 @@ def _base_bytes(spec: RunSpec) -> float:
 
 
 def recomputes(spec: RunSpec) -> bool:
-    """Return whether a pass keeps states alone on its way up, and computes every layer once more on its way down."""
+    """Return whether a pass stores states alone, and computes every layer again in its backward pass."""
     return count_tape_bytes(spec) > MAX_TAPE_BYTES
 
 
 def disturbs(spec: RunSpec) -> bool:
-    """Return whether the gradient is measured a second time, with states that are changed by rounding.
+    """Return whether the run measures its gradient a second time with randomly rounded states.
 
     Of attention without a norm, whose logits grow with the square of the state: where they pass from shares to a choice
     of one token, a stack may make more of a rounding than of the signal.
@@ -235,12 +235,12 @@ def disturbs(spec: RunSpec) -> bool:
 
 
 def keeps_maps(spec: RunSpec) -> bool:
-    """Return whether steps that keep matrices also keep maps of layer by layer: CKA and unfolded connections."""
+    """Return whether training steps that store matrices also store CKA and unfolded connections of all layers."""
     return spec.depth <= MAX_STEP_MAP_LAYERS
 
 
 def count_kept_steps(spec: RunSpec) -> int:
-    """Count steps of training at which matrices are kept."""
+    """Count the training steps at which mixing matrices are stored."""
     return min(spec.train.kept, spec.train.steps)
 
 
@@ -250,7 +250,7 @@ def count_cka_steps(spec: RunSpec) -> int:
 
 
 def count_tape_bytes(spec: RunSpec) -> float:
-    """Count the bytes that autograd stores for the backward pass."""
+    """Count the bytes that autograd stores in the forward pass for the backward pass."""
     n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
     norm = {"pre": 1, "post": n, "none": 0}[spec.block.norm_position]
     copied = 1 if spec.family.has_streams else 0
@@ -260,7 +260,7 @@ def count_tape_bytes(spec: RunSpec) -> float:
 
 
 def _depth_kept(spec: RunSpec) -> float:
-    """Return bytes that reading earlier outputs keeps per token in all layers."""
+    """Return the bytes per token that reading earlier outputs stores for the backward pass, in all layers together."""
     if spec.family.reads is None:
         return 0.0
     copies, values = spec.family.reads.count_kept(spec)
@@ -269,7 +269,7 @@ def _depth_kept(spec: RunSpec) -> float:
 
 
 def _mixing_kept(spec: RunSpec) -> float:
-    """Return bytes that the mixing keeps per token and layer.
+    """Return the bytes per token and layer that the mixing stores for the backward pass.
 
     Normed or converted streams, logits, Sinkhorn's rounds.
     """
@@ -291,7 +291,7 @@ def _mixing_kept(spec: RunSpec) -> float:
 
 
 def _scratch_bytes(spec: RunSpec) -> float:
-    """Return weight gradients and copies of weights of the layer at work, and what the allocator holds back."""
+    """Return the bytes of temporary tensors of one layer: weight gradients, copies, and the allocator's reserve."""
     branch = branch_type(spec, 0)
     return branch.scratch * branch.count_parameters(spec) * ITEM_BYTES[spec.dtype] + SLACK_BYTES
 
@@ -301,7 +301,7 @@ def _objects_bytes(spec: RunSpec) -> float:
 
 
 def _probe_bytes(spec: RunSpec) -> float:
-    """Return CKA's Gram matrices, and the temporary copies of the block of layers that is measured together."""
+    """Return the bytes that measuring needs: CKA's Gram matrices, and copies of layers measured together."""
     item = _measured_bytes(spec)
     grams = spec.depth * _kept_samples(spec) ** 2 * item
     layers = _layers_together(spec)
@@ -324,25 +324,23 @@ def count_probe_moved_bytes(spec: RunSpec) -> float:
 
 
 def count_step_probe_bytes(spec: RunSpec) -> float:
-    """Count the bytes that the measurement of one training step moves, forward and backward: streams merged and
-    squared, reads and tokens compared.
-    """
+    """Count the bytes that measuring one training step moves, forward and backward."""
     return 2.0 * count_samples(spec) * spec.depth * spec.width * (_copies(spec) + 11) * _measured_bytes(spec)
 
 
 def count_step_probe_calls(spec: RunSpec) -> float:
+    """Count the operator calls that measure one training step."""
     layer = 150.0 + (140 if is_dynamic(spec) else 0) + (280 if spec.dtype == "bfloat16" else 0)
     return layer * spec.depth
 
 
 def count_kept_probe_bytes(spec: RunSpec) -> float:
-    """Count the bytes that the measurement of a kept step moves in addition: each stream squared, forward and
-    backward, and compared with the others.
-    """
+    """Count the bytes that measuring each stream moves in addition, at training steps that store matrices."""
     return 30.0 * count_samples(spec) * spec.depth * spec.width * _copies(spec) * _measured_bytes(spec)
 
 
 def count_probe_calls(spec: RunSpec) -> float:
+    """Count the operator calls that measure one pass: states, gradients and mixing of all layers."""
     layer = 270.0
     if spec.family.has_streams:
         layer += 180 if spec.connection.is_dynamic else 40
@@ -361,7 +359,7 @@ def is_dynamic(spec: RunSpec) -> bool:
 
 
 def _rounds(spec: RunSpec) -> int:
-    """Return Sinkhorn's rounds for every sample and layer."""
+    """Return the number of Sinkhorn rounds per sample and layer; 0 where the family has none."""
     return spec.connection.sinkhorn_iters if spec.family.iterates else 0
 
 
@@ -370,7 +368,7 @@ def _kept_samples(spec: RunSpec) -> int:
 
 
 def _kept_logits(spec: RunSpec) -> int:
-    """Return logits of a layer, of the samples that are kept to see what precision makes of them."""
+    """Count the logits of one layer that are stored to measure what rounding does to them."""
     return min(count_samples(spec), MAX_SAMPLES) * spec.streams**2
 
 
@@ -379,7 +377,7 @@ def _rank_size(spec: RunSpec) -> int:
 
 
 def _layers_together(spec: RunSpec) -> int:
-    """Return the size of the largest block of layers that are measured together. Blocks have 1, 2, 4, ... layers."""
+    """Return the number of layers in the largest block that is measured together. Blocks have 1, 2, 4, ... layers."""
     most = max(1, min(16, 2**24 // (count_samples(spec) * spec.width * _copies(spec))))
     size, left, largest = 1, spec.depth, 1
     while left > 0:
@@ -393,10 +391,12 @@ def _measured_bytes(spec: RunSpec) -> int:
 
 
 def _values_bytes(spec: RunSpec) -> float:
+    """Return the bytes per value of a state, on average over operators, by the spec's dtype."""
     # bfloat16's norms run in float32.
     return 2.7 if spec.dtype == "bfloat16" else ITEM_BYTES[spec.dtype]
 
 
 def _coefficient_bytes(spec: RunSpec) -> float:
+    """Return the bytes per value that mixing moves in and out of its own dtype, by the spec's dtype."""
     # bfloat16 streams are converted to float32 and back.
     return {"float64": 8, "float32": 4, "bfloat16": 6}[spec.dtype]

@@ -4,6 +4,7 @@ Counts (`mhc_core.cost.counts`) over the rates of a machine (`mhc_core.cost.rate
 training, the Jacobian and further seeds come on top.
 """
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Annotated
 
@@ -69,7 +70,7 @@ class Estimate(BaseModel):
 
 
 def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Predict the cost of a spec on a machine of these rates."""
+    """Predict parameters, operations, bytes and seconds of a run of this spec, on a machine with these rates."""
     work = count_work(spec)
     return Estimate(
         parameters=count_parameters(spec),
@@ -81,7 +82,8 @@ def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
 
 
 def without_training(cost: Estimate, spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Return a predicted cost with the time that is left where the trained stack is read from a file.
+    """Return the predicted cost with the remaining time where the trained stack is read from a file instead of
+    trained.
 
     Counts stay: they are what the job asks for, and the file may be gone when it starts.
     """
@@ -90,17 +92,18 @@ def without_training(cost: Estimate, spec: RunSpec, rates: Rates = DEFAULT_RATES
 
 
 def _spread(seconds: float, loading_s: float) -> dict[str, float]:
-    """Return a counted time with its quantiles."""
+    """Return predicted seconds with their quantiles, from counted seconds and those for loading."""
     ends = {"seconds_low": seconds / SPREAD, "seconds_high": seconds * SPREAD + loading_s}
     return {"seconds": seconds, "seconds_likely": seconds, **ends}
 
 
 def _count_passes(spec: RunSpec) -> int:
-    """Count passes up and down: of every seed, of every step and of the trained stack, in addition to the first."""
+    """Count forward and backward passes beyond the first: of seeds, training steps and the trained stack."""
     return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0) + disturbs(spec) + _count_base_passes(spec)
 
 
 def _count_flops(spec: RunSpec) -> float:
+    """Count the operations of all passes, measurements, training steps and Jacobian products of a run."""
     twice = 1 if spec.train.steps else 0  # before training and after
     flops = (spec.seeds + twice) * (count_pass_flops(spec) + count_rank_flops(spec))
     flops += (disturbs(spec) + _count_base_passes(spec)) * count_pass_flops(spec)
@@ -111,6 +114,7 @@ def _count_flops(spec: RunSpec) -> float:
 
 
 def _count_peak(spec: RunSpec) -> float:
+    """Return the peak memory of a run in bytes: of measuring, training with its optimiser, or the Jacobian."""
     run = count_run_bytes(spec, whole_graph=spec.train.steps > 0)
     if spec.train.steps:
         run += OPTIMIZER_COPIES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
@@ -124,10 +128,15 @@ class ConnectionCost(Estimate):
     added: dict[str, str] = Field(description="By measure: what it adds to the residual connection's cost, in words.")
 
 
-def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[ConnectionCost]:
-    """Compare cost of every connection at the same stack, those left out whose rules the spec's streams break."""
+def compare_connections(
+    spec: RunSpec, rates: Rates = DEFAULT_RATES, kinds: Iterable[str] = CONNECTION_KINDS
+) -> list[ConnectionCost]:
+    """Predict the cost of connections for the same stack; those that its streams exclude are left out.
+
+    kinds: which connections, by default all; the residual connection, with which each is compared, is one of them.
+    """
     found: dict[str, Estimate] = {}
-    for kind in CONNECTION_KINDS:
+    for kind in kinds:
         plain = spec.model_dump()
         plain["connection"]["kind"] = kind
         try:
@@ -140,6 +149,7 @@ def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[Con
 
 
 def _compare_with_residual(kind: str, cost: Estimate, reference: Estimate) -> ConnectionCost:
+    """Return the cost of one connection, with its excess over the residual connection's in percent."""
     added = {key: format_added(getattr(cost, key) / getattr(reference, key) - 1) for key in MEASURES}
     return ConnectionCost(connection=kind, added=added, **cost.model_dump())
 
@@ -172,6 +182,7 @@ class Work:
 
 
 def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
+    """Return the seconds that this work takes at a machine's measured rates."""
     return (
         work.flops / rates.flops_per_s[dtype]
         + work.eigen_flops / rates.eigen_flops_per_s
@@ -210,9 +221,7 @@ def _count_base_passes(spec: RunSpec) -> int:
 
 
 def estimate_atlas_work(spec: RunSpec, cuts: float, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Predict the cost of an atlas with so many cuts a layer in the mean: forward passes from each layer on,
-    after training.
-    """
+    """Predict the work of an atlas with `cuts` cuts a layer on average: forward passes from each layer on."""
     passes = spec.seeds * cuts * (spec.depth + 1) / 2 / 3  # a forward pass is a third of a pass
     together = _count_pass(spec)
     work = Work(calls=RUN_CALLS) + _count_drawing(spec).times(spec.seeds)
@@ -244,16 +253,18 @@ def estimate_lens_work(spec: RunSpec, readings: int, samples: int, rates: Rates 
 
 
 def _small(spec: RunSpec) -> float:
-    """Return by how much small products are slower than wide ones."""
+    """Return the factor by which small matrix products are slower than wide ones."""
     return 1 + SMALL_PRODUCT / spec.width
 
 
 def _count_measured_pass(spec: RunSpec) -> Work:
+    """Return the work of one forward and backward pass that is measured, with layers computed twice to save memory."""
     once = _count_pass(spec)
     return once.times(4 / 3) if recomputes(spec) else once
 
 
 def _count_pass(spec: RunSpec) -> Work:
+    """Return the work of one forward and backward pass: operations, moved bytes and calls."""
     return Work(
         flops=count_pass_flops(spec) * _small(spec) + count_equivalent_flops(spec),
         moved_bytes=OUT_OF_CACHE[spec.dtype] * count_pass_bytes(spec),
@@ -262,6 +273,7 @@ def _count_pass(spec: RunSpec) -> Work:
 
 
 def _count_probe(spec: RunSpec) -> Work:
+    """Return the work of measuring one pass."""
     return Work(
         eigen_flops=count_rank_flops(spec),
         moved_bytes=OUT_OF_CACHE[spec.dtype] * count_probe_moved_bytes(spec),
@@ -278,7 +290,7 @@ def _count_drawing(spec: RunSpec) -> Work:
 
 
 def _count_step(spec: RunSpec) -> Work:
-    """Count one pass with the little that is measured of it, read-out included, and the update."""
+    """Return the work of one training step: pass, its few measurements, read-out and update of the weights."""
     update = UPDATE_PASSES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
     probe = Work(moved_bytes=count_step_probe_bytes(spec), calls=count_step_probe_calls(spec))
     graph = Work(fresh_bytes=count_tape_bytes(spec))  # given back after each step
@@ -289,11 +301,12 @@ def _count_step(spec: RunSpec) -> Work:
 
 
 def _jacobian_products(spec: RunSpec) -> int:
-    """Return pairs, and the two walks that make the graph; 0 if none is requested."""
+    """Count the products with the Jacobian: two a requested pair, and two to build the graph; 0 if none."""
     return 2 * spec.jacobian + 2 if spec.jacobian else 0
 
 
 def _count_jacobian(spec: RunSpec) -> Work:
+    """Return the work of the Jacobian's products and of making its vectors orthogonal; none if none is requested."""
     if not spec.jacobian:
         return Work()
     third = _count_pass(spec).times(1 / 3)
@@ -306,7 +319,7 @@ def _count_jacobian(spec: RunSpec) -> Work:
 
 
 def _count_twice_differentiated_calls(spec: RunSpec) -> float:
-    """Count operator calls a layer and product that a pass does not have: gradients of the gradients of softmax."""
+    """Count the extra operator calls per layer and Jacobian product: gradients of softmax's gradients."""
     share = name_layers(spec).count("attention") / spec.depth
     rounds = spec.connection.sinkhorn_iters if is_dynamic(spec) and spec.family.iterates else 0
     mixing = 80 if is_dynamic(spec) else 0
@@ -314,9 +327,7 @@ def _count_twice_differentiated_calls(spec: RunSpec) -> float:
 
 
 def _attention_values(spec: RunSpec) -> float:
-    """Return entries of the attention matrices per token and layer, which are written out where it is differentiated
-    twice.
-    """
+    """Count the attention weights per token and layer, which are stored where attention is differentiated twice."""
     share = name_layers(spec).count("attention") / spec.depth
     return share * spec.block.heads * spec.input.tokens
 
@@ -326,7 +337,7 @@ def _vector_bytes(spec: RunSpec) -> int:
 
 
 def count_jacobian_bytes(spec: RunSpec) -> float:
-    """Count the graph of the whole stack, twice differentiable, and both bases; 0 if no Jacobian is requested."""
+    """Count the bytes of a twice differentiable graph of the stack, and of both bases; 0 without a Jacobian."""
     if not spec.jacobian:
         return 0.0
     n = spec.streams

@@ -52,12 +52,13 @@ class Shape(BaseModel):
 
     @property
     def vocabulary(self) -> int:
-        """Return parameters of the embedding, and of the read-out: V C each."""
+        """Return the number of parameters of the embedding, which is also that of the read-out: V C."""
         return VOCABULARY * self.width
 
     @property
     def attention(self) -> int:
-        """Return parameters of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1) in one block.
+        """Return the parameters of multi-head latent attention in one block (DeepSeek-V2, arXiv 2405.04434, section
+        2.1).
 
         Queries with and without RoPE; compressed keys and values, and one RoPE key; their expansion; output.
         """
@@ -153,8 +154,8 @@ def count_memory_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, 
 
 
 def count_fused_traffic(width: int, n: int = STREAMS, *, own_reads: bool) -> tuple[int, int]:
-    """Count the values of the width that one layer reads and writes per token, where one kernel writes the streams,
-    and makes the next layer's coefficients as they pass.
+    """Count the values, in units of the width, that one layer reads and writes per token with a single fused kernel
+    for the streams.
 
     With H_pre of its own a layer has to wait for these, and a second kernel reads the streams again: 3 n + 2 values of
     the width. With the H_pre of the layer before, the first kernel makes what is read too: 2 n + 2.
@@ -164,7 +165,7 @@ def count_fused_traffic(width: int, n: int = STREAMS, *, own_reads: bool) -> tup
 
 
 def _count_costs(shape: Shape) -> PaperCost:
-    """Count parameters, operations and bytes of a model, and what HC and mHC add to them."""
+    """Return parameters, operations and bytes of one of the paper's models, and what HC and mHC add to them."""
     total = shape.count_parameters(shape.routed_experts + SHARED, vocabularies=2)
     active = shape.count_parameters(ACTIVE + SHARED, vocabularies=1)
     n = STREAMS

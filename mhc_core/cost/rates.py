@@ -41,7 +41,7 @@ DEFAULT_RATES = Rates(
 
 
 def calibrate() -> Rates:
-    """Measure this process's rates; a tenth of a second or two."""
+    """Measure this process's speed: operations, bytes and calls per second; a tenth of a second or two."""
     return Rates(
         flops_per_s={name: _time_products(getattr(torch, name)) for name in DEFAULT_RATES.flops_per_s},
         eigen_flops_per_s=_time_eigenvalues(),
@@ -53,7 +53,7 @@ def calibrate() -> Rates:
 
 
 def combine(measured: list[Rates]) -> Rates:
-    """Return the median of each rate, over processes that measured at the same time."""
+    """Return the median of each rate over processes that measured their speed at the same time."""
     plain = [rates.model_dump() for rates in measured]
     flops = {name: statistics.median(one["flops_per_s"][name] for one in plain) for name in plain[0]["flops_per_s"]}
     rest = {name: statistics.median(one[name] for one in plain) for name in plain[0] if name != "flops_per_s"}
@@ -61,7 +61,7 @@ def combine(measured: list[Rates]) -> Rates:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Return least processor time of the work, after one round thrown away.
+    """Return the least processor time, in seconds, that calling `work` took in several rounds.
 
     What else a machine does only adds to it.
     """
@@ -74,6 +74,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _time_products(dtype: torch.dtype) -> float:
+    """Return the measured operations per second of matrix products in this dtype."""
     rows, width, hidden = 256, 128, 512
     x = torch.randn(rows, width).to(dtype)
     w = torch.randn(hidden, width).to(dtype)
@@ -82,6 +83,7 @@ def _time_products(dtype: torch.dtype) -> float:
 
 
 def _time_eigenvalues() -> float:
+    """Return the measured operations per second of eigenvalues of symmetric matrices."""
     count, size = 4, 128
     x = torch.randn(count, size, size, dtype=torch.float64)
     gram = x @ x.mT
@@ -89,9 +91,11 @@ def _time_eigenvalues() -> float:
 
 
 def _time_values() -> float:
+    """Return the measured bytes per second that elementwise operators move."""
     layers = torch.randn(16, 256, 512)  # together more than a core's own cache, as a stack's states are
 
     def run_mixture() -> None:
+        """Run the mixture of elementwise operators whose moved bytes are counted."""
         for x in layers:
             y = x * 0.5
             largest = y.abs().amax(-1, keepdim=True)
@@ -107,9 +111,11 @@ def _time_fresh_memory() -> float:
 
 
 def _time_calls() -> float:
+    """Return the measured seconds per operator call, from a chain of tiny operators forward and backward."""
     x, pairs = torch.zeros(2, 2, requires_grad=True), 50
 
     def run_chain() -> torch.Tensor:
+        """Return the sum at the end of a chain of tiny operators."""
         y = x
         for _ in range(pairs):
             y = torch.tanh(y) * 0.5

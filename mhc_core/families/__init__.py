@@ -31,12 +31,13 @@ def collect_families() -> dict[str, Family]:
 
 
 def _list_own() -> Iterator[tuple[str, Family]]:
-    """The files of this folder; the name of a file is the kind."""
+    """Yield kind and family of each file in this folder; a file's name is the kind of its connection."""
     for module in import_files(__name__):
         yield module.__name__.rpartition(".")[2], module.FAMILY
 
 
 def _list_others() -> Iterator[tuple[str, Family]]:
+    """Yield kind and family of the connections that other installed packages add."""
     for kind, family in list_added(Family, GROUP, VARIABLE):
         yield kind or family.name.lower().replace("-", "_").replace(" ", "_"), family
 

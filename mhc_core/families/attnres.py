@@ -30,6 +30,7 @@ class AttentionReads(Reads):
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
     ) -> list[ReferenceRead]:
+        """Compute in numpy what attention over depth reads after every layer: weights, sum, and each output's share."""
         found = []
         for layer in range(len(outputs)):
             sources = _list_sources(spec, layer, start_NC, outputs)
@@ -49,6 +50,7 @@ class AttentionReads(Reads):
         return np.full(sources, 1 / max(sources, 1))
 
     def count_parameters(self, spec: Any) -> int:
+        """Count the trainable values of attention over depth in all layers: queries and gates."""
         # Queries, and gates if there are any: of the reads after all layers, in a delta form but the last.
         form = spec.connection.depth_form
         return int((spec.depth - (form != "replace")) * (spec.width + (form == "delta_gated")))
@@ -60,6 +62,7 @@ class AttentionReads(Reads):
         return PASSES[spec.connection.depth_form != "replace"]
 
     def count_kept(self, spec: Any) -> tuple[int, int]:
+        """Count what attention over depth stores for the backward pass: copies of sources, and values per source."""
         # Sources, weights, logits, norms; a delta form keeps the sources twice.
         copies = 1 if spec.connection.depth_form == "replace" else 2
         return copies, 2 * spec.connection.depth_heads + 1
@@ -79,7 +82,7 @@ class _Sources:
     plain_NC: Array
 
     def attend(self, query: Array) -> Array:
-        """Return softmax_i(c q . s_i / rms(s_i)) of each head, (K, N, H)."""
+        """Return the attention weights over depth of each head, softmax_i(c q . s_i / rms(s_i)), (K, N, H)."""
         heads = self.spec.connection.depth_heads
         logits = (self._split_heads(self.sources_KNC / self._source_rms) * query.reshape(heads, -1)).sum(-1)
         logits = logits / math.sqrt(self.spec.width / heads) if self._is_normed else logits
@@ -88,7 +91,7 @@ class _Sources:
         return found
 
     def read(self, attention_KNH: Array, gate: float) -> ReferenceRead:
-        """Return the sum of sources by this attention, and the weight of each output in it."""
+        """Return the sum of the sources with these attention weights, and the weight of each layer's output in it."""
         values = attention_KNH / self._source_rms if self._is_normed else attention_KNH
         slices = self._split_heads(self.sources_KNC)
         read_NC = (values[..., None] * slices).sum(0).reshape(self.plain_NC.shape)
@@ -100,11 +103,13 @@ class _Sources:
         return ReferenceRead(attention_KNH, read_NC, weights)
 
     def _split_heads(self, x_KNC: Array) -> Array:
+        """Return the sources with an axis of heads, (K, N, H, C / H)."""
         heads = self.spec.connection.depth_heads
         return x_KNC.reshape(*x_KNC.shape[:2], heads, x_KNC.shape[2] // heads)
 
     @property
     def _source_rms(self) -> Array:
+        """Return the root mean square of every source, (K, N, 1)."""
         found: Array = np.sqrt((self.sources_KNC**2).mean(-1, keepdims=True) + KEY_EPS)
         return found
 
@@ -114,6 +119,7 @@ class _Sources:
 
 
 def _list_sources(spec: Any, layer: int, start_NC: Array, outputs: Sequence[Array]) -> _Sources:
+    """Build the sources that are weighed after a layer: the embedding, and the sum of outputs of each block."""
     size, done = spec.connection.depth_block, layer + 1
     counts = [min(size, done - first) for first in range(0, done, size)]
     is_delta = spec.connection.depth_form != "replace"

@@ -36,6 +36,7 @@ class CirculantMap(ResidualMap):
         return [certainty] + [0.0] * (self.n - 1)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: a share of the identity plus a weighted sum of cyclic shifts."""
         import torch
 
         # They stay where the logits are: a new copy would cost a transfer in every layer.
@@ -46,12 +47,12 @@ class CirculantMap(ResidualMap):
 
 
 def find_mixing(depth: int) -> float:
-    """Find g = b / 2L, at most 1: one layer of b = 4 would have 2, and negative entries."""
+    """Find the share g = b / 2L of cyclic shifts in H_res, at most 1, since b = 4 of one layer would give 2."""
     return min(1.0, BUDGET / (2 * depth))
 
 
 def add_shifts(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the identity and the cyclic shifts with their weights."""
+    """Compute H_res in numpy: the identity and the cyclic shifts with their weights."""
     n, g, t = settings.streams, find_mixing(settings.depth), to_type(logits)
     sizes = np.exp(t - t.max(-1, keepdims=True))
     shares = to_type(g * to_type(sizes / sizes.sum(-1, keepdims=True)))

@@ -22,6 +22,7 @@ class AverageReads(Reads):
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
     ) -> list[ReferenceRead]:
+        """Compute in numpy what DenseFormer reads after every layer: weights, sum, and each output's share."""
         skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
         states, read, found = [start_NC], start_NC, []
         # Of each state and of what is read: the weights of the embedding and of every output.

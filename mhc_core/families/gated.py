@@ -9,7 +9,9 @@ from mhc_core.family import Array, Family, Look, Use, compute_sigmoid
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute sigmoid(W_up silu(W_down v / n)) / (n rms(x[i])), 2 sigmoid(W_post v / n) and I; v has all x[i] / rms."""
+    """Compute sigmoid(W_up silu(W_down v / n)) / (n rms(x[i])), 2 sigmoid(W_post v / n), I in numpy; v has all x[i] /
+    rms.
+    """
     assert x_NnC is not None, "gates are made of the streams"
     samples, n, width = x_NnC.shape
     size = np.sqrt((x_NnC * x_NnC).mean(-1, keepdims=True) + 1e-20)

@@ -24,10 +24,12 @@ class BlockEnergyMap(ResidualMap):
     """
 
     def start(self, certainty: float) -> list[float]:
+        """Return the initial logits of one layer: near the identity for a large `certainty`, uniform at 0."""
         # An entry of H_res is a square: half the certainty in the logit gives e^-certainty.
         return [math.exp(-certainty / 2) * entry / 2 for entry in find_uniform_generator(self.n).flatten().tolist()]
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: the mean squared entries of the blocks of an orthogonal matrix."""
         import torch
 
         # In float64, and without a check for singular matrices: see orthostochastic.
@@ -44,7 +46,7 @@ class BlockEnergyMap(ResidualMap):
 
 
 def find_uniform_generator(n: int) -> Array:
-    """Find the skew matrix A (2 n, 2 n) whose H_res is the uniform matrix, for any n.
+    """Find the skew matrix A (2 n, 2 n) whose block energies are the uniform H_res, for any n.
 
     All entries of the unitary DFT matrix have the same size. Multiplied by e^(i pi / 4) it has no eigenvalue -1, so
     that the Cayley transform reaches it. A complex entry a + bi becomes the block [[a, -b], [b, a]].
@@ -56,7 +58,7 @@ def find_uniform_generator(n: int) -> Array:
 
 
 def sum_block_energy(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the mean squared entries of blocks. The system is solved in float64 in every type."""
+    """Compute H_res in numpy: the mean squared entries of blocks of a Cayley transform, solved in float64."""
     n, lead = settings.streams, logits.shape[:-1]
     square = to_type(logits).reshape(*lead, SIZE * n, SIZE * n)
     skew = square - np.swapaxes(square, -1, -2)

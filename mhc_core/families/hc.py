@@ -6,7 +6,7 @@ from mhc_core.family import Array, Family, Look, PageMap, divide_by_rms
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute A + s tanh(norm(x) W); rows of the paper's A_r index the input stream."""
+    """Compute dynamic HC in numpy, A + s tanh(norm(x) W); rows of the paper's A_r index the input stream."""
     pre, post, res = own["a_m"], own["b"], own["a_r"]
     if x_NnC is not None:
         normed = divide_by_rms(x_NnC)

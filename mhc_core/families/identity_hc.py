@@ -17,6 +17,7 @@ class IdentityMap(ResidualMap):
         return []
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return the identity as H_res (..., n, n), whatever the logits."""
         import torch
 
         eye = torch.eye(self.n, dtype=raw.dtype, device=raw.device)

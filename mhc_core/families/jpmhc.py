@@ -29,6 +29,7 @@ class IteratedCayleyMap(ResidualMap):
         return [0.0] * self.n**2
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: a nearly orthogonal matrix by two Cayley iterations."""
         import torch
 
         t = raw.double().unflatten(-1, (self.n, self.n))

@@ -17,7 +17,7 @@ class KroneckerMap(ResidualMap):
         return [certainty] * count_factors(self.n)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
-        """Return the Kronecker product of the 2 x 2 factors, (..., n, n)."""
+        """Return H_res (..., n, n) of logits: the Kronecker product of doubly stochastic 2 x 2 factors."""
         import torch
 
         p = torch.sigmoid(raw)
@@ -32,7 +32,7 @@ class KroneckerMap(ResidualMap):
 
 
 def multiply_factors(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the Kronecker product of the factors, first to last."""
+    """Compute H_res in numpy: the Kronecker product of the 2 x 2 factors, first to last."""
     t, lead = to_type(logits), logits.shape[:-1]
     product = np.ones((*lead, 1, 1))
     for k in range(t.shape[-1]):
@@ -44,12 +44,12 @@ def multiply_factors(logits: Array, settings: MapSettings, to_type: Round) -> Ar
 
 
 def count_factors(n: int) -> int:
-    """Count the factors of an n x n product, one logit each."""
+    """Count the 2 x 2 factors whose Kronecker product is n x n, which have one logit each."""
     return n.bit_length() - 1
 
 
 def require_power_of_two(n: int, width: int) -> str | None:
-    """Return what n must be; None where it is a product of twos."""
+    """Return in words what the number of streams must be; None if it is a power of two."""
     return "a power of two, because kromhc takes Kronecker products of small matrices" if n & (n - 1) else None
 
 

@@ -12,14 +12,14 @@ from mhc_core.family import Array, Family, Look, OwnCosts, Use
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute H_pre = 1, H_post = a and H_res = b, (a, b) = 2 softmax(w)."""
+    """Compute LAuReL's weights in numpy: H_pre = 1, H_post = a and H_res = b, (a, b) = 2 softmax(w)."""
     first, second = own["weights"]
     a = 2 / (1 + np.exp(second - first))
     return np.ones(1), np.array([a]), np.array([[2 - a]])
 
 
 def pass_features(own: dict[str, Array], x_nNC: Array) -> Array:
-    """Compute x + x A B, which H_res multiplies."""
+    """Compute LAuReL's x + x A B in numpy, which H_res multiplies."""
     found: Array = x_nNC + (x_nNC @ own["down"]) @ own["up"]
     return found
 

@@ -8,7 +8,7 @@ from mhc_core.family import Array, Family, Look, MapSettings, PageMap, Round, Us
 
 
 def compute_sinkhorn(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute columns, then rows, in turn: in the logarithm, or with eps as DeepSeek-V4 adds it."""
+    """Compute H_res by Sinkhorn's rounds in numpy: in logarithms, or with eps as DeepSeek-V4 adds it."""
     n, rounds, eps = settings.streams, settings.rounds, settings.eps
     t = to_type(logits).reshape(*logits.shape[:-1], n, n)
     if rounds == 0:
@@ -25,16 +25,14 @@ def compute_sinkhorn(logits: Array, settings: MapSettings, to_type: Round) -> Ar
 
 
 def _take_log_share(t: Array, axis: int) -> Array:
-    """log(e^t / sum e^t) over an axis."""
+    """Return log(e^t / sum e^t) over an axis, with every step rounded by `to_type`."""
     moved = t - t.max(axis, keepdims=True)
     found: Array = moved - np.log(np.exp(moved).sum(axis, keepdims=True))
     return found
 
 
 def solve_duals(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the limit of the rounds in float64 for every type: rounds, then Newton's method on the factors of rows
-    and columns together.
-    """
+    """Compute the limit of Sinkhorn's rounds in float64: rounds, then Newton's method on all factors together."""
     n = settings.streams
     t = to_type(logits).reshape(*logits.shape[:-1], n, n)
     for _ in range(100):
@@ -54,6 +52,7 @@ def solve_duals(logits: Array, settings: MapSettings, to_type: Round) -> Array:
 
 
 def _miss_sums(t: Array) -> Array:
+    """Return how far the row and column sums of exp(t) are from 1, added up for each matrix."""
     matrix = np.exp(t)
     found: Array = np.abs(matrix.sum(-1) - 1).sum(-1) + np.abs(matrix.sum(-2) - 1).sum(-1)
     return found

@@ -26,6 +26,7 @@ class PermutationMap(ResidualMap):
         return [0.0] + [-certainty] * (len(self.permutations_Knn) - 1)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: the mean of all permutation matrices with the weights softmax(logits)."""
         import torch
 
         # They stay where the logits are: a new copy would cost a transfer in every layer.
@@ -34,7 +35,7 @@ class PermutationMap(ResidualMap):
 
 
 def combine_permutations(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the mean of all permutations with the weights softmax(t)."""
+    """Compute H_res in numpy: the mean of all permutation matrices with the weights softmax(t)."""
     n, t = settings.streams, to_type(logits)
     orders = [np.eye(n)[list(order)] for order in permutations(range(n))]
     shares = np.exp(t - t.max(-1, keepdims=True))
@@ -43,7 +44,7 @@ def combine_permutations(logits: Array, settings: MapSettings, to_type: Round) -
 
 
 def require_few(n: int, width: int) -> str | None:
-    """Return what n must be; None where there are few enough permutations."""
+    """Return in words how many streams are allowed; None if their permutations are few enough."""
     return "at most 5: mhc_lite combines all n! permutations" if n > 5 else None
 
 

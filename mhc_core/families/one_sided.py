@@ -24,6 +24,7 @@ class RowSoftmaxMap(ResidualMap):
         return [0.0 if row == column else -certainty for row in range(self.n) for column in range(self.n)]
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: the softmax of each row."""
         import torch
 
         # In float64: nothing corrects the columns, so that rounding would add up in the backward gain.
@@ -31,7 +32,7 @@ class RowSoftmaxMap(ResidualMap):
 
 
 def divide_rows(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute exp(t) of each row, divided by its sum."""
+    """Compute H_res in numpy: exp(t) of each row, divided by its sum."""
     n = settings.streams
     t = to_type(logits).reshape(*logits.shape[:-1], n, n)
     sizes = np.exp(t - t.max(-1, keepdims=True))

@@ -21,6 +21,7 @@ class CayleyMap(ResidualMap):
         return [0.0] * self.n**2
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: an orthogonal matrix by the Cayley transform."""
         import torch
 
         # In float64, as the condition of I + A grows with the logits.
@@ -32,7 +33,7 @@ class CayleyMap(ResidualMap):
 
 
 def solve_cayley(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the Cayley transform by solving (I + A) H = I - A, in float64 for every type."""
+    """Compute H_res in numpy: the Cayley transform, by solving (I + A) H = I - A in float64."""
     n = settings.streams
     t = to_type(logits).reshape(*logits.shape[:-1], n, n)
     skew = t - np.swapaxes(t, -1, -2)

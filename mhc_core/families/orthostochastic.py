@@ -20,6 +20,7 @@ class OrthogonalMap(ResidualMap):
         return [0.0] * self.n**2
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: the squared entries of an orthogonal matrix."""
         import torch
 
         # In float64: with logits of 50 the system's condition costs a float32 solve its last three digits.
@@ -33,7 +34,7 @@ class OrthogonalMap(ResidualMap):
 
 
 def square_orthogonal(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the squared Cayley transform. It is solved for in float64 in every type; I + A is never singular."""
+    """Compute H_res in numpy: the squared entries of the Cayley transform, solved in float64."""
     n = settings.streams
     square = to_type(logits).reshape(*logits.shape[:-1], n, n)
     skew = square - np.swapaxes(square, -1, -2)

@@ -38,6 +38,7 @@ class QuaternionMap(ResidualMap):
         return [1.0, 0.0, 0.0, 0.0] * 2
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., 4, 4) of logits: the rotation x -> p x conj(q) by two unit quaternions."""
         import torch
 
         # They stay where the logits are: a new copy would cost a transfer in every layer.
@@ -49,7 +50,7 @@ class QuaternionMap(ResidualMap):
 
 
 def rotate_units(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute p x conj(q) of the four units x, the columns of H_res; in float64 for every type."""
+    """Compute H_res in numpy: its columns are p x conj(q) of the four unit quaternions x; in float64."""
     pairs = to_type(logits).reshape(*logits.shape[:-1], 2, 4)
     pairs = pairs / np.sqrt((pairs * pairs).sum(-1, keepdims=True) + TINY)
     p, q = pairs[..., 0, :], pairs[..., 1, :]
@@ -66,7 +67,7 @@ def _multiply(p: Array, q: Array) -> Array:
 
 
 def require_four(n: int, width: int) -> str | None:
-    """Return what n must be; None for four streams."""
+    """Return in words that the number of streams must be 4; None if it is."""
     return None if n == 4 else "4, because quaternion mixes four streams as one quaternion"
 
 

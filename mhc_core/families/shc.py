@@ -33,11 +33,13 @@ class SpectralMap(ResidualMap):
         self.skew_kmm, self.basis_nm = torch.from_numpy(skew), torch.from_numpy(make_basis(self.n))
 
     def start(self, certainty: float) -> list[float]:
+        """Return the initial logits of one layer: angles of 0, and equal singular values by the certainty."""
         # tanh(certainty / 2) is the second eigenvalue of the other families' start for two streams. 8 gives s = 4,
         # where the authors' code starts; 0 gives the uniform matrix.
         return [0.0] * (2 * count_angles(self.n)) + [certainty / 2] * (self.n - 1)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: J/n plus parts with singular values below 1."""
         # They stay where the logits are: a new copy would cost a transfer in every layer.
         self.skew_kmm, self.basis_nm = self.skew_kmm.to(raw.device), self.basis_nm.to(raw.device)
         t, angles = raw.double().tanh(), count_angles(self.n)
@@ -45,7 +47,7 @@ class SpectralMap(ResidualMap):
         return (1 / self.n + (left * t[..., None, 2 * angles :]) @ right.mT).to(raw.dtype)
 
     def _turn(self, angles: "torch.Tensor") -> "torch.Tensor":
-        """Z times the Cayley transform, (..., n, n - 1), of the entries above the diagonal."""
+        """Return orthonormal columns, Z times the Cayley transform of the angles, (..., n, n - 1)."""
         import torch
 
         eye = torch.eye(self.n - 1, dtype=angles.dtype, device=angles.device)
@@ -54,7 +56,7 @@ class SpectralMap(ResidualMap):
 
 
 def multiply_singular_parts(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Sum J/n and the singular parts sigma_k (Z u_k)(Z v_k)^t, in float64 for every type."""
+    """Compute H_res in numpy: J/n plus the singular parts sigma_k (Z u_k)(Z v_k)^t, in float64."""
     n, t = settings.streams, np.tanh(to_type(logits))
     angles, basis = count_angles(n), make_basis(n)
     u, v = (_compute_cayley(t[..., first : first + angles], n - 1) for first in (0, angles))
@@ -76,7 +78,7 @@ def count_angles(n: int) -> int:
 
 
 def make_basis(n: int) -> Array:
-    """Make Z (n, n - 1): column k - 1 has k times 1 / sqrt(k (k + 1)), then -k of it, then 0."""
+    """Return Z (n, n - 1), an orthonormal basis of sum 0: column k - 1 is k times 1 / sqrt(k (k + 1)), -k of it, 0."""
     basis = np.zeros((n, n - 1))
     for k in range(1, n):
         basis[:k, k - 1], basis[k, k - 1] = 1, -k

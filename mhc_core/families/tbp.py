@@ -28,6 +28,7 @@ class TransportMap(ResidualMap):
         return find_logits(self.n, certainty)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Return H_res (..., n, n) of logits: doubly stochastic, filled row by row within the remaining sums."""
         import torch
 
         m = self.n - 1
@@ -49,7 +50,8 @@ class TransportMap(ResidualMap):
 
 
 def find_logits(n: int, certainty: float) -> list[float]:
-    """Find the logits of the matrix with diagonal e^certainty / (e^certainty + n - 1) and equal other entries.
+    """Return the initial logits of the matrix with diagonal e^certainty / (e^certainty + n - 1) and equal other
+    entries.
 
     That is before the uniform share is added: 0 gives the uniform matrix.
     """
@@ -67,7 +69,7 @@ def find_logits(n: int, certainty: float) -> list[float]:
 
 
 def fill_transport(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the matrix row by row in float64 in every type, then round it."""
+    """Compute H_res in numpy: fill the doubly stochastic matrix row by row in float64."""
     n, lead = settings.streams, logits.shape[:-1]
     share = compute_sigmoid(to_type(logits)).reshape(*lead, n - 1, n - 1)
     filled = np.zeros((*lead, n, n))

@@ -9,7 +9,9 @@ from mhc_core.family import Array, Family, Look
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute H_pre = [a, b], H_post = [1, 0] and H_res = [[a, b], [0, 1]]; stream 0 is the state, 1 the embedding."""
+    """Compute H_pre = [a, b], H_post = [1, 0], H_res = [[a, b], [0, 1]] in numpy; stream 0 is the state, 1 the
+    embedding.
+    """
     a, b = own["weights"]
     return np.array([a, b]), np.array([1.0, 0.0]), np.array([[a, b], [0.0, 1.0]])
 

@@ -79,7 +79,7 @@ def figure(
 
 
 def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> None:
-    """Return title with remarks below it, and margins that Plotly widens for ticks, legend and colour bar."""
+    """Set title and remarks of a figure for a notebook, and margins that Plotly widens for ticks and legend."""
     remarks = "<br>".join(layout["meta"].get("remarks", ()))
     below = REMARK_PX * (remarks.count("<br>") + 1) if remarks else 0
     height = HEIGHT + below
@@ -99,7 +99,7 @@ def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> Non
 
 
 def _to_shown_step(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> int:
-    """Return the step that a panel shows: the nearest kept step, where the panel needs values that few steps keep."""
+    """Return the training step that a panel shows: the nearest stored one, where few steps store its values."""
     trained = next((result for result in results if count_received_steps(result) > 0), None)
     place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
     return step if trained is None or place is None else trained.kept_steps[place]
@@ -123,7 +123,7 @@ def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
 
 
 def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
-    """Return a panel as plain data, each of its views with an empty figure for so many runs."""
+    """Return a panel as plain data for the page, each of its views with an empty figure for so many runs."""
     views = [
         {
             "key": view.key,

@@ -12,7 +12,7 @@ MOVABLE = ("depth", "connection.noise", "connection.sinkhorn_iters")
 
 
 def to_at_once_rules() -> dict[str, Any]:
-    """Return what lets the page know columns of a view without asking: see `static/js/instant`."""
+    """Return the rules by which the page computes columns without the server: see `static/js/instant`."""
     return {
         "numerics": NUMERICS_VERSION,
         "prefix": [key for key, metric in METRICS.items() if metric.prefix],
@@ -38,6 +38,7 @@ def to_movable_fields() -> list[dict[str, Any]]:
 
 
 def _to_field(schema: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return path, title, unit, ends and step of one setting, from the JSON schema of a spec."""
     part, _, leaf = path.rpartition(".")
     model = schema["$defs"][schema["properties"][part]["$ref"].rpartition("/")[2]] if part else schema
     field = model["properties"][leaf]

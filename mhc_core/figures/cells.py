@@ -26,7 +26,7 @@ def build_cells(
     coloraxis: dict[str, Any],
     **meta: Any,
 ) -> Template:
-    """Build a heatmap a run.
+    """Build a heatmap of a matrix for each run, on axes of its own.
 
     `grid` holds direction, and the sizes of cell and gap relative to each other; `heat` the common keys of the traces,
     with `fill` and `key`.
@@ -61,7 +61,7 @@ def build_cells(
 
 
 def colorbar(theme: Theme) -> dict[str, Any]:
-    """Return the thin bar right of matrices."""
+    """Return Plotly's settings for the thin colour bar right of matrices."""
     return {
         "thickness": 10,
         "len": 1.0,

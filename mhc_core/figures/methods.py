@@ -47,11 +47,12 @@ def to_run_styles(kinds: Sequence[str | None], theme: ThemeName) -> list[RunStyl
 
 
 def to_plain_methods() -> dict[str, dict[str, Any]]:
-    """Return the table as the page reads it: of each method its looks as first, second, … run, in both themes."""
+    """Return the styles of all methods as plain data: of each its looks as first, second, … run, in both themes."""
     return {kind: _to_plain(method) for kind, method in METHODS.items()}
 
 
 def _to_plain(method: Look) -> dict[str, Any]:
+    """Return marker, colours, dashes and widths of a method for each place among the shown runs, in both themes."""
     found: dict[str, Any] = {"marker": method.marker}
     for name, theme in THEMES.items():
         styles = [_to_style(method, place, theme) for place in range(MAX_RUNS)]
@@ -61,6 +62,7 @@ def _to_plain(method: Look) -> dict[str, Any]:
 
 
 def _to_style(method: Look, place: int, theme: Theme) -> RunStyle:
+    """Return the style of a method's run: its own colour for the first run, then shades and other dashes."""
     color: str = getattr(method, theme.name)
     if place == 0:
         return RunStyle(color, method.dash, method.marker, method.width)
@@ -69,14 +71,14 @@ def _to_style(method: Look, place: int, theme: Theme) -> RunStyle:
 
 @cache
 def _to_shades(color: str, theme: Theme) -> tuple[str, str, str]:
-    """Return three more of a colour's hue: one apart from it, then the one farthest from it, then the nearest."""
+    """Return three more shades of a colour: distinct from it, then the farthest from it, then the nearest."""
     own = to_contrast(color, theme.card)
     _, near, apart, far = sorted(CONTRASTS, key=lambda wanted: abs(math.log(wanted / own)))
     return _shade(color, apart, theme), _shade(color, far, theme), _shade(color, near, theme)
 
 
 def _shade(color: str, wanted: float, theme: Theme) -> str:
-    """Return the colour, mixed with the colour of ink or card until its contrast is the wanted one."""
+    """Mix a colour with that of text or background until its contrast with the background is `wanted`."""
     other = theme.ink if wanted > to_contrast(color, theme.card) else theme.card
     own, shares = read_color(color), np.arange(STEPS)[:, None] / STEPS
     mixed = np.rint(own + shares * (read_color(other) - own))

@@ -21,7 +21,7 @@ ENDS: tuple[Reduction, ...] = ("first", "last", "min", "max")
 
 
 def build_bundle(result: Result) -> dict[str, Any]:
-    """Build figure and table by media type; {} if nothing is known yet."""
+    """Build what a notebook shows of a result, figure and table by media type; {} if the result is still empty."""
     if not result.has_start:
         return {}
     drawn = figures.figure(find_panel(result), [result], [result.label], result.depth - 1, "light")
@@ -46,6 +46,7 @@ def write_table(result: Result) -> str:
 
 
 def _write_story(summary: SummaryFrame) -> str:
+    """Write the headline and the findings of a record as HTML."""
     headline = escape(summary.headline.text)
     sentences = "".join(f"<li>{escape(finding.text)}</li>" for finding in summary.findings)
     return f"<p><b>{headline}</b></p><ul>{sentences}</ul>"
@@ -56,6 +57,7 @@ def _has_column(result: Result, key: str) -> bool:
 
 
 def _write_row(result: Result, key: str) -> str:
+    """Write one metric as a row of an HTML table: its name, and its first and last value."""
     numbers = [reduce_metric(result, key, end) for end in ENDS]
     cells = [format_value(number.value, number.log10, number.status) for number in numbers]
     metric = METRICS[key]

@@ -185,7 +185,7 @@ def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), li
 
 
 def update_axes(figure: Template, letter: str, **changes: Any) -> None:
-    """Set keys of all x or all y axes; None removes a key."""
+    """Set keys of all x or all y axes of a figure; None removes a key."""
     for name, axis in figure["layout"].items():
         if name.startswith(f"{letter}axis"):
             axis |= changes
@@ -200,12 +200,12 @@ def draw_level(y: float, theme: Theme) -> dict[str, Any]:
 
 
 def scatter(**keys: Any) -> Trace:
-    """Return a trace of lines, markers or text."""
+    """Return a Plotly trace of lines, markers or text."""
     return {"type": "scatter", **keys}
 
 
 def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
-    """Return runs in drawing order, the first on top.
+    """Return style and place of each run in drawing order, so that the first run is on top.
 
     `fill/dress.py` puts those on top that leave the others to be seen.
     """
@@ -213,7 +213,7 @@ def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
 
 
 def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[Trace]:
-    """Return the two edges of a band, filled between.
+    """Return two traces of a run, the edges of a band, filled between.
 
     `lower` and `upper` are sources, `key` is the metric they belong to.
     """
@@ -227,8 +227,7 @@ def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[Tr
 
 
 def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[Trace]:
-    """Return for a run of several seeds the 5th to 95th percentile as a band, and the first seed as a thin dotted
-    line.
+    """Return the traces of a run's seeds: the 5th to 95th percentile as a band, and the first seed as a dotted line.
 
     The run's own line (`line`) is then the median.
     """
@@ -246,7 +245,7 @@ def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[Trace]:
 
 
 def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> Trace:
-    """Return one metric of one run over the layers, drawn from log10 on a log axis, so that 1e401 can be drawn.
+    """Return a trace of one metric over the layers, drawn from log10 on a log axis, so that 1e401 can be drawn.
 
     For several seeds it is the median.
     """
@@ -274,7 +273,7 @@ def add_curves(figure: Template, runs: int, theme: Theme, key: str, scale: str) 
 
 
 def stream_line(run: int, style: RunStyle, key: str, scale: str) -> Trace:
-    """Return a thin line per stream. One trace per run, because the number of streams is known only with the data."""
+    """Return one trace with a thin line per stream: only the data say how many streams a run has."""
     fill = {
         "x": f"stream_layer.{key}",
         "y": f"stream_{'log10' if scale == 'log' else 'layers'}.{key}",

@@ -43,26 +43,27 @@ def label_sources(sources: Sequence[Source], names: Mapping[str, str] | None = N
 
 
 def _name_source(source: Source, alike: Sequence[Source]) -> str:
-    name, edits = shorten_name(source.label), [_read_edits(other) for other in alike]
+    """Return the label of a record's source: its name, and its edits where runs of one name have different ones."""
+    edits = [_read_edits(other) for other in alike]
     if all(own == edits[0] for own in edits):
-        return name
-    return f"{name} {distinguish_edits(edits)[alike.index(source)]}"
+        return shorten_name(source.label)
+    return f"{shorten_name(source.label, NAME_LENGTH // 2)} {distinguish_edits(edits)[alike.index(source)]}"
 
 
 def _read_edits(source: Source) -> list[EditSpec]:
-    """Read the edits of a spec; those of a recording are not in its label."""
-    found = source.spec.get("edits", []) if isinstance(source, SpecSource) else []
-    return [EditSpec.model_validate(edit) for edit in found]
+    """Return the edits of a spec or of a recording."""
+    found = source.spec.get("edits") if isinstance(source, SpecSource) else source.edits
+    return [EditSpec.model_validate(edit) for edit in found or ()]
 
 
 def to_map(state: str) -> tuple[str, str] | None:
-    """Return metric and reduction of the map in a page's state; None without a map."""
+    """Return the metric and the reduction of the map that a page's state shows; None without a map."""
     pairs = dict(parse_qsl(state))
     return (pairs.get(KEYS["metric"], MAP[0]), pairs.get(KEYS["reduce"], MAP[1])) if KEYS["map"] in pairs else None
 
 
 def to_names(state: str) -> dict[str, str]:
-    """Return the names in a page's state, by letter: `C.name=ours` and the like."""
+    """Return the names that a user gave to runs, by letter, from a page's state: `C.name=ours` and the like."""
     pairs = parse_qsl(state)
     named = [(key[0], value) for key, value in pairs if key[1:] == f".{KEYS['name']}" and value]
     return {letter: value[:NAME_LENGTH] for letter, value in named if letter in LETTERS}

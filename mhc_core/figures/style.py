@@ -36,7 +36,7 @@ class Theme:
 
     @property
     def blank(self) -> RunStyle:
-        """Return a template's line, before it is known whose it is."""
+        """Return the style of a line in a template, before its method is known."""
         return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
@@ -99,7 +99,7 @@ def format_color(parts: Iterable[float]) -> str:
 
 
 def mix(color: str, other: str, share: float) -> str:
-    """Return a colour with `share` of another in it, both as #rrggbb."""
+    """Return a mixture of two colours as #rrggbb, with `share` of the second."""
     own = read_color(color)
     return format_color(own + share * (read_color(other) - own))
 
@@ -122,6 +122,7 @@ def measure_contrast(colors: np.ndarray, ground: str) -> np.ndarray:
 
 
 def _to_luminance(colors: np.ndarray) -> np.ndarray:
+    """Return WCAG's relative luminance of colours (..., 3) from 0 to 255."""
     parts = colors / 255
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return np.asarray(linear @ [0.2126, 0.7152, 0.0722])

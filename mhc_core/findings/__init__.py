@@ -48,7 +48,7 @@ __all__ = ["summarise", "summarise_captured"]
 
 
 def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = None) -> SummaryFrame:
-    """Build the summary frame: a headline, then findings, the run's own story first.
+    """Build the summary frame of a run: a headline, then findings, first on edits, connection and training.
 
     disturbed_L: log10 of grad_rms of the same pass with states that are changed by rounding, where it was measured.
     """
@@ -111,20 +111,21 @@ def summarise_captured(
 
 
 def _describe_connection(spec: RunSpec, result: Result) -> Finding | None:
+    """Describe what the connection does to signals: its mixing, or its reads over depth."""
     if spec.family.has_mixing:
         return describe_connection(spec, result)
     return _of_first_seed(spec, describe_depth(spec, result))
 
 
 def _compare_streams(spec: RunSpec, result: Result) -> list[Finding | None]:
-    """Compare streams that could share the work; the embedding that layers read again does not grow by design."""
+    """List findings on a stream that holds most, and on streams that no layer reads; [] for one stream."""
     if spec.family.streams == "source":
         return []
     return [describe_dominant_stream(result), describe_ignored_streams(result)]
 
 
 def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:
-    """Return the findings that describe one pass alone, if the record is of several seeds."""
+    """Return a finding with the number of its seed in front, if the run has several seeds."""
     if found is None or spec.seeds == 1:
         return found
     return replace(found, text=f"Seed {spec.seed}: {found.text}")

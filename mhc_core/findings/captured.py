@@ -11,7 +11,7 @@ COMPOSITES = "float64"  # the type in which products of matrices are made
 
 
 def describe_captured(result: Result) -> Finding:
-    """Describe how the residual path connects the layers."""
+    """Describe how the residual path of a recorded model connects its layers."""
     h_res = result.matrices["h_res"].astype(np.float64)
     lost = int(np.isnan(h_res).any((1, 2)).sum())
     if lost:
@@ -41,7 +41,7 @@ def describe_captured(result: Result) -> Finding:
 
 
 def describe_reading(result: Result) -> Finding | None:
-    """Describe layers whose branch reads the streams with weights that could not be recorded."""
+    """Describe the layers of a recorded model whose branch reads no weighted sum of streams: H_pre is unknown."""
     lost = [flag for flag in result.status.get("h_pre", {}).values() if flag == "unknown"]
     if not lost or result.streams == 1:
         return None
@@ -56,7 +56,7 @@ def describe_reading(result: Result) -> Finding | None:
 
 
 def describe_start_apart(streams: int) -> Finding:
-    """Describe streams that do not start as copies of one embedding."""
+    """Describe that the streams of a recorded model do not start as copies of one embedding."""
     text = (
         f"The {streams} streams start as different states, not as copies of one. In effective skip connections the "
         "weight of the embedding is that of a shift common to all streams."
@@ -65,7 +65,7 @@ def describe_start_apart(streams: int) -> Finding:
 
 
 def describe_heard(result: Result, iteration: int) -> Finding:
-    """Describe which layers one observation of a training has recorded."""
+    """Describe how many layers of a training model the monitor has recorded at this iteration."""
     layers, reached = result.depth, _count_gradients(result)
     where = "the only layer was" if layers == 1 else f"all {layers} layers were"
     if reached == layers:
@@ -79,7 +79,7 @@ def describe_heard(result: Result, iteration: int) -> Finding:
 
 
 def _count_gradients(result: Result) -> int:
-    """Count layers that had a gradient, finite or not."""
+    """Count the recorded layers that had a gradient, finite or not."""
     if "grad_rms" not in result.layers:
         return 0
     lost = [layer for layer, flag in result.status.get("grad_rms", {}).items() if flag != "unknown"]

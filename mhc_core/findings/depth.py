@@ -21,6 +21,7 @@ def build_depth_headline(spec: RunSpec, result: Result) -> Headline:
 
 
 def _build_headline(share: float, whose: str) -> Headline:
+    """Build the headline of a run that reads earlier outputs: the largest share of one source, and whose."""
     text = f"largest share {format_percent(share)}{whose}"
     return Headline(label="largest share", value=share, log10=float(np.log10(share)), text=text)
 
@@ -51,7 +52,7 @@ def describe_captured_depth(result: Result) -> Finding:
 
 
 def describe_gated_reads(result: Result) -> Finding | None:
-    """Describe layers that read no weighted sum of earlier outputs, so that their weights are unknown."""
+    """Describe layers that read no weighted sum of earlier outputs, so that the weights of these are unknown."""
     lost = [flag for flag in result.status.get("unfolded", {}).values() if flag == "unknown"]
     if not lost:
         return None

@@ -95,6 +95,7 @@ def _shorten_edit(edit: EditSpec) -> str:
 
 
 def _shorten_act(edit: EditSpec) -> str:
+    """Return a few words for what an edit does to its target, without the layers."""
     target, is_state = _shorten_target(edit), edit.what in ("stream", "state")
     match edit.do:
         case "zero":
@@ -120,6 +121,7 @@ def _shorten_act(edit: EditSpec) -> str:
 
 
 def _shorten_target(edit: EditSpec) -> str:
+    """Return a few words for what an edit changes, such as `stream 2` or `head 3`."""
     if edit.what == "state":
         return "all streams"
     if edit.what == "branch":
@@ -137,6 +139,7 @@ def _name_part(what: str) -> str:
 
 
 def _name_target(edit: EditSpec) -> str:
+    """Name what an edit changes as the subject of a sentence, such as "Stream 2" or "Row 1 of H_res"."""
     if edit.what == "stream":
         return f"Stream {(edit.index or 0) + 1}"
     if edit.what == "branch" and edit.index is not None:
@@ -157,6 +160,7 @@ def name_source(index: int | None) -> str:
 
 
 def _name_layers(edit: EditSpec) -> str:
+    """Name the layers of an edit, counted from 1, as in "at layers 3 to 5"."""
     if edit.first == edit.last:
         return f"at layer {edit.first + 1}"
     return f"at layers {edit.first + 1} to {edit.last + 1}"
@@ -202,6 +206,7 @@ def _describe_states(behind: float, end: float, first: int, depth: int) -> str:
 
 
 def _describe_output(result: Result) -> str:
+    """Return a sentence part on how edits change the loss and the output; "" if the losses are not finite."""
     if not (np.isfinite(result.loss) and np.isfinite(result.loss_base)):
         return ""
     text = f". The loss is {format_loss(result.loss)} instead of {format_loss(result.loss_base)}"

@@ -37,7 +37,7 @@ class Gain:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether it is the gain of the whole stack, or of all seeds."""
+        """Return whether the gain covers every layer of the stack, or every seed."""
         return self.known == self.whole
 
     @property
@@ -56,12 +56,14 @@ def read_gains(result: Result) -> list[Gain]:
 
 
 def _read_one(result: Result, direction: str, key: str) -> Gain:
+    """Read the largest gain over the known layers of one pass."""
     ranks = read_ranks(result, key)
     known = ranks[~np.isnan(ranks)]
     return Gain(direction, float(known.max(initial=-np.inf)) if len(known) else math.nan, len(known), len(ranks))
 
 
 def _read_seeds(result: Result, direction: str, key: str) -> Gain:
+    """Read median, 5th and 95th percentile of the largest gain over the seeds."""
     assert result.seeds is not None
     ranks = np.asarray(result.seeds.largest[key], dtype=np.float64)
     known = np.sort(ranks[~np.isnan(ranks)])
@@ -101,6 +103,7 @@ def describe_product(product: str, gains: list[Gain], dtype: str, *, has_seeds: 
 
 
 def _describe_seeds(gains: list[Gain], dtype: str) -> str:
+    """Describe the gains of several seeds, as the predicate of a sentence."""
     known, seeds = min(gain.known for gain in gains), gains[0].whole
     if not known:
         return f"has no known gain: {dtype} overflows with each of {seeds} seeds"
@@ -110,13 +113,13 @@ def _describe_seeds(gains: list[Gain], dtype: str) -> str:
 
 
 def _choose_verb(gains: list[Gain]) -> str:
-    """Return "amplifies" only if the gain is larger than 1 as it is written."""
+    """Return the verb for these gains: "amplifies" if the gain is above 1 as it is written."""
     least = min(gain.log10 if gain.low is None else gain.low for gain in gains)
     return "amplifies up to" if least > AMPLIFIES else "has a gain of up to"
 
 
 def number_gains(gains: list[Gain]) -> dict[str, float | int | None]:
-    """List the numbers of a sentence about gains, by name; none for a stack whose gain is not known to its end."""
+    """Return the numbers in a sentence about gains, by name; {} for a stack whose gain is not known to its end."""
     numbers: dict[str, float | int | None] = {}
     for gain in gains:
         name = NUMBERS[gain.direction]

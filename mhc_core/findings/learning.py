@@ -73,7 +73,7 @@ def describe_training(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _read_course(result: Result, key: str, done: int) -> np.ndarray:
-    """Read log10 of the largest gain over depth at each of these steps, before its update, and of the trained stack."""
+    """Read log10 of the largest gain over depth at these training steps, and of the trained stack."""
     log = result.steps_log10[key.replace("composite", "step")][:done]
     largest = np.where(np.isfinite(log), log, -np.inf).max(1)
     return np.append(largest, find_largest(result, key))

@@ -30,7 +30,7 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
 
 
 def _describe_skip_path(spec: RunSpec, result: Result) -> str | None:
-    """Describe how the signal of a single stream passes the layers; None where coefficients are multiplied."""
+    """Describe the path past the branches of one stream, or that there is none; None where coefficients mix."""
     if not spec.family.skips:
         return "There is no skip path: each layer replaces the signal"
     if spec.family.has_coefficients:
@@ -69,7 +69,7 @@ def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
 
 
 def _name_mixing(spec: RunSpec) -> str:
-    """Name mixing by the strongest of its properties."""
+    """Name the mixing by the strongest of its properties, such as "doubly stochastic"."""
     family = spec.family
     if family.drawn == "entries":
         return "unconstrained mixing"

@@ -22,7 +22,7 @@ def format_value(value: float | None, log10: float | None = None, status: str | 
 
 
 def say_status(status: str) -> str:
-    """Describe why there is no number, in a word or two."""
+    """Return a word or two for why there is no number, such as "overflow"."""
     return STATUS_WORDS.get(status, status)
 
 
@@ -51,12 +51,14 @@ def format_power(power: int) -> str:
 
 
 def _count_decimals(size: float, digits: int) -> int:
+    """Return how many decimals a number of this size needs for that many digits."""
     if size == 0:
         return 0
     return max(0, digits - 1 - math.floor(math.log10(size)))
 
 
 def _format_scientific(is_negative: bool, log10: float, digits: int = 2) -> str:
+    """Format a number as m × 10^k, from its logarithm and sign."""
     exponent = math.floor(log10)
     mantissa = f"{10 ** (log10 - exponent):.{digits}f}"
     if float(mantissa) == 10:

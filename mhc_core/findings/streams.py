@@ -130,7 +130,7 @@ def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _find_read_sizes(result: Result) -> np.ndarray | None:
-    """Find magnitude with which each layer reads each stream (L, n), over tokens where mixing is dynamic."""
+    """Return the magnitude with which each layer reads each stream (L, n), over tokens where mixing is dynamic."""
     for key in ("h_pre", "h_read"):
         if key in result.matrices:
             mean = result.matrices[key].astype(np.float64)

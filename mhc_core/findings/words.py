@@ -19,18 +19,18 @@ def build_finding(key: str, text: str, panel: str, numbers: Mapping[str, float |
 
 
 def read_ranks(result: Result, key: str) -> np.ndarray:
-    """Read log10 of a column of one pass (L): -inf if the value is zero, nan if neither is known."""
+    """Read log10 of a column of one pass at each layer (L): -inf for 0, nan if value and log10 are unknown."""
     log = result.layers_log10[key].astype(np.float64)
     return np.where(np.isnan(log) & (result.layers[key] == 0), -np.inf, log)
 
 
 def find_largest(result: Result, key: str) -> float:
-    """Find largest log10 over depth, -inf if the column is all zero; nan unless every layer is known."""
+    """Return the largest log10 of a column over depth, -inf if it is all zero; nan unless every layer is known."""
     return float(read_ranks(result, key).max())
 
 
 def read_logs(result: Result, key: str) -> np.ndarray:
-    """Read log10 of a column (L), of several seeds the median at every layer."""
+    """Read log10 of a column at each layer (L), of several seeds the median."""
     found: np.ndarray = result.bands[key]["p50"] if key in result.bands else result.layers_log10[key]
     return found
 
@@ -41,7 +41,7 @@ def is_dynamic(result: Result) -> bool:
 
 
 def name_median(result: Result, known: int | None = None) -> str:
-    """Return the words that a sentence adds if its numbers are medians over seeds.
+    """Return the words that a sentence adds if its numbers are medians over the known seeds.
 
     known: number of seeds whose value is known, by default all.
     """
@@ -53,7 +53,7 @@ def name_median(result: Result, known: int | None = None) -> str:
 
 
 def to_finite(value: Any) -> float | None:
-    """Return a number as it travels in JSON: None if it is not finite."""
+    """Return a number for JSON: None if it is not finite."""
     return float(value) if value is not None and np.isfinite(value) else None
 
 
@@ -63,7 +63,7 @@ def count(number: int, noun: str) -> str:
 
 
 def format_magnitude(log10: float | np.floating[Any]) -> str:
-    """Format a magnitude as people write it, from its logarithm."""
+    """Format a magnitude as a text for people, from its log10."""
     log10 = float(log10)  # a power of a float32 would be a float32, whose range ends at 38
     if np.isnan(log10):
         return NO_NUMBER
@@ -76,7 +76,7 @@ def format_magnitude(log10: float | np.floating[Any]) -> str:
 
 
 def format_factor(log10: float | np.floating[Any]) -> str:
-    """Format a factor as people write it, from its logarithm: "790×", or "8.2×10³⁶⁷ times"."""
+    """Format a factor as a text for people, from its log10: "790×", or "8.2×10³⁶⁷ times"."""
     text = format_magnitude(log10)
     return f"{text} times" if "×" in text else f"{text}×"
 
@@ -87,14 +87,12 @@ def format_percent(share: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Format a number as people write it."""
+    """Format a number as a text for people, in a few digits."""
     return format_value(value, status=NO_NUMBER, digits=3)
 
 
 def format_loss(value: float, decimals: int = 3) -> str:
-    """Format a loss as people write it: with these decimals, or as a power of ten where they would be none or too
-    many.
-    """
+    """Format a loss for people: with these decimals, or as a power of ten where they would be none or too many."""
     if 10.0**-decimals <= abs(value) < 1e5:
         return f"{value:.{decimals}f}"
     return format_value(value, status="not a finite number")

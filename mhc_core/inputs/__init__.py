@@ -21,12 +21,12 @@ INPUTS: dict[str, type[TextEmbedding] | type[GaussianInput] | type[DigitsEmbeddi
 
 
 def build_input(spec: RunSpec) -> TextEmbedding | GaussianInput | DigitsEmbedding:
-    """Build the input module that the spec names."""
+    """Build the input module that the spec names: it makes the embedding, reads out logits and computes the loss."""
     return INPUTS[spec.input.kind](spec)
 
 
 def describe_input(spec: RunSpec) -> dict[str, Any]:
-    """Describe the kind; of a text also how much of it is read, of data which they are and under which licence."""
+    """Describe the input of a run for its start frame: kind, how much of a text is read, source and licence of data."""
     if spec.input.kind == "digits":
         return describe_digits(spec)
     if spec.input.kind == "corpus":

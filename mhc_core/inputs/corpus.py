@@ -15,14 +15,14 @@ HELD_OUT = 0.1  # share of the text, at its end, that training never reads
 
 @cache
 def load_corpus() -> tuple[np.ndarray, np.ndarray]:
-    """Load the bytes that training reads, and those after them, which only measurements read."""
+    """Load the bundled text: the bytes that training reads, and the bytes after them, which only measurements read."""
     data = np.frombuffer(lzma.decompress(TEXT.read_bytes()), dtype=np.uint8)
     split = len(data) - int(HELD_OUT * len(data))
     return data[:split], data[split:]
 
 
 def describe_corpus(spec: RunSpec) -> dict[str, Any]:
-    """Describe the text, its licence, the bytes of both parts, and the bytes that a measured pass reads."""
+    """Describe the bundled text: its licence, the bytes of both parts, and those that a measured pass reads."""
     training, held_out = load_corpus()
     return {
         "kind": "corpus",

@@ -43,7 +43,7 @@ class DigitsEmbedding(nn.Module):
         self.set_batch(None)
 
     def set_batch(self, step: int | None) -> None:
-        """Read the images of a training step, drawn from all of them, or of None, which are measured."""
+        """Choose the images of the next pass: those drawn for a training step, or for None the measured ones."""
         images, labels = load_digits()
         drawn = pick_images(self.seed, self.batch)
         if step is not None:
@@ -51,13 +51,13 @@ class DigitsEmbedding(nn.Module):
         self.read_data(images[drawn], labels[drawn])
 
     def read_data(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Read these images (B, 64), of values 0 to 16, and the digits that they show."""
+        """Use these images (B, 64), of values 0 to 16, and the digits that they show, in the next pass."""
         device = self.pixel_C.device
         self.pixels_BT = torch.from_numpy(images / WHITE).to(device, self.pixel_C.dtype)
         self.targets_B = torch.from_numpy(labels).to(device)
 
     def forward(self) -> torch.Tensor:
-        """Embedded pixels, (B, T, C)."""
+        """Return the embedded pixels of the current images, (B, T, C)."""
         return self.pixels_BT.unsqueeze(2) * self.pixel_C + self.place_TC
 
     def read_out(self, out_BTC: torch.Tensor) -> torch.Tensor:
@@ -66,7 +66,7 @@ class DigitsEmbedding(nn.Module):
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Return mean cross-entropy of the image's digit, in nats."""
+        """Return the mean cross-entropy of the images' digits, in nats, from the stack's output (B, T, C)."""
         return F.cross_entropy(self.read_out(out_BTC), self.targets_B)
 
 

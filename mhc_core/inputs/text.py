@@ -41,7 +41,7 @@ class TextEmbedding(nn.Module):
         self.set_batch(None)
 
     def set_batch(self, step: int | None) -> None:
-        """Read the windows of a training step, drawn by the seed, or of None, which are measured."""
+        """Choose the windows of text for the next pass: those of a training step, or for None the measured ones."""
         data = self.measured_bytes if step is None else self.training_bytes
         last_start = max(len(data) - self.window, 0)
         if step is None:
@@ -51,12 +51,12 @@ class TextEmbedding(nn.Module):
         self.read_data(data, starts)
 
     def read_data(self, data: np.ndarray, starts: np.ndarray) -> None:
-        """Read the windows of these bytes that begin at B starts."""
+        """Use the windows of these bytes that begin at B starts in the next pass."""
         windows = torch.from_numpy(_cut_windows(data, starts, self.window)).to(self.embedding_VC.device)
         self.ids_BT, self.targets_BT = windows[:, :-1], windows[:, 1:]
 
     def forward(self) -> torch.Tensor:
-        """Embedded tokens, (B, T, C)."""
+        """Return the embedded bytes of the current windows, (B, T, C)."""
         return F.embedding(self.ids_BT, self.embedding_VC)
 
     def read_out(self, out_BTC: torch.Tensor) -> torch.Tensor:
@@ -65,12 +65,12 @@ class TextEmbedding(nn.Module):
         return logits if logits.dtype == torch.float64 else logits.float()
 
     def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Return mean cross-entropy of the next byte, in nats."""
+        """Return the mean cross-entropy of the next byte, in nats, from the stack's output (B, T, C)."""
         return F.cross_entropy(self.read_out(out_BTC).flatten(0, 1), self.targets_BT.flatten())
 
 
 def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Read bytes that training reads, and bytes that are measured: the same ones of a text."""
+    """Return the bytes of the text that training reads, and those that are measured: the same ones of a user's text."""
     if spec.input.kind == "corpus":
         return load_corpus()
     data = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
@@ -78,7 +78,7 @@ def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def count_same_pairs(spec: RunSpec) -> float:
-    """Share of the pairs of measured samples that are the same byte, and so the same vector."""
+    """Return the share of pairs of measured samples that are the same byte, and so the same vector."""
     (_, data), window = read_bytes(spec), spec.input.tokens + 1
     starts = spread_starts(max(len(data) - window, 0), spec.input.batch)
     counts = np.bincount(_cut_windows(data, starts, window)[:, :-1].ravel()).astype(float)
@@ -87,7 +87,7 @@ def count_same_pairs(spec: RunSpec) -> float:
 
 
 def spread_starts(last_start: int, count: int) -> np.ndarray:
-    """Return evenly spaced places from 0 to the last start."""
+    """Return `count` evenly spaced positions from 0 to the last start of a window."""
     return np.linspace(0, last_start, count).astype(np.int64)
 
 

@@ -23,14 +23,14 @@ class GaussianInput(nn.Module):
         self.register_buffer("readout_BTC", normal(spec.seed, "gaussian_readout", -1, *shape))
 
     def set_batch(self, step: int | None) -> None:
-        """Return vectors come in one batch, which is measured.
+        """Do nothing: random vectors have one batch, which is measured.
 
         Their loss is unbounded below, so the spec trains on none.
         """
         assert step is None, "a spec that trains on vectors is refused"
 
     def forward(self) -> torch.Tensor:
-        """The vectors, (B, T, C)."""
+        """Return the random vectors, (B, T, C)."""
         return self.x_BTC
 
     def read_out(self, out_BTC: torch.Tensor) -> None:

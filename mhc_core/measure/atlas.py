@@ -31,7 +31,7 @@ Cell = tuple[int, int | None]
 
 
 def list_cuts(spec: RunSpec) -> list[Cut]:
-    """List the ways of cutting: a stream becomes 0, or its mean over tokens, or stops taking from the others.
+    """List the ways to cut a stream: set it to 0, to its mean over tokens, or stop what it takes from the others.
 
     A single stream takes from none; where layers read earlier outputs, each source that is weighed is cut, and the
     branch's output. Weights that are the same for all tokens are their mean.
@@ -45,7 +45,7 @@ def list_cuts(spec: RunSpec) -> list[Cut]:
 
 
 def list_cells(spec: RunSpec, layer: int) -> list[Cell]:
-    """List the single cuts of a layer."""
+    """List the single cuts of a layer: the way of cutting, and the stream."""
     stack = spec.edited
     found: list[Cell] = []
     for place, cut in enumerate(list_cuts(spec)):
@@ -57,13 +57,13 @@ def list_cells(spec: RunSpec, layer: int) -> list[Cell]:
 
 
 def estimate_atlas(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Return predicted cost of `measure_atlas`."""
+    """Predict the cost of `measure_atlas` for a spec."""
     layers = sum((spec.depth - layer) * len(list_cells(spec, layer)) for layer in range(spec.depth))
     return estimate_atlas_work(spec, 2 * layers / (spec.depth * (spec.depth + 1)), rates)
 
 
 def measure_atlas(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[ProgressFrame | AtlasFrame]:
-    """Measure every cut of every layer, of the trained stack where the spec trains. Closing the generator stops it.
+    """Measure what each single cut of a stream changes, in every layer; of the trained stack where the spec trains.
 
     A stack that is among `trained` does not train again.
 
@@ -117,7 +117,7 @@ class _Atlas:
 
     @torch.no_grad()
     def cut(self, layer: int) -> Array:
-        """Return loss, divergence and distance of all cuts of a layer, (3, K, n), float64; nan where there is none."""
+        """Return loss, divergence and distance after each cut of a layer, (3, K, n), float64; nan without a cut."""
         found = np.full((len(KEYS), len(self.cuts), self.columns), np.nan)
         size = max(state.numel() * state.element_size() for state in (self.states[layer], self.states[-1]))
         together = max(1, BATCH_BYTES // (4 * size))
@@ -132,7 +132,7 @@ class _Atlas:
         return found
 
     def _follow(self, layer: int, maker: int, cells: list[Cell]) -> list[list[float]]:
-        """Compute some cuts of a layer, and all layers after them, for all of them together."""
+        """Compute the layer with some of its cuts, and all later layers, for these cuts in one batch."""
         cut = [self._cut_one(layer, maker, *cell) for cell in cells]
         state = torch.cat([one.state for one in cut], self.axis)
         values = _join([one.values for one in cut])
@@ -142,10 +142,12 @@ class _Atlas:
         return [self._measure(part) for part in state.chunk(len(cells), self.axis)]
 
     def _keep(self, layer: int, output: LayerOutput) -> None:
+        """Store the state and the values that a layer of the base returned."""
         self.states.append(output.state)
         self.values.append(output.values)
 
     def _cut_one(self, layer: int, maker: int, place: int, index: int | None) -> LayerOutput:
+        """Return the output of a layer of the stack with one cut of a stream in it."""
         cut = self.cuts[place]
         edit = EditSpec.model_validate({"layers": (layer, layer), "index": index, "what": cut.what, "do": cut.do})
         with self.stack.with_edits(edit):
@@ -155,6 +157,7 @@ class _Atlas:
         return None if self.rows is None else self.rows[layer]
 
     def _measure(self, state: torch.Tensor) -> list[float]:
+        """Return loss, divergence and distance from the base of a cut stack, from its last state."""
         out = self.stack.collapse(state)
         logits = self.stack.input.read_out(out)
         is_known = logits is not None and self.logits is not None

@@ -48,7 +48,7 @@ DETECTS = {
 
 
 def check_record(result: Result) -> list[RecordCheck]:
-    """Check every check whose numbers the record has."""
+    """Run every check between the numbers of a record that needs no model, such as sums, products and ranges."""
     checks: list[Callable[[Result], Iterator[RecordCheck]]] = [
         _check_products,
         _check_sums,
@@ -73,7 +73,7 @@ def _compare_column(
 
 
 def _check_products(result: Result) -> Iterator[RecordCheck]:
-    """Check gains of the products, accumulated apart: a matrix is divided by its largest entry before the next one."""
+    """Check the composite gains against products of the record's H_res that are accumulated here."""
     h_res = result.matrices.get("h_res")
     if h_res is None:
         return
@@ -88,7 +88,7 @@ def _check_products(result: Result) -> Iterator[RecordCheck]:
 
 
 def _accumulate(matrices: list[Array], axis: int) -> Array:
-    """Return log10 of the largest |sum| over `axis` of the product of the first l + 1 matrices, (L)."""
+    """Return log10 of the largest |row or column sum| of the product of the first l + 1 matrices, (L)."""
     product, log, found = np.eye(len(matrices[0])), 0.0, []
     with np.errstate(divide="ignore", invalid="ignore"):
         for matrix in matrices:
@@ -124,7 +124,7 @@ def _check_logarithms(result: Result) -> Iterator[RecordCheck]:
 
 
 def _pick_worst(checks: list[RecordCheck]) -> list[RecordCheck]:
-    """Return the one that comes closest to failing, in place of a check for each of many columns."""
+    """Return the check that comes closest to failing, for many columns that share one statement."""
     compared = [check for check in checks if check.verdict != "skipped"]
     if not compared:
         return checks[:1]
@@ -133,12 +133,14 @@ def _pick_worst(checks: list[RecordCheck]) -> list[RecordCheck]:
 
 
 def _measure_miss(check: RecordCheck) -> float:
+    """Return the difference of a check as a multiple of its tolerance; inf if it has no numbers."""
     if check.expected is None or check.measured is None or not check.tolerance:
         return math.inf
     return abs(check.measured - check.expected) / check.tolerance
 
 
 def _compare_logarithms(result: Result) -> Iterator[RecordCheck]:
+    """Check that each log10 in a record belongs to the value next to it."""
     for key, log in result.layers_log10.items():
         value = result.layers.get(key)
         if value is None or not (np.isfinite(log) & (value > 0)).any():
@@ -171,6 +173,7 @@ def _check_shares(result: Result) -> Iterator[RecordCheck]:
 
 
 def _check_merged(result: Result) -> Iterator[RecordCheck]:
+    """Check that the mean over streams is at most as large as the root mean square of the streams."""
     merged, streams = result.layers.get("act_rms"), result.layers.get("act_rms_streams")
     if merged is None or streams is None:
         return
@@ -182,7 +185,7 @@ def _check_merged(result: Result) -> Iterator[RecordCheck]:
 
 
 def _check_steps(result: Result) -> Iterator[RecordCheck]:
-    """One stream, weights of 1: the triangle inequality for x' = x + F."""
+    """Check one stream by the triangle inequality for x' = x + F: sizes of the state and of the branch output."""
     state, branch = result.layers.get("act_rms"), result.layers.get("branch_out_rms")
     h_res, h_post = result.matrices.get("h_res"), result.matrices.get("h_post")
     if result.streams > 1 or state is None or branch is None or h_res is None or h_post is None:

@@ -35,16 +35,16 @@ class EffectProbe:
         self.gradients: list[torch.Tensor] = []
 
     def add_state(self, layer: int, state: torch.Tensor) -> None:
-        """Take the state that leaves a layer; layers come in order."""
+        """Measure how far the state after a layer is from that without edits; layers come in order."""
         self.states.append(self._compare(state, self.base.states[layer]))
         self.base.states[layer] = self.last
 
     def add_gradient(self, layer: int, gradient: torch.Tensor) -> None:
-        """Take the gradient at the same place; the last layer comes first."""
+        """Measure how far the gradient at a layer's state is from that without edits; the last layer comes first."""
         self.gradients.append(self._compare(gradient, self.base.gradients.pop()))
 
     def columns(self) -> dict[str, torch.Tensor]:
-        """Return each layer's relative distance from the run without edits, of its state and gradient, (L) each.
+        """Return the relative distance of each layer's state and gradient from those without edits, (L) each.
 
         The values are on the device, in float64.
         """
@@ -52,7 +52,7 @@ class EffectProbe:
 
     @torch.no_grad()
     def compare_outputs(self, stack: Stack, state: torch.Tensor) -> dict[str, float]:
-        """Return the loss without edits; where the read-out gives a distribution, the mean divergence from its own."""
+        """Return the loss without edits, and the mean KL divergence of the edited output from that without edits."""
         found = {"loss_base": float(self.base.loss)}
         logits, base = (stack.input.read_out(stack.collapse(one)) for one in (state, self.last))
         if logits is not None and base is not None:

@@ -36,7 +36,7 @@ class GaugeError:
 
 
 def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
-    """Compute a stack once more with its mixing in the gauge `t`, and compare.
+    """Compute a stack again with its mixing in the basis `t`, and return how far the outputs are apart.
 
     Branches are the same modules. The embedding enters in the basis of the first layer, and what leaves the last is
     brought back. `t` and `anchor` are those of `find_gauge`.
@@ -67,14 +67,14 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
 
 
 def is_static_copies(stack: Stack) -> bool:
-    """Return whether mixing can be written in a basis that is the same for all tokens; not of an edited stack."""
+    """Return whether the streams have one basis for all tokens in which the mixing can be written; not with edits."""
     spec = stack.spec
     is_mixed = spec.family.has_mixing and spec.family.streams == "copies"
     return is_mixed and not spec.connection.is_dynamic and not spec.edits
 
 
 def _require_static(stack: Stack) -> Mixing:
-    """Return the mixing of a stack whose streams are copies; SpecError names the setting that has no fixed basis."""
+    """Return the static mixing of a stack whose streams are copies; else raise a SpecError that names the setting."""
     spec = stack.spec
     static: Mixing | None = stack.connection.static_mixing() if is_static_copies(stack) else None
     if static is None:
@@ -87,7 +87,7 @@ def _require_static(stack: Stack) -> Mixing:
 
 
 def _climb(stack: Stack, start: torch.Tensor, mixing: Mixing, gauge: Gauge) -> torch.Tensor:
-    """Return the state after the last layer, in the basis of the plain stack."""
+    """Return the state after the last layer, computed in the changed basis and turned back."""
     state, values = _change_basis(stack, start, gauge.basis[0]), None
     for layer in range(stack.spec.depth):
         output = stack.layer(layer, state, Mixing(*(part[layer] for part in mixing)), values)
@@ -96,14 +96,14 @@ def _climb(stack: Stack, start: torch.Tensor, mixing: Mixing, gauge: Gauge) -> t
 
 
 def _change_basis(stack: Stack, state: torch.Tensor, basis_nn: np.ndarray) -> torch.Tensor:
-    """Return a state in another basis: a layer that mixes and writes nothing."""
+    """Return a state in another basis of the streams, by a layer that only mixes."""
     basis = torch.from_numpy(basis_nn).to(state)
     y_NC = state.new_zeros(stack.spec.input.batch * stack.spec.input.tokens, stack.spec.width)
     return stack.connection.write(state, y_NC, Mixing(basis[0], basis.new_zeros(len(basis)), basis))
 
 
 def _read_out(stack: Stack, state: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """Return what is read out, (N, C), and the loss."""
+    """Return the output of the stack (N, C) for a last state, and the loss."""
     out_NC = stack.connection.reduce(state)
     if stack.spec.block.norm_position == "pre":
         out_NC = normalise(out_NC, stack.spec.block.norm)

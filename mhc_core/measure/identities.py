@@ -100,6 +100,7 @@ def measure_identities(
 def _check_rules(
     stack: Stack, start: torch.Tensor, entered: Sequence[Array], outputs: Sequence[LayerOutput]
 ) -> dict[str, Array]:
+    """Check in every layer, (L), that the state follows from mixing and branch output, and what the branch reads."""
     parameters = read_parameters(stack)
     errors = [
         _check_rule(stack, parameters, layer, x_nNC, output)
@@ -114,7 +115,7 @@ def _check_rules(
 
 @torch.no_grad()
 def _check_moved_rules(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
-    """Check the same of one sequence whose streams are moved apart, at moved parameters: (L, 2).
+    """Check the layer rules for one sequence at randomly changed parameters and streams: errors (L, 2).
 
     Streams that are alike do not show a transposed matrix, and a map that starts at 0 does not show what it multiplies.
     """
@@ -150,7 +151,7 @@ def _check_rule(
 
 
 def _find_reads(spec: RunSpec, layer: int, mixing: Made) -> tuple[str, Array]:
-    """Find the weights with which a branch reads the streams, and how they are summed: j is a stream, i a part."""
+    """Return the weights with which a branch reads the streams, and the einsum for them: j is a stream, i a part."""
     if isinstance(mixing, DepthReads):
         return "j,jNc->Nc", find_matrix(spec, layer)[0]
     if isinstance(mixing, GatedMixing):
@@ -161,9 +162,7 @@ def _find_reads(spec: RunSpec, layer: int, mixing: Made) -> tuple[str, Array]:
 
 
 def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
-    """Return the state after a layer, streams (n, N, C), from the one before it, the coefficients and the branch's
-    output.
-    """
+    """Compute the streams (n, N, C) after a layer in numpy, from those before it, the mixing and the branch output."""
     h_post, h_res, y_NC = (to_numpy(part) for part in (output.mixing.h_post, output.mixing.h_res, output.y))
     count = len(x_nNC)
     if not spec.family.skips:
@@ -191,13 +190,14 @@ class RecordingMap:
         self._map, self._recorded, self.eps = residual_map, recorded, residual_map.eps
 
     def __call__(self, raw: torch.Tensor) -> torch.Tensor:
+        """Return the map's H_res of raw logits, and record both."""
         out: torch.Tensor = self._map(raw)
         self._recorded.append((to_numpy(raw), to_numpy(out)))
         return out
 
 
 def record_logits(stack: Stack) -> Logits:
-    """Filled as the stack runs: raw logits (..., n n) and h_res (..., n, n), all layers at once or one by one."""
+    """Record raw logits (..., n n) and h_res (..., n, n) while the stack runs, of all layers at once or one by one."""
     recorded: Logits = []
     connection: Any = stack.connection
     if isinstance(connection, StaticManifold):
@@ -209,12 +209,13 @@ def record_logits(stack: Stack) -> Logits:
 
 
 def _check_projection(spec: RunSpec, logits: Logits) -> Array:
+    """Compare each recorded H_res with Sinkhorn's rounds on its logits in numpy: the largest errors, (L)."""
     pairs = list(zip(*logits[0], strict=True)) if len(logits) == 1 < spec.depth else logits[: spec.depth]
     return np.array([np.abs(_sinkhorn(raw, spec) - out).max() for raw, out in pairs])
 
 
 def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
-    """Return mHC Eq. 8-9: columns, then rows, as often as the spec says; with eps as DeepSeek-V4 adds it."""
+    """Return the doubly stochastic matrices of logits in numpy (mHC Eq. 8-9), with the rounds and eps of the spec."""
     n, eps = spec.streams, spec.connection.sinkhorn_eps
     t = raw.reshape(*raw.shape[:-1], n, n)
     matrix = np.exp(t - t.max(-2, keepdims=True))
@@ -231,7 +232,7 @@ def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
 
 
 def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """nan if a sample is so small that the norm's eps shows, or twice its size is beyond float64."""
+    """Check in every layer that a branch with a norm ignores the size of its input, (L); nan where rounding counts."""
     shape, errors = _batch_shape(stack.spec), []
     with torch.no_grad():
         for layer, (branch, output) in enumerate(zip(stack.branches, outputs, strict=True)):
@@ -248,11 +249,12 @@ def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 
 
 def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """Check the second half of every sequence is replaced; the first half must not notice."""
+    """Check that the first half of every sequence stays the same in all layers while the second half is replaced."""
     batch, tokens, width = _batch_shape(stack.spec)
     half, errors = tokens // 2, []
 
     def compare(layer: int, output: LayerOutput) -> None:
+        """Record the relative difference of the first half of each sequence after this layer."""
         was, now = (
             _to_streams(stack, state).reshape(-1, batch, tokens, _last(stack))[:, :, :half]
             for state in (outputs[layer].state, output.state)
@@ -267,7 +269,7 @@ def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 
 
 def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], lost_L: Array) -> Array:
-    """Layer by layer: the state before it is moved along its own gradient, and the gradient after it weighs the move.
+    """Check every layer's gradient by a move of its input along the gradient: the relative error, (L).
 
     The last entry is also of the loss. nan if the layer bends too much for a step, in the layers `lost_L`, and where a
     coarse type makes coefficients of the state: they are a staircase, whose steps a small move does not see. Nor in
@@ -279,6 +281,7 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
     for layer, output in enumerate(outputs):
 
         def climb(state: torch.Tensor, unit: float, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
+            """Return the layer's output, weighted by the gradient at it, for a moved input state."""
             mixing = None if static is None else Mixing(*(part[layer] for part in static))
             values = _find_values(outputs, layer)
             after = stack.layer(layer, state, mixing, values)
@@ -302,7 +305,7 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
 
 
 def _find_subnormal(start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
-    """Find layers (L) in which a state or a gradient, before or after, is not zero and below `TINY`."""
+    """Return the layers (L) with a state or gradient, before or after, that is not zero and below `TINY`."""
     states = [start, *(output.state for output in outputs)]
     is_tiny = np.array([_is_tiny(state) or _is_tiny(state.grad) for state in states])
     found: Array = is_tiny[1:] | is_tiny[:-1]
@@ -318,7 +321,8 @@ def _find_peak(values: torch.Tensor) -> float:
 
 
 def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state: torch.Tensor) -> float:
-    """What a small move of the state along its gradient does to the sum of the function, over what the gradient says.
+    """Return how a function's sum changes for a small move of the state along its gradient, relative to what the
+    gradient says.
 
     The function divides by its second argument, the largest entry of the gradient. Less 1; nan if the step is too
     large for the function's bends, or too small for its rounding.
@@ -345,7 +349,7 @@ def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state
 
 
 def _check_gauge(stack: Stack) -> dict[str, Array]:
-    """Compare outputs in two bases; {} where a rounding of the embedding, enlarged as the bases do, moves them too."""
+    """Compare the outputs in two bases; {} where rounding of the embedding, enlarged by the bases, changes them."""
     found = measure_gauge_error(stack, 1.0, stack.spec.depth // 2)
     shaken = found.condition * ROUNDING
     if not shaken < GAUGE_SHAKEN:
@@ -365,7 +369,7 @@ def _check_gauge(stack: Stack) -> dict[str, Array]:
 
 
 def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """Check attention by formulas of its own, at what every layer reads, and its gradient by plain autograd.
+    """Check attention in every layer by other formulas, and its gradient by plain autograd: the errors, (L).
 
     The kernel of the network is not used, so that a gradient which the kernel itself gets wrong is found here.
     """
@@ -379,7 +383,7 @@ def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 
 
 def _compare_attention(branch: Attention, u_BTC: torch.Tensor, values: torch.Tensor | None, layer: int) -> float:
-    """Compare largest relative error of output and gradients, with a value residual also those at the first values.
+    """Return the largest relative error of one layer's attention, of its output and of its gradients.
 
     nan if one rounding of the input changes what the formula itself gives: as where tokens that are nearly the same
     have logits so large that rounding decides which of them is seen.
@@ -391,6 +395,7 @@ def _compare_attention(branch: Attention, u_BTC: torch.Tensor, values: torch.Ten
         return _attend_plainly(branch, *inputs)
 
     def network(u: torch.Tensor, values: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the attention layer's output, with the values that the first layer passes on, if any."""
         carried = Carried(values)
         y = branch.compute(u, carried)
         return torch.stack((y, carried.values)) if values is None and carried.values is not None else y
@@ -417,7 +422,7 @@ def _pull_back(
 
 
 def _attend_plainly(branch: Attention, u_BTC: torch.Tensor, first_BTC: torch.Tensor | None = None) -> torch.Tensor:
-    """Return W_out of every head's softmax(q k^T / sqrt(D)) v, with the largest logit of every row taken off.
+    """Return attention by plain operators: W_out of every head's softmax(q k^T / sqrt(D)) v.
 
     first_BTC: the first layer's values, which layers with a value residual add to their own. The first layer returns
     its output and its values, (2, B, T, C).
@@ -443,14 +448,14 @@ def _attend_plainly(branch: Attention, u_BTC: torch.Tensor, first_BTC: torch.Ten
 
 
 def _check_weights(stack: Stack) -> tuple[Array, Array]:
-    """Check relative excess of all squared weights of a layer's matrices, and its standard deviation."""
+    """Return how far the mean squared weights of each layer are above the expected ones, and its deviation, (L)."""
     found = [_pool(_weigh_matrices(stack.spec, branch)) for branch in stack.branches]
     excess, spread = np.array(found).T
     return excess, spread
 
 
 def _weigh_matrices(spec: RunSpec, branch: Any) -> list[tuple[float, float]]:
-    """Of each matrix: mean squared entry over the due one, less 1, and the number of free entries, inf if fixed."""
+    """Return of each matrix its mean square over the expected one, less 1, and its free entries, inf if fixed."""
     shrunk = (8 * spec.depth / 2) ** -0.25 if spec.block.scaling == "deepnorm" else 1.0  # (8 N)^(-1/4)
     found = []
     for name, weight in branch.named_parameters():
@@ -466,7 +471,7 @@ def _weigh_matrices(spec: RunSpec, branch: Any) -> list[tuple[float, float]]:
 
 
 def _unscale(name: str, branch: str, rows: Array, shrunk: float) -> Array:
-    """Without the factor of the scaling: queries and keys have none, nor has what a triangle's norm rescales."""
+    """Return a weight matrix without the factor of the depth scaling, where it has one."""
     if name == "w_qkv":
         cut = 2 * len(rows) // 3
         return np.concatenate([rows[:cut], rows[cut:] / shrunk])
@@ -474,7 +479,7 @@ def _unscale(name: str, branch: str, rows: Array, shrunk: float) -> Array:
 
 
 def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:
-    """Return mean squared entry of a matrix (fan_out, fan_in): He, Xavier, or rows or columns of unit norm."""
+    """Return the expected mean square of the entries of a matrix (fan_out, fan_in), by its initialisation."""
     fan_out, fan_in = shape
     if spec.block.weights == "he":
         return gain / fan_in
@@ -482,6 +487,7 @@ def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:
 
 
 def _pool(matrices: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the mean excess of several matrices, weighted by their free entries, and its standard deviation."""
     if not matrices or not all(math.isfinite(free) for _, free in matrices):
         return max((excess for excess, _ in matrices), key=abs, default=math.nan), 0.0
     total = sum(free for _, free in matrices)
@@ -492,7 +498,7 @@ def _pool(matrices: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _find_values(outputs: Sequence[LayerOutput], layer: int) -> torch.Tensor | None:
-    """Find the values of the first attention layer as a layer takes them; None where it takes none."""
+    """Return the values of the first attention layer that this layer adds to its own; None where it adds none."""
     values = outputs[layer - 1].values if layer else None
     return None if values is None else values.detach()
 

@@ -99,7 +99,7 @@ def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.
 
 
 def _split(w: torch.Tensor, basis_KD: torch.Tensor, scale: float) -> tuple[torch.Tensor, float]:
-    """Return unit vector and length of the part of w that is orthogonal to the basis.
+    """Return the part of w that is orthogonal to the basis, as a unit vector and its length.
 
     Zeros and 0 if that is rounding.
     """
@@ -114,7 +114,7 @@ def _split(w: torch.Tensor, basis_KD: torch.Tensor, scale: float) -> tuple[torch
 
 @contextmanager
 def _constant_weights(stack: Stack) -> Iterator[None]:
-    """Leave weights out of the graph, which would cost twice as much with them."""
+    """Exclude the weights of a stack from gradients for a while, because they would double the cost."""
     learned = [parameter for parameter in stack.parameters() if parameter.requires_grad]
     for parameter in learned:
         parameter.requires_grad_(False)
@@ -126,6 +126,7 @@ def _constant_weights(stack: Stack) -> Iterator[None]:
 
 
 def _to_frame(found: Bidiagonal, dimension: int) -> JacobianFrame:
+    """Build the Jacobian's frame from its bidiagonal matrix."""
     values = _measure_products(found)
     with np.errstate(divide="ignore", invalid="ignore"):
         log10 = {key: np.log10(value) for key, value in values.items()}
@@ -141,7 +142,7 @@ def _to_frame(found: Bidiagonal, dimension: int) -> JacobianFrame:
 
 
 def _measure_products(found: Bidiagonal) -> Values:
-    """Return the values of the Jacobian; all are inf or nan if one of the products is."""
+    """Return the singular values of the Jacobian and their bounds; all are inf or nan if one product is."""
     lost = sum(map(np.sum, found))
     if np.isfinite(lost):
         return {**measure_bidiagonal(found.alpha, found.beta), "jacobian_mismatch": found.mismatch.max()}
@@ -149,6 +150,7 @@ def _measure_products(found: Bidiagonal) -> Values:
 
 
 def _is_converged(values: Values, end: str) -> bool:
+    """Return whether the bound of this singular value is small enough to rely on it."""
     value, bound = values[f"jacobian_{end}"], values[f"jacobian_{end}_bound"]
     return bool(bound + values["jacobian_mismatch"] <= CONVERGED * value) and bool(np.isfinite(value))
 

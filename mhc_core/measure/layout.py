@@ -75,7 +75,7 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
 
 
 def max_together(layout: Layout) -> int:
-    """Return layers that are measured together at most."""
+    """Return how many layers are measured together at most."""
     is_card = layout.device.type != "cpu"
     layers, size = (CARD_LAYERS, CARD_BYTES) if is_card else (CPU_LAYERS, CPU_BYTES)
     return max(1, min(layers, size // (4 * layout.state_entries)))

@@ -41,12 +41,13 @@ def list_subsets(streams: int) -> list[tuple[int, ...]]:
 
 
 def estimate_lens(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Return predicted cost of `measure_lens`."""
+    """Predict the cost of `measure_lens` for a spec."""
     return estimate_lens_work(spec, len(list_subsets(spec.streams)) + 2, 2 * PROBED_SAMPLES, rates)
 
 
 def measure_lens(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[ProgressFrame | LensFrame]:
-    """Measure the lens of a spec, of the trained stack where it trains, at its first seed.
+    """Read every state out as if it were the last, and fit linear probes to its streams; of the trained stack where it
+    trains.
 
     A stack that is among `trained` does not train again. Closing the generator stops it.
 
@@ -82,7 +83,7 @@ def measure_lens(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterato
 
 
 def check_lens(spec: RunSpec) -> None:
-    """Check that a spec has a read-out that gives a distribution.
+    """Raise a SpecError unless the spec has a read-out that gives a distribution.
 
     Raises
     ------
@@ -95,7 +96,8 @@ def check_lens(spec: RunSpec) -> None:
 
 @torch.no_grad()
 def read_rows(stack: Stack) -> tuple[dict[str, np.ndarray], list[list[str]]]:
-    """Read every state out: divergences from the output in nats, float64, and the likeliest tokens of one position.
+    """Read every state out as if it were the last: divergences from the output in nats, and the likeliest tokens at
+    one position.
 
     Returns
     -------
@@ -128,9 +130,7 @@ def read_rows(stack: Stack) -> tuple[dict[str, np.ndarray], list[list[str]]]:
 
 @torch.no_grad()
 def climb(stack: Stack) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-    """Climb through a stack with its edits: the state before the layers, then of each layer the state and its branch's
-    output.
-    """
+    """Yield the state before the layers, then the state after each layer and its branch output, with edits."""
     if stack.edits.is_on:
         stack.record_base()
     state, values, static = stack.embed(), None, stack.connection.static_mixing()
@@ -150,21 +150,21 @@ def read_state(stack: Stack, state: torch.Tensor) -> torch.Tensor:
 
 
 def keep(stack: Stack, state: torch.Tensor, subset: tuple[int, ...]) -> torch.Tensor:
-    """Return a state whose other streams are 0."""
+    """Return a state in which all streams but those of a subset are 0."""
     if len(subset) == stack.spec.streams:
         return state
     return stack.connection.join_streams(keep_streams(stack.connection.streams(state), subset), state)
 
 
 def keep_streams(x_nNC: torch.Tensor, subset: tuple[int, ...]) -> torch.Tensor:
-    """Return streams (n, N, C) with all but those of the subset set to 0, also where they are not finite."""
+    """Return streams (n, N, C) in which all but those of the subset are 0, also where they are not finite."""
     kept = torch.zeros(len(x_nNC), 1, 1, dtype=torch.bool, device=x_nNC.device)
     kept[list(subset)] = True
     return torch.where(kept, x_nNC, 0.0)
 
 
 def probe_rows(stack: Stack, targets: Targets) -> Iterator[list[list[float]]]:
-    """Probe every state, the embedding first: accuracies (n, P) on held-out data, by stream and target."""
+    """Fit linear probes to every state, the embedding first: accuracies (n, P) on held-out data, stream by target."""
     fit, test = targets.halves
     count = len(fit["position"])
     with show(stack, targets.reads):

@@ -42,7 +42,7 @@ class Targets:
 
     @property
     def halves(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return the labels that probes are fitted on, and those that probes are tested on."""
+        """Return the labels on which linear probes are fitted, and those on which they are tested."""
         count = len(self.labels["position"]) // 2
         fit = {key: labels[:count] for key, labels in self.labels.items()}
         return fit, {key: labels[count:] for key, labels in self.labels.items()}
@@ -50,7 +50,7 @@ class Targets:
 
 @contextmanager
 def show(stack: Stack, reads: tuple[np.ndarray, np.ndarray]) -> Iterator[None]:
-    """Let the input of a stack read windows or images for a while."""
+    """Replace the windows or images that the input of a stack reads, until the context ends."""
     assert not isinstance(stack.input, GaussianInput), "vectors are refused before"
     stack.input.read_data(*reads)
     try:
@@ -60,7 +60,7 @@ def show(stack: Stack, reads: tuple[np.ndarray, np.ndarray]) -> Iterator[None]:
 
 
 def list_targets(stack: Stack) -> Targets:
-    """List the targets of probes: position, token and next token; for images position and digit."""
+    """List what linear probes predict: position, token and next token; for images position and digit."""
     spec, tokens = stack.spec, stack.spec.input.tokens
     count = -(-PROBED_SAMPLES // tokens)
     position = np.tile(np.arange(tokens), 2 * count)
@@ -89,7 +89,7 @@ def spread_halves(data: np.ndarray, window: int, count: int) -> tuple[np.ndarray
 def fit_probe(
     fit_NC: torch.Tensor, test_NC: torch.Tensor, fit: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray]
 ) -> list[float]:
-    """Fit one probe for each target on some samples, and return its accuracy on others.
+    """Fit one linear probe for each target on some samples, and return its accuracy on others.
 
     nan where the stream has left the range of its type.
     """
@@ -110,7 +110,7 @@ def fit_probe(
 
 
 def _build_solver(x_NC: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return what makes the weights (C, K) of targets (N, K), by the smaller of both systems, factorised once."""
+    """Return a function that computes the least-squares weights (C, K) of targets (N, K) with one factorisation."""
     count, features = x_NC.shape
     is_wide = features > count
     gram = x_NC @ x_NC.T if is_wide else x_NC.T @ x_NC
@@ -118,6 +118,7 @@ def _build_solver(x_NC: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     factor = torch.linalg.cholesky(gram)
 
     def solve_weights(y_NK: torch.Tensor) -> torch.Tensor:
+        """Return the least-squares weights (C, K) of these targets (N, K)."""
         if is_wide:
             return x_NC.T @ torch.cholesky_solve(y_NK, factor)
         return torch.cholesky_solve(x_NC.T @ y_NK, factor)
@@ -126,6 +127,6 @@ def _build_solver(x_NC: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def measure_chance(fit: np.ndarray, test: np.ndarray) -> float:
-    """Measure the accuracy of the class that is most frequent where probes are fitted, where they are tested."""
+    """Return the accuracy of always predicting the class that is most frequent among the samples for fitting."""
     classes, counts = np.unique(fit, return_counts=True)
     return float((test == classes[counts.argmax()]).mean())

@@ -37,7 +37,7 @@ class LogitProbe:
         self.mixers = list(connection.mixers)
 
     def listen(self, layers: range) -> None:
-        """Record the residual logits of these layers, in this order, when they are computed next."""
+        """Record the logits of H_res of these layers, in this order, the next time they are computed."""
         for layer in layers if self.mixers else ():
             mixer = self.mixers[layer]
             assert isinstance(mixer, DynamicManifoldLayer)
@@ -45,7 +45,7 @@ class LogitProbe:
 
     @torch.no_grad()
     def columns(self) -> dict[str, torch.Tensor]:
-        """Return columns (L) on the stack's device; {} without logits.
+        """Return the metrics of the logits of H_res as columns (L) on the stack's device; {} without logits.
 
         `res_logit_range` is the range of a layer's logits, only with two logits or more. `ds_error_float32` and
         `ds_error_bfloat16` say how far H_res is from doubly stochastic if it is mapped in these types.
@@ -58,12 +58,14 @@ class LogitProbe:
         return measured | measure_rounding(logits_LSm, self.to_matrices)
 
     def _record_logits(self, mixer: DynamicManifoldLayer, logits_Nm: torch.Tensor) -> None:
+        """Record the logits of one layer, and measure all recorded ones once they are enough."""
         mixer.listener = None  # a layer may be computed once more on the way down
         self.waiting.append(logits_Nm.detach())
         if len(self.waiting) == MAX_LAYERS:
             self._take_waiting()
 
     def _take_waiting(self) -> None:
+        """Measure the recorded logits that are not measured yet."""
         if self.waiting:
             self._measure_logits(torch.stack(self.waiting))
             self.waiting = []

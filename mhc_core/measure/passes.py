@@ -59,13 +59,14 @@ class _Tape:
     logit_norms: list[torch.Tensor] = field(default_factory=list)
 
     def drop_last(self) -> None:
-        """Forget the last layer."""
+        """Remove the last layer from the tape."""
         for layers in (self.leaves, self.values, self.outputs, self.static):
             del layers[-1:]
 
 
 def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[PassFrame]:
-    """Measure frames of one pass through a stack that lies on the device: forward, loss, backward, mixing.
+    """Measure one forward and backward pass of a stack on its device; yield its forward, loss, backward and mixing
+    frames.
 
     `with_cka=False` leaves out the similarity of layers, and its frames.
     """
@@ -115,7 +116,8 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
 
 
 def record_base(stack: Stack, static: Mixing | None, tape: _Tape, shared: int) -> BasePass:
-    """Run a stack without its edits, forward and backward, and give its edits what they restore and freeze.
+    """Run a stack without its edits, forward and backward, and give the edits the states and coefficients that they
+    restore.
 
     shared: number of layers below the first edit. Edits do not change their forward pass, so they stay on the tape.
     """
@@ -169,6 +171,7 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
 def _climb(
     stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape, values: torch.Tensor | None
 ) -> LayerOutput:
+    """Compute one layer as a graph of its own, from a leaf state, record it on the tape, and return its output."""
     leaf = state.detach().requires_grad_()
     if values is not None:
         values = values.detach().requires_grad_()
@@ -188,9 +191,7 @@ def _climb(
 def _descend(
     stack: Stack, layer: int, grad: torch.Tensor, weights: list[torch.Tensor], tape: _Tape
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor | None]:
-    """Return gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res, if
-    there is mixing.
-    """
+    """Return the gradients at the state before a layer, the branch input and its weights; and the layer's h_res."""
     leaf, coefficients = tape.leaves.pop(), tape.static.pop() if tape.static else None
     values = tape.values.pop()
     output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients, values)
@@ -236,7 +237,7 @@ def _descend_state(stack: Stack, layer: int, grad: torch.Tensor, tape: _Tape, *,
 
 
 def _logits_to_compare(stack: Stack, layer: int) -> torch.Tensor | None:
-    """Return the logits of h_res whose gradient is compared with that of h_res: how much of it do the logits pass on?
+    """Return the parameter with the logits of h_res, whose gradient norm is compared with that of h_res; None without.
 
     None for a single stream, which has no mixing, and for matrices with free sums, whose logits pass on another part.
     """

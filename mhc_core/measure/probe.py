@@ -37,18 +37,21 @@ INPUT_LAYER = -1  # the embedding's output
 
 
 class _Pace:
-    """How many layers are measured together, and whether those that are measured are sent."""
+    """How many layers are measured together, and whether those that are measured are sent.
 
-    def __init__(self, layout: Layout) -> None:
-        self.is_card, self.most = layout.device.type != "cpu", max_together(layout)
+    growth: by how much a block may exceed the one before.
+    """
+
+    def __init__(self, layout: Layout, growth: int) -> None:
+        self.is_card, self.most, self.growth = layout.device.type != "cpu", max_together(layout), growth
         self.due = self.most if self.is_card else 1
 
     def grow(self) -> None:
-        """A block has been measured."""
-        self.due = min(2 * self.due, self.most)
+        """Measure more layers together from now on, up to the limit: a block has been measured."""
+        self.due = min(self.growth * self.due, self.most)
 
     def sends(self, measured: int) -> bool:
-        """Return whether so many layers are sent before the last has come."""
+        """Return whether so many measured layers are sent before the last layer has come."""
         return not self.is_card or measured >= CARD_LAYERS
 
 
@@ -57,7 +60,7 @@ class ForwardProbe:
 
     def __init__(self, layout: Layout, *, with_cka: bool = True, biased_cka: bool = False) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
-        self.pace = _Pace(layout)
+        self.pace = _Pace(layout, growth=2)
         self.waiting: list[tuple[int, LayerOutput]] = []
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
         self.u_before: torch.Tensor | None = None
@@ -69,13 +72,13 @@ class ForwardProbe:
         self.last_layer = layout.depth - 1
 
     def observe_input(self, state: torch.Tensor) -> list[ForwardFrame | SimilarityFrame]:
-        """Return the embedding's output, as a forward frame of layer -1."""
+        """Measure the embedding's output; return it as a forward frame of layer -1."""
         x_KnNC = self.layout.to_streams(state).unsqueeze(0).to(self.dtype)
         self.measured.append(([INPUT_LAYER], measure_states(x_KnNC, self.layout.merge(x_KnNC))))
         return self._send() if self.pace.sends(1) else []
 
     def observe(self, layer: int, output: LayerOutput) -> list[ForwardFrame | SimilarityFrame]:
-        """Take one layer; return the frames of those that are due, or of all when the last layer has come."""
+        """Add a layer's output; return frames of the layers that are measured by now, and in the end of all."""
         self.waiting.append((layer, detach_output(output)))
         is_last = layer == self.last_layer
         if len(self.waiting) < self.pace.due and not is_last:
@@ -87,7 +90,7 @@ class ForwardProbe:
         return self._send() if is_last or self.pace.sends(count) else []
 
     def mean_mixing(self) -> dict[str, np.ndarray]:
-        """Return coefficients of every layer, of the mean over samples: h_pre, h_post (L, n), h_res (L, n, n), in
+        """Return the mean over samples of the coefficients of every layer: h_pre, h_post (L, n), h_res (L, n, n),
         float64.
 
         h_read (L, n, n) in place of h_pre where parts of the width are read; `unfolded` (L, L + 1) alone where layers
@@ -102,6 +105,7 @@ class ForwardProbe:
         return np.float64 if self.dtype == torch.float64 else np.float32
 
     def _measure(self, outputs: list[LayerOutput]) -> dict[str, torch.Tensor]:
+        """Return the metrics of a block of layers by key, (K, ...) tensors on the device."""
         x_KnNC = self._stack_states([output.state for output in outputs])
         u_KNC = torch.stack([output.u for output in outputs]).to(self.dtype)
         y_KNC = torch.stack([output.y for output in outputs]).to(self.dtype)
@@ -130,6 +134,7 @@ class ForwardProbe:
         size_Kn: torch.Tensor,
         entered: list[torch.Tensor],
     ) -> dict[str, torch.Tensor]:
+        """Return the metrics of a block of layers from their mixing: shares of branches, and mean coefficients."""
         h_post, h_res = [m.h_post for m in mixings], [m.h_res for m in mixings]
         self.products.add(h_res)
         passing = None if self.layout.sums else self.layout.skip * self._stack_states(entered)
@@ -139,7 +144,7 @@ class ForwardProbe:
         return torch.stack([self.layout.to_streams(state) for state in states]).to(self.dtype)
 
     def _send(self) -> list[ForwardFrame | SimilarityFrame]:
-        """Return frames of all that is measured; the host waits for the device once."""
+        """Return the frames of all layers that are measured; the host waits for the device once."""
         blocks, self.measured = self.measured, []
         fetched = fetch_all([measured for _, measured in blocks])
         return [
@@ -151,6 +156,7 @@ class ForwardProbe:
     def _build_frames(
         self, layers: list[int], values: dict[str, np.ndarray]
     ) -> Iterator[ForwardFrame | SimilarityFrame]:
+        """Build the forward frames, and the similarity frames, of a block of measured layers."""
         rows, faults = values.pop("cka", None), values.pop("cka_faults", None)
         if "h_res" in values:  # the input is not mixed
             values |= measure_matrices(values["h_res"]) | measure_shares(values)
@@ -188,7 +194,8 @@ class BackwardProbe:
     def __init__(self, layout: Layout) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.cast = np.float64 if self.dtype == torch.float64 else np.float32
-        self.pace = _Pace(layout)
+        # Something is shown already, and each block costs its calls.
+        self.pace = _Pace(layout, growth=4)
         self.waiting: list[_Gradients] = []
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
         self.products = TokenProducts(downwards=True)
@@ -204,7 +211,7 @@ class BackwardProbe:
         grad_weights: list[torch.Tensor] | None = None,
         h_res: torch.Tensor | None = None,
     ) -> list[BackwardFrame]:
-        """Take the gradients of one layer, the last layer first and `INPUT_LAYER`, which ends the pass, last."""
+        """Add the gradients of one layer; the last layer comes first, and `INPUT_LAYER`, which ends the pass, last."""
         grad_nNC = self.layout.to_streams(grad_state.detach())
         norms: list[list[torch.Tensor]] = [[], [], []]
         if grad_u is not None and weights and grad_weights:
@@ -222,11 +229,12 @@ class BackwardProbe:
         return self._send() if sends or not self.pace.is_card else []
 
     def finish(self) -> list[BackwardFrame]:
-        """Frames of what waits still: for a pass that ends before it has reached the input."""
+        """Return the frames of the remaining layers, for a pass that ends before it has reached the input."""
         self._measure()
         return self._send()
 
     def _measure(self) -> None:
+        """Measure the gradients of the layers added so far as one block."""
         waiting, self.waiting = self.waiting, []
         if not waiting:
             return
@@ -249,7 +257,7 @@ class BackwardProbe:
         self.measured.append(([layer.layer for layer in waiting], measured))
 
     def _send(self) -> list[BackwardFrame]:
-        """Return frames of all that is measured; the host waits for the device once."""
+        """Return the frames of all gradients that are measured; the host waits for the device once."""
         blocks, self.measured = self.measured, []
         fetched = fetch_all([measured for _, measured in blocks])
         # The input, which ends the last block, has no branch: its columns are shorter by one.
@@ -308,23 +316,24 @@ def build_mixing_frame(
 
 
 def _blame(flag: Status, status: dict[str, Status]) -> Status:
-    """Streams that overflowed to either side have a mean that is not a number: they overflowed."""
+    """Return the status of a similarity: `overflow` where its mean of streams is nan because these overflowed."""
     return "overflow" if flag == "nan" and status.get("act_rms_streams") == "overflow" else flag
 
 
 def detach_output(output: LayerOutput) -> LayerOutput:
-    """What a layer did, without its graph."""
+    """Return a layer's output with all of its tensors detached from the graph."""
     return LayerOutput(*(_detach(part) for part in output))
 
 
 def _detach(part: Any) -> Any:
+    """Detach a tensor, or all tensors of a tuple, from the graph."""
     if isinstance(part, tuple):
         return type(part)(*map(_detach, part))
     return part.detach() if part is not None and part.requires_grad else part
 
 
 def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Measure the metrics that state themselves how a layer is measured."""
+    """Measure the `LayerMetric`s of a block of layers, by key."""
     layers, streams = x_KnNC.shape[:2]
     found = {}
     for key, added in LAYER_METRICS.items():
@@ -335,7 +344,7 @@ def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.
 
 
 def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Stack the weights of what each layer reads, (1) to (L), as unfolded connections (L, L + 1), 0 for later ones."""
+    """Return the weights of what each layer reads, (1) to (L), as unfolded connections (L, L + 1), 0 for later ones."""
     size = len(reads) + 1
     return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 

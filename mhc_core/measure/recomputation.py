@@ -56,7 +56,7 @@ def to_double(spec: RunSpec) -> RunSpec:
 
 
 def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Return predicted cost of `recompute`."""
+    """Predict the cost of `recompute` for a spec."""
     twin = to_double(spec).model_copy(update={"jacobian": 0 if spec.train.steps else spec.jacobian})
     cost = estimate(twin, rates)
     passes = PASSES + DISTURBED * (_count_draws(spec) - 1)
@@ -72,7 +72,7 @@ def _count_kept_bytes(spec: RunSpec) -> float:
 
 
 def recompute(spec: RunSpec) -> RecomputationFrame:
-    """Return the spec computed once more: columns, loss, and the error of the stream mean law where it is due.
+    """Compute the spec again in float64 with independent formulas: columns, loss, and errors of identities.
 
     Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
 
@@ -108,7 +108,7 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
 
 def _count_draws(spec: RunSpec) -> int:
-    """Return how many random disturbances a tolerance is taken from; the largest effect sets it.
+    """Return the number of random disturbances from whose effects a tolerance is taken.
 
     A single number, such as a row sum at the first layer, moves by |z| times its standard deviation in one draw, z
     standard normal. States of bfloat16 that coefficients depend on move it by 17 roundings over `SHARED`, so the
@@ -122,9 +122,7 @@ def _count_draws(spec: RunSpec) -> int:
 
 
 def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
-    """Return columns, loss, and of the plain pass (sign 0) the error of the stream mean law, if due, and the
-    identities.
-    """
+    """Return float64 columns and loss, disturbed by rounding, or undisturbed (sign 0) with errors of identities."""
     twin = to_double(spec)
     stack = build_stack(twin).to(choose_device(twin))
     of_state = ROUNDING[spec.dtype]
@@ -168,7 +166,7 @@ class _Pass:
 
 
 def _run(stack: Stack, shake: "Shake", jacobian: int = 0) -> _Pass:
-    """Run a stack forward and backward."""
+    """Run a float64 stack forward and backward, and return its states, outputs and loss."""
     recorded, undo = _record_outputs(stack, shake)
     start = shake.round(stack.embed().detach(), "state", -1).requires_grad_()
     loss = stack.loss(stack.climb(start)[0])
@@ -180,7 +178,7 @@ def _run(stack: Stack, shake: "Shake", jacobian: int = 0) -> _Pass:
 
 
 def _run_base(stack: Stack, shake: "Shake") -> list[LayerOutput]:
-    """Run a stack without its edits, and give these what they restore and freeze.
+    """Run a stack without its edits, and give the edits the states and coefficients that they restore.
 
     Its rounding is of another draw: two passes of a run are rounded independently.
     """
@@ -200,18 +198,18 @@ class Shake:
     draw: int = 0
 
     def round(self, tensor: torch.Tensor, name: str, layer: int) -> torch.Tensor:
-        """A state, or a coefficient of this name, changed at random."""
+        """Return a state, or a coefficient of this name, changed at random by a few roundings of the spec's type."""
         size = self.state if name == "state" else self.coefficients
         noise = normal(self.draw, f"rounding.{name}", layer, *tensor.shape).to(tensor) if size else 0.0
         return tensor * (1 + size * noise) if size else tensor
 
     def round_mixing(self, mixing: Made | Query, layer: int) -> Any:
-        """Return all coefficients of a layer, or what they are made with."""
+        """Return the coefficients of a layer, changed at random by a few roundings each."""
         return type(mixing)(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
 
 
 def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
-    """Record every layer's output while the stack runs, until undone; gradients at the outputs are kept."""
+    """Record every layer's output while the stack runs, until the context ends; gradients at outputs are kept."""
     recorded: list[LayerOutput] = []
     plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
     is_learned = stack.spec.family.has_coefficients  # elsewhere coefficients are 0 and 1
@@ -219,6 +217,7 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
     def layer(
         index: int, state: torch.Tensor, mixing: Mixing | None, values: torch.Tensor | None = None
     ) -> LayerOutput:
+        """Compute one layer as the stack does, with its disturbance, and record the output."""
         if mixing is not None and is_learned:
             mixing = shake.round_mixing(mixing, index)
         output = plain(index, state, mixing, values)
@@ -251,7 +250,7 @@ def _keeps_mean(spec: RunSpec) -> bool:
 
 
 def _check_mean_law(stack: Stack, outputs: list[LayerOutput]) -> float:
-    """Largest error of mean_i x'[i] = mean_i x[i] + mean(H_post) F, relative to the largest entry of the layer."""
+    """Return the largest relative error of mean_i x'[i] = mean_i x[i] + mean(H_post) F over all layers."""
     before, worst = to_numpy(stack.connection.streams(stack.embed())).mean(0), 0.0
     for output in outputs:
         after = to_numpy(stack.connection.streams(output.state)).mean(0)

@@ -95,13 +95,13 @@ REFERENCES: dict[str, Source] = {
 
 
 def name_untrained(key: str) -> str:
-    """Name the metric of a run that a metric of training takes at every step."""
+    """Return the key of the metric of a run that this metric of training measures at every step."""
     name = key.removeprefix("step_")
     return f"composite_{name}" if name in ("gain_fwd", "gain_bwd") else name
 
 
 def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[LayerOutput]) -> list[ReferenceLayer]:
-    """Read the values of every layer in numpy.
+    """Copy the tensors of every layer to numpy, in float64.
 
     Parameters
     ----------
@@ -152,6 +152,7 @@ def _read_layer(
 
 
 def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> ReferenceMixing:
+    """Copy the coefficients of one layer to numpy, with the gradient at H_res."""
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
     features = _to_numpy(mixing.features) if isinstance(mixing, GatedMixing) else None
@@ -159,6 +160,7 @@ def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> Reference
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
+    """Copy the gradients of one layer's mixing parameters to numpy, by name."""
     named = {
         name: _grad(parameter) for name, parameter in stack.connection.named_parameters() if name.endswith(f".{layer}")
     }
@@ -211,6 +213,7 @@ def compute_effects(stack: Stack, outputs: Sequence[LayerOutput], base: Sequence
 
 
 def _measure_distance(found: Array, base: Array) -> float:
+    """Return the root mean square of the difference between two arrays, relative to that of the base."""
     if np.array_equal(found, base):
         return 0.0
     size = max(np.abs(found).max(), np.abs(base).max())
@@ -279,7 +282,7 @@ def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | f
 
 
 def _measure_remainder(h_res_Nnn: Array) -> float:
-    """Return the distance from I of the matrices times the inverse of their mean, by entries, in root mean square."""
+    """Return the root mean square distance from I of the matrices of samples times the inverse of their mean."""
     mean = np.asarray(_average(h_res_Nnn, 2))
     values = _list_singular_values(mean)
     # Roots of sums of squares of the singular values, and of their inverses.
@@ -320,7 +323,7 @@ def _miss_doubly_stochastic(matrices: Array) -> Array:
 
 
 def _measure_pull(spec: RunSpec, layer: ReferenceLayer, grad_h_res: Array | None) -> dict[str, Array | float]:
-    """Measure norm of the gradient of the mixing's parameters, and how much of it H_res and its logits can follow."""
+    """Return the norm of the mixing parameters' gradient, and the shares that H_res and its logits can follow."""
     found: dict[str, Array | float] = {}
     if layer.grad_mixing:
         found["mixing_grad_norm"] = _norm_of_all(list(layer.grad_mixing.values()))
@@ -395,7 +398,7 @@ def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
 
 
 def _multiply_features(m_PC: Array, eps: float) -> Array:
-    """Return Gram matrix of features, centred and scaled to at most 1, which CKA does not see.
+    """Return the Gram matrix of features, centred and scaled to at most 1; CKA does not depend on the scale.
 
     Nan if all are the same.
     """
@@ -470,7 +473,7 @@ def bound_rounding(matrix: Array) -> float:
 
 
 def _accumulate(matrices: Iterable[Array]) -> Iterator[tuple[Array, Array]]:
-    """Return M_l = H_l ... H_1 over its largest entry (..., n, n), and the natural logarithm of that entry (...)."""
+    """Yield M_l = H_l ... H_1 over its largest entry (..., n, n), and the natural logarithm of that entry (...)."""
     product: Any = np.float64(1)
     log: Any = 0.0
     for matrix in matrices:
@@ -626,7 +629,7 @@ def _follow_down(rows_Kn: Array, h_res_Knn: Array, fronts_K: Array, *, is_invers
 
 
 def _find_roots(start_n: Array, layers: Iterable[tuple[Array, Array]]) -> Iterator[Array]:
-    """Return F with F F^t = G, up to a factor: of G = b b^t of `start_n`, and of H G H^t + b b^t after each layer."""
+    """Yield F with F F^t = G, up to a factor: of G = b b^t of `start_n`, and of H G H^t + b b^t after each layer."""
     root, log = start_n[:, None], 0.0
     yield root
     for matrix, vector in layers:
@@ -727,13 +730,14 @@ def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[st
 
 
 def _merge_streams(spec: RunSpec, x_nNC: Array) -> Array:
+    """Return the streams (n, N, C) merged into one state: their mean, or all parts of the width."""
     if spec.family.streams == "source":
         return x_nNC[0]
     return np.concatenate(x_nNC, 1) if spec.family.streams == "parts" else x_nNC.sum(0) / len(x_nNC)
 
 
 def _merge_gradient(spec: RunSpec, g_nNC: Array) -> Array:
-    """Return the gradient at the merged state, which is the state, all parts, or the mean of all copies."""
+    """Return the gradient at the merged state: that of all parts, or the sum over copies."""
     if spec.family.streams == "source":
         return g_nNC[0]
     return np.concatenate(g_nNC, 1) if spec.family.streams == "parts" else g_nNC.sum(0)
@@ -758,6 +762,7 @@ def _cosines(a_NC: Array, b_NC: Array) -> Array:
 
 
 def _to_units(x_NC: Array) -> Array:
+    """Divide each sample by its norm, without overflow."""
     x_NC = x_NC / np.abs(x_NC).max(-1, keepdims=True)
     found: Array = x_NC / np.sqrt((x_NC**2).sum(-1, keepdims=True))
     return found
@@ -797,7 +802,7 @@ def _pick_samples(count: int, most: int) -> Array:
 
 
 def _find_eps(spec: RunSpec) -> float:
-    """Find spacing of the type in which the run measures: float32 at least."""
+    """Return the rounding unit of the type in which the run measures: float32 at least."""
     return 2.0**-52 if spec.dtype == "float64" else 2.0**-23
 
 
@@ -807,6 +812,7 @@ def _average(part: Array, ndim: int) -> Array:
 
 
 def _to_numpy(tensor: object) -> Array:
+    """Copy a tensor to numpy in float64."""
     values: Array = tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
     return values
 

@@ -27,7 +27,7 @@ def compute_reads(
     weights: Sequence[Array] | None = None,
     edit: Callable[[int, Array], Array] | None = None,
 ) -> list[ReferenceRead]:
-    """Compute the sum of sources after every layer.
+    """Compute in numpy the weighted sum of earlier outputs that is read after every layer.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def compute_reads(
 
 
 def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> dict[str, Array]:
-    """Return the largest errors of the sum of sources after each layer, (L) each; nan where a layer has no sources.
+    """Return the largest errors of what each layer reads of earlier outputs, (L) each; nan where it reads none.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
 def _attend_moved(
     stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]
 ) -> tuple[dict[str, Array], list[Array]]:
-    """Return moved parameters, and the coefficients after every layer with them, of a few samples."""
+    """Return randomly changed parameters, and the weights of earlier outputs with them after every layer."""
     connection: Any = stack.connection
     found, states = [], [start, *(output.state for output in outputs)]
     with move_parameters(stack) as moved:
@@ -99,6 +99,7 @@ def _attend_moved(
 
 
 def _apply_norm(spec: RunSpec, read_NC: Array) -> Array:
+    """Return each sample after the norm of a post-norm stack; unchanged in others."""
     if spec.block.norm_position != "post":
         return read_NC
     read_NC = read_NC - read_NC.mean(-1, keepdims=True) if spec.block.norm == "layernorm" else read_NC
@@ -107,12 +108,13 @@ def _apply_norm(spec: RunSpec, read_NC: Array) -> Array:
 
 
 def _differ(got: Array, due: Array) -> float:
-    """Return the largest difference; nan of nothing, inf of another shape."""
+    """Return the largest absolute difference of two arrays; nan if they are empty, inf if their shapes differ."""
     if got.shape != due.shape:
         return math.inf
     return float(np.abs(got - due).max()) if got.size else math.nan
 
 
 def _to_numpy(tensor: torch.Tensor) -> Array:
+    """Copy a tensor to numpy in float64."""
     found: Array = tensor.detach().cpu().double().numpy()
     return found

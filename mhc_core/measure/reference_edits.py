@@ -201,7 +201,7 @@ def _edit_item(edit: EditSpec, item: Array, average: Array, noise: Array) -> Arr
 
 
 def _pick(edit: EditSpec, items: Array, changed: Array) -> Array:
-    """Take the row or entry that is edited from `changed`, the others from the items."""
+    """Return the items of a layer with the edited row or entry taken from `changed`."""
     if edit.index is None:
         return changed
     found = items.copy()
@@ -210,6 +210,7 @@ def _pick(edit: EditSpec, items: Array, changed: Array) -> Array:
 
 
 def _keep_largest(edit: EditSpec, row: Array) -> Array:
+    """Set all but the k largest |entries| of a row to 0, scaled so that the sum of sizes stays."""
     assert edit.k is not None
     order = np.argsort(-np.abs(row), kind="stable")
     kept = row.copy()
@@ -223,5 +224,6 @@ def _draw_noise(spec: RunSpec, place: int, stream: int, layer: int, *shape: int)
 
 
 def _to_array(tensor: object) -> Array:
+    """Copy a tensor to numpy in float64."""
     values: Array = tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
     return values

@@ -41,7 +41,7 @@ def check_ends(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]
 
 
 def _start(stack: Stack) -> Array:
-    """Return the streams before the first layer, (n, N, C)."""
+    """Return the streams before the first layer in numpy, (n, N, C)."""
     spec, x_NC = stack.spec, _to_numpy(stack.input().flatten(0, 1))
     if spec.family.streams == "parts":
         return np.stack(np.split(x_NC, spec.streams, axis=1))
@@ -108,12 +108,13 @@ def _apply_norm(x_NC: Array, norm: str) -> Array:
 
 
 def _differ(got: Array, due: Array, size: Array) -> Array:
-    """Return the largest difference over the largest size, (1); inf of another shape."""
+    """Return the largest difference of two arrays relative to `size`, (1); inf if their shapes differ."""
     if got.shape != due.shape:
         return np.array([np.inf])
     return np.array([np.abs(got - due).max() / max(size.max(), np.finfo(float).tiny)])
 
 
 def _to_numpy(tensor: torch.Tensor) -> Array:
+    """Copy a tensor to numpy in float64."""
     found: Array = tensor.detach().cpu().double().numpy()
     return found

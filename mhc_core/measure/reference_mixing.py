@@ -34,7 +34,7 @@ def read_parameters(stack: Stack) -> dict[str, Array]:
 
 @contextmanager
 def move_parameters(stack: Stack) -> Iterator[dict[str, Array]]:
-    """Move the connection's parameters at random for a while; yields them as `read_parameters` does, but copied."""
+    """Change the connection's parameters at random until the context ends; yields a copy of them by name."""
     own = {name: p.detach().clone() for name, p in stack.connection.named_parameters()}
     try:
         with torch.no_grad():
@@ -50,7 +50,7 @@ def move_parameters(stack: Stack) -> Iterator[dict[str, Array]]:
 def compute_coefficients(
     spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array, before_nNC: Array | None = None
 ) -> ReferenceCoefficients:
-    """Return the mixing of one layer, by the formula of its family.
+    """Compute H_pre, H_post and H_res of one layer in numpy, by the formula of its family.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _to_float32(x: Array) -> Array:
 
 
 def _to_bfloat16(x: Array) -> Array:
-    """Return the nearest value with 8 significant bits, ties to even."""
+    """Round to the nearest value with 8 significant bits, ties to even."""
     bits = x.astype(np.float32).view(np.uint32)
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
     return rounded.view(np.float32).astype(np.float64)
@@ -167,7 +167,7 @@ def check_coefficients(
 
 @torch.no_grad()
 def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
-    """Return the errors at perturbed parameters, for a few samples: (L, 3)."""
+    """Return the largest errors of the coefficients at randomly changed parameters, for a few samples: (L, 3)."""
     spec, states, errors = stack.spec, [stack.embed(), *(output.state for output in outputs)], []
     with move_parameters(stack) as parameters:
         static = stack.connection.static_mixing()
@@ -187,7 +187,7 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
 
 
 def _compare(parts: dict[str, torch.Tensor], due: ReferenceCoefficients) -> list[float]:
-    """Return the errors of H_pre, H_post and H_res, by the name of each part."""
+    """Return the largest errors of H_pre, H_post and H_res against the formula, (3)."""
     errors = {"h_pre": 0.0}
     for name, part in parts.items():
         got, expected = part.detach().cpu().double().numpy(), getattr(due, name)

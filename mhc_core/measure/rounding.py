@@ -31,8 +31,7 @@ CKA_LEAST = {"float64": 2e-11, "float32": 2e-4, "bfloat16": 0.04}
 
 
 def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
-    """Find what rounding may do to each entry at least, on the scale of `to_scale`: `LEAST`, as the catalogue
-    promises it.
+    """Return the least tolerance of each entry of a column, on the scale of `to_scale`: `LEAST` by the spec's type.
 
     A metric of which the catalogue promises half as many digits as of others gets twice the tolerance.
     """
@@ -49,7 +48,7 @@ def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
 
 
 def find_added(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
-    """Find what tolerances have in addition, in decades (L), by metric, where a bound of rounding is known."""
+    """Return what bounds of rounding add to the tolerances, in decades (L), by metric."""
     return _find_saturation(spec, columns) | _find_decided(spec, columns)
 
 
@@ -87,11 +86,12 @@ def _find_decided(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Arra
 
 
 def _find_rounding(spec: RunSpec) -> float:
-    """Find one rounding of a coefficient: float32 at least, unless its map is coarser."""
+    """Return the rounding of one coefficient of the mixing: float32's at least, unless its map is coarser."""
     return ROUNDING[spec.dtype] if spec.maps_coarsely else min(ROUNDING[spec.dtype], ROUNDING["float32"])
 
 
 def _find_depth_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what rounding adds to the tolerance of gradients of weights over depth, in decades (L), by metric."""
     if "mixing_grad_norm" not in columns:
         return {}
     samples = spec.input.batch * spec.input.tokens
@@ -105,7 +105,7 @@ def _find_depth_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[
 
 
 def find_floor(spec: RunSpec, key: str) -> float:
-    """Find magnitude up to which a column that spans decades is rounding; 0 where its values keep their digits."""
+    """Return the magnitude below which a column that spans decades is only rounding; 0 if its digits are kept."""
     _, absolute = METRICS[key].precision or (0.0, 0.0)
     if METRICS[key].scale != "log" or not absolute:
         return 0.0
@@ -117,7 +117,7 @@ def find_floor(spec: RunSpec, key: str) -> float:
 
 
 def _find_type(spec: RunSpec, key: str) -> str:
-    """Find the type whose rounding moves a column most.
+    """Return the dtype whose rounding changes a column most.
 
     Coefficients are float32 at least, unless their mapping is coarser; of dynamic mixing that rounds every signal.
     """
@@ -128,12 +128,12 @@ def _find_type(spec: RunSpec, key: str) -> str:
 
 
 def _names_type(key: str) -> bool:
-    """Return whether a column is of what a named type would make of the run."""
+    """Return whether a column is about what another, named type would do to the run."""
     return key.startswith("ds_error_") and key.rpartition("_")[2] in LEAST
 
 
 def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
-    """Return values on the scale on which they are compared, magnitudes below the floor lifted.
+    """Return values on the scale on which columns are compared, magnitudes below the floor lifted to it.
 
     -inf for 0 if none is.
     """
@@ -143,13 +143,13 @@ def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
 
 
 def lift(spec: RunSpec, key: str, log10: Array) -> Array:
-    """Return decades, none below those of `LIFT` times the floor."""
+    """Return log10 values, none below that of `LIFT` times the floor."""
     floor = find_floor(spec, key)
     return np.maximum(log10, np.log10(LIFT * floor)) if floor else log10
 
 
 def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None) -> Array:
-    """Measure how far two columns (L, ...) are apart in each layer, (L): inf if one of them alone has no number."""
+    """Return how far two columns (L, ...) are apart in each layer, (L): inf if only one of them has a number."""
     if other is None or other.shape != column.shape:
         return np.full(len(column), np.inf)
     with np.errstate(invalid="ignore"):

@@ -112,21 +112,23 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
 
 
 def _build_drift(spec: RunSpec) -> Drift | None:
+    """Return the noise of the mixing's parameters for the start frame; None without noise."""
     drift = describe_drift(spec)
     return drift and Drift(origin=drift.origin.numpy(), draws=drift.draws.numpy())
 
 
 def _build_input(spec: RunSpec) -> Input:
+    """Return the description of the run's input for the start frame."""
     kinds: dict[str, type[Input]] = {"text": TextInput, "corpus": CorpusInput, "digits": DigitsInput}
     return kinds.get(spec.input.kind, DrawnInput)(**describe_input(spec))
 
 
 def describe_device(device: torch.device) -> Device:
-    """Describe its type, and the name that its maker gave it."""
+    """Return the type of a device, and the name that its maker gave it."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Device(type=device.type, name=name)
 
 
 def describe_versions() -> Versions:
-    """Describe versions of what measures: this product, torch and numpy."""
+    """Return the versions of what measures: this product, torch and numpy."""
     return Versions(mhc_scope=__version__, torch=torch.__version__, numpy=np.__version__)

@@ -28,7 +28,7 @@ PROGRESS_FRAMES = 100
 
 
 def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterator[ProgressFrame | BandsFrame]:
-    """Measure `progress` frames, then one `bands` frame over all seeds.
+    """Measure the spec with each of its seeds; yield `progress` frames, then one `bands` frame over all seeds.
 
     `first` is the result of the spec's own seed.
     """
@@ -45,7 +45,7 @@ def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterato
 
 
 def _measure_one(spec: RunSpec, device: torch.device, result: Result) -> Iterator[int]:
-    """Measure one seed into its result; yields how many layers have been drawn or passed, three times L in all."""
+    """Measure one seed into its result; yields how many layers are drawn or passed so far, three times L in all."""
     stack = build_stack(spec).to(device)
     yield spec.depth  # drawing the weights counts as a pass
     for frame in measure(stack, device, with_cka=False):
@@ -104,7 +104,7 @@ def _find_gradient_growth(result: Result) -> float:
 
 
 def _to_ranks(result: Result, key: str) -> np.ndarray:
-    """Return a column (L) as numbers that have an order.
+    """Return a column (L) as numbers that can be ordered: log10 where the metric has one.
 
     -inf for zero, inf for a lost value, nan for a value without a rank.
     """
@@ -119,7 +119,7 @@ def _to_ranks(result: Result, key: str) -> np.ndarray:
 
 
 def _find_lost(result: Result, key: str) -> np.ndarray:
-    """Find layers at which neither a value nor its log10 is known, though the metric applies there: (L)."""
+    """Return the layers (L) at which neither value nor log10 of a metric is known, though the metric applies there."""
     flagged = np.zeros(len(result.layers[key]), dtype=bool)
     flagged[list(result.status.get(key, {}))] = True
     return flagged & np.isnan(result.layers_log10.get(key, result.layers[key]))

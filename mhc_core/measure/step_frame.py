@@ -22,7 +22,7 @@ NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")  # of a
 def build_step_frame(
     spec: RunSpec, step: int, rate: float, values: dict[str, np.ndarray], *, is_kept: bool
 ) -> StepFrame:
-    """Build the frame of a step. Nothing in it is of the clock: a run that is computed again gives the same bytes."""
+    """Build the frame of a training step, without times, so that a run that is computed again gives the same bytes."""
     cast = np.float64 if spec.dtype == "float64" else np.float32
     before = {key.removeprefix(INPUT): values.pop(key).astype(cast) for key in list(values) if key.startswith(INPUT)}
     kept = _keep(spec, values, cast) if is_kept else {}
@@ -50,7 +50,7 @@ def build_step_frame(
 
 
 def to_finite_input(before: Mapping[str, np.ndarray]) -> Values | None:
-    """Return sizes of the state before the layers as they travel, nan if they have no number.
+    """Return the sizes of the state before the layers for a frame, nan where they are not finite.
 
     None of a step without.
     """
@@ -60,9 +60,7 @@ def to_finite_input(before: Mapping[str, np.ndarray]) -> Values | None:
 def _keep(
     spec: RunSpec, values: dict[str, np.ndarray], cast: type[np.floating]
 ) -> dict[str, tuple[np.ndarray, LayerStatus]]:
-    """Return what is kept besides the mixing matrices, with the status of layers that have left the range of their
-    type.
-    """
+    """Return what a training step stores besides the mixing matrices, with the status of layers that are not finite."""
     kept = {key: to_stack(values.pop(key), cast) for key in STREAMED if key in values}
     if keeps_maps(spec):
         cka_LL, flags = to_cka(values)
@@ -75,12 +73,12 @@ def _keep(
 
 
 def _with_log10(key: str, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a column and its logarithms; of what does not span decades there are none."""
+    """Return a column and its log10, which is nan for columns that do not span decades."""
     return with_log10(column) if METRICS[key].scale == "log" else (column, np.full_like(column, np.nan))
 
 
 def _drop_first(group: ColumnGroup) -> None:
-    """Return the first layer has no layer before it to compare with."""
+    """Set the values of layer 0 that compare it with a layer before it to nan, in place and without a status."""
     for key in NEIGHBOURS:
         column = group["values"][key]
         assert isinstance(column, np.ndarray)
@@ -94,7 +92,7 @@ def _drop_first(group: ColumnGroup) -> None:
 def _set_value(
     values: Values, status: dict[str, Status | LayerStatus], key: str, value: Value, flag: Status | None
 ) -> None:
-    """Set a value; with a flag, set the status and no value."""
+    """Set a value by its key; with a flag, set its status and no value."""
     values[key] = None if flag else value
     if flag:
         status[key] = flag

@@ -47,7 +47,7 @@ class StepProbe:
             self.sizes: list[torch.Tensor] = []
 
     def observe_input(self, state: torch.Tensor) -> None:
-        """Take the state before the layers, of which a step that is kept knows the streams."""
+        """Measure the streams of the state before the layers, at training steps that store matrices."""
         if not self.is_kept:
             return
         self._put_input("act", state)
@@ -55,7 +55,7 @@ class StepProbe:
             state.register_hook(lambda grad: self._put_input("grad", self.layout.gather_input_grad(grad)))
 
     def observe(self, layer: int, output: LayerOutput) -> None:
-        """Take a layer on the way up; autograd will bring the gradient at its state on the way down."""
+        """Measure a layer on the way up, and register for the gradient at its state, which autograd brings later."""
         dtype = self.layout.measured_dtype
         with torch.no_grad():
             x_nNC = self.layout.to_streams(output.state.detach()).to(dtype)
@@ -67,7 +67,7 @@ class StepProbe:
         output.state.register_hook(partial(self._record_gradient, layer))
 
     def measured(self) -> dict[str, torch.Tensor]:
-        """Return the columns of the step, (L) each, on the device.
+        """Return the columns of the training step, (L) each, on the device.
 
         They are step_act_rms, step_grad_rms, step_cos_prev, its percentiles and step_token_cos.
         A kept step also has step_act_rms_streams and step_grad_rms_streams (L, n), step_stream_cos (L) where there
@@ -82,15 +82,18 @@ class StepProbe:
 
     @torch.no_grad()
     def _put_input(self, what: str, state: torch.Tensor) -> None:
+        """Measure the size of each stream, or of its gradient, in the state before the layers."""
         x_nNC = self.layout.to_streams(state.detach()).to(self.layout.measured_dtype)
         self.input[f"{INPUT}{what}_rms_streams"] = rms(x_nNC)
 
     def _record_gradient(self, layer: int, grad: torch.Tensor) -> None:
+        """Add the gradient at the state after a layer; measure the block of layers that it completes."""
         g_nNC = self.layout.to_streams(grad.detach()).to(self.layout.measured_dtype)
         streams = (g_nNC,) if self.is_kept else ()
         self._measure_down(self.down.add(layer, self.layout.merge_grad(g_nNC), *streams))
 
     def _measure_up(self, block: "_Block | None") -> None:
+        """Measure the states of a block of layers; do nothing without a block."""
         if block is None:
             return
         m_KNC, u_KNC, *streams = block.parts
@@ -105,6 +108,7 @@ class StepProbe:
             self._extend_cka(self.cka, m_KNC)
 
     def _measure_down(self, block: "_Block | None") -> None:
+        """Measure the gradients of a block of layers; do nothing without a block."""
         if block is None:
             return
         merged_KNC, *streams = block.parts
@@ -113,6 +117,7 @@ class StepProbe:
         )
 
     def _set_columns(self, block: "_Block", columns: dict[str, torch.Tensor]) -> None:
+        """Write measurements of a block of layers into the columns of all layers."""
         for key, column in columns.items():
             if key not in self.found:
                 self.found[key] = self._build_zeros(self.layout.depth, *column.shape[1:])
@@ -122,6 +127,7 @@ class StepProbe:
         return torch.zeros(shape, device=self.layout.device, dtype=torch.float64)
 
     def _extend_cka(self, cka: CkaRows, m_KNC: torch.Tensor) -> None:
+        """Add the CKA of a block of layers with all layers so far."""
         start, rows = cka.filled, cka.add(m_KNC)
         self.cka_LL[start : cka.filled, : cka.filled] = rows
         self.cka_LL[: cka.filled, start : cka.filled] = rows.T
@@ -142,13 +148,13 @@ class _Blocks:
         self.waiting: list[tuple[int, tuple[torch.Tensor, ...]]] = []
 
     def add(self, layer: int, *parts: torch.Tensor) -> _Block | None:
-        """Take a layer; a block when it is full or the last layer has come."""
+        """Add a layer; return a block when it is full or the last layer has come, else None."""
         self.waiting.append((layer, parts))
         self.left -= 1
         return self.rest() if len(self.waiting) == self.due or self.left == 0 else None
 
     def rest(self) -> _Block | None:
-        """Return what waits still; nothing may have come of the last layers."""
+        """Return the layers that have not filled a block; the last layers can be missing."""
         if not self.waiting:
             return None
         waiting, self.waiting = sorted(self.waiting, key=itemgetter(0)), []
@@ -157,13 +163,13 @@ class _Blocks:
         return _Block(self._find_place(layers), parts)
 
     def _find_place(self, layers: list[int]) -> slice | torch.Tensor:
-        """Find a slice, unless layers are missing: an index would have to be copied to the device."""
+        """Return the slice of these layers in a column, or an index if layers are missing."""
         first, end = layers[0], layers[-1] + 1
         return slice(first, end) if end - first == len(layers) else torch.tensor(layers).to(self.device)
 
 
 def to_cka(values: dict[str, np.ndarray]) -> tuple[np.ndarray, LayerStatus]:
-    """Return CKA (L, L) of a step, out of its measurements, and the status of the layers that have none."""
+    """Return the CKA matrix (L, L) of a training step, and the status of the layers that have none."""
     cka_LL, faults_L, sizes_L = (values.pop(key) for key in ("cka", "cka_faults", "cka_sizes"))
     # Streams that overflowed to either side have a mean that is not a number: they overflowed.
     flags: LayerStatus = {

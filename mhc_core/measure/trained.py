@@ -38,7 +38,7 @@ class TrainedStacks:
         self.folder = folder
 
     def train(self, stack: Stack) -> Generator[StepFrame, None, int]:
-        """Train a stack as `train` does, in place and with the same frames, or read what that gave before."""
+        """Train a stack as `train` does, in place and with the same frames, or read weights and frames from a file."""
         path = self.folder / f"{name_training(stack.spec, torch.get_num_threads())}-{_name_device(stack)}.npz"
         try:
             frames, done = _load(stack, path)
@@ -61,7 +61,7 @@ class TrainedStacks:
         return done
 
     def has(self, spec: RunSpec, threads: int) -> bool:
-        """Return whether the stack of a spec is stored as so many threads train it, whatever the device."""
+        """Return whether the trained stack of a spec is stored, for that number of threads, on whatever device."""
         return any(self.folder.glob(f"{name_training(spec, threads)}-*.npz"))
 
     def _save_stack(self, stack: Stack, path: Path, frames: list[StepFrame], done: int) -> None:
@@ -93,12 +93,13 @@ class TrainedStacks:
 
 
 def name_training(spec: RunSpec, threads: int) -> str:
-    """Name all that decides what training makes of the stack of a spec, except for the device."""
+    """Return a text that identifies all that decides the result of training a spec's stack, except for the device."""
     parts = (spec.model_copy(update={"edits": ()}).id, torch.__version__, np.__version__, str(threads))
     return _hash_parts(*parts)[:32]
 
 
 def _name_device(stack: Stack) -> str:
+    """Return a short hash of the stack's device type, for the name of a file."""
     device = next(stack.parameters()).device
     return _hash_parts(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)[:8]
 
@@ -109,7 +110,7 @@ def _hash_parts(*parts: str) -> str:
 
 @torch.no_grad()
 def _load(stack: Stack, path: Path) -> tuple[list[StepFrame], int]:
-    """Read the frames of the steps and the number of updates, and give the stack its weights."""
+    """Set the weights of the stack from a file; return the frames of its training steps and the number of updates."""
     with np.load(path, allow_pickle=False) as stored:
         frames = [_read_step(line, stack) for line in stored[STEPS].tobytes().splitlines()]
         for name, parameter in stack.named_parameters():
@@ -121,7 +122,7 @@ def _load(stack: Stack, path: Path) -> tuple[list[StepFrame], int]:
 
 
 def _read_step(line: bytes, stack: Stack) -> StepFrame:
-    """Read the frame of a step, with its arrays in the type in which they were measured."""
+    """Parse the frame of a training step, with its arrays in the type in which they were measured."""
     frame = codec.decode_line(line)
     assert isinstance(frame, StepFrame)
     cast = np.float64 if stack.spec.dtype == "float64" else np.float32
@@ -134,12 +135,13 @@ def _read_step(line: bytes, stack: Stack) -> StepFrame:
 
 
 def _to_array(parameter: torch.Tensor) -> np.ndarray:
-    """The values of a parameter; those of bfloat16 as integers of their bits, because numpy has no such type."""
+    """Return the values of a parameter for a file; those of bfloat16 as integers of their bits, as numpy needs."""
     values = parameter.detach().cpu()
     return (values.view(torch.int16) if values.dtype == torch.bfloat16 else values).numpy()
 
 
 def _read_time(path: Path) -> float:
+    """Return when a file was last changed, in seconds; 0 if another process has removed it."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

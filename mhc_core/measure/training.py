@@ -40,7 +40,7 @@ PROJECTIONS = {"phi", "w_m", "w_b", "w_r", "w_y", "w_a", "w_down", "w_up", "w_po
 
 
 def train(stack: Stack) -> Generator[StepFrame, None, int]:
-    """Train a stack by its spec, in place; a `step` frame for every step. Returns the number of updates made."""
+    """Train a stack in place by its spec; yield a `step` frame for every step, and return the number of updates."""
     plan = stack.spec.train
     optimizer = build_optimizer(stack)
     parameters, kept = _Parameters.from_stack(stack), pick_kept_steps(plan)
@@ -93,6 +93,7 @@ def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
 
 
 def _has_decay(name: str, parameter: nn.Parameter) -> bool:
+    """Return whether weight decay applies to this parameter: to matrices, and not to coefficients of the mixing."""
     if name.startswith("connection."):
         return not PROJECTIONS.isdisjoint(name.split("."))  # the name of a layer can follow
     return parameter.ndim >= 2
@@ -109,6 +110,7 @@ class _Parameters:
 
     @classmethod
     def from_stack(cls, stack: Stack) -> "_Parameters":
+        """Group the parameters of a stack: by branch, by layer's mixing, stacked mixing, and those at both ends."""
         branches = [list(branch.parameters()) for branch in stack.branches]
         layered = [stack.connection.layer_parameters(layer) for layer in range(stack.spec.depth)]
         stacked = stack.connection.stacked_parameters()
@@ -118,7 +120,7 @@ class _Parameters:
 
 
 def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[str, torch.Tensor]:
-    """Return one pass up and down. What it saw, all of it still on the device; gradients are left in the parameters."""
+    """Run one forward and backward pass; return its measurements on the device, and leave gradients in parameters."""
     state = stack.embed()
     probe.observe_input(state)
     state, mixings = stack.climb(state, probe.observe)
@@ -130,9 +132,7 @@ def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[
 
 
 def _measure_gradients(parameters: _Parameters) -> dict[str, torch.Tensor]:
-    """Measure norms of the gradient: of all parameters, of each layer's branch (L) and, where there is any, mixing
-    (L).
-    """
+    """Return the norms of the gradient: of all parameters, of each layer's branch (L) and of its mixing (L), if any."""
     found = {"step_param_grad_norm": measure_groups([_list_grads(group) for group in parameters.branches])}
     if parameters.stacked:
         rows = [
@@ -150,7 +150,7 @@ def _list_grads(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
 
 
 def _average(made: list[Made]) -> dict[str, torch.Tensor]:
-    """Return coefficients of all layers, (L, n) and (L, n, n); the mean over samples where they are dynamic.
+    """Return the coefficients of all layers, (L, n) and (L, n, n), as means over samples where they are dynamic.
 
     Where layers read earlier outputs, the weights of these, (L, L + 1).
     """
@@ -169,6 +169,7 @@ def _average(made: list[Made]) -> dict[str, torch.Tensor]:
 
 
 def _update_weights(optimizer: torch.optim.Optimizer, rate: float, clip: float, norm: torch.Tensor) -> None:
+    """Make one step of the optimiser with this learning rate, gradients clipped to this norm; 0 clips nothing."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     if clip:

@@ -24,7 +24,7 @@ Array = np.ndarray
 
 
 def _find_kind(fits: Callable[[Family], bool]) -> str:
-    """Find the first kind of connection that fits."""
+    """Return the first kind of connection whose family has these properties."""
     return next(kind for kind, family in FAMILIES.items() if fits(family))
 
 
@@ -55,7 +55,7 @@ class TwinSpec:
 
 
 def build_twin(result: Result) -> TwinSpec:
-    """Build the twin of a trace whose start frame and forward frames have come."""
+    """Build a spec that resembles a recorded model, from its start frame and forward frames, and list what differs."""
     unknown = list(ALWAYS_UNKNOWN)
     depth = min(result.depth, MAX_DEPTH)
     if depth < result.depth:
@@ -69,7 +69,7 @@ def build_twin(result: Result) -> TwinSpec:
 
 
 def _choose_block(blocks: list[str], unknown: list[str]) -> str:
-    """By the names of the layers' branches."""
+    """Return the kind of branches nearest to the recorded layers, by their names; add what differs to `unknown`."""
     kinds = {name.lower() for name in blocks}
     if kinds == {"mlp"}:
         return "mlp"
@@ -115,13 +115,13 @@ def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[s
 
 
 def _find_spread(result: Result) -> float:
-    """Return by how much H_res varies from token to token; 0 if it is static."""
+    """Return how much H_res varies from token to token, over its size; 0 if it is static."""
     spread = result.matrices.get("h_res_std")
     return 0.0 if spread is None else float(np.nan_to_num(spread).mean())
 
 
 def _find_nearest_init(result: Result, depth: int, streams: int, spread: float) -> str:
-    """Find the initialisation whose static mixing is nearest.
+    """Return the initialisation whose static mixing is nearest to the recorded one.
 
     Of those alike in it, by how mixing varies over tokens.
     """
@@ -134,7 +134,7 @@ def _find_nearest_init(result: Result, depth: int, streams: int, spread: float) 
 
 @torch.no_grad()
 def _measure_distance(result: Result, init: str, depth: int, streams: int) -> float:
-    """Measure mean of the absolute differences between what was measured and how this initialisation starts."""
+    """Return the mean absolute difference between the recorded mixing and that of an initialisation."""
     connection = {"kind": ITERATED, "streams": streams, "noise": 0.0, "init": init}
     stack = parse_spec({"depth": depth, "width": WIDTH, "block": {"heads": 1}, "connection": connection})
     built = build_connection(stack)

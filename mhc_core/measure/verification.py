@@ -78,12 +78,12 @@ class RecordCheck(Check):
 
     @property
     def place(self) -> str:
-        """Return the metric and the layer. Layers count from 1 for people."""
+        """Return the metric and the layer that the check is about. Layers count from 1 for people."""
         return self.metric if self.layer is None else f"{self.metric} at layer {self.layer + 1}"
 
 
 def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None) -> list[RecordCheck]:
-    """Return every check that applies. `recomputed` comes from `recompute`; without it, laws and sums alone.
+    """Return every check of a run that applies: laws and sums, and with `recomputed` from `recompute` all columns.
 
     Of a stack that was trained, the first step is recomputed.
     """
@@ -110,7 +110,7 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
 
 
 def _find_representable(spec: RunSpec, curves: Sequence[Curve], result: Result) -> dict[str, Array]:
-    """Find layers (L), by metric, in which the run's type keeps the digits of the value that the law predicts.
+    """Return the layers (L), by metric, in which the run's type can represent the value that a law predicts.
 
     If the law is too weak to predict a value, the measured one decides. What has left the range on the way up is
     lost in all later layers, and with them every gradient.
@@ -124,7 +124,7 @@ def _find_representable(spec: RunSpec, curves: Sequence[Curve], result: Result) 
 
 
 def _is_in_range(spec: RunSpec, curve: Curve, result: Result) -> Array:
-    """(L)."""
+    """Return the layers (L) in which the run's type can hold the value that this law predicts."""
     assert curve.low_log10 is not None
     assert curve.high_log10 is not None
     low, high = (
@@ -136,6 +136,7 @@ def _is_in_range(spec: RunSpec, curve: Curve, result: Result) -> Array:
 
 
 def _check_curve(curve: Curve, result: Result, held_L: Array) -> RecordCheck:
+    """Check the measured column of a metric against the band of a law, in the layers `held_L`."""
     if curve.values_log10 is not None:
         measured, value, low, high = (
             result.layers_log10[curve.metric], curve.values_log10, curve.low_log10, curve.high_log10,
@@ -150,7 +151,7 @@ def _check_curve(curve: Curve, result: Result, held_L: Array) -> RecordCheck:
 
 
 def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> RecordCheck:
-    """The change from each layer to the next: narrow where the column itself has wandered far. Shown at the latter."""
+    """Check each layer's change of a column against a law's band of changes; it is narrow where the column drifted."""
     with np.errstate(invalid="ignore"):
         step = np.diff(result.layers_log10[curve.metric], prepend=np.nan)
     value, low, high = (np.concatenate([[0.0], part]) for part in band)
@@ -161,6 +162,7 @@ def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> Rec
 
 
 def _check_sums(spec: RunSpec, result: Result) -> list[RecordCheck]:
+    """Check that row and column sums of H_res are 1, where that holds by construction."""
     due = {"h_res_row_sum": has_unit_row_sums(spec), "h_res_col_sum": has_unit_sums(spec)}
     wide = 4 * spec.streams * MIXING_EPS[spec.dtype]
     text, every = "Sums to 1 by construction.", np.ones(spec.depth, dtype=bool)
@@ -200,6 +202,7 @@ def _check_drift(spec: RunSpec, result: Result) -> RecordCheck:
 
 
 def _check_mean_law(error: float) -> RecordCheck:
+    """Check the largest error of the law for the mean of the streams, from the recomputation."""
     text = "In float64, mean_i x'[i] = mean_i x[i] + mean(H_post) F, as columns of H_res sum to 1; relative error."
     every = np.ones(1, dtype=bool)
     return compare("mean_law", "act_rms", np.zeros(1), np.array([error]), 1e-12, every, text, OWN, scale="linear")
@@ -209,6 +212,7 @@ def _check_mean_law(error: float) -> RecordCheck:
 
 
 def _check_identities(recomputed: RecomputationFrame) -> list[RecordCheck]:
+    """Check the errors of all identities in the recomputation, and the sizes of its weights."""
     errors = {key: np.array(error, dtype=np.float64) for key, error in (recomputed.identities or {}).items()}
     checks = [
         compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]),
@@ -222,7 +226,7 @@ def _check_identities(recomputed: RecomputationFrame) -> list[RecordCheck]:
 
 
 def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[RecordCheck]:
-    """Check coefficients against the formulas of their family."""
+    """Check the coefficients of the recomputation against the formulas of their family."""
     wide = MAP_WIDE[spec.connection.mapping_dtype if spec.family.is_mapped else "auto"]
     checks = []
     for name, (key, text, source) in MAPS.items():
@@ -236,6 +240,7 @@ def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[RecordChe
 
 
 def _say_lost(lost_L: Array | None) -> str:
+    """Return a sentence on how many layers a check leaves out because their numbers are subnormal; "" without."""
     if lost_L is None:
         return ""
     return f" {int(lost_L.sum())} of {len(lost_L)} layers are left out: their gradients or states are subnormal."
@@ -410,7 +415,7 @@ def _check_column(
 
 
 def _accumulate(key: str, unsure_L: Array) -> Array:
-    """Return the maximum over the layers passed so far: what rounding has lost stays lost.
+    """Return the uncertainty of each layer as the maximum up to it, because lost digits stay lost.
 
     A gradient has passed them all.
     """
@@ -420,7 +425,7 @@ def _accumulate(key: str, unsure_L: Array) -> Array:
 
 
 def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Array]:
-    """Find layers (L) whose states, and whose gradients, the run's type can hold, by the recomputation's word.
+    """Return the layers (L) whose states, and those whose gradients, the run's type can hold, by the recomputation.
 
     What has left the range on the way up is lost in all later layers, and with them every gradient.
     """
@@ -436,7 +441,7 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Arr
 
 
 def _holds(values: Array, decades: float) -> Array:
-    """Return layers all of whose values are zero or within so many decades of 1."""
+    """Return the layers in which all values are zero or within so many decades of 1."""
     fits = (np.abs(to_log10(values)) < decades) | (values == 0)
     return fits.reshape(len(fits), -1).all(1)
 
@@ -452,7 +457,7 @@ def _holds_products(spec: RunSpec, columns: dict[str, Array]) -> Array:
 
 
 def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backward_L: Array) -> Array:
-    """Find layers (L) of a column to compare."""
+    """Return the layers (L) in which a column can be compared with the recomputation."""
     source, is_all = REFERENCES[key], not METRICS[key].prefix
     if source == "mixing" and not spec.connection.is_dynamic:
         return ~np.isinf(column).reshape(len(column), -1).any(1)
@@ -465,6 +470,7 @@ def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backwa
 
 
 def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, is_held: bool) -> RecordCheck:
+    """Check the loss of a run against that of the recomputation."""
     again, unsure = (np.array([math.nan if n is None else n]) for n in (recomputed.loss, recomputed.loss_unsure))
     size = np.maximum(np.abs(again), 1.0)
     least = LOSS_LEAST[spec.dtype]
@@ -490,7 +496,7 @@ def compare(
     scale: Scale | None = None,
     detects: str | None = None,
 ) -> RecordCheck:
-    """Compare arrays (L, ...), at the entries that `kept` names: (L), or of their shape. A measured nan fails."""
+    """Build a check of two arrays (L, ...), at entries that `kept` marks: (L), or their shape. A measured nan fails."""
     scale = scale or ("log10" if key in METRICS and METRICS[key].scale == "log" else "linear")
     build = partial(RecordCheck, name, scale=scale, detects=detects or DETECTS[name], metric=key, source=source)
     if not kept.any():

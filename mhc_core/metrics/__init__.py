@@ -30,6 +30,7 @@ def to_catalogue() -> list[dict[str, Any]]:
 
 
 def _collect_metrics() -> None:
+    """Add the metrics of this folder's files and of other packages to the catalogue."""
     for item in (*_list_own(), *(metric for _, metric in list_added(LayerMetric, GROUP, VARIABLE))):
         metric = item.metric if isinstance(item, LayerMetric) else item
         if metric.key in METRICS:
@@ -40,7 +41,7 @@ def _collect_metrics() -> None:
 
 
 def _list_own() -> Iterator[Metric | LayerMetric]:
-    """List the metrics of the files of this folder; some files only compute."""
+    """Yield the metrics of the files of this folder; some files only compute."""
     for module in import_files(__name__, FIRST):
         yield from getattr(module, "METRICS", ())
 

@@ -6,9 +6,11 @@ states y_l = S_l x_l follow the same rule with
     H_pre'_l = H_pre_l S_l^-1    H_post'_l = S_{l+1} H_post_l    H_res'_l = S_{l+1} H_res_l S_l^-1
 
 and what branches read and write stays as it is. S_{l+1} = H_res'_l S_l H_res_l^-1 gives every H_res' that is wanted.
-H_res' = (1 - t) H_res + t I leads from the mixing as it is, t = 0, to the identity, t = 1: the fixed basis. It can be
-inverted at every t unless H_res has a real eigenvalue that is not positive; no path avoids that where its determinant
-is negative.
+H_res' = (H_res + t I) (I + t H_res)^-1 leads from the mixing as it is, t = 0, to the identity, t = 1: the fixed basis.
+An eigenvalue e of H_res becomes (e + t) / (1 + t e), so that |e| = 1 stays 1: orthogonal mixing is orthogonal on the
+whole path, rows and columns that sum to 1 still do, and S is then as well conditioned as it can be. H_res' has an
+inverse at every t unless H_res has a real eigenvalue that is not positive, other than -1; no path avoids that where its
+determinant is negative.
 """
 
 from contextlib import suppress
@@ -65,7 +67,7 @@ class Gauge(NamedTuple):
 
 @np.errstate(over="ignore", invalid="ignore")  # what float64 cannot hold is no number
 def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
-    """Find the gauge in which H_res is (1 - t) H_res + t I.
+    """Find the gauge in which H_res is (H_res + t I) (I + t H_res)^-1.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
     basis, inverse = (np.tile(eye, (layers + 1, 1, 1)) for _ in range(2))
     if t == 0:
         return Gauge(basis, inverse, h_res_Lnn)
-    mixed = (1 - t) * h_res_Lnn + t * eye
+    mixed = np.array([_approach_identity(h_res_nn, t) for h_res_nn in h_res_Lnn])
     for layer in range(anchor, layers):
         undone, mixed_undone = _invert(h_res_Lnn[layer]), _invert(mixed[layer])
         basis[layer + 1] = mixed[layer] @ basis[layer] @ undone
@@ -97,8 +99,17 @@ def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tu
     return h_pre, (gauge.basis[1:] @ h_post_Ln[..., None])[..., 0], gauge.h_res
 
 
+def _approach_identity(h_res_nn: np.ndarray, t: float) -> np.ndarray:
+    """Return (H + t I) (I + t H)^-1 as I + (1 - t) (H - I) (I + t H)^-1, which keeps the identity to the last bit.
+
+    It is the identity at t = 1 for every H; nan where float64 does not know it.
+    """
+    eye = np.eye(len(h_res_nn))
+    return eye if t == 1 else eye + (1 - t) * (h_res_nn - eye) @ _invert(eye + t * h_res_nn)
+
+
 def _invert(matrix_nn: np.ndarray) -> np.ndarray:
-    """Return the inverse of a matrix; nan where float64 does not know it."""
+    """Return the inverse of a matrix; nan where rounding to float64 decides it."""
     with suppress(np.linalg.LinAlgError):
         inverse: np.ndarray = np.linalg.inv(matrix_nn)
         if np.linalg.norm(matrix_nn) * np.linalg.norm(inverse) < SINGULAR:
@@ -143,7 +154,7 @@ def measure_gauge_norms(
 
 
 def count_finite(*parts: np.ndarray) -> int:
-    """Count the layers in front of the first one with a coefficient that is not finite. parts: (L, ...) each."""
+    """Count the layers in front of the first one with a coefficient in `parts`, (L, ...) each, that is not finite."""
     is_finite_L = np.all([np.isfinite(part.reshape(len(part), -1)).all(1) for part in parts], 0)
     return len(is_finite_L) if is_finite_L.all() else int(np.argmin(is_finite_L))
 
@@ -162,18 +173,19 @@ def _carry_down(
     scaled, exponents, lost = np.empty((n, count)), np.zeros(count, dtype=np.int64), np.full(count, -np.inf)
     products, powers = accumulate(matrices_Knn.transpose(0, 2, 1))
     before_K = np.append(0.0, np.log2(np.linalg.norm(products, 2, (1, 2))) + powers)
+    before_K = before_K[is_inverse:][:count] + np.log2(sizes_K)
     for layer in reversed(range(count)):
         scaled[:, layer] = sources_Kn[layer]
         entered = slice(layer, None)
-        source = _measure_log2(scaled, exponents, entered)
+        if not is_inverse:
+            source = _measure_log2(scaled, exponents, entered)
         passed = matrices_Knn[layer] @ scaled[:, entered]
         shift = np.frexp(np.abs(passed).max(0))[1]
         scaled[:, entered] = np.ldexp(passed, -shift)
         exponents[entered] += shift
         if is_inverse:
             source = _measure_log2(scaled, exponents, entered)
-        changed = before_K[layer + is_inverse] + np.log2(sizes_K[layer]) + source
-        lost[entered] = np.logaddexp2(lost[entered], changed)
+        lost[entered] = np.logaddexp2(lost[entered], before_K[layer] + source)
     norms, found = np.linalg.norm(scaled, axis=0), _measure_log2(scaled, exponents, slice(None))
     with np.errstate(invalid="ignore"):  # of a source that is 0 nothing is lost
         decided = lost - found + np.log2(n * ROUNDING) >= np.log2(LOST)
@@ -181,5 +193,7 @@ def _carry_down(
 
 
 def _measure_log2(scaled: np.ndarray, exponents: np.ndarray, entered: slice) -> np.ndarray:
-    found: np.ndarray = np.log2(np.linalg.norm(scaled[:, entered], axis=0)) + exponents[entered]
+    """Return log2 of the norm of each scaled vector, with its exponent added."""
+    part = scaled[:, entered]
+    found: np.ndarray = np.log2(np.sqrt((part * part).sum(0))) + exponents[entered]
     return found

@@ -55,6 +55,7 @@ def multiply_interval(h_res_Lnn: np.ndarray, first: int, last: int) -> Composite
 
 
 def _measure_ds_error(matrix: np.ndarray) -> Magnitude:
+    """Return how far a matrix is from doubly stochastic: the largest deviation of a sum or entry, and its log10."""
     deviation = np.concatenate([(matrix.sum(0) - 1), (matrix.sum(1) - 1)])
     error = max(np.abs(deviation).max(), -matrix.min())
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -62,5 +63,6 @@ def _measure_ds_error(matrix: np.ndarray) -> Magnitude:
 
 
 def _to_magnitude(column: tuple[np.ndarray, np.ndarray], place: int) -> Magnitude:
+    """Return value and log10 of one entry of a column."""
     value, log10 = column
     return float(value[place]), float(log10[place])

@@ -32,7 +32,7 @@ METRICS = (
 
 
 def measure_bidiagonal(alpha_K: np.ndarray, beta_K: np.ndarray) -> dict[str, np.ndarray]:
-    """Measure Ritz values of A and how far they can be trusted, from A V = U B and A^T U = V B^T + beta_K v e_K^T.
+    """Return singular values of A and their bounds, from A V = U B and A^T U = V B^T + beta_K v e_K^T.
 
     B is upper bidiagonal with alpha on its diagonal and beta, without its last entry, above. With B = P S Q^T, the pair
     (U p, V q) misses A^T u = s v by beta_K |p_K|, and A v = s u by nothing. The eigenvalues of [[0, A], [A^T, 0]] are

@@ -113,9 +113,12 @@ def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
     }
     n = h_res_Knn.shape[1]
     if n > 1:
-        measured["h_res_sigma2"] = list_singular_values(h_res_Knn)[:, 1]
-        measured["h_res_attenuation"] = list_singular_values(_centre(n) @ h_res_Knn @ _centre(n))[:, 0]
-        measured["h_res_to_uniform"] = list_singular_values(h_res_Knn - 1 / n)[:, 0]
+        centred = _centre(n) @ h_res_Knn @ _centre(n)
+        values = list_singular_values(np.concatenate([h_res_Knn, centred, h_res_Knn - 1 / n]))
+        own, apart, uneven = values.reshape(3, -1, n)
+        measured["h_res_sigma2"] = own[:, 1]
+        measured["h_res_attenuation"] = apart[:, 0]
+        measured["h_res_to_uniform"] = uneven[:, 0]
     return measured
 
 
@@ -127,10 +130,11 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
     and its log10 is finite. A product that is exactly zero has log10 -inf.
     """
     n = h_res_Lnn.shape[1]
-    up, up_exp = accumulate(h_res_Lnn)
     # The backward product grows on its right: its transpose accumulates the transposes from the last layer down.
-    down, down_exp = accumulate(h_res_Lnn[::-1].transpose(0, 2, 1))
-    down, down_exp = down[::-1].transpose(0, 2, 1), down_exp[::-1]
+    chains = [h_res_Lnn, h_res_Lnn[::-1].transpose(0, 2, 1), _centre(n) @ h_res_Lnn @ _centre(n)]
+    products, exponents = accumulate(np.stack(chains, 1))
+    (up, down, apart), (up_exp, down_exp, apart_exp) = products.swapaxes(0, 1), exponents.T
+    down, down_exp = np.ascontiguousarray(down[::-1].transpose(0, 2, 1)), down_exp[::-1]
     found = {
         "composite_gain_fwd": (np.abs(up.sum(2)).max(1), up_exp),
         "composite_gain_bwd": (np.abs(down.sum(1)).max(1), down_exp),
@@ -139,9 +143,9 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
         "composite_min_col_sum": (down.sum(1).min(1), down_exp),
     }
     if n > 1:
-        apart, apart_exp = accumulate(_centre(n) @ h_res_Lnn @ _centre(n))
-        found["composite_sigma2"] = (list_singular_values(apart)[:, 0], apart_exp)
-        found["composite_sigma_max"] = (list_singular_values(up)[:, 0], up_exp)
+        kept, largest = list_singular_values(np.concatenate([apart, up])).reshape(2, -1, n)[:, :, 0]
+        found["composite_sigma2"] = (kept, apart_exp)
+        found["composite_sigma_max"] = (largest, up_exp)
         found["composite_sigma_min"] = _find_least_singular_values(h_res_Lnn)
     return {key: unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
 
@@ -194,15 +198,17 @@ def list_singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
 
 
 def accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return products M_l = H_l ... H_1 as M = scaled * 2^exponent with the largest entry of scaled in [1/2, 1)."""
-    layers, n = matrices_Lnn.shape[:2]
-    scaled, exponents = np.empty_like(matrices_Lnn), np.zeros(layers, dtype=np.int64)
-    product, exponent = np.eye(n), 0
-    for layer in range(layers):
-        product = matrices_Lnn[layer] @ product
+    """Return products M_l = H_l ... H_1 as M = scaled * 2^exponent with the largest entry of scaled in [1/2, 1).
+
+    Stacks of matrices (L, ..., n, n) have products, and exponents (L, ...), of their own.
+    """
+    scaled, exponents = np.empty_like(matrices_Lnn), np.zeros(matrices_Lnn.shape[:-2], dtype=np.int64)
+    product, exponent = np.eye(matrices_Lnn.shape[-1]), np.zeros(matrices_Lnn.shape[1:-2], dtype=np.int64)
+    for layer, matrix in enumerate(matrices_Lnn):
+        product = matrix @ product
         # Powers of two rescale without rounding.
-        shift = int(np.frexp(np.abs(product).max())[1])
-        product, exponent = np.ldexp(product, -shift), exponent + shift
+        shift = np.frexp(np.abs(product).max((-2, -1)))[1]
+        product, exponent = np.ldexp(product, -shift[..., None, None]), exponent + shift
         scaled[layer], exponents[layer] = product, exponent
     return scaled, exponents
 

@@ -4,7 +4,8 @@ Shapes: L layers, n streams. A source is a vector over streams (n): H_post of th
 Column k of the travelling array is the source that entered k-th, as scaled * 2^exponent, so that no product overflows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -62,11 +63,14 @@ def measure_kernel_shares(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn
     layers, n = h_pre_Ln.shape
     if not all(np.isfinite(part).all() for part in (h_pre_Ln, h_post_Ln, h_res_Lnn)):
         return np.full((layers, n), np.nan)
-    # The embedding is copied to all streams, and the output is their mean.
-    outputs = [*_collect_rows(np.ones((1, n)), h_post_Ln, h_res_Lnn.transpose(0, 2, 1))]
-    last = np.full((1, n), 1 / n)
-    reads = [last, *_collect_rows(last, h_pre_Ln[:0:-1], h_res_Lnn[:0:-1])]
-    return np.array([_find_shares(r @ s.T, n) for r, s in zip(reversed(reads), outputs, strict=True)])
+    # The embedding is copied to all streams, and the output is their mean. Both ways together: small matrices are paid
+    # by the call. What is read from the first layer on is left out.
+    ends = np.stack([np.ones((1, n)), np.full((1, n), 1 / n)])
+    added = np.stack([h_post_Ln, h_pre_Ln[::-1]], 1)
+    found = _collect_rows(ends, added, (h_res_Lnn.transpose(0, 2, 1), h_res_Lnn[::-1]))
+    outputs, reads = zip(*found, strict=True)
+    kernels = [r @ s.T for r, s in zip((*reads[-2::-1], ends[1]), outputs, strict=True)]
+    return np.concatenate([_find_shares(np.stack(list(same)), n) for _, same in groupby(kernels, np.shape)])
 
 
 def count_streams(shares_Ln: np.ndarray) -> np.ndarray:
@@ -75,28 +79,32 @@ def count_streams(shares_Ln: np.ndarray) -> np.ndarray:
     return np.array([np.exp(-(share * np.log(share)).sum()) for share in kept])
 
 
-def _collect_rows(first_1n: np.ndarray, added_Ln: np.ndarray, passed_Lnn: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield after each layer the triangle of all rows so far, up to a common factor.
+def _collect_rows(
+    first_W1n: np.ndarray, added_LWn: np.ndarray, passed_WLnn: Sequence[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Yield after each layer, for W ways, the triangles of all rows so far, each up to a common factor.
 
     A layer multiplies the rows by its matrix, then adds one row.
     """
-    rows, exponent = first_1n, 0
-    for added_n, matrix_nn in zip(added_Ln, passed_Lnn, strict=True):
-        rows = np.linalg.qr(np.vstack([rows @ matrix_nn, np.ldexp(added_n, -exponent)])).R
-        shift = int(np.frexp(np.abs(rows).max())[1])
+    rows, exponent = first_W1n, np.zeros((len(first_W1n), 1, 1), dtype=np.int64)
+    for added_Wn, *matrices_Wnn in zip(added_LWn, *passed_WLnn, strict=True):
+        passed = [way @ matrix_nn for way, matrix_nn in zip(rows, matrices_Wnn, strict=True)]
+        rows = np.linalg.qr(np.concatenate([passed, np.ldexp(added_Wn[:, None], -exponent)], 1)).R
+        shift = np.frexp(np.abs(rows).max((1, 2), keepdims=True))[1]
         rows, exponent = np.ldexp(rows, -shift), exponent + shift
         yield rows
 
 
-def _find_shares(matrix: np.ndarray, n: int) -> np.ndarray:
-    """Find the singular values of a matrix over their sum, filled up with 0 to n; nan where all are 0."""
-    values = np.linalg.svd(matrix, compute_uv=False)
-    filled = np.append(values, np.zeros(n - len(values)))
-    return filled / values.sum() if values.any() else np.full(n, np.nan)
+def _find_shares(matrices_Kab: np.ndarray, n: int) -> np.ndarray:
+    """Find the singular values of matrices over their sums, filled up with 0 to (K, n); nan where all are 0."""
+    values = np.linalg.svd(matrices_Kab, compute_uv=False)
+    filled = np.pad(values, ((0, 0), (0, n - values.shape[1])))
+    with np.errstate(invalid="ignore"):
+        return filled / values.sum(1, keepdims=True)
 
 
 def _travel(sources_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Return after each layer l: what the sources 0 to l have become, (n, l + 1) scaled, and their exponents (l + 1).
+    """Yield after each layer l what the sources 0 to l have become, (n, l + 1) scaled, and their exponents (l + 1).
 
     Source l enters before layer l, whose H_res is the first to act on it.
     """

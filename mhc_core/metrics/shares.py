@@ -64,8 +64,7 @@ METRICS = (
 
 
 def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Measure largest share and evenness of activations, reads and writes, (K) each; {} for a single stream. numpy,
-    float64.
+    """Return the largest share of one stream, and the evenness of shares, in activations, reads and writes, (K) each.
 
     Parameters
     ----------
@@ -87,7 +86,7 @@ def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def to_shares(sizes_Kn: np.ndarray, power: int = 1) -> np.ndarray:
-    """|size|^power over its sum, (K, n): nan if all are 0, inf if one is beyond its type: it has no share."""
+    """Return |size|^power over its sum, (K, n): nan if all sizes are 0, inf if one is beyond its type."""
     size = np.abs(sizes_Kn)
     with np.errstate(invalid="ignore"):
         # By the largest first, whose square may be beyond float64.
@@ -98,6 +97,7 @@ def to_shares(sizes_Kn: np.ndarray, power: int = 1) -> np.ndarray:
 
 
 def _measure_evenness(share_Kn: np.ndarray) -> np.ndarray:
+    """Return the entropy of the streams' shares over log n, (K): 1 if all are equal, 0 if one stream has all."""
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(share_Kn > 0, share_Kn * np.log(share_Kn), share_Kn)
     # Rounding would put the even case above 1 and leave a negative zero where one stream has all.

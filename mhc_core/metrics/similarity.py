@@ -97,7 +97,7 @@ class CkaRows:
 
 
 def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
-    """Find why each layer's features (P, C) have no CKA, as a place in `FAULTS`: (K)."""
+    """Return why each layer's features (P, C) have no CKA, as an index into `FAULTS`: (K)."""
     import torch
 
     size_K = x_KPC.abs().amax((1, 2))  # nan where one entry is
@@ -109,7 +109,7 @@ def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
 
 
 def to_cka_status(faults_L: np.ndarray) -> dict[int, Status]:
-    """Return layer -> status of the layers that have none."""
+    """Return the status of each layer without CKA, by layer."""
     return {layer: flag for layer, fault in enumerate(faults_L) if (flag := FAULTS[int(fault)]) is not None}
 
 

@@ -57,7 +57,7 @@ LONGEST_SUM = 2**14  # entries; a float32 product over a million of them is off 
 
 
 def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Measure metrics of states alone: of their streams, and of the streams merged.
+    """Return the metrics of K states alone: of their streams, and of the streams merged.
 
     Returns
     -------
@@ -73,9 +73,7 @@ def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch
 
 
 def measure_streams(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Measure each stream for itself: act_rms_streams (K, n), and where n > 1 stream_cos (K) and stream_cosines (K,
-    n, n).
-    """
+    """Return metrics of each stream: act_rms_streams (K, n), and for n > 1 stream_cos (K), stream_cosines (K, n, n)."""
     measured = {"act_rms_streams": rms(x_KnNC)}
     if x_KnNC.shape[1] > 1:
         measured["stream_cosines"] = _stream_cosines(x_KnNC)
@@ -84,7 +82,7 @@ def measure_streams(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def measure_branches(u_KNC: torch.Tensor, y_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Measure metrics of branch inputs and outputs; `u_before_NC` is the branch input of the layer before the first."""
+    """Return the metrics of branch inputs and outputs; `u_before_NC` is the branch input before the first of them."""
     return {
         "branch_in_rms": rms(u_KNC),
         "branch_out_rms": rms(y_KNC),
@@ -93,7 +91,7 @@ def measure_branches(u_KNC: torch.Tensor, y_KNC: torch.Tensor, u_before_NC: torc
 
 
 def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Measure cos_prev, cos_prev_p05 and cos_prev_p95 (K).
+    """Return median and percentiles of the cosine of each branch input with that of the layer before: 3 columns (K).
 
     `u_before_NC` is the branch input of the layer before the first.
     """
@@ -135,11 +133,13 @@ def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
 
 
 def _to_unit(x: torch.Tensor) -> torch.Tensor:
+    """Return x divided by its norm over the last axis, without overflow."""
     # Divided by the largest entry first: the norm of a float32 vector near 1e19 overflows in float32.
     import torch
 
-    x = x / x.abs().amax(-1, keepdim=True)
-    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    # The magnitudes themselves would be as much memory again.
+    x = x / torch.maximum(x.amax(-1, keepdim=True), -x.amin(-1, keepdim=True))
+    return x.div_(torch.linalg.vector_norm(x, dim=-1, keepdim=True))
 
 
 def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
@@ -150,6 +150,7 @@ def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
 
 
 def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
+    """Return the mean cosine over samples of each pair of streams, (K, n, n)."""
     import torch
 
     samples, width = x_KnNC.shape[2:]
@@ -170,6 +171,7 @@ def _sum_products(x_KnNC: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the entries off the diagonal of each matrix, (K)."""
     n = matrices_Knn.shape[1]
     diagonal = matrices_Knn.diagonal(dim1=1, dim2=2).sum(1)
     return (matrices_Knn.sum((1, 2)) - diagonal) / (n * (n - 1))
@@ -183,7 +185,7 @@ def effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
     kept = m_KNC if samples <= MAX_RANKED else m_KNC[:, pick_samples(samples, MAX_RANKED, m_KNC.device)]
     largest_K = kept.abs().amax((1, 2)).double()  # not finite where one entry is not
     usable_K = torch.isfinite(largest_K)
-    kept = kept.double() / largest_K.clamp_min(torch.finfo(torch.float64).tiny)[:, None, None]
+    kept = kept.to(torch.float64, copy=True).div_(largest_K.clamp_min(torch.finfo(torch.float64).tiny)[:, None, None])
     # In float64 the squared singular values keep eight digits of the singular values.
     wide = kept.shape[1] < kept.shape[2]
     gram = kept @ kept.mT if wide else kept.mT @ kept

@@ -80,7 +80,7 @@ class TokenProducts:
         self.found: list[tuple[torch.Tensor, ...]] = []
 
     def add(self, h_res_KNnn: Sequence[torch.Tensor]) -> None:
-        """Multiply the next K layers, in the order in which they are met. Static matrices (n, n) are left alone.
+        """Multiply the products of each sample by the next K layers' matrices. Static matrices (n, n) are ignored.
 
         K is some dozens at most: within them a product is not rescaled, and grows by less than n a layer.
         """
@@ -97,7 +97,7 @@ class TokenProducts:
         self.found.append(self._measure(products_KNnn, exponents_KN))
 
     def columns(self) -> dict[str, torch.Tensor]:
-        """Return what `to_gains` takes, on the device; {} if mixing is static."""
+        """Return the accumulated gains of samples' products on the device, for `to_gains`; {} if mixing is static."""
         import torch
 
         if not self.found:
@@ -123,9 +123,7 @@ class TokenProducts:
         return products_KNnn
 
     def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Measure gain of the mean over samples as scaled values and exponents (K), and log2 of the samples' own (K,
-        4).
-        """
+        """Return the gain of the mean over samples, scaled with exponents (K), and log2 of the samples' own (K, 4)."""
         import torch
 
         most = exponents_KN.amax(1)
@@ -168,7 +166,7 @@ def _rescale(matrices_KNnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _to_spread(log2_KN: torch.Tensor) -> torch.Tensor:
-    """Return log2 of least, median, mean and largest over samples (K, 4), in the order of `SPREAD`.
+    """Return log2 of least, median, mean and largest gain over samples (K, 4), in the order of `SPREAD`.
 
     Of an even number of samples the median is the geometric mean of two; the mean is that of the gains themselves.
     """

@@ -31,7 +31,7 @@ _FIELDS: dict[type, list[tuple[str, bool]]] = {}  # of every class of parts, onc
 
 
 def encode_frame(frame: AnyFrame, run_id: str, index: int) -> bytes:
-    """Return the line of one frame, with its newline.
+    """Return a frame as a line of JSON, with the id of its run, its index and a newline.
 
     Arrays of one dimension become lists in which a value that is not finite is null; arrays of two or more
     become Plotly's typed arrays `{dtype, bdata, shape}`.
@@ -41,12 +41,12 @@ def encode_frame(frame: AnyFrame, run_id: str, index: int) -> bytes:
 
 
 def encode_end(run_id: str, index: int, status: EndStatus, reason: str | None) -> bytes:
-    """Return the line that ends a run's log."""
+    """Return the line of JSON that ends a run's log, with its status and reason."""
     return encode_frame(EndFrame(status=status, reason=reason), run_id, index)
 
 
 def decode_line(line: bytes) -> AnyFrame:
-    """Return the frame of a line; lists of numbers and typed arrays become numpy arrays.
+    """Parse a line of JSON as a frame; lists of numbers and typed arrays become numpy arrays.
 
     Keys that no frame has are passed over: a later version may have written them.
 
@@ -59,7 +59,7 @@ def decode_line(line: bytes) -> AnyFrame:
 
 
 def frame_type(line: bytes) -> str:
-    """Return the type of a line, read from its head without decoding the rest."""
+    """Return the type of the frame in a line of JSON, read from its head without decoding the rest."""
     start = line.index(_TYPE_KEY) + len(_TYPE_KEY)
     return line[start : line.index(b'"', start)].decode()
 
@@ -70,7 +70,7 @@ def to_json(value: Any) -> bytes:
 
 
 def to_fields(part: ProtocolPart) -> dict[str, Any]:
-    """Return the fields of a frame, or of a part of one, that travel: those that are set or have no default."""
+    """Return the fields of a frame, or of a part of one, that are sent: those that are set or have no default."""
     return {
         name: value
         for name, is_optional in _FIELDS.get(part.__class__) or _list_fields(part)

@@ -1,6 +1,9 @@
 """Measurements as columns: values as they travel, log10 for what spans decades, a status for what left its type."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -8,9 +11,11 @@ import torch
 from mhc_core.metrics import METRICS
 from mhc_core.record.values import ColumnGroup, LayerGroup, LayerStatus, Status
 
+K = TypeVar("K")
+
 
 def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    """Copy all measurements to the host as float64, in one transfer."""
+    """Copy all measurements to the host as float64 arrays by key, in one transfer."""
     (values,) = fetch_all([measured])
     return values
 
@@ -21,9 +26,9 @@ def fetch_all(blocks: Sequence[Mapping[str, torch.Tensor]]) -> list[dict[str, np
     tensors = [value for block in blocks for value in block.values()]
     if not tensors:
         return [{} for _ in blocks]
-    flat = torch.cat([value.double().flatten() for value in tensors]).cpu().numpy()
-    parts = iter(np.split(flat, np.cumsum([value.numel() for value in tensors])[:-1]))
-    return [{key: next(parts).reshape(value.shape) for key, value in block.items()} for block in blocks]
+    flat = torch.cat([value.reshape(-1).double() for value in tensors]).cpu().numpy()
+    parts = iter(_cut(flat, dict(enumerate(tensors))).values())
+    return [{key: next(parts) for key in block} for block in blocks]
 
 
 def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +38,8 @@ def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> ColumnGroup:
-    """Return columns over all layers, key -> (value, log10), as values, log10 and status by layer.
+    """Split columns over all layers, key -> (value, log10), into values, log10 and status by layer, as frames have
+    them.
 
     What is not finite becomes nan. A value that leaves the range of `cast` has a status; its log10 stays.
     """
@@ -54,44 +60,63 @@ def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[
 
 
 def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[LayerGroup]:
-    """Return a block's measurements (K, ...) as K groups of values, log10 and status.
+    """Split a block's measurements (K, ...) into K groups of values, log10 and status, one for each layer's frame.
 
     What is not finite becomes nan. So does what leaves the range of `cast`, above or, in a metric that spans decades,
     below: it has a status, and its log10 stays. A column may be shorter than the others: the layers after its end lack
     it.
     """
+    # All columns in one array, those that span decades first: what is small is paid by the call.
+    spanning = {key: column for key, column in columns.items() if METRICS[key].scale == "log"}
+    ordered = {**spanning, **columns}
+    flat = np.concatenate([column.reshape(-1) for column in ordered.values()])
+    logs = slice(sum(column.size for column in spanning.values()))
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        sent, log10 = flat.astype(cast), np.log10(flat[logs])
+    lost = ~np.isfinite(sent)
+    lost[logs] |= (sent[logs] == 0) & (flat[logs] != 0)
+    values = _cut(np.where(lost, np.nan, sent), ordered)
+    log10s = _cut(np.where(np.isfinite(log10), log10, np.nan).astype(cast), spanning)
+
     size = max(map(len, columns.values()))
     groups: list[LayerGroup] = [{"values": {}, "log10": {}, "status": {}} for _ in range(size)]
-    for key, column in columns.items():
-        is_log = METRICS[key].scale == "log"
-        with np.errstate(over="ignore", under="ignore"):
-            sent = column.astype(cast)
-        lost = ~np.isfinite(sent)
-        if is_log:
-            lost |= (sent == 0) & (column != 0)
-        values = np.where(lost, np.nan, sent)
-        for group, value in zip(groups, values, strict=False):
+    for key in columns:
+        for group, value in zip(groups, values[key], strict=False):
             group["values"][key] = value
-        if is_log:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                log10 = np.log10(column)
-            log10 = np.where(np.isfinite(log10), log10, np.nan).astype(cast)
-            for group, value in zip(groups, log10, strict=False):
-                group["log10"][key] = value
-        for layer in np.flatnonzero(lost.reshape(len(lost), -1).any(1)):
-            groups[layer]["status"][key] = _find_worst(sent[layer][lost[layer]])
+        for group, value in zip(groups, log10s.get(key, ()), strict=False):
+            group["log10"][key] = value
+    if lost.any():
+        _add_status(groups, columns, _cut(sent, ordered), _cut(lost, ordered))
     return groups
 
 
+def _cut(flat: np.ndarray, columns: Mapping[K, np.ndarray | torch.Tensor]) -> dict[K, np.ndarray]:
+    """Return views of a flat array, one after the other, with the keys and shapes of these columns."""
+    sizes = [math.prod(column.shape) for column in columns.values()]
+    return {
+        key: flat[end - size : end].reshape(column.shape)
+        for (key, column), size, end in zip(columns.items(), sizes, accumulate(sizes), strict=True)
+    }
+
+
+def _add_status(
+    groups: list[LayerGroup], keys: Iterable[str], sent: Mapping[str, np.ndarray], lost: Mapping[str, np.ndarray]
+) -> None:
+    """Add the status of each layer in which entries are lost; `sent` holds them as the type rounds them."""
+    for key in keys:
+        for layer in np.flatnonzero(lost[key].reshape(len(lost[key]), -1).any(1)):
+            groups[layer]["status"][key] = _find_worst(sent[key][layer][lost[key][layer]])
+
+
 def _find_worst(lost: np.ndarray) -> Status:
-    """Find the status of entries that have no value; `lost` holds them as the type rounds them."""
+    """Return the status of entries that have no value; `lost` holds them as the type rounds them."""
     if np.isnan(lost).any():
         return "nan"
     return "overflow" if np.isinf(lost).any() else "underflow"
 
 
 def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """Return a column (L, ...) as it travels, nan if it is not finite, and the status of such layers."""
+    """Return a column (L, ...) for a frame, nan where it is not finite, and the status of such layers."""
     finite = np.isfinite(column)
     lost = np.flatnonzero(~finite.reshape(len(column), -1).all(1))
     flags: LayerStatus = {int(layer): "nan" if np.isnan(column[layer]).any() else "overflow" for layer in lost}
@@ -99,7 +124,7 @@ def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, L
 
 
 def to_signed(matrix_LS: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """Return a signed matrix as it travels, nan if it has left the range of `cast`, and the status of such rows.
+    """Return a signed matrix for a frame, nan where it has left the range of `cast`, and the status of such rows.
 
     An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
     """
@@ -113,7 +138,7 @@ def to_signed(matrix_LS: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarra
 
 
 def to_status(value: float, log10: float | None = None) -> Status | None:
-    """`overflow`, `underflow` or `nan`, or None for an ordinary value; a true zero is ordinary."""
+    """Return `overflow`, `underflow` or `nan` for a value, or None for an ordinary one, including a true zero."""
     if np.isnan(value):
         return "nan"
     if np.isinf(value):

@@ -11,14 +11,14 @@ GROUP = "mhc_scope.figures"
 
 
 def to_bundle(result: "Result") -> dict[str, Any]:
-    """Return what to show, by media type; only text where no package that draws is installed."""
+    """Return what a notebook shows of a result, by media type; only text where plotly is not installed."""
     painters = sorted(entry_points(group=GROUP), key=lambda point: point.name)
     bundle: dict[str, Any] = painters[0].load()(result) if painters else {}
     return {"text/plain": describe(result), **bundle}
 
 
 def describe(result: "Result") -> str:
-    """Describe a record in one line."""
+    """Describe a result in one line of text."""
     if not result.has_start:
         return "Result: no frame has come yet"
     streams = f"{result.streams} streams" if result.streams > 1 else "1 stream"

@@ -28,7 +28,7 @@ _PLACES: dict[Reduction, str] = {
 
 
 def to_title(metric: Metric, reduction: Reduction) -> str:
-    """Return what the number is, in words: `Gradient, first layer`."""
+    """Return the title of a reduced metric, such as `Gradient, first layer`."""
     unit = "step" if metric.table in ("steps", "kept") else "layer"
     return f"{metric.title}, {_PLACES[reduction].format(unit)}"
 
@@ -54,7 +54,7 @@ ABSENT = ReducedNumber(None, None, "absent")
 
 
 def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumber:
-    """Return a metric of a run as one number.
+    """Reduce a metric of a run to one number: its value at an end, or its extreme.
 
     `first` and `last` take the first and last entry along the first axis (layers, or steps of training) and of what
     other axes there are the median; the others take all entries. Metrics that span decades are reduced as logarithms,
@@ -99,7 +99,7 @@ def _to_reduced(number: float, value: float, is_log: bool) -> ReducedNumber:
 
 
 def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | None, dict[int, str]] | None:
-    """Find values, logarithms and statuses by entry along the first axis; None if the run lacks the metric."""
+    """Return values, logarithms and statuses of a metric by entry along the first axis; None if the run lacks it."""
     metric = METRICS[key]
     values: Mapping[str, Any] = result.layers
     log10: Mapping[str, Any] = {}
@@ -130,7 +130,7 @@ def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | Non
 
 
 def log10_of(magnitude: np.ndarray) -> np.ndarray:
-    """Return logarithms of magnitudes, nan if there is none."""
+    """Return the log10 of magnitudes; nan for 0 and nan."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(magnitude > 0, np.log10(magnitude), np.nan)
 
@@ -141,7 +141,7 @@ def _to_worst(flags: str | dict[int, str]) -> str:
 
 
 def _decide(flags: set[str], reduction: Reduction, log10: np.ndarray | None) -> str | None:
-    """Return the status that replaces the number, or None if the numbers that exist decide."""
+    """Return the status that replaces a reduced number, or None if the known entries decide the number."""
     for flag in ("nan", "unknown", "constant"):
         if flag in flags:
             return flag

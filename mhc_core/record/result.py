@@ -138,12 +138,12 @@ class Result:
 
     @property
     def streams(self) -> int:
-        """Return parallel residual streams, n."""
+        """Return the number of parallel residual streams, n."""
         return self.start.streams
 
     @property
     def blocks(self) -> list[str]:
-        """Return what each layer's branch is, (L)."""
+        """Return the name of each layer's branch, such as "attention", (L)."""
         return self.start.blocks
 
     @property
@@ -153,7 +153,7 @@ class Result:
 
     @property
     def laws(self) -> list[Law]:
-        """Return curves of theory to compare with what was measured."""
+        """Return the curves that theory predicts for the run, to compare with its columns."""
         return self.start.theory or []
 
     @property
@@ -222,15 +222,15 @@ class Result:
         return tables.to_pandas(tables.to_table(self, what))
 
     def to_polars(self, what: str = "layers") -> Any:
-        """Return the same as a polars DataFrame."""
+        """Return a table as a polars DataFrame: `layers`, `steps`, or the key of one metric, with a row an entry."""
         return tables.to_polars(tables.to_table(self, what))
 
     def to_parquet(self, path: str | Path, what: str = "layers") -> Path:
-        """Write the same as a Parquet file; the path."""
+        """Write a table as a Parquet file: `layers`, `steps`, or the key of one metric; return the path."""
         return tables.write_parquet(tables.to_table(self, what), path)
 
     def add(self, frame: AnyFrame) -> None:
-        """Take one frame; those that say nothing of the result are passed over."""
+        """Add the data of a frame to the columns; frames without data for them are ignored."""
         if self._keeps_frames:
             self.frames.append(frame)
         match frame:
@@ -260,12 +260,13 @@ class Result:
                 self._summary = frame
 
     def _add_forward(self, frame: ForwardFrame) -> None:
+        """Add a forward frame; that of the trained stack's input first clears the measurement before training."""
         if frame.layer < 0 and frame.step is not None:
             self._begin_anew()
         self._add_layer(frame)
 
     def _begin_anew(self) -> None:
-        """Clear the measurement before training, because the trained stack is measured now."""
+        """Clear the columns measured before training, because frames of the trained stack follow."""
         for table in (self.layers, self.layers_log10, self.matrices, self.status, self.input):
             table.clear()
         self.loss, self.loss_untrained = float("nan"), self.loss
@@ -298,6 +299,7 @@ class Result:
         return np.full([sizes[axis] for axis in METRICS[key].shape], np.nan)
 
     def _add_layer(self, frame: ForwardFrame | BackwardFrame) -> None:
+        """Add the values of one layer to the columns and matrices."""
         layer = frame.layer
         if layer < 0:
             self.input |= frame.values
@@ -312,6 +314,7 @@ class Result:
             self.status.setdefault(key, {})[layer] = flag
 
     def _add_similarity(self, frame: SimilarityFrame) -> None:
+        """Add the CKA of one layer with all layers before it, as a row and a column of the matrix."""
         layer, row = frame.layer, _to_array(frame.cka)
         if "cka" not in self.matrices:
             self.matrices["cka"] = np.full((self.depth, self.depth), np.nan, dtype=row.dtype)
@@ -321,6 +324,7 @@ class Result:
             self.status.setdefault(key, {})[layer] = flag
 
     def _add_columns(self, frame: MixingFrame) -> None:
+        """Add the columns of a mixing frame, which cover all layers."""
         for key, value in frame.values.items():
             table = self.matrices if METRICS[key].table == "matrices" else self.layers
             table[key] = _to_array(value)
@@ -329,6 +333,7 @@ class Result:
             self.status[key] = dict(flags)
 
     def _add_bands(self, frame: BandsFrame) -> None:
+        """Add the percentiles over seeds of a bands frame."""
         self.seeds = Seeds(
             first=frame.first,
             seeds=frame.seeds,

@@ -13,7 +13,7 @@ HEAD = {
 
 
 def build_schemas(ref_template: str = REF) -> dict[str, dict[str, Any]]:
-    """Build schemas by name: `Frame`, which is any of the others that end in `Frame`, and their parts.
+    """Build the JSON schemas of frames by name: `Frame`, which is any of those that end in `Frame`, and their parts.
 
     The spec of a run is referred to as `RunSpec`, which is not among them.
     """
@@ -45,19 +45,21 @@ def _drop_absent(schema: dict[str, Any]) -> None:
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an optional field without null and default."""
     kept = [option for option in field["anyOf"] if option != {"type": "null"}]
     rest = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
     return {**kept[0], **rest} if len(kept) == 1 else {"anyOf": kept, **rest}
 
 
 def _drop_titles(schema: dict[str, Any]) -> None:
-    """Remove titles of fields, which repeat the names in other letters."""
+    """Remove the titles of fields from a schema, which repeat their names in other letters."""
     schema.pop("title", None)
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
 
 
 def _add_head(schema: dict[str, Any]) -> None:
+    """Add the fields that all lines share, run and index, to the schema of a frame."""
     kind = schema["properties"].pop("type")
     schema["properties"] = HEAD | {"type": kind} | schema["properties"]
     schema["required"] += HEAD

@@ -34,7 +34,7 @@ class SpecSource(ProtocolPart):
 
     @property
     def train_steps(self) -> int:
-        """Steps of training that were requested; specs of early versions know of none."""
+        """Return the number of training steps that the spec requests; 0 for specs of early versions."""
         steps: int = self.spec.get("train", {}).get("steps", 0)
         return steps
 

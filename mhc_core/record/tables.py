@@ -132,6 +132,7 @@ def write_parquet(table: Table, path: str | Path) -> Path:
 
 
 def _require_package(package: str) -> None:
+    """Raise ModuleNotFoundError with the command that installs a package, if it is missing."""
     if find_spec(package) is None:
         raise ModuleNotFoundError(f"{package} is not installed: pip install 'mhc-scope[tables]'", name=package)
 
@@ -153,6 +154,7 @@ def _name_axes(shape: str, ndim: int) -> tuple[str, ...]:
 
 
 def _split_streams(key: str, column: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a column (L, n) as n columns `key.0`, `key.1`, ...; a column (L) as it is."""
     if column.ndim == 1:
         return {key: column}
     return {f"{key}.{stream}": column[:, stream] for stream in range(column.shape[1])}

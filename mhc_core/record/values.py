@@ -30,7 +30,8 @@ class ProtocolPart:
 
 
 def parse_value(value: Any) -> Any:
-    """Parse a value as it travels: a number or None as it is, lists and packed arrays as arrays, null in a list as nan.
+    """Parse a value of a frame's JSON: a number or None as it is, lists and packed arrays as arrays, null in a list as
+    nan.
 
     Raises
     ------

@@ -200,12 +200,12 @@ class ConnectionSpec(SpecPart):
 
     @property
     def scales_streams(self) -> bool:
-        """Return whether streams start as the embedding times vectors of their own, and so differ."""
+        """Return whether streams start as the embedding times vectors of their own, and so differ from each other."""
         return self.family.streams == "copies" and self.expand == "scaled"
 
     @property
     def reads_previous(self) -> bool:
-        """Return whether a layer reads with the H_pre that the layer before it makes."""
+        """Return whether each layer reads with the H_pre that the layer before it made."""
         return self.family.is_mapped and self.read_from == "previous"
 
     @property

@@ -137,16 +137,16 @@ class Edited(NamedTuple):
 
     @property
     def possible(self) -> list[What]:
-        """Return what can be edited in the family."""
+        """Return what edits can change in this family: such as "stream", "h_res" or "branch"."""
         return list_possible(self.family)
 
     @property
     def where(self) -> str:
-        """Return the end of a sentence that says what is possible."""
+        """Return the end of an error's sentence that says what edits can change in this family."""
         return f"where connection.kind is {self.kind}"
 
     def is_matrix(self, what: What) -> bool:
-        """Return whether these coefficients are n x n: of parts of the width, what is read is a matrix too."""
+        """Return whether these coefficients are an n x n matrix: H_res, and H_pre of parts of the width."""
         return what == "h_res" or (what == "h_pre" and self.family.streams == "parts")
 
 
@@ -159,7 +159,7 @@ def count_sources(layer: int, block: int, *, has_full_blocks: bool) -> int:
 
 
 def check_edits(edits: tuple[EditSpec, ...], stack: Edited) -> None:
-    """Check that every edit is possible in this stack.
+    """Raise SpecError unless every edit is possible in this stack.
 
     Raises
     ------
@@ -171,13 +171,13 @@ def check_edits(edits: tuple[EditSpec, ...], stack: Edited) -> None:
 
 
 def check_edit(place: int, edit: EditSpec, stack: EditedStack) -> None:
-    """Check one edit, which is at this place in its list. Raises the errors of `check_edits`."""
+    """Raise SpecError unless an edit, at this place in its list, is possible in this stack."""
     for name, got, wanted, text in _find_mistakes(edit, stack):
         raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
 
 
 def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
-    """Yield the field, what was received, what is allowed, and a sentence."""
+    """Yield each mistake of an edit: field, received value, allowed values and a sentence."""
     first, last = edit.layers
     if not 0 <= first <= last < stack.depth:
         wanted = f"two layers from 0 to {stack.depth - 1}, the first not after the last"
@@ -210,6 +210,7 @@ def list_possible(family: Family) -> list[What]:
 
 
 def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield field, value, allowed values and a sentence for each field that the action needs or does not take."""
     for name, dos in NEEDS.items():
         got = getattr(edit, name)
         if edit.do in dos and got is None:

@@ -16,7 +16,7 @@ class SpecError(ValueError):
         super().__init__(text or f"{field}: got {_shorten_value(got)}, wanted {wanted}")
 
     def under(self, path: str) -> "SpecError":
-        """Return the same mistake below a path, for a spec that is a part of something else."""
+        """Return the same error with a path in front of its field, for a spec that is a part of something else."""
         return SpecError(f"{path}.{self.field}".rstrip("."), self.got, self.wanted, self.text)
 
 
@@ -30,7 +30,7 @@ class SpecErrors(ValueError):
 
 
 def to_spec_errors(error: ValidationError, schema: dict[str, Any]) -> SpecErrors:
-    """Return what pydantic found, with the limits that the JSON schema gives."""
+    """Return pydantic's errors as SpecErrors, with the limits that the JSON schema gives."""
     return SpecErrors([_to_spec_error(item, schema) for item in error.errors(include_url=False)])
 
 
@@ -57,6 +57,7 @@ def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
 
 
 def _to_words(wanted: str) -> str:
+    """Return what a field must be as the end of a sentence, in words for users."""
     if wanted.startswith("text of "):
         return f"must have {wanted.removeprefix('text of ')}"
     plain = wanted.replace("an integer", "a whole number").replace("a finite number", "a number").replace(".0 ", " ")
@@ -83,7 +84,7 @@ def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_allowed(schema: dict[str, Any]) -> str:
-    """Describe what a field takes, in words with its limits; of a field that can be left out, what it takes else."""
+    """Describe which values the schema of a field allows, in words with limits."""
     schema = next((one for one in schema.get("anyOf", ()) if one != {"type": "null"}), schema)
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
@@ -103,5 +104,6 @@ def _describe_allowed(schema: dict[str, Any]) -> str:
 
 
 def _shorten_value(value: Any, limit: int = 60) -> str:
+    """Return a received value as a short text for an error."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

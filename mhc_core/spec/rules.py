@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 
 
 def add_rules(schema: Schema, spec: type[BaseModel]) -> None:
-    """Add them to the JSON schema of a spec. A test holds them against `parse_spec`."""
+    """Add the rules that connect several fields to the JSON schema of a spec; a test compares it with `parse_spec`."""
     at = _Fields(spec)
     grid = {"enum": [side * side for side in range(2, 33)]}
     untrained = at.ask("train.steps", {"const": 0})
@@ -43,7 +43,7 @@ class _Fields:
         self._spec = spec
 
     def ask(self, path: str, wanted: Schema) -> Schema:
-        """Return the condition that a value meets `wanted`, a schema of one keyword."""
+        """Return a JSON schema: the field at `path` meets `wanted`, a schema of one keyword."""
         rule = wanted
         is_needed = not _meets_schema(self._find(path).default, wanted)
         for name in reversed(path.split(".")):
@@ -51,16 +51,16 @@ class _Fields:
         return rule
 
     def where(self, path: str, values: Sequence[str], then: Schema) -> Schema:
-        """Return the condition that `then` holds where a field has one of these values."""
+        """Return a JSON schema: `then` holds where the field at `path` has one of these values."""
         others = [value for value in get_args(self._find(path).annotation) if value not in values]
         return {"anyOf": [self.ask(path, {"enum": others}), then]}
 
     def divide(self, path: str, values: Sequence[int]) -> Schema:
-        """Return the condition that a value is one of these, and divides the width."""
+        """Return a JSON schema: the field at `path` is one of these values, and divides the width."""
         return {"anyOf": [_join(self.ask(path, {"const": n}), self.ask("width", {"multipleOf": n})) for n in values]}
 
     def _find(self, path: str) -> FieldInfo:
-        """Find the definition of a field of the spec."""
+        """Return the JSON schema of a field of the spec by its path."""
         *parts, name = path.split(".")
         model: Any = self._spec
         for part in parts:
@@ -70,12 +70,13 @@ class _Fields:
 
 
 def _join(one: Schema, other: Schema) -> Schema:
-    """Combine two conditions on fields of different parts."""
+    """Return a JSON schema that requires two conditions on fields of different parts."""
     needed = [*one.get("required", ()), *other.get("required", ())]
     return {"properties": one["properties"] | other["properties"]} | ({"required": needed} if needed else {})
 
 
 def _meets_schema(value: Any, wanted: Schema) -> bool:
+    """Return whether a value meets a schema of one keyword."""
     ((keyword, bound),) = wanted.items()
     match keyword:
         case "const":

@@ -142,6 +142,7 @@ class RunSpec(SpecPart):
         return self
 
     def _check_streams(self) -> None:
+        """Raise SpecError if the family does not allow this number of streams."""
         n = self.connection.streams
         if (wanted := self.family.rule(n, self.width)) is not None:
             text = f"Streams ({n}) must be {wanted}."
@@ -150,6 +151,7 @@ class RunSpec(SpecPart):
             raise SpecError("connection.streams", n, wanted, text)
 
     def _check_depth_attention(self) -> None:
+        """Raise SpecError unless the heads of attention over depth divide the width."""
         if not self.family.attends:
             return
         heads = self.connection.depth_heads
@@ -160,6 +162,7 @@ class RunSpec(SpecPart):
             raise SpecError("connection.depth_heads", heads, wanted, text)
 
     def _check_scaling(self) -> None:
+        """Raise SpecError if the depth scaling needs another position of the norm."""
         needed = {"deepnorm": "post", "layernorm_scaling": "pre"}.get(self.block.scaling)
         if needed and self.block.norm_position != needed:
             wanted = f"block.norm_position {needed}, for which it is made"
@@ -167,6 +170,7 @@ class RunSpec(SpecPart):
             raise SpecError("block.scaling", self.block.scaling, wanted, text)
 
     def _check_digits(self) -> None:
+        """Raise SpecError unless an input of digits has 64 tokens, the pixels of an image."""
         if self.input.kind == "digits" and self.input.tokens != 64:
             wanted = "64 where input.kind is digits, the pixels of an image"
             text = "Tokens must be 64 for digits: the pixels of an image."
@@ -179,7 +183,7 @@ class RunSpec(SpecPart):
 
     @property
     def edited(self) -> Edited:
-        """Return the stack that edits must fit."""
+        """Return the properties of the stack that decide which edits are possible."""
         chosen = self.connection
         is_delta = chosen.depth_form != "replace"
         return Edited(chosen.kind, self.family, self.depth, self.streams, chosen.depth_block, is_delta)
@@ -203,7 +207,7 @@ class RunSpec(SpecPart):
 
     @property
     def streams(self) -> int:
-        """Return streams that the run really has: the expansion rate, unless the connection fixes their number."""
+        """Return the number of streams that the run really has: as set, unless the family fixes the number."""
         return self.family.fixed_streams or self.connection.streams
 
     @property
@@ -260,7 +264,7 @@ def _build_schema() -> dict[str, Any]:
 def _keep_applying(
     part: type[BaseModel], values: dict[str, Any], full: dict[str, Any], *, for_id: bool = False
 ) -> dict[str, Any]:
-    """Return the values of the fields that apply; for an id, without later fields that have their default."""
+    """Return the fields of a spec that apply; for an id, without later fields that have their default."""
     kept: dict[str, Any] = {}
     for name, field in part.model_fields.items():
         extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -291,6 +295,7 @@ def _meets_rule(value: Any, rule: Any) -> bool:
 
 
 def _look_up(values: dict[str, Any], path: str) -> Any:
+    """Return the value at a dotted path in nested dictionaries."""
     for key in path.split("."):
         values = values[key]
     return values

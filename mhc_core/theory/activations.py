@@ -20,11 +20,13 @@ class Activation:
 
 
 def _sigmoid(h: Array) -> Array:
+    """Return 1 / (1 + exp(-h)) of an array, without overflow."""
     found: Array = torch.sigmoid(torch.from_numpy(np.ascontiguousarray(h))).numpy()
     return found
 
 
 def _normal_distribution(h: Array) -> Array:
+    """Return the cumulative distribution of the standard normal at h, accurate far below zero."""
     # ndtr itself loses its digits far below zero.
     found: Array = torch.special.erfc(torch.from_numpy(np.ascontiguousarray(h)) / -math.sqrt(2)).numpy() / 2
     return found
@@ -35,12 +37,14 @@ def _normal_density(h: Array) -> Array:
 
 
 def _sech(h: Array) -> Array:
+    """Return 1 / cosh(h), without overflow."""
     # cosh overflows from 711 on.
     half = np.exp(-np.abs(h))
     return 2 * half / (1 + half * half)
 
 
 def _silu_slope(h: Array) -> Array:
+    """Return the derivative of silu at h."""
     share = _sigmoid(h)
     return share * (1 + h * _sigmoid(-h))
 

@@ -36,6 +36,7 @@ class Backward:
             self._step_down(layer)
 
     def _start_at_output(self) -> None:
+        """Set the gradient at the output: its random size, and what the final norm makes of it."""
         net, up = self.network, self.forward
         self.y[-1] = np.log(to_gamma(self._fourth.average(net.samples) - 1, self._normals.draw(DRAWS)))
         if net.norm == "pre":  # The final norm.
@@ -43,7 +44,7 @@ class Backward:
             self._next_share, self._tilt = 1.0, -1.0
 
     def _step_down(self, layer: int) -> None:
-        """Compute y where the state leaves the layer before, from y where it leaves this one."""
+        """Compute y, the log squared gradient of each draw, at the layer before from y at this layer."""
         up, net, before = self.forward, self.network, self._fourth
         past, back = self._find_factors(layer)
         share = back / (past + back)
@@ -60,7 +61,7 @@ class Backward:
         self._next_share = share
 
     def _tell_apart(self, layer: int, share: float, covariance: float) -> tuple[float, float]:
-        """Return what norms and slopes add to ln g^2 where samples differ: of their mean, and to the variance of one.
+        """Return what norms and slopes add to ln g^2 where samples differ: to their mean, and to the variance of one.
 
         A sample that is small here was small in layers above, and its gradient large; one whose outputs are large by
         chance has other slopes by the same chance, `covariance`.
@@ -77,7 +78,7 @@ class Backward:
         return float(found), float(spread)
 
     def _find_variance(self, before: Fourth, spread: float) -> Array:
-        """Return the relative variance that the layer adds to the mean square of each draw (D).
+        """Return the relative variance that a layer adds to the mean squared gradient of each draw (D).
 
         It is that of single samples where few of them have most of the mean, and that of pairs otherwise. The factors
         of norms and slopes are those of the mean over samples; they add `spread` where one sample is the whole mean.
@@ -90,7 +91,7 @@ class Backward:
         return found
 
     def _favour(self, layer: int, share: float) -> tuple[float, float]:
-        """Covariance of ln g^2 of one sample above with what this layer adds to it, and the variance of the latter."""
+        """Return the covariance of ln g^2 of one sample with what this layer adds to it, and the latter's variance."""
         net, up = self.network, self.forward
         power = -1.0 if net.norm == "pre" else 0.0
         if net.is_bent:
@@ -100,7 +101,7 @@ class Backward:
         return share * power * above * up.individual(layer), (share * power) ** 2 * up.individual(layer)
 
     def _find_factors(self, layer: int) -> tuple[float, float]:
-        """Return factors of a squared gradient past the branch and through it, with the norms, at expected sizes."""
+        """Return the factors of a squared gradient past the branch and through it, at expected sizes."""
         net, up = self.network, self.forward
         q = math.exp(up.ln_q[layer])
         scale2 = float(net.scale_L[layer] ** 2) * net.gain_out
@@ -135,7 +136,7 @@ class Backward:
         return net.skip * entering, (back - lost / net.width) * entering
 
     def _respond(self, layer: int) -> Array | float:
-        """Return the branch's factor at the sizes of each draw, relative to the factor at the expected sizes."""
+        """Return the gradient's factor through the branch at the sizes of each draw, relative to expected sizes."""
         net, up = self.network, self.forward
         individual = up.individual(layer)
         if net.norm == "pre":  # A sample passes the inverse of its own size, whose mean is above that of the mean size.
@@ -145,7 +146,7 @@ class Backward:
         return 1.0
 
     def _pass_moments(self, layer: int, share: float) -> None:
-        """Compute the fourth moments of the gradients below the layer."""
+        """Compute the fourth moments of the gradients below the layer from those above."""
         net, up, before = self.network, self.forward, self._fourth
         pair, width = up.pairs[layer], net.width
         branch = before
@@ -163,7 +164,7 @@ class Backward:
         self._fourth = after._replace(dot=min(after.dot, after.two))
 
     def _covary(self, layer: int, share: float) -> tuple[float, float]:
-        """Covariance of a layer's squared outputs and squared slopes, relative: of one sample, and of their mean."""
+        """Return the relative covariance of squared outputs and squared slopes: of one sample, and of their mean."""
         net, up = self.network, self.forward
         if net.isometric:
             return 0.0, 0.0
@@ -172,7 +173,7 @@ class Backward:
         return unit * one, unit * (one / net.samples + (1 - 1 / net.samples) * two)
 
     def _correlate(self, layer: int, covariance: float, variance_D: Array) -> Array:
-        """Normal values with the covariance that is due with those of the layer's outputs."""
+        """Return normal values that have this covariance with those of the layer's outputs, one a draw."""
         up = self.forward
         spread_D = np.sqrt(np.maximum(variance_D * up.variance[layer], 1e-30))
         r_D = np.clip(covariance / spread_D, -0.95, 0.95)

@@ -33,7 +33,7 @@ class Walk(NamedTuple):
 
 
 def find_band(draws_LD: Array, slack: float = 1.0, false_alarm: float = FALSE_ALARM) -> Band:
-    """The band of columns of which `draws_LD` are a sample: each of the D draws is a column of L values.
+    """Return median and band of a random column (L), from D draws of it (L, D).
 
     `slack` widens it, for what draws leave out.
     """

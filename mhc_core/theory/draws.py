@@ -20,18 +20,18 @@ class Normals:
         self._generator = np.random.Generator(np.random.Philox(stream))
 
     def draw(self, count: int) -> Array:
-        """(count)."""
+        """Return the next `count` values of the standard normal distribution."""
         return self._generator.standard_normal(count)
 
 
 def to_gamma(variance: Array | float, normal: Array) -> Array:
-    """Gamma variables of mean 1 from normal ones (Wilson & Hilferty 1931): what sums of squares are."""
+    """Return gamma variables of mean 1 from normal ones (Wilson & Hilferty 1931), as sums of squares have."""
     ninth = np.asarray(variance) / 9
     return np.maximum(1 - ninth + np.sqrt(ninth) * normal, 1e-4) ** 3
 
 
 def concentrate(samples: int, variance: float) -> Array:
-    """Return sum_s w_s^2 of each draw (D), w the shares of samples in a sum of log-normal values of this variance.
+    """Return sum_s w_s^2 of each draw (D), where w are the shares of samples whose sizes are log-normal.
 
     It is 1 / samples where all are equal, and 1 where one sample is nearly the whole sum.
     """
@@ -45,7 +45,7 @@ def concentrate(samples: int, variance: float) -> Array:
 
 @lru_cache(maxsize=64)
 def _list_concentrations(samples: int) -> Array:
-    """Return the sums of `concentrate` for all `SPREADS` (S, D)."""
+    """Return the sums of `concentrate` for all `SPREADS`, (S, D)."""
     rows = min(DRAWS, max(ROWS, VALUES // samples))
     values = Normals(2).draw(rows * samples).reshape(rows, samples)
     found = []
@@ -66,21 +66,21 @@ class Fourth(NamedTuple):
     dot: float
 
     def average(self, samples: int) -> float:
-        """E v^2 / (E v)^2 of v, the mean of |x_s|^2 over so many samples."""
+        """Return E v^2 / (E v)^2, where v is the mean of |x_s|^2 over so many samples."""
         return self.one / samples + (1 - 1 / samples) * self.two
 
     def spread(self, samples: int) -> float:
-        """Variance of ln v, as of a log-normal variable."""
+        """Return the variance of ln v over draws, as of a log-normal variable."""
         return math.log(self.average(samples))
 
     def through_matrix(self, rows: int) -> "Fourth":
-        """Return the moments of W x, where W has so many rows of independent Gaussian entries."""
+        """Return the fourth moments of W x, where W has so many rows of independent Gaussian entries."""
         return Fourth(
             self.one * (1 + 2 / rows), self.two + 2 * self.dot / rows, self.dot * (1 + 1 / rows) + self.two / rows
         )
 
     def through_slopes(self, rows: int, square: float, pair_square: float, pair_slope2: float) -> "Fourth":
-        """Return those of phi'(h) x, rows of h independent, from E phi'^4, E phi'_1^2 phi'_2^2, E[phi'_1 phi'_2]^2."""
+        """Return the fourth moments of phi'(h) x, from the moments of the slopes phi' of one and of two samples."""
         alone = (self.two + 2 * self.dot) / (rows + 2)
         return Fourth(
             self.one * (rows - 1 + 3 * square) / (rows + 2),

@@ -14,14 +14,14 @@ COMPARISONS = 8  # of a run that may fail by chance, and share the false alarms:
 
 @lru_cache(maxsize=64)
 def find_drift_walk(n: int, s: float, layers: int) -> Walk:
-    """Find bands of ln max_i |(M_l 1)_i| and of its steps; M_l is a product of l matrices I + s G, n >= 2."""
+    """Return bands of ln max_i |(M_l 1)_i| and of its steps, where M_l is a product of l matrices I + s G, n >= 2."""
     draws, alarm = sample_drift_gain(n, s, layers), FALSE_ALARM / COMPARISONS
     steps = find_band(np.diff(draws, axis=0), false_alarm=alarm) if layers > 1 else None
     return Walk(find_band(draws, false_alarm=alarm), steps)
 
 
 def sample_drift_gain(n: int, s: float, layers: int) -> Array:
-    """Draws (L, D) of ln max_i |(M_l 1)_i|.
+    """Return draws (L, D) of ln max_i |(M_l 1)_i|, where M_l is a product of l random matrices I + s G.
 
     Given v, (I + s G) v is v + s |v| g with g standard normal in n dimensions, so vectors are drawn and not matrices.
     """

@@ -52,6 +52,7 @@ class Forward:
             self._turn(layer)
 
     def _start_at_input(self) -> None:
+        """Set sizes, cosines and moments of the state before the first layer, in every draw."""
         net = self.network
         self._single = self._draw_cosines(PAIRS, 2)
         self._single[: round(net.same * PAIRS)] = 1.0
@@ -62,7 +63,7 @@ class Forward:
             self.cosine[0] = np.minimum(self._draw_cosines(DRAWS, net.samples), 1 - LEAST_APART)
 
     def _draw_cosines(self, count: int, samples: int) -> Array:
-        """Mean cosines of Gaussian samples."""
+        """Return mean cosines of Gaussian samples, one a draw."""
         c = self.network.correlation
         return (
             np.ones(count)
@@ -74,13 +75,13 @@ class Forward:
         self.one[layer], self.mean[layer] = self._fourth.spread(1), self._fourth.spread(self.network.samples)
 
     def individual(self, layer: int) -> float:
-        """Variance of ln |x_s|^2 among the samples of one draw, of the state that enters the layer."""
+        """Return the variance of ln |x_s|^2 among the samples of one draw, in the state that enters the layer."""
         return max(float(self.one[layer] - self.mean[layer]), 0.0)
 
     # Sizes.
 
     def _find_shares(self, layer: int) -> None:
-        """q, the branch's share of what leaves the layer, and ln E v there."""
+        """Set which shares of the state after a layer are old and from the branch, and the log of its expected size."""
         net = self.network
         v = 1.0 if net.is_scale_free else math.exp(self.log_v[layer])
         q = net.gain_in * net.norm_gain_L[layer] * (v if net.norm == "none" else 1.0)
@@ -93,7 +94,7 @@ class Forward:
             self.log_v[layer + 1] = (self.log_v[layer] if net.is_scale_free else 0.0) + math.log(total)
 
     def _mix(self, layer: int) -> None:
-        """v of each draw after the layer."""
+        """Set the size of the state after a layer, of each draw."""
         net, kept, grown = self.network, self.kept[layer], self.grown[layer]
         after, carried = self._count_moments(layer)
         self.variance[layer] = max(after.average(net.samples) / carried.average(net.samples) - 1, 0.0)
@@ -117,7 +118,7 @@ class Forward:
         return square_of(net.activation).respond(self.ln_q[layer], self.x[layer], self.individual(layer))
 
     def _count_moments(self, layer: int) -> tuple[Fourth, Fourth]:
-        """Fourth moments of the state after the layer, and what they would be if the layer added no noise."""
+        """Return the fourth moments of the state after a layer, and those without the noise that the layer adds."""
         net, kept, grown, table = self.network, self.kept[layer], self.grown[layer], self.tables[layer]
         pair = table.at(self._single)
         self.pairs.append(Pair(*np.stack(pair).mean(1)))
@@ -147,7 +148,7 @@ class Forward:
         return after, carried
 
     def find_power(self, layer: int) -> float:
-        """d ln |F|^2 / d ln |x|^2."""
+        """Return the power with which the branch's squared output grows: d ln |F|^2 / d ln |x|^2."""
         net = self.network
         if net.norm != "none":
             return 0.0
@@ -156,7 +157,7 @@ class Forward:
     # Cosines.
 
     def _turn(self, layer: int) -> None:
-        """Cosines after the layer: of single pairs, and the mean over all pairs where nothing passes the branch by."""
+        """Set the cosines between samples after a layer: of single pairs, and the mean over all pairs."""
         net, kept, grown, table = self.network, self.kept[layer], self.grown[layer], self.tables[layer]
         crossed = math.sqrt(2 * kept * grown / net.width) * (1 - self._single**2)
         turned = kept * self._single + grown * self._turn_branch(table, self._single, 2)
@@ -165,6 +166,7 @@ class Forward:
             self.cosine[layer + 1] = self._turn_branch(table, self.cosine[layer], net.samples)
 
     def _turn_branch(self, table: PairTable, c: Array, samples: int) -> Array:
+        """Return the cosines of samples after a branch from those before it."""
         net, pair = self.network, table.at(c)
         if net.isometric:
             return pair.rho
@@ -172,7 +174,7 @@ class Forward:
         return self._disturb(c, _look_up_linear(c), net.width, samples) if net.two else c
 
     def _disturb(self, c: Array, pair: Pair, width: int, samples: int) -> Array:
-        """Mean cosines of vectors of that width whose directions have correlation c.
+        """Return mean cosines of vectors of finite width whose directions have correlation c.
 
         Noise is a factor on 1 - c, which has to stay above 0 where it was.
         """

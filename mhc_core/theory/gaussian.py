@@ -21,7 +21,7 @@ MIN_PIECES = 5  # for the Gaussian itself, however small q is
 
 
 def expect(function: Function, q: float) -> float:
-    """E[f(sqrt(q) z)], z standard normal; f analytic but at 0, changing over lengths of 1, and at most a power.
+    """Return E[f(sqrt(q) z)] of a standard normal z, for f that is smooth except at 0 and grows at most as a power.
 
     Relative error below 1e-8 for activations, their squares, slopes and squared slopes; `tests/core/theory` compares
     them with mpmath.
@@ -33,7 +33,7 @@ def expect(function: Function, q: float) -> float:
 
 @lru_cache(maxsize=32)
 def _half_line(pieces: int) -> tuple[Array, Array]:
-    """Nodes from 0 to END in pieces that double in length, and their weights under the normal density."""
+    """Return quadrature nodes from 0 to END, in pieces that double in length, with weights of the normal density."""
     x, weight = np.polynomial.legendre.leggauss(NODES)
     ends = END * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
     starts = np.concatenate([[0.0], ends[:-1]])

@@ -63,17 +63,17 @@ class Curve:
 
     @property
     def speaks_L(self) -> Array:
-        """Layers (L) in which the band is narrow enough to say something."""
+        """Return the layers (L) in which the band of this law is narrow enough to say something."""
         return ~np.isnan(self.values)
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data for a frame, to eight digits; None where beyond float64 or too weak."""
+        """Return the curve as plain data for a frame, to eight digits; None where it is beyond float64 or too weak."""
         named = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "steps_log10"}
         return {key: _to_list(part) if isinstance(part, np.ndarray) else part for key, part in named.items()}
 
 
 def predict(spec: RunSpec) -> list[Curve]:
-    """Every curve that applies to the spec and says something in some layer; [] where theory is silent."""
+    """Return every curve that theory predicts for a spec; [] where no law applies."""
     return [curve for curve in _predict_curves(spec) if curve.speaks_L.any()]
 
 
@@ -84,6 +84,7 @@ def find_silence(spec: RunSpec) -> dict[str, UnmetPremise]:
 
 
 def _too_weak(spec: RunSpec, curve: Curve) -> UnmetPremise:
+    """Return the premise that a law with too wide a band misses: less noise, or more width."""
     wanted = "{}, so that the band spans less than a factor of 100 in some layer"
     if curve.law == "drift_gain":
         return UnmetPremise("connection.noise", spec.connection.noise, wanted.format("less"))
@@ -91,6 +92,7 @@ def _too_weak(spec: RunSpec, curve: Curve) -> UnmetPremise:
 
 
 def _predict_curves(spec: RunSpec) -> list[Curve]:
+    """Return the curves of all laws that apply to a spec, with bands that may be too wide to say anything."""
     if spec.edits:
         return []
     curves = _predict_gains(spec)
@@ -127,7 +129,7 @@ def _predict_gains(spec: RunSpec) -> list[Curve]:
 
 
 def _predict_drift(spec: RunSpec) -> list[Curve]:
-    """Products of I + s G: ln |M 1| is a random walk; the curve and its band are those of a fixed sample of it."""
+    """Return the laws of gains for products of I + s G, from a fixed sample of the random walk ln |M 1|."""
     walk = find_drift_walk(spec.streams, spec.connection.noise, spec.depth)
     formula = "median of max_i |(M 1)_i|, M a product of I + s G; E |M x|^2 = (1 + n s^2)^l |x|^2 is far above it"
     text = (
@@ -146,6 +148,7 @@ def _predict_drift(spec: RunSpec) -> list[Curve]:
 
 
 def _post_norm(spec: RunSpec) -> Curve:
+    """Return the law of post-norm stacks: activations of size 1 after every layer."""
     text = "At every step, as the norm after the addition sets the size of each sample."
     slack = np.full(spec.depth, 2 * EPS[spec.dtype])
     return _from_logarithm("post_norm", "act_rms", np.zeros(spec.depth), slack, "rms(m_l) = 1", OWN, text)
@@ -179,6 +182,7 @@ def _widen_walk(walk: Walk, rounding: Array) -> Walk:
 
 
 def _name_law(spec: RunSpec, network: Network) -> tuple[str, str]:
+    """Return the key of the mean field law for this network, and the sentence on where it holds."""
     if not any(network.scale_L):
         return "rezero", "As initialised, where every branch starts at zero and the stack is the identity."
     width = "As initialised, for wide layers without bias,"
@@ -193,6 +197,7 @@ def _name_law(spec: RunSpec, network: Network) -> tuple[str, str]:
 
 
 def _size_formula(network: Network) -> str:
+    """Return the formula of the law for activations, as text."""
     if not any(network.scale_L):
         return "E m_l^2 = E m_0^2"
     if network.skip == 0:
@@ -203,6 +208,7 @@ def _size_formula(network: Network) -> str:
 
 
 def _gradient_formula(network: Network) -> str:
+    """Return the formula of the law for gradients, as text."""
     if not any(network.scale_L):
         return "rms(g_l) = rms(g_L)"
     chi = "chi = a^2 g_1 g_2 E[phi'^2]"
@@ -216,6 +222,7 @@ def _gradient_formula(network: Network) -> str:
 
 
 def _of_cosine(band: Band, rounding: Array, network: Network, premise: str) -> Curve:
+    """Return the law of the cosine of tokens, from its band."""
     formula = "c' = E[phi(z_1) phi(z_2)] / E[phi(z)^2], z_1 and z_2 of correlation c"
     source = MEAN_FIELD
     if network.activation == "relu":
@@ -235,12 +242,13 @@ def _from_logarithm(law: str, key: str, ln: Array, wide: Array, formula: str, so
 
 
 def _of_walk(law: str, key: str, walk: Walk, formula: str, source: str, holds: str) -> Curve:
+    """Return a law whose value is a random walk over layers, with the band of its steps."""
     steps = walk.steps and Band(*(part / np.log(10) for part in walk.steps))
     return replace(_from_logs(law, key, walk.whole, formula, source, holds), steps_log10=steps)
 
 
 def _from_logs(law: str, key: str, ln: Band, formula: str, source: str, holds: str) -> Curve:
-    """Build a curve from the natural logarithm of the value and of the ends of its band."""
+    """Return the law with this key, from the natural log of its value and of both ends of its band."""
     logs = Band(*(part / np.log(10) for part in ln))
     with np.errstate(over="ignore", under="ignore"):
         values = Band(*(10**part for part in logs))
@@ -248,7 +256,7 @@ def _from_logs(law: str, key: str, ln: Band, formula: str, source: str, holds: s
 
 
 def _without_weak(curve: Curve) -> Curve:
-    """The curve with gaps where its band says nothing, and a sentence that says where."""
+    """Return the curve without the layers in which its band says nothing, and a sentence on which these are."""
     if curve.high_log10 is None or curve.low_log10 is None:
         is_narrow, limit = curve.high - curve.low <= MAX_COSINE, f"{MAX_COSINE:g}"
     else:
@@ -271,6 +279,7 @@ def _from_value(law: str, key: str, values: Array, wide: Array, formula: str, so
 
 
 def _to_list(values: Array) -> list[float | None]:
+    """Return values rounded to eight digits, None where they are not finite."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scale = 10.0 ** (7 - np.floor(np.log10(np.abs(values))))
         rounded = np.where((values == 0) | ~np.isfinite(scale), values, np.round(values * scale) / scale)

@@ -19,13 +19,13 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 @lru_cache(maxsize=8192)
 def second_moment(name: str, q: float) -> float:
-    """E[phi(sqrt(q) z)^2]: q for linear, q / 2 for relu."""
+    """Return E[phi(sqrt(q) z)^2] of an activation function: q for linear, q / 2 for relu."""
     return expect(lambda h: ACTIVATIONS[name].phi(h) ** 2, q)
 
 
 @lru_cache(maxsize=8192)
 def mean_square_slope(name: str, q: float) -> float:
-    """E[phi'(sqrt(q) z)^2]: 1 for linear, 1/2 for relu, E[sech^4(sqrt(q) z)] for tanh."""
+    """Return E[phi'(sqrt(q) z)^2] of an activation function: 1 for linear, 1/2 for relu."""
     return expect(lambda h: ACTIVATIONS[name].slope(h) ** 2, q)
 
 
@@ -36,7 +36,7 @@ class LogMean:
         self.values = values
 
     def at(self, ln_q: Array) -> Array:
-        """At any ln q; beyond the ends, straight on."""
+        """Return the tabulated log mean at any ln q; beyond the ends of the table, extrapolated linearly."""
         place = (ln_q - LN_Q[0]) / STEP
         inside = np.clip(place, 1, len(LN_Q) - 3)
         index = inside.astype(int)
@@ -49,12 +49,12 @@ class LogMean:
         return start + t * cubic + over * np.where(over > 0, ends[1], ends[0])
 
     def power(self, ln_q: float) -> float:
-        """d ln E / d ln q."""
+        """Return the slope d ln E / d ln q of the tabulated log mean."""
         low, high = self.at(ln_q + np.array([-0.05, 0.05]))
         return float(high - low) / 0.1
 
     def respond(self, ln_q: float, x: Array, variance: float) -> Array:
-        """The mean over samples, relative to that at q, where the samples' own q is q exp(x + xi).
+        """Return the mean over samples relative to that at q, where the samples' own q is q exp(x + xi).
 
         xi is normal with that variance and E[exp(xi)] = 1: samples differ in size.
         """
@@ -66,11 +66,11 @@ class LogMean:
 
 @lru_cache
 def square_of(name: str) -> LogMean:
-    """ln E[phi^2]."""
+    """Return the table of ln E[phi^2] over ln q of an activation function."""
     return LogMean(np.log([second_moment(name, math.exp(ln_q)) for ln_q in LN_Q]))
 
 
 @lru_cache
 def squared_slope_of(name: str) -> LogMean:
-    """ln E[phi'^2]."""
+    """Return the table of ln E[phi'^2] over ln q of an activation function."""
     return LogMean(np.log([mean_square_slope(name, math.exp(ln_q)) for ln_q in LN_Q]))

@@ -32,7 +32,7 @@ class Network:
 
     @property
     def depth(self) -> int:
-        """L."""
+        """Return the number of layers."""
         return len(self.scale_L)
 
     @property
@@ -42,5 +42,5 @@ class Network:
 
     @property
     def is_bent(self) -> bool:
-        """Whether the size of a state changes what phi does to it."""
+        """Return whether the activation function changes with the size of a state, so that sizes do not just scale."""
         return self.norm == "none" and not ACTIVATIONS[self.activation].degree_one

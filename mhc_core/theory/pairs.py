@@ -50,7 +50,7 @@ class Pair(NamedTuple):
     own: Array
 
     def cosine_variance(self, samples: int) -> Array:
-        """Variance over draws of the mean cosine over all pairs of so many exchangeable samples, times the width.
+        """Return the variance over draws of the mean cosine over all pairs of so many samples, times the width.
 
         By the delta method. Given z_0 samples are independent: `common` is the variance of what is expected given z_0.
         """
@@ -81,14 +81,14 @@ class PairTable:
         self.square, self.square_slope, self.cross, self.along = square, square_slope, cross, along
 
     def at(self, c: Array) -> Pair:
-        """At correlations from -1 to 1."""
+        """Return the moments of pairs of samples at correlations c from -1 to 1."""
         apart = np.maximum(1 - c, 0)
         rows = self._interpolate(c) * apart ** POWERS.reshape(-1, *[1] * np.ndim(c))
         rows[0] = 1 - rows[0] if self.closed is None else self.closed(np.clip(c, -1, 1))
         return Pair(*rows)
 
     def _interpolate(self, c: Array) -> Array:
-        """Cubics through four neighbours in (1 - |c|)^(1/4), on either side of c = 0."""
+        """Return the tabulated moments at c, by cubics through four neighbours in (1 - |c|)^(1/4)."""
         place = STEPS * (1 - np.maximum(1 - np.abs(c), 0) ** 0.25)
         first = np.clip(place.astype(int) - 1, 0, STEPS - 3)
         side = np.where(np.asarray(c) < 0, -1, 1)
@@ -110,7 +110,7 @@ def cubic_weights(t: Array | float) -> tuple[Array, Array, Array, Array]:
 
 @lru_cache(maxsize=256)
 def build_table(name: str, q: float) -> PairTable:
-    """The table at exactly q."""
+    """Build the table of moments of pairs of samples through an activation function, at exactly q."""
     phi, slope = ACTIVATIONS[name].phi, ACTIVATIONS[name].slope
     square, square_slope = expect(lambda h: phi(h) ** 2, q), expect(lambda h: slope(h) ** 2, q)
     alone = (
@@ -133,7 +133,7 @@ def build_table(name: str, q: float) -> PairTable:
 
 
 def find_table(name: str, q: float) -> PairTable:
-    """The table near q, between powers of 2: where q differs from layer to layer."""
+    """Return the table of moments of pairs near q, at a power of 2: for q that differs from layer to layer."""
     place = math.log2(min(max(q, Q_RANGE[0]), Q_RANGE[1]))
     below = math.floor(place)
     if place == below:
@@ -148,7 +148,7 @@ def find_table(name: str, q: float) -> PairTable:
 
 
 def _average_opposites(phi: Function, slope: Function, q: float) -> Array:
-    """The rows of `Pair` at c = -1, without their units: the second sample is the first with its sign changed."""
+    """Return the moments at c = -1, where the second sample is the first with its sign changed."""
 
     def average(first: Function, second: Function) -> float:
         return expect(lambda h: first(h) * second(-h), q)
@@ -168,7 +168,7 @@ def _average_opposites(phi: Function, slope: Function, q: float) -> Array:
 
 
 def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
-    """The moments that a table is made of at c and at -c, without their units.
+    """Return the moments of pairs of samples through an activation function at c and at -c.
 
     At -c the second sample has z_0 reversed.
     """
@@ -179,6 +179,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
     out, slope = activation.phi(h), activation.slope(h)
 
     def average(values: Array) -> Array:
+        """Return the weighted sum of each row of values."""
         found: Array = np.einsum("kj,kj->k", values, weight)
         return found
 
@@ -195,6 +196,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
     ]
 
     def build_row(apart: Array, order: slice) -> Array:
+        """Return the moments of a table's row, for the second sample in this order."""
         pairs = (three, one), (two, two), (slopes, slopes), (slopes2, slopes2), (two, slopes2)
         moments = (weight_K @ (first * second[order]) for first, second in pairs)
         return np.array([weight_K @ apart, *moments, *spreads])
@@ -205,7 +207,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=64)
 def _outer_nodes(pieces: int) -> tuple[Array, Array]:
-    """Nodes over both half-lines in pieces that double in length, with the normal density in their weights."""
+    """Return quadrature nodes over both half-lines, in pieces that double in length, with normal weights."""
     x, weight = OUTER
     ends = END * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
     starts = np.concatenate([[0.0], ends[:-1]])
@@ -216,7 +218,7 @@ def _outer_nodes(pieces: int) -> tuple[Array, Array]:
 
 
 def _inner_nodes(centre_K: Array, spread: float) -> tuple[Array, Array]:
-    """Nodes and weights (K, J) over a normal z, for functions of centre + spread z."""
+    """Return quadrature nodes and weights (K, J) over a normal z, for functions of centre + spread z."""
     x, weight = INNER
     moving = (CUTS_H - centre_K[:, None]) / spread
     cuts = np.concatenate([np.broadcast_to(CUTS_Z, (len(centre_K), len(CUTS_Z))), moving], axis=1)

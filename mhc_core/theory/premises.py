@@ -42,7 +42,7 @@ def find_unmet_premises(spec: RunSpec) -> dict[str, UnmetPremise]:
 
 
 def is_single(spec: RunSpec) -> bool:
-    """One stream."""
+    """Return whether the stack has one stream."""
     return not spec.family.has_streams
 
 
@@ -60,27 +60,28 @@ def has_unit_sums(spec: RunSpec) -> bool:
 
 
 def is_norm_bounded(spec: RunSpec) -> bool:
-    """No H_res of several streams has a norm above 1 by construction; nor has a mean of such matrices over tokens."""
+    """Return whether no H_res of several streams has a norm above 1 by construction."""
     return spec.streams > 1 and spec.family.norm_bounded and not spec.maps_coarsely
 
 
 def is_orthogonal(spec: RunSpec) -> bool:
-    """Every H_res of several streams is orthogonal by construction; a mean over tokens need not be."""
+    """Return whether every H_res of several streams is orthogonal by construction; a mean over tokens need not be."""
     is_same_for_tokens = not spec.connection.is_dynamic or spec.family.is_identity
     return spec.streams > 1 and spec.family.orthogonal and is_same_for_tokens and not spec.maps_coarsely
 
 
 def is_free(spec: RunSpec) -> bool:
-    """Mixing of the form I + s G, G independent and standard normal, in two streams or more."""
+    """Return whether every H_res is I + s G with independent standard normal G, in two streams or more."""
     return _find_unmet_free_premise(spec) is None
 
 
 def _starts_from_identity(family: Family) -> bool:
-    """Whether H_res of copied streams is I + s G as initialised, G independent and standard normal."""
+    """Return whether initial H_res of copied streams is I + s G, with independent standard normal G."""
     return family.streams == "copies" and family.drawn == "entries"
 
 
 def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
+    """Return the premise that the law for unit row sums misses in this spec, if any."""
     family = spec.family
     if family.rows == "exact" and family.columns == "free":
         return _name_rounding(spec) if spec.maps_coarsely else None
@@ -96,7 +97,7 @@ def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the unmet premise of the law for unit sums of rows and of columns, if any."""
+    """Return the premise that the law for unit sums of rows and columns misses in this spec, if any."""
     connection, family = spec.connection, spec.family
     if spec.edits_mixing:
         return _name_edits(spec)
@@ -120,12 +121,14 @@ def _name_edits(spec: RunSpec) -> UnmetPremise:
 
 
 def _name_rounding(spec: RunSpec) -> UnmetPremise:
+    """Return the premise that the dtype of the mapping keeps sums at 1."""
     return UnmetPremise(
         "connection.mapping_dtype", spec.connection.mapping_dtype, "auto, for sums of 1 up to its rounding"
     )
 
 
 def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
+    """Return the premise that the law for products of I + s G misses in this spec, if any."""
     if spec.edits_mixing:
         return _name_edits(spec)
     connection = spec.connection
@@ -140,11 +143,13 @@ def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_training(spec: RunSpec) -> UnmetPremise | None:
+    """Return the premise that a stack does not train, if it does."""
     steps = spec.train.steps
     return UnmetPremise("train.steps", steps, "0: the law is of stacks as initialised") if steps else None
 
 
 def _find_unmet_gain_premise(spec: RunSpec, *, backward: bool) -> UnmetPremise | None:
+    """Return the premise that the law of the forward or backward gain misses in this spec, if any."""
     if _starts_from_identity(spec.family) and spec.connection.noise > 0:
         return _find_unmet_free_premise(spec)
     return _find_unmet_column_premise(spec) if backward else _find_unmet_row_premise(spec)
@@ -154,7 +159,7 @@ def _find_unmet_gain_premise(spec: RunSpec, *, backward: bool) -> UnmetPremise |
 
 
 def describe_network(spec: RunSpec) -> Network | None:
-    """The single-stream network whose signals theory follows, or None where there is none or theory has no law."""
+    """Return the single-stream network that mean field theory describes for this spec; None where it has no law."""
     if _find_unmet_network_premise(spec) is not None:
         return None
     scale = _uniform_h_post(spec) * _scales(spec)
@@ -163,6 +168,7 @@ def describe_network(spec: RunSpec) -> Network | None:
 
 
 def _find_unmet_network_premise(spec: RunSpec) -> UnmetPremise | None:
+    """Return the first premise of mean field theory that this spec misses, or None."""
     found = _find_unmet_stream_premise(spec) or _find_training(spec)
     if found is not None:
         return found
@@ -174,7 +180,7 @@ def _find_unmet_network_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Where streams are not all the same, so that the stack is no single-stream one.
+    """Return the premise that all streams stay equal, if they do not, so that the stack is no single-stream one.
 
     Several streams: rows of H_res that sum to 1 and one H_post for all keep identical streams identical, and the
     pre-norm takes the sum of H_pre out of what the layer reads.
@@ -235,11 +241,13 @@ def _find_unmet_branch_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_size_premise(spec: RunSpec) -> UnmetPremise | None:
+    """Return the premise that the law of activations misses in this spec, if any."""
     is_normed = spec.block.norm_position == "post" and is_single(spec)
     return None if is_normed else _find_unmet_network_premise(spec)
 
 
 def _find_unmet_gradient_premise(spec: RunSpec) -> UnmetPremise | None:
+    """Return the premise that the law of gradients misses in this spec, if any."""
     found = _find_unmet_network_premise(spec)
     if found is None and spec.input.kind in BYTE_INPUTS:
         return UnmetPremise("input.kind", spec.input.kind, "gaussian or correlated, whose loss is linear in the output")
@@ -247,6 +255,7 @@ def _find_unmet_gradient_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_cosine_premise(spec: RunSpec) -> UnmetPremise | None:
+    """Return the premise that the law of cosines between tokens misses in this spec, if any."""
     found = _find_unmet_network_premise(spec)
     if found is None and spec.family.skips:
         return UnmetPremise(
@@ -268,6 +277,7 @@ SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
 
 
 def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
+    """Build the single-stream network of a spec, with the factors of its branches and of the path past them."""
     block, width = spec.block, spec.width
     hidden = block.mlp_ratio * width or width
     return Network(
@@ -289,7 +299,7 @@ def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
 
 
 def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
-    """Branches of size zero, whatever they are."""
+    """Return a network whose branches are all 0."""
     return replace(
         _build_network(spec, scale_L, 1.0),
         norm_gain_L=(1.0,) * spec.depth,
@@ -308,20 +318,21 @@ def _uniform_h_post(spec: RunSpec) -> float:
 
 
 def _scales(spec: RunSpec) -> np.ndarray:
-    """a of each layer at the start."""
+    """Return the initial scale a of every layer's branch, (L)."""
     by_depth = spec.depth**-0.5 if spec.block.scaling in ("inv_sqrt_depth", "skipinit") else 1.0
     start = 0.0 if spec.block.scaling == "rezero" else by_depth
     return np.full(spec.depth, spec.block.branch_scale * start)
 
 
 def _norm_gains(spec: RunSpec) -> np.ndarray:
+    """Return the factor after the norm of every layer, (L)."""
     if spec.block.scaling == "layernorm_scaling":
         return 1 / np.arange(1, spec.depth + 1)
     return np.ones(spec.depth)
 
 
 def _weight_gain(spec: RunSpec, fan_out: int, fan_in: int, activation: str) -> float:
-    """Variance of a matrix's entries times its fan-in."""
+    """Return the variance of the entries of a weight matrix times its fan-in."""
     gain = 2.0 if activation in RECTIFIERS else 1.0
     if spec.block.weights == "xavier":
         return 2 * fan_in / (fan_in + fan_out)

@@ -15,7 +15,7 @@ SIZES, COSINES = 4, 16  # of `find_slack`; pairs of samples drift apart, whose c
 
 
 def find_slack(width: int, second_order: float = SIZES) -> float:
-    """Return how much wider bands are than their draws: terms of second order in 1 / width are left out."""
+    """Return the factor by which bands are widened for terms of second order in 1 / width, which theory leaves out."""
     return 1.05 + second_order / width
 
 
@@ -34,7 +34,7 @@ class SignalBands(NamedTuple):
 
 @lru_cache(maxsize=64)
 def find_signal_bands(network: Network) -> SignalBands:
-    """Where the state, or its gradient, leaves each layer."""
+    """Return the bands of state sizes, gradients and cosines after each layer, from random draws of a network."""
     forward = Forward(network)
     backward = Backward(forward)
     return SignalBands(
@@ -45,5 +45,6 @@ def find_signal_bands(network: Network) -> SignalBands:
 
 
 def _find_walk(draws_LD: Array, width: int, least: int) -> Walk:
+    """Return the band of a random walk over layers, and of its steps where the width allows one."""
     slack, has_steps = find_slack(width), width >= least and len(draws_LD) > 1
     return Walk(find_band(draws_LD, slack), find_band(np.diff(draws_LD, axis=0), slack) if has_steps else None)

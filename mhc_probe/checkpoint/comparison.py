@@ -45,7 +45,7 @@ class Match(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Return whether the coefficient is the same, layer by layer."""
+        """Return whether a coefficient is the same in both checkpoints, layer by layer."""
         return self == (0, False)
 
 
@@ -90,6 +90,7 @@ class Comparison:
         return self.order != tuple(range(len(self.order)))
 
     def _describe_matches(self) -> Iterator[str]:
+        """Yield sentences on how each coefficient of the second checkpoint follows from the first."""
         known = {key: match for key, match in self.matches.items() if match is not None}
         if len(known) == len(self.matches) and len(set(known.values())) == 1 and next(iter(known.values())).is_plain:
             order = f" up to a permutation: {self._name_order()}" if self._is_permuted else ""
@@ -101,6 +102,7 @@ class Comparison:
             yield self._describe_difference(key) if match is None else _describe_match(NAMES[key], match)
 
     def _describe_difference(self, key: str) -> str:
+        """Return a sentence on where and how much a coefficient differs."""
         differences = self.differences[key]
         lost = np.flatnonzero(~(differences <= self.tolerance))
         worst = int(np.nanargmax(differences)) if np.isfinite(differences).any() else int(lost[0])
@@ -112,6 +114,7 @@ class Comparison:
         )
 
     def _describe_sizes(self) -> str:
+        """Return a sentence on whether the projections have the same sizes."""
         if self.sizes_agree is None:
             return "The projections of tokens were not compared: they cannot be read in both."
         if self.sizes_agree:
@@ -119,11 +122,13 @@ class Comparison:
         return "The projections of tokens do not have the same sizes."
 
     def _name_order(self) -> str:
+        """Return in words which streams of the first checkpoint are which of the second."""
         places = ", ".join(str(place + 1) for place in self.order)
         return f"streams {places} of the first are streams 1 to {len(self.order)} of the second"
 
 
 def _describe_match(name: str, match: Match) -> str:
+    """Return a sentence on how a coefficient follows: the same, transposed or shifted by a layer."""
     transposed = "the transpose of that" if match.transposed else "that"
     if match.is_plain:
         return f"{name} is the same."
@@ -171,12 +176,13 @@ def _find_eps(sites: Sequence[CheckpointLayer]) -> float:
 
 
 def _collect_columns(mixing: StaticMixing, depth: int) -> Columns:
+    """Return H_pre, H_post and H_res of the first `depth` layers by key."""
     parts = {"h_pre": mixing.h_pre, "h_post": mixing.h_post, "h_res": mixing.h_res}
     return {key: part[:depth] for key, part in parts.items() if part is not None}
 
 
 def _measure(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Return the largest difference in each layer, (L). Entries that are nan in both are equal."""
+    """Return the largest difference between two coefficients in each layer, (L). Entries nan in both are equal."""
     with np.errstate(invalid="ignore"):
         difference = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.abs(ours - theirs))
     found: np.ndarray = difference.reshape(len(ours), -1).max(1)
@@ -223,7 +229,7 @@ def _list_orders(ours: Columns, theirs: Columns) -> Iterator[tuple[int, ...]]:
 
 
 def _sign(columns: Columns) -> np.ndarray:
-    """Return values that identify each stream in any order, (n, ...): its weights and its entry of the diagonal."""
+    """Return values that identify each stream in any order, (n, ...): its weights and its diagonal entry of H_res."""
     parts = [part.diagonal(axis1=1, axis2=2) if part.ndim == 3 else part for part in columns.values()]
     return np.concatenate(parts).T
 
@@ -235,7 +241,7 @@ def _permute_streams(part: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
 
 
 def _find_match(ours: np.ndarray, turned: Sequence[np.ndarray], theirs: np.ndarray, tolerance: float) -> Match | None:
-    """Return the plainest way in which a coefficient follows in every layer; None if there is none.
+    """Return the plainest way in which a coefficient follows from the other in every layer; None if there is none.
 
     turned: the transposed coefficient: computed from transposed logits, or transposed itself.
     """
@@ -249,13 +255,13 @@ def _find_match(ours: np.ndarray, turned: Sequence[np.ndarray], theirs: np.ndarr
 
 
 def _apply(part: np.ndarray, match: Match) -> np.ndarray:
-    """Return the layers of the first checkpoint that the second ones are compared with."""
+    """Return a coefficient of the first checkpoint, transposed and shifted as a match says."""
     moved = _cut(part, -match.shift)
     return moved.swapaxes(1, 2) if match.transposed else moved
 
 
 def _cut(part: np.ndarray, shift: int) -> np.ndarray:
-    """Leave out the last layer for a shift of 1, the first for -1."""
+    """Return a coefficient without its last layer for a shift of 1, without its first for -1."""
     return part[: len(part) - shift] if shift >= 0 else part[-shift:]
 
 

@@ -24,7 +24,7 @@ class Checkpoint(NamedTuple):
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Read the headers of a checkpoint.
+    """Read the headers of a checkpoint's files: its tensors, without their values, and its settings.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def _find_source(path: Path) -> Path:
-    """Return the index or the only file. Prefer an index: a single file in the same folder may be one of its parts."""
+    """Return the index file of a checkpoint, or its only file."""
     if not path.is_dir():
         return path
     for name in (INDEX, SINGLE):
@@ -76,7 +76,7 @@ def _read_shards(index: Path) -> dict[str, TensorLocation]:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """Return the settings of the text model, completed by those of the whole model."""
+    """Return the settings of a checkpoint's text model, completed by those of the whole model."""
     if not path.is_file():
         return {}
     config = _read_object(path)
@@ -85,6 +85,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; raise SpecError if it is too large or none."""
     if path.stat().st_size > MAX_JSON_BYTES:
         raise SpecError(path.name, f"{path.stat().st_size} bytes", f"at most {MAX_JSON_BYTES}")
     try:
@@ -97,7 +98,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _name(path: Path) -> str:
-    """Return the folder's name, or the file's without its endings, limited to the characters that a record allows."""
+    """Return the name of a checkpoint from its folder or file, limited to characters that a record allows."""
     name = path.resolve().name.removesuffix(".json").removesuffix(".index").removesuffix(".safetensors")
     return (
         "".join(character for character in name if character.isprintable() and character not in "<>&")[:100]

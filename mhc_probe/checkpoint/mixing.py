@@ -55,7 +55,7 @@ class Form(NamedTuple):
 
 
 def read_settings(config: Mapping[str, Any]) -> MixingSettings:
-    """Return the settings of the connections, with the families' defaults if the config has none.
+    """Return the settings of the mixing in a checkpoint's config, with the families' defaults where it has none.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def read_settings(config: Mapping[str, Any]) -> MixingSettings:
 
 
 def read_mixing(sites: Sequence[CheckpointLayer], settings: MixingSettings) -> StaticMixing:
-    """Read the biases of all connections and return their coefficients.
+    """Read the biases of all layers, and return the static H_pre, H_post and H_res that they make.
 
     Raises
     ------
@@ -92,13 +92,13 @@ def read_mixing(sites: Sequence[CheckpointLayer], settings: MixingSettings) -> S
 
 
 def _swap(base: np.ndarray, n: int) -> np.ndarray:
-    """Return biases with the logits of H_res transposed, if there are any."""
+    """Return the biases of a layer with the logits of H_res transposed, if there are any."""
     logits = base[2 * n :].reshape(-1, n)
     return np.concatenate([base[: 2 * n], logits.T.flatten()])
 
 
 def _gate(sites: Sequence[CheckpointLayer]) -> StaticMixing:
-    """Return H_post = 2 sigmoid(0) and the identity as H_res."""
+    """Return H_post = 2 sigmoid(0) and the identity as H_res, of layers without an H_res of their own."""
     shapes = {site.parts[INJECTION].shape if INJECTION in site.parts else None for site in sites}
     shape = shapes.pop()
     if shapes or shape is None or len(shape) != 2 or not 1 <= shape[0] <= MAX_STREAMS or shape[1] % shape[0]:
@@ -109,6 +109,7 @@ def _gate(sites: Sequence[CheckpointLayer]) -> StaticMixing:
 
 
 def _find_form(site: CheckpointLayer) -> Form:
+    """Return the form of a layer's mixing by its number of scales: with H_res or without."""
     shape = _get_shape(site, SCALE)
     for form in FORMS:
         if shape == (form.scales,):
@@ -117,6 +118,7 @@ def _find_form(site: CheckpointLayer) -> Form:
 
 
 def _count_streams(site: CheckpointLayer, form: Form) -> int:
+    """Return the number of streams of a layer by its number of biases."""
     shape = _get_shape(site, BASE)
     n = form.to_streams(shape[0]) if len(shape) == 1 else 0.0
     if n != int(n) or not 1 <= n <= MAX_STREAMS:
@@ -125,6 +127,7 @@ def _count_streams(site: CheckpointLayer, form: Form) -> int:
 
 
 def _read_biases(site: CheckpointLayer, form: Form, n: int) -> np.ndarray:
+    """Read the biases of a layer; raise SpecError unless all shapes are those of n streams."""
     if _get_shape(site, SCALE) != (form.scales,) or _count_streams(site, form) != n:
         raise SpecError(f"checkpoint: {site.name}", _get_shape(site, BASE), "the same streams as in the first layer")
     base = site.parts[BASE]
@@ -135,12 +138,14 @@ def _read_biases(site: CheckpointLayer, form: Form, n: int) -> np.ndarray:
 
 
 def _get_shape(site: CheckpointLayer, part: str) -> tuple[int, ...]:
+    """Return the shape of a layer's tensor; raise SpecError if the tensor is missing."""
     if part not in site.parts:
         raise SpecError(f"checkpoint: {site.name}, {part}", "nothing", "a tensor: is a file missing?")
     return site.parts[part].shape
 
 
 def _read_number(config: Mapping[str, Any], name: str, default: float, most: float) -> float:
+    """Return a setting of the config as a number; raise SpecError if it is none or out of range."""
     value = config.get(name, default)
     if type(value) not in (int, float) or not 0 <= value <= most:
         raise SpecError(f"config.json: {name}", value, f"a number from 0 to {most:g}")
@@ -148,19 +153,19 @@ def _read_number(config: Mapping[str, Any], name: str, default: float, most: flo
 
 
 def _mix(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute H_res by Sinkhorn. The projected matrix is applied transposed."""
+    """Return H_pre, H_post and H_res of a layer's biases, by Sinkhorn. The projected matrix is applied transposed."""
     comb = project(base[2 * n :].reshape(n, n), settings.rounds, settings.eps)
     return _apply_sigmoid(base[:n]) + settings.eps, 2 * _apply_sigmoid(base[n : 2 * n]), comb.T
 
 
 def _pass(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute coefficients of a family whose streams pass every layer unmixed."""
+    """Return H_pre, H_post and H_res of a layer whose streams pass it unmixed."""
     h_post = settings.magnitude * _apply_sigmoid(base[n:]) + settings.eps
     return _apply_sigmoid(base[:n]) + settings.eps, h_post, np.eye(n)
 
 
 def project(logits_nn: np.ndarray, rounds: int, eps: float) -> np.ndarray:
-    """Return the softmax of the rows, then divide columns and rows in turn by their sums, columns last.
+    """Return a nearly doubly stochastic matrix of logits: softmax of rows, then columns and rows divided in turn.
 
     As in transformers: eps is added to every entry of the softmax and to every sum, and the first round divides only
     columns.
@@ -176,6 +181,7 @@ def project(logits_nn: np.ndarray, rounds: int, eps: float) -> np.ndarray:
 
 
 def _apply_sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)), without overflow."""
     found: np.ndarray = (1 + np.tanh(logits / 2)) / 2  # exp(-x) would overflow
     return found
 

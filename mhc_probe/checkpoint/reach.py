@@ -23,7 +23,7 @@ class Reach(NamedTuple):
 
 
 def measure_reach(sites: Sequence[CheckpointLayer], streams: int) -> Reach | None:
-    """Read all projections in chunks. Return None if there are none, or if they are quantised."""
+    """Return what a typical token adds to the logits of H_pre, H_post and H_res; None if projections cannot be read."""
     if not _are_readable(sites):
         return None
     with np.errstate(invalid="ignore", over="ignore"):  # values that are not finite stay so
@@ -53,14 +53,14 @@ def _are_readable(sites: Sequence[CheckpointLayer]) -> bool:
 
 
 def _measure_rows(site: CheckpointLayer, n: int) -> Iterator[float]:
-    """Yield s^2 |w|^2 of every row."""
+    """Yield the squared scaled norm s^2 |w|^2 of every row of a layer's projection."""
     projection, scales = site.parts[PROJECTION], read_values(site.parts[SCALE])
     for row in range(projection.shape[0]):
         yield float(scales[min(row // n, 2)] ** 2 * _sum_squares(projection, row, row + 1))
 
 
 def _measure_parts(site: CheckpointLayer, n: int) -> Iterator[float]:
-    """Yield the mean square of s |w| over the rows of H_pre, of H_post, and of H_res if it has any."""
+    """Yield the mean square of s |w| over the rows of a projection: those of H_pre, of H_post, and of H_res if any."""
     projection, scales = site.parts[PROJECTION], read_values(site.parts[SCALE])
     first = 0
     for scale, rows in zip(scales, (n, n, n * n), strict=False):

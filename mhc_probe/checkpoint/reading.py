@@ -18,13 +18,14 @@ class StoredMixing(NamedTuple):
 
 
 def read_stored(path: Path) -> StoredMixing:
-    """Read a checkpoint. Raises the errors of `mhc_probe.checkpoint.read_checkpoint_frames`."""
+    """Read a checkpoint: its tensors, layers and mixing. Raises the errors of `read_checkpoint_frames`."""
     checkpoint = open_checkpoint(path)
     sites = find_sites(checkpoint.entries, _count_blocks(checkpoint.config.get("num_hidden_layers")))
     return StoredMixing(checkpoint, sites, read_mixing(sites, read_settings(checkpoint.config)))
 
 
 def _count_blocks(blocks: object) -> int | None:
+    """Return the number of blocks that the config states, or None; raise SpecError if it is no whole number."""
     if blocks is None or (type(blocks) is int and blocks >= 1):
         return blocks
     raise SpecError("config.json: num_hidden_layers", blocks, "a whole number from 1")

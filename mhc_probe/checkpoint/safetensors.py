@@ -87,6 +87,7 @@ def read_chunks(entry: TensorLocation, first: int, last: int) -> Iterator[np.nda
 
 
 def _to_float64(content: bytes, dtype: str) -> np.ndarray:
+    """Return the stored bytes of a tensor of this dtype as float64 values."""
     values = np.frombuffer(content, READABLE[dtype])
     if dtype == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
@@ -110,6 +111,7 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dict; raise ValueError if a name occurs twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name occurs twice")
@@ -117,7 +119,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> TensorLocation:
-    """Return one tensor, with offsets from the start of the file."""
+    """Return the entry of one tensor in a header, with offsets from the start of the file."""
     field = f"{path.name}: {show_name(name)}"
     if not isinstance(item, dict) or item.keys() != {"dtype", "shape", "data_offsets"}:
         raise SpecError(field, item, "dtype, shape and data_offsets")

@@ -46,7 +46,7 @@ class CheckpointLayer(NamedTuple):
 
 
 def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> list[CheckpointLayer]:
-    """Return the connections in the order of the layers, two per block.
+    """Return the hyper-connections among a checkpoint's tensors in the order of the layers, two per block.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> lis
 
 
 def _group(entries: Mapping[str, TensorLocation]) -> dict[tuple[str, int, str], CheckpointLayer]:
-    """Return connections by tower, block and branch."""
+    """Return the tensors of hyper-connections by tower, block and branch."""
     sites: dict[tuple[str, int, str], CheckpointLayer] = {}
     for name, entry in entries.items():
         match = _NAME.fullmatch(name)

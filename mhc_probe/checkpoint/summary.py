@@ -33,7 +33,7 @@ def summarise_checkpoint(mixing: StaticMixing, reach: Reach | None, result: Resu
 
 
 def _describe_source(mixing: StaticMixing) -> Finding:
-    """Describe the source, the assumed settings and the parts left out."""
+    """Describe where the mixing comes from, the assumed settings and the parts left out."""
     text = UNKNOWN + (NO_BIASES if mixing.h_pre is None else "")
     if mixing.assumed:
         text += (
@@ -43,7 +43,7 @@ def _describe_source(mixing: StaticMixing) -> Finding:
 
 
 def _describe_reach(reach: Reach | None) -> Finding:
-    """Describe how much the biases leave out."""
+    """Describe how much tokens change the mixing, which the biases alone do not show."""
     if reach is None:
         text = "How far tokens move the coefficients is not known: there is no projection that can be read."
         return build_finding("reach", text, "mixing", {})

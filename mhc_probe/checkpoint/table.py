@@ -15,7 +15,7 @@ NOTE = (
 
 
 def format_layers(result: Result) -> str:
-    """Format a table with a row for each layer, of deep models for some; "" where a layer's read is not known.
+    """Format a table of a checkpoint's layers, of deep models of some; "" where reads are not known.
 
     The layers are spread evenly over the depth, with the first and the last.
     """
@@ -29,6 +29,7 @@ def format_layers(result: Result) -> str:
 
 
 def _list_cells(result: Result, layer: int) -> tuple[str, ...]:
+    """Return the texts of one layer's row: norms of its reads and writes."""
     used, read, write = (_format_cell(result, key, layer) for key in NEEDED)
     stored = (float(np.linalg.norm(result.matrices[key][layer])) for key in ("h_pre", "h_post"))
     plain_read, plain_write = (format_value(norm, digits=3) for norm in stored)
@@ -36,6 +37,7 @@ def _list_cells(result: Result, layer: int) -> tuple[str, ...]:
 
 
 def _format_cell(result: Result, key: str, layer: int) -> str:
+    """Format the value of a metric at one layer."""
     log10 = float(result.layers_log10[key][layer]) if key in result.layers_log10 else None
     return format_value(float(result.layers[key][layer]), log10, result.status.get(key, {}).get(layer), digits=3)
 

@@ -54,10 +54,11 @@ class AsyncClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close the connections."""
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the server."""
         await self._http.aclose()
 
     async def submit(self, spec: Spec) -> Run:
@@ -204,7 +205,7 @@ class AsyncClient:
                 answer = await self._send_request(step)
 
     async def _send_request(self, request: ApiRequest) -> ApiResponse | NoResponse:
-        """Return the response, or why none arrived."""
+        """Send one request; return its response, or why none arrived."""
         try:
             answer = await self._http.request(
                 request.method,

@@ -29,7 +29,7 @@ def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
 
 
 def submit(spec: Spec, limit_s: float) -> Call[Run]:
-    """Start a run, or find the run of the same spec."""
+    """Start a run on the server, or find the run of the same spec."""
     body = yield from send_json("POST", "/runs", limit_s, body=to_json_dict(spec))
     return Run.from_response(body)
 
@@ -121,13 +121,13 @@ def get_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
 
 
 def cancel_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
-    """Cancel the remaining cells."""
+    """Cancel the remaining cells of a sweep."""
     body = yield from send_json("DELETE", f"/runs/sweep/{to_id(sweep)}", limit_s)
     return Sweep.from_response(body)
 
 
 def get_sweep_values(sweep: Sweep | Snapshot | str, metric: str, reduce: str, limit_s: float) -> Call[SweepValues]:
-    """Return one number per cell."""
+    """Return one number per cell of a sweep."""
     params = {"metric": metric, "reduce": reduce}
     body = yield from send_json("GET", f"{_get_path(sweep)}/values", limit_s, params=params)
     return SweepValues.from_response(body)
@@ -154,7 +154,7 @@ def create_snapshot(
 
 
 def get_snapshot(snapshot: Snapshot | str, limit_s: float) -> Call[Snapshot]:
-    """Return a stored view."""
+    """Return a view that is stored on the server."""
     body = yield from send_json("GET", f"/snapshots/{to_id(snapshot)}", limit_s)
     return Snapshot.from_response(body)
 

@@ -52,7 +52,7 @@ class RefusedError(ClientError):
 
     @classmethod
     def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> "RefusedError":
-        """Build the error from a response."""
+        """Build the error from a server's response that refuses a request."""
         if not headers.get("content-type", "").startswith("application/problem+json"):
             text = body.decode(errors="replace").strip()[:200]
             return cls(status, "", text or "the server gave no reason", [])

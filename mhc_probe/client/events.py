@@ -23,12 +23,12 @@ class EventReader:
         self.retry_s: float | None = None
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events that this chunk completes."""
+        """Return the server-sent events that this chunk of bytes completes."""
         *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
         return [event for block in blocks if (event := self._parse_event(block)) is not None]
 
     def _parse_event(self, block: bytes) -> Event | None:
-        """Parse the lines of one event, and store its retry time. Return None for an event without data."""
+        """Parse the lines of one server-sent event, and store its retry time. Return None without data."""
         fields: dict[bytes, bytes] = {}
         for line in block.split(b"\n"):
             name, _, value = line.partition(b":")

@@ -59,7 +59,7 @@ class ApiResponse:
         return 200 <= self.status < 300
 
     def read_json(self) -> Any:
-        """Return the decoded body.
+        """Return the body of the response, decoded from JSON.
 
         Raises
         ------
@@ -96,11 +96,11 @@ class RetrySchedule:
         self._limit_s, self._waited_s, self._tries = limit_s, 0.0, 0
 
     def renew(self) -> None:
-        """Restart the schedule after a success."""
+        """Restart the schedule of retries after a success."""
         self._waited_s, self._tries = 0.0, 0
 
     def next_pause(self, retry_after_s: float | None) -> float | None:
-        """Return the seconds until the next try: the server's own value, else increasing; None after the limit."""
+        """Return the seconds until the next retry: the server's own value, else increasing; None after the limit."""
         backoff = min(FIRST_PAUSE_S * 2**self._tries, MAX_PAUSE_S) * random.uniform(0.75, 1.0)
         pause = backoff if retry_after_s is None else retry_after_s
         if self._waited_s + pause > self._limit_s:
@@ -139,7 +139,7 @@ def read_token(token: str | None) -> dict[str, str]:
 
 
 def send(request: ApiRequest, limit_s: float) -> Call[ApiResponse]:
-    """Send a request until the server answers with a success.
+    """Send a request until the server answers with a success; raise the error of a refusal.
 
     Every request of the API may be repeated, because its content determines the id of what it creates.
 
@@ -172,6 +172,7 @@ def send_json(
 
 
 def _to_json(body: Any) -> bytes:
+    """Encode a request body as JSON; raise ArgumentError if JSON cannot express it."""
     try:
         return codec.to_json(body)
     except TypeError as error:
@@ -204,6 +205,7 @@ def _read_pause(answer: ApiResponse | NoResponse | None) -> float | None:
 
 
 def _is_transient(answer: ApiResponse | NoResponse | None) -> bool:
+    """Return whether a request is worth a retry: no response came, or the server is busy."""
     if not isinstance(answer, ApiResponse):
         return True
     has_retry_after = answer.status in TRANSIENT and "retry-after" in answer.headers

@@ -41,7 +41,7 @@ class Run:
 
     @classmethod
     def from_response(cls, body: dict[str, Any]) -> "Run":
-        """Build it from the body of a response."""
+        """Build the run from the body of a response."""
         return cls(body["id"], body["status"], body["position"], body)
 
 
@@ -99,7 +99,7 @@ class Sweep:
 
     @classmethod
     def from_response(cls, body: dict[str, Any]) -> "Sweep":
-        """Build it from the body of a response."""
+        """Build the sweep from the body of a response."""
         return cls(body["id"], body["is_open"], body["counts"], body["reasons"], body["ids"])
 
 
@@ -129,7 +129,7 @@ class Atlas:
 
     @classmethod
     def from_response(cls, body: dict[str, Any]) -> "Atlas":
-        """Build it from the body of a response."""
+        """Build the atlas from the body of a response."""
 
         def to_array(key: str) -> np.ndarray:
             return np.array([] if body[key] is None else body[key], dtype=np.float64)
@@ -171,7 +171,7 @@ class SweepValues:
 
     @classmethod
     def from_response(cls, body: dict[str, Any]) -> "SweepValues":
-        """Build it from the body of a response."""
+        """Build the values of a sweep from the body of a response."""
         axes = [None if body[name] is None else (body[name]["field"], body[name]["values"]) for name in ("x", "y")]
         assert axes[0] is not None, "a grid has columns"
         return cls(
@@ -194,15 +194,15 @@ class SweepValues:
         return table | {"value": self.values.ravel(), "log10": self.log10.ravel(), "status": status, "run": ids}
 
     def to_pandas(self) -> Any:
-        """Return `to_table` as a pandas DataFrame."""
+        """Return the values as a pandas DataFrame, with the columns of `to_table`."""
         return to_pandas(self.to_table())
 
     def to_polars(self) -> Any:
-        """Return `to_table` as a polars DataFrame."""
+        """Return the values as a polars DataFrame, with the columns of `to_table`."""
         return to_polars(self.to_table())
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write `to_table` to a Parquet file and return its path."""
+        """Write the values to a Parquet file, with the columns of `to_table`; return its path."""
         return write_parquet(self.to_table(), path)
 
 
@@ -223,7 +223,7 @@ class Snapshot:
 
     @classmethod
     def from_response(cls, body: Mapping[str, Any]) -> "Snapshot":
-        """Build it from the body of a response."""
+        """Build the snapshot from the body of a response."""
         return cls(body["id"], body["url"], body["runs"], body["title"], body["note"])
 
 
@@ -280,7 +280,7 @@ class Lens:
 
     @classmethod
     def from_response(cls, body: dict[str, Any]) -> "Lens":
-        """Build it from the body of a response."""
+        """Build the lens from the body of a response."""
         return cls(
             run=body["run"],
             subsets=body["subsets"],

@@ -17,7 +17,7 @@ class RunBar:
         self._bar = _open_bar(f"run {run_id[:8]}", "frame", progress)
 
     def take(self, frame: AnyFrame) -> None:
-        """Count one frame."""
+        """Advance the progress bar of a run by one frame."""
         match frame:
             case StartFrame():
                 self._bar.total = count_frames(frame)
@@ -30,7 +30,7 @@ class RunBar:
                 self._bar.set_postfix_str(frame.status)
 
     def close(self) -> None:
-        """Close the bar and leave its line."""
+        """Close the progress bar of a run and leave its line."""
         self._bar.close()
 
 
@@ -41,14 +41,14 @@ class SweepBar:
         self._bar = _open_bar("sweep", "run", progress)
 
     def show(self, sweep: Sweep) -> None:
-        """Update the bar to the progress of a sweep."""
+        """Update the progress bar to the progress of a sweep."""
         self._bar.total = sum(sweep.counts.values())
         self._bar.n = sum(sweep.counts.get(status, 0) for status in ENDED)
         failed = self._bar.n - sweep.counts.get("done", 0)
         self._bar.set_postfix_str(f"{failed} failed" if failed else "")
 
     def close(self) -> None:
-        """Close the bar and leave its line."""
+        """Close the progress bar of a sweep and leave its line."""
         self._bar.close()
 
 
@@ -59,5 +59,5 @@ def count_frames(start: StartFrame) -> int:
 
 
 def _open_bar(title: str, unit: str, progress: bool | None) -> Any:
-    """Open a bar. `progress` shows or hides it; by default it is shown where standard error is a terminal."""
+    """Open a progress bar. `progress` shows or hides it; by default it is shown where standard error is a terminal."""
     return tqdm(desc=title, unit=unit, disable=None if progress is None else not progress)

@@ -44,7 +44,7 @@ class RunStream:
         return ApiRequest("GET", self._path, {"viewer": self._viewer}, None, headers)
 
     def begin(self, answer: ApiResponse | NoResponse) -> None:
-        """Take the head of the response, with its body if it is not a stream.
+        """Process the head of the response to `request`, with its body if it is not an event stream.
 
         Raises
         ------
@@ -66,11 +66,11 @@ class RunStream:
             self._trouble = NoResponse("the stream ended before the run")
 
     def break_connection(self, reason: str) -> None:
-        """Store why the connection broke."""
+        """Store why the connection of the event stream broke."""
         self._trouble = NoResponse(reason)
 
     def receive(self, chunk: bytes) -> list[AnyFrame]:
-        """Return the frames that a chunk completes."""
+        """Return the frames that a chunk of the event stream completes."""
         frames = []
         for event in self._reader.feed(chunk):
             if event.kind not in FRAME_KINDS:  # such as a position in the queue, or a shutdown notice
@@ -84,7 +84,7 @@ class RunStream:
         return frames
 
     def pause(self) -> float:
-        """Return the seconds until the stream is opened again.
+        """Return the seconds until the event stream is opened again.
 
         Raises
         ------

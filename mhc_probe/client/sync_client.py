@@ -67,10 +67,11 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close the connections."""
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the server."""
         self._http.close()
 
     def submit(self, spec: Spec) -> Run:
@@ -225,7 +226,7 @@ class Client:
                 answer = self._send_request(step)
 
     def _send_request(self, request: ApiRequest) -> ApiResponse | NoResponse:
-        """Return the response, or why none arrived."""
+        """Send one request; return its response, or why none arrived."""
         try:
             answer = self._http.request(
                 request.method,
@@ -239,6 +240,7 @@ class Client:
         return ApiResponse(answer.status_code, answer.headers, answer.content)
 
     def _open_stream(self, stream: RunStream) -> Iterator[bytes]:
+        """Yield the chunks of a run's event stream until the connection ends or breaks; `stream` stores the reason."""
         request = stream.request
         try:
             with self._http.stream(

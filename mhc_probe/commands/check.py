@@ -9,7 +9,7 @@ from mhc_core.spec import SpecError
 
 
 def add_parser(commands: Any) -> None:
-    """Add this command and its options."""
+    """Add the command `check` and its options."""
     parser = commands.add_parser("check", help="compare a connection with the laws of its family and with our own")
     parser.add_argument("target", help="package.module:Class, or a function that builds a module")
     parser.add_argument("--args", default="{}", help="keyword arguments of the target, a JSON object")
@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Print the report. Return 0 if it passes, 1 if it fails, 2 if it could not be checked."""
+    """Check a module and print the report. Return 0 if it passes, 1 if it fails, 2 if it could not be checked."""
     try:
         arguments = json.loads(known.args)
     except json.JSONDecodeError as error:

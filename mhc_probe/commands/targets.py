@@ -11,7 +11,7 @@ from mhc_core.spec import SpecError
 
 
 def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[], nn.Module]:
-    """Return the named module, or a function that builds it with these keyword arguments.
+    """Return the module that `package.module:name` names, or a function that builds it with these arguments.
 
     Raises
     ------
@@ -28,6 +28,7 @@ def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[]
 
 
 def _try_to_build(text: str, build: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Raise SpecError unless `build` makes a torch module of these arguments."""
     try:
         built = build(**arguments)
     except Exception as error:  # the user's class may raise anything

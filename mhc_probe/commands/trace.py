@@ -15,7 +15,7 @@ MAX_ROWS = 40
 
 
 def add_parser(commands: Any) -> None:
-    """Add this command and its options."""
+    """Add the command `trace` and its options to the command line."""
     parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
     parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
     parser.add_argument(
@@ -56,7 +56,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 def _show(compared: "Comparison") -> Iterator[str]:
-    """Yield a row for each layer that differs as it is stored, then sentences."""
+    """Yield a row for each layer in which two checkpoints differ, then sentences."""
     keys = list(compared.differences)
     rows = list(zip(compared.layers, *(compared.differences[key] for key in keys), strict=True))
     shown = [row for row in rows if not all(value <= compared.tolerance for value in row[1:])]

@@ -13,7 +13,7 @@ NO_WRITE = "the module returns coefficients, and no code that applies them was g
 
 
 def check_read(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check u = sum_j H_pre[j] x[j]."""
+    """Check that the branch's input is u = sum_j H_pre[j] x[j]."""
     if not options.family.reads_streams:
         raise NotApplicable("this family weighs single channels, not whole streams")
     misfit = bench.observe().misfit_read
@@ -29,7 +29,7 @@ def check_read(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def check_forward(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check x'[i] = sum_j H_res[i, j] x[j] + H_post[i] y."""
+    """Check that the next state is x'[i] = sum_j H_res[i, j] x[j] + H_post[i] y."""
     name, statement = "mixing applied", "the next state is H_res x + H_post y"
     if bench.subject(bench.x).write is None:
         raise NotApplicable(NO_WRITE)
@@ -78,6 +78,7 @@ def check_tokens(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _list_outputs(bench: Bench, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the branch's input, H_post and H_res of the module for a state, by name."""
     observed: ObservedMixing = bench.observe(x)
     found = {"u": bench.subject(x).u, "H_post": observed.h_post}
     return found if observed.h_res is None else found | {"H_res": observed.h_res}

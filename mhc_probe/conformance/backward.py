@@ -34,7 +34,7 @@ class Mismatch(NamedTuple):
 
     @property
     def excess(self) -> float:
-        """Return the error as a multiple of what is allowed."""
+        """Return the error of a derivative as a multiple of what is allowed."""
         return self.error / self.allowed
 
 
@@ -148,7 +148,7 @@ def _compare_output(
     half: torch.Tensor,
     salt: int,
 ) -> Mismatch:
-    """Compare along the change of the output, and along a random direction of the output."""
+    """Compare the derivative of one output by autograd with finite differences, along two directions of the output."""
     change, length = (4 * half - whole) / 3, half.norm().item()  # Richardson's extrapolation
     size = output.detach().double().norm().item()
     if not torch.isfinite(change).all():
@@ -216,6 +216,7 @@ def _open_input(bench: Bench, what: str) -> tuple[Callable[[torch.Tensor], Outpu
 
 
 def _list_outputs(bench: Bench, x: torch.Tensor, y: torch.Tensor) -> Outputs:
+    """Return all tensors that the module makes of a state and a branch output, by name."""
     called = bench.subject(x)
     found = {
         "the branch's input": called.u,

@@ -69,7 +69,7 @@ class Bench:
             )
 
     def draw(self, *shape: int, salt: int = 0) -> torch.Tensor:
-        """Return normal random numbers that depend on shape, seed and salt alone."""
+        """Return standard normal values that depend on shape, seed and salt alone."""
         generator = torch.Generator().manual_seed(1000 * self.seed + salt)
         return torch.randn(shape, generator=generator).to(self.device, self.dtype)
 
@@ -88,7 +88,7 @@ class Bench:
 
     @cached_property
     def roles(self) -> Roles:
-        """Return the role of each parameter."""
+        """Return which coefficients each parameter of the module moves, and how."""
         roles = find_roles(self.subject.module, self._measure_coefficients, self.n)
         original = dict(self.initial.module.named_parameters())
         with torch.no_grad():
@@ -98,15 +98,16 @@ class Bench:
 
     @cached_property
     def random_state(self) -> dict[str, torch.Tensor]:
-        """Return all parameters as drawn, with gains as the module has them."""
+        """Return the state dict of the module with all parameters drawn at random, but gains as they are."""
         return {name: value.clone() for name, value in self._after_roles().items()}
 
     def _after_roles(self) -> dict[str, torch.Tensor]:
+        """Return the state dict of the module after the roles, and with them the gains, are found."""
         self.roles  # noqa: B018  # sets the gains
         return self.subject.module.state_dict()
 
     def reset(self) -> None:
-        """Set all parameters as drawn."""
+        """Set all parameters of the module to the values drawn."""
         self.subject.module.load_state_dict(self.random_state)
 
     def _measure_coefficients(self) -> dict[str, torch.Tensor]:
@@ -116,7 +117,7 @@ class Bench:
         return {target: value for target, value in known.items() if value is not None}
 
     def observe(self, x: torch.Tensor | None = None, subject: Subject | None = None) -> ObservedMixing:
-        """Measure the coefficients on a state (B, T, n, C)."""
+        """Measure H_pre, H_post and H_res of the module on a state (B, T, n, C)."""
         inverse = self._state_inverse if x is None else None
         x = self.x if x is None else x
         return measure(x, (subject or self.subject)(x), inverse)
@@ -126,13 +127,13 @@ class Bench:
         return invert(self.x)
 
     def observe_initial(self, x: torch.Tensor) -> ObservedMixing:
-        """Measure the coefficients with the parameters of the given module."""
+        """Measure H_pre, H_post and H_res with the parameters that the given module started with."""
         return self.observe(x, self.initial)
 
     # ---- logits
 
     def set_entries(self, places: list[ParameterEntry], values: torch.Tensor | float) -> None:
-        """Write values to entries of parameters."""
+        """Write values to entries of the module's parameters."""
         wanted = values if isinstance(values, torch.Tensor) else torch.full((len(places),), values)
         with torch.no_grad():
             for place, value in zip(places, wanted.flatten().tolist(), strict=True):
@@ -140,7 +141,7 @@ class Bench:
 
     @torch.no_grad()
     def scale_entries(self, entries: Entries, factor: float) -> None:
-        """Multiply entries of a parameter."""
+        """Multiply entries of a parameter of the module."""
         flat = self.subject.module.get_parameter(entries.name).view(-1)
         flat[entries.indices.to(flat.device)] *= factor
 
@@ -150,6 +151,7 @@ class Bench:
 
     @cached_property
     def _static_state(self) -> dict[str, torch.Tensor]:
+        """Return the state dict of the module without gates and projections, and with biases of 1."""
         self.reset()
         roles = self.roles
         self.set_entries(list(roles.gate.values()), 0.0)

@@ -100,6 +100,7 @@ class Subject:
         return self._read_coefficients(returned, tensors, x)
 
     def _write_afresh(self, x: torch.Tensor, h_pre: torch.Tensor | None, y: torch.Tensor) -> torch.Tensor:
+        """Return the next state of a call of its own, so that no other one is overwritten."""
         write = replace(self, in_place=False)(x, h_pre).write
         assert write is not None
         return write(y)
@@ -116,7 +117,7 @@ class Subject:
         return not torch.equal(called.write(zeros), before)
 
     def on(self, module: nn.Module) -> "Subject":
-        """Return a subject with the same conventions for another module of the kind."""
+        """Return a subject that calls another module of the kind by the same conventions."""
         return replace(self, module=module)
 
     def _to_native(self, x: torch.Tensor) -> torch.Tensor:
@@ -130,7 +131,10 @@ class Subject:
         inputs: list[torch.Tensor] = []
 
         def write_state(y: torch.Tensor) -> torch.Tensor:
+            """Call the module with a branch that returns y; return the next state."""
+
             def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+                """Record the branch's input, and return y."""
                 inputs.append(self._split_tokens(u))
                 return self._join_tokens(y)
 
@@ -142,6 +146,7 @@ class Subject:
         return ModuleCall(inputs[0], write_state)
 
     def _with_function(self, function: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
+        """Understand a call that returns the branch's input and a function from its output to the next state."""
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
         if not u:
             raise NotUnderstood
@@ -180,6 +185,7 @@ class Subject:
         return ModuleCall(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, unknown_tensors)
 
     def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return the function from the branch's output to the next state, by the user's `write`."""
         assert self.write is not None
         write = self.write
         return lambda y: self._to_state(write(self._to_native(x), self._join_tokens(y), returned), x)
@@ -194,6 +200,7 @@ class Subject:
         return tensor.unflatten(0, (BATCH, TOKENS)) if is_joined else tensor
 
     def _to_state(self, native: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return a state in the module's own layout as (B, T, n, C); raise NotUnderstood for another shape."""
         state = self.layout.to_state(native, self.n)
         if state.shape != x.shape:
             raise NotUnderstood
@@ -208,6 +215,7 @@ def count_required(module: nn.Module) -> int:
 
 
 def _get_first(output: Any) -> torch.Tensor:
+    """Return the first tensor of a module's output."""
     found: torch.Tensor = output[0] if isinstance(output, tuple | list) else output
     return found
 

@@ -129,7 +129,7 @@ def _fail_unmeasured(checks: list[ModuleCheck]) -> Iterator[ModuleCheck]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Disable autocast, and keep the caller's random state.
+    """Disable autocast, and restore the caller's random state when the context ends.
 
     Use one thread: the matrices are so small that on a busy machine several threads take 15 times as long.
     """
@@ -143,7 +143,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _run_check(name: str, check_module: Callable[[], ModuleCheck]) -> ModuleCheck:
-    """Run one check. If it does not apply or cannot measure, return a check with that verdict and the reason."""
+    """Return the result of one check; one that does not apply or cannot measure gets that verdict and the reason."""
     try:
         return check_module()
     except NotApplicable as reason:

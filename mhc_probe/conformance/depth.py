@@ -86,7 +86,7 @@ class DepthBench:
         self.is_normed = _find_sum_error(_to_attention(observed.weights, self.sources, is_normed=True)) < SAME
 
     def draw(self, *shape: int, salt: int) -> torch.Tensor:
-        """Return normal random numbers that depend on shape, seed and salt alone."""
+        """Return standard normal values that depend on shape, seed and salt alone."""
         return torch.randn(shape, generator=torch.Generator().manual_seed(1000 * self.seed + salt))
 
     @torch.no_grad()
@@ -98,18 +98,18 @@ class DepthBench:
             parameter.copy_(1 + 0.2 * drawn if is_gain else LOGIT * drawn / self.width**0.5)
 
     def read(self, sources: Sources | None = None, module: nn.Module | None = None) -> list[torch.Tensor]:
-        """Return what is read by each query, (B, T, C) each."""
+        """Return what the module reads of the sources, (B, T, C) for each query."""
         chosen = self.sources if sources is None else sources
         return _list_reads(self.call(module or self.module, [x.clone() for x in chosen]))
 
     @torch.no_grad()
     def observe(self, sources: Sources | None = None, module: nn.Module | None = None) -> Observed:
-        """Solve for the weights of the sources."""
+        """Return the weights that the module gives to the sources, by least squares."""
         chosen = self.sources if sources is None else sources
         return _solve_weights(self.read(chosen, module), chosen, self.heads)
 
     def attend(self, sources: Sources | None = None, module: nn.Module | None = None) -> torch.Tensor:
-        """Return the attention, (Q, N, K, H): the weights, of the sources or of the normed sources."""
+        """Return the module's attention over depth, (Q, N, K, H): weights of the sources, or of the normed sources."""
         chosen = self.sources if sources is None else sources
         return _to_attention(self.observe(chosen, module).weights, chosen, is_normed=self.is_normed)
 
@@ -173,7 +173,7 @@ def _can_be_called(module: nn.Module, call: Call) -> bool:
 
 
 def _run_check(name: str, check_read: Callable[[DepthBench], ModuleCheck], bench: DepthBench) -> ModuleCheck:
-    """Run one check. If it does not apply or cannot measure, return a check with that verdict and the reason."""
+    """Return the result of one check; one that does not apply or cannot measure gets that verdict and the reason."""
     try:
         return check_read(bench)
     except NotApplicable as reason:
@@ -187,7 +187,7 @@ def _list_reads(output: Any) -> list[torch.Tensor]:
 
 
 def _solve_weights(reads: Sources, sources: Sources, heads: int) -> Observed:
-    """Solve for weights by least squares, for each token and slice of the width."""
+    """Return the weights of the sources in what was read, by least squares for each token and slice of the width."""
     split = [x.detach().double().flatten(0, 1).unflatten(-1, (heads, -1)) for x in sources]
     columns_NHcK = torch.stack(split, -1)
     weights, misfit = [], 0.0
@@ -201,6 +201,7 @@ def _solve_weights(reads: Sources, sources: Sources, heads: int) -> Observed:
 
 
 def _to_attention(weights_QNKH: torch.Tensor, sources: Sources, *, is_normed: bool) -> torch.Tensor:
+    """Return the attention behind these weights: multiplied by the sources' sizes if these are normed."""
     if not is_normed:
         return weights_QNKH
     rms_NK = torch.stack([x.double().flatten(0, 1).square().mean(-1).add(KEY_EPS).sqrt() for x in sources], -1)
@@ -216,6 +217,7 @@ def _measure_change(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def _require_sum(bench: DepthBench) -> None:
+    """Raise NotMeasured unless what is read is a weighted sum of the sources."""
     if not bench.observe().misfit < SAME:
         raise NotMeasured("what is read is no weighted sum of the sources")
 
@@ -256,7 +258,7 @@ def check_weights(bench: DepthBench) -> ModuleCheck:
 
 
 def check_uniform(bench: DepthBench) -> ModuleCheck:
-    """Check that the weights are equal if a query is 0."""
+    """Check that the weights of the sources are equal if a query is 0."""
     _require_sum(bench)
     errors = []
     for name, _ in bench.module.named_parameters():
@@ -365,6 +367,7 @@ class _Form(NamedTuple):
 
 
 def _list_forms(bench: DepthBench) -> Iterator[_Form]:
+    """Yield the forms of attention over depth that the module's parameters allow: query, gain, norm and scale."""
     named = dict(bench.module.named_parameters())
     for query, parameter in named.items():
         if parameter.numel() != len(bench.read()) * bench.width:
@@ -443,7 +446,7 @@ def check_gradients(bench: DepthBench) -> ModuleCheck:
 
 
 def _differentiate(bench: DepthBench, form: _Form) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
-    """Yield names of sources and of the parameters of the form, with the gradients of the module and of ours."""
+    """Yield names of sources and parameters, with the gradients of the module and of our attention."""
     weights = [bench.draw(BATCH, TOKENS, bench.width, salt=200 + k) for k in range(len(bench.read()))]
     names = [name for name in (form.query, form.gain) if name is not None]
     found = []

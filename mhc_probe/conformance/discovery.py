@@ -45,6 +45,7 @@ def find_subjects(
 
 
 def _walk_modules(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Return all modules in a module by name, those that occur twice included."""
     # Keep duplicates: `named_modules` skips a module that occurs twice.
     return module.named_modules(remove_duplicate=False)
 

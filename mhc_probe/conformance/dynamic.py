@@ -64,6 +64,7 @@ def check_order(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _lacks_res(bench: Bench, options: FamilyOptions) -> bool:
+    """Return whether a bias of H_res is missing although H_pre and H_post have biases."""
     known = bench.roles.bias.keys() | bench.roles.phi.keys()
     return "res" in options.targets and "res" not in known and {"pre", "post"} <= bench.roles.bias.keys()
 
@@ -153,7 +154,7 @@ def _has_gated_bias(bench: Bench, target: str) -> bool:
 
 
 def _logits_at_gate(bench: Bench, options: FamilyOptions, gate: float) -> dict[str, torch.Tensor]:
-    """Return what a gate enters linearly: logits, or the coefficients themselves if they are free.
+    """Return the logits with this value of the gate, or the coefficients themselves if they are free.
 
     Logits of H_res are known up to constants of rows and columns, which centring removes.
     """
@@ -177,6 +178,7 @@ def _logits_at_gate(bench: Bench, options: FamilyOptions, gate: float) -> dict[s
 
 
 def _takes_exp(bench: Bench, options: FamilyOptions) -> bool:
+    """Return whether H_res starts from exp of its logits."""
     if options.family.residual != "sinkhorn" or "res" not in bench.roles.bias:
         return False
     made = fit_h_res(bench, options)

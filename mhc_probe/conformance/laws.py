@@ -82,7 +82,7 @@ def _is_plain(law: SinkhornLaw) -> bool:
 
 
 def list_sinkhorn(positive: str, logits: torch.Tensor) -> Iterator[tuple[SinkhornLaw, torch.Tensor]]:
-    """Yield all laws with this positive map, each with its matrix."""
+    """Yield all laws of Sinkhorn's rounds that start with this positive map, each with its matrix."""
     start = POSITIVE[positive](logits)
     for halves, dim in (("rows alone", 1), ("columns alone", 0)):
         yield SinkhornLaw(positive, halves.partition(" ")[0], 1, 0.0, halves), start / start.sum(dim, keepdim=True)

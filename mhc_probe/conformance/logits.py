@@ -26,7 +26,7 @@ Logits = dict[str, torch.Tensor]
 
 @torch.no_grad()
 def check_logits(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check t = a (v phi) / rms(v) + b: mHC, Eq. 7."""
+    """Check that the logits are t = a (v phi) / rms(v) + b: mHC, Eq. 7."""
     name, statement = "logits", "logits are a bias and a linear map of the state over its rms"
     if options.family.pre != "sigmoid":
         raise NotApplicable("this family makes its coefficients in another way")
@@ -71,7 +71,7 @@ def _list_targets(bench: Bench, options: FamilyOptions) -> list[str]:
 
 
 def find_logits(bench: Bench, x: torch.Tensor, targets: list[str]) -> Logits:
-    """Return logits of H_pre and H_post (B, T, n), and of H_res (B, T, n, n) up to constants of rows and columns."""
+    """Return the logits of H_pre and H_post (B, T, n), and of H_res (B, T, n, n) up to constants of rows, columns."""
     observed = bench.observe(x)
     found = {
         "pre": torch.logit(observed.h_pre.double(), 1e-7),
@@ -99,7 +99,7 @@ def measure_odd(bench: Bench, x: torch.Tensor, targets: list[str] | None = None)
 
 
 def _explain(bench: Bench, x: torch.Tensor, targets: list[str]) -> tuple[str, str]:
-    """Return a design that explains why logits are not linear, and the likely mistake; one of them is empty."""
+    """Return a design that explains why logits are not linear, and the likely mistake; one of the two is empty."""
     base, size = find_logits(bench, x, targets), _find_largest(measure_odd(bench, x, targets))
 
     def are_logits_unchanged(state: torch.Tensor, chosen: list[str] = targets, stream: int | None = None) -> bool:

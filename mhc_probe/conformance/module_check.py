@@ -33,27 +33,27 @@ class ModuleCheck(Check):
 
 
 def holds(name: str, statement: str, measured: str = "") -> ModuleCheck:
-    """Return a check that holds."""
+    """Build a check of a module that holds."""
     return ModuleCheck(name, "holds", statement, measured=measured)
 
 
 def fails(
     name: str, statement: str, expected: str, measured: str, reproduce: str = "", likely: str = ""
 ) -> ModuleCheck:
-    """Return a check that fails. `reproduce` follows the opening of a bench on `module`; `likely` is the mistake."""
+    """Build a check of a module that fails. `reproduce` follows the opening of a bench; `likely` is the mistake."""
     code = HEADER + reproduce if reproduce else ""
     return ModuleCheck(name, "fails", statement, expected, measured, likely=likely, reproduce=code)
 
 
 def design(name: str, statement: str, measured: str = "") -> ModuleCheck:
-    """Return a check of something that is not as in the paper, but a known choice of others."""
+    """Build a check of what differs from the paper, but is a known choice of others."""
     return ModuleCheck(name, "design", f"design: {statement}", measured=measured)
 
 
 def judge(
     name: str, statement: str, expected: str, measured: str, reproduce: str, likely: str = "", *, is_right: bool
 ) -> ModuleCheck:
-    """Return a check that holds or fails, depending on `is_right`."""
+    """Build a check of a module that holds or fails, depending on `is_right`."""
     if is_right:
         return holds(name, statement, measured)
     return fails(name, statement, expected, measured, reproduce, likely)

@@ -26,7 +26,7 @@ class FamilyPromise:
 
 
 def _to_promise(family: Family) -> FamilyPromise | None:
-    """Return what the properties of a family promise; None if there are no checks of such mixing."""
+    """Return what the properties of a family promise of its mixing; None if there are no checks of such mixing."""
     if family.streams != "copies":
         return None
     if family.drawn == "entries":
@@ -56,6 +56,7 @@ class FamilyOptions:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        """Raise SpecError for an option that is out of its range."""
         if self.name not in FAMILIES:
             raise SpecError("family", self.name, f"one of {', '.join(FAMILIES)}, attnres")
         if not 1 <= self.rounds <= 45:

@@ -56,7 +56,7 @@ def _find_roughness(bench: Bench, target: str) -> float:
 
 
 def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
-    """Return the first coefficient of a target for one value of its logit, the others being 1."""
+    """Return the first entry of H_pre, H_post or H_res for one value of its logit, the others being 1."""
     values = torch.ones(len(bench.require_bias(target)))
     values[0] = logit
     observed = bench.mixing(**{target: values})

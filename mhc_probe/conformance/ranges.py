@@ -12,12 +12,12 @@ VALUES = (-30.0, -2.0, 0.0, 1.0, 30.0)
 
 
 def check_pre(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check H_pre = sigmoid(t_pre)."""
+    """Check that H_pre = sigmoid(t_pre)."""
     return _check_map(bench, "pre", options.family.pre)
 
 
 def check_post(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check H_post = 2 sigmoid(t_post)."""
+    """Check that H_post = 2 sigmoid(t_post)."""
     return _check_map(bench, "post", options.family.post)
 
 
@@ -42,7 +42,7 @@ def _check_map(bench: Bench, target: str, expected: str) -> ModuleCheck:
 
 
 def _explain(target: str, law: str) -> str:
-    """Return the likely mistake behind a law; "" means that no law fits."""
+    """Return the likely mistake of a module whose coefficients follow this law; "" means that no law fits."""
     if not law:
         return f"logits that are clamped, or H_{target} that is scaled or multiplied with something else"
     known = {

@@ -132,6 +132,7 @@ def _parse_our_spec(bench: Bench, options: FamilyOptions, init: str, eps: float 
 
 
 def _set_parameters(layer: nn.Module, parameters: dict[str, torch.Tensor]) -> None:
+    """Set parameters of a layer by name."""
     for name, value in parameters.items():
         setattr(layer, name, nn.Parameter(value))
 

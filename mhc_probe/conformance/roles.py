@@ -76,7 +76,7 @@ def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
 
 
 def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
-    """Add a parameter's entries to the roles. effect is (3, entries)."""
+    """Add a parameter's entries to the roles: `effect` says which coefficients each entry moves, (3, entries)."""
     many = effect.sum(0) > 1
     for target, row in zip(TARGETS[:2], effect, strict=False):
         if (row & effect[2] & (effect.sum(0) == 2)).sum() == n * n:

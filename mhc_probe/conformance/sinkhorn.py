@@ -28,7 +28,7 @@ class SinkhornFit(NamedTuple):
 
 
 def fit_h_res(bench: Bench, options: FamilyOptions) -> SinkhornFit:
-    """Measure both matrices, once per bench."""
+    """Return the laws that fit H_res at mild and at slow logits, measured once per bench."""
     if options.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
     kept: SinkhornFit | None = bench.notes.get("sinkhorn")
@@ -43,7 +43,7 @@ def fit_h_res(bench: Bench, options: FamilyOptions) -> SinkhornFit:
 
 
 def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
-    """Return H_res (n, n) for these logits."""
+    """Return the module's H_res (n, n) for these logits."""
     h_res = bench.mixing(res=logits).h_res
     if h_res is None:
         raise NotMeasured("no H_res was found")
@@ -51,7 +51,7 @@ def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
 
 
 def get_law(bench: Bench, options: FamilyOptions) -> Fit:
-    """Return the law of the slow logits.
+    """Return the law of Sinkhorn's rounds that fits H_res at logits which converge slowly.
 
     Raises
     ------
@@ -125,6 +125,7 @@ def _is_returned_as_applied(bench: Bench) -> bool:
 
 
 def _check_free(bench: Bench) -> ModuleCheck:
+    """Check the orientation of an unconstrained H_res, by where it is stored."""
     name, statement = "orientation", "rows of A_r, which is stored next to A_m, index the input"
     layout = find_layout(bench)
     if layout != "input next to H_pre":
@@ -139,7 +140,7 @@ def _check_free(bench: Bench) -> ModuleCheck:
 
 
 def check_exp(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check M_0 = exp(t_res)."""
+    """Check that Sinkhorn's rounds start from M_0 = exp(t_res)."""
     made = fit_h_res(bench, options)
     law, error = made.mild_fit
     name, statement = "exp", "logits are exponentiated before the rounds"
@@ -181,12 +182,12 @@ def _check_clamp(made: SinkhornFit) -> ModuleCheck:
 
 
 def check_rows(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that rows sum to 1."""
+    """Check that the rows of H_res sum to 1."""
     return _check_sums(bench, options, "rows", 1)
 
 
 def check_columns(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that columns sum to 1."""
+    """Check that the columns of H_res sum to 1."""
     return _check_sums(bench, options, "columns", 0)
 
 
@@ -210,7 +211,7 @@ def _check_sums(bench: Bench, options: FamilyOptions, name: str, dim: int) -> Mo
 
 
 def check_order(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that columns are divided first, rows last."""
+    """Check that Sinkhorn's rounds divide columns first, rows last."""
     name, statement = "order", "each round divides columns, then rows"
     last, layout = get_law(bench, options).law.last, find_layout(bench)
     if is_applied_elsewhere(bench) and last == "columns":
@@ -234,7 +235,7 @@ def check_order(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def check_rounds(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check the number of rounds."""
+    """Check the number of Sinkhorn's rounds."""
     rounds = get_law(bench, options).law.rounds
     show, expected = _format_reproduction(fit_h_res(bench, options).slow), f"{options.rounds} rounds"
     likely = "another number of rounds, or half rounds that are counted as rounds; say another number with rounds="
@@ -242,7 +243,7 @@ def check_rounds(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def check_eps(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that the eps in the sums is small."""
+    """Check that the eps in Sinkhorn's sums is small."""
     eps, most = get_law(bench, options).law.eps, options.max_eps
     show = _format_reproduction(fit_h_res(bench, options).mild)
     measured = f"about {eps:g}"
@@ -254,7 +255,7 @@ def check_eps(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 @torch.no_grad()
 def check_wide(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check logits far from zero, of all tokens and of some."""
+    """Check H_res at logits far from zero, of all tokens and of some."""
     name, statement = "wide logits", "a constant added to all logits of one token does not change its H_res"
     if options.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
@@ -296,5 +297,6 @@ def _is_uniform(h_res: torch.Tensor) -> bool:
 
 
 def _format_reproduction(logits: torch.Tensor) -> str:
+    """Return code that prints H_res and its sums for these logits."""
     code = f"h_res = bench.mixing(res={to_code(logits)}).h_res[0, 0]\n"
     return f"{code}print(h_res, h_res.sum(0), h_res.sum(1))"

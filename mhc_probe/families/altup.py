@@ -38,7 +38,7 @@ class PredictorSite(NamedTuple):
 
 
 def find_predictors(model: nn.Module) -> list[PredictorSite]:
-    """Return the modules that have both methods, in the model's own order."""
+    """Return the modules that have AltUp's methods predict and correct, in the model's own order."""
     found = []
     for block in model.modules():
         for child in block.children():
@@ -63,6 +63,7 @@ class AlternatingUpdates(Adapter):
         self._additions: set[int] = set()
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        """Replace AltUp's methods, and hook blocks and parts; return functions that undo this."""
         hooks = _UpdateHooks(self, recorder)
         replacements: tuple[Callable[..., Any], ...] = (hooks.predict, hooks.correct)
         undo: list[Callable[[], None]] = []
@@ -90,7 +91,7 @@ class AlternatingUpdates(Adapter):
         return len(self.predictor_sites) + len(self._additions)
 
     def add_addition(self, index: int) -> None:
-        """Store that a block adds an output after its correction."""
+        """Record that a block adds an output to the streams after its correction, which is a layer of its own."""
         self._additions.add(index)
 
     def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
@@ -137,7 +138,7 @@ class _UpdateHooks:
         self.open: _OpenUpdate | None = None
 
     def predict(self, index: int, method: Callable[..., Any], state: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Call the prediction, and record the state that enters with the matrix I + P."""
+        """Call AltUp's prediction, and record the state that enters with the matrix I + P."""
         self.open = None
         if not self.recorder.enter(2 * index, state):
             return method(state, *args, **kwargs)
@@ -153,7 +154,7 @@ class _UpdateHooks:
     def correct(
         self, index: int, method: Callable[..., Any], predicted: torch.Tensor, activated: torch.Tensor, *args: Any
     ) -> Any:
-        """Call the correction, and record the layer that ends with it."""
+        """Call AltUp's correction, and record the layer that ends with it."""
         layer = self.open
         if layer is None or layer.index != index or layer.active is None:
             return method(predicted, activated, *args)
@@ -198,7 +199,7 @@ class _UpdateHooks:
             self.recorder.leave(2 * layer.index + 1, written)
 
     def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return what a method returns, and the operands that may be its coefficients."""
+        """Call a method, and return its result with the operands inside that may be its coefficients."""
         streams, samples = len(args[0]), args[0][0, ..., 0].numel()
         self.recorder.operations.collect(streams * streams * samples)
         operands: list[torch.Tensor] = []
@@ -285,6 +286,7 @@ class _UpdateHooks:
 
 
 def _list_orientations(matrix: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield a matrix and its transpose."""
     yield matrix
     yield matrix.mT
 

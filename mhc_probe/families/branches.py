@@ -35,6 +35,7 @@ class Branches(Residual):
         self.mismatch: str | None = None  # why the latest pass does not fit this adapter
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        """Hook the branches and the modules that call them; return functions that remove the hooks."""
         hooks = _BranchHooks(self, recorder, edits)
         sites: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
@@ -50,6 +51,7 @@ class Branches(Residual):
         return undo
 
     def explain(self) -> SpecError | None:
+        """Return the error of branches that are not added to the state that they read, if the pass has shown one."""
         if self.mismatch is None:
             return super().explain()
         wanted = (
@@ -99,6 +101,7 @@ class _BranchHooks(TorchFunctionMode):
         self._reset_pass()
 
     def _reset_pass(self) -> None:
+        """Forget the branches and sums of the pass before."""
         self._lineage, self._terms = Lineage(), TermReader()
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
         self._reads: list[int | None] = []  # inputs of the branches that are running
@@ -119,7 +122,7 @@ class _BranchHooks(TorchFunctionMode):
         self._callers.append(module)
 
     def end(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Stop when that module returns or raises."""
+        """Stop following operations when that module returns or raises."""
         if is_in_backward() or not self._callers or self._callers[-1] is not module:
             return
         self._callers.pop()
@@ -133,6 +136,7 @@ class _BranchHooks(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        """Run an operation; if it adds a branch's output to its state, record the layer."""
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         if self._reads:  # within a branch
             return func(*args, **kwargs)
@@ -147,7 +151,7 @@ class _BranchHooks(TorchFunctionMode):
         return out
 
     def _record(self, name: str, terms: Terms, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> None:
-        """Store the sources of a result, and whether it is a multiple of one tensor."""
+        """Store from which tensors an operation's result was computed, and whether it is a multiple of one."""
         made = list_operands([out])
         if not made:
             return
@@ -184,6 +188,7 @@ class _BranchHooks(TorchFunctionMode):
         return replace_tensor(output, y, self.edits.output(site, y))
 
     def _open_branch(self, sites: Sequence[int], args: Any, kwargs: Any, output: Any) -> None:
+        """Store the output of a branch, which a later sum adds to the state that the branch has read."""
         read, returned = self._reads.pop(), find_state(output, None)
         self._lineage.record(list_tensors(output), list_tensors((args, kwargs)))
         site = next((site for site in sites if site not in self._called), None)
@@ -220,7 +225,7 @@ class _BranchHooks(TorchFunctionMode):
         return self._lineage.is_made_of(self._lineage.number(tensor), number)
 
     def _find_state(self, tensor: torch.Tensor, factor: float, read: int) -> tuple[torch.Tensor | None, float]:
-        """Return x and c of a tensor c x, where the branch's input was computed from x."""
+        """Return x and c of a tensor c x, where the branch's input was computed from x; None if there is none."""
         while not self._lineage.is_made_of(read, self._lineage.number(tensor)):
             multiple = self._multiples.get(tensor)
             if multiple is None or multiple.number != self._lineage.number(multiple.x):  # changed in place since
@@ -243,6 +248,7 @@ class _BranchHooks(TorchFunctionMode):
 
     @torch.no_grad()
     def _leave_sum(self, found: _Sum, before: torch.Tensor | None, y: torch.Tensor | None, after: torch.Tensor) -> None:
+        """Record the layer whose branch output was added: x' = c x + y."""
         layer = self.adapter.layers[found.branch.site]
         one = torch.ones(1, dtype=torch.float32, device=after.device)
         if before is not None:

@@ -32,7 +32,7 @@ class ConnectionCall(NamedTuple):
 
 
 def find_coefficients(state: torch.Tensor, output: Any) -> ConnectionCall | None:
-    """Return the output of a connection for a state, by shapes alone; None if it is no u with a vector of weights.
+    """Return branch input and coefficients in a connection's output, by shapes alone; None if they are not there.
 
     If n and C are ambiguous, a matrix decides, or else the larger width.
     """
@@ -41,6 +41,7 @@ def find_coefficients(state: torch.Tensor, output: Any) -> ConnectionCall | None
 
 
 def _list_readings(state: torch.Tensor, output: Any) -> Iterator[ConnectionCall]:
+    """Yield the ways to read a connection's output as branch input, vectors and a matrix, by their shapes."""
     tensors = [x for x in list_tensors(output) if x.is_floating_point() and x is not state]
     for axis, lead, n, width in _list_layouts(state.shape, tensors):
         u = next((x for x in tensors if x.shape == (*lead, width)), None)

@@ -44,7 +44,7 @@ MAX_QUERIES = 8
 
 
 def find_reads(model: nn.Module) -> list[nn.Module]:
-    """Return modules whose weights could be queries, in the model's own order. A class that occurs once is none."""
+    """Return modules that may read earlier outputs by queries, in the model's order, of classes that occur twice."""
     widths = find_embedded_width(model)
     takes: dict[type, bool] = {}  # of classes whose instances are alike
     found = []
@@ -76,7 +76,7 @@ def has_queries_alone(module: nn.Module, widths: set[int]) -> bool:
 
 @torch.no_grad()
 def _reduces(module: nn.Module) -> bool:
-    """Return whether a copy of a module makes one tensor of two, in a list or a stack. A norm does not."""
+    """Return whether a copy of a module makes one tensor of two, in a list or a stack, as reads do and norms do not."""
     copied = deepcopy(module)
     parameter = next(copied.parameters())
     source = torch.ones(1, 3, parameter.shape[-1], dtype=parameter.dtype, device=parameter.device)
@@ -136,6 +136,7 @@ class DepthReading(Adapter):
         self.mismatch: str | None = None  # why the latest pass does not fit this adapter
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        """Hook reads, blocks and their parts; return functions that remove the hooks."""
         hooks = _DepthHooks(self, recorder)
         undo = [self.owner.register_forward_pre_hook(hooks.begin).remove]
         for module in self.reads:
@@ -151,6 +152,7 @@ class DepthReading(Adapter):
         return undo
 
     def parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of all reads and of the parts of blocks, without repetition."""
         parts = [*self.reads, *(part for parts in self.blocks.values() for part in parts.values())]
         return list(dict.fromkeys(parameter for part in parts for parameter in part.parameters()))
 
@@ -170,14 +172,15 @@ class DepthReading(Adapter):
 
     @property
     def kinds(self) -> Collection[type]:
-        """Return the classes that have been identified."""
+        """Return the classes that have been identified as reads of earlier outputs."""
         return self._forms.keys()
 
     def finish(self, depth: int) -> None:
-        """Store the number of layers of a pass that has returned."""
+        """Store how many layers a complete pass has."""
         self._depth = depth
 
     def explain(self) -> SpecError | None:
+        """Return the error of reads whose sources are not earlier outputs, if the pass has shown one."""
         if self.mismatch is None:
             return None
         wanted = (
@@ -235,7 +238,7 @@ class DepthReading(Adapter):
 def _weigh(
     module: nn.Module, form: ReadForm, x_KNC: torch.Tensor, inverse_KN: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the attention and the coefficients of the sources, (N, K, H) each."""
+    """Return the attention over depth and the coefficients of the sources, (N, K, H) each, by one form."""
     parameters, width = list(module.parameters()), x_KNC.shape[-1]
     query_HC = parameters[form.query].detach().to(x_KNC.device, x_KNC.dtype).view(-1, width)
     if form.gain >= 0:
@@ -283,6 +286,7 @@ def _find_blocks(model: nn.Module, reads: Sequence[nn.Module]) -> dict[nn.Module
     parts: dict[nn.Module, dict[str, nn.Module]] = {}
 
     def add_parts(module: nn.Module, owner: nn.Module) -> None:
+        """Add the parts of a module to those of its owner, and the parts of these."""
         for name, child in module.named_children():
             owners[child] = owner
             if not isinstance(child, CONTAINERS):
@@ -342,7 +346,7 @@ class _ReadLayer:
         return list(dict.fromkeys(parameter for call in self.calls for parameter in call.module.parameters()))
 
     def takes_what_was_read(self) -> bool:
-        """Return whether a part takes a tensor that was read, and not a sum of it and another tensor."""
+        """Return whether a part of the layer takes a tensor that was read as it is, not in a sum with another."""
         given = [x for call in self.calls for x in call.given]
         return any(x is read or _are_equal(x.detach(), read.detach()) for x in given for read in self.tensors)
 
@@ -367,6 +371,7 @@ class _DepthHooks:
         self._reset_pass()
 
     def _reset_pass(self) -> None:
+        """Forget the sources and layers of the pass before."""
         self._stages: list[list[_Source]] = []  # the embedding alone, then the sources of every read
         self._layer: _ReadLayer | None = None
         self._last: _LastRead | None = None
@@ -405,6 +410,7 @@ class _DepthHooks:
         self._stages = [[_Source(state.detach().clone(), frozenset({0}))]]
 
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
+        """Store what a block returns, as a possible sum of outputs."""
         returned = find_state(output, None)
         if returned is not None and not is_in_backward():
             self._partial = returned.detach()
@@ -504,7 +510,7 @@ class _DepthHooks:
 
     @torch.no_grad()
     def _relate(self, sources: Sequence[torch.Tensor]) -> tuple[list[_Source] | None, torch.Tensor | None]:
-        """Return the sources with the outputs in them, and the output that has been added to them since the last read.
+        """Return the sources of a read in terms of layers' outputs, and the output added since the last read.
 
         Sources of an earlier read, which return when a loop starts again, have no such output. The output is then the
         one that the latest block has added.
@@ -526,7 +532,7 @@ class _DepthHooks:
 
 
 def _merge(tensors: Sequence[torch.Tensor]) -> dict[str, Any]:
-    """Return the state of a layer that reads these tensors: `after` and `parts` of its `LayerPass`."""
+    """Return the state of a layer that reads several tensors, as `after` and `parts` of its `LayerPass`."""
     if len(tensors) == 1:
         return {"after": tensors[0], "parts": ()}
     return {"after": torch.stack([x.detach() for x in tensors]).mean(0), "parts": tuple(tensors)}
@@ -537,7 +543,7 @@ def _are_same(sources: Sequence[torch.Tensor], stage: Sequence[_Source]) -> bool
 
 
 def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Return whether all values are the same, nan included."""
+    """Return whether two tensors have the same values, nan included."""
     if one.shape != other.shape:
         return False
     other = other.to(one.device, one.dtype)

@@ -17,7 +17,7 @@ MAX_STREAMS = 16
 
 
 def find_connections(model: nn.Module) -> list[ConnectionSite]:
-    """Return connections in the model's own order. A class that occurs once is no connection."""
+    """Return the hyper-connections of a model, in its own order. A class that occurs once is none."""
     embedded = find_embedded_width(model)
     found = [site for block in model.modules() for site in _find_in_block(block, embedded)]
     counts = Counter(type(site.connection) for site in found)
@@ -32,6 +32,7 @@ def find_embedded_width(model: nn.Module) -> set[int]:
 
 
 def _find_in_block(block: nn.Module, embedded: set[int]) -> Iterator[ConnectionSite]:
+    """Yield the children of a block that are connections, each with the block's other parts."""
     children = dict(block.named_children())
     widths = {name: embedded or _list_widths(children, name) for name in children}
     connections = [name for name, child in children.items() if _is_connection(child, widths[name])]
@@ -41,6 +42,7 @@ def _find_in_block(block: nn.Module, embedded: set[int]) -> Iterator[ConnectionS
 
 
 def _is_connection(module: nn.Module, widths: set[int]) -> bool:
+    """Return whether a module has a projection from n streams to coefficients, by the shapes of its weights."""
     return any(
         rows in (n, 2 * n, n * n, n * n + n, n * n + 2 * n)
         for rows, features in _list_weights(module)

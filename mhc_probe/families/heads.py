@@ -31,18 +31,19 @@ class _Joins(TorchFunctionMode):
         self.found: dict[int, tuple[torch.Tensor, int]] = {}  # id -> the tensor, kept alive, and H
 
     def enter(self, layer: nn.Module, args: Any) -> None:
-        """Begin with a layer."""
+        """Start to follow joined heads at the call of a layer."""
         self.found = {}
         self.__enter__()
 
     def leave(self, layer: nn.Module, args: Any, output: Any) -> None:
-        """End with it, also if it raises."""
+        """Stop following joined heads when the layer returns or raises."""
         self.__exit__(None, None, None)
         self.found = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        """Run an operation; if its result joins attention heads in one axis, store their number."""
         out, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
         source = args[0] if args else None
         if isinstance(out, torch.Tensor) and isinstance(source, torch.Tensor):
@@ -56,7 +57,7 @@ class _Joins(TorchFunctionMode):
 def find_heads(
     edits: Sequence[EditSpec], adapter: Adapter, recorded: JoinedPasses, run: Callable[[], object]
 ) -> dict[int, HeadSite]:
-    """Return, by layer, the heads of the layers in which an edit names one.
+    """Return the modules with attention heads that edits name, by layer.
 
     run: calls the model, which is left as it is.
 

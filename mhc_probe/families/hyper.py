@@ -49,6 +49,7 @@ class HyperConnections(Adapter):
         self.branches: dict[int, nn.Module] = {}  # site -> the part of the block that is the branch
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        """Hook connections, blocks and their parts; return functions that remove the hooks."""
         hooks = _HyperHooks(self, recorder, edits)
         undo: list[Callable[[], None]] = [hooks.replacement.stop]
         for site, (connection, _, _) in enumerate(self.connection_sites):
@@ -69,7 +70,7 @@ class HyperConnections(Adapter):
         return self.connection_sites[0].block
 
     def read(self, state: torch.Tensor, output: Any, connection: nn.Module) -> ConnectionCall | None:
-        """Return the output of a connection, and store the layout of such a state."""
+        """Return branch input and coefficients in a connection's output, and store the layout of such a state."""
         found = find_coefficients(state, output)
         if found is None:
             self._unread[connection] = f"{type(connection).__name__} without coefficients for {tuple(state.shape)}"
@@ -78,12 +79,14 @@ class HyperConnections(Adapter):
         return found
 
     def to_streams(self, state: torch.Tensor) -> torch.Tensor:
+        """Return a state as streams (n, N, C), by the layout of its shape."""
         axis, width = self._layouts[state.shape]
         if axis is None:
             state, axis = state.unflatten(-1, (-1, width)), state.ndim - 1
         return state.movedim(axis, 0).flatten(1, -2)
 
     def from_streams(self, x_nNC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Return streams (n, N, C) as a state with the axes of another one."""
         axis, _ = self._layouts[like.shape]
         if axis is None:
             return x_nNC.movedim(0, 1).reshape(like.shape)
@@ -91,6 +94,7 @@ class HyperConnections(Adapter):
         return x_nNC.unflatten(1, lead).movedim(0, axis).contiguous()
 
     def edits_for(self, layer: JoinedLayer) -> list[What]:
+        """List what edits can change in a layer: what its connection returns and its states determine."""
         found: list[What] = ["stream", "state"]
         found += [] if layer.h_pre is None else ["h_pre"]
         found += [] if layer.h_post is None or layer.chosen is None else ["h_post"]
@@ -102,6 +106,7 @@ class HyperConnections(Adapter):
         return len(self.connection_sites) - len(self._unread)
 
     def explain(self) -> SpecError | None:
+        """Return the error of a connection whose output could not be read, if there is one."""
         if not self._unread:
             return None
         wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n), or layers="
@@ -142,7 +147,7 @@ class _OpenLayer:
     is_left: bool = False
 
     def build(self, after: torch.Tensor) -> LayerPass:
-        """Return the record of the layer."""
+        """Return the record of the layer, with the state after it."""
         matrix, n = self.found.matrix, self.found.vectors[0].shape[-1]
         matrices = (torch.eye(n, device=after.device),) if matrix is None else (matrix, matrix.mT)
         weights = list(dict.fromkeys(parameter for part in self.parts for parameter in part.parameters()))
@@ -164,7 +169,7 @@ class _HyperHooks:
         self.read_shape = torch.Size()  # of what the branch reads, and returns
 
     def enter(self, site: int, connection: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
-        """Edit the state before a connection takes it. Return the arguments with the edited state; None if unedited."""
+        """Edit the state before a connection takes it; return the arguments with it, None if nothing is edited."""
         self.replacement.stop()
         state = find_state(args, kwargs)
         edited = state if self.edits is None or state is None else self.edits.enter(site, state)
@@ -241,6 +246,7 @@ class _HyperHooks:
         return h_pre, rest[0] if len(rest) == 1 else None
 
     def _leave_last(self, site: int, state: torch.Tensor) -> None:
+        """Record the last layer of a pass by the state that enters the next layer; forget it in another pass."""
         if site in self.seen:  # another pass, or a recomputation
             self.open, self.seen = None, set()
         elif self.open is not None and self.open.state.shape == state.shape:
@@ -248,6 +254,7 @@ class _HyperHooks:
 
     @torch.no_grad()
     def _identify_vectors(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
+        """Find which of the connection's vectors are H_pre and H_post, and confirm the adapter if they are found."""
         layer.h_pre, place = self._find_vectors(self.adapter.to_streams(layer.state.detach()), layer.found, operands)
         if layer.h_pre is not None:
             self.recorder.confirm()

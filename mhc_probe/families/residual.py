@@ -38,6 +38,7 @@ class Residual(Adapter):
         self.lists: dict[int, int] = {}  # tensors like the state in lists that the layer of a site returns
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        """Hook the layers; return functions that remove the hooks."""
         calls: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
             calls[layer].append(site)
@@ -58,15 +59,18 @@ class Residual(Adapter):
         return self.to_rows(state).unsqueeze(0)
 
     def to_rows(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a state or output (..., C) as rows (N, C), with the axis of channels last."""
         if x.shape not in self._axis:
             self._axis[x.shape] = find_channels(self.layers[0], x.shape)
         return x.movedim(self._axis[x.shape], -1).flatten(0, -2)
 
     def from_rows(self, x_NC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Return rows (N, C) with the axes of another state."""
         axis = self._axis[like.shape]
         return x_NC.view(like.movedim(axis, -1).shape).movedim(-1, axis)
 
     def edits_for(self, layer: JoinedLayer) -> list[What]:
+        """List what edits can change in a layer: its branch, if it is called once and known."""
         is_called_once = list(self.layers).count(self.layers[layer.site]) == 1
         return ["branch"] if layer.h_res and layer.y_NC is not None and is_called_once else []
 
@@ -84,6 +88,7 @@ class Residual(Adapter):
         return any(layer.h_res for layer in recorded.layers)
 
     def propose(self, sites: Sequence[int]) -> str | None:
+        """Return the option `layers=` that names these layers of the model; None if they have no name."""
         name = name_layers(self.model, [self.layers[site] for site in sites])
         return None if name is None else f"layers={name}"
 
@@ -128,7 +133,7 @@ class _Call:
         return None if changed is None else output
 
     def _edit(self, entered: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor | None:
-        """Return c x and the edited output of the branch; None if it is not edited."""
+        """Return the layer's part c x of the state, and the branch's edited output; None if it is not edited."""
         if self.edits is None or entered is None or after is None:
             return None
         passed = entered.to(after.device) * float(self.edits.get_layer(self.sites[0]).h_res[0])
@@ -152,7 +157,7 @@ def _count_listed(output: Any, shape: torch.Size) -> int:
 
 
 def subtract(after: torch.Tensor, before: torch.Tensor, factor: float) -> torch.Tensor:
-    """Return y of x' = c x + y, in float32 at least."""
+    """Return the branch output y of x' = c x + y, in float32 at least."""
     wide = torch.promote_types(after.dtype, torch.float32)
     return after.to(wide) - before.to(after.device, wide) * factor
 

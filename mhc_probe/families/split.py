@@ -30,7 +30,7 @@ METHODS = ("width_connection", "depth_connection")
 
 
 def find_split(model: nn.Module) -> list[nn.Module]:
-    """Return connections of more than one stream that have both methods."""
+    """Return the connections of several streams with separate methods before and after the branch."""
     return [
         module
         for module in model.modules()
@@ -52,6 +52,7 @@ class SplitConnections(Adapter):
         self.model = model
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        """Replace the methods before and after the branch; return functions that undo this."""
         hooks = _SplitHooks(self, recorder, edits)
         undo: list[Callable[[], None]] = []
         for site, connection in enumerate(self.connections):
@@ -69,15 +70,18 @@ class SplitConnections(Adapter):
         return list(self.model.parameters())
 
     def find_inner(self) -> nn.Module:
+        """Return the first connection, as a module inside of the model's blocks."""
         first: nn.Module = self.connections[0]
         return first
 
     def to_streams(self, state: torch.Tensor) -> torch.Tensor:
+        """Return a state as streams (n, N, C): from an axis of their own, or from the batch axis."""
         if state.shape in self._apart:
             return state.movedim(-2, 0).flatten(1, -2)
         return self._channels_last(state).unflatten(0, (-1, self.streams)).movedim(1, 0).flatten(1, -2)
 
     def from_streams(self, x_nNC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Return streams (n, N, C) as a state with the axes of another one."""
         if like.shape in self._apart:
             return x_nNC.unflatten(1, like.shape[:-2]).movedim(0, -2).contiguous()
         batch, *rest, _ = self._channels_last(like).shape
@@ -85,10 +89,12 @@ class SplitConnections(Adapter):
         return (x.movedim(-1, 1) if self.channels_first else x).contiguous()
 
     def from_rows(self, x_NC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Return rows (N, C) with the axes of another input or output of a branch."""
         x = x_NC.view(self._channels_last(like).shape)
         return x.movedim(-1, 1) if self.channels_first else x
 
     def edits_for(self, layer: JoinedLayer) -> list[What]:
+        """List what edits can change in a layer: streams, branch, and the coefficients that are known."""
         found: list[What] = ["stream", "state", "branch"]
         found += [] if layer.h_pre is None else ["h_pre"]
         return found + ([] if layer.h_post is None or layer.chosen is None else ["h_post", "h_res"])
@@ -206,6 +212,7 @@ class _SplitHooks:
         return after
 
     def _edit_written(self, edits: ModelEdits, site: int, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of the method after the branch with edited H_post."""
         beta = kwargs.get("beta")
         if beta is None or not edits.touches(site, "h_post"):
             return kwargs
@@ -235,7 +242,7 @@ def _list_own(connection: nn.Module) -> list[nn.Parameter]:
 
 
 def _check(connection: Any) -> None:
-    """Raise if there is no single H_res between streams."""
+    """Raise unless a connection has one H_res between all streams."""
     for name, wanted in (("num_fracs", 1), ("num_input_views", 1), ("add_branch_out_to_residual", True)):
         if getattr(connection, name, wanted) != wanted:
             got = f"{type(connection).__name__} with {name}={getattr(connection, name)}"

@@ -28,12 +28,12 @@ class LayerList(NamedTuple):
 
     @property
     def layers(self) -> list[nn.Module]:
-        """Return all layers in order."""
+        """Return all layers of a model's list in order."""
         return [layer for row in self.rows for layer in row]
 
 
 def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
-    """Return the layers of the only list of a model, and a reason to refuse if it has none or several.
+    """Return the layers of the only list of a model, or a reason to refuse if it has none or several.
 
     The reason proposes the list to use. There may still be layers to try: several lists of one length in one module,
     such as one of attention and one of MLPs, in turn.
@@ -110,7 +110,7 @@ def _take_in_turn(stacks: Sequence[LayerList]) -> list[nn.Module]:
 
 
 def _propose(model: nn.Module, stacks: Sequence[LayerList]) -> str:
-    """Return the longest run of layers that are built alike, as an expression."""
+    """Return the expression of the longest run of layers in a model that are built alike."""
     expression = name_layers(model, max((_find_run(stack) for stack in stacks), key=len))
     assert expression is not None, "the layers are parts of the model"
     return expression

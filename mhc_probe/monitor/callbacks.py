@@ -12,7 +12,7 @@ LIGHTNING = ("lightning.pytorch", "pytorch_lightning")  # two names of one libra
 
 
 def build_transformers_callback(monitor: "Monitor") -> Any:
-    """Return a `TrainerCallback`. The trainer's `global_step` is the count of updates."""
+    """Return a `TrainerCallback` that runs the monitor. The trainer's `global_step` counts the updates."""
     from transformers import TrainerCallback
 
     class MonitorTrainerCallback(TrainerCallback):
@@ -31,13 +31,14 @@ def build_transformers_callback(monitor: "Monitor") -> Any:
 
 
 def build_lightning_callback(monitor: "Monitor") -> Any:
-    """Return a Lightning `Callback`. It takes the trainer's `global_step` as count, and reports the loss."""
+    """Return a Lightning `Callback` that runs the monitor with the trainer's `global_step` and loss."""
     base: type = _find_lightning_callback()
 
     class MonitorLightningCallback(base):
         """Starts, counts and ends with the trainer."""
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            """Start the monitor with the trainer's count and plan of updates."""
             planned = trainer.estimated_stepping_batches  # inf where the training has no planned end
             monitor.start(trainer.global_step, int(planned) if math.isfinite(planned) else None)
 

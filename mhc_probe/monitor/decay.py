@@ -32,7 +32,7 @@ class Decay:
 
     @property
     def half_life(self) -> float:
-        """Return the updates in which half is left, at the present learning rate."""
+        """Return after how many updates weight decay leaves half of a parameter, at the present learning rate."""
         return math.inf if self.log_factor == 0 else math.log(0.5) / self.log_factor
 
     def predict_log_share(self, updates: int) -> float:
@@ -56,7 +56,7 @@ class DecayTracker:
         self._logs.setdefault(optimizer, {})
 
     def count(self, optimizer: Optimizer) -> None:
-        """Take the learning rate and weight decay of an update that is about to be made."""
+        """Record the learning rate and weight decay of an update that is about to be made."""
         logs = self._logs.setdefault(optimizer, {})
         for place, group in enumerate(optimizer.param_groups):
             logs[place] = logs.get(place, 0.0) + find_log_factor(optimizer, group)

@@ -34,7 +34,7 @@ class DeliveryTarget(Protocol):
         """Return the name that warnings show."""
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Store the lines that follow those delivered before: all of them, or none if it raises.
+        """Store the lines of a record that follow those delivered before: all of them, or none if it raises.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class DeliveryQueue:
             return not self._has_refused and self._waiting < self.max_waiting
 
     def send(self, lines: list[bytes]) -> None:
-        """Add lines to the queue and return immediately."""
+        """Add lines of a record to the queue and return immediately."""
         batch = LineBatch(lines, sum(map(len, lines)))
         with self._changed:
             if self._has_refused:
@@ -136,7 +136,7 @@ class DeliveryQueue:
                 self._waiting -= batch.size
 
     def _find_next(self) -> LineBatch | None:
-        """Wait for the next batch. Return `KEEP_ALIVE` after a long time without one, None at the end."""
+        """Wait for the next batch; return it, `KEEP_ALIVE` after a long time without one, or None at the end."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._batches or self._has_ended, KEEP_ALIVE_S):
                 return KEEP_ALIVE
@@ -159,7 +159,7 @@ class DeliveryQueue:
         logger.warning(text)
 
     def _warn(self, text: str) -> None:
-        """Log one warning per training, because a target can be unavailable for hours."""
+        """Log a warning, once per training, because a target can be unavailable for hours."""
         if not self._has_warned:
             logger.warning(text)
         self._has_warned = True

@@ -61,7 +61,7 @@ class DeliveredTrace:
             self.target.announce()
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Queue the lines of an observation. A server's first delivery is awaited, so that the page is known early."""
+        """Queue the lines of an observation. The first delivery is awaited, so that the page is known early."""
         self.alarms += [alarm.to_finding() for alarm in new]
         if self.queue.has_capacity:
             self.queue.send(self.record.add(observation, self.alarms))
@@ -71,14 +71,14 @@ class DeliveredTrace:
             self.queue.wait_for_first(FIRST_PATIENCE_S)
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """Queue the end, and wait some seconds for the queue to empty."""
+        """Queue the end of the trace, and wait some seconds for the queue to empty."""
         self.queue.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms], iteration))
         if self.queue.close(PATIENCE_S):
             self.target.finish()
 
 
 def open_destinations(to: Any) -> list[Destination]:
-    """Open the destinations that `to=` names.
+    """Return the destinations that the monitor's `to=` names: files, servers and writers of scalars.
 
     Raises
     ------

@@ -32,7 +32,7 @@ class GrowingFile:
         return str(self.path)
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Append lines. After an error, cut off what was written of them."""
+        """Append lines of the record to the file. After an error, remove what was written of them."""
         try:
             # Reopen for each delivery: a disk that was unmounted has another file under the same name.
             with open(self.path, "ab", buffering=0) as file:
@@ -49,7 +49,7 @@ class GrowingFile:
         """Do nothing: a file has no timeout."""
 
     def finish(self) -> None:
-        """Convert the lines to a container if `to=` names one. If that fails, the lines stay."""
+        """Convert the file of lines to a container if `to=` names one. If that fails, the lines stay."""
         if self.target == self.path or not self.path.exists():
             return
         try:

@@ -108,16 +108,18 @@ class Monitor:
         return next((destination.link for destination in self._destinations if destination.link), None)
 
     def __enter__(self) -> "Monitor":
+        """Start to observe the training."""
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """End the trace: as failed after an exception, else as done."""
         self.stop("done" if error is None else "failed", None if error is None else f"{type(error).__name__}: {error}")
 
     def start(self, iteration: int = 0, updates: int | None = None) -> None:
-        """Start to observe.
+        """Start to observe a training, at this iteration of a planned number of updates.
 
         Parameters
         ----------
@@ -143,7 +145,7 @@ class Monitor:
             self._start_observer()
 
     def stop(self, status: EndStatus = "done", reason: str | None = None) -> None:
-        """End the trace. Waits some seconds for slow destinations."""
+        """End the trace with a status. Waits some seconds for slow destinations."""
         if self._has_stopped:
             return
         self._has_stopped = True
@@ -174,7 +176,7 @@ class Monitor:
             self._start_observer()
 
     def read(self) -> None:
-        """Take the recorded pass, before the update. If no training pass was recorded, keep waiting for one."""
+        """Process the recorded pass as an observation, before the update; keep waiting if no pass was recorded yet."""
         if self._observer is None or not self._observer.has_recorded:
             return
         rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
@@ -204,6 +206,7 @@ class Monitor:
         return build_lightning_callback(self)
 
     def _before_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """Before an optimiser's update: count it, and follow its weight decay."""
         has_parameters = self._has_parameters(optimizer)
         if has_parameters:
             self._decay.add(optimizer)
@@ -213,6 +216,7 @@ class Monitor:
             self._decay.count(optimizer)
 
     def _after_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """After an optimiser's update with a closure, in which the pass runs: count it."""
         # With a closure, the pass runs inside the update.
         if self._is_counted(optimizer) and _has_closure(args, kwargs):
             self._count_update()
@@ -241,6 +245,7 @@ class Monitor:
         return last if self.iteration < last < following else following
 
     def _start_observer(self) -> None:
+        """Observe the next pass of the model."""
         self._loss = None
         self._observer = PassObserver(self.model, self._candidates)
 

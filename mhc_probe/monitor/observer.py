@@ -73,7 +73,7 @@ class PassObserver:
         return Observation(iteration, frames, result, rate, self._join_norms())
 
     def attach(self, model: nn.Module, args: Any, kwargs: Any) -> None:
-        """Attach at the call of the model, if this pass builds a graph."""
+        """Attach the probe at the call of the model, if this pass builds a graph."""
         if self._is_attached or not torch.is_grad_enabled():
             return
         known = set(model._forward_pre_hooks)
@@ -95,7 +95,7 @@ class PassObserver:
 
     @torch.no_grad()
     def _keep_norm(self, parameter: torch.Tensor) -> None:
-        """Store the norm of the accumulated gradient, before any clipping."""
+        """Store the norm of a parameter's accumulated gradient, before any clipping."""
         assert isinstance(parameter, nn.Parameter)
         assert parameter.grad is not None
         self._norms[parameter] = total_norm([parameter.grad])
@@ -108,6 +108,7 @@ class _PendingHook:
         self._observer = observer
 
     def __call__(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        """Attach the observer when the model is called, unless it is being compiled."""
         if not torch.compiler.is_compiling():
             self._observer.attach(model, args, kwargs)
 

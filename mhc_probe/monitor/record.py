@@ -56,6 +56,7 @@ class GrowingRecord:
         return [build_finding("unobserved", text, "training", {"observed": self._last.iteration, "updates": iteration})]
 
     def _encode_frames(self, frames: list[AnyFrame]) -> Iterator[bytes]:
+        """Yield the lines of these frames, and count them."""
         for frame in frames:
             yield encode_frame(frame, RUN, self.lines)
             self.lines += 1

@@ -33,7 +33,7 @@ class Scalars:
             self._call_writer(writer.define_metric, f"{PREFIX}/*", step_metric=ITERATION)
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Send the numbers that are known."""
+        """Write the known numbers of an observation to a writer of scalars, such as TensorBoard's."""
         self._alarms += len(new)
         numbers = {f"{PREFIX}/{key}": value for key, value in summarise(observation).items()}
         numbers[f"{PREFIX}/alarms"] = self._alarms
@@ -86,6 +86,7 @@ def summarise(observation: Observation) -> dict[str, float]:
 
 
 def _summarise_sizes(observation: Observation) -> dict[str, float | None]:
+    """Return activation at the end, its growth, and the gradient's ratio, as log10 by name."""
     states, gradients = observation.read_log10("act_rms"), observation.read_log10("grad_rms")
     found: dict[str, float | None] = {}
     if states is not None:
@@ -96,6 +97,7 @@ def _summarise_sizes(observation: Observation) -> dict[str, float | None]:
 
 
 def _find_largest(observation: Observation, key: str) -> float | None:
+    """Return the largest log10 of a column over the layers; None if it is unknown."""
     column = observation.read_log10(key)
     return None if column is None or np.isnan(column).all() else float(np.nanmax(column))
 

@@ -51,7 +51,7 @@ class LiveServer:
         return self.url
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Post lines. The first ones create the trace, the last one ends it."""
+        """Post lines of the record to the server. The first ones create the trace, the last one ends it."""
         end = orjson.loads(lines[-1]) if frame_type(lines[-1]) == "end" else None
         frames = lines if end is None else lines[:-1]
         for part in _split(frames[self._taken :]):
@@ -91,7 +91,7 @@ class LiveServer:
         _print(f"mHC Scope: the live page of this training is {self.link}")
 
     def _append(self, lines: list[bytes]) -> None:
-        """Post lines. If the server lost earlier ones, post these again first."""
+        """Post lines to the trace. If the server lost earlier ones, post these again first."""
         try:
             self._post_frames(self._sent.count, lines)
         except _GapError as gap:

@@ -70,7 +70,7 @@ def build_step_frame(observation: Observation, step: int) -> StepFrame:
 
 
 def _flag(result: Result, key: str) -> LayerStatus:
-    """Return the status by layer, also of layers that were not recorded."""
+    """Return the status of a column by layer, also of layers that were not recorded."""
     column = np.asarray(result.layers[key])
     unknown = np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(1))
     known = cast(LayerStatus, result.status.get(key, {}))
@@ -78,6 +78,7 @@ def _flag(result: Result, key: str) -> LayerStatus:
 
 
 def _add_matrices(result: Result, values: Values, status: dict[str, Status | LayerStatus]) -> None:
+    """Add the matrices and the sizes of streams of a pass to the values of a step frame."""
     for key, source in MATRICES.items():
         if source not in result.matrices:
             continue

@@ -56,7 +56,7 @@ class NoPassError(RuntimeError):
 
 
 def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
-    """Return all passes as one over the samples of all.
+    """Return all passes of a batch joined into one, over the samples of all.
 
     Raises
     ------
@@ -104,7 +104,7 @@ ADVICE = (
 
 
 def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
-    """Return advice that names the longest run of layers without a break."""
+    """Return advice that names the longest run of layers without a break, as an option `layers=`."""
     runs, first = [], 0
     for index in range(len(layers) + 1):
         changes = index < len(layers) and any(at == index and "makes" in why for at, why in breaks)
@@ -117,6 +117,7 @@ def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]],
 
 
 def _is_same(state: torch.Tensor, before: object) -> bool:
+    """Return whether a state equals the one that was recorded before."""
     values = getattr(before, "values", None)
     if values is state:
         return True
@@ -179,6 +180,7 @@ def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter:
         return _join([read(row, layer) for row, layer in zip(rows, layers, strict=True)], axis)
 
     def gather_coefficients(read: Callable[[LayerPass], torch.Tensor | None], static_ndim: int) -> torch.Tensor | None:
+        """Return one coefficient of a layer over the samples of all passes; a static one as it is."""
         parts = [read(layer.get_written()) for layer in layers]
         if parts[0] is not None and parts[0].ndim == static_ndim:  # the same in all passes
             return parts[0].to(rows[0].device)

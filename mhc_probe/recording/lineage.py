@@ -28,7 +28,7 @@ class Lineage:
             self._assign_number(tensor, numbers)
 
     def is_made_of(self, number: int, source: int) -> bool:
-        """Return whether the first number is the second, or was computed from it."""
+        """Return whether the tensor of the first number is the second's, or was computed from it."""
         waiting, seen = [number], {number}
         while waiting:
             current = waiting.pop()

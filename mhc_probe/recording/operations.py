@@ -30,12 +30,12 @@ class OperationTracker(TorchFunctionMode):
         self.operands: list[torch.Tensor] = []
 
     def follow(self, state: torch.Tensor) -> None:
-        """Follow this state, and no other."""
+        """Start to follow this state through additions and scalings, and no other."""
         self._followed = {id(state): (state, 1.0)}
         self._activate()
 
     def collect(self, size: int) -> None:
-        """Store operands with at most `size` entries, the latest last."""
+        """Start to store operands with at most `size` entries, the latest last."""
         self._size, self.operands = size, []
         self._activate()
 
@@ -51,6 +51,7 @@ class OperationTracker(TorchFunctionMode):
         return operands
 
     def _activate(self) -> None:
+        """Start to intercept torch's operations."""
         self._is_active = True
         self.__enter__()
 
@@ -62,6 +63,7 @@ class OperationTracker(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        """Run an operation; collect its operands, and follow the state into its result."""
         out = func(*args, **(kwargs or {}))
         if self._size is not None:
             self.operands += [arg for arg in list_operands(args) if arg.numel() <= self._size]
@@ -70,6 +72,7 @@ class OperationTracker(TorchFunctionMode):
         return out
 
     def _follow_into(self, out: torch.Tensor, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Record by which factor the followed state is in an operation's result."""
         self._terms.remember(name, args, kwargs, out)
         factor = 0.0
         # Reading a factor that is a tensor waits for its device: only where the state may be among the operands.

@@ -15,7 +15,7 @@ DROPS = ("src_key_padding_mask", "key_padding_mask", "padding_mask")  # True whe
 
 
 def register_hooks(model: nn.Module, inner: nn.Module, recorder: PassRecorder) -> list[Callable[[], None]]:
-    """Hook the modules around a layer. The innermost call with a mask (B, T) determines the padding."""
+    """Hook the modules around a layer: the mask (B, T) of the innermost call says which tokens are padding."""
     around = [module for module in model.modules() if any(part is inner for part in module.modules())]
     is_turned = any(getattr(module, "batch_first", True) is False for module in model.modules())
     return [
@@ -26,6 +26,7 @@ def register_hooks(model: nn.Module, inner: nn.Module, recorder: PassRecorder) -
 
 
 def _store_mask(recorder: PassRecorder, is_turned: bool, module: nn.Module, args: Any, kwargs: Any) -> None:
+    """Store which tokens a call's mask keeps, if its arguments have one."""
     names = list(inspect.signature(module.forward).parameters)
     given = dict(zip(names, args, strict=False)) | kwargs
     for name, mask in _find_masks(given, (*KEEPS, *DROPS)):
@@ -34,5 +35,6 @@ def _store_mask(recorder: PassRecorder, is_turned: bool, module: nn.Module, args
 
 
 def _find_masks(given: dict[str, Any], names: Iterable[str]) -> list[tuple[str, torch.Tensor]]:
+    """Return those named arguments of a call that are masks of two axes."""
     found = [(name, given.get(name)) for name in names]
     return [(name, mask.detach()) for name, mask in found if isinstance(mask, torch.Tensor) and mask.ndim == 2]

@@ -25,14 +25,14 @@ class ParameterNorms:
         self._has_begun = False
 
     def register_hooks(self) -> list[RemovableHandle]:
-        """Hook the parameters and return the handles."""
+        """Hook the parameters to measure their gradients; return the handles."""
         handles = [parameter.register_hook(partial(self._keep_previous, parameter)) for parameter in self.parameters]
         return handles + [
             parameter.register_post_accumulate_grad_hook(self._store_norms) for parameter in self.parameters
         ]
 
     def begin(self) -> None:
-        """Mark the start of the first pass. Gradients from before it are subtracted."""
+        """Mark the start of the first pass, so that gradients from before it are subtracted."""
         self._has_begun = True
 
     @torch.no_grad()
@@ -56,6 +56,7 @@ class ParameterNorms:
 
     @torch.no_grad()
     def _store_norms(self, parameter: torch.Tensor) -> None:
+        """Store the norms of a parameter and of the gradient that this pass has added."""
         assert isinstance(parameter, nn.Parameter)
         assert parameter.grad is not None, "the hook comes after the gradient"
         before = self._before.get(parameter)

@@ -47,6 +47,7 @@ class PassRecorder:
             self.passes[-1].is_done = True
 
     def confirm(self) -> None:
+        """Mark this adapter's reading as confirmed, and discard the recordings of all others."""
         if not self.is_confirmed:
             self.is_confirmed = True
             for alternative in self.alternatives:
@@ -59,6 +60,7 @@ class PassRecorder:
         self.passes, self._is_discarded = [], True
 
     def enter(self, site: int, state: torch.Tensor, edited: torch.Tensor | None = None) -> bool:
+        """Record the state that enters a layer; return whether the layer is recorded in this call."""
         if self._is_discarded:
             return False
         if is_in_backward():
@@ -82,9 +84,11 @@ class PassRecorder:
     def read_inside(
         self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None = None
     ) -> None:
+        """Record the gradient that reaches a layer's state, or one of its streams, through these outputs."""
         self.passes[-1].read_inside(site, state, outputs, stream)
 
     def leave(self, site: int, written: LayerPass) -> None:
+        """Record the output of a layer, or hook its gradient in a recomputation."""
         if self._is_discarded:  # since the layer was entered
             return
         recorded = self.passes[-1]
@@ -94,7 +98,7 @@ class PassRecorder:
             recorded.hook_gradient(recorded.layers[site], written)
 
     def _is_new(self, site: int) -> bool:
-        """Return False if this call of the model has already entered the layer."""
+        """Return whether this call of the model enters the layer for the first time."""
         last = self.passes[-1] if self.passes else None
         return not (self._is_open and last is not None and last.call == self._call and site in last.layers)
 

@@ -44,11 +44,11 @@ class RecordedLayer:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether every gradient of the layer will be recorded."""
+        """Return whether every gradient of the recorded layer has been or will be recorded."""
         return self.awaits_grad_after and (self.u is None or self.awaits_grad_u)
 
     def get_written(self) -> LayerPass:
-        """Return the output of the layer. Only valid after the layer has returned."""
+        """Return the recorded output of the layer. Only valid after the layer has returned."""
         assert self.written is not None, "the layer has been left"
         return self.written
 
@@ -67,7 +67,7 @@ class Pass:
         self.is_done = False
 
     def enter(self, site: int, state: torch.Tensor, edited: torch.Tensor | None = None) -> None:
-        """Add a layer that has not been entered before in this pass."""
+        """Add a layer, with the state that enters it, which this pass has not entered before."""
         before = next(reversed(self.layers.values()), None)
         if before is not None and before.after is not None and before.after.is_of(state):
             copy = before.after
@@ -79,7 +79,7 @@ class Pass:
         self.layers[site] = RecordedLayer(site, copy, None if edited is None else edited.detach().clone())
 
     def read(self, site: int, u: torch.Tensor) -> None:
-        """Store the input of the branch."""
+        """Store the input of a layer's branch."""
         layer = self.layers[site]
         layer.u = u.detach().clone() if layer.u is None else layer.u
         layer.awaits_grad_u = u.requires_grad
@@ -96,7 +96,7 @@ class Pass:
             self.handles.append(node.register_hook(partial(self._add_u, layer, place, stream)))
 
     def leave(self, site: int, written: LayerPass) -> None:
-        """Store the output of the layer. A second call replaces the first."""
+        """Store the output of a layer. A second call replaces the first."""
         layer = self.layers[site]
         if layer.after is not None and layer.after.is_of(written.after):
             layer.written = _detach_layer(written, layer.after.values)
@@ -115,13 +115,13 @@ class Pass:
         self._keep_graph_of(parts)
 
     def scale_gradients(self, factor: torch.Tensor | None) -> None:
-        """Multiply all gradients by a factor; None drops them."""
+        """Multiply all gradients of the pass by a factor; None drops them."""
         for layer in self.layers.values():
             if layer.grad_after is not None:
                 layer.grad_after = None if factor is None else layer.grad_after * factor.to(layer.grad_after)
 
     def remove(self) -> None:
-        """Remove all hooks on gradients."""
+        """Remove all hooks on gradients of the pass."""
         for handle in (*self.handles, *(handle for layer in self.layers.values() for handle in layer.handles)):
             handle.remove()
 
@@ -131,6 +131,7 @@ class Pass:
             self.watched += tensors
 
     def _take_input(self, grad: torch.Tensor) -> None:
+        """Store the gradient at the first state; a second backward pass raises."""
         _refuse_second(self.grad_input)
         self.grad_input = grad.detach()
 
@@ -145,12 +146,14 @@ class Pass:
         grads: Sequence[torch.Tensor | None],
         outer: object,
     ) -> None:
+        """Add a part of the gradient at a branch's input."""
         grad = grads[place]
         if grad is not None:
             grad = grad.detach() if stream is None else grad[stream].detach()
             layer.grad_u = grad if layer.grad_u is None else layer.grad_u + grad
 
     def _take_after(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
+        """Add a part of the gradient at the state after a layer; a second backward pass raises."""
         if not layer.parts_left:
             _refuse_second(layer.grad_after)
         layer.parts_left -= 1
@@ -158,11 +161,13 @@ class Pass:
 
 
 def _refuse_second(taken: torch.Tensor | None) -> None:
+    """Raise if a gradient was recorded before, because a probe records one backward pass."""
     if taken is not None:
         raise RuntimeError("a second backward pass through one forward pass: a probe records one")
 
 
 def _detach_layer(written: LayerPass, after: torch.Tensor) -> LayerPass:
+    """Return the output of a layer with all tensors detached from the graph."""
     parts = [None if part is None else part.detach() for part in (written.y, written.h_pre, written.h_post)]
     matrices = tuple(h.detach() for h in written.h_res)
     return written._replace(after=after, y=parts[0], h_pre=parts[1], h_post=parts[2], h_res=matrices, parts=())

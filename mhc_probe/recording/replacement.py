@@ -27,12 +27,12 @@ class Replacement(TorchFunctionMode):
         self._pair = original, edited
 
     def start(self) -> None:
-        """Start replacing the tensor."""
+        """Start replacing the tensor in the arguments of all operations."""
         self._is_active = True
         self.__enter__()
 
     def stop(self) -> None:
-        """Stop replacing."""
+        """Stop replacing the tensor."""
         if self._is_active:
             self._is_active = False
             # A recomputation that stops early takes the modes that it has entered with it.
@@ -43,6 +43,7 @@ class Replacement(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        """Run an operation with the replacement in place of the tensor."""
         if self._pair is None:
             return func(*args, **(kwargs or {}))
         return func(*replace_tensor(tuple(args), *self._pair), **replace_tensor(kwargs or {}, *self._pair))

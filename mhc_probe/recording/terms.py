@@ -51,7 +51,7 @@ class TermReader:
         self._stacks = WeakIdKeyDictionary()  # a stack of tensors -> its axis and the tensors
 
     def read(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Terms:
-        """Return the terms of an operation that is about to run, by its name in torch."""
+        """Return the terms that an operation adds, with their factors, before it runs, by its name in torch."""
         stacked = self._find_stacked(name, args, kwargs)
         if stacked is not None:
             return Terms(stacked, [])

@@ -15,7 +15,7 @@ MAX_NAME = 80
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command and its three actions."""
+    """Add the command `tokens` and its three actions to the command line."""
     parser = commands.add_parser("token", help="create access tokens, also while a server runs")
     actions = parser.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", help="create a token; it is printed once")
@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Run the action in one transaction; return the exit code."""
+    """Add, list or remove tokens in one transaction; return the exit code."""
     if known.action == "add" and (mistake := _find_mistake(known)):
         print(mistake, file=sys.stderr)
         return 2
@@ -50,6 +50,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 def _find_mistake(known: argparse.Namespace) -> str | None:
+    """Return what is wrong with the name or the expiry of a new token; None if nothing is."""
     if not (known.name.isprintable() and 1 <= len(known.name.strip()) <= MAX_NAME):
         return f"name: got {known.name[:MAX_NAME]!r}, wanted 1 to {MAX_NAME} printable characters"
     if not 0 <= known.days <= 36_500:
@@ -73,7 +74,7 @@ def _add_token(connection: Any, known: argparse.Namespace) -> int:
 
 
 def _list_tokens(connection: Any, known: argparse.Namespace) -> int:
-    """Print a table of the tokens. Return 0."""
+    """Print a table of the tokens; return 0."""
     from mhc_service.tokens import list_tokens
 
     row = "{:18}{:7}{:28}{}"
@@ -95,6 +96,7 @@ def _remove_token(connection: Any, known: argparse.Namespace) -> int:
 
 
 def _to_end(expires_at: float | None) -> str:
+    """Return in words until when a token is valid."""
     if expires_at is None:
         return "until it is removed"
     ended = "expired" if expires_at <= time.time() else "until"

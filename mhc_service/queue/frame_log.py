@@ -23,7 +23,7 @@ class SharedFrameLog(FrameLog):
         claim: RunClaim | None = None,
         seconds: float = 0.0,
     ) -> None:
-        """Append the last frame; a run that is not done may be restarted by another server, and is forgotten."""
+        """Append the end frame of a run; a run that is not done may be restarted elsewhere, and leaves the cache."""
         await super().finish(run_id, index, status, reason, claim, seconds)
         if status != "done":
             self.forget(run_id)

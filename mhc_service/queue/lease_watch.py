@@ -28,7 +28,7 @@ class LeaseWatch(Generic[K]):
         self._seen: dict[K, tuple[float, float]] = {}  # lease -> its end as written, when it counts as lost
 
     def find(self, ends: Mapping[K, float], now: float) -> list[K]:
-        """Return the leases that are lost; `ends` and `now` are by the clock of the database."""
+        """Return the keys of leases that are lost; `ends` and `now` are by the clock of the database."""
         present = time.monotonic()
         self._seen = {key: self._find_loss_time(key, end, end - now, present) for key, end in ends.items()}
         return [key for key, (_, lost_at) in self._seen.items() if present >= lost_at]

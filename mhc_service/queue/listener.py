@@ -24,15 +24,16 @@ class NotificationListener:
         self._thread = threading.Thread(target=self._listen_forever, name="listener", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread that receives notifications of other servers."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread, within `POLL_S` if the connection works."""
+        """Stop the thread that receives notifications, within `POLL_S` if the connection works."""
         self._is_stopped.set()
         self._thread.join(STOP_S)
 
     def _listen_forever(self) -> None:
+        """Receive notifications until stopped; connect again after errors."""
         while not self._is_stopped.is_set():
             try:
                 self._receive_notifications()

@@ -46,14 +46,14 @@ class Peers:
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Start both loops and the listener."""
+        """Start to exchange changes with other servers: two loops and the listener of notifications."""
         self._loop = asyncio.get_running_loop()
         self._hub.on_watch = self._watched_changed.set
         self._listener.start()
         self._loops = [asyncio.create_task(loop) for loop in (self._poll_forever(), self._report_watched_forever())]
 
     async def stop(self) -> None:
-        """Stop them."""
+        """Stop to exchange changes with other servers."""
         self._hub.on_watch = None
         await asyncio.to_thread(self._listener.stop)
         for loop in self._loops:
@@ -66,7 +66,7 @@ class Peers:
             self._loop.call_soon_threadsafe(self._handle_notification, kind, run_id)
 
     def _handle_notification(self, kind: str, run_id: str) -> None:
-        """Publish new frames (`log`), wake this server (`queue`), or check the claims if the run is ours (`cancel`)."""
+        """Process another server's notification: new frames (`log`), a changed queue (`queue`), or a `cancel`."""
         if kind == "log":
             self._hub.publish(run_id)
         elif kind == "queue":
@@ -75,6 +75,7 @@ class Peers:
             self._member.check_soon()
 
     async def _poll_forever(self) -> None:
+        """Look for changes by other servers at intervals, because notifications can be lost."""
         while True:
             await asyncio.sleep(POLL_S)
             self._member.wake()
@@ -96,6 +97,7 @@ class Peers:
         self._progress = now
 
     async def _report_watched_forever(self) -> None:
+        """Store who watches which run here, for other servers, whenever that has changed."""
         while True:
             await self._watched_changed.wait()
             await asyncio.sleep(GATHER_S)

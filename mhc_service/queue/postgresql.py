@@ -72,7 +72,7 @@ class PostgreSQLDatabase(Database):
         return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
 
     def lock_queue(self, connection: Connection) -> None:
-        """Wait until no other transaction changes the queue. Lock it before any row: this order prevents deadlocks."""
+        """Lock the queue until the transaction ends. Lock it before any row: this order prevents deadlocks."""
         connection.execute(select(func.pg_advisory_xact_lock(QUEUE_LOCK)))
 
     def notify(self, connection: Connection, notice: Notice, run_id: str = "") -> None:
@@ -80,7 +80,7 @@ class PostgreSQLDatabase(Database):
         connection.execute(select(func.pg_notify(CHANNEL, f"{self.server} {notice} {run_id}")))
 
     def count_bytes(self, connection: Connection) -> int:
-        """Return the size on the disk of the database. Deleted rows count until a vacuum has run."""
+        """Return the bytes of the database on the disk. Deleted rows count until a vacuum has run."""
         return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
 
     def _prepare(self, connection: Connection, waited_s: float) -> None:
@@ -105,7 +105,7 @@ class Connections:
         event.listen(engine, "connect", lambda connection, record: self._open.add(connection))
 
     def cut(self) -> None:
-        """Close them all from this side: a thread that waits for an answer gets an error."""
+        """Close all connections to the database from this side, so that threads which wait for answers get an error."""
         for connection in list(self._open):
             with (
                 contextlib.suppress(*self._closed),  # its thread may be closing it
@@ -115,7 +115,7 @@ class Connections:
 
 
 def require_driver() -> None:
-    """Require the driver package, the only one that the settings allow."""
+    """Raise unless the driver package of PostgreSQL is installed and the URL selects it."""
     if importlib.util.find_spec("psycopg") is None:
         raise UnusableDatabase("PostgreSQL needs psycopg: pip install mhc-scope[postgres]")
 

@@ -15,7 +15,7 @@ Watched = Mapping[tuple[str, str], int]  # (run, viewer) -> event streams
 
 
 def register(connection: Connection, server: str, now: float) -> None:
-    """Register the server; its heartbeat keeps the row."""
+    """Insert the row of a server; its heartbeat keeps the row."""
     name = f"{socket.gethostname()}:{os.getpid()}"
     connection.execute(insert(servers).values(id=server, name=name, started_at=now, seen_at=now))
 
@@ -35,7 +35,7 @@ def remove(connection: Connection, server: str) -> None:
 
 
 def put_watchers(connection: Connection, server: str, watched: Watched) -> None:
-    """Replace the server's watchers."""
+    """Replace the rows that say who watches which run at this server."""
     wanted: Counter[tuple[str, str]] = Counter()
     for (run_id, viewer), streams in watched.items():
         wanted[run_id, hash_viewer(viewer)] += streams
@@ -64,7 +64,7 @@ def count_watchers(connection: Connection, run_id: str, server: str, excluded_vi
 
 
 def hash_viewer(viewer: str) -> str:
-    """Return a hash that stands for a viewer in a row: anyone may choose its name, of any characters."""
+    """Return the hash that stands for a viewer in a row, because viewers choose names of any characters."""
     return hashlib.sha256(viewer.encode()).hexdigest()[:32]
 
 

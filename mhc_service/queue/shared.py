@@ -43,6 +43,7 @@ class SharedQueue(LocalQueue):
         """Register this server, and exchange notifications with others from now on."""
 
         def register(connection: Connection) -> None:
+            """Insert this server's row, and forget old use."""
             self._shared.lock_queue(connection)
             now = self._shared.read_clock(connection)
             forget_old(connection, now)
@@ -53,10 +54,11 @@ class SharedQueue(LocalQueue):
         self._peers.start()
 
     async def leave(self) -> None:
-        """Requeue the runs that this server computed, and remove it."""
+        """Put the runs that this server computes back into the queue, and remove the server's row."""
         await self.disconnect()
 
         def release(connection: Connection) -> None:
+            """Put this server's runs back into the queue, and remove its row."""
             self._shared.lock_queue(connection)
             self._release_claimed(connection, self._shared.read_clock(connection))
             servers.remove(connection, self._shared.server)
@@ -64,7 +66,7 @@ class SharedQueue(LocalQueue):
         await self._shared.call(release)
 
     async def disconnect(self) -> None:
-        """Exchange no more notifications."""
+        """Stop to exchange notifications with other servers."""
         if self._peers is not None:
             await self._peers.stop()
 
@@ -78,6 +80,7 @@ class SharedQueue(LocalQueue):
         """Publish to other servers who watches which run here."""
 
         def publish(connection: Connection) -> None:
+            """Renew this server's row, and replace its watchers."""
             self._shared.lock_queue(connection)
             self._note_alive(connection, self._shared.read_clock(connection))
             servers.put_watchers(connection, self._shared.server, watched)
@@ -94,6 +97,7 @@ class SharedQueue(LocalQueue):
         """Return how many running runs have a lease that ended long ago, or none and should have ended."""
 
         def count_rows(connection: Connection) -> int:
+            """Count the running runs without a valid lease."""
             lapsed_at = self._shared.read_clock(connection) - STUCK_S
             is_bare = and_(runs.c.leased_until.is_(None), runs.c.started_at < lapsed_at - max_run_s)
             query = select(func.count()).select_from(runs).where(IS_COMPUTED)
@@ -132,10 +136,12 @@ class SharedQueue(LocalQueue):
         return bare + [run_id for run_id, _ in self._leases.find(leased, now) if run_id not in bare]
 
     def _read_claimed(self, connection: Connection) -> list[Row[Any]]:
+        """Return the rows of the runs that this server computes."""
         columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
         return list(connection.execute(select(*columns).where(IS_COMPUTED, runs.c.server == self._shared.server)))
 
     def _to_claimed(self, now: float) -> dict[str, Any]:
+        """Return the columns of a run that this server claims now, with its lease."""
         lease = {"server": self._shared.server, "leased_until": now + self._duration_s}
         return super()._to_claimed(now) | lease
 

@@ -24,5 +24,6 @@ class SharedSweepStore(SweepStore):
         return self._watch.find(ends, now)
 
     def _take(self, connection: Connection) -> dict[str, Any]:
+        """Return the columns of a sweep that this server runs now, with its lease."""
         taken = super()._take(connection)
         return taken | {"leased_until": taken["changed_at"] + self.lease_s}

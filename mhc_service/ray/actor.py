@@ -56,7 +56,7 @@ class Actor:
         self._cancelled, self._number, self._stopped_number = threading.Event(), 0, 0
 
     def introduce(self) -> Introduction:
-        """Limit the memory, run everything once, and measure the rates."""
+        """Prepare the worker: limit its memory, run everything once; return its measured speed and versions."""
         limit_memory(self._memory_bytes)
         keep_freed_memory()
         rates = warm_up()
@@ -64,7 +64,7 @@ class Actor:
         return Introduction(f"process {os.getpid()} on {socket.gethostname()}", read_versions(), rates)
 
     def compute(self, number: int, job: dict[str, Any]) -> Iterator[bytes]:
-        """Yield the lines of a job in batches, as they come; the last line is `#end {"status", "reason"}`."""
+        """Yield the frames of a job as lines in batches; the last line is `#end {"status", "reason"}`."""
         with self._lock:
             self._number, self._cancelled = number, threading.Event()
             if self._stopped_number == number:

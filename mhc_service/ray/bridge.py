@@ -31,13 +31,13 @@ class Bridge:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Execute messages until the server closes its end, or dies with unread data."""
+        """Execute the server's messages until it closes its end, or dies with unread data."""
         with suppress(ConnectionResetError):
             while line := await reader.readline():
                 self._handle_message(orjson.loads(line))
 
     async def close(self) -> None:
-        """End all workers, and what waits for them: after `ray.shutdown` a call would start with some cluster again."""
+        """End all workers and what waits for them: after `ray.shutdown` a call would start with some cluster again."""
         for slot in list(self._slots.values()):
             slot.close()
         for task in self._tasks:
@@ -65,6 +65,7 @@ class Bridge:
             self._start_task(slot, slot.run(command))
 
     def _start_task(self, slot: Slot, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` for a slot in a task that is kept until it is done."""
         task = asyncio.create_task(self._guard(slot, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -79,13 +80,18 @@ class Bridge:
             slot.fail(f"{type(error).__name__}: {error}")
 
     def _build_sender(self, number: int) -> Callable[[bytes], None]:
+        """Return a function that sends lines of a worker to the server."""
+
         def send(lines: bytes) -> None:
             self._write_message({"worker": number, "bytes": len(lines)}, lines)
 
         return send
 
     def _build_end_reporter(self, number: int) -> Callable[[str], None]:
+        """Return a function that reports the end of a worker to the server."""
+
         def report_end(reason: str) -> None:
+            """Remove the slot, and report the end of its worker with the reason."""
             del self._slots[number]
             self._write_message({"worker": number, "gone": reason})
 
@@ -98,7 +104,7 @@ class Bridge:
 
 
 async def main(descriptor: int) -> None:
-    """Connect to the cluster, and serve."""
+    """Connect to the Ray cluster, and serve the server at the other end of this socket."""
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=2**24)
     options = Options.decode(await reader.readline())
     await find_head(options.address)
@@ -113,7 +119,7 @@ async def main(descriptor: int) -> None:
 
 
 async def find_head(address: str) -> None:
-    """End this process if nothing listens: Ray itself would try for minutes, and report little."""
+    """End this process if nothing listens at the head's address: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(FIND_S):

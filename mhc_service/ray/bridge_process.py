@@ -43,7 +43,7 @@ class BridgeProcess:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def open_worker(self) -> RayWorker:
-        """Open a worker; it can be used when `next_lines` has returned `#ready` and its rates."""
+        """Open a Ray worker; it can be used when `next_lines` has returned `#ready` and its speed."""
         async with self._starting:
             if self._listening is None or self._listening.done():
                 await self._start_process()
@@ -76,6 +76,7 @@ class BridgeProcess:
         self._listening = asyncio.create_task(self._listen(reader, self._writer, self._process))
 
     def _send_message(self, message: dict[str, Any]) -> None:
+        """Write a message to the bridge, unless its connection is closed."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(orjson.dumps(message) + b"\n")
 
@@ -94,6 +95,7 @@ class BridgeProcess:
             self._forget_workers(f"the bridge to the cluster ended ({explain(process.returncode)})")
 
     def _pass_on(self, message: dict[str, Any], payload: bytes) -> None:
+        """Give lines to the worker that a message of the bridge names, or note the worker's end."""
         worker = self._workers.get(message["worker"])
         if worker is None:
             return  # It has been closed.
@@ -104,6 +106,7 @@ class BridgeProcess:
             worker.receive(payload.splitlines(keepends=True))
 
     def _forget_workers(self, reason: str) -> None:
+        """End all workers with this reason, because the bridge has ended."""
         workers, self._workers = self._workers, {}
         if any(not worker.was_killed for worker in workers.values()):
             log.error("%s; another is started", reason)
@@ -122,7 +125,7 @@ class BridgeProcess:
 
 
 def explain(code: int | None) -> str:
-    """Describe an exit code for people."""
+    """Describe the exit code of the bridge for people."""
     if code is not None and code < 0:
         return f"signal {-code}"
     return f"code {code}; the lines above say why, as where no cluster answers at its address"

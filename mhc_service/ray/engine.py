@@ -29,7 +29,7 @@ class RayEngine(LocalEngine):
         return self._bridge.pid
 
     async def stop(self) -> None:
-        """End the workers, then the bridge."""
+        """End the workers, then the bridge to the cluster."""
         await super().stop()
         await self._bridge.stop()
 
@@ -44,7 +44,7 @@ class RayEngine(LocalEngine):
 
 
 def build_engine(settings: Settings) -> RayEngine:
-    """Return the engine, if Ray is installed and the settings have the address of its cluster.
+    """Return the engine on Ray; raise if Ray is not installed or the settings lack the cluster's address.
 
     Raises
     ------

@@ -31,10 +31,10 @@ class Options:
         )
 
     def encode(self) -> bytes:
-        """Encode them as one line of JSON."""
+        """Encode the bridge's options as one line of JSON."""
         return orjson.dumps(asdict(self)) + b"\n"
 
     @classmethod
     def decode(cls, line: bytes) -> "Options":
-        """Decode the result of `encode`."""
+        """Decode the bridge's options from the result of `encode`."""
         return cls(**orjson.loads(line))

@@ -21,7 +21,7 @@ class RayWorker:
 
     @property
     def was_killed(self) -> bool:
-        """Return whether the server ended it."""
+        """Return whether the server ended the worker."""
         return self._killed
 
     def send(self, command: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ class RayWorker:
         self._send({"worker": self._number, "command": command})
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
-        """Return whole lines as they arrive; none when the worker has ended or is given up."""
+        """Return the worker's next whole lines as they arrive; none when it has ended or is given up."""
         coming = asyncio.ensure_future(self._has_news.wait())
         either: set[asyncio.Future[Any]] = {coming, *([given_up] if given_up else [])}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -44,15 +44,15 @@ class RayWorker:
         return lines
 
     async def wait(self) -> str:
-        """Wait until it has ended; return why."""
+        """Wait until the worker has ended; return why."""
         return await asyncio.shield(self._gone)
 
     async def explain_end(self) -> str:
-        """Return why it ended, for people."""
+        """Return why the worker ended, for people."""
         return await self.wait()
 
     def kill(self) -> None:
-        """End it immediately; do nothing if it has ended."""
+        """End the worker immediately; do nothing if it has ended."""
         if self._gone.done() or self._killed:
             return
         self._killed = True
@@ -63,7 +63,7 @@ class RayWorker:
     # Reports of the bridge.
 
     def receive(self, lines: list[bytes]) -> None:
-        """Buffer lines until they are read."""
+        """Buffer the worker's lines until they are read."""
         self._lines += lines
         self._has_news.set()
 

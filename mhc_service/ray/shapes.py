@@ -21,7 +21,7 @@ class WorkerResources:
     memory_bytes: float
 
     def covers(self, other: "WorkerResources") -> bool:
-        """Return whether a worker of this shape may do a job of the other; jobs without a GPU do not reserve one."""
+        """Return whether a worker with these resources can do a job that needs the other ones."""
         return self.cpus >= other.cpus and self.gpus == other.gpus and self.memory_bytes >= other.memory_bytes
 
     def fits_in(self, other: "WorkerResources") -> bool:
@@ -29,6 +29,7 @@ class WorkerResources:
         return self.cpus <= other.cpus and self.gpus <= other.gpus and self.memory_bytes <= other.memory_bytes
 
     def __str__(self) -> str:
+        """Return the resources in words, as in "2 CPU, 1 GPU and 3.0 GiB"."""
         gpus = f", {self.gpus:g} GPU" if self.gpus else ""
         return f"{self.cpus:g} CPU{gpus} and {self.memory_bytes / GIB:.1f} GiB"
 

@@ -51,7 +51,7 @@ class Slot:
         self._is_over = False
 
     async def open(self) -> None:
-        """Start an actor of the usual shape, and wait for its resources as long as necessary."""
+        """Start an actor with the usual resources, and wait for these as long as necessary."""
         try:
             introduction = await self._replace(self._shape, None)
         except (NoCapacity, RayError) as error:
@@ -60,7 +60,7 @@ class Slot:
             self._send(b"#ready " + introduction.rates + b"\n")
 
     async def run(self, job: dict[str, Any]) -> None:
-        """Compute a job and send its lines."""
+        """Compute a job on the actor and send its lines to the server."""
         self._number, self._job_id = next(self._numbers), job["run"]
         await self._settle()
         try:
@@ -130,7 +130,7 @@ class Slot:
             self._replacing = None
 
     async def _replace(self, shape: WorkerResources, wait_s: float | None) -> Introduction:
-        """Replace the actor with one of another shape."""
+        """Replace the actor with one of other resources."""
         if lack := explain_shortage(shape, list_machines()):
             raise NoCapacity(lack)
         self._release_actor()
@@ -154,6 +154,7 @@ class Slot:
         return introduction
 
     async def _notice_death(self, actor: Any) -> None:
+        """Report the worker as lost when its actor dies."""
         try:
             await actor.stay.options(concurrency_group="control").remote()
         except RayError:
@@ -168,7 +169,7 @@ class Slot:
         self._actor = self._watch = None
 
     async def _return_resources(self) -> None:
-        """Return to the usual shape, unless a job comes before."""
+        """Replace a large actor by one with the usual resources, unless a job comes before."""
         await asyncio.sleep(RETURN_AFTER_S)
         task, self._return_timer = self._return_timer, None  # From now on a job waits for it, and does not stop it.
         self._returning = task

@@ -11,7 +11,7 @@ from mhc_service.rooms.store import Room, RoomStore
 
 
 def get_rooms(request: Request, service: Service) -> Rooms:
-    """Return the rooms of this app."""
+    """Return the service of rooms from the app's state."""
     return Rooms(request.app.state.settings, RoomStore(request.app.state.database), service.log)
 
 
@@ -30,7 +30,7 @@ RoomById = Annotated[Room, Depends(find_room)]
 
 
 async def find_own_room(request: Request, rooms: RoomService, client: KeyedClient, room: RoomById) -> Room:
-    """Return the same, if the request comes from its teacher; checked before anything of the body is read."""
+    """Return the room of an id if its teacher sends the request, before any of the body is read."""
     rooms.require_key(room, read_bearer(request) or "", client)
     return room
 

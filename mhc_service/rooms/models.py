@@ -36,7 +36,7 @@ class RoomRequest(BaseModel):
     )
 
     def to_plan(self) -> RoomPlan:
-        """Convert it for the service."""
+        """Convert the request body to the plan of a room for the service."""
         presets = [preset.model_dump() for preset in self.presets]
         return RoomPlan(self.title, self.sheet, presets, self.max_seconds)
 
@@ -55,7 +55,7 @@ class RoomBody(BaseModel):
 
     @classmethod
     def build(cls, room: Room) -> "RoomBody":
-        """Convert the stored row."""
+        """Build the response about a room from its row."""
         return cls(
             id=room.id,
             url=to_address(f"/r/{room.id}"),
@@ -88,7 +88,7 @@ class SavedViewBody(BaseModel):
 
     @classmethod
     def build(cls, view: StoredSnapshot) -> "SavedViewBody":
-        """Convert the stored row."""
+        """Build the response about a view saved in a room from its row."""
         kept = {name: getattr(view, name) for name in ("id", "title", "note", "runs")}
         return cls(url=to_address(f"/s/{view.id}"), created_at=to_time(view.created_at), **kept)
 

@@ -22,14 +22,14 @@ async def get_index_in_room(
     rooms: RoomService,
     room: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """Show the instrument, in a room if the query names one."""
+    """Return the page of the instrument, in a room if the query names one."""
     entered = {} if room is None else {"room": to_boot_room(await find_room(rooms, room))}
     return await render_index(request, service, **entered)
 
 
 @router.get("/r/{room_id}")
 async def get_room_page(request: Request, room: RoomById) -> Response:
-    """Show a room: its sheet and views to start from; for its teacher also what was saved in it."""
+    """Return the page of a room: its sheet and views to start from; for its teacher also what was saved in it."""
     body = RoomBody.build(room)
     boot = to_boot("room", room=to_boot_room(room))
     return get_pages(request).render("service/room.html", boot=boot, room=body, sheet=Markup(body.sheet_html))
@@ -37,10 +37,10 @@ async def get_room_page(request: Request, room: RoomById) -> Response:
 
 @router.get("/rooms")
 async def get_new_room_page(request: Request) -> Response:
-    """Show a form that creates a room."""
+    """Return the page with a form that creates a room."""
     return get_pages(request).render("service/room.html", boot=to_boot("new-room"), room=None, sheet="")
 
 
 def to_boot_room(room: Room) -> dict[str, str]:
-    """Return the data of the page's room."""
+    """Return the data of a room that the page receives at its start."""
     return {"id": room.id, "title": room.title}

@@ -60,14 +60,14 @@ class Rooms:
         return room, key
 
     async def change(self, room: Room, plan: RoomPlan) -> Room:
-        """Replace title, sheet, presets and quota."""
+        """Replace title, sheet, presets and quota of a room."""
         await self.store.change(room.id, self._to_values(plan))
         changed = await self.store.get(room.id)
         assert changed is not None
         return changed
 
     def require_key(self, room: Room, key: str, client: ClientIdentity) -> None:
-        """Refuse all but the teacher and admins."""
+        """Refuse all but the teacher of a room and admins."""
         if client.rights != "admin" and not secrets.compare_digest(hash_secret(key), room.key_hash):
             raise RoomKeyRequiredError(f"This needs the key of room {room.id}. Send `Authorization: Bearer KEY`.")
 
@@ -89,11 +89,13 @@ class Rooms:
         return file
 
     def _to_values(self, plan: RoomPlan) -> dict[str, Any]:
+        """Return the columns of a room's row for a plan, with the quota within the server's limit."""
         limit = self._settings.max_room_seconds
         seconds = limit if plan.max_seconds is None else min(plan.max_seconds, limit)
         return {"title": plan.title, "sheet": plan.sheet, "presets": plan.presets, "max_seconds": seconds}
 
     def _require_teacher(self, client: ClientIdentity) -> None:
+        """Refuse a client that may not create rooms."""
         if self._settings.rooms_by == "token" and client.rights != "admin" and not client.is_known:
             raise RoomTokenRequiredError("Creating rooms needs a token. Ask the operator of this server.")
 
@@ -104,6 +106,7 @@ def render_sheet(text: str) -> str:
 
 
 def _to_plain(view: StoredSnapshot) -> dict[str, object]:
+    """Return a saved view as plain data for the exported zip."""
     names = ("id", "runs", "state", "title", "note", "created_at", "sweep")
     return {name: getattr(view, name) for name in names}
 

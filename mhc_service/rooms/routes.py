@@ -72,6 +72,7 @@ async def delete_room(rooms: RoomService, room: OwnRoom) -> DeletedRoomBody:
 
 
 def _read_pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of an open file in pieces, and close it."""
     with file:
         while piece := file.read(PIECE):
             yield piece

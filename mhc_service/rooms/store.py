@@ -44,22 +44,23 @@ class RoomStore:
         self._database = database
 
     async def add(self, room: Room) -> None:
-        """Store a new room."""
+        """Insert a new room."""
         await self._database.call(lambda connection: connection.execute(insert(rooms).values(asdict(room))))
 
     async def get(self, room_id: str) -> Room | None:
-        """Return the room, if it is known."""
+        """Return the room of an id; None if it is unknown."""
         if "\0" in room_id:  # PostgreSQL rejects such text
             return None
 
         def find_room(connection: Connection) -> Room | None:
+            """Return the room, or None."""
             row = connection.execute(select(rooms).where(rooms.c.id == room_id)).one_or_none()
             return None if row is None else Room(**row._mapping)
 
         return await self._database.read(find_room)
 
     async def change(self, room_id: str, values: dict[str, Any]) -> None:
-        """Replace what the teacher wrote."""
+        """Update the columns of a room that the teacher sets."""
         query = update(rooms).where(rooms.c.id == room_id).values(values)
         await self._database.call(lambda connection: connection.execute(query))
 
@@ -68,7 +69,7 @@ class RoomStore:
         return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
 
     async def list_views(self, room_id: str) -> list[StoredSnapshot]:
-        """Return the views that were saved in it, newest first."""
+        """Return the views that were saved in a room, newest first."""
         query = select(snapshots).where(snapshots.c.room == room_id).order_by(snapshots.c.created_at.desc())
 
         def read_views(connection: Connection) -> list[StoredSnapshot]:
@@ -80,6 +81,7 @@ class RoomStore:
         """Delete the room, its views, and the finished runs that no other view uses; return how many of both."""
 
         def delete_room(connection: Connection) -> tuple[int, int]:
+            """Delete the rows of the room, its views and unused runs; return how many of both."""
             own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
             connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
             unpin_unreferenced(

@@ -4,7 +4,7 @@ import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
 import { TrainingProgress } from './cards/progress.js';
 import { Results } from './cards/results.js';
-import { Featured, Sections } from './cards/sections.js';
+import { Featured, featuredKey, Sections } from './cards/sections.js';
 import { current, Heading } from './cards/story.js';
 import { STEPS } from './cards/storysteps.js';
 import { Strip } from './cards/strip.js';
@@ -56,9 +56,10 @@ function App() {
       <div class="bench">
         <${PictureCard}><${TrainingProgress} /><//>
         <${Atlas} />
+        <${Edits} isAtPicture=${true} />
         <${Sliders} />
         <${Strip} />
-        <${Edits} />
+        <${Edits} isAtPicture=${false} />
       </div>
       <${Results} />
       <${Sections} />
@@ -122,10 +123,20 @@ const LAZY_DIALOGS = {
 const Atlas = () =>
   html`<${Lazy} isWanted=${shownCut.value !== null} load=${() => import('./controls/atlas.js').then((module) => module.AtlasRow)} />`;
 
-/** Render the list of edits, if there are any. It is last, so that charts do not move when it appears. */
-const Edits = () =>
-  html`<${Lazy} isWanted=${hasEdits.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
+/** Whether the pointer is on a layer: a click there may make an edit, so its list is loaded before. */
+const isPointed = computed(() => state.hovered.value !== null);
 
+/**
+ * Render the list of edits, if there are any. It is last, so that charts do not move when it appears, and its first line is always in sight. Below
+ * a preset's card the picture is where that line would be: there the list follows the picture, and covers nothing.
+ * @param {{isAtPicture: boolean}} props
+ */
+function Edits({ isAtPicture }) {
+  if (isAtPicture !== (featuredKey() !== undefined)) return null;
+  return html`<${Lazy} isWanted=${hasEdits.value || isPointed.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
+}
+
+/** Render all dialogs of the page; each is loaded when it is first opened. */
 function Dialogs() {
   return Object.values(LAZY_DIALOGS).map(({ isWanted, load }) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);
 }
@@ -197,7 +208,7 @@ function showServerError(error) {
   state.problem.value = error;
 }
 
-/** Return whether the address uses a preset that was not sent with the page. */
+/** Return whether the address names a preset that was not sent with the page. */
 function namesPreset() {
   return presetIn(location.hash, boot.rules) !== undefined;
 }

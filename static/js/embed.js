@@ -43,7 +43,7 @@ async function prepareView({ runs = [], state: hash = '', theme = 'light', panel
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
 }
 
-/** Render why the embedded card is incomplete. */
+/** Render why the embedded figure is incomplete. */
 function Problems() {
   state.dataTick.value;
   const lost = state.isConnected.value ? [] : ['Connection to the server lost. Retrying every second.'];

@@ -26,7 +26,7 @@ const sliderBox = /** @type {HTMLElement} */ (document.getElementById('try-it'))
 const cards = given.panels.flatMap(({ key, figure }) => toCard(key, withRules(figure, given.rules)));
 const [picture] = toCard('picture', withRules(given.panels[0].figure, given.rules));
 
-/** Find a figure of the file and add its live version. @param {string} key @param {Figure} template @returns {Card[]} */
+/** Find a figure of the saved file and add its live version, which follows the sliders. @param {string} key @param {Figure} template @returns {Card[]} */
 function toCard(key, template) {
   const section = /** @type {HTMLElement} */ (document.getElementById(key));
   const still = /** @type {HTMLElement | null} */ (section.querySelector('.figure:not(.on-paper)'));

@@ -45,7 +45,7 @@ function appendElement(tag, text, parent) {
   return element;
 }
 
-/** Return whether to show a panel: that of training only if a record trains, that of edits only if one is edited. @param {Panel} panel */
+/** Return whether the widget shows a panel: that of training only if a record trains, that of edits only if one is edited. @param {Panel} panel */
 function isShown({ key }) {
   if (key === 'effect') return records.some(({ layers }) => layers.has('effect_state'));
   return key !== 'training' || records.some(({ trained }) => trained > 0);
@@ -67,7 +67,7 @@ function addCard(panel) {
   return shown;
 }
 
-/** Add the choice of views. @param {Shown} shown @param {boolean[]} isFilled */
+/** Add buttons to a card of the widget that choose the view of its figure. @param {Shown} shown @param {boolean[]} isFilled */
 function addViews(shown, isFilled) {
   const select = /** @type {HTMLSelectElement} */ (appendElement('select', '', shown.card));
   select.setAttribute('aria-label', `${shown.panel.title}, view`);
@@ -121,7 +121,7 @@ function moveToClickedLayer({ panel, view, plot }) {
   listenToPlot(plot, { onClick, onDoubleClick: nothing, onHover: nothing, onMove: nothing, onZoom: nothing });
 }
 
-/** Move the cursor. @param {number} wanted */
+/** Move the cursor of the widget to a layer. @param {number} wanted */
 function moveTo(wanted) {
   const next = Math.min(layers - 1, Math.max(0, wanted));
   if (next === layer || Number.isNaN(next)) return;

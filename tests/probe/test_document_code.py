@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from mhc_core.record.result import Result
 from tests.conftest import ROOT
@@ -28,6 +27,8 @@ ELSEWHERE = {
 
 def build_model() -> Names:
     """A small GPT-2 and a batch, of which every document about models says `model` and `batch`."""
+    from transformers import GPT2Config, GPT2LMHeadModel  # seconds: not for the test that only reads documents
+
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(n_layer=LAYERS, n_head=HEADS, n_embd=16, vocab_size=32, n_positions=TOKENS))
     ids = torch.randint(32, (8, TOKENS))

@@ -113,6 +113,7 @@ def test_open_streams_are_told_by_their_route(lone_server: Server, fresh_spec: F
         time.sleep(0.05)
 
 
+@pytest.mark.full
 def test_bytes_are_those_of_the_files(launch: StartServer, fresh_spec: FreshSpec) -> None:
     server = launch("--workers", "1")
     with httpx.Client(base_url=server.api, timeout=60) as http:

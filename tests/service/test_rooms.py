@@ -156,6 +156,7 @@ def test_what_a_teacher_writes_is_bounded(server: Server) -> None:
     check_refusal(httpx.post(f"{server.api}/runs", json=SPEC, headers={"X-Room": "none"}), 404, "not-found")
 
 
+@pytest.mark.full
 def test_who_makes_rooms_is_the_operators_choice(launch: StartServer) -> None:
     server = launch(*FLAGS, ready="/livez")
     check_refusal(httpx.post(f"{server.api}/rooms", json={"title": "Room"}), 403, "may-not-teach")

@@ -65,6 +65,7 @@ async def cancel_atlas(run_id: str, service: Service, client: Runner, viewer: Vi
 
 
 def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None) -> AtlasBody:
+    """Build the response about an atlas from its frame; without a frame, only status and progress."""
     if not isinstance(frame, AtlasFrame):
         cuts = [CutBody(what=cut.what, do=cut.do) for cut in list_cuts(read_spec(run))]
         return AtlasBody(run=run.id, status=status, done=done, cuts=cuts)
@@ -80,9 +81,10 @@ def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None
 
 
 def _to_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested lists; null where a value is not finite."""
+    """Return arrays by name as nested lists with null where a value is not finite, for JSON."""
 
     def to_finite(item: Any) -> Any:
+        """Return a nested list with None where a value is not finite."""
         if isinstance(item, list):
             return [to_finite(one) for one in item]
         return item if math.isfinite(item) else None

@@ -30,43 +30,43 @@ MAX_CHARGED = 8  # runs of one figure; more are refused by its route
 
 
 def get_service(request: Request) -> Runs:
-    """Return the runs of this app."""
+    """Return the service that submits, finds and cancels runs, from the app's state."""
     service: Runs = request.app.state.runs
     return service
 
 
 def get_sweeps(request: Request) -> Sweeps:
-    """Return the sweeps of this app."""
+    """Return the service of sweeps from the app's state."""
     sweeps: Sweeps = request.app.state.sweeps
     return sweeps
 
 
 def get_values(request: Request) -> SweepReader:
-    """Return the reader of sweep values."""
+    """Return the service that reduces the runs of sweeps to numbers, from the app's state."""
     values: SweepReader = request.app.state.sweep_values
     return values
 
 
 def get_traces(request: Request) -> Traces:
-    """Return the traces of this app."""
+    """Return the service that stores uploaded traces, from the app's state."""
     traces: Traces = request.app.state.traces
     return traces
 
 
 def get_live_traces(request: Request) -> LiveTraces:
-    """Return the live traces of this app."""
+    """Return the service of traces that still grow, from the app's state."""
     traces: LiveTraces = request.app.state.live_traces
     return traces
 
 
 def get_snapshots(request: Request) -> SnapshotStore:
-    """Return the snapshots of this app."""
+    """Return the store of snapshots (stored views) from the app's state."""
     snapshots: SnapshotStore = request.app.state.snapshots
     return snapshots
 
 
 def get_encoder(request: Request) -> Encoder:
-    """Return the writer of large results."""
+    """Return the service that writes large results as files in other processes, from the app's state."""
     encoder: Encoder = request.app.state.encoder
     return encoder
 
@@ -93,7 +93,7 @@ def read_key(request: Request) -> str | None:
 
 
 async def get_client(request: Request) -> identity.ClientIdentity:
-    """Return the client, which quotas and rights depend on."""
+    """Return the client that sends a request, on which quotas and rights depend."""
     return await _identify_client(request, read_bearer(request))
 
 
@@ -118,13 +118,13 @@ async def _identify_client(request: Request, token: str | None) -> identity.Clie
 
 
 def require_read(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
-    """Require a client that may read."""
+    """Return the client that sends a request; refuse one without the right to read."""
     identity.require_rights(client, "read")
     return client
 
 
 def require_run(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
-    """Require a client that may run, upload and keep things."""
+    """Return the client that sends a request; refuse one without the right to start runs, upload and store."""
     identity.require_rights(client, "run")
     return client
 
@@ -136,7 +136,7 @@ def get_viewer(
         Query(max_length=64, description="An identifier that the caller chooses for its event streams."),
     ] = None,
 ) -> str:
-    """Return the key of the viewer: a DELETE ignores the event streams of the viewer that sends it."""
+    """Return the key of the viewer that sends a request: a DELETE ignores this viewer's own event streams."""
     return identity.to_viewer(client, viewer)
 
 
@@ -155,7 +155,7 @@ Viewer = Annotated[str, Depends(get_viewer)]
 
 
 def get_place(policy: InstalledPolicy, client: Client) -> streams.StreamPlace:
-    """Return a place among the event streams that the caller may have open."""
+    """Return the means to take one place among the event streams that the client may have open."""
     return streams.StreamPlace(policy.streams, client)
 
 
@@ -172,7 +172,7 @@ async def find_run(service: Runs, run_id: str) -> StoredRun:
 
 
 async def find_done(service: Runs, run_id: str) -> StoredRun:
-    """Return the run of the requested id; refuse one without a whole result."""
+    """Return the run of the requested id; refuse one that is not done."""
     run = await find_run(service, run_id)
     if not run.is_whole:
         why = f"Run {run_id} is {run.status}" + (f": {run.reason}" if run.reason else ".")
@@ -186,7 +186,7 @@ async def load_result(service: Runs, run: StoredRun) -> Result:
 
 
 async def load_start(service: Runs, run: StoredRun) -> Result:
-    """Return the content of the run's first frame: its source, layers and streams."""
+    """Return the start frame of the requested run: its source, layers and streams."""
     result = Result(keeps_frames=False)
     for line in await service.log.read(run.id, -1, 1):
         result.add(codec.decode_line(line))
@@ -201,7 +201,7 @@ async def charge_reading(request: Request, service: Service, client: Client, run
 
 
 async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapshot | None:
-    """Return the snapshot of that id, if there is one; viewing it extends its expiry."""
+    """Return the snapshot of an id, or None; viewing it extends its expiry."""
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is not None:
         await snapshots.renew(snapshot, time.time() + limits.KEEP_SNAPSHOT_S)
@@ -209,7 +209,7 @@ async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str
 
 
 async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str) -> StoredSnapshot:
-    """Return the snapshot of that id, or refuse."""
+    """Return the snapshot of the requested id; refuse the request if there is none."""
     snapshot = await find_view(request, snapshots, snapshot_id)
     if snapshot is None:
         raise not_found("snapshot", snapshot_id)
@@ -217,7 +217,7 @@ async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str
 
 
 async def find_sweep(sweeps: SweepService, sweep_id: str) -> SweepGrid:
-    """Return the sweep of that id, or refuse."""
+    """Return the sweep of the requested id; refuse the request if there is none."""
     sweep = await sweeps.find(sweep_id)
     if sweep is None:
         raise not_found("sweep", sweep_id)

@@ -74,5 +74,6 @@ def _write_presets() -> CachedBody:
 
 @cache
 def _write_previews() -> CachedBody:
+    """Encode the sketches of all presets as JSON, once for all requests."""
     previews = [{"name": name, "runs": runs} for name, runs in read_sketches().items()]
     return CachedBody(codec.to_json({"previews": previews}))

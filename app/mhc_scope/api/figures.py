@@ -99,11 +99,13 @@ async def get_figure(
 
 
 def _check_step(step: int | None, steps: int) -> None:
+    """Refuse a query for a training step that the requested runs do not have."""
     if step is not None and step >= steps:
         raise invalid_query("step", step, f"0 to {steps - 1}" if steps else "no step: none of these runs trains")
 
 
 def _require_view(panel: str, view: str | None) -> None:
+    """Refuse a query for a panel, or a view of it, that does not exist."""
     if panel not in figures.PANELS:
         raise not_found("panel", panel)
     shown = figures.PANELS[panel]
@@ -115,5 +117,5 @@ def _require_view(panel: str, view: str | None) -> None:
 
 @cache
 def _write_panels(runs: int, theme: ThemeName) -> CachedBody:
-    """Write the templates of `runs` runs; takes 10 ms."""
+    """Encode the templates of all panels for so many runs as JSON; takes 10 ms."""
     return CachedBody(codec.to_json(figures.to_response(runs, theme)))

@@ -57,7 +57,7 @@ async def cancel_lens(run_id: str, service: Service, client: Runner, viewer: Vie
 
 
 def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None) -> LensBody:
-    """Return the values of a lens frame by name; only status and progress while there is no such frame."""
+    """Build the response about a lens from its frame; without a frame, only status and progress."""
     if not isinstance(frame, LensFrame):
         return LensBody(run=run.id, status=status, done=done)
     values = {key: _to_finite(value.tolist()) for key, value in frame.values.items()}

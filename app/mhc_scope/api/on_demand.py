@@ -19,7 +19,7 @@ Build = Callable[[StoredRun, str, float, AnyFrame | None], BaseModel]
 
 
 async def find_job(service: Runs, kind: str, run: StoredRun) -> StoredRun:
-    """Return the job of a run; refuse where none was started."""
+    """Return the job of this kind about a run, such as its atlas; refuse the request if none was started."""
     job = await service.store.find_job(kind, run.id)
     if job is None:
         raise not_found(f"{kind} of run", run.id)
@@ -27,7 +27,7 @@ async def find_job(service: Runs, kind: str, run: StoredRun) -> StoredRun:
 
 
 async def respond(service: Runs, kind: str, run: StoredRun, build: Build) -> Response:
-    """Answer with the body: 200 where it is done, 202 while it is computed."""
+    """Answer with the result of a job about a run: 200 if it is done, 202 while it is computed."""
     job = await find_job(service, kind, run)
     if job.is_live:
         body = build(run, job.status, await _read_share(service, job), None)
@@ -42,7 +42,7 @@ async def respond(service: Runs, kind: str, run: StoredRun, build: Build) -> Res
 
 
 async def read_body(service: Runs, kind: str, run: StoredRun, record_id: str, build: Build) -> Response | None:
-    """Return the body made of the frame of this kind in a record; None if there is none."""
+    """Return the response body built from a job's result frame; None if the frame is not stored yet."""
     async for line in service.log.read_all(record_id):
         frame = codec.decode_line(line)
         if frame.type == kind:
@@ -54,7 +54,7 @@ async def read_body(service: Runs, kind: str, run: StoredRun, record_id: str, bu
 async def cancel(
     service: Runs, kind: str, run: StoredRun, client: ClientIdentity, viewer: str, build: Build
 ) -> Response:
-    """Cancel a job of the caller's own, and answer with its state."""
+    """Cancel a job about a run for the client that requested it, and answer with its state."""
     job = await find_job(service, kind, run)
     if client.owns(job.client):
         job = (await service.cancel(job, viewer)).run
@@ -62,7 +62,7 @@ async def cancel(
 
 
 async def _read_share(service: Runs, job: StoredRun) -> float:
-    """Return which share is done."""
+    """Return the share of a job that is done, 0 to 1, from its last progress frame."""
     done = 0.0
     async for line in service.log.read_all(job.id):
         frame = codec.decode_line(line)

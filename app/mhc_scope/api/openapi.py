@@ -75,11 +75,12 @@ async def get_description(request: Request) -> JSONResponse:
 
 
 def _keep_known(security: list[dict[str, list[str]]], schemes: Collection[str]) -> list[dict[str, list[str]]]:
-    """Omit kinds of credentials that this server does not have."""
+    """Return the credentials of an operation without the kinds that this server does not have."""
     return [item for item in security if item.keys() <= set(schemes)]
 
 
 def _add_models(schemas: dict[str, Any], models: Mapping[str, type[BaseModel]]) -> None:
+    """Add the JSON schemas of these models to the components of the description."""
     for name, model in models.items():
         schema = model.model_json_schema(ref_template=REF)
         schemas |= schema.pop("$defs", {}) | {name: schema}
@@ -100,6 +101,7 @@ def _refer_to_spec(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_errors_problems(responses: dict[str, Any]) -> None:
+    """Describe all error responses of an operation as problem+json."""
     responses.pop("422", None)
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}
     responses["default"] = {"description": "Errors: problem+json (see below)", "content": content}

@@ -33,7 +33,7 @@ class Download:
         self.request, self._run_id, self._service, self._encoder = request, run_id, service, encoder
 
     async def respond(self, ending: str, arrays: Form = "nested", vary: str = "Accept-Encoding") -> Response:
-        """Respond with the result of a run; for a large run with a file that another process has written."""
+        """Answer with the result of a run in one format; that of a large run is a file that another process writes."""
         run = await find_done(self._service, self._run_id)
         form = f"json-{arrays}" if ending == "json" else ending
         is_large = self._encoder.is_large(run)

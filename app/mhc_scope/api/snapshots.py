@@ -125,7 +125,7 @@ async def get_snapshot(snapshot: SnapshotById) -> SnapshotBody:
 
 
 async def find_stored_grid(snapshot: SnapshotById, values: Values, number: RequestedNumber) -> MeasuredSweep:
-    """Return the requested numbers of a stored view's sweep."""
+    """Return the numbers of a stored view's sweep by the metric and reduction of the query."""
     if snapshot.sweep is None:
         raise not_found("sweep", snapshot.id)
     return await values.measure(from_stored(snapshot.sweep), number.metric, number.reduction)
@@ -142,5 +142,5 @@ async def get_stored_values(measured: StoredSweepNumbers) -> ValuesBody:
 
 @router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_stored_figure(measured: StoredSweepNumbers, theme: ThemeName = "light") -> Response:
-    """Return the same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+    """Return the values of a stored view's sweep as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

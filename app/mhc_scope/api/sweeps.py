@@ -35,7 +35,7 @@ def _parse_sweep(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
 
 
 async def find_grid(sweep: SweepById, values: Values, wanted: RequestedNumber) -> MeasuredSweep:
-    """Return the requested numbers of a sweep."""
+    """Return the numbers of a sweep by the metric and reduction of the query."""
     return await values.measure(sweep, wanted.metric, wanted.reduction)
 
 
@@ -65,7 +65,7 @@ async def estimate_sweep(request: Request, sweeps: SweepService) -> SweepEstimat
 
 @router.get("/{sweep_id}")
 async def get_sweep(sweep: SweepById) -> SweepBody:
-    """Return its progress. It continues after a restart or the loss of its server, and is kept as long as runs are."""
+    """Return the progress of a sweep. It continues after the loss of its server, and is kept as long as runs are."""
     return SweepBody.build(sweep)
 
 
@@ -86,5 +86,5 @@ async def get_sweep_values(measured: SweepNumbers) -> ValuesBody:
 
 @router.get("/{sweep_id}/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_sweep_figure(measured: SweepNumbers, theme: ThemeName = "light") -> Response:
-    """Return the same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+    """Return the values of a sweep as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -49,7 +49,7 @@ VIEW = "/#v=1&runs=trace&A.trace={id}"
 
 
 async def find_owned(trace_id: str, request: Request, live: LiveService) -> StoredRun:
-    """Return the live trace, if the request has its token; checked before anything of the body is read."""
+    """Return the live trace of the requested id if the request has its token, before any of the body is read."""
     return await live.require_owner(trace_id, read_bearer(request) or "")
 
 
@@ -113,7 +113,7 @@ async def get_twin(run_id: str, service: Service) -> TwinBody:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return a body of a live trace, whose size the limit has counted."""
+    """Return the body of a request about a live trace, whose size the limit has checked."""
     try:
         return await request.body()
     except ClientDisconnect:
@@ -121,7 +121,7 @@ async def read_body(request: Request) -> bytes:
 
 
 async def read_lines(request: Request) -> list[bytes]:
-    """Return the lines of a body of NDJSON."""
+    """Return the lines of a request body of NDJSON."""
     return [line for line in (await read_body(request)).split(b"\n") if line]
 
 

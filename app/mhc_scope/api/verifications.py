@@ -56,7 +56,7 @@ async def get_verification(run_id: str, service: Service) -> Response:
 
 
 async def _check_trace(service: Runs, run: StoredRun) -> Response:
-    """Check a trace against its own numbers, immediately: it cannot be computed again."""
+    """Answer with the checks of a trace's numbers against each other: it cannot be recomputed."""
     checks = await asyncio.to_thread(check_record, await load_result(service, run))
     body = VerificationBody.build(run.id, checks)
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
@@ -78,6 +78,7 @@ async def _respond_with_job(service: Runs, run: StoredRun) -> Response:
 
 
 async def _respond_with_checks(service: Runs, run: StoredRun, line: bytes | None) -> Response:
+    """Answer with all checks of a run; `line` is the frame of its recomputation, if there is one."""
     result = await load_result(service, run)
     body = await asyncio.to_thread(_run_checks, run, result, line)
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
@@ -92,7 +93,7 @@ def _run_checks(run: StoredRun, result: Result, line: bytes | None) -> Verificat
 
 
 async def _wait_for_end(service: Runs, job_id: str) -> None:
-    """Wait until the job has ended, or for `WAIT_S`."""
+    """Wait until a recomputation job has ended, or for `WAIT_S`."""
     loop = asyncio.get_running_loop()
     until = loop.time() + WAIT_S
     with service.hub.subscribe([job_id], viewer="") as subscription:

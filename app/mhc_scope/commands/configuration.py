@@ -93,18 +93,18 @@ def find_unknown_variables(settings: Settings) -> Iterator[str]:
 
 
 def print_unknown_variables(settings: Settings) -> None:
-    """Write these sentences to standard error."""
+    """Print a sentence to standard error for each `MHC_*` variable of the environment that is not a setting."""
     for sentence in find_unknown_variables(settings):
         print(f"warning: {sentence}", file=sys.stderr)
 
 
 def to_flag(name: str) -> str:
-    """Return the flag of a setting."""
+    """Return the command line flag of a setting, such as `--max-rooms`."""
     return f"--{name.replace('_', '-')}"
 
 
 def to_variable(name: str) -> str:
-    """Return the variable of a setting."""
+    """Return the environment variable of a setting, such as `MHC_MAX_ROOMS`."""
     return f"{PREFIX}{name.upper()}"
 
 
@@ -120,6 +120,7 @@ def _explain_error(item: Any, flags: set[str], kind: type[Settings]) -> str:
 
 
 def _describe_allowed(name: str, kind: type[Settings]) -> str:
+    """Describe in words which values a setting takes."""
     schema: dict[str, Any] = kind.model_json_schema()["properties"][name]
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"

@@ -8,12 +8,12 @@ from mhc_scope.settings import Settings
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add the flag of the data folder."""
+    """Add the flag of the data folder to a command's parser."""
     parser.add_argument("--data", type=Path, help="folder of the database, as for serve")
 
 
 def to_settings(known: argparse.Namespace, kind: type[Settings] | None = None) -> Settings:
-    """Return the settings that a server with these flags would have; `kind` is that of a command of the service.
+    """Return the settings that a server with these parsed flags would have; `kind` is that of a service's command.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def to_settings(known: argparse.Namespace, kind: type[Settings] | None = None) -
 
 
 def find_file(settings: Settings) -> Path:
-    """Return the file of an SQLite database.
+    """Return the path of the SQLite database that the settings name; raise if it is another database.
 
     Raises
     ------

@@ -46,7 +46,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 async def _prune(settings: Settings, since: float, known: argparse.Namespace) -> str:
-    """Delete the runs; return a sentence that says how many."""
+    """Delete runs that were not used since, or with `dry_run` none; return a sentence that says how many."""
     from mhc_scope.extension import open_database
     from mhc_scope.presets import OPENING
     from mhc_scope.store import retention

@@ -33,7 +33,7 @@ class ViewNotFound(Exception):
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command that writes the instrument as static files."""
+    """Add the command `site`, which writes the instrument as static files, to the command line."""
     parser = commands.add_parser("site", help="write the page as static files for any file server")
     parser.add_argument("folder", type=Path, metavar="DIR", help="new, empty, or a site that was written before")
     parser.add_argument("--grid", choices=list(GRIDS), default="small", help="runs to compute for the sliders: small")
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Write the static site of the flags; return the exit code."""
+    """Write the static site by the flags of the command; return the exit code."""
     from mhc_scope.files import MissingAsset
     from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 
@@ -76,12 +76,13 @@ def write_site(known: argparse.Namespace) -> str:
 
 
 def _write_runs(site: "StaticSite", specs: Iterable["RunSpec"]) -> Iterable["WrittenRun"]:
-    """Write the runs: those that ship or were written before unchanged, the others computed now."""
+    """Write the records of runs to the site: shipped or earlier ones unchanged, the others computed now."""
     for spec in tqdm(specs, unit="run", desc="runs"):
         yield site.write_record(spec.id, _read_shipped(spec.id) or site.find_record(spec.id) or _compute_record(spec))
 
 
 def _read_shipped(run_id: str) -> list[bytes] | None:
+    """Return the frames of a run that ships with the package; None if it does not."""
     from mhc_core.record import codec
     from mhc_scope.presets.records import read_record
 
@@ -90,7 +91,7 @@ def _read_shipped(run_id: str) -> list[bytes] | None:
 
 
 def _compute_record(spec: "RunSpec") -> list[bytes]:
-    """Return the encoded frames of a run, with its end."""
+    """Compute a run; return its encoded frames, with its end."""
     import torch
 
     from mhc_core.cost.threads import choose_threads
@@ -103,7 +104,7 @@ def _compute_record(spec: "RunSpec") -> list[bytes]:
 
 
 def _compare_costs(grid: "Grid") -> dict["RunSpec", Any]:
-    """Return what every connection costs at the stacks of the grid, which the drift does not change."""
+    """Return the predicted cost of every connection at each stack of the grid."""
     from mhc_core.cost.estimates import compare_connections
     from mhc_core.cost.rates import calibrate
     from mhc_scope.pages.site import list_grid

@@ -43,7 +43,7 @@ class FileAnswers:
         self._made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def find(self, request: bytes) -> tuple[bytes, bytes] | None:
-        """Return the lines of a head, without the date, and a body; None if the request must pass all layers."""
+        """Return head (without the date) and body for a request of a static file; None for all other requests."""
         if not request.startswith(self._begins) or (found := REQUEST.fullmatch(request)) is None:
             return None
         lines = HEADER.findall(found[2])
@@ -62,7 +62,7 @@ class FileAnswers:
         return "*" in self._names or is_allowed(host, self._names)
 
     def _get_response(self, path: str, accepted: str) -> tuple[bytes, bytes] | None:
-        """Return headers and body of a file that is compressed already in an accepted encoding, else None."""
+        """Return headers and body of a static file that is compressed in an accepted encoding, else None."""
         response = self._assets.find_compressed(path, accepted)
         if response is None:
             return None

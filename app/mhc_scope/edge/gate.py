@@ -36,16 +36,16 @@ class Gate:
         self._peak = ConnectionPeak()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Check all connections at intervals."""
+        """Check the limits of all connections at intervals, from now on."""
         self._timer = loop.call_later(self.limits.tick_s, self._look, loop)
 
     def stop(self) -> None:
-        """Stop checking."""
+        """Stop checking the limits of connections."""
         if self._timer is not None:
             self._timer.cancel()
 
     def admit(self, protocol: "EdgeProtocol", now: float) -> None:
-        """Count a new connection, and refuse it where its address has too many or no descriptor is left."""
+        """Count a new connection; refuse it if its address has too many, or no descriptor is left."""
         self._all.add(protocol)
         if protocol.address not in self._proxies:
             protocol.block = to_block(protocol.address)
@@ -71,7 +71,7 @@ class Gate:
             next(one for one in excess if one in self.waiting).close_waiting()  # the new one, if no other waits
 
     def forget(self, protocol: "EdgeProtocol") -> None:
-        """Remove a connection that has ended."""
+        """Remove a connection that has ended from the counts."""
         self._all.discard(protocol)
         self.waiting.end(protocol)
         if protocol.block is not None:

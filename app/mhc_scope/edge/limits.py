@@ -40,7 +40,7 @@ class ConnectionLimits:
 
     @classmethod
     def build(cls, settings: Settings) -> "ConnectionLimits":
-        """Return the limits for the settings and the free descriptors of this process; call it last."""
+        """Return the limits of connections, for these settings and this process's free descriptors; call it last."""
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         left = (UNLIMITED if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
         probes = min(PROBES, left // 8)

@@ -73,6 +73,7 @@ class ListeningSocket:
             task.add_done_callback(self._tasks.discard)
 
     async def _start_connection(self, connection: socket.socket) -> None:
+        """Create protocol and transport for an accepted socket."""
         try:
             await self._loop.connect_accepted_socket(self._build, connection)
         except OSError as error:
@@ -89,7 +90,7 @@ class ListeningSocket:
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets of a name or an address; a name such as localhost may have two.
+    """Return listening sockets for a host name or address; a name such as localhost may have two.
 
     Raises
     ------

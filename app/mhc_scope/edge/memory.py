@@ -13,7 +13,7 @@ MIN_PEAK = 64
 
 
 def use_one_heap() -> None:
-    """Make all threads use one heap, before any thread exists.
+    """Make all threads of this process allocate from one heap, before any thread exists.
 
     glibc gives each thread its own heap, with free memory that only that thread can reuse: 15 MB after 800 connections.
     Python runs one thread at a time, so threads do not need them. Other C libraries have no such call.
@@ -24,7 +24,7 @@ def use_one_heap() -> None:
 
 
 def freeze_permanent_objects() -> None:
-    """Exclude permanent objects from later garbage collections.
+    """Exclude all existing objects from later garbage collections.
 
     These are 300 000 objects of modules and schemas: a collection that visits them blocked every request for 0.25 s.
     """
@@ -34,7 +34,7 @@ def freeze_permanent_objects() -> None:
 
 
 def return_memory() -> None:
-    """Return freed memory to the system.
+    """Give freed memory of this process back to the system.
 
     glibc keeps memory that is free below the highest used piece: after 800 connections, as much again as is in use.
     Other C libraries have no such call.
@@ -52,7 +52,7 @@ class ConnectionPeak:
         self._most = 0
 
     def has_halved(self, count: int) -> bool:
-        """Return whether half of the maximum number of connections have closed; then count from the remaining ones."""
+        """Return whether half of the maximum number of connections have closed; if so, restart the maximum."""
         self._most = max(self._most, count)
         if self._most < MIN_PEAK or count > self._most / 2:
             return False

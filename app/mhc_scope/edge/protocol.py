@@ -37,14 +37,14 @@ class EdgeProtocol(H11Protocol):
         self._unread: Pace | None = None
 
     def answer_probes(self, why: str, status: int) -> None:
-        """Answer only whether the server is alive, and `why` to all other requests."""
+        """Answer only health probes, and all other requests with the problem `why` and this status."""
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         self._limit = Problem("too-many-connections", status, why, headers=headers)
         self.app = ProbesOnly(self.app, self._gate.root_path, self._limit)
 
     @property
     def is_sending(self) -> bool:
-        """Return whether an answer waits for the client to read it."""
+        """Return whether parts of an answer wait for the client to read them."""
         return self.transport.get_write_buffer_size() > 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -59,7 +59,7 @@ class EdgeProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Record that data came, and when a head began; answer immediately with a prepared file."""
+        """Note when data came and a head began; answer immediately if a prepared file is requested."""
         self._received += len(data)
         if self._is_idle and self._gate.files is not None and (answer := self._gate.files.find(data)) is not None:
             self._send(*answer)
@@ -78,14 +78,14 @@ class EdgeProtocol(H11Protocol):
         return is_between and self._limit is None and not self.is_sending and not self.transport.is_closing()
 
     def _send(self, head: bytes, body: bytes) -> None:
-        """Answer with a file, and wait for the next request as uvicorn does."""
+        """Send a prepared file as the answer, and wait for the next request as uvicorn does."""
         common = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
         self._gate.waiting.end(self)
         self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", common, head, b"\r\n", body)))
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Note that an answer is complete, and wait for the next request."""
         self._has_answered, self._has_begun, self._body = True, False, None
         super().on_response_complete()
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
@@ -93,12 +93,12 @@ class EdgeProtocol(H11Protocol):
             self._gate.waiting.begin(self, self.loop.time())
 
     def pause_writing(self) -> None:
-        """Record that more is to be sent than the client has read."""
+        """Note that the client reads more slowly than is sent, which starts a limit of time."""
         super().pause_writing()
         self._unread = Pace(self._gate.limits.unread_s, self.loop.time(), -self._count_pending())
 
     def resume_writing(self) -> None:
-        """Record that the client has read."""
+        """Note that the client has read what was sent, which ends the limit of time."""
         super().resume_writing()
         self._unread = None
 
@@ -119,6 +119,7 @@ class EdgeProtocol(H11Protocol):
             self._body = None
 
     def _end_waiting(self) -> None:
+        """Close a connection whose next request has not come in time: with 408 if its head has begun."""
         if self._has_begun:
             limit_s = self._gate.limits.header_s
             self.refuse(Problem("timeout", 408, f"the head of the request was not complete after {limit_s:g} s"))
@@ -126,7 +127,7 @@ class EdgeProtocol(H11Protocol):
             self.close_waiting()  # Between two requests uvicorn enforces the limit.
 
     def _count_pending(self) -> int:
-        """Return the bytes that the client has not read: those buffered here, and those that the kernel buffers."""
+        """Return the number of bytes that the client has not read: those buffered here and in the kernel."""
         descriptor = self.transport.get_extra_info("socket").fileno()
         if descriptor < 0:
             return 0
@@ -146,7 +147,7 @@ class EdgeProtocol(H11Protocol):
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer data that is not HTTP."""
+        """Answer 400 to data that is not HTTP."""
         self.refuse(Problem("http", 400, msg))
 
     def refuse(self, problem: Problem) -> None:
@@ -159,6 +160,7 @@ class EdgeProtocol(H11Protocol):
 
 
 def _to_bytes(problem: Problem, body: bytes) -> bytes:
+    """Return a problem as the bytes of an HTTP response."""
     own = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
     lines = [f"{name}: {value}" for name, value in (own | problem.headers | BARE_HEADERS).items()]
     head = f"HTTP/1.1 {problem.status} {STATUS_PHRASES[problem.status].decode()}\r\n" + "\r\n".join(lines) + "\r\n\r\n"

@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the app, then listen.
+        """Start the app, then listen on the sockets.
 
         Replaces uvicorn's own, whose listeners spin if descriptors run out.
         """
@@ -75,12 +75,13 @@ class Server(uvicorn.Server):
         self.started = True
 
     def _build_protocol(self) -> EdgeProtocol:
+        """Build the protocol of a new connection, which enforces the limits of the gate."""
         return EdgeProtocol(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state, gate=self._gate
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close everything, slow clients included."""
+        """Close all connections, slow clients included, and stop the app."""
         await super().shutdown(sockets)
         self._gate.stop()
 

@@ -17,16 +17,16 @@ class WaitingConnections:
         self._together: dict[object, dict[EdgeProtocol, None]] = {}
 
     def __contains__(self, protocol: "EdgeProtocol") -> bool:
-        """Return whether the connection waits."""
+        """Return whether a connection waits for a whole request."""
         return protocol in self._since
 
     def begin(self, protocol: "EdgeProtocol", now: float) -> None:
-        """Add a waiting connection; it keeps its earlier place, if it waited before."""
+        """Add a connection that waits for a whole request; one that waited before keeps its place."""
         self._since[protocol] = now
         self._together.setdefault(_to_group(protocol), {})[protocol] = None
 
     def end(self, protocol: "EdgeProtocol") -> None:
-        """Remove a connection, whether or not it waited."""
+        """Remove a connection from those that wait for a whole request."""
         if self._since.pop(protocol, None) is None:
             return
         group = _to_group(protocol)

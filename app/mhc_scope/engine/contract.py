@@ -93,7 +93,7 @@ class Engine(ABC):
 
     @property
     def free(self) -> int:
-        """Return how many jobs can be submitted now."""
+        """Return how many jobs can be submitted now: the number of idle workers."""
         return max(0, self.ready_workers - self.running)
 
     @property

@@ -67,13 +67,13 @@ class LocalEngine(Engine):
         self._sink: Sink
 
     async def start(self, sink: Sink) -> None:
-        """Start one slot per worker; workers warm up in parallel."""
+        """Start one slot per worker process; workers warm up in parallel."""
         self._sink = sink
         handovers = [self._handover] * self._settings.worker_count + [self._spare_handover] * self._has_spare
         self._slots = [asyncio.create_task(self._keep_slot(handover)) for handover in handovers]
 
     async def stop(self) -> None:
-        """Cancel the slots; each kills its worker."""
+        """Cancel all slots; each kills its worker process."""
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
@@ -100,7 +100,7 @@ class LocalEngine(Engine):
         await entry.settled.wait()
 
     async def settle(self, job_id: str) -> None:
-        """Wait until a job that is being stopped has ended."""
+        """Wait until a job that was cancelled has ended."""
         entry = self._entries.get(job_id)
         if entry is not None and entry.imposed_end is not None:
             await entry.settled.wait()
@@ -141,7 +141,7 @@ class LocalEngine(Engine):
 
     @property
     def rates(self) -> Rates:
-        """Return the median of the rates that the workers have measured."""
+        """Return the median of the computing speeds that the workers have measured."""
         return self._rates
 
     @property
@@ -157,7 +157,7 @@ class LocalEngine(Engine):
     # One slot: a worker, replaced whenever it dies.
 
     async def _keep_slot(self, handover: Handover) -> None:
-        """Start a worker again whenever one ends, with growing pauses while new workers fail before they are ready."""
+        """Start a worker again whenever it ends, with growing pauses while new workers fail before they are ready."""
         retry_s = RETRY_S
         while True:
             if handover is self._spare_handover:
@@ -198,6 +198,7 @@ class LocalEngine(Engine):
                 log.warning("worker %s has ended: %s", worker.name, reason)
 
     def _note_ready(self, worker: Worker, answer: bytes, *, is_spare: bool) -> None:
+        """Record that a worker has warmed up, and the speed that it has measured."""
         if is_spare:  # its rates were measured while the others may have been busy
             self._spare = worker
             return
@@ -267,7 +268,7 @@ class LocalEngine(Engine):
         return False
 
     async def _pass_on(self, worker: Worker, entry: LocalJob) -> dict[str, Any] | None:
-        """Pass frames to the sink until the worker reports the end; return None if it dies or is given up before."""
+        """Pass frames from a worker to the sink until the job's end, and return it; None if the worker dies before."""
         while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
             if batch:
@@ -298,6 +299,7 @@ class LocalEngine(Engine):
 
     @staticmethod
     def _give_up(entry: LocalJob) -> None:
+        """Stop waiting for the worker of a job, which is then killed."""
         if entry.worker is not None and not entry.given_up.done():
             entry.given_up.set_result(None)
 

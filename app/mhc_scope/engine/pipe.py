@@ -29,7 +29,7 @@ class AnswerWriter:
         threading.Thread(target=self._flush_in_time, daemon=True).start()
 
     def send(self, line: bytes, *, is_last: bool = False) -> None:
-        """Send a line; after the last of a run the parent waits for no more."""
+        """Write a line to the pipe, with others in one batch; the last line of a run is written immediately."""
         with self._lock:
             self._waiting.append(line)
             if self._begun is None:
@@ -54,6 +54,7 @@ class AnswerWriter:
         self._due = now + min(max(GROWTH * taken_s, FIRST_BATCH_S), BATCH_S)
 
     def _flush_in_time(self) -> None:
+        """Write waiting lines when their time has come, in a thread that never ends."""
         while self._has_line.wait():
             self._has_line.clear()
             time.sleep(max(0.0, self._due - time.monotonic()))

@@ -33,7 +33,7 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(cls, threads: int, memory_bytes: int, trained: Path | None = None) -> "WorkerProcess":
-        """Start a process; it can be used when `next_lines` has returned `#ready` and its rates."""
+        """Start a worker process; it can be used when `next_lines` has returned `#ready` and its speed."""
         loop = asyncio.get_running_loop()
         commands, ours = CONTEXT.Pipe(duplex=False)
         theirs, answers = CONTEXT.Pipe(duplex=False)
@@ -58,11 +58,11 @@ class WorkerProcess:
         return str(self._process.pid)
 
     def send(self, command: dict[str, Any]) -> None:
-        """Send a command; one to a dead worker is lost, which its reader notices."""
+        """Write a command to the worker's pipe; one to a dead worker is lost, which `next_lines` notices."""
         self._writer.write(orjson.dumps(command) + b"\n")
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
-        """Return whole lines as they arrive, several at a time; none when the process has ended or is given up."""
+        """Return the next whole lines of the worker, several at a time; none when it has ended or is given up."""
         while chunk := await self._read_chunk(given_up):
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             if lines:
@@ -93,7 +93,7 @@ class WorkerProcess:
         return code
 
     async def explain_end(self) -> str:
-        """Describe the exit code of the worker for people."""
+        """Describe the worker's exit code for people."""
         return explain_exit(await self.wait())
 
     def kill(self) -> None:
@@ -105,6 +105,7 @@ class WorkerProcess:
         self._process.kill()
 
     def _note_end(self) -> None:
+        """Record that the worker process has ended, and close its pipe."""
         asyncio.get_running_loop().remove_reader(self._process.sentinel)
         self._writer.close()
         self._gone.set_result(None)
@@ -116,7 +117,7 @@ def _to_file(end: Connection, mode: str) -> IO[bytes]:
 
 
 def explain_exit(code: int) -> str:
-    """Describe an exit code for people."""
+    """Describe the exit code of a process for people."""
     if code == -signal.SIGKILL:
         return "the worker process was killed (SIGKILL), by the system for lack of memory or from outside"
     if code < 0:

@@ -27,7 +27,7 @@ def prepare_engine(settings: Settings) -> None:
 
 
 def build_engine(settings: Settings) -> "Engine":
-    """Return the engine that the settings name.
+    """Return the engine that the settings name, which executes runs and other jobs.
 
     Raises
     ------

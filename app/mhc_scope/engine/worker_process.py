@@ -197,6 +197,7 @@ def warm_up() -> bytes:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether an exception means that memory is exhausted, on a CPU or a GPU."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     # On a CPU torch raises a plain RuntimeError.

@@ -23,7 +23,7 @@ def begin(context: Context) -> None:
 
 
 def note(**ids: str) -> None:
-    """Add ids as they become known, such as the client; outside of a request they are ignored."""
+    """Add ids, such as that of the client, to the log lines of the current request; do nothing outside of one."""
     context = _current.get()
     if context is not None:
         for name, value in ids.items():
@@ -31,6 +31,6 @@ def note(**ids: str) -> None:
 
 
 def read() -> dict[str, str]:
-    """Return the ids that are known in the current context."""
+    """Return the ids of the current request for its log lines."""
     context = _current.get()
     return {} if context is None else {f.name: value for f in fields(context) if (value := getattr(context, f.name))}

@@ -41,7 +41,7 @@ class RunTimes:
 
 
 def start() -> "TracerProvider":
-    """Start sending spans; return the provider that creates them.
+    """Start sending tracing spans; return the provider that creates them.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def start() -> "TracerProvider":
 
 
 def stop() -> None:
-    """Send the spans that have not been sent."""
+    """Send the tracing spans that have not been sent."""
     global _provider
     if _provider is not None:
         _provider.shutdown()
@@ -64,7 +64,7 @@ def stop() -> None:
 
 
 def record_run(run: RunTimes) -> None:
-    """Send a span of a run, with its wait and its computation as parts."""
+    """Send a tracing span of a run, with its wait and its computation as parts."""
     if _provider is None:
         return
     tracer = _provider.get_tracer(NAMESPACE)
@@ -85,7 +85,7 @@ def to_ns(seconds: float) -> int:
 
 
 def _build_provider() -> "TracerProvider":
-    """Return a provider that sends spans by OTLP over HTTP, without queries of requests."""
+    """Return a provider that sends tracing spans by OTLP over HTTP, without the queries of requests."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
     from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
@@ -95,7 +95,7 @@ def _build_provider() -> "TracerProvider":
         """Hide the query of a request, such as a view's text or a viewer's token, from spans, as the log does."""
 
         def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-            """Replace the query."""
+            """Remove the query from the address in a span."""
             if span.attributes and QUERY in span.attributes:
                 span.set_attribute(QUERY, HIDDEN)
 

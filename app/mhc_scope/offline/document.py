@@ -42,7 +42,8 @@ What follows from these runs is shown at once; what needs new runs is dimmed.</p
 
 
 def write_document(results: Sequence[Result], theme: ThemeName = "light", layer: int | None = None) -> str:
-    """Write all figures of one to four records, with one cursor at `layer`, from 0; by default at the last.
+    """Return an HTML document with all figures of one to four results, with the cursor at `layer`, from 0; by default
+    the last.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
 
 
 def collect_modules() -> dict[str, str]:
-    """Return the import map: the name of each module that the first one needs -> an address that contains its text."""
+    """Return the import map of an offline document: module name -> an address that contains its text."""
     addresses: dict[str, str] = {}
     waiting = [FIRST_MODULE]
     while waiting:
@@ -94,6 +95,7 @@ def collect_modules() -> dict[str, str]:
 
 
 def _to_frames(index: int, result: Result) -> list[object]:
+    """Return the frames of a result as plain data, including an end."""
     if not result.frames:
         raise SpecError(f"results.{index}", "no frames", "a result that keeps its frames")
     lines = [codec.encode_frame(frame, str(index), place) for place, frame in enumerate(result.frames)]
@@ -110,5 +112,6 @@ def _to_safe_json(text: bytes) -> str:
 
 
 def _write_style(theme: Theme) -> str:
+    """Return the style sheet of an offline document in the colours of a theme."""
     names = {"THEME": theme.name, "PAGE": theme.card, "INK": theme.ink, "GRID": theme.grid, "FONT": FONT}
     return re.sub("|".join(names), lambda found: names[found[0]], STYLE)

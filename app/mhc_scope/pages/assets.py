@@ -64,10 +64,12 @@ class _File:
         return choose_coding(accepted) if self._is_compressible else None
 
     def add_packed(self, coding: str) -> None:
+        """Compress a file of the page in this encoding, if its type can be compressed."""
         if self._is_compressible:
             self.packed[coding] = PACKERS[coding](self.packed[None])
 
     def build_response(self, coding: str | None) -> Response:
+        """Build the response with a file of the page, cacheable for ever."""
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
         if coding is not None:
             headers["Content-Encoding"] = coding
@@ -105,7 +107,7 @@ class Assets:
         return self._addresses[name]
 
     def bodies(self) -> dict[str, bytes]:
-        """Return all files by their path, which begins with a slash."""
+        """Return the contents of all files of the page by path, which begins with a slash."""
         return {path: file.body for path, file in self._files.items()}
 
     def modules(self, entry: str) -> list[str]:
@@ -129,7 +131,7 @@ class Assets:
         return None if file is None or coding not in file.packed else file.build_response(coding)
 
     def _load_static(self, added: Mapping[str, Path]) -> str:
-        """Load our files and those of add-ons; return the path before their names."""
+        """Load our own files and those of add-ons; return the hashed path that precedes their names."""
         paths = [path for folder in OURS for path in list_files(f"{STATIC}/{folder}")]
         bodies = {path.removeprefix(f"{STATIC}/"): read_file(path) for path in paths}
         bodies[STYLE_SHEET] = inline_imports(STYLE_SHEET).encode()

@@ -25,7 +25,7 @@ def to_gain_text(summary: Mapping[str, Any] | None, direction: Direction = "fwd"
 
 
 def build_claim(labels: Sequence[str], runs: Sequence[StoredRun]) -> str | None:
-    """Return the gains of the runs that mix streams; None if no gain is known."""
+    """Return a sentence with the gains of the runs that mix streams; None if no gain is known."""
     gains = [
         f"{label} {gain}"
         for label, run in zip(labels, runs, strict=True)

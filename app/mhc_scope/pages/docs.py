@@ -33,7 +33,7 @@ class Call:
 
 
 def describe(openapi: dict[str, Any]) -> dict[str, list[Call]]:
-    """Return the calls by tag, in the order of their definition."""
+    """Return the routes of an OpenAPI description by tag, in the order of their definition, for the page of the API."""
     sections: dict[str, list[Call]] = {}
     for path, methods in openapi["paths"].items():
         for method in METHODS:
@@ -51,6 +51,7 @@ def to_html(text: str) -> Markup:
 
 
 def _to_call(method: str, path: str, operation: dict[str, Any]) -> Call:
+    """Return one route as the page of the API shows it."""
     fields = [_to_field(item["name"], item["in"], item) for item in operation.get("parameters", [])]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     answers = [(code, to_html(answer["description"])) for code, answer in operation["responses"].items()]
@@ -82,6 +83,7 @@ def _fields_of(schema: dict[str, Any]) -> list[Field]:
 
 
 def _to_field(name: str, place: str, item: dict[str, Any]) -> Field:
+    """Return one parameter or field as a row of a table: name, place, type, default and meaning."""
     schema = item.get("schema", {})
     default = "" if isinstance(schema.get("default"), dict | list) else str(schema.get("default", ""))
     default = default if len(default) <= 40 else f"{default[:40]}…"
@@ -89,6 +91,7 @@ def _to_field(name: str, place: str, item: dict[str, Any]) -> Field:
 
 
 def _kind_of(schema: dict[str, Any]) -> str:
+    """Return the type of a JSON schema as text, with its bounds or choices."""
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
     if "anyOf" in schema:
@@ -104,6 +107,7 @@ def _kind_of(schema: dict[str, Any]) -> str:
 
 
 def _name_of(schema: dict[str, Any]) -> str:
+    """Return the name of a JSON schema: its component, its title, or "list of" these."""
     if "$ref" in schema:
         return str(schema["$ref"].rsplit("/", 1)[-1])
     if schema.get("type") == "array":

@@ -6,7 +6,7 @@ The page needs no script. All families are compared in the stack of the opening 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mhc_core.cost.estimates import ConnectionCost, compare_connections
+from mhc_core.cost.estimates import compare_connections
 from mhc_core.cost.shares import REFERENCE
 from mhc_core.families import FAMILIES
 from mhc_core.family import GROUPS, Family, Group, Use
@@ -135,7 +135,7 @@ def _build_cells(h_res: Sequence[Sequence[float]]) -> list[list[Cell]]:
 
 
 def _color(value: float) -> tuple[str, str]:
-    """Return the colours of a cell and of its text, in both themes."""
+    """Return the colours of a table cell and of its text by a value, in both themes."""
     scales = [[list(stop) for stop in theme.diverging] for theme in (THEMES["light"], THEMES["dark"])]
     fills = [sample_color(scale, (value / BOUND + 1) / 2) for scale in scales]
     return f"light-dark({', '.join(fills)})", f"light-dark({', '.join(map(_find_ink, fills))})"
@@ -147,16 +147,17 @@ def _find_ink(fill: str) -> str:
 
 
 def _format_gains(measured: Measured) -> dict[str, str]:
+    """Return the measured gains of a family as texts, by direction; {} if it has none."""
     if measured.gain_forward is None:
         return {}
     return {"forward": format_value(measured.gain_forward), "backward": format_value(measured.gain_backward)}
 
 
 def _find_costs(kind: str) -> dict[str, str]:
-    """Return what the family adds to the residual connection, by the words of the measure; {} for that one itself."""
+    """Return what the family adds to the residual connection's cost, by the words of the measure; else {}."""
     if kind == REFERENCE:
         return {}
-    costs: dict[str, ConnectionCost] = {cost.connection: cost for cost in compare_connections(build_family_spec(kind))}
+    costs = {cost.connection: cost for cost in compare_connections(build_family_spec(kind), kinds=(REFERENCE, kind))}
     return {words: costs[kind].added[measure] for measure, words in COSTS.items()}
 
 
@@ -176,7 +177,7 @@ def _build_href(kind: str) -> str:
 
 
 def describe_setting() -> dict[str, int | float]:
-    """Return the numbers of the setting that the page states."""
+    """Return the numbers of the stack that all families on the page were measured in."""
     spec = OPENING.specs[-1]
     return {
         "depth": spec.depth,

@@ -62,7 +62,7 @@ class MapRequest:
 
 
 async def build_default_preview(request: Request, service: Runs) -> Card:
-    """Return the card of the first page: its claim, and its picture once its runs are done."""
+    """Return the link preview of the first page: its claim, and its picture once its runs are done."""
     runs = await _find_done_runs(service, [spec.id for spec in OPENING.specs])
     is_whole = len(runs) == len(OPENING.specs)
     claim = build_claim(OPENING.labels, runs) if is_whole else None
@@ -81,7 +81,7 @@ PresetByName = Annotated[Preset, Depends(find_preset)]
 
 
 async def build_preset_preview(request: Request, service: Runs, preset: Preset) -> Card:
-    """Return the card of a preset: its title and its claim, and its picture once its runs are done."""
+    """Return the link preview of a preset: title and claim, and its picture once its runs are done."""
     runs = await _find_done_runs(service, [spec.id for spec in preset.specs])
     url = f"/p/{preset.name}"
     picture = f"{url}/picture.png" if len(runs) == len(preset.specs) else None
@@ -89,7 +89,7 @@ async def build_preset_preview(request: Request, service: Runs, preset: Preset) 
 
 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: StoredSnapshot) -> Card:
-    """Return the card of a stored view: its title or its claim, and its note or a finding of each run."""
+    """Return the link preview of a snapshot: its title or claim, and its note or a finding of each run."""
     runs = await _find_done_runs(service, snapshot.runs)
     labels = label_sources([run.source for run in runs], to_names(snapshot.state))
     claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
@@ -104,21 +104,21 @@ async def build_snapshot_preview(request: Request, service: Runs, snapshot: Stor
 
 @router.get("/picture.png")
 async def get_default_picture(request: Request, service: Service) -> Response:
-    """Return the default comparison as a picture."""
+    """Return the picture in link previews of the first page, as PNG."""
     ids = [spec.id for spec in OPENING.specs]
     return await _respond_with_picture(request, service, "-".join(ids), ids, "", "", None, OPENING.labels)
 
 
 @router.get("/p/{name}/picture.png")
 async def get_preset_picture(request: Request, service: Service, preset: PresetByName) -> Response:
-    """Return a preset's runs as a picture."""
+    """Return the picture in link previews of a preset, as PNG."""
     ids = [spec.id for spec in preset.specs]
     return await _respond_with_picture(request, service, "-".join(ids), ids, f"{KEY}={preset.name}", preset.title, None)
 
 
 @router.get("/s/{snapshot_id}/picture.png")
 async def get_snapshot_picture(request: Request, service: Service, stored: SnapshotById) -> Response:
-    """Return a stored view as a picture."""
+    """Return the picture in link previews of a snapshot, as PNG."""
     return await _respond_with_picture(
         request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored)
     )
@@ -134,7 +134,7 @@ async def _respond_with_picture(
     wanted: MapRequest | None,
     names: Sequence[str] | None = None,
 ) -> Response:
-    """Return a picture of finished runs, or 304; with the headlines of a preset whose view they still are."""
+    """Return the link picture of finished runs as PNG, or 304; with a preset's headlines if its view is unchanged."""
     runs = [await find_done(service, run_id) for run_id in run_ids]
     preset = find_unchanged_preset(state, run_ids)
     key = f"{key}-{preset.name}" if preset else key  # the same runs, with the preset's headlines
@@ -144,6 +144,7 @@ async def _respond_with_picture(
         return Response(status_code=304, headers=headers)
 
     async def load_content() -> PictureContent:
+        """Read the runs and build the content of the link picture."""
         given = to_names(state)
         own = label_sources([run.source for run in runs], given) if preset is None else to_labels(preset.labels, given)
         labels = names or own
@@ -157,6 +158,7 @@ async def _respond_with_picture(
 
 
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
+    """Return title and texts of a preset's number for each of its runs."""
     numbers = [preset.read_number(result) for result in results]
     texts = [format_value(number.value, number.log10, number.status) for number in numbers]
     return Headlines(preset.number_title, texts)
@@ -172,6 +174,7 @@ def _find_map(snapshot: StoredSnapshot) -> MapRequest | None:
 
 
 async def _load_map(values: SweepReader, wanted: MapRequest) -> Map:
+    """Measure a sweep and build its map for a link picture."""
     measured = await values.measure(wanted.sweep, wanted.metric, wanted.reduction)
     figure = await asyncio.to_thread(build_map, measured.grid, THEMES[THEME])
     kind, x, y = _name_axes(wanted.sweep)
@@ -191,16 +194,19 @@ def _describe_streams(labels: Sequence[str], claim: str | None = None) -> str:
 
 
 async def _find_done_runs(service: Runs, run_ids: Sequence[str]) -> list[StoredRun]:
+    """Return those of the runs that are done."""
     found = [await service.find(run_id) for run_id in run_ids]
     return [run for run in found if run is not None and run.status == "done"]
 
 
 def _join_findings(labels: Sequence[str], runs: Sequence[StoredRun]) -> str:
+    """Return the first finding of each run, after the run's label, in one text."""
     firsts = [(run.summary or {"findings": []})["findings"][:1] for run in runs]
     return " ".join(f"{label}: {found[0]['text']}" for label, found in zip(labels, firsts, strict=True) if found)
 
 
 def _to_card(request: Request, path: str, title: str, description: str, picture: str | None, alt: str) -> Card:
+    """Return the link preview of a page: title, description, address, picture and its text."""
     base = to_base(request, request.app.state.settings.public_base)
     return Card(
         title=title,

@@ -84,7 +84,7 @@ def to_view(
     shown: Map | None = None,
     headlines: Headlines | None = None,
 ) -> PictureContent:
-    """Build the content for finished runs; `headlines` replace their gains, as in a preset's view."""
+    """Build the content of a link picture from finished runs; `headlines` replace gains, as in a preset's view."""
     found = []
     for place, (run, label, result) in enumerate(list(zip(runs, labels, results, strict=True))[:MAX_RUNS]):
         number, remark = (headlines.texts[place], "") if headlines else _read_gain(run)
@@ -106,7 +106,7 @@ def _read_gain(run: StoredRun) -> tuple[str, str]:
 
 
 def _to_foot(sources: Sequence[Source], result: Columns) -> str:
-    """Describe the runs in few words; name the drift if all runs with one have the same."""
+    """Return a few words on the runs in a link picture; name the drift if all runs with one have the same."""
     source = sources[0]
     if not isinstance(source, SpecSource):
         return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"
@@ -117,7 +117,7 @@ def _to_foot(sources: Sequence[Source], result: Columns) -> str:
 
 
 def draw(view: PictureContent, theme: Theme = THEMES[THEME]) -> bytes:
-    """Draw the picture as PNG, 1200 x 630."""
+    """Draw a link picture as PNG, 1200 x 630 pixels."""
     canvas = Canvas(WIDTH, HEIGHT, theme)
     _draw_head(canvas, view)
     order = _order(view)
@@ -140,12 +140,12 @@ def draw(view: PictureContent, theme: Theme = THEMES[THEME]) -> bytes:
 
 
 def _order(view: PictureContent) -> list[int]:
-    """Return the runs from top to bottom: the largest signal last, because its ribbons exceed their lanes."""
+    """Return the runs of a link picture from top to bottom: the largest signal last, as its ribbons exceed lanes."""
     return sorted(range(len(view.runs)), key=lambda run: find_largest(read_sizes(view.runs[run].columns)))
 
 
 def _spread(lanes: Sequence[Lanes]) -> list[float]:
-    """Return where the names of the runs are: in the middle of their lanes, with a least distance."""
+    """Return where the names of runs are in a link picture: in the middle of their lanes, with a least distance."""
     places: list[float] = []
     for lane in lanes:
         places.append(max(lane.middle, places[-1] + NAME_GAP if places else lane.middle))
@@ -154,6 +154,7 @@ def _spread(lanes: Sequence[Lanes]) -> list[float]:
 
 
 def _draw_head(canvas: Canvas, view: PictureContent) -> None:
+    """Draw the product's name, a description of the runs and the title at the top of a link picture."""
     theme = canvas.theme
     canvas.text(MARGIN, 62, "mHC Scope", 24, theme.muted, bold=True)
     more = f" · and {view.more} more runs" if view.more else ""
@@ -182,7 +183,7 @@ class Pictures:
         self._turn = asyncio.Lock()  # one thread and about 40 MB, however many requests come
 
     async def get(self, key: str, load: Callable[[], Awaitable[PictureContent]]) -> bytes:
-        """Return the picture cached as `key`, or draw it from what `load` returns."""
+        """Return the cached picture of this key, or draw it from the content that `load` returns."""
         async with self._turn:
             if key not in self._kept:
                 self._kept[key] = await asyncio.to_thread(draw, await load())

@@ -67,7 +67,7 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image, "RGBA")
 
     def finish(self) -> Image.Image:
-        """Return the finished picture at its final size."""
+        """Return the finished picture, scaled to its final size."""
         return self._image.resize((self.width, self.height), Image.Resampling.LANCZOS)
 
     def text(
@@ -129,7 +129,7 @@ class Canvas:
         self._image.paste(color, (0, 0, *self._image.size), mask)
 
     def _to_mask(self, shapes: Sequence[Sequence[Point]], alpha: float) -> Image.Image:
-        """Draw twice as large once more: Pillow rounds corners to whole pixels, which is visible in thin shapes."""
+        """Return a mask of shapes, drawn at twice the size, because Pillow rounds corners to whole pixels."""
         mask = Image.new("L", (2 * self._image.width, 2 * self._image.height))
         draw = ImageDraw.Draw(mask)
         for points in shapes:
@@ -138,6 +138,7 @@ class Canvas:
 
 
 def layer_ticks(low: float, high: float) -> range:
+    """Return the layers between `low` and `high` that have a tick, about six."""
     step = max(1, round(nice_step((high - low) / 6)))
     return range(math.ceil(low / step) * step, math.floor(high) + 1, step)
 
@@ -147,7 +148,7 @@ def _to_lengths(dash: str) -> list[float]:
 
 
 def _cut(points: Sequence[Point], lengths: list[float]) -> Iterator[list[Point]]:
-    """Yield the drawn parts of a dashed line."""
+    """Yield the drawn parts of a dashed line through points, by the lengths of dashes and gaps."""
     if not lengths:
         yield list(points)
         return
@@ -174,5 +175,6 @@ def _with_alpha(color: str, alpha: float) -> tuple[int, int, int, int]:
 
 
 def _to_parts(color: str) -> tuple[int, int, int]:
+    """Return red, green and blue of a colour #rrggbb, from 0 to 255."""
     red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
     return red, green, blue

@@ -17,7 +17,7 @@ BAR_STEPS = 64
 
 
 def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
-    """Draw a figure of `panels.map` within `box`: row labels at the left, a colour bar at the right."""
+    """Draw the map of a sweep within `box` of a link picture: row labels at the left, a colour bar at the right."""
     _, cells, texts = figure.data
     left, top, width, height = box
     rows, columns = len(cells.z), len(cells.z[0])
@@ -47,6 +47,7 @@ def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
 
 
 def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> None:
+    """Draw the colour bar of a map, with its ticks."""
     left, top, width, height = box
     for step in range(BAR_STEPS):
         y = top + height * (1 - (step + 1) / BAR_STEPS)
@@ -61,7 +62,7 @@ def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> No
 
 
 def _fit_letters(texts: list[str], width: float, height: float) -> int:
-    """Return the size at which every text fits its cell; 0 if that is too small to be read."""
+    """Return the font size at which every text fits its cell of a map; 0 if that is too small to be read."""
     for size in range(LETTERS[1], LETTERS[0] - 1, -1):
         if size <= height and all(measure(text, size) <= width for text in texts):
             return size

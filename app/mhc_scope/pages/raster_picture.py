@@ -33,12 +33,12 @@ class Lanes:
 
     @property
     def middle(self) -> float:
-        """Return the middle of all lanes."""
+        """Return the vertical middle of all lanes."""
         return (self.middles[0] + self.middles[-1]) / 2
 
 
 def place_lanes(counts: Sequence[int], box: Box) -> list[Lanes]:
-    """Place lanes for runs with so many streams each, from the top of the box down."""
+    """Place a lane for each stream of runs with these numbers of streams, from the top of the box down."""
     _, top, _, height = box
     lane_height = height / max(1.0, sum(counts) + GAP_LANES * (len(counts) - 1))
     placed, y = [], top
@@ -75,6 +75,7 @@ def draw_ribbons(canvas: Canvas, runs: Sequence[tuple[Columns, str, Lanes]], box
 
 
 def _draw_run(canvas: Canvas, xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lanes: Lanes) -> None:
+    """Draw the streams of a run as ribbons, with a glow if they exceed their lanes."""
     outlines = [
         outline for y, logs_L in zip(lanes.middles, sizes_Ln.T, strict=True) for outline in to_ribbons(xs, logs_L, y)
     ]
@@ -113,7 +114,7 @@ def _draw_mixing(canvas: Canvas, xs: np.ndarray, columns: Columns, color: str, l
 
 
 def to_curve(start: Point, end: Point) -> list[Point]:
-    """Return a curve from one lane to another, level at both ends."""
+    """Return the points of a curve from one lane to another, level at both ends."""
     fractions = np.linspace(0, 1, 9)
     eased = fractions * fractions * (3 - 2 * fractions)
     (x0, y0), (x1, y1) = start, end
@@ -121,7 +122,7 @@ def to_curve(start: Point, end: Point) -> list[Point]:
 
 
 def to_width(log10: float) -> float:
-    """Return the width of a ribbon in pixels of the picture."""
+    """Return the width of a stream's ribbon in pixels, from log10 of its size."""
     return min(MOST_PX, max(LEAST_PX, UNIT_PX * 10 ** min(log10, 9.0)))
 
 

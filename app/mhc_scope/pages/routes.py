@@ -73,19 +73,20 @@ class Pages:
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
     def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
-        """Render a page, with its policy in the headers."""
+        """Return an HTML page as a response, with its security policy in the headers."""
         policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
         html = self._render_template(name, policy=None, **values)
         headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
         return HTMLResponse(html, status, headers)
 
     def render_file(self, name: str, **values: Any) -> str:
-        """Render a page for a file server, which sends no policy: the page contains it."""
+        """Return an HTML page as text for a file server; its security policy is in the page."""
         return self._render_template(
             name, policy=page_policy(self._assets.import_map_hash, frame_ancestors=None), **values
         )
 
     def _render_template(self, name: str, **values: Any) -> str:
+        """Render an HTML template with the assets and colours that all pages share."""
         return self._environment.get_template(name).render(
             entry=self._first_module,
             asset=self._assets.address,
@@ -99,7 +100,7 @@ class Pages:
 
 
 def to_boot(page: str, **values: Any) -> Markup:
-    """Encode data for a `<script type="application/json">`, so that nothing in it can end the element."""
+    """Encode a page's start data for a `<script type="application/json">`, so that it cannot end the element."""
     known = {"page": page, "root": to_address(""), "version": __version__, "rules": to_view_rules()}
     text = codec.to_json({**known, **values}).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
@@ -112,7 +113,7 @@ def describe_workers(request: Request) -> dict[str, float]:
 
 
 def get_pages(request: Request) -> Pages:
-    """Return the pages of this app."""
+    """Return the renderer of HTML pages from the app's state."""
     pages: Pages = request.app.state.pages
     return pages
 
@@ -146,7 +147,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
 
 @router.get("/")
 async def get_index(request: Request, service: Service) -> Response:
-    """Show the instrument."""
+    """Return the page of the instrument."""
     return await render_index(request, service)
 
 
@@ -159,7 +160,7 @@ async def render_index(request: Request, service: Service, **boot: Any) -> Respo
 
 @router.get("/families")
 async def get_families(request: Request) -> Response:
-    """Show every family of connections, with the numbers of one stack."""
+    """Return the page with every family of connections and the numbers of one stack."""
     entries = await run_in_threadpool(build_entries)
     shown: dict[str, Any] = {
         "groups": group_entries(entries),
@@ -171,7 +172,7 @@ async def get_families(request: Request) -> Response:
 
 @router.get("/p/{name}")
 async def get_preset_page(request: Request, service: Service, preset: PresetByName) -> Response:
-    """Show a preset: its runs, and its text."""
+    """Return the page of the instrument with the runs and the text of a preset."""
     card = await build_preset_preview(request, service, preset)
     boot = to_boot("index", preset=preset.to_plain())
     return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
@@ -179,7 +180,7 @@ async def get_preset_page(request: Request, service: Service, preset: PresetByNa
 
 @router.get("/s/{snapshot_id}")
 async def get_snapshot_page(request: Request, service: Service, stored: SnapshotById) -> Response:
-    """Show a stored view."""
+    """Return the page of the instrument with a stored view."""
     snapshot = SnapshotBody.build(stored).model_dump(mode="json")
     card = await build_snapshot_preview(request, service, stored)
     boot = to_boot("snapshot", snapshot=snapshot, **describe_workers(request))
@@ -208,7 +209,7 @@ async def get_embed_page(
 
 @router.get("/docs")
 async def get_docs(request: Request) -> Response:
-    """Show the routes, from the OpenAPI description."""
+    """Return the page with the routes of the API, from the OpenAPI description."""
     openapi = request.app.openapi()
     sections, credentials = describe(openapi), describe_credentials(openapi)
     return get_pages(request).render("docs.html", sections=sections, credentials=credentials, problems=TITLES)

@@ -79,11 +79,12 @@ class SecurityHeaders:
         self._app, self._origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a foreign write; else pass the request on and add the headers to its answer."""
+        """Refuse a write from another site's page; else call the app and add security headers to its answer."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
 
         async def send_with_headers(message: Message) -> None:
+            """Send a message of the answer, with security headers in its start."""
             if message["type"] == "http.response.start":
                 complete(MutableHeaders(scope=message))
             await send(message)
@@ -104,6 +105,7 @@ def complete(headers: MutableHeaders) -> None:
 
 
 def _foreign_origin(scope: Scope) -> str | None:
+    """Return the origin of another site whose page sends a writing request; None for all other requests."""
     if scope["method"] in SAFE_METHODS:
         return None
     headers = Headers(scope=scope)

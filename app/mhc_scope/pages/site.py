@@ -86,7 +86,7 @@ class StaticSite:
         return WrittenRun(run_id, start, spec)
 
     def write_answers(self, runs: Iterable[WrittenRun], costs: Mapping[RunSpec, list[ConnectionCost]]) -> None:
-        """Write the answers of a server's interface, and the list of runs."""
+        """Write answers of the API, which the page reads as files, and the list of runs."""
         bodies: dict[str, Any] = {
             "schema": RunSpec.model_json_schema(),
             "presets": {"presets": [preset.to_plain() for preset in PRESETS]},
@@ -110,6 +110,7 @@ class StaticSite:
             self._write_file(path.removeprefix("/"), body)
 
         def write_page(path: str, title: str, description: str, boot: Markup, **more: Any) -> None:
+            """Write one HTML page of the static site with its start data."""
             summary = textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …")
             card = Card(title, summary, url=None, picture=None, picture_path=None, alt="")
             self._write_file(path, pages.render_file(boot=boot, card=card, **more).encode())
@@ -127,6 +128,7 @@ class StaticSite:
         self._write_file(".nojekyll", b"")  # GitHub Pages then serves the files as they are
 
     def _write_file(self, path: str, body: bytes) -> None:
+        """Write a file of the static site, and count its bytes."""
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(body)
@@ -150,7 +152,7 @@ def list_grid(grid: Grid) -> list[RunSpec]:
 
 
 def _replace_field(spec: dict[str, Any], path: str, value: float) -> dict[str, Any]:
-    """Return a copy of a spec with the value at a dotted path; the spec itself if the part lacks this field."""
+    """Return a copy of a spec with a value at a dotted path; the spec itself if it lacks this field."""
     part, _, leaf = path.rpartition(".")
     if not part:
         return {**spec, leaf: value}
@@ -178,7 +180,7 @@ def to_sent(spec: RunSpec) -> dict[str, Any]:
 
 
 def _to_costs(spec: RunSpec, costs: Sequence[ConnectionCost]) -> dict[str, Any]:
-    """Return the answers of the routes of costs for a stack."""
+    """Return the answers of the API's routes of costs for a stack, as files of the static site."""
     figures = {theme: json.loads(build_costs(costs, THEMES[theme]).to_json()) for theme in get_args(ThemeName)}
     return {
         "spec": to_sent(spec),
@@ -189,7 +191,7 @@ def _to_costs(spec: RunSpec, costs: Sequence[ConnectionCost]) -> dict[str, Any]:
 
 
 def _to_entry(run: WrittenRun) -> dict[str, Any]:
-    """Return the entry of a run; `is_current`: a server of this version would answer the spec with this run."""
+    """Return a run's entry in the static site's list of runs; `is_current`: this version would compute the same."""
     sent = None if run.spec is None else to_sent(run.spec)
     is_current = run.spec is not None and run.spec.id == run.id
     return {

@@ -34,7 +34,7 @@ FONTS = {False: MODULES["dejavu-sans/400.woff"], True: MODULES["dejavu-sans/700.
 
 
 def by_package() -> dict[str, list[str]]:
-    """Group the files that a browser loads by their package."""
+    """Return the files that a browser loads from node_modules, by their package."""
     packages: dict[str, list[str]] = {}
     for path in sorted({*MODULES.values(), *NAMED.values(), *PARTS}):
         packages.setdefault(package_of(path), []).append(path)
@@ -42,13 +42,13 @@ def by_package() -> dict[str, list[str]]:
 
 
 def package_of(path: str) -> str:
-    """Return the package of a path in node_modules."""
+    """Return the package to which a path in node_modules belongs."""
     parts = path.split("/")
     return "/".join(parts[: 2 if path.startswith("@") else 1])
 
 
 def list_carried() -> list[str]:
-    """Return the paths in node_modules of everything that a wheel needs, with the files that state its version.
+    """Return the paths in node_modules that a wheel must contain, with the files that state their version.
 
     What is compressed there is not needed a second time as it was.
 

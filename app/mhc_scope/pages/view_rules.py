@@ -16,7 +16,7 @@ from mhc_scope.presets import DEFAULT, KEY, OPENING, TRAINED
 
 
 def to_view_rules() -> dict[str, Any]:
-    """Return the rules as plain data, for the page."""
+    """Return the rules for views in addresses and settings as plain data, for the page."""
     return {
         "letters": LETTERS[:MAX_RUNS],
         "name_length": NAME_LENGTH,

@@ -44,7 +44,7 @@ def build_family_spec(kind: str) -> RunSpec:
 
 
 def measure_family(kind: str) -> Measured:
-    """Compute the run of a family."""
+    """Compute the opening view's run with this family; return its gains and a matrix H_res."""
     from mhc_core.measure.run import run  # imports torch, which reading the file does not need
 
     spec, result = build_family_spec(kind), Result()
@@ -66,12 +66,12 @@ def _round_digits(value: float) -> float:
 
 
 def read_measured() -> dict[str, Measured]:
-    """Return the stored numbers by kind; a family from another package has none."""
+    """Return the stored gains of families by kind; a family from another package has none."""
     return {kind: Measured(**entry) for kind, entry in json.loads(FILE.read_text()).items()}
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Measure what the file lacks, or all families with `--all`."""
+    """Measure the families that the stored file lacks, or all with `--all`, and write the file."""
     stored = {} if "--all" in arguments or not FILE.is_file() else read_measured()
     found = {
         kind: stored[kind] if kind in stored and stored[kind].id == build_family_spec(kind).id else measure_family(kind)

@@ -78,7 +78,7 @@ class Preset:
 
     @property
     def number_title(self) -> str:
-        """Return what the headline number is, in words."""
+        """Return the title of the preset's headline number, such as `Gradient, first layer`."""
         return RISE_TITLE if self.number == "perplexity" else to_title(METRICS[self.metric], self.reduction)
 
     def read_number(self, result: Result) -> ReducedNumber:
@@ -124,5 +124,5 @@ THREE: dict[str, dict[str, Any]] = {"Residual": RESIDUAL, "HC": HC, "mHC": MHC}
 
 
 def build_three(**fields: Any) -> dict[str, dict[str, Any]]:
-    """Return residual, HC and mHC with the same fields."""
+    """Build specs of the residual connection, HC and mHC with the same other fields."""
     return {label: spec | fields for label, spec in THREE.items()}

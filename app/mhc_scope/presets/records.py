@@ -39,7 +39,7 @@ def read_record(run_id: str) -> list[bytes] | None:
 
 
 def to_path(spec: RunSpec) -> Path:
-    """Return the file that contains the record of a run."""
+    """Return the file in which the shipped record of a spec is stored."""
     shared = spec.model_copy(update={"edits": ()}) if spec.train.steps else spec
     return FOLDER / f"{shared.id}.xz"
 
@@ -49,12 +49,12 @@ def _read_lines(path: Path) -> list[bytes]:
 
 
 def _find_run_id(line: bytes) -> str:
-    """Return the run of an encoded frame, which names it first: `{"run":"…",`."""
+    """Return the id of the run in an encoded frame, which names it first: `{"run":"…",`."""
     return line.split(b'"', 4)[3].decode()
 
 
 def read_result(run_id: str) -> Result:
-    """Return the columns of a record that ships."""
+    """Return the columns of a shipped record."""
     lines = read_record(run_id)
     assert lines is not None, f"no record of run {run_id} ships: python -m mhc_scope.presets.records"
     result = Result()

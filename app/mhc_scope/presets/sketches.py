@@ -24,7 +24,7 @@ NUMBER_DIGITS = 7  # stored of each preset's number; the page shows four
 
 @cache
 def read_sketches() -> dict[str, list[dict[str, Any]]]:
-    """Return the runs of each preset, in their order: {id, curve, value, log10, status}."""
+    """Return the stored sketches of each preset's runs, in their order: {id, curve, value, log10, status}."""
     found: dict[str, list[dict[str, Any]]] = json.loads(lzma.decompress(FILE.read_bytes()))
     return found
 

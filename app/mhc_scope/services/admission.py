@@ -15,7 +15,7 @@ MAX_UPLOADS = 4  # traces that are read at a time; each has one frame in memory
 
 
 def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecError]:
-    """Return why this server does not admit the spec, one error per size field and limit; empty if it does."""
+    """Return the errors for which this server does not admit a spec, one per size field and limit; [] if it does."""
     errors = []
     if cost.seconds > settings.max_run_seconds:
         got, limit = f"{format_value(cost.seconds, digits=3)} s", f"{settings.max_run_seconds:g} s"
@@ -27,6 +27,7 @@ def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecEr
 
 
 def _to_error(field: str, got: str, limit: str, what: str) -> SpecError:
+    """Build the error of a spec that needs too much of a resource, at one of its size fields."""
     text = f"This run needs about {got} of {what}; this server allows {limit}."
     return SpecError(field, f"{got} predicted", f"at most {limit} of predicted {what}", text)
 
@@ -41,13 +42,13 @@ def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> Non
 
 
 def require_trace_capacity(being_read: int) -> None:
-    """Refuse a trace while the memory is in use by others that are being read."""
+    """Refuse a trace while the memory for traces is used by others that are being read."""
     if being_read >= MAX_UPLOADS:
         raise QueueFullError(f"The server is reading {being_read} traces, its limit. Try again shortly.")
 
 
 def require_live_capacity(growing: int) -> None:
-    """Refuse a new live trace if `live` is the limit."""
+    """Refuse a new live trace if as many are growing as the server allows."""
     if growing >= limits.MAX_LIVE_TRACES:
         raise TooManyLiveTracesError(
             f"{growing} traces are being recorded; this server allows {limits.MAX_LIVE_TRACES}."
@@ -61,6 +62,7 @@ def _large_fields(spec: RunSpec) -> Sequence[str]:
 
 
 def _read_field(spec: RunSpec, path: str) -> int:
+    """Return the number at a dotted path of a spec."""
     value: object = spec
     for name in path.split("."):
         value = getattr(value, name)

@@ -15,7 +15,7 @@ class RateLimitedClock:
         self._offset = time.time() - self._seen
 
     def now(self) -> float:
-        """Return seconds since 1970."""
+        """Return seconds since 1970; after the system's clock jumps ahead, this one runs at double speed at most."""
         seen = time.monotonic()
         self._offset = min(time.time() - seen, self._offset + seen - self._seen)
         self._seen = seen

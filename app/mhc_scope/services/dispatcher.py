@@ -46,7 +46,7 @@ class Dispatcher:
         self._stops: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
-        """Start the engine, and take over what nobody computes."""
+        """Start the engine, and queue again the runs of an earlier process that nobody computes."""
         await self._queue.join(self)
         await self._engine.start(self.reports)
         await self.check()
@@ -66,15 +66,15 @@ class Dispatcher:
             log.warning("the running runs could not be returned to the queue; they are found later: %s", error)
 
     def wake(self) -> None:
-        """Take a turn soon."""
+        """Let the dispatcher pass queued runs to idle workers soon."""
         self._woken.set()
 
     def check_soon(self) -> None:
-        """Check immediately whether a run must be stopped."""
+        """Let the dispatcher check soon whether a run must be stopped."""
         self._check_due.set()
 
     def computes(self, run_id: str) -> bool:
-        """Return whether a run is computed here."""
+        """Return whether a run is computed by this server."""
         return run_id in self.reports.claimed
 
     async def take_turn(self, fresh: Mapping[str, NewJob] | None = None) -> Turn:
@@ -133,6 +133,7 @@ class Dispatcher:
     # Below: helpers.
 
     async def _take_turn(self, fresh: Mapping[str, NewJob]) -> Turn:
+        """Enqueue jobs, claim as many runs as workers are idle, and submit these to the engine."""
         async with self._turn:
             self._woken.clear()
             free, short_s = self._engine.free, self._short_s if self._engine.has_spare else None
@@ -161,13 +162,14 @@ class Dispatcher:
         self._engine.submit(Job(run.id, run.kind, run.spec, is_spare))
 
     def _show(self, board: QueueState) -> None:
-        """Notify the viewers of runs whose place in the queue has changed."""
+        """Publish the new places of runs in the queue to the viewers of those that have changed."""
         before, self.board = self.board.places, board
         for run_id in board.places.keys() | before.keys():
             if board.places.get(run_id) != before.get(run_id):
                 self._hub.publish(run_id)
 
     def _note_over(self, run_id: str, client: str) -> None:
+        """Remove a run that has ended from the view of the queue, and pass on the next run soon."""
         self.board = self.board.without(run_id, client)
         self.wake()
 
@@ -178,12 +180,14 @@ class Dispatcher:
             self._stops[run_id].add_done_callback(lambda _: self._stops.pop(run_id, None))
 
     async def _take_turns(self) -> None:
+        """Pass queued runs to idle workers for ever, whenever one of both has changed."""
         while True:
             while not self._woken.is_set() and not (self._engine.free and self.board.waiting):
                 await _wait_for_event(self._woken, POLL_S if self.board.waiting else None)
             await self._await_or_pause(self.take_turn(), "no turn could be taken")
 
     async def _check_forever(self) -> None:
+        """Check for ever, at intervals, whether runs are lost or must be stopped."""
         while True:
             await _wait_for_event(self._check_due, self._queue.check_s)
             await self._await_or_pause(self.check(), "the queue could not be checked")
@@ -206,7 +210,7 @@ def has_outdated_numerics(run: StoredRun) -> bool:
 
 
 def _read_current(run: StoredRun) -> RunSpec | None:
-    """Return the spec, if this version computes what its id names."""
+    """Return the spec of a run, if this version's numerics compute what its id names; else None."""
     try:
         return None if has_outdated_numerics(run) else parse_spec(run.spec)
     except SpecErrors:  # of an earlier version, which had other fields
@@ -214,7 +218,7 @@ def _read_current(run: StoredRun) -> RunSpec | None:
 
 
 async def _wait_for_event(event: asyncio.Event, timeout_s: float | None) -> None:
-    """Return when the event is set, or after `timeout_s`."""
+    """Wait until the event is set, or for `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

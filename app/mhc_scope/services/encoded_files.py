@@ -26,7 +26,7 @@ class EncodedFiles:
         self.evicted = 0
 
     def find(self, key: str) -> Path | None:
-        """Return the cached file of that key and record its use; None if there is none."""
+        """Return the cached file of a key and record its use; None if there is none."""
         path = self._to_path(key)
         try:
             os.utime(path)
@@ -40,7 +40,7 @@ class EncodedFiles:
 
     @contextmanager
     def work(self) -> Iterator[Path]:
-        """Create a folder for files that are being written, and delete it afterwards.
+        """Create a folder for files that are being written, and delete it when the context ends.
 
         Raises
         ------
@@ -68,21 +68,22 @@ class EncodedFiles:
             shutil.rmtree(left, ignore_errors=True)
 
     def clear(self) -> None:
-        """Delete all cached files; processes that read one can continue."""
+        """Delete all cached files; processes that have one open can continue to read it."""
         for _, _, path in self._list():
             path.unlink(missing_ok=True)
 
     @property
     def size_bytes(self) -> int:
-        """Return the bytes of all files that are kept."""
+        """Return the bytes of all cached files."""
         return sum(size for _, size, _ in self._list())
 
     def _to_path(self, key: str) -> Path:
+        """Return the path of the cached file of a key."""
         assert KEY.fullmatch(key), f"{key!r} cannot name a file"
         return self._folder / key
 
     def _list(self) -> list[tuple[float, int, Path]]:
-        """Return when each was used, its size, and its path."""
+        """Return for each cached file when it was used, its size in bytes, and its path."""
         found = []
         for path in self._folder.glob("[!_]*"):
             try:

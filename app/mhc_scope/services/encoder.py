@@ -34,11 +34,11 @@ class Encoder:
         self._made: dict[str, asyncio.Task[Path]] = {}
 
     async def start(self) -> None:
-        """Delete what an earlier process left unfinished."""
+        """Delete the files that an earlier process left unfinished."""
         await asyncio.to_thread(self.files.clean)
 
     def stop(self) -> None:
-        """End the processes."""
+        """End the processes that write results and figures."""
         self.pool.stop()
 
     def is_large(self, run: StoredRun) -> bool:
@@ -69,7 +69,7 @@ class Encoder:
         return await self._get(key, runs, write_figure, request, is_packed)
 
     async def _get(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
-        """Return the file; `work` receives the runs' files of frames, then the arguments, then the file to write."""
+        """Return the cached file, or let `work` make it from the runs' files of frames."""
         if (path := await asyncio.to_thread(self.files.find, key)) is not None:
             return path
         if key not in self._made:

@@ -40,7 +40,7 @@ class FigureRequest:
         return f"{self.panel}-{hashlib.sha256(repr(astuple(self)).encode()).hexdigest()[:20]}"
 
     def draw(self, results: Sequence[Result]) -> bytes:
-        """Draw the figure and return it as JSON, which `plotly.io.from_json` reads."""
+        """Return the figure of these results as JSON, which `plotly.io.from_json` reads."""
         from mhc_core import figures
 
         labels = list(self.labels)
@@ -59,7 +59,7 @@ def write_figure(frames: Sequence[Path], request: FigureRequest, is_packed: bool
 
 
 def read_frames(path: Path) -> Result:
-    """Add up the frames of a file."""
+    """Return the columns of a run from a file with its encoded frames."""
     result = Result(keeps_frames=False)
     with path.open("rb") as lines:
         for line in lines:

@@ -39,7 +39,7 @@ class EncodingPool:
             raise EncodersBusyError(f"The server is writing {self.jobs} large files, its limit. Try again shortly.")
 
     async def run(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Run the work in another process.
+        """Run `work`, which writes a large result, in another process, and return its result.
 
         Raises
         ------
@@ -64,24 +64,26 @@ class EncodingPool:
                 self._ending = asyncio.get_running_loop().call_later(IDLE_S, self._discard_executor)
 
     def stop(self) -> None:
-        """Stop the processes; nobody needs what they still compute."""
+        """Stop the processes that write large results; nobody needs what they still compute."""
         if self._ending is not None:
             self._ending.cancel()
         self._discard_executor()
 
     def _get_executor(self) -> ProcessPoolExecutor:
+        """Return the pool of processes; create it at first use."""
         if self._executor is None:
             self._executor = ProcessPoolExecutor(self._processes, CONTEXT, _begin, (os.getpid(),))
         return self._executor
 
     def _discard_executor(self) -> None:
+        """Shut the pool of processes down without waiting; the next use creates another."""
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _begin(server_pid: int) -> None:
-    """Lower the priority, take the server's process id as a name, and end with the server."""
+    """Prepare a process that writes large results: lower its priority, name it, and let it end with the server."""
     os.setsid()  # Ctrl-C does not reach it: the server decides when it stops
     os.nice(NICENESS)
     if sys.platform == "linux":

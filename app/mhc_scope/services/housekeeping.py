@@ -56,6 +56,7 @@ class Housekeeping:
         log.info("deleted %d views, %d old runs, %d bytes of other runs; %d pages returned", views, old, freed, pages)
 
     async def _run_forever(self) -> None:
+        """Delete old runs for ever, whenever it is time."""
         while True:
             await self._wait_for_turn()
             try:
@@ -64,7 +65,7 @@ class Housekeeping:
                 log.exception("old runs could not be deleted; the next try is in %g s", limits.RETENTION_INTERVAL_S)
 
     async def _wait_for_turn(self) -> None:
-        """Return when the disk is nearly full or RETENTION_INTERVAL_S is over, but not before MIN_PAUSE_S."""
+        """Wait until the disk is nearly full or RETENTION_INTERVAL_S is over, but at least MIN_PAUSE_S."""
         pause_s = min(MIN_PAUSE_S, limits.RETENTION_INTERVAL_S)
         await asyncio.sleep(pause_s)
         with contextlib.suppress(TimeoutError):

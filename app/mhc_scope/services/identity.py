@@ -97,5 +97,5 @@ def hash_text(text: str) -> str:
 
 
 def hash_secret(text: str) -> str:
-    """Return what is stored of a secret: it is random and long, so one round of a hash protects it."""
+    """Return the hash of a secret for the store: secrets are random and long, so one round is enough."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

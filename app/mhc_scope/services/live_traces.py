@@ -78,13 +78,13 @@ class LiveTraces:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take over what an earlier process left; owners have the full time to return."""
+        """Continue the live traces of an earlier process; their owners have the full time to return."""
         for run_id in await self._store.list_open():
             self._record_activity(run_id)
         self._watch = asyncio.create_task(self._close_silent_forever())
 
     async def stop(self) -> None:
-        """Leave live traces to the next process."""
+        """Leave live traces unfinished for the next process."""
         if self._watch is not None:
             self._watch.cancel()
 
@@ -123,7 +123,7 @@ class LiveTraces:
         require_live_capacity(len(self._received_at))
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
-        """Return the record, if the token is that of its owner.
+        """Return the stored trace if the token is that of its owner; else refuse the request.
 
         Raises
         ------
@@ -138,7 +138,8 @@ class LiveTraces:
         return run
 
     async def append(self, run: StoredRun, first: int, lines: Sequence[bytes]) -> LiveTraceState:
-        """Append frames; the index of the first is `first`. Frames that are stored already are skipped.
+        """Append frames to a live trace; the index of the first is `first`. Frames that are stored already are
+        skipped.
 
         Raises
         ------
@@ -199,7 +200,7 @@ class LiveTraces:
         return LiveTraceState(run.id, count + 1, end.status)
 
     def _encode(self, run_id: str, growing: IncomingTrace, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
-        """Return the lines of frames, and count them against the limits of the trace."""
+        """Return the encoded frames of a live trace, and count them against the trace's limits."""
         lines = [encode_frame(frame, run_id, first + index) for index, frame in enumerate(frames)]
         size = growing.size_bytes + sum(map(len, lines))
         if size > self._limits.size_bytes or first + len(lines) > self._limits.lines:
@@ -209,7 +210,7 @@ class LiveTraces:
         return lines
 
     async def _find_growing(self, run: StoredRun) -> IncomingTrace:
-        """Return the state of the trace; read it from its log if this process does not have it yet."""
+        """Return the state of a live trace; read it from its log if this process does not have it yet."""
         if run.id not in self._growing:
             checker, size = _new_checker(), 0
             async for line in self._runs.log.read_all(run.id):
@@ -233,6 +234,7 @@ class LiveTraces:
         self._received_at[run_id] = time.monotonic()
 
     async def _close_silent_forever(self) -> None:
+        """Close live traces that have been silent for too long, for ever."""
         limit = limits.LIVE_TRACE_S
         while True:
             await asyncio.sleep(min(MAX_POLL_S, limit / 4))
@@ -243,6 +245,7 @@ class LiveTraces:
                 log.exception("silent live traces could not be closed; the next try follows")
 
     async def _close_silent(self, run_id: str, limit: float) -> None:
+        """End a live trace as failed if it has been silent for `limit` seconds."""
         async with self._locks[run_id]:
             run = await self._runs.store.get(run_id)
             if run is not None and run.is_live and time.monotonic() - self._received_at.get(run_id, 0.0) > limit:
@@ -257,11 +260,13 @@ def _require_known(run: StoredRun, first: int, lines: Sequence[bytes]) -> None:
 
 
 def _new_checker() -> Checker:
+    """Return a checker for the frames of a live trace."""
     # The owner does not know the id of the record when it encodes the first frame.
     return Checker(only_traces=True, names_run=False)
 
 
 def _check_lines(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
+    """Check lines of a live trace; return their frames, or refuse the request."""
     try:
         return [checker.take(line) for line in lines]
     except SpecError as error:
@@ -269,6 +274,7 @@ def _check_lines(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
 
 
 def _require_whole(checker: Checker) -> None:
+    """Refuse the end of a live trace that is not complete."""
     try:
         checker.finish()
     except SpecError as error:
@@ -276,6 +282,7 @@ def _require_whole(checker: Checker) -> None:
 
 
 def _require_plain(reason: str | None) -> None:
+    """Refuse a reason for an end that is long or holds markup."""
     try:
         check_text(reason or "", "reason")
     except SpecError as error:

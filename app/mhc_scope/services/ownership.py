@@ -11,12 +11,12 @@ KEY_BYTES = 24
 
 
 def new_key() -> str:
-    """Return a secret for the creator of a view."""
+    """Return a new random key for the creator of a snapshot, who can delete it with this key."""
     return secrets.token_urlsafe(KEY_BYTES)
 
 
 def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
-    """Return the owner to store of the client that makes a view, and how long the view is kept.
+    """Return the owner to store with a snapshot: the client, its key's hash, and until when it is kept.
 
     A client with a token that may run keeps views forever: an operator knows the client and can contact it. Other
     clients cannot be contacted, and only visits show which of their links are still wanted.
@@ -27,7 +27,7 @@ def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
 
 
 def require_owner(snapshot: StoredSnapshot, client: ClientIdentity, key: str | None) -> None:
-    """Refuse clients that are not the owner; a client that sends a key needs the right one.
+    """Refuse a client that is not the owner of a snapshot; one that sends a key needs the right one.
 
     Raises
     ------

@@ -81,7 +81,7 @@ class Policy(Protocol):
         ...
 
     def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
-        """Count a read of `size_bytes` of frames.
+        """Count the bytes of frames that a client reads against its quota.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Policy(Protocol):
         ...
 
     async def require_storage(self, client: ClientIdentity) -> None:
-        """Refuse a client that keeps as many bytes of traces and views as it may.
+        """Refuse a client that has stored as many bytes of traces and snapshots as it may.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class OpenPolicy:
         self.streams = StreamLimit(limits.MAX_STREAMS)
 
     async def identify(self, credentials: Credentials) -> ClientIdentity:
-        """Return the client of an address."""
+        """Return the client by its address, on a server without accounts."""
         if credentials.token is not None:
             raise InvalidTokenError(
                 "This server has no accounts, so it accepts no access token: send the request without one."
@@ -120,7 +120,7 @@ class OpenPolicy:
         return ClientIdentity(to_address_key(address), address)
 
     def is_token(self, text: str) -> bool:
-        """Return False: there are no access tokens."""
+        """Return whether a bearer is an access token: False, because there are none without accounts."""
         return False
 
     def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
@@ -142,7 +142,7 @@ class OpenPolicy:
 
 
 def sum_seconds(seconds: Iterable[float]) -> float:
-    """Return the predicted seconds of runs, each counted with its costs in addition to the computation."""
+    """Return the predicted seconds of these runs together, each with the fixed time that a run takes."""
     return sum(max(RUN_S, value) for value in seconds)
 
 
@@ -153,5 +153,5 @@ def describe_taken(whose: str, taken: float, limit: float) -> str:
 
 
 def to_wait_s(excess_s: float, settings: Settings) -> float:
-    """Return after how long to try again: when the workers have done the excess work."""
+    """Return after how many seconds to try again: when the workers have done the excess work."""
     return min(MAX_RETRY_S, excess_s / settings.worker_count)

@@ -56,7 +56,7 @@ class Predictions:
         self._expected: dict[str, _ExpectedJob] = {}
 
     def predict(self, kind: str, spec: RunSpec, together: int = 1) -> Estimate:
-        """Return the cost of a job that is submitted with others, `together` in all."""
+        """Return the predicted cost of a job that is submitted with others, `together` in all."""
         counted = self._count(kind, spec)
         low, likely, high = self._learned(kind, is_shared=min(self._workers, self._engine.running + together) > 1)
         seconds = {
@@ -72,7 +72,7 @@ class Predictions:
         self._expected[job_id] = _ExpectedJob(kind, self._count(kind, spec).seconds)
 
     def begin(self, job_id: str) -> None:
-        """Record that a worker has the job."""
+        """Record that a worker has begun the job."""
         job = self._expected[job_id]
         job.since, job.is_shared = time.monotonic(), self._is_shared()
 
@@ -98,7 +98,7 @@ class Predictions:
         return self._engine.running > 1
 
     def _learned(self, kind: str, *, is_shared: bool) -> tuple[float, ...]:
-        """Return the quantiles 0.1, 0.5 and 0.9 of measured over counted time."""
+        """Return the quantiles 0.1, 0.5 and 0.9 of measured over predicted time of past jobs."""
         return tuple(math.exp(find_quantile(self._ratios[kind, is_shared], fraction)) for fraction in (0.1, 0.5, 0.9))
 
 

@@ -58,7 +58,7 @@ class Inspector:
         self._probing: asyncio.Task[Probe] | None = None
 
     async def inspect(self) -> Readiness:
-        """Return the state of this server."""
+        """Return the readiness of this server: checks of database, disk, runs and workers."""
         probe = await self._get_probe()
         full = None if probe.space is None else explain_full(probe.space, self._settings)
         stuck = f"{probe.stuck} runs have the status running, and no server computes them" if probe.stuck else None
@@ -74,7 +74,7 @@ class Inspector:
         return Readiness(checks, probe.space)
 
     async def _get_probe(self) -> Probe:
-        """Return the last probe while it is valid, else a new one; one at a time, however many requests come."""
+        """Return the last probe of the database while it is valid, else a new one; one at a time."""
         if self._probing is None or self._is_over(self._probing):
             self._probing = asyncio.create_task(self._probe_database())
         done, _ = await asyncio.wait({self._probing}, timeout=WAIT_S)
@@ -83,6 +83,7 @@ class Inspector:
         return self._probing.result()
 
     def _is_over(self, probing: "asyncio.Task[Probe]") -> bool:
+        """Return whether the result of a database probe is missing, failed or too old."""
         if not probing.done():
             return False
         if probing.exception() is not None:  # its own request has raised it

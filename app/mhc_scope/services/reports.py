@@ -71,13 +71,13 @@ class Reports(Sink):
         self.frames_stored = 0
 
     async def on_start(self, job_id: str) -> None:
-        """Record that a worker has the run."""
+        """Record that a worker has begun a run."""
         self.claimed[job_id].begun_s = time.monotonic()
         self._predictions.begin(job_id)
         self._hub.publish(job_id)
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Store the lines that are not stored yet. Stored ones must be equal, or the log would be inconsistent."""
+        """Store frames of a run that are not stored yet. Stored ones must be equal, or the log would be torn."""
         claim = self.claimed[job_id].claim
         try:
             await self._persist(lambda: self._log.append(job_id, first, lines, claim))
@@ -86,7 +86,7 @@ class Reports(Sink):
         self.frames_stored += len(lines)
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Close the log, or requeue the run where its worker was lost for the first time."""
+        """Close the log of a run, or requeue the run if its worker was lost for the first time."""
         claimed = self.claimed[job_id]
         self._predictions.end(job_id, is_done=status == "done")
         seconds = 0.0 if claimed.begun_s is None else time.monotonic() - claimed.begun_s
@@ -98,7 +98,7 @@ class Reports(Sink):
             claimed.ending = ending
 
     def on_free(self) -> None:
-        """Give the free worker the next run of the queue."""
+        """Give the next queued run to the worker that became idle."""
         self._wake()
 
     async def store_late_ends(self) -> None:
@@ -135,7 +135,7 @@ class Reports(Sink):
         self._note_over(job_id, claimed.client)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write, and repeat while the database cannot be written, for at most `store_wait_s`."""
+        """Run `write`, and repeat it while the database cannot be written, for at most `store_wait_s`."""
         until, pause = time.monotonic() + self._store_wait_s, RETRY_S
         while True:
             try:
@@ -148,6 +148,7 @@ class Reports(Sink):
 
 
 def _record_span(run_id: str, claimed: ClaimedRun, ending: Ending) -> None:
+    """Send a tracing span of an ended run."""
     now = time.time()
     begun_at = None if claimed.begun_s is None else now - ending.seconds
     spans.record_run(

@@ -20,7 +20,7 @@ BATCH_LINES = 256  # lines that are added up in one call
 
 
 async def read_result(lines: AsyncIterator[bytes]) -> Result:
-    """Add up the frames of a log, in a thread: those of a deep run take a tenth of a second."""
+    """Return the columns of a run from its log of frames, in a thread."""
     result = Result(keeps_frames=False)
     waiting: list[bytes] = []
     async for line in lines:
@@ -45,7 +45,7 @@ def to_packed_json(run_id: str, result: Result) -> bytes:
 
 
 def to_csv(run_id: str, result: Result) -> bytes:
-    """Return the columns of `to_layer_table`; values that are not finite are empty.
+    """Return a result as CSV: the columns of `to_layer_table`; values that are not finite are empty.
 
     Matrices and the steps of training have no columns. The first cell of the last column, `left_out`, names them,
     separated by spaces; its other cells are empty. Most readers would take a comment line for a row, and turn numbers
@@ -61,7 +61,7 @@ def to_csv(run_id: str, result: Result) -> bytes:
 
 
 def to_npz(run_id: str, result: Result) -> bytes:
-    """Return the arrays of `to_arrays` by name; the rest as JSON in `meta`."""
+    """Return a result as NPZ: the arrays of `to_arrays` by name, and the rest as JSON in `meta`."""
     parts = {name: part for name, part in _to_parts(result).items() if name not in ARRAYS}
     meta = codec.to_json({"run": run_id, **parts})
     file = io.BytesIO()
@@ -74,6 +74,7 @@ WRITERS: dict[str, Callable[[str, Result], bytes]] = {"json": to_json, "csv": to
 
 
 def _add_lines(result: Result, lines: Sequence[bytes]) -> None:
+    """Add encoded frames to a result."""
     for line in lines:
         result.add(codec.decode_line(line))
 
@@ -121,6 +122,7 @@ def _list_left_out(result: Result) -> list[str]:
 
 
 def _to_cells(column: Any) -> list[Any]:
+    """Return a column as texts for CSV; "" where a value is not finite."""
     if isinstance(column, list):
         return column
     finite = np.isfinite(column)

@@ -79,7 +79,7 @@ class Runs:
         self.growing: set[str] = set()  # traces that clients write, for which no job runs here
 
     async def start(self) -> None:
-        """Start the engine, take over what an earlier process left, and store the opening comparison."""
+        """Start the engine, continue the runs of an earlier process, and store the opening comparison."""
         await self._dispatcher.start()
         if self._settings.precompute:
             await self.submit(OPENING.specs, SERVER)
@@ -100,7 +100,7 @@ class Runs:
 
     @property
     def waiting(self) -> int:
-        """Return how many runs wait."""
+        """Return how many runs wait in the queue."""
         return len(self._dispatcher.board.waiting)
 
     async def find(self, run_id: str) -> StoredRun | None:
@@ -267,7 +267,7 @@ class Runs:
         return run
 
     async def _usable(self, run_id: str) -> StoredRun | None:
-        """Return the stored run, unless it must be computed again."""
+        """Return the stored run of an id; None if it is missing or must be computed again."""
         run = await self._wait_for_stop(run_id) or await self.find(run_id)
         if run is None or run.status in ("failed", "cancelled"):
             return None
@@ -294,6 +294,7 @@ class Runs:
     def _to_submitted(
         self, run_id: str, known: StoredRun | None, cost: Cost, is_new: bool, is_started: bool
     ) -> Submission:
+        """Return what a submission of a spec has led to: status, place in the queue and cost."""
         if known is None and not is_started:
             return Submission(run_id, UNSTARTED, None, False, cost)
         if known is not None and not known.is_live:

@@ -28,14 +28,14 @@ class Storage:
         self.is_near_full = asyncio.Event()
 
     async def measure(self) -> Space:
-        """Return the used and free bytes of the store, at most a second old."""
+        """Return the used and free bytes of the database and its disk, at most a second old."""
         now = time.monotonic()
         if self._measured is None or now - self._measured[0] > FRESH_S:
             self._measured = now, await self._store.measure()
         return self._measured[1]
 
     async def require_space(self) -> None:
-        """Refuse to store more if the store is full or its disk nearly so.
+        """Refuse to store more if the database is full or its disk nearly so.
 
         Raises
         ------

@@ -12,7 +12,7 @@ class StreamLimit:
         self.open = 0
 
     def require_capacity(self, client: ClientIdentity) -> None:
-        """Refuse one more event stream of a client.
+        """Refuse one more event stream of a client that has as many open as it may.
 
         Raises
         ------
@@ -23,7 +23,7 @@ class StreamLimit:
             raise ServerStreamLimitError(f"{self.open} event streams are open; {self.most} are allowed.")
 
     def take(self, client: ClientIdentity) -> "StreamTicket":
-        """Return a ticket, to be closed when the event stream has ended; `require_capacity` says what it raises."""
+        """Count one more open event stream of a client; return a ticket to close when it has ended."""
         self.require_capacity(client)
         self._count(client, 1)
         return StreamTicket(self, client)
@@ -44,11 +44,11 @@ class StreamPlace:
         self._streams, self._client = streams, client
 
     def require_capacity(self) -> None:
-        """Call `StreamLimit.require_capacity`."""
+        """Refuse one more event stream of this client: see `StreamLimit.require_capacity`."""
         self._streams.require_capacity(self._client)
 
     def take(self) -> "StreamTicket":
-        """Call `StreamLimit.take`."""
+        """Count one more open event stream of this client: see `StreamLimit.take`."""
         return self._streams.take(self._client)
 
 

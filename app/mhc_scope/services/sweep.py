@@ -52,7 +52,7 @@ class SweepGrid:
 
     @property
     def is_open(self) -> bool:
-        """Return whether cells are pending, waiting or computed."""
+        """Return whether cells of the sweep are pending, waiting or computed."""
         return any(state == PENDING or state in LIVE for state in self.states.values())
 
     def count(self) -> dict[str, int]:
@@ -60,12 +60,12 @@ class SweepGrid:
         return dict(Counter(self.states.values()))
 
     def list_in(self, states: Iterable[str]) -> list[str]:
-        """Return the run ids in one of these states."""
+        """Return the ids of the sweep's runs in one of these states."""
         wanted = set(states)
         return [run_id for run_id, state in self.states.items() if state in wanted]
 
     def spec_of(self, run_id: str) -> RunSpec:
-        """Return the spec of a cell."""
+        """Return the spec of a cell of the sweep by its run id."""
         return parse_spec(put_values(self.base, self.x, self.y, self.places[run_id]))
 
     def to_row(self) -> SweepRow:
@@ -88,7 +88,7 @@ class SweepGrid:
 
 
 def axis_names(y: Axis | None) -> Sequence[str]:
-    """Return the fields of a request that determine the number of cells."""
+    """Return the fields of a sweep request that determine the number of cells."""
     return ("x.values",) if y is None else ("x.values", "y.values")
 
 
@@ -114,7 +114,7 @@ def require_size(x: Axis, y: Axis | None, limit: int) -> None:
 
 
 def build(base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity) -> SweepGrid:
-    """Build the grid of a base spec.
+    """Build the sweep of a base spec over one or two axes.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def build(base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity)
 
 
 def put_values(base: dict[str, Any], x: Axis, y: Axis | None, values: tuple[Any, Any]) -> dict[str, Any]:
-    """Return the base with the values of one cell; the spec's own validation checks what the paths refer to."""
+    """Return the base spec with the values of one cell; the spec's own validation checks them."""
     spec = copy.deepcopy(base)
     for axis, value in zip((x, y), values, strict=True):
         if axis is None:

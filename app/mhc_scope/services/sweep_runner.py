@@ -69,7 +69,7 @@ class SweepRunner:
         await self._end(open_sweep)
 
     async def stop(self) -> None:
-        """Stop submitting; other servers can continue the sweeps."""
+        """Stop submitting cells of sweeps; other servers can continue them."""
         tasks = [open_sweep.task for open_sweep in self._open.values() if open_sweep.task is not None]
         for task in tasks:
             task.cancel()
@@ -129,6 +129,7 @@ class SweepRunner:
             await self._cancel_cells(sweep)
 
     async def _cancel_cells(self, sweep: SweepGrid) -> None:
+        """Cancel the runs of a sweep that no one else watches, and its pending cells."""
         for run_id in sweep.list_in(LIVE):
             run = await self._runs.store.get(run_id)
             if run is not None:
@@ -137,7 +138,7 @@ class SweepRunner:
             sweep.states[run_id] = "cancelled"
 
     async def _fill(self, sweep: SweepGrid) -> None:
-        """Submit pending cells until as many run as there are workers, or a limit is reached."""
+        """Submit pending cells of a sweep until as many run as there are workers, or a limit is reached."""
         for run_id in sweep.list_in((PENDING,)):
             if len(sweep.list_in(LIVE)) >= self._settings.worker_count:
                 return

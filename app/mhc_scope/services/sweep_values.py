@@ -34,7 +34,7 @@ class SweepReader:
         self._reading = asyncio.Lock()
 
     async def measure(self, sweep: SweepGrid, key: str, reduction: Reduction) -> MeasuredSweep:
-        """Return the metric of every cell as it is now, including runs that end during this call."""
+        """Return a reduced metric of every cell of a sweep as it is now; runs may end during this call."""
         found: dict[str, ReducedNumber] = {}
         seen: dict[str, str] = {}
         while changed := [run_id for run_id, state in sweep.states.items() if seen.get(run_id) != state]:
@@ -55,6 +55,7 @@ class SweepReader:
         return MeasuredSweep(sweep, grid)
 
     async def _look_up(self, sweep: SweepGrid, run_id: str, key: str, reduction: Reduction) -> ReducedNumber:
+        """Return the reduced metric of one cell; its state where it is not done."""
         if sweep.states[run_id] != "done":
             return ReducedNumber(None, None, sweep.states[run_id])
         async with self._reading:
@@ -65,7 +66,7 @@ class SweepReader:
         return self._numbers[run_id][key, reduction]
 
     async def _read(self, run_id: str) -> bool:
-        """Return whether the run exists; retention may have deleted it, or it may be computed again."""
+        """Read a run and cache its reduced metrics; return False if it no longer exists."""
         run = await self._runs.store.get(run_id)
         if run is None or run.status != "done":
             return False

@@ -42,13 +42,13 @@ class Sweeps:
         self._adopting: asyncio.Task[None] | None = None
 
     async def resume(self) -> None:
-        """Continue the sweeps that no server runs: now, and if other servers exist, from now on."""
+        """Continue sweeps that no server runs: now, and where there are other servers, from now on."""
         await self._adopt_lost()
         if math.isfinite(self._store.lease_s):
             self._adopting = asyncio.create_task(self._adopt_forever())
 
     async def find(self, sweep_id: str) -> SweepGrid | None:
-        """Return the sweep, if it is known."""
+        """Return the sweep of an id; None if it is unknown."""
         running = self._runner.get(sweep_id)
         if running is not None:
             return running
@@ -121,7 +121,7 @@ class Sweeps:
             raise TooManyRunsError(detail) from None
 
     async def _cancel(self, sweep: SweepGrid) -> SweepGrid:
-        """End it on the server that runs it, or on the one that takes it over if that server is lost."""
+        """End a sweep on the server that runs it, or on the one that takes it over if that server is lost."""
         async with self._starting:
             pass  # one that is just being started is known to the runner after this
         await self._runner.cancel(sweep.id)
@@ -142,6 +142,7 @@ class Sweeps:
             await self._runner.begin(SweepGrid.from_row(row))
 
     async def _adopt_forever(self) -> None:
+        """Continue for ever the sweeps of servers that are lost."""
         while True:
             await asyncio.sleep(self._store.lease_s / 2)
             try:
@@ -152,10 +153,11 @@ class Sweeps:
                 log.exception("lost sweeps could not be continued")
 
     async def _admit(self, sweep: SweepGrid) -> float:
-        """Refuse a grid with a cell that this server would not run, or that costs too much; return its seconds."""
+        """Refuse a sweep with a cell that this server would not run, or that costs too much; return its seconds."""
         predictions = self._runs.predictions
 
         def predict_cells() -> list[tuple[str, RunSpec, Estimate]]:
+            """Return id, spec and predicted cost of every cell."""
             specs = ((run_id, sweep.spec_of(run_id)) for run_id in sweep.states)
             return [(run_id, spec, predictions.predict(RUN, spec, len(sweep.states))) for run_id, spec in specs]
 

@@ -108,7 +108,7 @@ async def _write_chunks(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
 
 
 def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> UploadedRecording:
-    """Check a container's frames and write their lines, without an id yet; one frame is in memory at a time.
+    """Check the file of a trace and write its frames as lines, without an id yet; one is in memory at a time.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Upl
 
 
 def _name_lines(unpacked: BinaryIO, record_id: str) -> Iterator[bytes]:
-    """Yield the lines of `unpack` under their id."""
+    """Yield the lines that `unpack` wrote, with the id of the trace."""
     unpacked.seek(0)
     for line in unpacked:
         assert line.startswith(HEAD + b'"'), "lines were written without an id"

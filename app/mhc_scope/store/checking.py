@@ -30,7 +30,7 @@ class CheckCounts:
 
 
 def check(connection: Connection, counted: CheckCounts) -> Iterator[str]:
-    """Yield one sentence for each error; what is checked is added to `counted`.
+    """Yield a sentence for each error in the whole database; what is checked is added to `counted`.
 
     A server may be running: what it changes during the check is not reported as damage.
     """
@@ -68,6 +68,7 @@ def check_run(connection: Connection, run: StoredRun, counted: CheckCounts) -> I
 
 
 def _check_file(connection: Connection) -> Iterator[str]:
+    """Yield each damage of the database file that SQLite finds."""
     for (found,) in connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_DAMAGE})"):
         if found != "ok":
             yield f"the file is damaged: {found}"
@@ -86,6 +87,7 @@ def _list_runs(connection: Connection) -> Iterator[StoredRun]:
 
 
 def _find_run(connection: Connection, run_id: str) -> StoredRun | None:
+    """Return the stored run of an id, or None."""
     row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     return None if row is None else to_run(row)
 
@@ -99,6 +101,7 @@ def _unpack_line(stored: bytes) -> bytes | None:
 
 
 def _has_its_id(connection: Connection, run: StoredRun, of_frames: str) -> bool:
+    """Return whether the id of a run is the hash of its spec, or that of a trace the hash of its frames."""
     if run.kind != "run":
         return True  # the id of a job about a run follows a rule that has changed
     if isinstance(run.source, SpecSource):
@@ -113,6 +116,7 @@ def _has_its_id(connection: Connection, run: StoredRun, of_frames: str) -> bool:
 
 
 def _check_views(connection: Connection, counted: CheckCounts) -> Iterator[str]:
+    """Yield each snapshot with runs that are missing or not pinned."""
     for view in connection.execute(select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)).all():
         counted.views += 1
         referenced = set(list_runs_of_view(view.runs, view.sweep))

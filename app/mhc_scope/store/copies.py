@@ -82,7 +82,7 @@ def _open(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def _end_journal(path: Path) -> None:
-    """Delete the journal of the old database's last transaction: it would be applied to the new database."""
+    """Delete the journal of the old database's last transaction, which would be applied to the new database."""
     if path.is_file():
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA schema_version")  # a sound database finishes it automatically

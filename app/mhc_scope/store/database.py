@@ -39,7 +39,7 @@ class Database(ABC):
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
 
     async def call(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one transaction, which is durable when this returns.
+        """Run `work` in one transaction, which is durable when this returns; return its result.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class Database(ABC):
             raise StoreUnavailable(f"the database has not answered for {self.answer_s:g} s") from None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work`, which only reads, and run it again where its connection was cut.
+        """Run `work`, which only reads; repeat it if its connection was cut; return its result.
 
         Raises
         ------
@@ -103,6 +103,7 @@ class Database(ABC):
             raise
 
     def _run_transaction(self, work: Callable[[Connection], T], requested_s: float) -> T:
+        """Run `work` in one transaction; return its result."""
         with self._engine.begin() as connection:
             self._prepare(connection, time.monotonic() - requested_s)
             return work(connection)

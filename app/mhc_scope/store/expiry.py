@@ -25,12 +25,13 @@ async def drop_expired(database: Database, now: float) -> int:
 
 
 def _find_expired(now: float, connection: Connection) -> list[Any]:
+    """Return the next snapshots that expired before `now`: ids and runs."""
     query = select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)
     return list(connection.execute(query.where(snapshots.c.expires_at < now).limit(EXPIRED_BATCH_SIZE)))
 
 
 async def _find_referenced_elsewhere(database: Database, now: float) -> set[str]:
-    """Return the runs that other snapshots refer to, read in batches."""
+    """Return the ids of runs that snapshots which have not expired refer to, read in batches."""
     referenced, last = set[str](), ""
     while True:
         page = await database.call(partial(_list_kept, now, snapshots.c.id > last, BATCH_SIZE))
@@ -41,6 +42,7 @@ async def _find_referenced_elsewhere(database: Database, now: float) -> set[str]
 
 
 def _list_kept(now: float, where: ColumnElement[bool], limit: int | None, connection: Connection) -> list[Any]:
+    """Return snapshots that have not expired and meet the condition: ids and runs."""
     is_kept = snapshots.c.expires_at.is_(None) | (snapshots.c.expires_at >= now)
     query = select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep).where(is_kept, where)
     return list(connection.execute(query.order_by(snapshots.c.id).limit(limit)))

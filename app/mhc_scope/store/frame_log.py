@@ -62,7 +62,7 @@ class FrameLog:
         return take_lines(cached[after + 1 : after + 1 + limit], limit_bytes)
 
     async def read_all(self, run_id: str) -> AsyncIterator[bytes]:
-        """Yield every line that is stored now."""
+        """Yield every frame of a run that is stored now, as an encoded line."""
         after = -1
         while page := await self.read(run_id, after, limit_bytes=PAGE_BYTES):
             for line in page:

@@ -22,18 +22,18 @@ ROWS = 32
 
 
 def pack_line(line: bytes) -> bytes:
-    """Compress a line for storage, unless that makes it longer."""
+    """Compress the line of a frame for storage, unless that makes it longer."""
     packed = zlib.compress(line, PACK_LEVEL)
     return packed if len(packed) < len(line) else line
 
 
 def unpack_line(stored: bytes) -> bytes:
-    """Return the line that `pack_line` received."""
+    """Return the line of a frame that `pack_line` compressed."""
     return stored if stored.startswith(b"{") else zlib.decompress(stored)
 
 
 def append_lines(connection: Connection, run_id: str, first: int, lines: Sequence[bytes]) -> None:
-    """Append lines to those stored, and update the run's row with what they report."""
+    """Append frames to the log of a run, and update the run's row with what they report."""
     stored = [pack_line(line) for line in lines]
     rows = [{"run_id": run_id, "idx": first + k, "line": line} for k, line in enumerate(stored)]
     connection.execute(insert(frames), rows)
@@ -47,7 +47,7 @@ def append_lines(connection: Connection, run_id: str, first: int, lines: Sequenc
 def read_lines(
     connection: Connection, run_id: str, after: int, limit: int, limit_bytes: float = math.inf
 ) -> list[bytes]:
-    """Return lines after index `after`, in order, at most `limit`, and as many as `take_lines` accepts."""
+    """Return frames after index `after`, in order, at most `limit`, and as many as `take_lines` accepts."""
     return take_lines(map(unpack_line, _read_rows(connection, run_id, after, limit)), limit_bytes)
 
 
@@ -74,7 +74,7 @@ def take_lines(lines: Iterable[bytes], limit_bytes: float) -> list[bytes]:
 
 
 def _to_columns(line: bytes) -> dict[str, Any]:
-    """Return the columns of the run's row that a frame sets."""
+    """Return the columns of the run's row that a frame sets, such as its summary."""
     if codec.frame_type(line) not in ("start", "summary"):
         return {}
     frame = codec.decode_line(line)

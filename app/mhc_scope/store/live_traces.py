@@ -22,7 +22,7 @@ class LiveTrace:
     token_hash: str
 
     def accepts(self, token: str) -> bool:
-        """Return whether this is the token that was returned when the trace was created."""
+        """Return whether a token is the one that was returned when the live trace was created."""
         return secrets.compare_digest(hash_token(token), self.token_hash)
 
 
@@ -48,11 +48,12 @@ class LiveTraceStore:
             "used_at": now,
         }
 
-        def work(connection: Connection) -> None:
+        def insert_trace(connection: Connection) -> None:
+            """Insert the rows of a live trace and of its token."""
             connection.execute(insert(runs).values(values))
             connection.execute(insert(live_traces).values(run_id=run_id, token_hash=hash_token(token)))
 
-        await self._database.call(work)
+        await self._database.call(insert_trace)
 
     async def find(self, run_id: str) -> LiveTrace | None:
         """Return the row of a live trace, if the trace exists."""
@@ -60,11 +61,12 @@ class LiveTraceStore:
             return None
         query = select(live_traces).where(live_traces.c.run_id == run_id)
 
-        def work(connection: Connection) -> LiveTrace | None:
+        def select_trace(connection: Connection) -> LiveTrace | None:
+            """Return the row of a live trace, or None."""
             row = connection.execute(query).one_or_none()
             return None if row is None else LiveTrace(**row._mapping)
 
-        return await self._database.call(work)
+        return await self._database.call(select_trace)
 
     async def list_open(self) -> list[str]:
         """Return the ids of traces that have not ended."""
@@ -73,5 +75,5 @@ class LiveTraceStore:
 
 
 def hash_token(token: str) -> str:
-    """Return what is stored of a token: it is random and long, so one round of a hash protects it."""
+    """Return the hash of a live trace's token for the store: it is random and long, so one round is enough."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -14,11 +14,11 @@ class Subscription:
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """Report a change."""
+        """Notify the waiting viewer of a change of its runs."""
         self._changed.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait for a change since the last call; return False when none came within `timeout_s`."""
+        """Wait for a change of the runs since the last call; return False if none came within `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -38,7 +38,7 @@ class Hub:
 
     @contextmanager
     def subscribe(self, run_ids: Iterable[str], viewer: str) -> Iterator[Subscription]:
-        """Subscribe to these runs while the context lasts."""
+        """Return a subscription to changes of these runs, which ends with the context."""
         subscription, ids = Subscription(viewer), set(run_ids)
         for run_id in ids:
             self._by_run[run_id].add(subscription)
@@ -62,7 +62,7 @@ class Hub:
         return sum(subscription.viewer != excluded_viewer for subscription in self._by_run.get(run_id, ()))
 
     def list_watched(self) -> list[str]:
-        """Return the runs that someone watches here."""
+        """Return the ids of runs on which an event stream is open here."""
         return list(self._by_run)
 
     def count_viewers(self) -> dict[tuple[str, str], int]:
@@ -70,6 +70,7 @@ class Hub:
         return Counter((run_id, one.viewer) for run_id, viewers in self._by_run.items() for one in viewers)
 
     def _notify_watched(self) -> None:
+        """Call `on_watch`, because event streams were opened or closed."""
         if self.on_watch is not None:
             self.on_watch()
 

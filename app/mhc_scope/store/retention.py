@@ -92,12 +92,13 @@ async def vacuum(database: Database) -> int:
     It needs space for a second copy, and no one else may use the database. Return how many pages this saves.
     """
 
-    def work(connection: Connection) -> int:
+    def rewrite_file(connection: Connection) -> int:
+        """Rewrite the file; return by how many pages it has shrunk."""
         before = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         _get_raw(connection).executescript("PRAGMA auto_vacuum=INCREMENTAL; VACUUM")
         return int(before - connection.exec_driver_sql("PRAGMA page_count").scalar_one())
 
-    return 0 if database.path is None else await database.call(work)
+    return 0 if database.path is None else await database.call(rewrite_file)
 
 
 def _is_old(unused_since: float, traces_since: float) -> ColumnElement[bool]:
@@ -109,7 +110,7 @@ def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
 
 
 def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[ExpiringRun]:
-    """Mark the oldest runs that may be deleted, as many as contain the excess."""
+    """Mark the oldest runs that may be deleted, as many as contain the excess bytes."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARK_BATCH_SIZE)
     found, found_bytes = [], 0
     for run in connection.execute(query):
@@ -124,12 +125,13 @@ def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connecti
 
 
 async def _delete_marked(database: Database) -> None:
+    """Delete the marked runs in small steps with pauses."""
     while await _pause_after(database, _delete_some):
         pass
 
 
 def _delete_some(connection: Connection) -> int:
-    """Do one step; return how many marked runs it read, 0 if none remain."""
+    """Delete a part of the marked runs; return how many were read, 0 if none remain."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARK_BATCH_SIZE)
     marked, done = [ExpiringRun(*run) for run in connection.execute(query)], 0.0
     for run in marked:
@@ -157,6 +159,7 @@ def _delete_frames(connection: Connection, run: ExpiringRun, fraction: float) ->
 
 
 def _free_pages(connection: Connection) -> int:
+    """Return some unused pages of the SQLite file to the disk; return how many."""
     before = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
     # As a script: `execute` would free one page and stop.
     _get_raw(connection).executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")
@@ -164,12 +167,14 @@ def _free_pages(connection: Connection) -> int:
 
 
 def _get_raw(connection: Connection) -> sqlite3.Connection:
+    """Return the connection of Python's sqlite3 below one of SQLAlchemy."""
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     return raw
 
 
 async def _pause_after(database: Database, step: Callable[[Connection], T]) -> T:
+    """Run one step in the database, then pause as long as it took; return its result."""
     started = time.monotonic()
     result = await database.call(step)
     await asyncio.sleep(max(PAUSE_S, time.monotonic() - started))

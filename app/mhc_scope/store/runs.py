@@ -91,12 +91,12 @@ class StoredRun:
 
     @property
     def is_live(self) -> bool:
-        """Return whether it waits or is computed."""
+        """Return whether the run waits or is computed."""
         return self.status in LIVE
 
     @property
     def is_whole(self) -> bool:
-        """Return whether it has a whole result. A trace whose training failed has the record until then."""
+        """Return whether the run has a whole result. A trace whose training failed has the record until then."""
         is_partial_trace = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
         return self.status == "done" or is_partial_trace
 
@@ -114,28 +114,30 @@ class RunStore:
         self._database = database
 
     async def get(self, run_id: str) -> StoredRun | None:
-        """Return the run, if it is known."""
+        """Return the stored run of an id; None if it is unknown."""
         if "\0" in run_id:  # PostgreSQL rejects such text
             return None
 
-        def work(connection: Connection) -> StoredRun | None:
+        def select_run(connection: Connection) -> StoredRun | None:
+            """Return the stored run, or None."""
             row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
             return None if row is None else to_run(row)
 
-        return await self._database.read(work)
+        return await self._database.read(select_run)
 
     async def find_job(self, kind: str, of_run: str) -> StoredRun | None:
         """Return the job of this kind about a run, if there is one."""
         query = select(runs).where(runs.c.of_run == of_run, runs.c.kind == kind)
 
-        def work(connection: Connection) -> StoredRun | None:
+        def select_job(connection: Connection) -> StoredRun | None:
+            """Return the stored job, or None."""
             row = connection.execute(query).one_or_none()
             return None if row is None else to_run(row)
 
-        return await self._database.read(work)
+        return await self._database.read(select_job)
 
     async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
-        """Store jobs by id as waiting, without frames: new ones, or ones that start again."""
+        """Store jobs by id as waiting in the queue, without frames: new ones, or ones that start again."""
         database = self._database
         await database.call(lambda connection: put_jobs(connection, fresh, database.read_clock(connection)))
 
@@ -169,7 +171,8 @@ class RunStore:
             **times,
         }
 
-        def work(connection: Connection) -> bool:
+        def insert_record(connection: Connection) -> bool:
+            """Insert the record with its frames; return False if its id is known."""
             if connection.execute(select(runs.c.id).where(runs.c.id == record_id, IS_KNOWN)).one_or_none() is not None:
                 return False
             connection.execute(delete(frames).where(frames.c.run_id == record_id))  # of a run that is being deleted
@@ -183,7 +186,7 @@ class RunStore:
             return True
 
         try:
-            return await self._database.call(work)
+            return await self._database.call(insert_record)
         except IntegrityError:
             if await self.get(record_id) is None:
                 raise
@@ -203,7 +206,8 @@ class RunStore:
             If frames came again and differ.
         """
 
-        def work(connection: Connection) -> None:
+        def append_new(connection: Connection) -> None:
+            """Append those frames that are not stored, and notify viewers."""
             if claim is None:
                 append_lines(connection, run_id, first, lines)
                 connection.execute(update(runs).where(runs.c.id == run_id).values(used_at=time.time()))
@@ -215,7 +219,7 @@ class RunStore:
                     append_lines(connection, run_id, max(first, stored), new)
             self._database.notify(connection, "log", run_id)
 
-        await self._database.call(work)
+        await self._database.call(append_new)
 
     async def finish(
         self,
@@ -226,7 +230,7 @@ class RunStore:
         claim: RunClaim | None = None,
         seconds: float = 0.0,
     ) -> bytes:
-        """Close the log with an `end` frame, and return it; charge `seconds` of computing to the client.
+        """Close a run's log with an `end` frame, and return it; charge `seconds` of computing to the client.
 
         With a claim it may be called again, for example if it is unknown whether the transaction was committed.
 
@@ -237,7 +241,8 @@ class RunStore:
         """
         database = self._database
 
-        def work(connection: Connection) -> bytes:
+        def close_log(connection: Connection) -> bytes:
+            """Append the end to the log, charge the client, and return the end's line."""
             now, frames_stored = database.read_clock(connection), index
             if claim is not None:
                 database.lock_queue(connection)
@@ -252,14 +257,14 @@ class RunStore:
             database.notify(connection, "log", run_id)
             return end_run(connection, run_id, frames_stored, status, reason, now)
 
-        return await self._database.call(work)
+        return await self._database.call(close_log)
 
     async def read(self, run_id: str, after: int, limit: int, limit_bytes: float = math.inf) -> list[bytes]:
-        """Return lines after index `after`, in order; `read_lines` says how many."""
+        """Return frames of a run after index `after`, in order; `read_lines` says how many."""
         return await self._database.read(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
 
     async def list_live_costs(self) -> list[LiveCost]:
-        """Return the runs that wait or run; not traces, which cost no time here."""
+        """Return the costs of runs that wait or run; not of traces, which cost no time here."""
         seconds = runs.c.cost["seconds"].as_float()
         query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
         return await self._database.read(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
@@ -301,7 +306,7 @@ def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) ->
 
 
 def _to_values(job: NewJob, now: float) -> dict[str, Any]:
-    """Return the columns of a run that waits."""
+    """Return the database columns of a run that waits."""
     return {
         **asdict(job),
         "status": "queued",
@@ -317,5 +322,6 @@ def _to_values(job: NewJob, now: float) -> dict[str, Any]:
 
 
 def _require_same(lines: Sequence[bytes], stored: Sequence[bytes]) -> None:
+    """Raise TornLog if a second computation of frames differs from those that are stored."""
     if list(lines[: len(stored)]) != list(stored):
         raise TornLog("the second computation gave other frames than those stored")

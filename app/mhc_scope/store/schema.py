@@ -113,6 +113,7 @@ def open_current(url: str) -> Iterator[Connection]:
 
 
 def _require_there(url: str) -> None:
+    """Raise UnusableDatabase if the SQLite file of a URL is missing or damaged."""
     path = find_file(url)
     if path is not None and not path.exists():
         raise UnusableDatabase(f"there is no database {path}")
@@ -176,6 +177,7 @@ def _create_engine(url: str) -> Engine:
 
 
 def _disable_driver_transactions(connection: Any, record: Any) -> None:
+    """Stop SQLite's driver from ending transactions, and disable foreign keys, for a migration."""
     connection.isolation_level = None
     # A table that is copied is dropped once; with foreign keys enabled, that would delete the rows that refer to it.
     connection.execute("PRAGMA foreign_keys=OFF")
@@ -210,13 +212,14 @@ def _migrate_tables(connection: Connection, lock: Callable[[Connection], None] =
 
 
 def _create(connection: Connection) -> None:
-    """Create the current tables in a new database, which is what all revisions together build."""
+    """Create the current tables in a new database; all migrations together build the same."""
     metadata.create_all(connection)
     revisions.create(connection)
     connection.execute(insert(revisions).values(version_num=HEAD))
 
 
 def _read_revision(connection: Connection) -> str:
+    """Return the migration at which the tables of a database are; raise UnusableDatabase for unknown ones."""
     found = connection.execute(select(revisions.c.version_num)).scalars().all()
     if len(found) != 1 or found[0] not in REVISIONS:
         raise UnusableDatabase(
@@ -227,6 +230,7 @@ def _read_revision(connection: Connection) -> str:
 
 
 def _require_head(connection: Connection) -> None:
+    """Raise UnusableDatabase unless the tables are at this version's migration."""
     if revisions.name not in inspect(connection).get_table_names() or _read_revision(connection) != HEAD:
         raise UnusableDatabase(
             f"the database {connection.engine.url.database} is of an earlier version: a start of the server updates it"
@@ -234,6 +238,7 @@ def _require_head(connection: Connection) -> None:
 
 
 def _require_released(connection: Connection, present: dict[str, set[str]]) -> None:
+    """Raise UnusableDatabase unless the tables are those of the first release."""
     complete = present | {"snapshots": present.get("snapshots", set()) | LATE_COLUMNS.keys()}
     if complete != RELEASED_TABLES:
         raise UnusableDatabase(
@@ -243,13 +248,14 @@ def _require_released(connection: Connection, present: dict[str, set[str]]) -> N
 
 
 def _add_late_columns(connection: Connection, present: set[str]) -> None:
+    """Add the columns of snapshots that early databases lack."""
     for name, definition in LATE_COLUMNS.items():
         if name not in present:
             connection.exec_driver_sql(f"ALTER TABLE snapshots ADD COLUMN {name} {definition}")
 
 
 def _apply(connection: Connection, command: str, revision: str) -> None:
-    """Run Alembic. Imported here: it takes 0.2 s, and most starts change nothing."""
+    """Run an Alembic command for a revision, in the connection's transaction."""
     from alembic import command as commands
     from alembic.config import Config
 

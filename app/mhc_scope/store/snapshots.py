@@ -77,7 +77,8 @@ class SnapshotStore:
         fresh = StoredSnapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
         pinned = [*run_ids, *also_pinned]
 
-        def work(connection: Connection) -> tuple[StoredSnapshot, bool]:
+        def insert_snapshot(connection: Connection) -> tuple[StoredSnapshot, bool]:
+            """Insert the snapshot and pin its runs, unless it is known; return it, and whether it is new."""
             known = _find_snapshot(connection, snapshot_id)
             if known is None:
                 connection.execute(insert(snapshots).values(**vars(fresh)))
@@ -86,21 +87,21 @@ class SnapshotStore:
                 _set_expiry(connection, snapshot_id, by.expires_at)
             return known or fresh, known is None
 
-        return await self._database.call(work)
+        return await self._database.call(insert_snapshot)
 
     async def get(self, snapshot_id: str) -> StoredSnapshot | None:
-        """Return the snapshot, if it is known."""
+        """Return the snapshot of an id; None if it is unknown."""
         if "\0" in snapshot_id:  # PostgreSQL rejects such text
             return None
         return await self._database.read(lambda connection: _find_snapshot(connection, snapshot_id))
 
     async def renew(self, snapshot: StoredSnapshot, expires_at: float) -> None:
-        """Extend the expiry of a view that is viewed, if it is not kept longer."""
+        """Extend the expiry of a snapshot that is viewed, if it is not kept longer."""
         if is_longer(expires_at, snapshot):
             await self._database.call(lambda connection: _set_expiry(connection, snapshot.id, expires_at))
 
     async def list_of(self, client: str) -> list[StoredSnapshot]:
-        """Return the views of a client, the latest first."""
+        """Return the snapshots of a client, the latest first."""
         query = select(snapshots).where(snapshots.c.client == client).order_by(snapshots.c.created_at.desc())
 
         def work(connection: Connection) -> list[StoredSnapshot]:
@@ -109,13 +110,14 @@ class SnapshotStore:
         return await self._database.read(work)
 
     async def delete(self, snapshot: StoredSnapshot) -> None:
-        """Delete a view, and unpin the runs that no other view refers to."""
+        """Delete a snapshot, and unpin the runs that no other snapshot refers to."""
 
-        def work(connection: Connection) -> None:
+        def delete_snapshot(connection: Connection) -> None:
+            """Delete the snapshot's row, and unpin its runs."""
             connection.execute(delete(snapshots).where(snapshots.c.id == snapshot.id))
             unpin_unreferenced(connection, list_runs_of_view(snapshot.runs, snapshot.sweep))
 
-        await self._database.call(work)
+        await self._database.call(delete_snapshot)
 
 
 def is_longer(expires_at: float | None, snapshot: StoredSnapshot) -> bool:
@@ -126,6 +128,7 @@ def is_longer(expires_at: float | None, snapshot: StoredSnapshot) -> bool:
 
 
 def _find_snapshot(connection: Connection, snapshot_id: str) -> StoredSnapshot | None:
+    """Return the snapshot of an id, or None."""
     row = connection.execute(select(snapshots).where(snapshots.c.id == snapshot_id)).one_or_none()
     return None if row is None else StoredSnapshot(**row._mapping)
 

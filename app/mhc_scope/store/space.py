@@ -21,11 +21,12 @@ class SpaceStore:
         self._database = database
 
     async def measure(self) -> Space:
-        """Return the used and the free bytes."""
+        """Return the used bytes of the database and the free bytes of its disk."""
         used = await self._database.read(self._database.count_bytes)
         return Space(used, self._measure_disk())
 
     def _measure_disk(self) -> int | None:
+        """Return the free bytes of the data folder's disk; None if it is unknown."""
         # The nearest folder that exists: the data folder may have been deleted while the server runs.
         folder = self._database.path and self._database.path.parent
         while folder is not None and not folder.is_dir():

@@ -56,13 +56,13 @@ class SqliteFile:
         self._lock = handle
 
     def unlock(self) -> None:
-        """Release the folder."""
+        """Release the lock of the data folder."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def remember(self) -> None:
-        """Record which file is open under this name."""
+        """Record which file, by device and inode, is open under this name."""
         self._identity = self._read_identity()
 
     def has_moved(self) -> bool:
@@ -116,7 +116,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def set_pragmas(connection: Any, record: Any) -> None:
-    """Set up each new connection of the server's engine."""
+    """Set the SQLite options of each new connection of the server."""
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA journal_mode={'WAL' if WAL_IS_SAFE else 'DELETE'}")
     cursor.execute("PRAGMA synchronous=FULL")
@@ -125,7 +125,7 @@ def set_pragmas(connection: Any, record: Any) -> None:
 
 
 def limit_wait(connection: Connection, waited_s: float) -> None:
-    """Let this transaction wait for locks for the rest of `MAX_WAIT_S`; calls queued after it have waited too."""
+    """Let this transaction wait for database locks for the rest of `MAX_WAIT_S`; calls queued after it waited too."""
     left_ms = max(0, round(1000 * (MAX_WAIT_S - waited_s)))
     connection.exec_driver_sql(f"PRAGMA busy_timeout={left_ms}")
 
@@ -153,10 +153,11 @@ def copy_to(source: sqlite3.Connection, path: Path, pages: int = -1) -> None:
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) -> None:
-    """Copy in steps; in one step if others write so often that it keeps restarting."""
+    """Copy a database in steps; in one step if others write so often that the copy keeps restarting."""
     least, begun = math.inf, 1
 
     def limit_restarts(status: int, remaining: int, total: int) -> None:
+        """Raise _CopyConflict if the copy has restarted too often."""
         nonlocal least, begun
         begun += remaining > least
         least = remaining
@@ -174,13 +175,14 @@ class _CopyConflict(Exception):
 
 
 def put_in_place(part: Path, path: Path) -> None:
-    """Rename a file that is written, durably."""
+    """Rename a finished file to its final name, durably."""
     _sync_file(part)
     part.replace(path)
     _sync_file(path.parent)
 
 
 def _sync_file(path: Path) -> None:
+    """Write the content of a file to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

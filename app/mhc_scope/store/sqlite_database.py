@@ -52,7 +52,7 @@ class SqliteDatabase(Database):
         """Do nothing: no other server uses the file."""
 
     def count_bytes(self, connection: Connection) -> int:
-        """Count the used pages. Free ones are reused before the file grows."""
+        """Return the bytes of the used pages. Free ones are reused before the file grows."""
         names = ("page_count", "freelist_count", "page_size")
         pages, free, size = (int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names)
         return (pages - free) * size
@@ -66,7 +66,7 @@ class SqliteDatabase(Database):
         sqlite.limit_wait(connection, waited_s)
 
     def _recover(self) -> bool:
-        """Continue with a file that was deleted or replaced."""
+        """Reopen or restore a database file that was deleted or replaced; return whether it can be used again."""
         if not self._file.has_moved():
             return False
         try:
@@ -77,6 +77,7 @@ class SqliteDatabase(Database):
 
 
 def _create_engine(url: str, file: SqliteFile) -> Engine:
+    """Create the server's engine for an SQLite file, with a connection that stays open."""
     engine = create_engine(url)
     event.listen(engine, "connect", sqlite.set_pragmas)
     event.listen(engine, "do_connect", lambda *_: sqlite.connect(file.path))

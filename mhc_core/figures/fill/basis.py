@@ -37,11 +37,12 @@ def build_block(matrices: Mapping[str, np.ndarray], percent: str, cursor: int) -
 
 
 def _is_known(gauge: Gauge, place: int) -> bool:
+    """Return whether the basis of the streams at this layer can be inverted without losing too many digits."""
     with np.errstate(over="ignore", invalid="ignore"):
         condition = np.linalg.norm(gauge.basis[place]) * np.linalg.norm(gauge.inverse[place])
     return bool(condition * len(gauge.basis[place]) * ROUNDING < LOST)
 
 
 def to_texts(block: np.ndarray) -> list[list[str]]:
-    """Return the entries of a block as people read them."""
+    """Format the entries of the mixing of one layer as texts for its cells."""
     return [[format_value(float(value)) for value in row] for row in block]

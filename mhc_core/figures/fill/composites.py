@@ -45,14 +45,14 @@ class Product:
 
 
 def to_span(span: str, cursor: int, layers: int) -> tuple[int, int]:
-    """Return first and last layer of a span, from 0, within a run of that many layers."""
+    """Return the first and last layer, from 0, of a span of layers that a figure multiplies, within a run's depth."""
     named = {"first": 1, "last": layers, "cursor": cursor + 1}
     first, last = (min(named.get(end) or int(end), layers) - 1 for end in span.split("-"))
     return first, last
 
 
 def lies_beyond(span: str, layers: int) -> bool:
-    """Return whether a span of chosen layers begins above a run of that many."""
+    """Return whether a span of chosen layers begins after the last layer of a run of that many layers."""
     first, _ = span.split("-")
     return first.isdigit() and int(first) > layers
 
@@ -74,7 +74,7 @@ def to_signed_logs(product: Product) -> np.ndarray:
 
 
 def to_power(product: Product) -> int:
-    """Return the power of ten in which a product's numbers are shown: 0 if two digits are enough."""
+    """Return the power of ten in which a matrix product's numbers are shown: 0 if two digits are enough."""
     largest = float(np.abs(product.scaled).max())
     if not math.isfinite(largest) or largest == 0:
         return 0
@@ -83,17 +83,18 @@ def to_power(product: Product) -> int:
 
 
 def to_cell_texts(product: Product) -> list[list[str]]:
-    """Return entries as people read them, in the product's power of ten."""
+    """Format the entries of a matrix product as texts for its cells, in the product's power of ten."""
     return [to_texts(product, row) for row in product.scaled]
 
 
 def to_texts(product: Product, scaled: np.ndarray) -> list[str]:
-    """Return entries or sums as people read them, in the product's power of ten."""
+    """Format entries or sums of a matrix product as texts, in the product's power of ten."""
     power = to_power(product)
     return [_to_text(float(value), product, power) for value in scaled]
 
 
 def _to_text(scaled: float, product: Product, power: int) -> str:
+    """Format one entry of a matrix product in its power of ten; a status where it is not finite."""
     if not math.isfinite(scaled):
         return UNKNOWN if product.lost == "unknown" else product.lost  # in a cell there is no room for words
     if abs(scaled) < UNRESOLVED:
@@ -103,30 +104,31 @@ def _to_text(scaled: float, product: Product, power: int) -> str:
 
 
 def to_label(product: Product, label: str) -> str:
-    """Return a run's label with the power of ten of all its numbers."""
+    """Return a run's label with the power of ten in which its matrix product is shown."""
     power = to_power(product)
     return f"{label} {format_power(power)}" if power else label
 
 
 def to_gains(product: Product) -> tuple[str, str]:
-    """Return the Amax gains, forward and backward: the largest |row sum| and |column sum|."""
+    """Return a product's Amax gains as texts, forward and backward: the largest |row sum| and |column sum|."""
     forward, backward = (_to_gain(product, sums) for sums in (product.row_sums, product.col_sums))
     return forward, backward
 
 
 def _to_gain(product: Product, sums: np.ndarray) -> str:
+    """Format the largest of these sums of a matrix product, or why it is not known."""
     largest = float(np.abs(sums).max())
     return format_scaled(largest, product.exponent) if math.isfinite(largest) else say_status(product.lost)
 
 
 def to_title(product: Product) -> str:
-    """Return the line below a product: its gains."""
+    """Return the line of text below a matrix product: its gains."""
     forward, backward = to_gains(product)
     return f"gain → {forward}<br>gain ← {backward}"
 
 
 def set_interval(template: dict[str, Any], first: int, last: int) -> None:
-    """Set the layers, from 0, that a template shows and multiplies; without a choice it is all of them."""
+    """Set the layers, from 0, that a template of a figure shows and multiplies; without a choice it is all of them."""
     template["layout"]["meta"]["interval"] = [first, last]
     for trace in template["data"]:
         fill = trace["meta"]["fill"]

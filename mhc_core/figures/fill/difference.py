@@ -37,7 +37,7 @@ def fill_difference(template: Figure, results: Sequence[Columns | None], labels:
 
 
 def stands_alone(template: Figure) -> bool:
-    """Return whether runs are not drawn against the first: those next to a law of their own, and products of matrices.
+    """Return whether a template draws runs without subtracting the first: next to a law of their own, or as products.
 
     The product of differences is not the difference of products, and of those that span decades the larger one is all
     that a difference would show.
@@ -47,20 +47,20 @@ def stands_alone(template: Figure) -> bool:
 
 
 def is_ratio(template: Figure) -> bool:
-    """Return whether the template draws logarithms, whose difference is the ratio in decades."""
+    """Return whether the template draws logarithms, so that a difference of runs is a ratio, in decades."""
     sources = [source for trace in template["data"] for source in trace["meta"]["fill"].values()]
     return any(source.startswith(LOGARITHMIC) for source in sources)
 
 
 def to_unit(template: Figure, unit: str) -> str:
-    """Return the unit of a difference between runs."""
+    """Return the unit of the difference between two runs in this figure."""
     if stands_alone(template):
         return unit
     return f"{'ratio' if is_ratio(template) else 'difference'} to A · {unit}"
 
 
 def to_difference(template: Figure) -> Figure:
-    """Return the template with a line at no difference, and colours on both sides of it."""
+    """Return the template of a figure of differences: with a line at 0, and colours on both sides of it."""
     figure = copy.deepcopy(template)
     layout, meta = figure["layout"], figure["layout"]["meta"]
     for rule in meta.get("axes", {}).values():
@@ -108,7 +108,7 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
 
 
 def _pair(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str) -> np.ndarray | None:
-    """Return one column less another, in the shape of the first; None if one is missing or streams have no partner."""
+    """Return one column minus another, in the shape of the first; None if one is missing or streams have no partner."""
     if key not in table or key not in others:
         return None
     ours, theirs = np.asarray(table[key], np.float64), np.asarray(others[key], np.float64)

@@ -15,7 +15,7 @@ Figure = dict[str, Any]
 
 
 def dress(figure: Figure, methods: Sequence[str | None]) -> None:
-    """Style the traces of runs of these methods; a run of an unknown method keeps its style."""
+    """Set colour, dash and marker of the traces of runs of these methods; runs of unknown methods stay as they are."""
     meta = figure["layout"]["meta"]
     styles = to_run_styles(methods, meta["theme"])
     if "axes" in meta:
@@ -31,7 +31,7 @@ def dress(figure: Figure, methods: Sequence[str | None]) -> None:
 
 
 def to_share_of_ink(dash: str) -> float:
-    """Return how much of a line is drawn: 1 of a solid one."""
+    """Return which share of a dashed line is drawn: 1 for a solid one."""
     if dash == "solid":
         return 1.0
     lengths = [float(part.removesuffix("px")) for part in dash.split(",")]
@@ -39,7 +39,7 @@ def to_share_of_ink(dash: str) -> float:
 
 
 def _reorder(figure: Figure, styles: Sequence[RunStyle | None]) -> None:
-    """Draw the lines with the most gaps on top, so that the others are seen; templates have the first run there."""
+    """Move the traces with the most gaps in their dashes to the top, so that other lines stay visible."""
     shares = [1.0 if style is None else to_share_of_ink(style.dash) for style in styles]
     order = sorted(range(len(shares)), key=lambda run: shares[run])
     for trace in figure["data"]:
@@ -48,6 +48,7 @@ def _reorder(figure: Figure, styles: Sequence[RunStyle | None]) -> None:
 
 
 def _dress_trace(trace: dict[str, Any], style: RunStyle, look: dict[str, Any]) -> None:
+    """Set colour, dash, width and fill of one trace to the style of its run."""
     trace["line"]["color"] = style.color
     if "dash" in look:
         trace["line"]["dash"] = style.dash

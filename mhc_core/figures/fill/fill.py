@@ -71,7 +71,7 @@ def fill(
 
 
 def _explain_nothing(figure: Figure, results: list[Columns | None]) -> None:
-    """Say why the figure is empty. Axes without data have no numbers: Plotly would invent some."""
+    """Write why the figure is empty, and remove the numbers of its axes, which Plotly would invent."""
     layout, meta = figure["layout"], figure["layout"]["meta"]
     for name in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
         layout[name]["showticklabels"] = False
@@ -99,6 +99,7 @@ def _list_visible(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str], cursor: int) -> None:
+    """Put the run's data into the attributes that a trace of the template names; hide the trace if there are none."""
     if result is None:
         trace["visible"] = False
         return
@@ -128,7 +129,7 @@ def _blank_outside_interval(figure: Figure) -> None:
 
 
 def _set_range(axis: dict[str, Any], rule: dict[str, Any], shown: list[dict[str, Any]]) -> None:
-    """Set the range of an axis to the shown data, and its ticks if it is logarithmic."""
+    """Set the range of an axis to that of the shown data, and its ticks if it is logarithmic."""
     low, high = _data_range(rule, shown)
     axis |= {"range": [low, high], "autorange": False}
     if rule["scale"] == "log":
@@ -137,7 +138,7 @@ def _set_range(axis: dict[str, Any], rule: dict[str, Any], shown: list[dict[str,
 
 
 def _data_range(rule: dict[str, Any], shown: list[dict[str, Any]]) -> tuple[float, float]:
-    """Return the ends of an axis: the range of the shown values with a margin, at least MIN_SPAN, within limits."""
+    """Return both ends of an axis: the range of the shown values with a margin, at least MIN_SPAN, within limits."""
     values = [value for trace in shown for value in trace["y"] if value is not None]
     values += rule["include"]
     if not values:
@@ -158,6 +159,7 @@ def _data_range(rule: dict[str, Any], shown: list[dict[str, Any]]) -> tuple[floa
 
 
 def _span_layers(figure: Figure, layers: int, cursor: int) -> None:
+    """Set the range of every axis over layers to the interval or window of layers that it shows."""
     interval = figure["layout"]["meta"].get("interval", (0, layers - 1))  # the first and the last one shown, from 0
     for name, kind in figure["layout"]["meta"].get("layers", {}).items():
         span = _layer_range(figure, kind, interval, cursor)
@@ -209,7 +211,7 @@ def _place_cells(figure: Figure) -> None:
 
 
 def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, place: int, count: int) -> None:
-    """Remove the tick labels of inner axes, so that only outer axes have numbers."""
+    """Remove the tick labels of axes between matrices, so that only outer axes have numbers."""
     if rows and place < count - 1:
         x_axis |= {"showticklabels": False, "title": None}
     if not rows and place > 0:

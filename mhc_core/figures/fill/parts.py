@@ -14,7 +14,7 @@ COMPOSITES = ("composite_gain_fwd", "composite_gain_bwd")
 
 
 def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Columns | None] | None:
-    """Return the runs with the composites of layers `first` to `last`, from 0; None if a run lacks the matrices.
+    """Return the runs with composites over layers `first` to `last`, from 0, alone; None if a run lacks the matrices.
 
     A run of several seeds cannot: its composites are medians, and it keeps the matrices of the first seed alone.
     """
@@ -24,6 +24,7 @@ def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Co
 
 
 def _can_tell(result: Columns) -> bool:
+    """Return whether a run has every H_res and no bands, so that composites of fewer layers can be computed."""
     stack = result.matrices.get("h_res")
     return stack is not None and len(stack) == result.depth and not any(key in result.bands for key in COMPOSITES)
 

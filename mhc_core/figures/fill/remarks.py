@@ -12,7 +12,7 @@ Trace = dict[str, Any]
 
 
 def find_unknown(figure: dict[str, Any], results: Sequence[Columns | None]) -> list[int]:
-    """Find runs without data at the step that is shown, in figures that say what that means."""
+    """Find the runs without data at the shown training step, in figures with a text for that case."""
     if "unknown" not in figure["layout"]["meta"]:
         return []
     missing = [set() if result is None else to_unknown(result) for result in results]
@@ -29,7 +29,7 @@ def find_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> li
 
 
 def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labels: Sequence[str]) -> list[str]:
-    """List a sentence for each run that has no numbers in some layers or steps: which, and why."""
+    """List a sentence for each run that has no numbers in some layers or steps of the figure: where, and why."""
     meta, remarks = figure["layout"]["meta"], []
     for trace in sorted(figure["data"], key=lambda item: int(item["meta"]["run"])):
         result = results[trace["meta"]["run"]] if trace.get("visible", True) else None
@@ -41,6 +41,7 @@ def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labe
 
 
 def _describe_trace(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
+    """Describe where a curve or a heatmap lacks values and why; None for other traces."""
     if "lost_rows" in meta:
         return _describe_lost_rows(trace, result, meta["lost_rows"])
     is_curve = trace["meta"].get("end", False)  # not a band, nor a matrix
@@ -48,7 +49,7 @@ def _describe_trace(trace: Trace, result: Columns, meta: dict[str, Any]) -> str 
 
 
 def _describe_curve(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
-    """Say where a curve lacks values and why, or that all of its values are 0; None for other curves."""
+    """Describe where a curve lacks values and why, or that all of its values are 0; None for other curves."""
     interval = meta.get("interval", (0, result.depth - 1))
     key, is_step = trace["meta"]["key"], trace["meta"]["fill"]["x"] == "step"
     flags = (result.steps_status if is_step else result.status).get(key, {})

@@ -17,18 +17,18 @@ ROOM_FOR_ONE = 2.2  # decades: on longer scales a tick at 1 would touch the one 
 
 
 def to_signed_log(weights: Any) -> np.ndarray:
-    """Return weights on the logarithmic scale; nan stays."""
+    """Return matrix entries w as sign(w) log10(1 + |w|), for a colour scale; nan stays."""
     values = np.asarray(weights, dtype=np.float64)
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)) / math.log(10))
 
 
 def linear_bound(largest: float) -> float:
-    """Return the end of a linear scale."""
+    """Return the end of a linear colour scale that holds values up to `largest`."""
     return math.ceil(largest * 10) / 10 if largest > 0 else 1.0
 
 
 def signed_log_scale(largest: float) -> dict[str, Any]:
-    """Return a colour axis on the logarithmic scale: its ends, and ticks at weights that people know."""
+    """Return a colour axis that is logarithmic on both sides of 0: its ends, and ticks at round values."""
     bound = largest if largest > 0 else math.log10(2)
     places, texts = _ticks(bound)
     mirrored = [*(-place for place in reversed(places)), 0.0, *places]
@@ -37,7 +37,7 @@ def signed_log_scale(largest: float) -> dict[str, Any]:
 
 
 def _ticks(bound: float) -> tuple[list[float], list[str]]:
-    """Return positions and labels of the ticks above zero."""
+    """Return positions and labels of the ticks above 0 of a logarithmic colour axis."""
     weight = 10**bound - 1 if bound < 2 else math.inf
     if weight < 10:
         step = nice_step(weight / MIN_STEPS)

@@ -96,18 +96,18 @@ class DerivedColumns:
 
 
 def derive(result: Columns, **changed: Any) -> DerivedColumns:
-    """Return the columns of `result` with some changed; tables that are not are shared."""
+    """Return a copy of a result's columns with some of them replaced; the others are shared."""
     own = {part.name: getattr(result, part.name) for part in fields(DerivedColumns) if part.name != "unknown"}
     return DerivedColumns(**{**own, "unknown": to_unknown(result), **changed})
 
 
 def to_unknown(result: Columns) -> set[str]:
-    """Return metrics without data at the step that is shown; none if no step is chosen."""
+    """Return the keys of metrics without data at the shown training step; none if no step is chosen."""
     return result.unknown if isinstance(result, DerivedColumns) else set()
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
-    """Return the data that `source` names, or None if the run has none of it."""
+    """Return the data of a run for one attribute of a trace, as `source` names it; None if the run has none."""
     name, _, key = source.partition(".")
     if name == "label":
         return label
@@ -170,7 +170,7 @@ def _to_cka_label(cka: CkaEstimator | None, label: str) -> str:
 
 
 def find_product(source: str, result: Columns, cursor: int) -> composites.Product | None:
-    """Find the product that a data source names; None for other sources, and if nothing is mixed."""
+    """Return the matrix product that a template's data source names; None for other sources, and without mixing."""
     name, *rest = source.split(".", 2)
     if not name.startswith("product"):
         return None
@@ -210,6 +210,7 @@ def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[An
 
 
 def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:
+    """Return a part of the law that predicts this metric: values, an end of its band, or texts; None without a law."""
     law = next((law for law in result.laws if law.metric == key), None)
     if law is None:
         return None
@@ -222,6 +223,7 @@ def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:
 
 
 def _law_texts(law: Law, part: str) -> list[str]:
+    """Format the values, or one end of the band, of a law at every layer."""
     values: list[float | None] = getattr(law, part)
     logs: list[float | None] = getattr(law, f"{part}_log10") or [None] * len(values)
     return [format_value(value, log10) for value, log10 in zip(values, logs, strict=True)]
@@ -233,9 +235,7 @@ def to_texts(result: Columns, key: str) -> list[str] | None:
 
 
 def to_step_numbers(result: Columns) -> list[int]:
-    """Return what each step is called: its place from 1, or of a trace the trainer's own number where all steps have
-    one.
-    """
+    """Return the number that names each training step: from 1, or the trainer's own where a trace has all."""
     steps = max(len(column) for column in result.steps.values())
     numbers = [result.iterations.get(step) for step in range(steps)]
     known = [number for number in numbers if number is not None]
@@ -266,12 +266,13 @@ def _format_column(
 
 
 def _to_span_texts(result: Columns, key: str) -> list[str] | None:
+    """Format the smallest and largest value of a metric at each layer, as in "0.1 … 2"."""
     least, most = to_texts(result, f"{key}_min"), to_texts(result, f"{key}_max")
     return least and most and [f"{low} … {high}" for low, high in zip(least, most, strict=True)]
 
 
 def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
-    """Return a column (L, n) as one line that breaks between streams: n (L + 1) - 1 entries."""
+    """Return a column (L, n) as one line that is interrupted between streams: n (L + 1) - 1 entries."""
     column = result.layers.get(key)
     if column is None:
         return None
@@ -298,7 +299,7 @@ def to_list(column: np.ndarray) -> list[Any]:
 
 
 def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
-    """Return the part of a column of matrices that a source names; None if one stream leaves nothing to show."""
+    """Return what a data source names of a column of matrices: one matrix, a row or a montage; None for one stream."""
     if name == "matrices":
         return matrix
     if name == "row":

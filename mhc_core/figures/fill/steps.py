@@ -66,12 +66,12 @@ def count_received_steps(result: Columns) -> int:
 
 
 def is_watched(results: Sequence[Columns]) -> bool:
-    """Return whether all that trains are models of someone's own, which were watched."""
+    """Return whether all runs that train are recordings of someone's own model."""
     return all(result.method == TRACE for result in results if count_received_steps(result) > 0)
 
 
 def name_step(results: Sequence[Columns], step: int) -> int:
-    """Name what a step, from 0, is called.
+    """Return the name under which a training step, counted from 0, is shown.
 
     Its place from 1, or what trainers of watched models call it, if all the same.
     """
@@ -80,20 +80,18 @@ def name_step(results: Sequence[Columns], step: int) -> int:
 
 
 def nearest_kept(result: TrainingResult, step: int) -> int | None:
-    """Return the index, among the steps at which matrices are kept, of the step nearest to `step`; of two the
-    earlier.
-    """
+    """Return the place, among training steps that store matrices, of the one nearest to `step`; of two the earlier."""
     places = range(len(result.kept_steps))
     return min(places, key=lambda place: abs(result.kept_steps[place] - step), default=None)
 
 
 def shows_kept(template: dict[str, Any]) -> bool:
-    """Return whether a figure shows columns that a record has only for some steps of training."""
+    """Return whether a figure shows columns that only some training steps have."""
     return any(trace["meta"]["key"] in KEPT for trace in template["data"])
 
 
 def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> bool:
-    """Return whether a figure can show a step: where nothing of it is known of any run, it is of the trained stack.
+    """Return whether a figure can show a training step: some run must have data of that step.
 
     That is so of runs that an earlier version stored, and of maps of layer by layer in deep stacks.
     """
@@ -104,7 +102,7 @@ def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step
 
 
 def at_step(result: TrainingResult, step: int | None) -> Columns:
-    """Return the columns as they were at a step, from 0; what is kept at few steps, at the nearest of them.
+    """Return a run's columns as they were at a training step, from 0; what few steps store, at the nearest of them.
 
     All are as the step began, before its update, on its batch. What the run has and the step's frame lacks is
     `unknown`: runs of earlier versions recorded less. A run that does not train stays as it is, and so does any at no
@@ -141,13 +139,13 @@ def _has_column(columns: Columns, key: str) -> bool:
 
 
 def _put_status(found: DerivedColumns, key: str, flags: Any) -> None:
-    """Return flags of a step by layer; of a matrix that is lost as a whole there is one word, and nothing to draw."""
+    """Set the status by layer of a column at a training step; a single word for a whole matrix is left out."""
     if isinstance(flags, dict):
         found.status[key] = flags
 
 
 def _without(table: dict[str, Any]) -> dict[str, Any]:
-    """Return a table of the trained stack, without what is put in its place and what no step records."""
+    """Return a table of the trained stack without the columns that a training step replaces or never records."""
     return {
         key: value
         for key, value in table.items()

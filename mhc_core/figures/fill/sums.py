@@ -40,6 +40,7 @@ def write_sums(
 
 
 def _to_ticks(texts: list[str]) -> dict[str, Any]:
+    """Return Plotly's settings for ticks at 1, 2, ... with these texts: the sums next to a matrix."""
     places = list(range(1, len(texts) + 1))
     return {"tickmode": "array", "tickvals": places, "ticktext": texts, "tickfont": {"size": 10}}
 

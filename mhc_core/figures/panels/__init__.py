@@ -48,6 +48,7 @@ def collect_panels() -> dict[str, Panel]:
 
 
 def _list_own() -> Iterator[Panel]:
+    """Yield the panels of the files in this folder, in the order in which they are shown."""
     for module in import_files(__name__, FIRST):
         yield from (item for item in vars(module).values() if isinstance(item, Panel))
 
@@ -91,6 +92,7 @@ def _build_metric_view(added: LayerMetric) -> View:
 
 
 def _to_column(added: LayerMetric) -> Column:
+    """Return the column of a table that shows a metric of another package."""
     metric = added.metric
     return Column(added.chart.label or metric.title, metric.key, "streams" if metric.shape == "Ln" else "layers")
 

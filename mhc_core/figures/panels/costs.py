@@ -25,7 +25,7 @@ AXIS = "added to the residual connection: ● time, ○ memory traffic"
 
 
 def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
-    """Return what each connection adds, as a share of the residual connection's cost at the same stack."""
+    """Return what each connection adds to the residual connection's cost of the same stack, as a share."""
     reference = next(cost for cost in costs if cost.connection == REFERENCE)
     return [getattr(cost, measure) / getattr(reference, measure) - 1 for cost in costs]
 

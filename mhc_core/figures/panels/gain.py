@@ -90,6 +90,7 @@ SOURCE = (
 
 
 def _list_views(key: str, unit: str) -> tuple[View, ...]:
+    """Return the views of a gain: logarithmic, linear, by token, and next to theory."""
     return (
         View("log", "log", partial(build, key, "log")),
         View("linear", "linear", partial(build, key, "linear")),
@@ -99,6 +100,7 @@ def _list_views(key: str, unit: str) -> tuple[View, ...]:
 
 
 def _list_columns(key: str) -> tuple[Column, ...]:
+    """Return the columns of a gain in tables: of the mean mixing, and of single tokens."""
     endings = {
         "gain": "",
         "tokens with own matrices": "_tokens",

@@ -126,7 +126,7 @@ def build_layer(percent: str, runs: int, theme: Theme) -> Template:
 
 
 def build_between(key: str) -> View | None:
-    """Build the view at any t from t0 to t100, in percent; None for other keys."""
+    """Build the view of the mixing in a basis between the original (t0) and the fixed one (t100); else None."""
     percent = re.fullmatch(r"t(\d{1,2}|100)", key)
     return View(key, f"{int(percent[1]) / 100:g}", partial(build_layer, percent[1])) if percent else None
 
@@ -140,13 +140,14 @@ PANEL_LAYER = Panel(
     meaning="The mixing of one layer while the basis of the streams moves from the one as computed, 0, to the one in "
     "which every H_res is the identity, 1. The outputs of the stack stay the same.",
     help=Help(
-        formula="H_res' = (1 − t) H_res + t I; S_1 = I, S_{l+1} = H_res'_l S_l H_res_l⁻¹; H_pre' = H_pre S_l⁻¹; "
-        "H_post' = S_{l+1} H_post",
+        formula="H_res' = (H_res + t I)(I + t H_res)⁻¹; S_1 = I, S_{l+1} = H_res'_l S_l H_res_l⁻¹; "
+        "H_pre' = H_pre S_l⁻¹; H_post' = S_{l+1} H_post",
         reading="What the slider changes belongs to the choice of a basis. It keeps the weight of each output in "
         "each later input. At 1 all mixing of the layers up to the cursor is in H_pre and H_post. Verify computes a "
         "stack of static mixing in that basis: its output differs by rounding alone. H_pre and H_post are blank where "
         "the basis could enlarge a rounding of float32 to 10 %: where H_res has nearly no inverse, and at some places "
-        "between 0 and 1 if H_res has a negative eigenvalue. Colours are ±log(1 + |w|).",
+        "between 0 and 1 if H_res has a negative eigenvalue. Orthogonal mixing stays orthogonal at every position. "
+        "Colours are ±log(1 + |w|).",
         symbol="H_pre S⁻¹, S H_post, S H_res S⁻¹",
         source="Defined here. With dynamic mixing: matrices averaged over samples",
     ),

@@ -90,6 +90,7 @@ def _write_cells(
     scale = [list(stop) for stop in axis.colorscale]
 
     def choose_ink(number: float | None) -> str:
+        """Return black or white, whichever has more contrast with the colour of this number's cell."""
         if number is None:
             return theme.muted
         color = sample_color(scale, (number - axis.cmin) / (axis.cmax - axis.cmin))
@@ -128,6 +129,7 @@ def to_axis_titles(x: Axis, y: Axis | None) -> tuple[str, str]:
 
 
 def _build_axis(theme: Theme, title: str, **more: Any) -> dict[str, Any]:
+    """Return an axis of a map: one category for each value of a swept field."""
     words = {"text": title, "font": {"size": 12}, "standoff": 8}
     return quiet_axis(theme, type="category", title=words, showgrid=False, fixedrange=True, **more)
 
@@ -139,7 +141,7 @@ def _to_ticks(values: Sequence[Any]) -> list[str]:
 
 
 def _to_tick(value: Any) -> str:
-    """Return any value of a spec as a category; a number would be taken as a position."""
+    """Return a swept value as the text of a category; Plotly would take a number for a position."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, dict):
@@ -152,18 +154,19 @@ def _shorten_label(text: str) -> str:
 
 
 def _to_place(value: float | None, log10: float | None, is_log: bool) -> float | None:
-    """Return the place of a number on the colour axis; None for 0 on a logarithmic axis."""
+    """Return where a number is on the colour axis of a map; None for 0 on a logarithmic axis."""
     return log10 if is_log else value
 
 
 def _to_text(value: float | None, log10: float | None, status: str, digits: int = 4) -> str:
+    """Format the number of a map's cell, or why there is none."""
     if value is None and log10 is None:
         return WAITING.get(status, status)
     return format_value(value, log10, digits=digits)
 
 
 def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) -> dict[str, Any]:
-    """Return diverging round 1 for factors and round 0 for signed values.
+    """Return the colour scale of a map: diverging around 1 for factors and around 0 for signed values.
 
     Cividis for the rest, over 0 to 1 if they fit.
     """
@@ -188,7 +191,7 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
 
 
 def _bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Return ticks of the bar between 10^low and 10^high.
+    """Return the ticks of a map's colour bar between 10^low and 10^high.
 
     Where it is short, round values near both ends and between them.
     """
@@ -205,6 +208,6 @@ def _bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
 
 
 def _step_towards(middle: float, end: float) -> float:
-    """Return the last round value on the way."""
+    """Return the round value nearest to `end` on the way there from `middle`."""
     step = nice_step(abs(end - middle) / 6)
     return middle + math.copysign(step, end - middle) * math.floor(abs(end - middle) / step + 1e-9)

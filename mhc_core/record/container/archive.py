@@ -25,7 +25,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemente
 
 
 def write_archive(file: BinaryIO, manifest: Manifest, lines: Sequence[bytes]) -> None:
-    """Write both members."""
+    """Write a record's manifest and frames as both members of a zip file."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_build_entry(MANIFEST), manifest.model_dump_json(indent=1))
         with archive.open(_build_entry(FRAMES), "w", force_zip64=False) as member:
@@ -33,7 +33,7 @@ def write_archive(file: BinaryIO, manifest: Manifest, lines: Sequence[bytes]) ->
 
 
 def _build_entry(name: str) -> zipfile.ZipInfo:
-    """Build the entry of a file with a fixed time: the same record makes the same bytes."""
+    """Return the zip entry of a member with a fixed time, so that the same record makes the same bytes."""
     info = zipfile.ZipInfo(name, _EPOCH)
     info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     return info
@@ -53,7 +53,7 @@ class Archive:
         self.manifest = parse_manifest(self._read_manifest())
 
     def lines(self) -> Iterator[bytes]:
-        """Return lines of the frames with their newlines, one in memory at a time.
+        """Yield the lines of the frames with their newlines, one in memory at a time.
 
         Raises
         ------
@@ -74,18 +74,21 @@ class Archive:
         self._require_counts(count, size)
 
     def _require_line(self, line: bytes, index: int) -> None:
+        """Raise SpecError if the line of a frame is too long or does not end with a newline."""
         if len(line) > self._limits.line_bytes:
             raise SpecError(f"frames[{index}]", "a longer line", f"at most {self._limits.line_bytes} bytes")
         if not line.endswith(b"\n"):
             raise SpecError(f"frames[{index}]", "a line that is cut off", "lines that end with a newline")
 
     def _require_counts(self, count: int, size: int) -> None:
+        """Raise SpecError unless the manifest has the right number of frames and bytes."""
         if count != self.manifest.frames:
             raise SpecError("manifest.frames", self.manifest.frames, f"{count}, as many lines as there are")
         if size != self.manifest.size_bytes:
             raise SpecError("manifest.size_bytes", self.manifest.size_bytes, f"{size}, as many bytes as there are")
 
     def _read_manifest(self) -> bytes:
+        """Return the bytes of the manifest; raise SpecError if it is too large."""
         member = self._members[MANIFEST]
         if member.file_size > MAX_MANIFEST_BYTES:
             raise SpecError("manifest", f"{member.file_size} bytes", f"at most {MAX_MANIFEST_BYTES} bytes")
@@ -94,7 +97,8 @@ class Archive:
 
 @contextmanager
 def open_archive(file: BinaryIO, limits: ContainerLimits) -> Iterator[Archive]:
-    """Open a container. What is damaged is noticed here or while its lines are read, inside of this context.
+    """Open the zip file of a record; raise SpecError if it is damaged, now or while its lines are read in this
+    context.
 
     Raises
     ------
@@ -109,6 +113,7 @@ def open_archive(file: BinaryIO, limits: ContainerLimits) -> Iterator[Archive]:
 
 
 def _require_sizes(opened: Archive, limits: ContainerLimits) -> None:
+    """Raise SpecError if the unpacked frames are larger than allowed, in bytes or relative to their packed size."""
     member = opened._members[FRAMES]
     if member.file_size > limits.size_bytes:
         raise SpecError(FRAMES, f"{member.file_size} bytes", f"at most {limits.size_bytes} bytes")
@@ -118,7 +123,7 @@ def _require_sizes(opened: Archive, limits: ContainerLimits) -> None:
 
 
 def _require_small_directory(file: BinaryIO) -> None:
-    """Refuse a list of members that is not that of a container before zipfile reads it into memory."""
+    """Raise SpecError if the zip's list of members is too large, before zipfile reads it into memory."""
     length = file.seek(0, io.SEEK_END)
     tail_bytes = min(length, _END_BYTES + _LOCATOR_BYTES)
     file.seek(length - tail_bytes)
@@ -136,6 +141,7 @@ def _require_small_directory(file: BinaryIO) -> None:
 
 
 def _find_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return both members of a record's zip by name; raise SpecError for others, and for encrypted ones."""
     members = {info.filename: info for info in archive.infolist()}
     if members.keys() != {MANIFEST, FRAMES}:
         raise SpecError("container", sorted(members), WHOLE, NO_TRACE)
@@ -147,6 +153,7 @@ def _find_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 @contextmanager
 def _name_damage() -> Iterator[None]:
+    """Convert errors of a damaged zip to SpecErrors in this context."""
     try:
         yield
     except SpecError:

@@ -49,7 +49,7 @@ class Checker:
         self.start: StartFrame | None = None
 
     def take(self, line: bytes) -> AnyFrame:
-        """Check the next frame of the record.
+        """Check the next line of a record; return its frame, or raise SpecError.
 
         Raises
         ------
@@ -94,6 +94,7 @@ class Checker:
         return copied
 
     def _check_head(self, data: dict[str, Any], path: str) -> None:
+        """Check a frame's run, index and type."""
         run, index, kind = data.get("run"), data.get("index"), data.get("type")
         is_other = self._names_run and self._run is not None and run != self._run
         if not isinstance(run, str) or len(run) > RUN_ID_BYTES or is_other:
@@ -117,6 +118,7 @@ class Checker:
         self.start, self._groups = frame, Groups(frame.layers, frame.streams)
 
     def _require_spec(self, spec: dict[str, Any], path: str) -> None:
+        """Check that a run's spec is valid, and that runs are allowed here."""
         if self._only_traces:
             raise SpecError(f"{path}.source", "a spec", "a trace: a run is had by posting its spec to /runs")
         try:
@@ -126,6 +128,7 @@ class Checker:
             raise SpecError(f"{path}.spec.{first.field}", first.got, first.wanted) from None
 
     def _check_layer(self, frame: AnyFrame, path: str) -> None:
+        """Check that the layer of a frame is one of the record's."""
         layer = getattr(frame, "layer", None)
         if layer is None:
             return
@@ -136,6 +139,7 @@ class Checker:
 
 
 def _parse_line(line: bytes, path: str) -> dict[str, Any]:
+    """Parse a line as a JSON object; raise SpecError if it is none."""
     try:
         data = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -146,6 +150,7 @@ def _parse_line(line: bytes, path: str) -> dict[str, Any]:
 
 
 def _to_frame(data: dict[str, Any], path: str) -> AnyFrame:
+    """Convert a JSON object to a frame; raise SpecError for fields that are missing, unknown or of the wrong type."""
     try:
         return FRAME.validate_python(data)
     except ValidationError as error:
@@ -155,6 +160,7 @@ def _to_frame(data: dict[str, Any], path: str) -> AnyFrame:
 
 
 def _check_trace(frame: StartFrame, path: str) -> None:
+    """Check the start frame of a trace: no fields of specs, a captured input, valid edits and plain texts."""
     for name in OF_SPECS:
         if getattr(frame, name) is not None:
             raise SpecError(f"{path}.{name}", name, "nothing: a trace has no spec, and nothing that follows from one")
@@ -169,6 +175,7 @@ def _check_trace(frame: StartFrame, path: str) -> None:
 
 
 def _check_edit(edit: dict[str, Any], path: str) -> None:
+    """Check that an edit of a trace is valid."""
     try:
         EditSpec.model_validate(edit)
     except ValidationError as error:
@@ -177,6 +184,7 @@ def _check_edit(edit: dict[str, Any], path: str) -> None:
 
 
 def _check_sizes(frame: StartFrame, path: str) -> None:
+    """Check the numbers of layers and streams in a start frame against the limits."""
     for name, value, most in (("layers", frame.layers, MAX_LAYERS), ("streams", frame.streams, MAX_STREAMS)):
         if not 1 <= value <= most:
             raise SpecError(f"{path}.{name}", value, f"1 to {most}")
@@ -187,6 +195,7 @@ def _check_sizes(frame: StartFrame, path: str) -> None:
 
 
 def _check_counts(frame: AnyFrame, path: str) -> None:
+    """Check that every integer of a frame is below 2^53."""
     for field in fields(frame):
         value = getattr(frame, field.name)
         if isinstance(value, int) and not -1 <= value < MAX_COUNT:

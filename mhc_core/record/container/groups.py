@@ -47,7 +47,8 @@ class Groups:
         return copied
 
     def check(self, frame: AnyFrame, path: str) -> None:
-        """Refuse values that are not what their keys say.
+        """Check that the values, log10 and status of a frame are what the catalogue says of their keys; else raise
+        SpecError.
 
         Raises
         ------
@@ -71,6 +72,7 @@ class Groups:
             self._check_atlas(frame, path)
 
     def _check_input(self, values: Mapping[str, Any], path: str) -> None:
+        """Check the values that describe the state before the layers: keys and shapes, and no infinity."""
         for key, value in values.items():
             if key not in INPUTS:
                 raise SpecError(f"{path}.{key}", key, f"one of {', '.join(INPUTS)}")
@@ -79,6 +81,7 @@ class Groups:
             _require_no_infinity(value, f"{path}.{key}")
 
     def _check_metric(self, frame: AnyFrame, key: str, path: str) -> None:
+        """Check that a key is that of a metric, and that frames of this type carry it."""
         if key not in METRICS or METRICS[key].frame != frame.type:
             raise SpecError(path, key, f"a metric of {frame.type} frames, as the metrics catalogue has them")
 
@@ -99,6 +102,7 @@ class Groups:
             raise SpecError(path, "null", "a number, or a status that says why there is none")
 
     def _check_log10(self, frame: Any, key: str, value: Any, path: str) -> None:
+        """Check the log10 of a metric: that it spans decades, and the shape."""
         if key not in frame.values or METRICS[key].scale != "log":
             raise SpecError(path, key, "logarithms of metrics that span decades, next to their values")
         shape = self._find_shape(frame, key)
@@ -109,7 +113,7 @@ class Groups:
         _require_no_infinity(value, path)
 
     def _find_shape(self, frame: AnyFrame, key: str) -> tuple[int, ...] | None:
-        """Find sizes of a value in this frame; None for a list of any length."""
+        """Return the expected shape of a metric's value in this frame; None for a list of any length."""
         axes = METRICS[key].shape
         if isinstance(frame, JacobianFrame):
             return () if not axes else None
@@ -118,6 +122,7 @@ class Groups:
         return tuple(self._sizes[axis] for axis in axes)
 
     def _require_shape(self, key: str, value: Any, shape: tuple[int, ...], path: str) -> None:
+        """Raise SpecError unless a value has this shape, and the same dtype in all frames."""
         got = np.shape(value) if isinstance(value, np.ndarray) else ()
         if value is None or got != shape:
             found = "null" if value is None else f"shape {list(got)}"
@@ -128,10 +133,12 @@ class Groups:
                 raise SpecError(path, value.dtype.name, "f4 or f8, the same in all frames")
 
     def _require_list(self, value: Any, path: str) -> None:
+        """Raise SpecError unless a value is a list of a limited number of numbers."""
         if np.ndim(value) != 1 or len(value) > MAX_RITZ:
             raise SpecError(path, f"shape {list(np.shape(value))}", f"a list of at most {MAX_RITZ} numbers")
 
     def _check_status(self, values: Mapping[str, Any], status: Mapping[str, Any], path: str) -> None:
+        """Check that every status belongs to a value that has no number, in layers that exist."""
         for key, flag in status.items():
             place = f"{path}.status.{key}"
             if key not in values:
@@ -145,6 +152,7 @@ class Groups:
                 raise SpecError(place, sorted(flag)[-1], f"layers 0 to {self.layers - 1}")
 
     def _check_atlas(self, frame: AtlasFrame, path: str) -> None:
+        """Check the cuts, keys and shapes of an atlas frame."""
         if not 0 < len(frame.cuts) <= len(CUTS) or any((cut.what, cut.do) not in CUTS for cut in frame.cuts):
             allowed = ", ".join(f"{do} of {what}" for what, do in CUTS)
             raise SpecError(f"{path}.cuts", [f"{cut.do} of {cut.what}" for cut in frame.cuts], f"some of {allowed}")
@@ -156,6 +164,7 @@ class Groups:
             _require_no_infinity(value, f"{path}.values.{key}")
 
     def _check_similarity(self, frame: SimilarityFrame, path: str) -> None:
+        """Check the shape and the status of a similarity frame."""
         self._require_shape("cka", frame.cka, (frame.layer + 1,), f"{path}.cka")
         _require_no_infinity(frame.cka, f"{path}.cka")
         if set(frame.status or {}) - {"cka"}:
@@ -163,6 +172,7 @@ class Groups:
 
 
 def _check_loss(frame: LossFrame, path: str) -> None:
+    """Check the keys of a loss frame, and that each value has a number or a status."""
     if "loss" not in frame.values or frame.values.keys() - LOSSES or frame.status.keys() - frame.values.keys():
         raise SpecError(f"{path}.values", sorted(frame.values), f"loss, and for an edited run {', '.join(LOSSES[1:])}")
     for key, value in frame.values.items():
@@ -171,7 +181,7 @@ def _check_loss(frame: LossFrame, path: str) -> None:
 
 
 def _is_lost(value: Any) -> np.ndarray:
-    """Return where a value has no number, as an array of at least one axis."""
+    """Return a mask of the entries of a value that have no number, with at least one axis."""
     return np.atleast_1d(np.isnan(np.asarray(value, dtype=np.float64)))
 
 
@@ -187,5 +197,6 @@ def _find_flagged(frame: Any, key: str, value: Any) -> np.ndarray:
 
 
 def _require_no_infinity(value: Any, path: str) -> None:
+    """Raise SpecError if a value holds infinity."""
     if np.isinf(np.asarray(value, dtype=np.float64)).any():
         raise SpecError(path, "infinity", "finite numbers, and null where a status says why")

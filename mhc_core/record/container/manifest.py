@@ -67,6 +67,7 @@ def _to_got(item: Any) -> Any:
 
 
 def _to_wanted(item: Any) -> str:
+    """Return what the manifest's field should be, for an error of pydantic."""
     name = item["loc"][-1] if item["loc"] else ""
     known = {
         "format": f"{FORMAT}: a trace that mHC Scope saved",

@@ -36,7 +36,7 @@ class Order:
         self._made: int | None = None
 
     def take(self, frame: AnyFrame, path: str) -> None:
-        """Check that the next frame may follow the frames before it.
+        """Check that this frame may follow the frames before it; raise SpecError if not.
 
         Raises
         ------
@@ -98,5 +98,6 @@ def _to_place(frame: AnyFrame) -> Place:
 
 
 def _name_frame(frame: AnyFrame) -> str:
+    """Return the type of a frame, with its layer if it has one, for errors."""
     layer = getattr(frame, "layer", None)
     return frame.type if layer is None else f"{frame.type} of layer {layer}"

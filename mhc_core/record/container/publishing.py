@@ -16,7 +16,7 @@ class PublishError(RuntimeError):
 
 
 def publish(url: str, content: bytes) -> str:
-    """Post a container to the server at `url`, and return the link to the page that shows it.
+    """Send the file of a record to the server at `url`, and return the link to the page that shows it.
 
     The environment's `MHC_SCOPE_TOKEN` is the access token, where the server asks for one.
 
@@ -44,7 +44,7 @@ def publish(url: str, content: bytes) -> str:
 
 
 def _explain(error: HTTPError) -> str:
-    """Return the server's reason for its refusal."""
+    """Return the server's reason for refusing a record."""
     text = error.read(100_000).decode(errors="replace")
     if "json" not in error.headers.get("Content-Type", ""):
         return f"the server answered {error.code}: {text[:200]}"

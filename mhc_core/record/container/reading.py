@@ -16,7 +16,7 @@ from mhc_core.spec import SpecError
 def read_frames(
     file: BinaryIO, limits: ContainerLimits | None = None, *, only_traces: bool = False
 ) -> Iterator[AnyFrame]:
-    """Read frames of a container, the first of them `start`. Only one is in memory at a time.
+    """Yield the checked frames of a record's file, the first of them `start`. Only one is in memory at a time.
 
     Parameters
     ----------
@@ -41,6 +41,7 @@ def read_frames(
 
 
 def _require_same_model(start: StartFrame, manifest: Manifest) -> None:
+    """Raise SpecError unless manifest and start frame name the same model."""
     source, said = start.get_source(), manifest.model
     model = source.model if isinstance(source, TraceSource) else None
     if (model and (model.name, model.parameters)) != (said and (said.name, said.parameters)):

@@ -16,7 +16,7 @@ _MARKUP = re.compile(r"<[a-zA-Z/!?]|&[a-zA-Z#]\w*;")
 
 
 def check_plain(value: Any, path: str) -> None:
-    """Refuse what is not plain in the texts and numbers of a part that has been made plain data.
+    """Check that all texts of plain data are short and without markup; raise SpecError if not.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def check_plain(value: Any, path: str) -> None:
 
 
 def check_text(text: str, path: str) -> None:
-    """Refuse a text that is long, or holds control characters or markup."""
+    """Check that a text is short and holds neither control characters nor markup; raise SpecError if not."""
     limit = MAX_SENTENCE if path.rpartition(".")[2] in SENTENCES else MAX_NAME
     _require(len(text) <= limit, path, f"{len(text)} characters", f"at most {limit} characters")
     _require(not _CONTROL.search(text), path, text, "text without control characters")
@@ -47,5 +47,6 @@ def check_text(text: str, path: str) -> None:
 
 
 def _require(is_met: bool, path: str, got: Any, wanted: str) -> None:
+    """Raise a SpecError with these fields unless a condition is met."""
     if not is_met:
         raise SpecError(path, got, wanted)

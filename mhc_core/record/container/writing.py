@@ -12,7 +12,7 @@ from mhc_core.record.source import TraceSource
 
 
 def write_frames(file: BinaryIO, frames: Iterable[AnyFrame]) -> None:
-    """Write a record, from `start` to `summary`. The same frames give the same bytes."""
+    """Write the frames of a record, from `start` to `summary`, to a file. The same frames give the same bytes."""
     kept = list(frames)
     lines = [encode_frame(frame, "", index) for index, frame in enumerate(kept)]
     manifest = Manifest(
@@ -28,6 +28,7 @@ def write_frames(file: BinaryIO, frames: Iterable[AnyFrame]) -> None:
 
 
 def _find_model(frames: list[AnyFrame]) -> ManifestModel | None:
+    """Return the model that a trace was recorded from, for the manifest; None for a run."""
     start = frames[0]
     assert isinstance(start, StartFrame), "a record begins with its start frame"
     source = start.get_source()

@@ -13,7 +13,7 @@ EXACT = 1e-2  # largest error of the sums that are normalised last, in any preci
 
 
 def find_alarms(observation: Observation, limits: Limits) -> list[Alarm]:
-    """Return the alarms of one pass."""
+    """Return the alarms of one observed pass of a training."""
     return [alarm for check in CHECKS for alarm in check(observation, limits)]
 
 
@@ -127,6 +127,7 @@ CHECKS: tuple[Callable[[Observation, Limits], Iterator[Alarm]], ...] = (
 
 
 def _build_lost(text: str, layer: int | None, place: str) -> Alarm:
+    """Build the alarm of values that are not finite."""
     panel = {"loss": "training"}.get(place, place)
     return Alarm(kind="lost", text=text, layer=layer, value=math.nan, limit=math.inf, panel=panel, place=place)
 

@@ -89,6 +89,7 @@ class History:
         return loss is None or (self.first_loss is not None and loss <= LEARNED * self.first_loss)
 
     def _describe_fall(self, loss: float | None) -> str:
+        """Return in words how far the loss has fallen; "" if it is unknown."""
         if loss is None:
             return ""
         return f", while the loss fell from {format_number(self.first_loss or 0.0)} to {format_number(loss)}"
@@ -115,6 +116,7 @@ class History:
     # ---- loss
 
     def _check_loss(self, loss: float | None) -> Iterator[Alarm]:
+        """Yield an alarm if the loss jumps far above its recent median."""
         before = [p.loss for p in list(self.points)[:-1] if p.loss is not None and math.isfinite(p.loss)][-COMPARED:]
         if loss is None or not before or self.first_loss is None:
             return
@@ -143,7 +145,7 @@ class History:
 
 
 def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
-    """Return by how many decades a column differs from its earlier median, (L); 0 if either is unknown."""
+    """Return by how many decades a column differs from its median over earlier observations, (L); 0 if unknown."""
     columns = [other.columns[key] for other in before if key in other.columns]
     if not columns:
         return np.zeros_like(point.columns[key])
@@ -177,6 +179,6 @@ def _read_loss(observation: Observation) -> float | None:
 
 @torch.no_grad()
 def _digest(parameters: Sequence[nn.Parameter]) -> list[float]:
-    """Return sum and sum of squares of every parameter. They are bitwise equal if no parameter changed."""
+    """Return sum and sum of squares of every parameter, which stay bitwise equal if no parameter changes."""
     found = [part for item in parameters for part in (item.double().sum(), item.double().square().sum())]
     return torch.stack([part.cpu() for part in found]).tolist()

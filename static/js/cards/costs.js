@@ -79,7 +79,7 @@ async function requestCosts(spec, signal) {
   }
 }
 
-/** Load the costs of a stack without a retry. @param {any} spec @param {AbortSignal} signal */
+/** Request the costs of a stack once, without retries, and show them. @param {any} spec @param {AbortSignal} signal */
 async function loadOnce(spec, signal) {
   const [found, printed] = await Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
   state.batch(() => {
@@ -163,6 +163,7 @@ function CostFigure() {
   return html`<div class=${`cost-figure ${isStale.value ? 'stale' : ''}`} ref=${outer} role="img" aria-label="Overhead of each connection in time and memory traffic; the numbers are under “Show as table” in the menu"></div>`;
 }
 
+/** Render the tables of costs: of this stack, and of the paper's models. */
 export function CostTables() {
   return html`<div class=${`cost-parts ${isStale.value ? 'stale' : ''}`}><${StackTable} /><${PaperTable} /></div>`;
 }

@@ -14,7 +14,7 @@ import { html } from '../ui/html.js';
 
 const PATHS = ['depth', 'connection.noise', 'connection.sinkhorn_iters'];
 
-/** Render the sliders once the runs are complete. */
+/** Render the sliders below an embedded figure, which work without a server, once the runs are complete. */
 export function FrameSliders() {
   const layers = useRef(0);
   const [isRefused, setRefused] = useState(false);

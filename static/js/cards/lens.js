@@ -35,6 +35,7 @@ async function showLens(id, aborted) {
 
 const close = () => (observed.value = null);
 
+/** Render the dialog with the lens of a run. */
 export function LensDialog() {
   const { value: slot } = observed;
   return html`<${Dialog} title=${`Lens ${slot?.label ?? ''}`} isOpen=${slot !== null} onClose=${close}>${slot ? html`<${Content} slot=${slot} />` : null}<//>`;
@@ -132,7 +133,7 @@ const toPercent = (share) => (share === null ? '–' : `${Number((100 * share).t
 
 const SIZE = { width: 600, height: 140, pad: 3 };
 
-/** Draw lines over the rows, the embedding first. @param {{label: string, unit: string, lines: Line[], format: (value: number) => string, level?: number}} props `level`: a value that is marked across the chart */
+/** Draw lines of the lens over the states, the embedding first. @param {{label: string, unit: string, lines: Line[], format: (value: number) => string, level?: number}} props `level`: a value that is marked across the chart */
 function Chart({ label, unit, lines, format, level }) {
   const { width, height, pad } = SIZE;
   const count = lines[0].values.length;

@@ -58,7 +58,7 @@ export function showSectionOf(key) {
 }
 
 /** Return the panel of the preset, unless the strip shows it. */
-const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
+export const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
 
 /** Render the card of the preset's panel; `data-awaits` reserves its height until it is loaded. */
 export function Featured() {
@@ -173,7 +173,7 @@ function describeCost() {
 /** Caches the largest weight of a matrix. @type {WeakMap<object, number>} */
 const weights = new WeakMap();
 
-/** Describe the largest weight of an effective skip connection for each run; empty if unknown. */
+/** Describe the largest weight of an effective skip connection for each run, for the section of expert figures; empty if unknown. */
 function describeExpert() {
   const text = describeEach(
     ({ matrices }) => matrices.has('unfolded'),

@@ -28,6 +28,7 @@ export const isInStrip = (key) => key !== undefined && key in PANELS;
 
 const panelsOfStrip = () => state.shownPanels.value.filter(({ key }) => isInStrip(key));
 
+/** Render the four small charts over the layers below the picture. */
 export function Strip() {
   // Reserve the height of four charts until their templates are loaded.
   if (!state.templates.value) return html`<div class="strip awaited"></div>`;
@@ -66,7 +67,7 @@ function Chart({ panel }) {
   `;
 }
 
-/** Render view, interval and training step of a chart if they differ from the default. @param {{panel: Panel, view: PanelView}} props */
+/** Render view, interval and training step of a small chart if they differ from the default. @param {{panel: Panel, view: PanelView}} props */
 function Place({ panel, view }) {
   const scale = view.key === 'linear' ? 'linear' : '';
   const unit = view.unit === panel.unit ? scale : view.unit;

@@ -41,6 +41,7 @@ export function TheoryNotes({ panel, view }) {
 const columnsWithLaws = (slot) =>
   shownOf(slot, (columns) => columns.start !== null && !columns.waits.has(THEORY)).columns;
 
+/** Open the preset that explains the laws. */
 async function openLaws() {
   const preset = (await getPresets()).presets.find((item) => item.name === PRESET);
   if (preset) openPreset(preset);
@@ -67,7 +68,7 @@ function describeMissingLaw(columns, metric) {
   return html`${title} is <b>${premise.field === KIND ? kindName(String(premise.got)) : nameOf(premise.got ?? '')}</b>; theory needs ${premise.wanted}.`;
 }
 
-/** Render how many layers are inside the band. @param {{columns: Columns, metric: string}} props */
+/** Render in how many layers a metric is inside the band that its law predicts. @param {{columns: Columns, metric: string}} props */
 function Inside({ columns, metric }) {
   const found = countInside(columns, metric);
   if (found === null) return null;
@@ -75,7 +76,7 @@ function Inside({ columns, metric }) {
   return html`<span class=${inside < known ? 'error' : ''}>${inside} of ${known} layers are inside the band.</span>`;
 }
 
-/** Count the layers inside the band. @param {Columns} columns @param {string} metric @returns {{inside: number, known: number} | null} null before it is measured */
+/** Count the layers in which a metric is inside the band that its law predicts. @param {Columns} columns @param {string} metric @returns {{inside: number, known: number} | null} null before it is measured */
 function countInside(columns, metric) {
   const suffix = lawOf(columns, metric)?.values_log10 ? '_log10' : '';
   const read = (/** @type {string} */ source) => lookUp(`${source}.${metric}`, columns, '', 0);

@@ -56,6 +56,7 @@ async function loadMetrics(aborted) {
 
 const close = () => (verified.value = null);
 
+/** Render the dialog with the verification of a run. */
 export function VerifyDialog() {
   const { value: slot } = verified;
   return html`<${Dialog} title=${`Verify ${slot?.label ?? ''}`} isOpen=${slot !== null} onClose=${close}>${slot ? html`<${Content} slot=${slot} />` : null}<//>`;

@@ -148,7 +148,7 @@ function AtlasProgress() {
   `;
 }
 
-/** Count the cuts of a run. @param {number} run @param {import('../../types').Atlas} atlas */
+/** Count the cuts in the atlas of a run. @param {number} run @param {import('../../types').Atlas} atlas */
 function countCuts(run, { cuts }) {
   const stack = stackOf(state.fields.value, state.settings.value, state.settings.value.runs[run]);
   return cuts.reduce((count, { what }) => count + countParts(what, stack), 0);
@@ -183,7 +183,7 @@ function colorAt(stops, share) {
   return mixColors(from, to, (share - low) / (high - low));
 }
 
-/** Render the scale of the colours. @param {{parts: Part[], act: string}} props */
+/** Render the colour scale of the map of an atlas. @param {{parts: Part[], act: string}} props */
 function ColorScale({ parts, act }) {
   const most = largestEffect(parts, act);
   const stops = toStops();
@@ -195,7 +195,7 @@ function ColorScale({ parts, act }) {
     <span class="atlas-scale">≤ ${toPercent(leastShown(most))} <i style=${{ background: `linear-gradient(to right, ${colors})` }}></i> ${toPercent(most)}</span>`;
 }
 
-/** Render the map. @param {{parts: Part[], act: string}} props */
+/** Render the map of an atlas. @param {{parts: Part[], act: string}} props */
 function AtlasFigure({ parts, act }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [width, setWidth] = useState(0);
@@ -334,7 +334,7 @@ function isMade(parts, act, cell) {
   return Boolean(edit) && editsOf(targetOf(cell.run)).some((other) => includesCell(other, /** @type {any} */ (edit)));
 }
 
-/** Compute the positions of rows and labels. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
+/** Compute the positions of rows and labels of the map of an atlas. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
 function toPlan(parts, act, width) {
   const layout = toLayout(width, [1], state.layers.value);
   const count = listRows(parts, act).length;
@@ -358,14 +358,14 @@ function toPlan(parts, act, width) {
   return { layout, rows, names, height: Math.max(0, y - GAP_PX), row_px };
 }
 
-/** Return the cell at a point; null if there is none. @param {Plan} plan @param {number} x @param {number} y @returns {Cell | null} */
+/** Return the cell of the atlas at a point of its map; null if there is none. @param {Plan} plan @param {number} x @param {number} y @returns {Cell | null} */
 function cellAt({ layout, rows, row_px }, x, y) {
   const layer = layerAt(layout, x, 0);
   const row = rows.find((item) => y >= item.y && y < item.y + row_px);
   return row && layer !== null && layer < row.layers ? { run: row.run, stream: row.stream, layer } : null;
 }
 
-/** Paint the map. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {Part[]} parts @param {string} act @param {import('../picture/geometry/shapes.js').Palette} palette */
+/** Paint the map of an atlas on a canvas. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {Part[]} parts @param {string} act @param {import('../picture/geometry/shapes.js').Palette} palette */
 function paintMap(context, { layout, rows, names, row_px }, parts, act, palette) {
   const [most, stops] = [largestEffect(parts, act), toStops()];
   context.textBaseline = 'middle';

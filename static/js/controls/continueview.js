@@ -14,6 +14,7 @@ const HOME = `${ROOT}/`;
 const left = previousSteps();
 const isOffered = signal(location.pathname === HOME && location.hash === '' && left.length > 0 && left.at(-1) !== HOME);
 
+/** Show the view of the last visit, with the steps before it in the history. */
 function resumeView() {
   isOffered.value = false;
   resumeTrail();

@@ -14,6 +14,7 @@ import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
+/** Render the row of cursors: training step and interval of layers. */
 export function CursorRow() {
   if (!state.isTraining.value && !state.chosenInterval.value) return null;
   return html`<div class="cursor-row">${state.isTraining.value ? html`<${StepSlider} />` : null}<${IntervalChip} /></div>`;
@@ -106,7 +107,7 @@ export function followCursor() {
   });
 }
 
-/** Announce after a delay, unless something newer is announced meanwhile. */
+/** Announce the values at the cursor after a delay, unless the cursor moves meanwhile. */
 function announceLater() {
   const before = state.announcement.peek();
   return setTimeout(() => {

@@ -28,6 +28,7 @@ export function EditsRow() {
   return html`<${ShownRow} />`;
 }
 
+/** Render the row of edits, and set its height as a property of the style sheet. */
 function ShownRow() {
   const outer = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {

@@ -100,7 +100,7 @@ export function joinPaths(isIncluded) {
   return paths.join(' ');
 }
 
-/** Return the fields of joined paths. @param {string} paths */
+/** Return the fields whose joined paths a component has received. @param {string} paths */
 export function toListed(paths) {
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
@@ -186,7 +186,7 @@ const OWN_EDITS = [...boot.rules.letters].map((_, run) => loadEdits(run));
 /** Why the last typed value was refused. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
 const refusal = signal({ path: '', sentence: '' });
 
-/** Show a refusal. @param {string} path @param {string} sentence */
+/** Show why the value of a setting is refused. @param {string} path @param {string} sentence */
 function refuse(path, sentence) {
   refusal.value = { path, sentence };
 }

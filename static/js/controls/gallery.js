@@ -21,6 +21,7 @@ const SIZE = { width: 240, height: 64 };
 
 const sketches = signal(/** @type {Map<string, PresetSketch>} */ (new Map()));
 
+/** Render the dialog with the presets. */
 export function Gallery() {
   return html`<${Dialog} title="Examples" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${PresetGroups} /><//>`;
 }

@@ -6,6 +6,7 @@ import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
 import { areKeysOn, enableKeys, SHORTCUTS } from './keys.js';
 
+/** Render the dialog with terms and keyboard shortcuts. */
 export function HelpDialog() {
   return html`<${Dialog} title="Help" isOpen=${opened.value === 'help'} onClose=${closeDialog}><${HelpSheet} /><//>`;
 }

@@ -103,6 +103,7 @@ function stepDepth(by) {
   dragTo(() => state.setBase('depth', next));
 }
 
+/** Request the runs of the view on the key for Run, unless they are being computed. */
 function runAll() {
   if (!['loading', 'running'].includes(state.phase.value) && !state.hasOnlyRecordings.value) requestRuns(true);
 }

@@ -109,7 +109,7 @@ async function collectContent(words, links) {
   };
 }
 
-/** Return the run's headline, in a preset's view that of the preset. @param {import('../../types').Columns} columns */
+/** Return the headline of a run for the saved file; in a preset's view that of the preset. @param {import('../../types').Columns} columns */
 function toHeadlineText(columns) {
   const number = preset.value && toHeadline(preset.value, columns);
   if (preset.value && number !== null) return `${number} (${preset.value.told})`;

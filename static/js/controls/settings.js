@@ -10,6 +10,7 @@ import { PredictedCost } from './topbar.js';
 
 const isPhone = matchMedia('(max-width: 760px)');
 
+/** Render the drawer with all settings while it is open. */
 export function Drawer() {
   return settingsOpened.value ? html`<${SettingsSheet} />` : null;
 }

@@ -6,6 +6,7 @@ import { html } from '../ui/html.js';
 
 const COMPUTE = html`Run <code>mhc-scope serve</code> to compute`;
 
+/** Render the note of a static site on what works without a server. */
 export function SiteNote() {
   return html`<p class="hint site-note" role="status">${describeMissing() ?? describeStops()}</p>`;
 }
@@ -20,6 +21,7 @@ function describeMissing() {
     : null;
 }
 
+/** Describe what the sliders of a static site can do without a server. */
 function describeStops() {
   const hasGrid = Object.keys(boot.site?.grid ?? {}).length > 0;
   return `This page has no server: ${hasGrid ? 'its sliders stop at settings that were computed before.' : 'its sliders move the gains alone.'}`;

@@ -51,6 +51,7 @@ function StoryButton() {
   return html`<button type="button" class="quiet" title="Go to the first step of the story" onClick=${() => goToStep(0)}>Story</button>`;
 }
 
+/** Render the button that opens the dialog to share the view. */
 function ShareButton() {
   const title = isReady() ? 'Get a link to these numbers' : 'Available when all runs are done';
   return html`<button type="button" class="quiet" onClick=${() => openShareDialog()} disabled=${!isReady()} title=${title}>Share</button>`;
@@ -128,6 +129,7 @@ function describePhase(phase) {
   return places.length > 0 ? `Queued, place ${Math.min(...places)}` : 'Computing';
 }
 
+/** Format the predicted time until all runs are done. */
 function formatWait() {
   const { low_s, high_s } = state.predicted.value;
   return formatSecondsRange(low_s, high_s);

@@ -38,6 +38,7 @@ function startSelection() {
   dropped.value = [];
 }
 
+/** Render the dialog with the visited views. */
 export function ViewsDialog() {
   return html`<${Dialog} title="Your views" isOpen=${opened.value === 'views'} onClose=${closeDialog}><${VisitedViews} /><//>`;
 }
@@ -75,6 +76,7 @@ function SelectionBar() {
   `;
 }
 
+/** Return the view that merges the two selected ones, or why it cannot be built. */
 function comparedNow() {
   const chosen = stored.value.items.filter((item) => ticked.value.includes(item.key));
   if (chosen.length !== 2) return { view: null, message: 'Select two views to compare them.' };

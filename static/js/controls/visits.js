@@ -89,6 +89,7 @@ export function dropAllVisited() {
   stored.value = { items: [], trouble: writeList(KEY, []) };
 }
 
+/** Put the views that were deleted last back into the list. */
 export function restore() {
   changeVisited((views) => restoreViews(views, dropped.value));
   dropped.value = [];

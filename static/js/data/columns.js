@@ -253,7 +253,7 @@ function putMatrix(columns, key, layer, value) {
 }
 
 /**
- * Write the value of one layer into a table.
+ * Write the value of one layer into a table of columns.
  * @param {Columns} columns
  * @param {Map<string, any>} table
  * @param {string} key
@@ -268,7 +268,7 @@ function putCell(columns, table, key, layer, value) {
   table.get(key)[layer] = Array.isArray(value) ? toNumbers(value) : (value ?? NaN);
 }
 
-/** Count a change of a column, so that figures notice it. @param {Columns} columns @param {string} key */
+/** Count a change of a column, so that figures which draw it notice it. @param {Columns} columns @param {string} key */
 function touch(columns, key) {
   columns.versions.set(key, (columns.versions.get(key) ?? 0) + 1);
 }

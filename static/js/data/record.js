@@ -30,6 +30,13 @@ export function modelOf({ start }) {
   return start?.source?.model.name ?? null;
 }
 
+/** Return the edits of a recording; none of a run. @param {Columns} columns */
+export function recordedEditsOf({ start }) {
+  const source = start?.source;
+  const edits = source?.kind === 'trace' ? source.edits : undefined;
+  return /** @type {import('../../types').Edit[]} */ (/** @type {unknown} */ (edits ?? []));
+}
+
 /** Return the number of layers; 0 before the first frame. @param {Columns} columns */
 export function depthOf({ start }) {
   return start?.layers ?? 0;

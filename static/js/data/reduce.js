@@ -62,7 +62,7 @@ function statusInstead(flags, reduction, log10) {
   return flags.includes('underflow') && reduction !== 'max' ? 'underflow' : null;
 }
 
-/** Compute the median. @param {number[]} sorted @param {boolean} isLog */
+/** Compute the median of sorted numbers; of logarithms it is that of magnitudes. @param {number[]} sorted @param {boolean} isLog */
 function toMedian(sorted, isLog) {
   const middle = (sorted.length - 1) / 2;
   const number = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;

@@ -9,13 +9,13 @@ import { addWaitingNote } from './fill/waiting.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Columns} Columns */
 
-/** Return a template for the shown layers. @param {Figure} template @returns {Figure} */
+/** Return a template that shows the chosen interval of layers, or the template itself for all layers. @param {Figure} template @returns {Figure} */
 export function forInterval(template) {
   return state.chosenInterval.value ? withInterval(template, state.chosenInterval.value) : template;
 }
 
 /**
- * Fill a template.
+ * Fill a template with the columns of runs, at a training step if one is shown, as the page's figures are drawn.
  * @param {Figure} template
  * @param {Columns[]} results
  * @param {string[]} labels

@@ -26,6 +26,8 @@ const UNSEEN_MS = 150;
 /** Rest between two drawings of a running run: a multiple of the drawing time, at least MIN_REST_MS. */
 const REST = 8;
 const MIN_REST_MS = 120;
+/** Time after which Plotly replaces a sketch: of final curves in the next frame, of a running run once it takes long. */
+const SKETCHED_MS = { idle: 0, running: 1000 };
 const CREEP = 1.2; // largest growth of the cost estimate per drawing: deeper stacks draw slower
 const LINES_PX = { wide: 264, narrow: 256 }; // label distances are a share of it, and labels must not overlap
 const MATRIX_PX = { wide: 256, narrow: 190 };
@@ -186,7 +188,11 @@ class PlotBox {
     /** @type {import('./fill/drawing.js').Place[]} */
     this.places = [];
     this.step = /** @type {number | null} */ (null);
-    /** Canvas over the plot during a drag. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
+    this.isRunning = false;
+    /** Whether the first or the final curves of new runs are awaited, which are sketched before Plotly draws them. */
+    this.isAwaiting = false;
+    this.sketchTimer = 0;
+    /** Canvas over the plot, during a drag and until Plotly has drawn new curves. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
     this.sketch = null;
     this.dimmer = new Dimmer(this.box);
     this.pointer = new PlotPointer(this);
@@ -211,7 +217,10 @@ class PlotBox {
     this.view.observe(box);
     this.size.observe(box);
     this.stopData = effect(() => {
-      [state.dataTick.value, state.slots.value, state.phase.value, state.isDifference.value, state.isMoving.value];
+      [state.dataTick.value, state.slots.value, state.isDifference.value, state.isMoving.value];
+      const isRunning = state.phase.value === 'running';
+      if (this.isRunning && !isRunning) this.isAwaiting = true; // the final curves
+      this.isRunning = isRunning;
       this.redraw();
     });
     this.stopHover = effect(() => {
@@ -234,18 +243,27 @@ class PlotBox {
       .peek()
       .map((slot) => slot.id || slot.requestKey)
       .join();
-    if (ids !== this.ids) this.restUntil = 0; // draw the first curve of new runs without rest
+    if (ids !== this.ids) {
+      this.restUntil = 0; // draw the first curve of new runs without rest
+      this.isAwaiting = true;
+    }
     this.ids = ids;
     this.box.dataset.waits = ''; // for hidden figures too
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
     const isTogether = followsPointer();
+    const cost_ms = this.isFast() && this.shown && canSketch(this.shown) ? 0 : this.cost_ms;
     const draw = () =>
-      scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), { cost_ms: this.cost_ms, isTogether });
+      scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), { cost_ms, isTogether });
     const rest = this.rest();
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
     else if (isTogether ? this.isInSight : this.isSeen) draw();
     else this.timer = setTimeout(draw, UNSEEN_MS);
+  }
+
+  /** Return whether curves are sketched because Plotly would take too long: during a drag, and where new ones are awaited. */
+  isFast() {
+    return followsPointer() || (this.isAwaiting && this.isInSight);
   }
 
   /** Return for how many ms to wait before the next drawing while frames arrive: computing may run on the same machine. */
@@ -282,14 +300,14 @@ class PlotBox {
       template.data.length,
       state.isDifference.peek(),
     ].join('|');
-    if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !followsPointer())) {
+    const isFast = this.isFast() && !isForced;
+    if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !isFast)) {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
       if (template.layout.meta.isSmall) fitSmall(figure, labels, width);
       this.pointer.zoom.applyTo(figure, this.layersShown());
-      if (followsPointer() && this.plot.hasChildNodes() && canSketch(figure))
-        this.showSketch(figure, { width, zoom }, wanted);
+      if (isFast && this.plot.hasChildNodes() && canSketch(figure)) this.showSketch(figure, { width, zoom }, wanted);
       else this.showPlot(figure, width, wanted);
       if (isNew) state.hasDrawn.value = true;
     } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
@@ -298,6 +316,8 @@ class PlotBox {
     // After all figures of this turn, so that styles are computed once.
     if (pointed !== this.pointed) queueMicrotask(() => this.placeCursor());
     this.pointed = pointed;
+    if (this.sketch && !followsPointer()) this.replaceSketch();
+    else if (state.phase.peek() !== 'running') this.isAwaiting = false;
   }
 
   /** Return width and magnification of the box; unchanged during a drag. */
@@ -327,13 +347,27 @@ class PlotBox {
     return step === null ? slots : slots.map((slot) => slotAtStep(slot, step, template));
   }
 
+  /** Let Plotly draw what the sketch shows, once the sketch is painted. */
+  replaceSketch() {
+    this.box.setAttribute('aria-busy', 'true');
+    const isRunning = state.phase.peek() === 'running';
+    if (isRunning && this.sketchTimer) return;
+    clearTimeout(this.sketchTimer);
+    const replace = () => {
+      this.sketchTimer = 0;
+      this.isAwaiting = false;
+      scheduleDraw(this, () => this.draw(), { cost_ms: this.cost_ms });
+    };
+    this.sketchTimer = setTimeout(replace, isRunning ? SKETCHED_MS.running : SKETCHED_MS.idle);
+  }
+
   /** Draw the figure on a canvas, which is fast enough for a drag. @param {Figure} figure @param {{width: number, zoom: number}} room @param {string} wanted */
   showSketch(figure, { width, zoom }, wanted) {
     const canvas = this.sketch?.canvas ?? document.createElement('canvas');
     canvas.className = 'sketch';
     if (!canvas.isConnected) this.overlay.before(canvas);
     this.box.classList.add('sketched');
-    const height = this.toHeight(figure, width < NARROW_PX, width);
+    const height = this.roomFor(figure, width);
     this.shown = figure;
     const areas = drawSketch(canvas, figure, { width, height, magnified: zoom });
     this.sketch = { canvas, drawn: wanted, areas };
@@ -397,6 +431,7 @@ class PlotBox {
     this.stopHover();
     this.pointer.end();
     clearTimeout(this.timer);
+    clearTimeout(this.sketchTimer);
     this.dimmer.end();
     this.sight.disconnect();
     this.view.disconnect();

@@ -11,6 +11,7 @@ export function present(key, isStory = false) {
   if (!document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => {}); // see above
 }
 
+/** End the presentation of a card, and leave the full screen. */
 export function endPresentation() {
   presented.value = null;
   if (document.fullscreenElement) void document.exitFullscreen();

@@ -10,6 +10,7 @@ export const isPrinting = signal(false);
 /** Templates of the screen, restored after printing. */
 let onScreen = state.templates.peek();
 
+/** Draw all figures for paper before the browser prints, and for the screen afterwards; runs until the page is closed. */
 export function followPrint() {
   const print = matchMedia('print');
   addEventListener('beforeprint', startPrinting);

@@ -1,6 +1,6 @@
 /**
- * Draws curves on a canvas during a drag: Plotly takes four frames, and one is available. Scales, fonts, colours and positions are those
- * of the filled figure, so that nothing jumps when Plotly draws it afterwards.
+ * Draws curves on a canvas during a drag, and new ones before Plotly does: Plotly takes four frames. Scales, fonts, colours and
+ * positions are those of the filled figure, so that nothing jumps when Plotly draws it afterwards.
  */
 
 import { inclusiveRange, niceStep } from '../data/numbers.js';
@@ -112,7 +112,7 @@ function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, ntic
   }));
 }
 
-/** Draw a horizontal line across the plot, such as that at 1. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
+/** Draw a horizontal line across the plot, such as that at 1, on a canvas. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
 function drawRule(pen, { y0, line }, area) {
   Object.assign(pen, { lineWidth: line.width, strokeStyle: line.color });
   strokeLine(pen, [area.left, area.toY(y0)], [area.left + area.width, area.toY(y0)]);
@@ -126,7 +126,7 @@ function strokeLine(pen, from, to) {
   pen.stroke();
 }
 
-/** Draw a curve. @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area */
+/** Draw the curve of a trace on a canvas. @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area */
 function drawLine(pen, { x, y, line, opacity = 1 }, area) {
   const dash = WIDTHS[line.dash ?? 'solid']?.map((share) => share * line.width) ?? line.dash.split(',').map(parseFloat);
   pen.save();
@@ -155,7 +155,7 @@ function fillBetween(pen, lower, upper, area) {
   pen.fill();
 }
 
-/** Draw an annotation of a figure. @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
+/** Draw an annotation of a figure on a canvas. @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
 function drawNote(pen, note, { font }, area) {
   const pad = /** @type {Record<string, number>} */ (NOTE_PAD)[note.textangle ? 'turned' : note.xanchor] ?? 0;
   const x = pad + (note.xref === 'x' ? area.toX(note.x) : area.left + area.width * note.x);
@@ -184,12 +184,12 @@ function setFont(pen, { size, family, color }) {
   setSize(pen, size, family);
 }
 
-/** Set the font size. Always writes the font in the same form, because browsers skip an unchanged font and compute styles for others. @param {CanvasRenderingContext2D} pen @param {number} size @param {string} family */
+/** Set the font size of a canvas. Always writes the font in the same form, because browsers skip an unchanged font and compute styles for others. @param {CanvasRenderingContext2D} pen @param {number} size @param {string} family */
 function setSize(pen, size, family) {
   pen.font = `${size}px ${family}`;
 }
 
-/** Write a text, with an exponent if it has one, in the current font. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline @param {Font} font */
+/** Write a text on a canvas, with an exponent if it has one, in the current font. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline @param {Font} font */
 function writeText(pen, text, [x, y], align, baseline, { size, family }) {
   const [, before, power] = text.match(/^(.*?)<sup>(.*)<\/sup>$/) ?? [text, text, ''];
   Object.assign(pen, { textAlign: align, textBaseline: baseline });

@@ -64,7 +64,7 @@ function shownSlots(panel) {
   ]);
 }
 
-/** Return the runs, at the cursor's step if the panel follows it. @param {Panel} panel @returns {Shown[]} */
+/** Return the columns of the runs, at the cursor's training step if the panel follows it. @param {Panel} panel @returns {Shown[]} */
 function atCursorStep(panel) {
   const { figure } = state.viewOf(panel);
   const step = shownStep(panel, figure);
@@ -80,7 +80,7 @@ function atCursorStep(panel) {
   }));
 }
 
-/** Remove metrics without logarithms from a ratio. @param {import('../../types').Columns} columns */
+/** Remove metrics without logarithms from columns that are ratios. @param {import('../../types').Columns} columns */
 function withoutDifferences(columns) {
   return { ...columns, matrices: new Map(), steps: new Map() };
 }

@@ -92,7 +92,7 @@ function putSigned(known, key, { shape, data }, cast) {
   if (flags.size > 0) known.status.set(key, flags);
 }
 
-/** Replace infinities by NaN. @param {number} value */
+/** Return a number, or NaN for an infinite one. @param {number} value */
 function toFinite(value) {
   return Number.isFinite(value) ? value : NaN;
 }

@@ -49,7 +49,7 @@ export function applyEdits({ h_res, h_pre, h_post }, edits, cast) {
 /** Copy a matrix, in float64. @param {Matrix} matrix @returns {Matrix} */
 const copyMatrix = ({ shape, data }) => ({ shape: [...shape], data: Float64Array.from(data) });
 
-/** Return the entries of a layer, to be changed in place. @param {Matrix} matrix @param {number} layer */
+/** Return the entries of one layer of a matrix column, to be changed in place. @param {Matrix} matrix @param {number} layer */
 function layerOf({ shape, data }, layer) {
   const size = data.length / shape[0];
   return /** @type {Float64Array} */ (data.subarray(layer * size, (layer + 1) * size));
@@ -86,7 +86,7 @@ function editRows({ do: act, index, other = 0, value = 1 }, matrix, n) {
   }
 }
 
-/** Return the mean of a column. @param {Float64Array} matrix @param {number} column @param {number} n */
+/** Return the mean of a column of a matrix. @param {Float64Array} matrix @param {number} column @param {number} n */
 function meanOf(matrix, column, n) {
   let sum = 0;
   for (let row = 0; row < n; row++) sum += matrix[row * n + column];

@@ -35,7 +35,7 @@ function canRecompute(columns) {
   return matrices.get('h_res')?.shape[0] === depthOf(columns) && !COMPOSITES.some((key) => bands.has(key));
 }
 
-/** Return the columns of a run with gains recomputed over an interval. @param {Columns} columns @param {Interval} interval @returns {Columns} */
+/** Return the columns of a run with composite gains recomputed over an interval. @param {Columns} columns @param {Interval} interval @returns {Columns} */
 function withComposites(columns, interval) {
   const stack = columns.matrices.get('h_res');
   if (!stack || !COMPOSITES.some((key) => columns.layers.has(key))) return columns;

@@ -42,7 +42,7 @@ function mixPermutations(raw, { n, round }) {
   return matrix.map(round);
 }
 
-/** Compute exp(t) divided by its sum. @param {Float64Array} raw @param {Round} round */
+/** Return exp(t) divided by its sum, for a row of logits. @param {Float64Array} raw @param {Round} round */
 function softmax(raw, round) {
   const most = raw.reduce((largest, value) => Math.max(largest, value), -Infinity);
   const sizes = raw.map((value) => round(Math.exp(round(value - most))));
@@ -84,7 +84,7 @@ function multiplyKronecker(raw, { round }) {
   return matrix;
 }
 
-/** Compute the sigmoid. @param {number} value @param {Round} round */
+/** Return 1 / (1 + exp(-t)). @param {number} value @param {Round} round */
 function sigmoid(value, round) {
   return round(1 / round(1 + round(Math.exp(-value))));
 }
@@ -108,7 +108,7 @@ function applyCayley(skew, n) {
   return inverse.map((value, index) => 2 * value - (index % (n + 1) === 0 ? 1 : 0));
 }
 
-/** Compute A = T - T^t. @param {Float64Array} raw (n, n) @param {number} n */
+/** Return the skew-symmetric matrix A = T - T^t of logits. @param {Float64Array} raw (n, n) @param {number} n */
 function toSkew(raw, n) {
   return raw.map((value, index) => value - raw[(index % n) * n + Math.floor(index / n)]);
 }

@@ -61,7 +61,7 @@ function gainOfInterval(columns, { first, last }) {
     gainOfAll({ ...recomputed, layers: cut(recomputed.layers, key), log10: cut(recomputed.log10, key) }, key);
 }
 
-/** Return the largest gain over all layers. @param {Columns} columns @param {Key} key @returns {Number10} */
+/** Return the largest gain of a run over all layers. @param {Columns} columns @param {Key} key @returns {Number10} */
 function gainOfAll(columns, key) {
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const isZero = values !== undefined && values.length > 0 && values.every((value) => value === 0);
@@ -80,7 +80,7 @@ const subtract = (one, other) => (one == null || other == null ? null : one - ot
 /** Return log10 of a metric over layers. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
 const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
 
-/** Describe why there is no number: the first status among the layers. @param {Columns} columns @param {string} key @param {number[]} [layers] default all */
+/** Describe why a metric has no number: the first status among the layers. @param {Columns} columns @param {string} key @param {number[]} [layers] default all */
 function reasonOf(columns, key, layers) {
   const flags = [...(columns.status.get(key) ?? [])];
   const found = flags.find(([layer]) => !layers || layers.includes(layer));

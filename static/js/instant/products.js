@@ -135,12 +135,12 @@ function sumsOf(matrix, n) {
   return { rows, columns };
 }
 
-/** Return the largest magnitude. @param {Float64Array} values */
+/** Return the largest magnitude among values. @param {Float64Array} values */
 function largest(values) {
   return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
-/** Convert to scaled * 2^exponent (infinite or 0 outside the range of a double), and log10 of the magnitude. @param {Powers} powers */
+/** Convert scaled values and powers of two to numbers (infinite or 0 outside the range of a double) and their log10. @param {Powers} powers */
 export function toValues(powers) {
   return {
     values: Float64Array.from(powers, ({ scaled, exponent }) => scaleByPowerOfTwo(scaled, exponent)),

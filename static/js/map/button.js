@@ -15,6 +15,7 @@ import { html } from '../ui/html.js';
 export const waitsForButton = signal(false);
 addEventListener('popstate', () => (waitsForButton.value = true));
 
+/** Render the button that opens the dialog of a sweep. */
 export function SweepButton() {
   const title = state.hasOnlyRecordings.value
     ? 'A recording has no settings to vary'
@@ -35,13 +36,13 @@ export function closeSweep() {
   else changeSweep(undefined);
 }
 
-/** Change the sweep and the address. @param {MapChoice | undefined} map */
+/** Change the choices of the sweep, and write them into the address. @param {MapChoice | undefined} map */
 export function changeSweep(map) {
   setMap(map);
   updateAddress();
 }
 
-/** Set the sweep of the view. @param {MapChoice | undefined} map */
+/** Set the choices of the sweep in the view. @param {MapChoice | undefined} map */
 function setMap(map) {
   const { map: _, ...rest } = state.view.value;
   state.view.value = map ? { ...rest, map } : rest;

@@ -33,7 +33,7 @@ export const READING =
   'Each cell is one run. All cells have the same size, whatever the steps between values. For a metric that is a factor, 1 is the ' +
   'middle of the colour scale. A grey cell with a word or a cross has no number: the table says why.';
 
-/** Fit the figure to a width: without title, and with numbers as large as the cells allow, or hidden. @param {Figure} figure @param {number} width in pixels */
+/** Fit the figure of a sweep to a width: without title, and with numbers as large as the cells allow, or hidden. @param {Figure} figure @param {number} width in pixels */
 export function fitMap({ data, layout }, width) {
   const [, cells] = data;
   const rows = cells.z.length;
@@ -49,7 +49,7 @@ export function fitMap({ data, layout }, width) {
   return { figure: { data: fitted, layout: { ...layout, margin, title: undefined } }, height };
 }
 
-/** Show all texts, or in small cells a cross for a missing number, because its grey resembles the colour of a gain of 1. @param {import('../../types').Trace} trace @param {(number | null)[]} places on the colours @param {number} room in pixels */
+/** Show the texts of all cells of a sweep, or in small cells a cross for a missing number, because its grey resembles the colour of a gain of 1. @param {import('../../types').Trace} trace @param {(number | null)[]} places on the colours @param {number} room in pixels */
 function fitText(trace, places, room) {
   const size = Math.min(LETTERS_PX.most, lettersIn(trace.text, room));
   if (size >= LETTERS_PX.least)
@@ -117,7 +117,7 @@ export function cellText(fields, map, values, row, column) {
   return `${places.join(', ')}: ${numberText(values, row, column)}`;
 }
 
-/** List the rows from top to bottom; y values increase upwards. @param {SweepValues} values */
+/** List the rows of a sweep's figure from top to bottom; y values increase upwards. @param {SweepValues} values */
 export function rowsFromTop(values) {
   return inclusiveRange(0, values.ids.length - 1).reverse();
 }

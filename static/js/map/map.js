@@ -40,6 +40,7 @@ import { MapHelp } from './reading.js';
 
 const catalogue = signal(/** @type {Metric[]} */ ([]));
 
+/** Render the dialog of a sweep. */
 export function MapDialog() {
   const { map } = state.view.value;
   const close = () => map && closeSweep();

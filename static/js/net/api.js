@@ -59,7 +59,7 @@ function toBody(body) {
   return body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-/** Decode the body of a response by its content type. @param {Response} response @returns {Promise<any>} */
+/** Return the body of a server's response, decoded by its content type. @param {Response} response @returns {Promise<any>} */
 async function decodeResponse(response) {
   const type = response.headers.get('content-type') ?? '';
   if (/json/.test(type)) return await response.json();

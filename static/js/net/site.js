@@ -82,7 +82,7 @@ function findRelated(known, spec) {
   return related.sort((one, other) => isSame(other) - isSame(one) || other.depth - one.depth)[0];
 }
 
-/** Remove the settings that `instant` can change. @param {Spec | null} spec */
+/** Return a spec without the settings that the page can change without a server, as `instant` does. @param {Spec | null} spec */
 function withoutMoved(spec) {
   const { depth, connection, ...rest } = spec ?? {};
   const { noise, sinkhorn_iters, ...kept } = connection;

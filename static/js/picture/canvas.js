@@ -34,7 +34,7 @@ const SHAPE_PAINTERS = {
   /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
   area(context, { points, color, opacity, heats }, palette) {
     context.globalAlpha = opacity;
-    context.fillStyle = heats ? toGradient(context, points, heats, palette[color], palette) : palette[color];
+    context.fillStyle = heats ? toColorRow(context, points, heats, palette[color], palette) : palette[color];
     tracePolygon(context, points);
     context.fill();
   },
@@ -99,7 +99,7 @@ const SHAPE_PAINTERS = {
   },
 };
 
-/** Paint the ground of a text that is so wide. @param {CanvasRenderingContext2D} context @param {number} width @param {{x: number, y: number, anchor: string, ground: import('./geometry/shapes.js').Ground}} place @param {Palette} palette */
+/** Paint the background of a text of this width on a canvas. @param {CanvasRenderingContext2D} context @param {number} width @param {{x: number, y: number, anchor: string, ground: import('./geometry/shapes.js').Ground}} place @param {Palette} palette */
 function paintGround(context, width, { x, y, anchor, ground: { pad, half, opacity } }, palette) {
   if (width === 0) return;
   const left = anchor === 'start' ? x : anchor === 'end' ? x - width : x - width / 2;
@@ -109,11 +109,29 @@ function paintGround(context, width, { x, y, anchor, ground: { pad, half, opacit
   context.globalAlpha = 1;
 }
 
-/** Create a gradient from the left end of an outline to its right end. @param {CanvasRenderingContext2D} context @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
-function toGradient(context, points, heats, color, palette) {
-  const gradient = context.createLinearGradient(points[0], 0, points[points.length / 2 - 2], 0);
+/** Holds one row of pixels while a pattern is made of it. @type {HTMLCanvasElement | null} */
+let row = null;
+
+/**
+ * Create a fill whose colour changes from the left end of an outline to its right end: a pattern of one row of device pixels. Without a graphics
+ * card, a wide ribbon is filled in half the time of a gradient, which is computed for each pixel of each row.
+ * @param {CanvasRenderingContext2D} context only scaled and moved @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette
+ */
+function toColorRow(context, points, heats, color, palette) {
+  row ??= document.createElement('canvas');
+  const { width } = context.canvas;
+  if (row.width !== width) Object.assign(row, { width, height: 1 });
+  const toDevice = context.getTransform();
+  const [left, right] = [points[0], points[points.length / 2 - 2]].map((x) => toDevice.a * x + toDevice.e);
+  const pen = /** @type {CanvasRenderingContext2D} */ (row.getContext('2d'));
+  const gradient = pen.createLinearGradient(left, 0, right, 0);
   for (const stop of heats) gradient.addColorStop(stop.at, colorAt(color, stop, palette));
-  return gradient;
+  pen.fillStyle = gradient;
+  pen.clearRect(0, 0, width, 1);
+  pen.fillRect(0, 0, width, 1);
+  const pattern = /** @type {CanvasPattern} */ (context.createPattern(row, 'repeat-y'));
+  pattern.setTransform(toDevice.inverse());
+  return pattern;
 }
 
 /** Add a polygon to the path of a canvas. @param {CanvasRenderingContext2D} context @param {number[]} points */

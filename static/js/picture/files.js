@@ -35,12 +35,12 @@ const FOOT_PX = 30;
 const DENSITY = 2;
 const FRAME_PX = { above: 40, margin: 32 }; // space around the picture in a frame
 
-/** Return the runs as the page shows them. @param {Templates} templates */
+/** Return the runs that the picture of the stacks shows on the page. @param {Templates} templates */
 export function shownRuns(templates) {
   return toRuns(chooseShown(templates, null));
 }
 
-/** Build the picture at a width, without title. @param {Templates} templates @param {number} width */
+/** Return the shapes of the picture of the stacks at a width, without title. @param {Templates} templates @param {number} width */
 function buildPicture(templates, width) {
   const plan = toPlan(shownRuns(templates), width, state.layers.value, {
     isLog: isLog.value,
@@ -57,7 +57,7 @@ function buildPicture(templates, width) {
   return { shapes, width, height: layout.height, plan };
 }
 
-/** Build the picture with title and foot line, for images. @param {Templates} templates */
+/** Return the shapes of the picture of the stacks with title and foot line, for images. @param {Templates} templates */
 function buildTitledPicture(templates) {
   const { shapes, height, plan } = buildPicture(templates, WIDTH_PX - 2 * PAD_PX);
   const height_px = HEAD_PX + height + FOOT_PX;
@@ -124,7 +124,7 @@ export function toPictureHeight(templates, width) {
   return toPlan(shownRuns(templates), width, state.layers.value).layout.height;
 }
 
-/** Export all sizes and gradients of the picture as delimited text. @param {Templates} templates @param {string} separator */
+/** Export all sizes and gradients of the picture as text with a separator. @param {Templates} templates @param {string} separator */
 export function toDelimited(templates, separator) {
   const runs = shownRuns(templates);
   const raw = (/** @type {number} */ log10) =>
@@ -143,7 +143,7 @@ export function toDelimited(templates, separator) {
   return [head, ...rows].map((row) => `${row.map(quote).join(separator)}\n`).join('');
 }
 
-/** Build the tables of the card. @param {Templates} templates */
+/** Return the tables of the card with the picture: sizes, gradients and weights. @param {Templates} templates */
 export function toTables(templates) {
   const runs = shownRuns(templates);
   const show = (/** @type {number} */ value) => formatValue(value, null, undefined, 3);

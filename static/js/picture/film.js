@@ -70,7 +70,7 @@ function toCaptionOf({ leg }, plan) {
   ];
 }
 
-/** Create the shape of the background. @param {number} width @param {number} height @returns {Shape} */
+/** Return the shape of a video's background. @param {number} width @param {number} height @returns {Shape} */
 function toGround(width, height) {
   return { kind: 'area', points: [0, 0, width, 0, width, height, 0, height], color: 'card', opacity: 1 };
 }

@@ -94,7 +94,7 @@ function whenIdle(act) {
   else setTimeout(act, 50);
 }
 
-/** Format a range. @param {number[]} ends log10 @param {string} words @returns {Range} */
+/** Format the range of a gain over seeds. @param {number[]} ends log10 @param {string} words @returns {Range} */
 function toRange([low, high], words) {
   return { low: formatGainDigits(low), high: formatGainDigits(high), words };
 }

@@ -126,7 +126,7 @@ export function placesOf(templates) {
   return toPlaces(FOLLOWER, /** @type {any} */ ({ figure: toTemplate(templates, SIZES) }));
 }
 
-/** Return whether the first runs are expected. */
+/** Return whether the first runs are expected but have sent nothing yet. */
 export function isAwaited() {
   return state.slots.peek().length === 0 && ['loading', 'checking', 'running'].includes(state.phase.peek());
 }

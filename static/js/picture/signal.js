@@ -17,6 +17,7 @@ export function sendSignal() {
   sent.value = { at: now, paused: stillness.matches ? now + ENDS_MS.forward : null };
 }
 
+/** Stop the signal that runs through the picture. */
 export function stopSignal() {
   sent.value = null;
   leg.value = null;

@@ -17,7 +17,7 @@ ${body}
 /** Numbers gradients and clips: their ids must be unique within a page. */
 let count = 0;
 
-/** Build the elements of shapes. @param {Shape[]} shapes @param {Palette} palette */
+/** Return the SVG elements of shapes. @param {Shape[]} shapes @param {Palette} palette */
 function drawAll(shapes, palette) {
   return shapes
     .map((shape) => {
@@ -64,21 +64,21 @@ const SHAPE_BUILDERS = {
   },
 };
 
-/** Build the ground of a text, whose width is estimated. @param {number} x @param {number} y @param {number} width @param {'start' | 'middle' | 'end'} anchor @param {import('./geometry/shapes.js').Ground} ground @param {Palette} palette */
+/** Return the SVG element of a text's background, whose width is estimated. @param {number} x @param {number} y @param {number} width @param {'start' | 'middle' | 'end'} anchor @param {import('./geometry/shapes.js').Ground} ground @param {Palette} palette */
 function toGround(x, y, width, anchor, { pad, half, opacity }, palette) {
   const wide = WIDER * width + 2 * pad;
   const left = x - pad - { start: 0, middle: (WIDER * width) / 2, end: WIDER * width }[anchor];
   return `<rect x="${round(left)}" y="${round(y - half)}" width="${round(wide)}" height="${2 * half}" fill="${palette.card}" fill-opacity="${opacity}"/>`;
 }
 
-/** Build a gradient. @param {string} name @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
+/** Return the SVG definition of a ribbon's gradient. @param {string} name @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
 function toGradient(name, points, heats, color, palette) {
   const stops = heats.map((stop) => `<stop offset="${round(stop.at)}" stop-color="${colorAt(color, stop, palette)}"/>`);
   const [left, right] = [points[0], points[points.length / 2 - 2]].map(round);
   return `<linearGradient id="${name}" gradientUnits="userSpaceOnUse" x1="${left}" y1="0" x2="${right}" y2="0">${stops.join('')}</linearGradient>`;
 }
 
-/** Round to hundredths of a pixel. @param {number} value */
+/** Round a coordinate to hundredths of a pixel. @param {number} value */
 function round(value) {
   return Math.round(value * 100) / 100;
 }

@@ -28,7 +28,7 @@ export function describeRuns() {
   return state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`).join(', ');
 }
 
-/** Build a caption from sentences. @param {string} title @param {string[]} sentences @returns {Caption} */
+/** Return the caption of an exported figure: title, sentences and the link to the view. @param {string} title @param {string[]} sentences @returns {Caption} */
 export function withLink(title, sentences) {
   return { title, text: [`${title}.`, ...sentences].filter(Boolean).join(' '), url: toUrl() };
 }
@@ -41,7 +41,7 @@ function toUrl() {
   return new URL(url === `${ROOT}/` ? `${url}#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
 }
 
-/** Describe the settings. @param {any[]} specs null for a recording @param {string[]} labels */
+/** Describe the settings of the shown runs for a caption. @param {any[]} specs null for a recording @param {string[]} labels */
 function settingsText(specs, labels) {
   if (specs.some((spec) => spec === null)) return '';
   const { shared, own } = toSettings(state.fields.value, specs);

@@ -13,7 +13,7 @@ export function unpackValue(text) {
   return JSON.parse(text, (_, item) => fromPlainJson(item));
 }
 
-/** Convert an item to plain JSON. @param {unknown} item */
+/** Convert an item with arrays to plain JSON; `fromPlainJson` reverses it. @param {unknown} item */
 function toPlainJson(item) {
   if (item instanceof Map) return { $: 'map', data: [...item] };
   if (item instanceof Set) return { $: 'set', data: [...item] };
@@ -23,7 +23,7 @@ function toPlainJson(item) {
   return item;
 }
 
-/** Convert an item from plain JSON. @param {any} item */
+/** Convert an item of plain JSON back to one with arrays. @param {any} item */
 function fromPlainJson(item) {
   if (item === null || typeof item !== 'object' || !('$' in item)) return item;
   const { $: kind, data } = item;

@@ -36,7 +36,7 @@ export async function collectScripts() {
 /** Return the import name of a module. @param {URL} root @param {URL} url */
 const nameIn = (root, url) => PREFIX + url.href.slice(root.href.length);
 
-/** Fetch a text. @param {URL} url */
+/** Fetch the text of a script or style sheet for the saved file. @param {URL} url */
 async function fetchText(url) {
   const answer = await fetch(url).catch((/** @type {Error} */ error) => {
     throw new MissingPart(error.message);

@@ -88,7 +88,7 @@ export function toSliders(fields, runs, derivation) {
   });
 }
 
-/** Return a setting of a run. @param {Columns} columns @param {string} path @returns {number | undefined} */
+/** Return the value of a setting in the spec of a run. @param {Columns} columns @param {string} path @returns {number | undefined} */
 function settingOf(columns, path) {
   return path.split('.').reduce((/** @type {any} */ part, name) => part?.[name], specOf(columns));
 }

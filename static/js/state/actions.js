@@ -67,12 +67,13 @@ export function moveCursor(layer) {
   scheduleAddressUpdate();
 }
 
-/** Move the cursor to a training step. @param {number} step from 0; the number of steps means the trained stack */
+/** Move the cursor to a training step; the address follows. @param {number} step from 0; the number of steps means the trained stack */
 export function moveStep(step) {
   state.setStep(step);
   scheduleAddressUpdate();
 }
 
+/** Write the view into the address after a pause, because browsers limit how often it may change. */
 function scheduleAddressUpdate() {
   clearTimeout(cursorTimer);
   cursorTimer = setTimeout(flushAddressUpdate, CURSOR_MS);

@@ -26,7 +26,7 @@ export function keepRecord(id, columns) {
   keepLatest(id, { columns, moved: spec && splitSpec(toSpecs(fields.value, fromSpecs(fields.value, [spec]))[0]) });
 }
 
-/** Keep an item as the latest, and drop the oldest. @param {string} id @param {{columns: Columns, moved: Moved | null}} item */
+/** Keep an item as the most recently used one, and drop the oldest beyond the limit. @param {string} id @param {{columns: Columns, moved: Moved | null}} item */
 function keepLatest(id, item) {
   kept.delete(id);
   kept.set(id, item);

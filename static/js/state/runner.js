@@ -48,7 +48,7 @@ export function requestRuns(isExplicit = false) {
   queueRequest(isExplicit);
 }
 
-/** Request the runs when the pointer rests or is released; derived columns are already shown. */
+/** Request the runs of the view when the pointer rests or is released; derived columns are already shown. */
 export function requestSoon() {
   restingAt = performance.now() + REST_MS;
   clearTimeout(restTimer);
@@ -58,7 +58,7 @@ export function requestSoon() {
   queueRequest(false);
 }
 
-/** End the movement: figures are drawn with Plotly again. */
+/** Mark the end of a slider's movement: figures are drawn with Plotly again. */
 function endMovement() {
   clearTimeout(restTimer);
   restingAt = 0;
@@ -98,7 +98,7 @@ function recallView() {
   );
 }
 
-/** Show prefetched records during a drag if they contain more than the first layers. */
+/** Show prefetched records during a drag if they contain more layers than those that are shown. */
 export function showMore() {
   const isWaiting = state.isMoving.value && state.matchesView.value && state.slots.value.some(isBeginning);
   const known = isWaiting ? recallView() : [];
@@ -106,7 +106,7 @@ export function showMore() {
     showDerivedColumns(state.requestKeys.value, known);
 }
 
-/** Send the queued request once earlier curves are drawn and the pointer rests. */
+/** Send the queued request for runs once earlier curves are drawn and the pointer rests. */
 async function drainQueue() {
   if (isDraining) return;
   isDraining = true;
@@ -158,7 +158,7 @@ async function untilPointerRests() {
   }
 }
 
-/** Request the runs immediately on release, and stop waiting for earlier ones. */
+/** Request the runs of the view immediately on release, and stop waiting for earlier ones. */
 export function requestNow() {
   endMovement();
   endWait();
@@ -315,6 +315,7 @@ function showOpeningView(requestKeys) {
   if (!isOpening) requestRuns();
 }
 
+/** Cancel all runs, and wait until the user confirms a long computation with Run. */
 async function awaitConfirmation() {
   await cancelAll([]);
   state.problem.value = null;

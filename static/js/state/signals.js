@@ -66,6 +66,8 @@ export const announcement = signal('');
 
 /** Names of recorded models by slot, from their start frames; null for a run. */
 export const models = signal(/** @type {(string | null)[]} */ ([]));
+/** Edits with which recordings ran by slot, from their start frames; none for a run. */
+export const recordedEdits = signal(/** @type {import('../../types').Edit[][]} */ ([]));
 /** The view at the last change of settings, so that components that show only settings (`base`, `runs`) ignore the cursor. @type {View | null} */
 let settled = null;
 export const settings = computed(() => {
@@ -73,8 +75,12 @@ export const settings = computed(() => {
   if (settled?.base !== base || settled.runs !== runs) settled = view.value;
   return settled;
 });
-export const labels = computed(() => toLabels(settings.value, fields.value, boot.rules, models.value));
-const fullLabels = computed(() => toFullLabels(settings.value, fields.value, boot.rules, models.value));
+export const labels = computed(() =>
+  toLabels(settings.value, fields.value, boot.rules, models.value, recordedEdits.value),
+);
+const fullLabels = computed(() =>
+  toFullLabels(settings.value, fields.value, boot.rules, models.value, recordedEdits.value),
+);
 
 /** Return the full text of a run's label; the label itself if it is of earlier settings. @param {number} run @param {string} label */
 export const fullLabelOf = (run, label) => (labels.value[run] === label ? fullLabels.value[run] : label);

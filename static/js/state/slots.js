@@ -1,7 +1,7 @@
 /** Slots of the compared runs: what each shows, and what it showed before. */
 
 import { createColumns } from '../data/columns.js';
-import { modelOf } from '../data/record.js';
+import { modelOf, recordedEditsOf } from '../data/record.js';
 import { findDifferences } from '../instant/agree.js';
 import { boot } from './boot.js';
 import { recallRecord } from './records.js';
@@ -63,10 +63,13 @@ export function recallTrace(id) {
 /** Update view and labels with the recordings that start frames name. */
 export function updateModels() {
   const models = state.slots.value.map((slot) => modelOf(slot.columns));
-  if (models.join() === state.models.value.join()) return;
+  const edits = state.slots.value.map((slot) => recordedEditsOf(slot.columns));
+  const isKnown = JSON.stringify([models, edits]) === JSON.stringify([state.models.value, state.recordedEdits.value]);
+  if (isKnown) return;
   const { runs } = state.view.value;
   state.batch(() => {
     state.models.value = models;
+    state.recordedEdits.value = edits;
     if (models.some(Boolean))
       state.view.value = {
         ...state.view.value,
@@ -84,8 +87,7 @@ function toChoice(model, id, known) {
 }
 
 /**
- * List what the slots show, as `before` of the next slots. While dragging, figures keep showing the columns that a cancelled run already
- * has, and earlier ones for the rest. Entries with the same index belong together, so that a figure can show all runs at one moment.
+ * Return what the slots show, as `before` of the next slots: while dragging, figures keep showing the columns that a cancelled run already has, and earlier ones for the rest. Entries with the same index belong together.
  * @returns {Slot['before'][]}
  */
 function listBefore() {

@@ -45,8 +45,7 @@ export function sourceOf(map) {
 }
 
 /**
- * Call `use` with the source of the shown cells. A restarted server has lost the sweep, but not its runs: requesting it again restores it
- * without computing missing cells.
+ * Call `use` with the source of the sweep's cells. A restarted server has lost the sweep, but not its runs: requesting it again restores it without computing missing cells.
  * @template T @param {MapChoice | undefined} map @param {(shownSource: ReturnType<typeof sourceOf>) => Promise<T>} use @returns {Promise<T>}
  */
 export async function withSource(map, use) {
@@ -61,7 +60,7 @@ export async function withSource(map, use) {
   }
 }
 
-/** Draw the shown cells in another theme. @param {MapChoice} map @param {string} name */
+/** Load the figure of the sweep's cells in another theme. @param {MapChoice} map @param {string} name */
 export function drawIn(map, name) {
   const shown = cells.value;
   return withSource(map, async (shownSource) => {

@@ -104,6 +104,7 @@ export async function makeTwin(run) {
   }
 }
 
+/** Remove the message that a recording could not be opened. */
 export function forgetFailure() {
   failure.value = [];
 }
@@ -120,7 +121,7 @@ function showRefusal(error, subject) {
 /** Format a refused value. @param {unknown} got */
 const formatReceived = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
 
-/** Show sentences about a failure; return false. @param {string[]} sentences */
+/** Show sentences about a recording that could not be opened; return false. @param {string[]} sentences */
 function showFailure(sentences) {
   failure.value = sentences;
   return false;

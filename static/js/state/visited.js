@@ -39,12 +39,12 @@ function trimVisited(views) {
   return kept;
 }
 
-/** Set name or note of an entry. @param {Visited[]} views @param {string} key @param {{name?: string, note?: string}} words */
+/** Return the list of visited views with another name or note of one. @param {Visited[]} views @param {string} key @param {{name?: string, note?: string}} words */
 export function describeView(views, key, words) {
   return views.map((item) => (item.key === key ? { ...item, ...words } : item));
 }
 
-/** Remove entries. @param {Visited[]} views @param {string[]} keys */
+/** Return the list of visited views without these. @param {Visited[]} views @param {string[]} keys */
 export function dropViews(views, keys) {
   return views.filter((item) => !keys.includes(item.key));
 }

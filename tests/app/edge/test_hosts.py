@@ -45,6 +45,7 @@ def test_a_request_without_a_name_comes_from_no_browser(server: Server) -> None:
     assert to_status(ask(server, b"GET /livez HTTP/1.1\r\n\r\n")) == 400, "HTTP 1.1 needs one"
 
 
+@pytest.mark.full
 def test_listed_names_and_the_public_one_are_allowed(launch: StartServer) -> None:
     names = ("--allowed-hosts", "scope.lab,Lab.Example", "--public-url", "https://scope.example.org")
     server = launch("--workers", "1", *names, ready="/livez")

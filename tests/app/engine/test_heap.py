@@ -9,6 +9,8 @@ import pytest
 from mhc_scope.engine.heap import KEPT_BYTES
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.full
+
 BLOCK_BYTES, BLOCKS, ROUNDS = 8 * 2**20, 8, 20
 FAULTS = f"""
 import resource, sys

@@ -12,18 +12,18 @@ import pytest
 
 from tests.conftest import ROOT, compute, start_server
 
+pytestmark = pytest.mark.full
+
 COUNT = """import os, sys, mhc_scope.engine.template, torch
 print(len(os.listdir("/proc/self/task")), torch.cuda.is_initialized(), "mhc_scope.main" in sys.modules)"""
 
 
-@pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
 def test_the_template_has_one_thread_no_device_and_nothing_of_the_server() -> None:
     told = subprocess.run([sys.executable, "-c", COUNT], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert told.split() == ["1", "False", "False"]
 
 
-@pytest.mark.full
 def test_without_what_they_are_forked_from_workers_start_all_the_same(tmp_path: Path) -> None:
     server = start_server(tmp_path, "--no-precompute", "--workers", "1", forked=False)
     try:

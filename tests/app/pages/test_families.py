@@ -33,8 +33,12 @@ def text(server: Server) -> str:
 
 
 @cache
+def index_entries() -> dict[str, Entry]:
+    return {entry.kind: entry for entry in build_entries()}
+
+
 def find_entry(kind: str) -> Entry:
-    return next(entry for entry in build_entries() if entry.kind == kind)
+    return index_entries()[kind]
 
 
 @cache

@@ -14,6 +14,8 @@ from tests.app.api.test_sweeps import SWEEP, build_grid, finish
 from tests.app.engine.test_cancel import LONG, start_long
 from tests.conftest import Server, StartServer, compute, wait_for_end
 
+pytestmark = pytest.mark.full
+
 FreshSpec = Callable[..., dict[str, Any]]
 NDJSON = {"Accept": "application/x-ndjson"}
 OLD, CUT = "0123456789abcdef0123", "fedcba9876543210fedc"  # ids that no spec has
@@ -51,7 +53,6 @@ def to_old(server: Server, run_ids: list[str]) -> dict[str, str]:
     return old
 
 
-@pytest.mark.full
 def test_a_stored_map_of_old_runs_opens_as_before(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     asked = [{}, {"metric": "cka", "reduce": "median"}, {"metric": "effective_rank", "reduce": "last"}]
@@ -79,7 +80,6 @@ def test_a_stored_map_of_old_runs_opens_as_before(launch: StartServer, fresh_spe
         assert http.post(SWEEP, json=grid).json()["ids"] == body["ids"], "asked for again it is computed anew"
 
 
-@pytest.mark.full
 def test_old_runs_survive_an_update_and_those_under_way_say_why_they_end(
     launch: StartServer, fresh_spec: FreshSpec
 ) -> None:

@@ -9,8 +9,9 @@ from tests.browser.conftest import OpenPage, wait_until_done, wait_until_drawn
 from tests.browser.page.test_page import curves
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
 
-@pytest.mark.full
+
 def test_the_key_d_draws_differences_keeps_them_in_the_link_and_back_undoes_it(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     before = {curve["name"]: curve["y"] for curve in curves(page, "activation")}
@@ -32,7 +33,6 @@ def test_the_key_d_draws_differences_keeps_them_in_the_link_and_back_undoes_it(o
     assert {curve["name"]: curve["y"] for curve in curves(page, "activation")} == before
 
 
-@pytest.mark.full
 def test_tables_and_figures_over_http_say_the_same(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&runs=residual,hc&difference=true")
     page.locator("[data-panel=activation]").hover()
@@ -57,7 +57,6 @@ def test_tables_and_figures_over_http_say_the_same(open_page: OpenPage, server: 
     np.testing.assert_allclose([float(text) for text in shown], [other - base, other / base], rtol=1e-2, atol=1e-4)
 
 
-@pytest.mark.full
 def test_one_run_alone_has_no_difference(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=hc")
     page.keyboard.press("d")

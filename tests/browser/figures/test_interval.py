@@ -15,6 +15,8 @@ from tests.browser.conftest import (
 )
 from tests.browser.figures.test_cards import card_of, show_table
 
+pytestmark = pytest.mark.full
+
 VIEW = "/#v=1&depth=24&width=16&runs=residual,hc,mhc"
 # The first x axis of every plot that counts layers, as it is drawn, outermost layers alone.
 SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel, .chart')].flatMap((card) => {
@@ -54,7 +56,6 @@ def shown(page: Page) -> dict[str, list[int]]:
     return found
 
 
-@pytest.mark.full
 def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_else(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     chip = page.get_by_role("button", name=re.compile("show all layers"))
@@ -77,7 +78,6 @@ def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_
     expect(page).to_have_url(re.compile("layer=12(&|$)"))
 
 
-@pytest.mark.full
 def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=10-15")
     chip = page.get_by_role("button", name=re.compile("show all layers"))
@@ -90,7 +90,6 @@ def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(open_page: Op
             expect(chip).to_have_count(0)
 
 
-@pytest.mark.full
 def test_it_is_chosen_and_cleared_by_keyboard(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     cursor = page.get_by_role("slider", name="Layer")
@@ -138,7 +137,6 @@ def test_the_picture_veils_other_layers_and_a_double_click_on_it_resets(see_page
     wait_until(page, lambda: canvas.evaluate(STRIPS) == before)
 
 
-@pytest.mark.full
 def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=10-15&layer=15&view.detail=interval")
     gain = page.locator("[data-panel=gain]")
@@ -173,7 +171,6 @@ def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: 
     expect(gain.locator(".unit")).to_have_count(0)
 
 
-@pytest.mark.full
 def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&seeds=3&interval=3-5")
     expect(page.locator("#panel-gain .unit")).to_have_text("of all layers")
@@ -183,7 +180,6 @@ def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: 
     expect(findings).not_to_contain_text("3 matrices")
 
 
-@pytest.mark.full
 def test_the_page_does_not_move_when_what_is_in_sight_takes_the_focus(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     for part in (page.get_by_role("slider", name="Layer"), page.get_by_role("button", name="Share", exact=True)):

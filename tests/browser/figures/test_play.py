@@ -8,6 +8,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import OpenPage, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 
+pytestmark = pytest.mark.full
+
 ROUNDS = "/#v=1&runs=mhc&depth=6&width=32&connection.noise=1&connection.sinkhorn_iters={}"
 # Every value that the figures have shown to the end, in order.
 RECORD = """() => {
@@ -34,7 +36,6 @@ def rounds(page: Page) -> int:
     return int(exact(page).input_value())
 
 
-@pytest.mark.full
 def test_a_slider_is_played_to_its_end_and_no_step_is_skipped(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(50))
     open_settings(page)
@@ -52,7 +53,6 @@ def test_a_slider_is_played_to_its_end_and_no_step_is_skipped(open_page: OpenPag
     assert rounds(page) == 50
 
 
-@pytest.mark.full
 def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(0))
     open_settings(page)
@@ -70,7 +70,6 @@ def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
     expect(page.locator(".drawer")).to_have_count(0)
 
 
-@pytest.mark.full
 def test_the_button_pauses_and_any_input_does(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=residual&depth=4&width=32")
     open_settings(page)
@@ -88,7 +87,6 @@ def test_the_button_pauses_and_any_input_does(open_page: OpenPage) -> None:
     assert len(curves(page, "activation")[0]["y"]) == depth
 
 
-@pytest.mark.full
 def test_reduced_motion_steps_slowly(open_page: OpenPage) -> None:
     page = open_page(ROUNDS.format(100))
     open_settings(page)
@@ -101,7 +99,6 @@ def test_reduced_motion_steps_slowly(open_page: OpenPage) -> None:
     assert page.evaluate("performance.now()") - begun >= 2000, "150 and 200, each a second in sight"
 
 
-@pytest.mark.full
 def test_the_dial_of_the_gallery_plays(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32")
     page.get_by_role("button", name="Examples").click()

@@ -11,6 +11,8 @@ from tests.conftest import Server, compute
 from tests.core.figures.test_step_figures import NEW
 from tests.stored import store_as_of_old
 
+pytestmark = pytest.mark.full
+
 TRAIN = {"steps": 9, "kept": 3, "lr": 0.1}
 SPEC = {"depth": 6, "width": 16, "connection": {"kind": "hc"}, "train": TRAIN}
 
@@ -41,7 +43,6 @@ def drawn(page: Page, panel: str, attribute: str) -> np.ndarray:
     return np.array(found, dtype=float)
 
 
-@pytest.mark.full
 def test_cards_follow_the_step_in_figure_and_table(open_page: OpenPage, server: Server, run_id: str) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         result = http.get(f"/runs/{run_id}/result?arrays=packed").json()
@@ -70,7 +71,6 @@ def test_cards_follow_the_step_in_figure_and_table(open_page: OpenPage, server: 
     assert float(cell.inner_text()) == pytest.approx(cosines[4][3], abs=6e-5)
 
 
-@pytest.mark.full
 def test_a_run_stored_without_them_shows_what_it_was_trained_to_and_says_so(
     open_page: OpenPage, server: Server, run_id: str
 ) -> None:
@@ -96,7 +96,6 @@ def test_a_run_stored_without_them_shows_what_it_was_trained_to_and_says_so(
     assert shown["data"] == trained["data"]
 
 
-@pytest.mark.full
 def test_a_stored_run_beside_a_new_one_is_left_out_and_named(open_page: OpenPage, server: Server, run_id: str) -> None:
     old = "01d1" + run_id[4:]
     store_as_of_old(server, run_id, old, NEW)

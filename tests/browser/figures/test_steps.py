@@ -19,6 +19,8 @@ from tests.browser.conftest import (
 from tests.browser.page.test_page import curves
 from tests.conftest import Server, compute
 
+pytestmark = pytest.mark.full
+
 TRAINED = "v=1&runs=residual,hc&depth=6&width=16&train.steps=9&train.kept=3&train.lr=0.1"
 
 
@@ -39,7 +41,6 @@ def matrix_at_cursor(page: Page) -> np.ndarray:
     return np.array(plot.evaluate("plot => plot.data.find(trace => trace.z).z.map(row => [...row])"))
 
 
-@pytest.mark.full
 def test_only_a_view_that_trains_has_the_slider(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=4&width=16&step=3")
     expect(page.locator("#step")).to_have_count(0)
@@ -47,7 +48,6 @@ def test_only_a_view_that_trains_has_the_slider(open_page: OpenPage) -> None:
     assert page.url.endswith("step=3"), "what the link says is kept, though nothing here trains"
 
 
-@pytest.mark.full
 def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}")
     assert steps_of(page).startswith("Trained in 9")
@@ -75,7 +75,6 @@ def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> N
     assert gains(page) == trained
 
 
-@pytest.mark.full
 def test_activation_gradient_and_cka_follow_the_step_in_figure_and_table(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&layer=4&step=8")
     wait_until_done(page)
@@ -104,7 +103,6 @@ def test_activation_gradient_and_cka_follow_the_step_in_figure_and_table(open_pa
     assert [float(text) for text in cells] == pytest.approx(row, abs=6e-4)
 
 
-@pytest.mark.full
 def test_keys_move_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=8")
     for key, said in ((".", "Step 9"), (".", "Trained"), (".", "Trained"), (",", "Step 9"), (",", "Step 8")):
@@ -114,7 +112,6 @@ def test_keys_move_the_step(open_page: OpenPage) -> None:
     expect(page.get_by_role("dialog", name="Help")).to_contain_text("previous or next step of training")
 
 
-@pytest.mark.full
 def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&layer=2")
     wait_until_drawn(page, "training")
@@ -140,7 +137,6 @@ def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None
     page.wait_for_url("**/#*layer=5&step=7&view.training=gain*")
 
 
-@pytest.mark.full
 def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=1")
     card = page.locator("[data-panel=gain]")
@@ -155,7 +151,6 @@ def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage)
     assert "step 1" in figure["layout"]["title"]["text"]
 
 
-@pytest.mark.full
 def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         train = {"steps": 9, "kept": 3, "lr": 0.1}
@@ -178,7 +173,6 @@ def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, ser
     expect(page.locator("#panel-streams-title")).to_have_text("Single streams, step 5")
 
 
-@pytest.mark.full
 def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}&step=1")
     wait_until_drawn(page, "streams")
@@ -192,7 +186,6 @@ def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
     assert trained != first
 
 
-@pytest.mark.full
 def test_cards_say_how_far_training_is(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=8&width=64&train.steps=250", wait=False)
     progress = page.locator(".picture-card .card-progress")

@@ -16,7 +16,7 @@ from tests.stored import store_as_of_old
 
 
 def test_a_run_is_verified_by_keyboard_and_the_focus_comes_back(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8&runs=residual,hc")
+    page = open_page("/#v=1&depth=4&width=16&runs=residual,hc")
     button = page.get_by_role("button", name=re.compile(r"\brun B HC$"))
     button.focus()
     page.keyboard.press("Enter")

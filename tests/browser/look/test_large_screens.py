@@ -6,6 +6,8 @@ from playwright.sync_api import Page
 from tests.browser.conftest import OpenPage, expect_layer, wait_until_drawn
 from tests.browser.look.test_look import EVERY_SECTION, check_paper
 
+pytestmark = pytest.mark.full
+
 # Heights of lines of text, as they are seen.
 LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .step-text, .results td')].flatMap((part) => {
   const range = document.createRange();
@@ -14,7 +16,6 @@ LETTERS = """() => [...document.querySelectorAll('.hint, .meaning, .step-text, .
 })"""
 
 
-@pytest.mark.full
 def test_letters_grow_and_nothing_is_wider_than_the_screen(see_page: OpenPage) -> None:
     large, usual = (see_page(f"/#v=1&depth=8&{EVERY_SECTION}", width=width, height=2160) for width in (3840, 1440))
     seen = [min(page.evaluate(LETTERS)) for page in (large, usual)]
@@ -44,7 +45,6 @@ def point(page: Page, panel: str, layer: int) -> tuple[float, float]:
     return x, y
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("panel", ["gain", "streams", "cka"])
 def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel: str) -> None:
     page = open_page("/#v=1&depth=24&width=16&layer=3&open=mixing,similarity", width=3840, height=2160)
@@ -65,7 +65,6 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
     assert (left + right) / 2 == pytest.approx(x, abs=1.5)
 
 
-@pytest.mark.full
 def test_paper_is_not_magnified(open_page: OpenPage) -> None:
     page = open_page(f"/#v=1&depth=8&{EVERY_SECTION}", width=3840, height=2160)
     check_paper(page)

@@ -8,6 +8,8 @@ from mhc_core.figures.methods import METHODS
 from tests.browser.conftest import OpenPage, open_settings, wait_until_done
 from tests.conftest import Server, compute
 
+pytestmark = pytest.mark.full
+
 LINES = """key => Object.fromEntries(document.querySelector(`#panel-${key} .plot`).data
   .filter((trace) => trace.meta.end).map((trace) => [trace.name, trace.line.color]))"""
 MARKS = """() => [...document.querySelectorAll('.results-table tbody th')]
@@ -37,7 +39,6 @@ AT_REST = """key => document.querySelector(`#panel-${key} .plot`).data
   .filter((trace) => trace.meta.end && trace.visible !== false).map((trace) => [trace.mode, trace.line.dash])"""
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(
     "kinds",
     [
@@ -57,7 +58,6 @@ def test_a_hand_sees_the_lines_of_each_connection_as_they_are_at_rest(open_page:
     assert drawn["dashes"] == dashes
 
 
-@pytest.mark.full
 def test_mhc_is_blue_in_the_first_place_and_when_a_run_before_it_is_removed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc,hc&depth=8&width=16", theme="light")
     wait_until_done(page)
@@ -73,7 +73,6 @@ def test_mhc_is_blue_in_the_first_place_and_when_a_run_before_it_is_removed(open
     assert page.evaluate(SWATCHES) == [first, second]
 
 
-@pytest.mark.full
 def test_one_run_framed_has_its_methods_colour(open_page: OpenPage, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=60) as http:
         run = compute(http, {"depth": 8, "width": 16, "connection": {"kind": "mhc"}})

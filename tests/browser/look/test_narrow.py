@@ -6,6 +6,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, open_settings
 from tests.browser.look.test_access import press
 
+pytestmark = pytest.mark.full
+
 # A window of 1440 x 900 px at 200 % has half as many of the page's pixels.
 SIZES = {"320 px": (320, 640), "200 %": (720, 450)}
 # What reaches beyond the window, but for what is in a part that scrolls sideways by itself, shapes that a figure cuts
@@ -38,7 +40,7 @@ def check(page: Page, where: str = "body") -> None:
     assert part.evaluate(CUT) == [], where
 
 
-@pytest.mark.parametrize("size", ["320 px", pytest.param("200 %", marks=pytest.mark.full)])
+@pytest.mark.parametrize("size", SIZES)
 def test_nothing_is_wider_than_a_small_window(see_page: OpenPage, size: str) -> None:
     width, height = SIZES[size]
     page = see_page("/", width=width, height=height)
@@ -48,7 +50,6 @@ def test_nothing_is_wider_than_a_small_window(see_page: OpenPage, size: str) -> 
     page.keyboard.press("Escape")
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("size", SIZES)
 def test_no_dialog_is_wider_than_a_small_window(open_page: OpenPage, size: str) -> None:
     width, height = SIZES[size]

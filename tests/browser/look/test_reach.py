@@ -8,10 +8,11 @@ from playwright.sync_api import expect
 from tests.browser.conftest import OpenPage
 from tests.browser.look.test_keyboard import focus
 
+pytestmark = pytest.mark.full
+
 VIEW = "/#v=1&runs=residual,hc,mhc&depth=8&width=16"
 
 
-@pytest.mark.full
 def test_two_stops_lead_past_the_bar_to_figures_and_settings(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     address = page.url
@@ -31,7 +32,6 @@ def test_two_stops_lead_past_the_bar_to_figures_and_settings(open_page: OpenPage
     assert page.url == address, "the hash is the view's"
 
 
-@pytest.mark.full
 def test_a_skip_link_leads_to_the_sliders_of_a_phone(open_page: OpenPage) -> None:
     page = open_page(VIEW, width=390, height=844)
     page.get_by_role("link", name="Skip to the sliders").focus()
@@ -40,7 +40,6 @@ def test_a_skip_link_leads_to_the_sliders_of_a_phone(open_page: OpenPage) -> Non
     expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_in_viewport()
 
 
-@pytest.mark.full
 def test_a_figure_is_called_after_what_it_shows(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     name = page.locator("[data-panel=gain] .plot-box").get_attribute("aria-label") or ""
@@ -48,7 +47,6 @@ def test_a_figure_is_called_after_what_it_shows(open_page: OpenPage) -> None:
     assert "C mHC: " in name
 
 
-@pytest.mark.full
 def test_the_cursor_says_one_sentence_when_it_rests(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     said = page.locator("p.sr[role=status]").first

@@ -5,6 +5,8 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage, wait_until_done
 
+pytestmark = pytest.mark.full
+
 COUNT = """async () => {
     const { options } = await import('preact');
     const before = options.__r;
@@ -35,7 +37,6 @@ def count_renders(page: Page) -> dict[str, int]:
     return found
 
 
-@pytest.mark.full
 def test_a_step_of_the_depth_renders_what_it_changes(open_page: OpenPage) -> None:
     page = open_page("/")
     found = count_renders(page)

@@ -7,8 +7,9 @@ from benchmarks.visit import SHIFTED_PAGES, SHIFTED_SIZES, SHIFTS, TARGET_SHIFT
 from tests.browser.conftest import OpenPage, wait_until_done
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
 
-@pytest.mark.full
+
 @pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("size", SHIFTED_SIZES, ids=["1440", "390"])
 @pytest.mark.parametrize("path", [*SHIFTED_PAGES, "/#v=1&runs=mhc&depth=8", "/p/no_skip"])

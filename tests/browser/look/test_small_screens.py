@@ -5,6 +5,8 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage
 
+pytestmark = pytest.mark.full
+
 SIZES = [(1440, 900), (1024, 768), (720, 450), (390, 844)]
 # Of what can be pressed in the bar, what lies over something else of it.
 OVERLAPS = """() => {
@@ -30,7 +32,6 @@ def check(page: Page, width: int) -> None:
     assert page.evaluate("document.querySelector('.topbar').getBoundingClientRect().height") <= 56
 
 
-@pytest.mark.full
 @pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("path", ["/", "/p/mhc_fig_7"])
 @pytest.mark.parametrize(("width", "height"), SIZES, ids=[f"{width}x{height}" for width, height in SIZES])
@@ -41,7 +42,6 @@ def test_the_first_screen_shows_a_figure(see_page: OpenPage, path: str, width: i
     assert page.evaluate(SEEN) >= 90
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("width", [320, 480, 761, 1024, 1180])
 def test_the_bar_is_one_line_at_every_width(see_page: OpenPage, width: int) -> None:
     page = see_page("/#v=1&depth=8", width=width, height=768)

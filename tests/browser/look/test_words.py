@@ -5,6 +5,8 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage, expect_layer, wait_until_drawn
 
+pytestmark = pytest.mark.full
+
 LOST = "/#v=1&runs=hc,hc,mhc&depth=96&width=16&connection.noise=3&A.connection.noise=2.8"
 BOXES = """card => [...card.querySelectorAll('.annotation-text-g')].map((word) => {
   const { left, right, top, bottom } = word.getBoundingClientRect();
@@ -25,7 +27,6 @@ def overlaps(page: Page, panel: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.full
 @pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("panel", ["activation", "similarity", "gradient", "streams"])

@@ -11,6 +11,8 @@ from tests.browser.conftest import READY_MS, wait_until_done
 from tests.browser.map.test_map import SMALL, dialog_of, numbers, share_map, wait_for_cells
 from tests.conftest import Server, StartServer
 
+pytestmark = pytest.mark.full
+
 CUT = SMALL.replace("depth,2,4,6", "depth,2,301,311,321").replace("width=32", "width=64&input.batch=8")
 
 
@@ -39,7 +41,6 @@ def start(launch: StartServer) -> Callable[[], Server]:
     return build
 
 
-@pytest.mark.full
 def test_a_whole_map_is_shared_and_saved(page: Page, start: Callable[[], Server], tmp_path: Path) -> None:
     page.goto(start().url + SMALL)
     wait_for_cells(page, 6)
@@ -60,7 +61,6 @@ def test_a_whole_map_is_shared_and_saved(page: Page, start: Callable[[], Server]
     assert numbers(page) == told
 
 
-@pytest.mark.full
 def test_what_was_cancelled_stays_so(page: Page, start: Callable[[], Server]) -> None:
     page.goto(start().url + CUT)
     status = dialog_of(page).get_by_role("status")

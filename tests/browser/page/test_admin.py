@@ -12,6 +12,8 @@ from tests.browser.audit import audit
 from tests.conftest import Server, wait_for_end
 from tests.service.conftest import start_service
 
+pytestmark = pytest.mark.full
+
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, **LONG}
 
 
@@ -23,7 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])
 def test_it_can_be_read_and_used(browser: Browser, server: Server, theme: str, width: int) -> None:
     seed = width + len(theme)

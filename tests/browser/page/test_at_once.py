@@ -11,6 +11,8 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from tests.browser.conftest import SETTLED, OpenPage, open_section_of, open_settings, wait_until, wait_until_done
 from tests.browser.page.test_page import curves, drag
 
+pytestmark = pytest.mark.full
+
 # Of every figure of curves in sight, in every frame: how many layers each run is drawn over.
 WATCH = """() => {
     window.lengths = [];
@@ -80,6 +82,17 @@ CREEP = """() => {
     };
     step(9);
 }"""
+# Watches which charts show a sketch of final curves.
+WATCH_SKETCHES = """() => {
+    window.sketched = new Set();
+    const status = document.querySelector('.status');
+    const look = () => {
+        if (status.dataset.phase !== 'idle') return;
+        for (const box of document.querySelectorAll('.plot-box.sketched:not([data-waits])'))
+            window.sketched.add(box.closest('[data-panel]').dataset.panel);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, attributes: true });
+}"""
 NOISE = "Drift σ"
 TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
 DIMMED_MS = 400  # longer than a figure that waits takes to be dimmed
@@ -109,6 +122,17 @@ def is_stale(page: Page, panel: str) -> bool:
     return page.locator(f"[data-panel={panel}] .plot-box.stale").count() == 1
 
 
+def test_final_curves_are_sketched_until_plotly_has_drawn_them(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    wait_until_done(page)
+    page.evaluate(WATCH_SKETCHES)
+    page.evaluate("location.hash = '#v=1&depth=24'")
+    wait_until(page, lambda: lengths(page, "activation") == [24] * 3)
+    wait_until_done(page)
+    assert {"gain", "activation", "gradient"} <= set(page.evaluate("[...window.sketched]"))
+    expect(page.locator(".sketch")).to_have_count(0)
+
+
 def test_a_smaller_depth_is_there_before_the_server_answers(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=16", height=TALL_PX)
     with silence(page):
@@ -128,7 +152,6 @@ def test_a_smaller_depth_is_there_before_the_server_answers(open_page: OpenPage)
     assert {panel: curves(page, panel) for panel in at_once} == at_once
 
 
-@pytest.mark.full
 def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     before = curves(page, "activation")
@@ -146,7 +169,6 @@ def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(open_page:
     assert all(None not in line["y"] for line in curves(page, "activation"))
 
 
-@pytest.mark.full
 def test_what_is_not_known_is_dimmed_before_the_server_answers(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=12&runs=mhc_lite", height=TALL_PX)  # whose products are not known in float32
     with silence(page):
@@ -157,7 +179,6 @@ def test_what_is_not_known_is_dimmed_before_the_server_answers(open_page: OpenPa
     expect(page.locator(".stale")).to_have_count(0)
 
 
-@pytest.mark.full
 def test_gains_follow_the_drift_without_the_server(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=12")
     before = curves(page, "gain")
@@ -176,7 +197,6 @@ def test_gains_follow_the_drift_without_the_server(open_page: OpenPage) -> None:
         assert known["y"] == pytest.approx(said["y"], rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.full
 def test_no_frame_has_runs_of_different_depths(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=24&seed=77")
     page.evaluate(WATCH)
@@ -198,7 +218,6 @@ def drag_to(page: Page, share: float) -> None:
     page.mouse.move(box["x"] + 8 + share * (box["width"] - 16), box["y"] + box["height"] / 2, steps=6)
 
 
-@pytest.mark.full
 def test_a_hand_that_moves_asks_for_nothing_that_it_passes(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=16", height=TALL_PX)
     asked: list[str] = []
@@ -209,7 +228,6 @@ def test_a_hand_that_moves_asks_for_nothing_that_it_passes(open_page: OpenPage) 
     assert len(asked) == 1
 
 
-@pytest.mark.full
 def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=16", height=TALL_PX)
     found: list[Any] = page.evaluate(STEP, 4)
@@ -219,7 +237,6 @@ def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(open_page: Open
     assert lengths(page, "gain") == [5] * 3
 
 
-@pytest.mark.full
 def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=16")
     open_section_of(page, "cka")
@@ -235,7 +252,6 @@ def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) 
     expect(page.locator(".picture-box")).to_have_attribute("aria-label", cursor)
 
 
-@pytest.mark.full
 def test_what_the_server_says_otherwise_is_an_error_and_is_drawn(open_page: OpenPage, watch: Any) -> None:
     watch.allow("Derived columns of run .*gain_fwd")
     page = open_page("/#v=1&depth=16&runs=hc")
@@ -274,7 +290,6 @@ def is_ahead(url: str) -> bool:
     return "/runs/compare" in url and "limit_s=2" in url
 
 
-@pytest.mark.full
 def test_a_hand_near_the_slider_finds_deeper_layers_here(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=12", height=TALL_PX)
     before = curves(page, "gain")
@@ -295,7 +310,6 @@ def test_a_hand_near_the_slider_finds_deeper_layers_here(open_page: OpenPage) ->
     assert {panel: curves(page, panel) for panel in at_once} == at_once
 
 
-@pytest.mark.full
 def test_a_hand_beyond_all_layers_here_gets_them_while_it_moves(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=6&seed=31", height=TALL_PX)
     page.evaluate(CREEP)  # which never rests
@@ -305,7 +319,6 @@ def test_a_hand_beyond_all_layers_here_gets_them_while_it_moves(open_page: OpenP
     assert lengths(page, "gain") == [depth_of(page)] * 3
 
 
-@pytest.mark.full
 def test_what_is_asked_for_itself_comes_first(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=48&seed=32")
     with page.expect_request(lambda request: is_ahead(request.url)):
@@ -318,13 +331,11 @@ def test_what_is_asked_for_itself_comes_first(open_page: OpenPage) -> None:
     wait_until_done(page)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("view", ["train.steps=2", "block.scaling=inv_sqrt_depth", "A.depth=6"])
 def test_no_deeper_stack_is_asked_for_that_does_not_begin_alike(open_page: OpenPage, view: str) -> None:
     assert_nothing_ahead(open_page(f"/#v=1&depth=12&{view}"))
 
 
-@pytest.mark.full
 def test_who_saves_data_is_sent_nothing_ahead(open_page: OpenPage, visitor: BrowserContext) -> None:
     page = open_page("/livez", wait=False)
     page.add_init_script("Object.defineProperty(navigator, 'connection', { value: { saveData: true } })")

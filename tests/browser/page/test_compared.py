@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, create_link, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
 
+pytestmark = pytest.mark.full
+
 
 def choose_for_run(page: Page, letter: str, item: str) -> None:
     """Take an item of a compared run's menu."""
@@ -16,7 +18,6 @@ def choose_for_run(page: Page, letter: str, item: str) -> None:
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
 
 
-@pytest.mark.full
 def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     page.get_by_role("button", name="Examples").click()
@@ -35,7 +36,6 @@ def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
     assert page.locator(".results-table tbody th").all_text_contents()[0] == "A HC"
 
 
-@pytest.mark.full
 def test_a_run_can_have_settings_of_its_own(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     run = open_settings(page).locator(".run", has=page.get_by_label("Connection of run C"))
@@ -47,7 +47,6 @@ def test_a_run_can_have_settings_of_its_own(open_page: OpenPage) -> None:
     page.wait_for_url("**/#v=1&depth=8")
 
 
-@pytest.mark.full
 def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&runs=residual,mhc")
     choose_for_run(page, "B", "Duplicate")
@@ -81,7 +80,6 @@ def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage) -> N
     page.wait_for_url("**/#v=1&runs=residual,mhc&depth=8")
 
 
-@pytest.mark.full
 def test_a_name_that_is_given_up_changes_nothing(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc,mhc&depth=4&width=16")
     choose_for_run(page, "B", "Rename")

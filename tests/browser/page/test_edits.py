@@ -1,5 +1,6 @@
 """Edits in the picture: a stream is cut and restored, its cost is read, and the view is shared, each in few actions."""
 
+import itertools
 import re
 from collections.abc import Callable
 
@@ -154,6 +155,23 @@ def test_the_list_of_edits_covers_no_more_than_a_line_of_the_charts(open_page: O
     box = row.bounding_box()
     assert box is not None
     assert box["y"] + box["height"] == pytest.approx(800, abs=1), "all of it is in sight with the focus"
+
+
+@pytest.mark.full
+def test_below_the_card_of_a_preset_the_list_of_edits_follows_the_picture(open_page: OpenPage) -> None:
+    page = open_page("/p/cut_stream", height=900)
+    row = page.locator(".edits")
+    expect(row).to_have_count(1)
+    tops = [found.bounding_box() for found in (page.locator(".picture-card"), row, page.locator("#field-depth"))]
+    for above, below in itertools.pairwise(tops):
+        assert above is not None
+        assert below is not None
+        assert above["y"] + above["height"] <= below["y"]
+    page.get_by_role("button", name="Close the preset").click()
+    expect(row).to_have_count(1)
+    box = row.bounding_box()
+    assert box is not None
+    assert box["y"] == pytest.approx(900 - 31, abs=1), "at the foot, its first line in sight"
 
 
 class Finger:
@@ -311,6 +329,7 @@ def test_the_mixing_matrix_is_typed_dragged_replaced_and_undone(open_page: OpenP
     wait_until_done(page)
 
 
+@pytest.mark.full
 def test_an_edit_is_added_by_its_parts(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     page.get_by_role("button", name="All settings").click()
@@ -365,6 +384,7 @@ FRAMES = """() => new Promise((done) => {
 })"""
 
 
+@pytest.mark.full
 def test_gains_follow_a_cut_within_a_frame(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     assert page.evaluate(FRAMES) == 1

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from tests.browser.conftest import OpenPage, expect_layer, wait_until, wait_until_done
 from tests.browser.page.test_page import drag
 
+pytestmark = pytest.mark.full
+
 # What is drawn from now on: figures, and the cursors over them.
 COUNT = """() => {
     window.drawn = [];
@@ -32,7 +34,6 @@ COUNT_TOLD = """() => {
 TICK_MS = 100  # see static/js/state/follow.js
 
 
-@pytest.mark.full
 def test_what_is_shown_already_is_not_drawn_again(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&layer=4")
     waiting = page.locator("[data-waits]")  # also figures out of sight
@@ -49,7 +50,6 @@ def test_what_is_shown_already_is_not_drawn_again(open_page: OpenPage) -> None:
     wait_until(page, lambda: "cursor of gain" in page.evaluate("window.drawn"))
 
 
-@pytest.mark.full
 def test_frames_of_what_is_known_at_once_are_told_a_few_times_a_second(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=96")
     drag(page, "Depth", 0.22, release=False)

@@ -10,6 +10,8 @@ from tests.browser.conftest import SETTLED, OpenPage, expect_layer, type_setting
 from tests.conftest import Server
 from tests.watched import EVERY, ITERATIONS, NAME, capture_lines
 
+pytestmark = pytest.mark.full
+
 SMALL = "depth=4&width=16&input.tokens=16"
 OCTETS = {"content-type": "application/octet-stream"}
 
@@ -54,7 +56,6 @@ def trainer(server: Server) -> Iterator[Trainer]:
     begun.http.close()
 
 
-@pytest.mark.full
 def test_it_grows_in_sight_beside_a_run_that_can_be_changed(open_page: OpenPage, trainer: Trainer) -> None:
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trainer.id}", wait=False)
     said, row = page.locator(".topbar .status"), page.locator(".cursor-row")
@@ -81,7 +82,6 @@ def test_it_grows_in_sight_beside_a_run_that_can_be_changed(open_page: OpenPage,
     assert list(x) == ITERATIONS
 
 
-@pytest.mark.full
 def test_a_page_that_comes_late_sees_the_same(open_page: OpenPage, trainer: Trainer) -> None:
     trainer.observe(5)
     page = open_page(f"/#v=1&runs=trace&A.trace={trainer.id}", wait=False)
@@ -94,7 +94,6 @@ def test_a_page_that_comes_late_sees_the_same(open_page: OpenPage, trainer: Trai
     expect(page.get_by_role("button", name="Share", exact=True)).to_be_enabled()
 
 
-@pytest.mark.full
 def test_training_that_broke_off_says_why(open_page: OpenPage, trainer: Trainer) -> None:
     trainer.observe(2)
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trainer.id}", wait=False)

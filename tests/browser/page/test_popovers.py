@@ -5,6 +5,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 
+pytestmark = pytest.mark.full
+
 # What is seen right after the click, before anything else can happen, and once the browser has told that it is open.
 OPEN = """async (button) => {
   const panel = document.getElementById(button.getAttribute('popovertarget'));
@@ -20,7 +22,6 @@ OPEN = """async (button) => {
 }"""
 
 
-@pytest.mark.full
 @pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("name", ["Activation: what it shows", "Activation: more"])
@@ -40,7 +41,6 @@ def test_what_opens_is_seen_only_in_its_place(see_page: OpenPage, name: str, wid
         page.wait_for_timeout(100)
 
 
-@pytest.mark.full
 def test_a_long_menu_stays_within_a_low_window(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=8&width=32", width=1024, height=620)
     button = page.get_by_role("button", name="Gain, forward: more")

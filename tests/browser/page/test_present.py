@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, choose_more, wait_until_done
 from tests.browser.look.test_access import audit, looks
 
+pytestmark = pytest.mark.full
+
 STAGE = "dialog[open] .stage"
 
 
@@ -15,7 +17,6 @@ def place(page: Page) -> list[str]:
     return page.locator(f"{STAGE} [role=status]").all_text_contents()
 
 
-@pytest.mark.full
 def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> None:
     page = open_page("/", width=1920, height=1080)
     start = page.get_by_role("button", name="More", exact=True)
@@ -48,7 +49,6 @@ def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> N
     expect(start).to_be_focused()
 
 
-@pytest.mark.full
 def test_from_a_card_they_go_through_the_presets(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=32", width=390, height=844)
     menu = page.get_by_role("button", name="Gain, forward: more")
@@ -66,7 +66,6 @@ def test_from_a_card_they_go_through_the_presets(open_page: OpenPage) -> None:
     expect(menu).to_be_focused()
 
 
-@pytest.mark.full
 @looks
 def test_axe_finds_nothing_on_the_full_screen(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page("/#v=1&depth=8&width=32", theme=theme, width=width)

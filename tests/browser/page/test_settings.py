@@ -67,6 +67,7 @@ def test_a_depth_that_is_no_whole_number_is_refused_in_a_sentence(open_page: Ope
     page.wait_for_url("**/#v=1&depth=9")
 
 
+@pytest.mark.full
 def test_nothing_is_counted_as_changed_on_a_first_visit(open_page: OpenPage) -> None:
     page = open_page("/")
     drawer = open_settings(page)

@@ -11,6 +11,8 @@ from tests.conftest import Server
 from tests.service.conftest import start_service
 from tests.service.ownership.conftest import give_token
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -20,7 +22,6 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
-@pytest.mark.full
 def test_who_is_refused_signs_in_and_goes_on(browser: Browser, reading: Server) -> None:
     watch = Watch(reading.url)
     watch.allow("401")

@@ -11,6 +11,8 @@ from tests.browser.conftest import OpenPage, open_section_of, wait_until_done, w
 from tests.conftest import Server
 from tests.watched import EVERY, ITERATIONS, NAME, capture_watched
 
+pytestmark = pytest.mark.full
+
 COUNT = len(ITERATIONS)
 SMALL = "depth=4&width=16&input.tokens=16"
 
@@ -30,7 +32,6 @@ def page(open_page: OpenPage, watched: str) -> Page:
     return open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={watched}")
 
 
-@pytest.mark.full
 def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
     row = page.locator(".cursor-row")
     expect(row).to_contain_text(f"Latest step {ITERATIONS[-1]} of {COUNT} observations")
@@ -53,7 +54,6 @@ def test_its_steps_are_called_as_the_trainer_calls_them(page: Page) -> None:
     expect(row).to_contain_text(name)
 
 
-@pytest.mark.full
 def test_a_click_on_the_axis_finds_the_step_and_the_table_names_it(page: Page) -> None:
     open_section_of(page, "training")
     page.locator("#panel-training").scroll_into_view_if_needed()
@@ -73,7 +73,6 @@ def test_a_click_on_the_axis_finds_the_step_and_the_table_names_it(page: Page) -
     expect(page.locator("#panel-training tbody tr")).to_have_count(COUNT)
 
 
-@pytest.mark.full
 def test_alone_it_is_a_trace_like_any(open_page: OpenPage, watched: str) -> None:
     page = open_page(f"/#v=1&runs=trace&A.trace={watched}&step=2&view.training=gradient")
     expect(page.locator(".results-table tbody th")).to_have_text([f"A {NAME}"])

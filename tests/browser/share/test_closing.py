@@ -5,10 +5,11 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import OpenPage, create_link, open_share
 
+pytestmark = pytest.mark.full
+
 VIEW = "/#v=1&depth=8&width=16"
 
 
-@pytest.mark.full
 def test_a_dialog_that_was_closed_while_a_link_was_made_stays_closed(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     dialog = open_share(page)

@@ -13,6 +13,8 @@ from mhc_core.figures.methods import METHODS
 from mhc_core.figures.style import THEMES
 from tests.browser.conftest import OpenPage, to_rgb
 
+pytestmark = pytest.mark.full
+
 READ_IMAGE = """async () => {
     const [item] = await navigator.clipboard.read();
     if (item.types.join() !== 'image/png') return item.types.join();
@@ -34,7 +36,6 @@ def read_image(page: Page) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.full
 def test_a_figure_is_copied_as_an_image(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     choose(page, "Gain, forward", "Copy as image")
@@ -47,7 +48,6 @@ def test_a_figure_is_copied_as_an_image(open_page: OpenPage) -> None:
     expect(page.locator(".toast")).to_have_count(0, timeout=10_000)
 
 
-@pytest.mark.full
 def test_the_keyboard_copies_too_and_a_table_does_not_stand_in_the_way(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=8", theme="light")
     choose(page, "Activation", "Show as table")
@@ -63,7 +63,6 @@ def test_the_keyboard_copies_too_and_a_table_does_not_stand_in_the_way(open_page
     assert np.mean(read_image(page) == 255) > 0.8
 
 
-@pytest.mark.full
 def test_a_browser_that_cannot_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16")
     page.evaluate("delete window.ClipboardItem")
@@ -71,7 +70,6 @@ def test_a_browser_that_cannot_says_so(open_page: OpenPage) -> None:
     expect(page.locator(".toast")).to_contain_text("does not let a page copy images: download the PNG instead")
 
 
-@pytest.mark.full
 def test_a_refusal_of_the_clipboard_is_told(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16")
     page.context.clear_permissions()

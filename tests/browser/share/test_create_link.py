@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage, create_link, open_share, wait_until_done
 
+pytestmark = pytest.mark.full
+
 VIEW = "/#v=1&runs=hc&depth=4&width=16"
 CLIPBOARD = "navigator.clipboard.readText()"
 
@@ -30,14 +32,12 @@ def test_share_stores_and_copies_on_request_only(open_page: OpenPage) -> None:
     assert page.evaluate(CLIPBOARD) == link.text_content()
 
 
-@pytest.mark.full
 def test_share_warns_that_a_loopback_link_opens_on_this_computer_alone(open_page: OpenPage) -> None:
     dialog = open_share(open_page(VIEW))
     expect(dialog.locator(".warning")).to_contain_text("127.0.0.1")
     expect(dialog.locator(".warning")).to_contain_text("only works on this computer")
 
 
-@pytest.mark.full
 def test_a_snapshot_opens_with_the_story_which_goes_on_from_there(open_page: OpenPage) -> None:
     link = create_link(open_page(VIEW))
     page = open_page("/s/" + link.rsplit("/", 1)[1])

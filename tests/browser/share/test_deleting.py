@@ -7,6 +7,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import OpenPage, create_link
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 
 def open_share(page: Page) -> Locator:
     """The dialog, with a link of what is shown."""
@@ -14,7 +16,6 @@ def open_share(page: Page) -> Locator:
     return page.get_by_role("dialog", name="Share")
 
 
-@pytest.mark.full
 def test_a_link_is_deleted_where_it_was_made(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=5")
     dialog = open_share(page)
@@ -34,7 +35,6 @@ def test_a_link_is_deleted_where_it_was_made(open_page: OpenPage, server: Server
     assert httpx.get(link).status_code == 200
 
 
-@pytest.mark.full
 def test_a_link_of_another_is_not_offered_for_deletion(open_page: OpenPage) -> None:
     first = open_page("/#v=1&depth=7")
     open_share(first)

@@ -5,6 +5,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, create_link, open_settings, open_share, wait_until_done
 
+pytestmark = pytest.mark.full
+
 TEXT = "All that is measured here comes from this text. " * 4200
 VIEW = "/#v=1&runs=mhc&depth=4&width=16&input.tokens=16"
 OMITTED = "v=1&runs=mhc&depth=4&width=16&input.tokens=16&omitted=input.text"
@@ -15,7 +17,6 @@ def text_of(page: Page) -> str:
     return open_settings(page).locator("#setting-input-text").input_value()
 
 
-@pytest.mark.full
 def test_a_long_text_stays_out_of_the_address_and_in_the_view(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     field = open_settings(page).locator("#setting-input-text")

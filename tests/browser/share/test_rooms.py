@@ -11,6 +11,8 @@ from tests.browser.look.test_access import audit
 from tests.conftest import Server
 from tests.service.conftest import start_service
 
+pytestmark = pytest.mark.full
+
 SHEET = "## Task\n\nDrag **depth** to 64.\n\n<b>not bold</b>"
 
 
@@ -46,7 +48,6 @@ def save(page: Page, title: str) -> None:
     expect(dialog).not_to_be_visible()
 
 
-@pytest.mark.full
 def test_a_room_from_the_teacher_to_a_student_and_back(browser: Browser, course: Server) -> None:
     watch = Watch(course.url)
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])

@@ -67,7 +67,7 @@ def test_at_rezeros_start_the_gains_alone_get_a_gradient() -> None:
     np.testing.assert_allclose(result.layers["param_grad_norm"], norms, rtol=1e-12)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("scaling", ["inv_sqrt_depth", "skipinit"])
 def test_branches_scaled_by_the_root_of_depth_add_one_unit_of_variance_in_all(scaling: str) -> None:
     """1 + sum of a_k^2 with a_k = 1 / sqrt(L): 2 at any depth, where constant branches give 1 + L."""

@@ -160,7 +160,8 @@ def test_layers_computed_twice_give_the_same_frames(name: str, monkeypatch: pyte
         assert encode_frame(one, "id", 0) == encode_frame(other, "id", 0) or one.type == "start"
 
 
-@pytest.mark.parametrize("name", ["hc-dynamic", "attnres", "frac"])
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("name", ["frac", "hc-dynamic", "attnres"])
 def test_a_cut_in_the_atlas_is_that_of_a_single_run(name: str) -> None:
     """Of the first layer, whose values all others add, and of a later one."""
     spec = build_residual("fixed", name)

@@ -13,7 +13,7 @@ from mhc_core.families import FAMILIES
 from mhc_core.spec import EditSpec, SpecErrors, parse_spec
 from mhc_core.spec.edit import DOES, NEEDS, Edited, list_possible
 from mhc_core.stack import Stack, build_stack
-from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, measure, shake
+from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, measure, select_connections, shake
 from tests.core.reference import trace
 
 Edit = dict[str, Any]
@@ -102,7 +102,7 @@ def differentiate(stack: Stack, direction: torch.Tensor) -> tuple[float, float]:
 
 @pytest.mark.sample(3)
 @pytest.mark.parametrize(
-    "name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac-dynamic", "residual", "attnres", "denseformer"]
+    "name", ["hc-dynamic", "hc", "mhc-dynamic", "mhc", "frac-dynamic", "residual", "attnres", "denseformer"]
 )
 def test_gradients_are_those_of_the_edited_network(name: str) -> None:
     for edit in list_edits(CONNECTIONS[name]):
@@ -178,7 +178,22 @@ def test_edits_that_change_nothing_leave_every_bit(name: str, idle: str) -> None
     assert (edited.loss, edited.output_kl) == (plain.loss, 0.0)
     assert edited.loss_base == plain.loss
     assert not edited.layers["effect_state"].any()
-    assert is_whole is not edited.layers["effect_grad"].any()
+    has_effect = bool(edited.layers["effect_grad"].any())
+    assert not (is_whole and has_effect)
+    assert has_effect or idle != "freeze the branch"
+
+
+@pytest.mark.parametrize("name", select_connections(lambda family: not family.has_streams))
+@pytest.mark.parametrize("do", ["scale", "freeze"])
+def test_edits_of_branches_that_change_nothing_leave_every_bit_without_streams(name: str, do: str) -> None:
+    edit: Edit = {"layers": [1, 2], "what": "branch", "do": do} | ({"value": 1.0} if do == "scale" else {})
+    plain, edited = (measure(build_spec(connection=CONNECTIONS[name], edits=edits)) for edits in ([], [edit]))
+    keys = ["act_rms", "branch_in_rms", "branch_out_rms"] + (["grad_rms", "param_grad_norm"] if do == "scale" else [])
+    for key in keys:
+        np.testing.assert_array_equal(plain.layers[key], edited.layers[key], err_msg=key)
+    assert (edited.loss, edited.loss_base, edited.output_kl) == (plain.loss, plain.loss, 0.0)
+    assert not edited.layers["effect_state"].any()
+    assert bool(edited.layers["effect_grad"].any()) is (do == "freeze")
 
 
 @pytest.mark.parametrize("name", ["mhc", "hc-dynamic", "frac", "residual", "attnres"])

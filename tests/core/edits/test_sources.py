@@ -104,12 +104,13 @@ def assert_gradients(stack: Stack) -> None:
     assert found == pytest.approx(wanted, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.parametrize("form", [{}, DENSE], ids=["attnres", "dense"])
 @pytest.mark.parametrize(
     "edit", [{"do": "scale", "value": 1.0}, {"do": "swap", "index": 1, "other": 1}, {"do": "noise", "value": 0.0}]
 )
-def test_edits_that_change_nothing_leave_every_bit(edit: Edit) -> None:
-    plain = measure(build({}, dtype="float32"))
-    edited = measure(build({}, {"layers": [2, 4], "what": "source"} | edit, dtype="float32"))
+def test_edits_that_change_nothing_leave_every_bit(edit: Edit, form: dict[str, Any]) -> None:
+    plain = measure(build(form, dtype="float32"))
+    edited = measure(build(form, {"layers": [2, 4], "what": "source"} | edit, dtype="float32"))
     for key in ("act_rms", "branch_in_rms", "branch_out_rms", "grad_rms", "param_grad_norm", "mixing_grad_norm"):
         np.testing.assert_array_equal(plain.layers[key], edited.layers[key], err_msg=key)
     np.testing.assert_array_equal(plain.matrices["unfolded"], edited.matrices["unfolded"])

@@ -57,3 +57,14 @@ def test_labels_name_edits_where_runs_of_a_connection_differ_in_them() -> None:
     assert label_sources(runs) == ["A HC", "B mHC no edits", "C mHC cut stream 2, layer 20"]
     assert label_sources(runs, {"C": "ours"})[2] == "C ours"
     assert label_sources([source("mhc", cut), source("hc", cut)]) == ["A mHC", "B HC"]
+
+
+def test_labels_name_edits_where_recordings_of_a_model_differ_in_them() -> None:
+    def record(name: str, *edits: dict[str, Any]) -> TraceSource:
+        return TraceSource(model=Model(name=name, parameters=1), versions={}, edits=list(edits) or None)
+
+    cut = {"layers": [1, 1], "what": "branch", "do": "zero"}
+    edited, plain = record("GPT2LMHeadModel", cut), record("GPT2LMHeadModel")
+    assert label_sources([edited, plain]) == ["A GPT2LM…Model branch = 0, layer 2", "B GPT2LM…Model no edits"]
+    assert label_sources([edited, edited]) == ["A GPT2LMHeadModel", "B GPT2LMHeadModel"]
+    assert label_sources([edited, record("BERT")]) == ["A GPT2LMHeadModel", "B BERT"]

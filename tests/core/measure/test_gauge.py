@@ -19,6 +19,8 @@ COPYING = [
     if family.has_mixing and family.streams == "copies" and not family.always_by_token
 ]
 WELL_CONDITIONED = 100.0
+# Deep products of these lose nearly all differences between streams, or enlarge some: float64 cannot invert them.
+SINGULAR_WHEN_DEEP = ("hc", "orthostochastic", "go_mhc")
 
 
 @pytest.mark.sample(8, 3)
@@ -31,10 +33,12 @@ def test_outputs_stay_the_same_in_every_gauge(kind: str, depth: int, norm_positi
     for t in (0.1, 0.5, 0.9, 1.0):
         for anchor in (0, depth // 2, depth):
             found = measure_gauge_error(stack, t, anchor)
+            assert found.condition <= WELL_CONDITIONED or kind in SINGULAR_WHEN_DEEP, (t, anchor, found)
             if found.condition * depth > gauge.LARGEST:
                 assert np.isnan(found.output)
                 continue
-            tolerance = 1e-12 if found.condition <= WELL_CONDITIONED else 1e-14 * found.condition
+            rounding = 4 * depth * 2.0**-52  # of reading, branch, mixing and writing in every layer
+            tolerance = 1e-12 if found.condition <= WELL_CONDITIONED else rounding * found.condition
             assert found.output <= tolerance, (t, anchor, found)
             assert found.loss <= tolerance, (t, anchor, found)
 

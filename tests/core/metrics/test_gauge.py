@@ -41,7 +41,8 @@ def test_every_weight_from_output_to_read_stays(t: float, anchor: int) -> None:
     h_pre, h_post, h_res = draw(9, 3)
     gauge = find_gauge(h_res, t, anchor)
     moved_pre, moved_post, moved_res = apply_gauge(h_pre, h_post, gauge)
-    np.testing.assert_allclose(moved_res, (1 - t) * h_res + t * np.eye(3), atol=1e-15)
+    eye = np.eye(3)
+    np.testing.assert_allclose(moved_res @ (eye + t * h_res), h_res + t * eye, atol=1e-12)
     np.testing.assert_allclose(gauge.basis @ gauge.inverse, np.tile(np.eye(3), (10, 1, 1)), atol=1e-9)
     np.testing.assert_array_equal(gauge.basis[anchor], np.eye(3))
     due, found = unfold(h_pre, h_post, h_res), unfold(moved_pre, moved_post, moved_res)
@@ -53,13 +54,29 @@ def test_every_weight_from_output_to_read_stays(t: float, anchor: int) -> None:
 
 
 def test_the_path_is_broken_where_an_eigenvalue_is_negative() -> None:
-    """A swap of two streams has the eigenvalue -1: halfway to the identity lies a matrix without an inverse."""
-    swap = np.array([[[0.0, 1.0], [1.0, 0.0]]] * 2)
-    middle = find_gauge(swap, 0.5, 1)
+    """Halfway to the identity -1/2 becomes 0, and the matrix has no inverse. The -1 of a swap stays until the end."""
+    shrink = np.array([np.diag([1.0, -0.5])] * 2)
+    middle = find_gauge(shrink, 0.5, 1)
     np.testing.assert_array_equal(middle.basis[1], np.eye(2))
     assert np.isnan(middle.basis[[0]]).all()
     assert np.isnan(middle.inverse[[2]]).all()
+    swap = np.array([[[0.0, 1.0], [1.0, 0.0]]] * 2)
+    np.testing.assert_allclose(find_gauge(swap, 0.9).h_res, swap, atol=1e-14)
     np.testing.assert_allclose(find_gauge(swap, 1.0).basis[1], swap[0])
+
+
+@pytest.mark.parametrize("t", [0.1, 0.5, 0.9, 0.99])
+def test_orthogonal_mixing_stays_orthogonal_on_the_way_and_sums_of_one_stay(t: float) -> None:
+    """On a straight line to the identity it is not: a basis of 256 layers would enlarge a rounding 1e5 times."""
+    gauge = find_gauge(draw_orthogonal(256, 4), t, 128)
+    np.testing.assert_allclose(
+        gauge.h_res @ gauge.h_res.transpose(0, 2, 1), np.tile(np.eye(4), (256, 1, 1)), atol=1e-11
+    )
+    np.testing.assert_allclose(gauge.condition, 1, rtol=1e-9)
+    uniform = np.full((1, 4, 4), 0.25)
+    mixed = find_gauge(0.6 * np.eye(4)[[1, 2, 3, 0]] + 0.4 * uniform, t).h_res
+    np.testing.assert_allclose(mixed.sum(1), 1, rtol=1e-12)
+    np.testing.assert_allclose(mixed.sum(2), 1, rtol=1e-12)
 
 
 def test_singular_mixing_has_no_fixed_basis_but_stays_as_it_is() -> None:

@@ -92,6 +92,8 @@ def test_a_network_of_k_streams_written_in_four_uses_k(k: int) -> None:
     found = count_used(*mixing)
     np.testing.assert_allclose(found, [rank_by_hand(kernel) for kernel in kernels], rtol=1e-9)
     assert found.max() <= k + 1e-9
+    shares = measure_kernel_shares(*mixing)[5]
+    assert (shares > 1e-10 * shares[0]).sum() == k, "as many Hankel singular values are not 0"
 
 
 def test_streams_in_use_do_not_depend_on_the_basis_of_the_streams() -> None:

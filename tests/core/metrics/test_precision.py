@@ -52,7 +52,7 @@ def compare(name: str) -> dict[str, tuple[float, float]]:
     return found
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", COMPARED)
 def test_float32_keeps_what_every_metric_promises(name: str) -> None:
     found = compare(name)

@@ -58,6 +58,7 @@ def test_relu_layers_pull_tokens_together_by_the_arc_cosine_map() -> None:
     assert_mean_near(cosines, np.array(wanted), least=0.01)
 
 
+@pytest.mark.full
 def test_relu_layers_with_he_weights_keep_their_size_in_the_mean() -> None:
     """E ||x_l||^2 is constant; log ||x_l||^2 wanders with mean -5 l / (2 C) and variance 5 l / C."""
     found = runs(connection=PLAIN, block=one_matrix("relu", "none"))
@@ -77,13 +78,14 @@ def test_pre_norm_residual_layers_add_one_unit_of_variance_each() -> None:
     assert found[0].summary.findings[1].numbers["power_of_depth"] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.full
 def test_a_stack_of_mlps_grows_as_the_square_root_of_its_depth() -> None:
     result = measure(build_spec(WIDE, connection=RESIDUAL, depth=64, block={"kind": "mlp", "activation": "relu"}))
     growth = result.layers["act_rms"][-1] / result.layers["act_rms"][15]
     assert growth == pytest.approx(math.sqrt(65 / 17), rel=0.08)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.full
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_a_branch_scale_adds_its_square(scale: float) -> None:
     found = runs(connection=RESIDUAL, block=one_matrix("linear", "pre", weights="orthogonal", branch_scale=scale))
@@ -91,6 +93,7 @@ def test_a_branch_scale_adds_its_square(scale: float) -> None:
     assert_mean_near(variance / (1 + scale**2 * np.arange(1, 21)), 1.0, least=0.01)
 
 
+@pytest.mark.full
 def test_without_norm_every_residual_layer_doubles_the_variance() -> None:
     found = runs(connection=RESIDUAL, block=one_matrix("linear", "none", weights="orthogonal"))
     per_layer = np.array([np.diff(np.log2(result.layers["act_rms"] ** 2)) for result in found])
@@ -112,7 +115,7 @@ def test_an_orthogonal_linear_stack_keeps_sizes_and_angles() -> None:
     np.testing.assert_allclose(result.layers["grad_rms"], result.input["grad_rms"], rtol=1e-6)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("streams", "rate"), [(2, 0.05797), (4, 0.55797), (8, 0.97463)])
 def test_free_mixing_far_from_the_identity_grows_as_gaussian_products_do(streams: int, rate: float) -> None:
     """(ln 2 + psi(n / 2)) / 2 a layer, plus ln sigma: 0.05797, 0.55797 and 0.97463 for n = 2, 4, 8."""
@@ -164,6 +167,7 @@ def test_what_leaves_the_mean_does_not_return() -> None:
     assert spread[-1] <= spread[0] * sigma2[-1] * (1 + 1e-9)
 
 
+@pytest.mark.full
 def test_the_gradient_of_deep_stacks_with_a_norm_after_each_addition_has_its_law_s_mean() -> None:
     """Terms of order depth / width count: without them the curve is off by a factor of 1.6 here."""
     block = {"kind": "mlp", "activation": "tanh", "norm_position": "post", "mlp_ratio": 1, "weights": "he"}
@@ -174,6 +178,7 @@ def test_the_gradient_of_deep_stacks_with_a_norm_after_each_addition_has_its_law
     assert_mean_near(logs, curve.values_log10, least=0.02)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_one_layer_below_a_norm_passes_a_gradient_as_matrices_do(activation: str) -> None:
     """E |(I + J^t) P g|^2 of z = x + W_2 phi(W_1 x) over draws of all four; P removes the part along z."""

@@ -219,3 +219,15 @@ test('the label of a run names the edits that it is computed with, and its full 
   const shallow = { ...view, base: { depth: 12 } };
   assert.equal(toLabels(shallow, fields, viewRules)[0], 'A mHC no edits', 'layer 20 does not exist');
 });
+
+test('recordings of a model that differ in edits are labelled by them', () => {
+  const view = { base: {}, runs: Array(3).fill({ kind: 'trace', own: {}, trace: '0' }), cursor: null };
+  const cut = [{ layers: [1, 1], what: 'branch', do: 'zero' }];
+  const label = (models, recorded) => toLabels(view, fields, viewRules, models, recorded);
+  assert.deepEqual(label(['GPT2LMHeadModel', 'GPT2LMHeadModel', 'BERT'], [cut, [], cut]), [
+    'A GPT2LM…Model branch = 0, layer 2',
+    'B GPT2LM…Model no edits',
+    'C BERT',
+  ]);
+  assert.deepEqual(label(['GPT2', 'GPT2', 'GPT2'], [cut, cut, cut]), ['A GPT2', 'B GPT2', 'C GPT2']);
+});

@@ -12,6 +12,8 @@ from mhc_core.spec import SpecError
 from mhc_probe import attach
 from tests.probe.attach.animals import DECODER, LAYERS, draw_ids
 
+pytestmark = pytest.mark.full
+
 HYPER = {"deepseek_v4", "hy_v4", "qwen4_exp", "qwen4_exp_text", "glm5_next", "glm5_next_text"}
 MAX_PARAMETERS = 5_000_000
 THIRDS = 3
@@ -102,7 +104,6 @@ class Recorded:
             self.rms.append(float(first.double().square().mean().sqrt()))
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("third", [0, *(pytest.param(k, marks=pytest.mark.exhaustive) for k in range(1, THIRDS))])
 def test_no_language_model_of_transformers_is_misread(third: int) -> None:
     read, refused = [], []

@@ -35,6 +35,9 @@ def test_rows_of_gpt2_are_its_hidden_states_through_its_own_head() -> None:
     logits = [row.flatten(0, 1).numpy() for row in [*rows, found.logits]]  # the last hidden state is normed already
     assert lens.kl == pytest.approx([diverge(logits[-1], row) for row in logits], rel=1e-12, abs=1e-12)
     np.testing.assert_array_equal(lens.likeliest, [row.argmax(-1) for row in logits])
+    np.testing.assert_array_equal(lens.top, [(-row).argsort(-1)[:, :5] for row in logits])
+    chances = [np.exp(row) / np.exp(row).sum(-1, keepdims=True) for row in logits]
+    np.testing.assert_allclose(lens.top_probability, [-np.sort(-row)[:, :5] for row in chances], rtol=1e-12)
     assert lens.subsets == [(0,)]
     assert lens.kl_branches.shape == (3,)
     assert lens.kl[0] > 1e-3

@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.probe.checkpoint.stored import pack
 
+pytestmark = pytest.mark.full
+
 BLOCKS, STREAMS, WIDTH = 80, 4, 8192
 MAX_S, MAX_BYTES = 5.0, 300e6
 # In a process of its own, whose memory is then that of the reading and of what it imports.
@@ -48,7 +50,6 @@ def _write_sparse(path: Path) -> int:
     return len(packed) + place
 
 
-@pytest.mark.full
 def test_a_large_checkpoint_is_read_in_seconds_and_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     assert _write_sparse(path) > 130e9

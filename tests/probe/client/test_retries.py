@@ -20,6 +20,7 @@ RETRY_AFTER_S = 1  # what this server says
 LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 
+@pytest.mark.full
 def test_a_full_server_is_asked_again_when_it_says(launch: StartServer, fresh_spec: FreshSpec) -> None:
     server = launch(*ONE_RUN)
     slow = fresh_spec(depth=256)

@@ -34,7 +34,7 @@ def test_maps_of_single_logits_are_found(name: str) -> None:
     assert fit_scalar(logits, SCALAR[name](logits.double()))[0] == name
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("name", [name for name, wrong in WRONG.items() if wrong.check != "sharing"])
 def test_a_failure_can_be_reproduced(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module, options = WRONG[name].build(), WRONG[name].options

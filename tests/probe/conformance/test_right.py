@@ -23,7 +23,7 @@ def test_there_are_twelve_and_more() -> None:
     assert len(RIGHT) >= 12
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", RIGHT)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_right_implementation_passes(name: str, seed: int) -> None:

@@ -52,7 +52,7 @@ def test_there_are_forty_and_more() -> None:
     assert len(APPLICATION | COEFFICIENTS | SINKHORN | GRADIENTS | ENDS) >= 40
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(10)
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_mistake_is_named(name: str, seed: int) -> None:

@@ -159,7 +159,9 @@ def test_decay_so_far_is_an_alarm_without_a_plan() -> None:
     assert alarm.text.startswith("Weight decay alone leaves 54.5 % of the mixing parameters in 30 updates")
 
 
-@pytest.mark.parametrize(("mixing", "planned"), [(0.0, 100_000), (0.1, None), (0.1, 600)])
+@pytest.mark.parametrize(
+    ("mixing", "planned"), [(0.0, 100_000), (0.1, None), pytest.param(0.1, 600, marks=pytest.mark.full)]
+)
 def test_mixing_that_keeps_more_than_half_raises_none(mixing: float, planned: int | None) -> None:
     monitor = train_with_decay(21, mixing=mixing, planned=planned)
     assert not [alarm for alarm in monitor.alarms if alarm.kind == "decay"]

@@ -235,7 +235,7 @@ def _break_off(module: Any, inputs: Any) -> None:
     raise MemoryError
 
 
-@pytest.mark.sample(4)
+@pytest.mark.full
 @pytest.mark.parametrize("when", ["before", "given", "in place", "late"])
 def test_a_compiled_model_runs_as_written_while_it_is_heard(when: str, tmp_path: Path) -> None:
     model: Any = Tiny()

@@ -108,6 +108,7 @@ def test_an_admin_cancels_any_run_and_deletes_any_view(
             assert admin.delete(f"/snapshots/{view['id']}").status_code == 200
 
 
+@pytest.mark.full
 def test_where_nobody_may_look_without_a_token(tmp_path: Path, fresh_spec: FreshSpec) -> None:
     server = start_service(tmp_path, "--no-precompute", "--workers", "1", "--anonymous", "none", ready="/livez")
     try:

@@ -11,7 +11,8 @@ HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-F
 
 
 def to_base(request: Request, public_base: str) -> str | None:
-    """Return the base address of this server: the operator's, else the request's; None if its Host is not valid.
+    """Return the base address of this server: as set by its operator, else as requested; None if the Host is not
+    valid.
 
     The sender chooses the Host of its request, but only the sender gets the answer: caches do not store pages.
     """

@@ -58,6 +58,7 @@ def parse_model(model: type[Model], body: bytes) -> Model:
 
 
 def _parse_list(body: bytes) -> list[Any]:
+    """Parse a request body as a JSON list of 1 to MAX_SPECS items."""
     try:
         items = from_json(body, allow_inf_nan=True)  # Refused below, by name.
     except ValueError as error:
@@ -69,12 +70,14 @@ def _parse_list(body: bytes) -> list[Any]:
 
 
 def _parse_item(item: Any) -> RunSpec:
+    """Parse an item of a list in a request body as a spec."""
     if not isinstance(item, dict):
         raise SpecErrors([SpecError("", item, "an object")])
     return parse_spec(item)
 
 
 def _require_shared(specs: list[RunSpec]) -> None:
+    """Raise SpecErrors unless all specs of a comparison have the same seed and input."""
     errors = []
     for index, spec in enumerate(specs[1:], start=1):
         for name in SHARED:
@@ -89,5 +92,6 @@ def _require_shared(specs: list[RunSpec]) -> None:
 
 
 def _to_spec_error(item: Any) -> SpecError:
+    """Convert an error of pydantic in a request body to a SpecError."""
     field = ".".join(str(part) for part in item["loc"]) or "body"
     return SpecError(field, item["input"], item["msg"])

@@ -56,6 +56,7 @@ class BodyLimit:
         return next((limit for key, limit in self._streamed.items() if key[-1] == "/" and path.startswith(key)), None)
 
     async def _read_first(self, scope: Scope, body: "_Body") -> None:
+        """Read the whole body within the limit, then call the app with it; answer 413 to a larger body."""
         chunks = []
         try:
             while body.more:
@@ -81,11 +82,11 @@ class _Body:
         self._size, self._is_refused = 0, False
 
     def refuse(self) -> None:
-        """Record that the body is refused: what the client still sends belongs to no request."""
+        """Mark the request body as refused: the rest that the client sends is to be discarded."""
         self._is_refused = True
 
     async def receive_at_most(self, limit: int) -> Message:
-        """Return the next message; raise 413 if it exceeds the limit."""
+        """Return the next ASGI message of the body; raise Problem 413 if the body exceeds the limit."""
         message = await self.receive()
         self._size, self.more = self._size + len(message.get("body", b"")), message.get("more_body", False)
         if self._size > limit:
@@ -94,7 +95,7 @@ class _Body:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass the answer on; after one to a refused body, keep the connection open for a while."""
+        """Send a part of the answer; after the answer to a refused body, discard the rest of it for a while."""
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and self._is_refused and self.more:
             await self._send({**message, "more_body": True})

@@ -18,7 +18,7 @@ class CachedBody:
         self._packed: dict[str, bytes] = {}
 
     def pack(self, coding: str) -> bytes:
-        """Return the body in an encoding."""
+        """Return the body compressed in an encoding, such as gzip, and cache it."""
         if coding not in self._packed:
             self._packed[coding] = PACKERS[coding](self.plain)
         return self._packed[coding]
@@ -29,7 +29,7 @@ class CachedBody:
         return f'"{hashlib.sha256(self.plain).hexdigest()[:20]}"'
 
     def respond(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
-        """Answer with the body, compressed if the caller accepts that."""
+        """Return the body as a response, compressed if the client accepts that, or 304 if the client has it."""
         sent = {**(headers or {}), "Vary": "Accept-Encoding"}
         coding = choose_coding(request.headers.get("accept-encoding", ""))
         if coding is None:

@@ -20,7 +20,7 @@ TURNS = 4
 
 
 def matches_etag(request: Request, etag: str) -> bool:
-    """Return whether the caller has this version already."""
+    """Return whether the client already has this version of a file, by its If-None-Match header."""
     known = request.headers.get("if-none-match", "")
     return any(part.strip().removeprefix("W/") in (etag, "*") for part in known.split(",")) if known else False
 
@@ -63,6 +63,7 @@ def read_part(value: str, size: int) -> tuple[int, int] | None:
 
 
 async def _read_chunks(file: BinaryIO, first: int, end: int, turns: asyncio.Semaphore) -> AsyncIterator[bytes]:
+    """Yield the bytes of an open file from `first` to `end` in chunks read in a thread, and close it."""
     with file:
         file.seek(first)
         while first < end:

@@ -12,16 +12,16 @@ Content = dict[str, dict[str, Any]]
 
 
 def describe_texts(descriptions: Mapping[str, str]) -> Content:
-    """Describe an answer that is text: media type -> its content."""
+    """Return the OpenAPI description of an answer that is text: media type -> its content."""
     return {media: {"schema": {"type": "string", "description": text}} for media, text in descriptions.items()}
 
 
 def describe_items(descriptions: Mapping[str, str], item: str) -> Content:
-    """Describe texts with one JSON object after the other: `item` names the schema of the objects."""
+    """Return the OpenAPI description of an answer with JSON objects one after the other; `item` names their schema."""
     contents = describe_texts(descriptions)
     return {media: {**content, ITEM_SCHEMA: {"$ref": REF.format(model=item)}} for media, content in contents.items()}
 
 
 def describe_bytes(media_type: str, description: str) -> Content:
-    """Describe an answer that is a file."""
+    """Return the OpenAPI description of an answer that is a file."""
     return {media_type: {"schema": {"type": "string", "format": "binary", "description": description}}}

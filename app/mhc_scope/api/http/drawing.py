@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 
 async def respond_figure(build: Callable[[], go.Figure]) -> Response:
-    """Return the figure as JSON, built and encoded in a thread."""
+    """Return a figure as a JSON response; `build` and the encoding run in a thread."""
     return Response(await asyncio.to_thread(_to_json, build), media_type="application/json")
 
 

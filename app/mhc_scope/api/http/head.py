@@ -19,7 +19,7 @@ class HeadAsGet:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a HEAD on as a GET."""
+        """Call the app with a GET in place of a HEAD request, and send the headers of its answer only."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             return await self._app(scope, receive, send)
         inner: Scope = {**scope, "method": "GET", IS_HEAD: True}
@@ -31,6 +31,7 @@ class HeadAsGet:
             return {"type": "http.disconnect"}
 
         async def send_head(message: Message) -> None:
+            """Send the start of an answer, and an empty body in place of its own."""
             if is_over.is_set():
                 return
             if message["type"] == "http.response.start":

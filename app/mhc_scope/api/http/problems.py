@@ -154,7 +154,7 @@ class Problem(Exception):
 
 
 def to_response(problem: Problem, path: str) -> Response:
-    """Convert the problem to a response; `instance` is the requested path."""
+    """Convert a problem to a response in problem+json; `instance` is the requested path."""
     context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": to_address(f"/docs#problem-{problem.kind}"),
@@ -170,14 +170,14 @@ def to_response(problem: Problem, path: str) -> Response:
 
 
 def from_spec_errors(errors: SpecErrors) -> Problem:
-    """Return the problem of mistakes in a spec: 400 if it is not JSON at all, else 422."""
+    """Return the problem for errors in a spec: 400 if it is not JSON at all, else 422."""
     broken = any(error.field == "body" and isinstance(error.got, str) for error in errors.errors)
     kind, status = ("invalid-body", 400) if broken else ("invalid-spec", 422)
     return Problem(kind, status, _shorten(str(errors), 1000), errors=errors.errors)
 
 
 def from_refusal(error: RefusalError) -> Problem:
-    """Return the problem of a service's refusal, by the table."""
+    """Return the HTTP problem of a service's refusal, with the status that a table assigns."""
     kind, status = REFUSALS[type(error)]
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoCapacityError) else {}
     if status == 401:
@@ -210,32 +210,39 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
     """
 
     def respond(request: Request, problem: Problem) -> Response:
+        """Return a problem as a page for browsers, else as JSON, and note it in the log."""
         context.note(problem=problem.kind)
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:
+        """Answer a raised problem."""
         assert isinstance(error, Problem)
         return respond(request, error)
 
     async def on_spec_errors(request: Request, error: Exception) -> Response:
+        """Answer errors in a spec: 400 or 422."""
         assert isinstance(error, SpecErrors)
         return to_response(from_spec_errors(error), request.url.path)
 
     async def on_refusal(request: Request, error: Exception) -> Response:
+        """Answer the refusal of a service."""
         assert isinstance(error, RefusalError)
         return respond(request, from_refusal(error))
 
     async def on_store(request: Request, error: Exception) -> Response:
+        """Answer 503 while the database is not available."""
         log.warning("%s %s: %s", request.method, request.url.path, error)
         return respond(request, Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"}))
 
     async def on_invalid_request(request: Request, error: Exception) -> Response:
+        """Answer 422 for parameters that are not valid, and name them."""
         assert isinstance(error, RequestValidationError)
         items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
         detail = "; ".join(str(item) for item in items)
         return respond(request, Problem("invalid-query", 422, detail, errors=items))
 
     async def on_http(request: Request, error: Exception) -> Response:
+        """Answer an error of the framework, such as 404 or 405."""
         assert isinstance(error, HTTPException)
         kind = {404: "not-found", 405: "not-allowed"}.get(error.status_code, "http")
         detail = f"{request.method} {request.url.path}: {error.detail}."
@@ -247,6 +254,7 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
         return respond(request, Problem(kind, error.status_code, detail, headers=headers))
 
     async def on_crash(request: Request, error: Exception) -> Response:
+        """Answer 500 for an unexpected exception, which the log describes."""
         problem = Problem("internal", 500, "The server's log has the details.", headers=crash_headers)
         return to_response(problem, request.url.path)
 
@@ -260,7 +268,7 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
 
 
 def to_item(error: SpecError) -> dict[str, Any]:
-    """Return one entry of `errors`."""
+    """Return one error of a spec as an entry of the problem's `errors`."""
     return {"field": _shorten(error.field, MAX_TEXT), "got": _to_got(error.got), "wanted": error.wanted}
 
 

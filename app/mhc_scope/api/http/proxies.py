@@ -16,7 +16,7 @@ class TrustedProxies(ProxyHeadersMiddleware):
         super().__init__(app, trusted)  # type: ignore[arg-type]  # uvicorn has its own names for the same types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        """Record who is at the other end, before the address is replaced."""
+        """Record the address of the proxy that sends a request before that of the client replaces it."""
         peer = scope.get("client")
         scope[FROM_PROXY] = peer is not None and peer[0] in self.trusted_hosts
         await super().__call__(scope, receive, send)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ def get_cell_metric(
     metric: Annotated[str, Query(max_length=80, description="A key of the metrics catalogue.")] = "composite_gain_fwd",
     reduce: Annotated[Reduction, Query(description="How a column over layers becomes one number.")] = "max",
 ) -> CellMetric:
-    """Return the number that a query requests."""
+    """Return the metric and the reduction that a query of sweep values requests."""
     if metric not in METRICS:
         raise invalid_query("metric", metric, f"one of {', '.join(METRICS)}")
     return CellMetric(metric, reduce)
@@ -44,7 +44,7 @@ RequestedNumber = Annotated[CellMetric, Depends(get_cell_metric)]
 
 
 def check_interval(first: int | None, last: int | None, layers: int) -> tuple[int, int]:
-    """Return a valid interval of layers; all layers by default."""
+    """Return the first and last layer of a query's interval, all layers by default; refuse invalid ones."""
     start, end = 0 if first is None else first, layers - 1 if last is None else last
     if not 0 <= end < layers:
         raise invalid_query("last", end, f"0 to {layers - 1}")

@@ -27,7 +27,7 @@ class RequestLog:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and log its answer."""
+        """Call the app, and write one log line with status, bytes and duration of its answer."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = choose_id(Headers(scope=scope).get(HEADER))
@@ -35,6 +35,7 @@ class RequestLog:
         started, answer = time.perf_counter(), _Answer()
 
         async def send_counted(message: Message) -> None:
+            """Send a message of the answer, and note its status and bytes for the log line."""
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = request_id
@@ -58,16 +59,18 @@ class _Answer:
 
 
 def choose_id(given: str | None) -> str:
-    """Return the caller's id, if it is short and plain; else a new one."""
+    """Return the request id that the client sent, if it is short and plain; else a new one."""
     return given if given is not None and PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _log_request(scope: Scope, answer: _Answer, ms: float) -> None:
+    """Write the log line of an answered request."""
     fields = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
     log.info("%s %s", scope["method"], scope["path"][:200], extra=fields)
 
 
 def _note_run(scope: Scope) -> None:
+    """Add the id of the run in the request's path to its log line."""
     run_id = scope.get("path_params", {}).get("run_id")
     if isinstance(run_id, str):
         context.note(run=run_id[:64])

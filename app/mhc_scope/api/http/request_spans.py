@@ -12,7 +12,7 @@ PROBES = ("/livez", "/readyz", "/metrics")
 
 
 def configure(is_wanted: bool) -> TelemetryConfig:
-    """Return FastAPI's configuration. All fields are set: by default its own variables would send bodies and queries.
+    """Return FastAPI's settings for tracing. All are set: by default its own variables would send bodies and queries.
 
     Raises
     ------
@@ -26,11 +26,11 @@ def configure(is_wanted: bool) -> TelemetryConfig:
 
 
 def is_probe(scope: MutableMapping[str, Any]) -> bool:
-    """Return whether the request is a probe, which machines send every few seconds."""
+    """Return whether the request is a health probe, which machines send every few seconds."""
     return str(scope.get("path", "")).endswith(PROBES)
 
 
 def note_ids() -> None:
-    """Give the span of the current request, if it has one, the ids of the log."""
+    """Add the ids of the log line to the tracing span of the current request, if it has one."""
     for name, value in context.read().items():
         get_current_span().set_attribute(f"{spans.NAMESPACE}.{name}", value)

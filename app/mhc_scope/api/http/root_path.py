@@ -18,7 +18,7 @@ class RootPath:
         self._app, self._root = app, root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Set the root path for the routes, and for code that builds addresses."""
+        """Call the app with the root path below which a proxy shows the server, for routes and addresses."""
         if scope["type"] == "http":
             path, root = scope["path"], self._root
             has_root = path == root or path.startswith(f"{root}/")

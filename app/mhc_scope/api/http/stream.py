@@ -54,7 +54,7 @@ RECONNECT_MS = 1000
 def respond(
     request: Request, service: Runs, place: StreamPlace, runs: Sequence[StoredRun], after: str | None, viewer: str
 ) -> Response:
-    """Stream the frames of one or several runs that follow the given indices.
+    """Return an event stream with the frames of one or several runs that follow the given indices.
 
     Raises
     ------
@@ -93,6 +93,7 @@ def respond_submitted(
     feed = Feed(service, limits.HEARTBEAT_S, cursors, "sse")
 
     async def stream_submitted() -> AsyncIterator[bytes]:
+        """Yield the result of submitting, then the frames that the client lacks."""
         if await request.is_disconnected():
             return
         bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
@@ -163,7 +164,7 @@ class Feed:
         self._reported: dict[str, int | None] = {}
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
-        """Yield chunks until every run has ended, the viewer disconnects, or the server stops or loses its database."""
+        """Yield chunks of frames until every run has ended, the viewer leaves, or the server or its database stops."""
         if self._form == "sse":
             yield f"retry: {RECONNECT_MS}\n\n".encode()
         while self._open:
@@ -190,7 +191,7 @@ class Feed:
                 yield b": heartbeat\n\n"
 
     async def _next_chunk(self, run_id: str) -> bytes:
-        """Return the next lines of a run; else its place, if that has changed; else nothing."""
+        """Return the next lines of a run as a chunk; else its place in the queue, if that has changed; else b""."""
         # Read before the log: an end that is reported in between is then found by the next round.
         position = self._service.position(run_id)
         lines = await self._service.log.read(run_id, self._cursors[run_id])
@@ -210,6 +211,7 @@ class Feed:
         return b""
 
     def _to_chunk(self, run_id: str, lines: Sequence[bytes]) -> bytes:
+        """Format lines of frames for the client: as Server-Sent Events or as NDJSON."""
         if self._form == "ndjson":
             self._cursors[run_id] += len(lines)
             return b"".join(lines)

@@ -17,7 +17,7 @@ class Magnitude(BaseModel):
 
     @classmethod
     def build(cls, magnitude: intervals.Magnitude) -> "Magnitude":
-        """Convert the measured number and its log10."""
+        """Build the response part for a number and its log10; null where they are not finite."""
         value, log10 = magnitude
         return cls(value=_to_number(value), log10=_to_number(log10))
 
@@ -39,7 +39,7 @@ class CompositeBody(BaseModel):
 
     @classmethod
     def build(cls, run_id: str, first: int, last: int, composite: Composite) -> "CompositeBody":
-        """Convert the product; what is not finite becomes null."""
+        """Build the response about a product of mixing matrices; null where a value is not finite."""
         return cls(
             run=run_id,
             first=first,

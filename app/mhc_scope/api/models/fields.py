@@ -7,5 +7,5 @@ NO_NUL = r"^[^\x00]*$"
 
 
 def to_time(seconds: float) -> datetime:
-    """Convert seconds since 1970 to a time of the response models."""
+    """Convert seconds since 1970 to the time format of responses."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -11,7 +11,7 @@ _root: ContextVar[str] = ContextVar("root_path", default="")
 
 
 def set_root(path: str) -> None:
-    """Set the path below which a proxy shows the server, for the task that answers a request."""
+    """Set the path below which a proxy shows the server, for addresses in the answer to the current request."""
     _root.set(path)
 
 
@@ -31,7 +31,7 @@ class Links(BaseModel):
 
 
 def to_links(run_id: str) -> Links:
-    """Return the addresses of a run."""
+    """Return the addresses of a run's routes by name."""
     base = to_address(f"{API}/runs/{run_id}")
     names = ("events", "result", "figures", "composite")
     return Links(self=base, **{name: f"{base}/{name}" for name in names})

@@ -81,6 +81,7 @@ class CancelBody(BaseModel):
 
 
 def _to_timings(run: StoredRun) -> Timings:
+    """Return when a run was queued, started and finished, and how long it took."""
     started, finished = run.started_at, run.finished_at
     return Timings(
         created_at=to_time(run.created_at),

@@ -99,6 +99,6 @@ class DeletedBody(BaseModel):
 
 
 def to_times(snapshot: StoredSnapshot) -> dict[str, datetime | None]:
-    """Return when a view was stored, and until when it is kept."""
+    """Return when a snapshot was stored, and until when it is kept."""
     expires_at = None if snapshot.expires_at is None else to_time(snapshot.expires_at)
     return {"created_at": to_time(snapshot.created_at), "expires_at": expires_at}

@@ -23,7 +23,7 @@ class AxisBody(BaseModel):
     values: list[Any] = Field(min_length=1)
 
     def to_axis(self) -> Axis:
-        """Convert the axis of a request to the form of the services."""
+        """Convert the axis of a sweep request to that of the services."""
         return Axis(self.field, tuple(self.values))
 
 

@@ -33,7 +33,7 @@ class QueueState:
         return dict.fromkeys(self.running, 0) | {run_id: k for k, run_id in enumerate(self.waiting, 1)}
 
     def find_short(self, short_s: float, behind: int) -> tuple[str, ...]:
-        """Return the first run after `behind` waiting ones that takes at most `short_s`; none if no run does."""
+        """Return the first run after `behind` waiting ones that takes at most `short_s` s; [] if none does."""
         return tuple(run_id for run_id in self.waiting[behind:] if self.seconds[run_id] <= short_s)[:1]
 
     def without(self, run_id: str, client: str) -> "QueueState":
@@ -43,14 +43,14 @@ class QueueState:
 
 
 def read_live(connection: Connection) -> list[Row[Any]]:
-    """Return live runs, oldest first."""
+    """Return the rows of runs that wait or run, oldest first."""
     columns = (runs.c.id, runs.c.client, runs.c.address, runs.c.status, runs.c.cost)
     query = select(*columns).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at, runs.c.id)
     return list(connection.execute(query))
 
 
 def read_board(connection: Connection, now: float) -> QueueState:
-    """Return the queue in its fair order."""
+    """Return the queue in its fair order, from the database."""
     live = read_live(connection)
     waiting = [WaitingRun(row.id, row.client, predict_seconds(row.cost)) for row in live if row.status == "queued"]
     order = order_fairly(waiting, _sum_used(connection, live, now)) if waiting else []
@@ -65,7 +65,7 @@ def predict_seconds(cost: Mapping[str, float]) -> float:
 
 
 def _sum_used(connection: Connection, live: Iterable[Row[Any]], now: float) -> dict[str, float]:
-    """Return what clients have used recently, including their running runs."""
+    """Return how many seconds each client has used recently, including its running runs."""
     used = defaultdict(float, read_used(connection, now))
     for row in live:
         if row.status == "running":

@@ -30,7 +30,7 @@ class TornLog(Exception):
 
 
 def require_claim(connection: Connection, claim: RunClaim, *, is_live: bool = False) -> Row[Any, Any, Any]:
-    """Lock the row of a run until the transaction ends; return its frames and status.
+    """Lock the row of a run until the transaction ends; return its frames and status; raise if the claim is lost.
 
     Raises
     ------

@@ -69,7 +69,7 @@ class Queue(Protocol):
         """Begin to use the queue: this server has started."""
 
     async def leave(self) -> None:
-        """Return running runs to the queue: this server stops."""
+        """Put this server's running runs back into the queue, because the server stops."""
 
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
         """Enqueue jobs that are not live or done, and claim as many runs as workers are free.

@@ -18,7 +18,7 @@ FREE = {"server": None, "leased_until": None, "fence": runs.c.fence + 1}
 def end_run(
     connection: Connection, run_id: str, index: int, status: EndStatus, reason: str | None, now: float
 ) -> bytes:
-    """Close the log after `index` frames with an `end`, and return that frame."""
+    """Close the log of a run after `index` frames with an `end` frame, and return that frame."""
     plain = None if reason is None else reason.replace("\0", "\\0")  # PostgreSQL text cannot contain it
     line = codec.encode_end(run_id, index, status, plain)
     append_lines(connection, run_id, index, [line])
@@ -37,7 +37,7 @@ COUNTS: Mapping[Cause, dict[str, Any]] = {
 
 
 def requeue(connection: Connection, run_id: str, cause: Cause) -> None:
-    """Put the run back into the queue, with its frames."""
+    """Put a run back into the queue, with the frames that it has."""
     values = {"status": "queued", "started_at": None, **COUNTS[cause], **FREE}
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
 

@@ -19,12 +19,12 @@ class WaitingRun:
 
 
 def decay(seconds: float, age_s: float) -> float:
-    """Return what remains of a use after `age_s`; a clock that was set back increases nothing."""
+    """Return how much of a client's used seconds still counts after `age_s`; never more than was used."""
     return seconds * 0.5 ** (max(0.0, age_s) / HALF_LIFE_S)
 
 
 def order_fairly(waiting: Iterable[WaitingRun], used: Mapping[str, float]) -> list[str]:
-    """Return the ids in the order in which the runs should begin; `waiting` has the oldest first.
+    """Return the ids of waiting runs in the order in which they should begin; `waiting` has the oldest first.
 
     The order is simulated: a run that begins is immediately counted as used by its client. Among clients that have used
     the same, the oldest run comes first.

@@ -32,27 +32,30 @@ class LocalQueue:
         self._database = database
 
     async def join(self, member: Member) -> None:
-        """Forget old use; the first check requeues what an earlier process left."""
+        """Begin to use the queue: forget old use of clients; the first check requeues what an earlier process left."""
 
-        def work(connection: Connection) -> None:
+        def forget_old_use(connection: Connection) -> None:
+            """Delete the records of clients that have used no computing for long."""
             self._database.lock_queue(connection)
             forget_old(connection, self._database.read_clock(connection))
 
-        await self._database.call(work)
+        await self._database.call(forget_old_use)
 
     async def leave(self) -> None:
-        """Requeue the running runs."""
+        """Put the running runs back into the queue, because the server stops."""
 
-        def work(connection: Connection) -> None:
+        def release_all(connection: Connection) -> None:
+            """Put all running runs back into the queue."""
             self._database.lock_queue(connection)
             self._release_claimed(connection, self._database.read_clock(connection))
 
-        await self._database.call(work)
+        await self._database.call(release_all)
 
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
         """Enqueue `fresh` jobs by run id, claim a run for each free worker, and one more of at most `short_s` s."""
 
-        def work(connection: Connection) -> Turn:
+        def enqueue_and_claim(connection: Connection) -> Turn:
+            """Enqueue the jobs, and claim runs for idle workers."""
             now = self._database.read_clock(connection)
             if fresh or free or short_s is not None:
                 self._database.lock_queue(connection)
@@ -66,12 +69,13 @@ class LocalQueue:
                 self._database.notify(connection, "queue")
             return Turn(read_board(connection, now) if claimed else board, put, claimed)
 
-        return await self._database.call(work)
+        return await self._database.call(enqueue_and_claim)
 
     async def requeue(self, claim: RunClaim, client: str, seconds: float) -> bool:
         """Requeue a run whose worker was lost, or end it if a stop was requested."""
 
-        def work(connection: Connection) -> bool:
+        def release_claim(connection: Connection) -> bool:
+            """Charge the client, and release the run; return whether it waits."""
             self._database.lock_queue(connection)
             require_claim(connection, claim)
             now = self._database.read_clock(connection)
@@ -80,17 +84,18 @@ class LocalQueue:
             self._notify_released(connection, [claim.run_id])
             return waits
 
-        return await self._database.call(work)
+        return await self._database.call(release_claim)
 
     async def want(self, run_id: str) -> bool:
         """Record a request of a client that does not own the run."""
 
-        def work(connection: Connection) -> bool:
+        def mark_wanted(connection: Connection) -> bool:
+            """Set when the run was requested; return whether it is still live."""
             values = {"wanted_at": self._database.read_clock(connection)}
             mine = (runs.c.id == run_id, runs.c.status.in_(LIVE), runs.c.is_cancel_asked.is_(False))
             return connection.execute(update(runs).where(*mine).values(values)).rowcount > 0
 
-        return await self._database.call(work)
+        return await self._database.call(mark_wanted)
 
     async def request_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
         """End a run that waits; for a running one, request a stop.
@@ -100,7 +105,8 @@ class LocalQueue:
         """
         of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
 
-        def work(connection: Connection) -> Answer:
+        def cancel_or_request(connection: Connection) -> Answer:
+            """End the run if it waits, or mark its running computation to be stopped."""
             self._database.lock_queue(connection)
             columns = (runs.c.status, runs.c.frames, runs.c.wanted_at)
             query = select(*columns).where(runs.c.id == run_id, runs.c.id.not_in(of_owner))
@@ -118,16 +124,17 @@ class LocalQueue:
                 self._database.notify(connection, "cancel", run_id)
             return "stops"
 
-        return await self._database.call(work)
+        return await self._database.call(cancel_or_request)
 
     async def check(self, claims: Collection[RunClaim]) -> CheckReport:
         """Requeue running runs that are not among the claims; if there are none, nothing is written."""
 
-        def work(connection: Connection) -> CheckReport:
+        def check_claims(connection: Connection) -> CheckReport:
+            """Release the runs of lost claims; return what this server must stop."""
             self._database.lock_queue(connection)
             return self._check(connection, claims, self._database.read_clock(connection))
 
-        return await self._database.call(work)
+        return await self._database.call(check_claims)
 
     async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
         """Return 0: there is no other server."""
@@ -136,12 +143,13 @@ class LocalQueue:
     async def count_stuck(self, max_run_s: float) -> int:
         """Return how many runs are running for longer than a run may take."""
 
-        def work(connection: Connection) -> int:
+        def count_overdue(connection: Connection) -> int:
+            """Count the runs that have been running for longer than a run may take."""
             begun_at = self._database.read_clock(connection) - max_run_s - STUCK_S
             query = select(func.count()).select_from(runs).where(IS_COMPUTED, runs.c.started_at < begun_at)
             return int(connection.execute(query).scalar_one())
 
-        return await self._database.read(work)
+        return await self._database.read(count_overdue)
 
     # Below: helpers.
 
@@ -157,16 +165,19 @@ class LocalQueue:
         return CheckReport(gone, [run_id for run_id in current if rows[run_id].is_cancel_asked], freed)
 
     def _release_claimed(self, connection: Connection, now: float) -> None:
+        """Put all running runs back into the queue."""
         released = [row.id for row in self._read_claimed(connection)]
         for run_id in released:
             release_run(connection, run_id, now, "server stopped")
         self._notify_released(connection, released)
 
     def _read_claimed(self, connection: Connection) -> list[Row[Any]]:
+        """Return the rows of all running runs."""
         columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
         return list(connection.execute(select(*columns).where(IS_COMPUTED)))
 
     def _claim_runs(self, connection: Connection, run_ids: Collection[str], now: float) -> list[StoredRun]:
+        """Mark these runs as running here from now on, and return them."""
         connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(self._to_claimed(now)))
         found = {row.id: to_run(row) for row in connection.execute(select(runs).where(runs.c.id.in_(run_ids)))}
         return [found[run_id] for run_id in run_ids]
@@ -177,6 +188,7 @@ class LocalQueue:
         return {"status": "running", "started_at": now, "is_cancel_asked": False, **counts}
 
     def _notify_released(self, connection: Connection, run_ids: Collection[str]) -> None:
+        """Notify viewers that these runs wait again, and that the queue has changed."""
         for run_id in run_ids:
             self._database.notify(connection, "log", run_id)
         self._database.notify(connection, "queue")

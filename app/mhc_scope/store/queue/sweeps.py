@@ -73,7 +73,7 @@ class SweepStore:
         self.server = secrets.token_hex(8)
 
     async def find(self, sweep_id: str) -> SweepRow | None:
-        """Return the row, if it exists."""
+        """Return the row of a sweep, or None."""
         if "\0" in sweep_id:  # PostgreSQL rejects such text
             return None
         return await self._database.read(lambda connection: _find_sweep(connection, sweep_id))
@@ -93,7 +93,8 @@ class SweepStore:
             If it is not running, and a limit of open sweeps is reached.
         """
 
-        def work(connection: Connection) -> SweepRow | None:
+        def insert_sweep(connection: Connection) -> SweepRow | None:
+            """Insert the sweep; return the open one instead, if there is one."""
             self._database.lock_queue(connection)  # no one else may open one at the same time
             if (known := _join_open(connection, row.id, row.client, max_requesters)) is not None:
                 return known
@@ -104,26 +105,28 @@ class SweepStore:
             connection.execute(insert(sweep_askers).values(sweep=row.id, client=row.client))
             return None
 
-        return await self._database.call(work)
+        return await self._database.call(insert_sweep)
 
     async def keep(self, sweep_id: str, states: dict[str, str], reasons: dict[str, str], is_open: bool) -> bool | None:
         """Store the progress of a sweep; return whether its end is requested, and None if another server runs it."""
         values = {"states": states, "reasons": reasons, "is_open": is_open}
         mine = (sweeps.c.id == sweep_id) & (sweeps.c.server == self.server)
 
-        def work(connection: Connection) -> bool | None:
+        def update_progress(connection: Connection) -> bool | None:
+            """Update the sweep's row; return whether its end is requested, None if it is not ours."""
             taken = self._take(connection)
             if not connection.execute(update(sweeps).where(mine).values(**values | taken)).rowcount:
                 return None
             query = select(sweeps.c.is_cancel_asked).where(mine)
             return bool(connection.execute(query).scalar_one())
 
-        return await self._database.call(work)
+        return await self._database.call(update_progress)
 
     async def take_over(self) -> list[SweepRow]:
         """Return the open sweeps that no process runs: from now on this one does."""
 
-        def work(connection: Connection) -> list[SweepRow]:
+        def claim_lost(connection: Connection) -> list[SweepRow]:
+            """Claim and return the open sweeps that no process runs."""
             self._database.lock_queue(connection)
             theirs = sweeps.c.is_open & (sweeps.c.server != self.server)
             others = connection.execute(select(sweeps.c.id, sweeps.c.leased_until).where(theirs))
@@ -133,7 +136,7 @@ class SweepStore:
             connection.execute(update(sweeps).where(is_free).values(**self._take(connection)))
             return found
 
-        return await self._database.call(work)
+        return await self._database.call(claim_lost)
 
     async def release(self) -> None:
         """Release the sweeps of this process, so that another can continue them."""
@@ -142,7 +145,7 @@ class SweepStore:
         await self._database.call(lambda connection: connection.execute(query))
 
     async def list_requesters(self, sweep_id: str) -> set[str]:
-        """Return the keys of the clients that requested it and have not left it."""
+        """Return the keys of the clients that requested a sweep and have not left it."""
         query = select(sweep_askers.c.client).where(sweep_askers.c.sweep == sweep_id)
         return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
 
@@ -157,7 +160,7 @@ class SweepStore:
         await self._database.call(lambda connection: connection.execute(query))
 
     def _find_lost(self, ends: Mapping[str, float], now: float) -> Collection[str]:
-        """Return the sweeps whose process is lost, of those of other processes: all, for there was one at a time."""
+        """Return those sweeps of other processes whose process is lost: all, as there was one at a time."""
         return ends.keys()
 
     def _take(self, connection: Connection) -> dict[str, Any]:
@@ -168,11 +171,12 @@ _COLUMNS = tuple(sweeps.c[name] for name in SweepRow.__dataclass_fields__)
 
 
 def drop_ended(connection: Connection, before: float) -> int:
-    """Delete sweeps that ended before; their runs are kept like others. Return how many."""
+    """Delete sweeps that ended before this time; their runs are kept like others. Return how many."""
     return connection.execute(delete(sweeps).where(~sweeps.c.is_open, sweeps.c.changed_at < before)).rowcount
 
 
 def _find_sweep(connection: Connection, sweep_id: str) -> SweepRow | None:
+    """Return the row of a sweep, or None."""
     row = connection.execute(select(*_COLUMNS).where(sweeps.c.id == sweep_id)).one_or_none()
     return None if row is None else SweepRow(**row._mapping)
 
@@ -190,6 +194,7 @@ def _join_open(connection: Connection, sweep_id: str, client: str, limit: int) -
 
 
 def _require_capacity(connection: Connection, row: SweepRow, limits: SweepLimits) -> None:
+    """Raise TooManyOpen if a client, an address or the server has as many open sweeps as allowed."""
     scopes = {"client": sweeps.c.client == row.client, "address": sweeps.c.address == row.address, "all": true()}
     for whose, is_counted in scopes.items():
         query = select(func.count()).select_from(sweeps).where(sweeps.c.is_open, is_counted)

@@ -9,7 +9,7 @@ FORGET_S = 20 * HALF_LIFE_S  # by then a millionth remains
 
 
 def charge(connection: Connection, client: str, seconds: float, now: float) -> None:
-    """Add to what the client has used. The queue is locked: two servers may charge the same client."""
+    """Add seconds of computing to what a client has used. The queue is locked: two servers may charge one client."""
     if client == OWN or seconds <= 0:
         return
     row = connection.execute(select(usage).where(usage.c.client == client)).one_or_none()
@@ -21,10 +21,10 @@ def charge(connection: Connection, client: str, seconds: float, now: float) -> N
 
 
 def read_used(connection: Connection, now: float) -> dict[str, float]:
-    """Map each client to the seconds it used recently."""
+    """Return how many seconds of computing each client has used recently."""
     return {row.client: decay(row.seconds, now - row.at) for row in connection.execute(select(usage))}
 
 
 def forget_old(connection: Connection, now: float) -> None:
-    """Delete clients that have used nothing for long."""
+    """Delete the records of clients that have used no computing for long."""
     connection.execute(delete(usage).where(usage.c.at < now - FORGET_S))

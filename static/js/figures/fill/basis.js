@@ -98,10 +98,15 @@ function findGauge(res, t, layer) {
   return found;
 }
 
-/** Return (1 - t) H + t I of one layer. @param {Matrix} res @param {number} layer @param {number} t */
+/** Return (H + t I) (I + t H)^-1 of one layer, as I + (1 - t) (H - I) (I + t H)^-1; the identity at t = 1. @param {Matrix} res @param {number} layer @param {number} t */
 function mixAt({ shape: [, , n], data }, layer, t) {
   const own = Float64Array.from(data.subarray(layer * n * n, (layer + 1) * n * n));
-  return own.map((value, index) => (1 - t) * value + (index % (n + 1) === 0 ? t : 0));
+  if (t === 0) return own;
+  const unit = identity(n);
+  if (t === 1) return unit;
+  const apart = own.map((value, index) => (1 - t) * (value - unit[index]));
+  const below = own.map((value, index) => unit[index] + t * value);
+  return multiply(apart, invert(below, n), n).map((value, index) => unit[index] + value);
 }
 
 /** Return whether a basis enlarges a rounding of float32 to less than 10 %. @param {Gauge} gauge @param {number} place @param {number} n */
@@ -128,27 +133,27 @@ function invert(matrix, n) {
   return norm(matrix) * norm(inverse) < SINGULAR ? inverse : inverse.fill(NaN);
 }
 
-/** Return the root of the sum of squares. @param {Float64Array} values */
+/** Return the Euclidean norm of a matrix's entries. @param {Float64Array} values */
 function norm(values) {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 }
 
-/** Return the identity. @param {number} n */
+/** Return the identity matrix (n, n), row by row. @param {number} n */
 function identity(n) {
   return Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
 }
 
-/** Multiply two matrices. @param {Float64Array} left @param {Float64Array} right @param {number} n */
+/** Multiply two matrices (n, n). @param {Float64Array} left @param {Float64Array} right @param {number} n */
 function multiply(left, right, n) {
   return multiplyAt(left, 0, right, n);
 }
 
-/** Multiply a row by a matrix. @param {Float64Array} row @param {Float64Array} matrix @param {number} n */
+/** Multiply a row vector by a matrix (n, n). @param {Float64Array} row @param {Float64Array} matrix @param {number} n */
 function multiplyRow(row, matrix, n) {
   return Float64Array.from(row, (_, j) => row.reduce((sum, value, i) => sum + value * matrix[i * n + j], 0));
 }
 
-/** Multiply a matrix by a column. @param {Float64Array} matrix @param {Float64Array} column @param {number} n */
+/** Multiply a matrix (n, n) by a column vector. @param {Float64Array} matrix @param {Float64Array} column @param {number} n */
 function multiplyColumn(matrix, column, n) {
   return Float64Array.from(column, (_, i) => column.reduce((sum, value, j) => sum + matrix[i * n + j] * value, 0));
 }

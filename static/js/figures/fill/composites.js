@@ -4,6 +4,7 @@
  */
 
 import { formatFixed, formatPower, formatScaled, statusText, UNKNOWN } from '../../data/numbers.js';
+import { copyFigure } from './dress.js';
 
 /** @typedef {import('../../../types').Matrix} Matrix @typedef {import('../../../types').Figure} Figure */
 /**
@@ -112,7 +113,7 @@ export function toLog10(scaled, exponent) {
   return Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
 }
 
-/** Map the entries of a product, row by row. @template T @param {Product} product @param {(scaled: number) => T} map @returns {T[][]} */
+/** Return the entries of a matrix product as rows, each entry converted by a function. @template T @param {Product} product @param {(scaled: number) => T} map @returns {T[][]} */
 function mapRows({ n, scaled }, map) {
   return Array.from({ length: n }, (_, i) => Array.from(scaled.subarray(i * n, (i + 1) * n), map));
 }
@@ -176,7 +177,7 @@ export function toTitle(product) {
 
 /** Return a copy of a template that shows and multiplies an interval of layers, from 0. @param {Figure} template @param {{first: number, last: number}} interval @returns {Figure} */
 export function withInterval(template, { first, last }) {
-  const figure = structuredClone(template);
+  const figure = copyFigure(template);
   figure.layout.meta.interval = [first, last];
   for (const { meta } of figure.data) {
     for (const [attribute, source] of Object.entries(meta.fill)) {

@@ -2,6 +2,7 @@
 
 import { createColumns } from '../../data/columns.js';
 import { depthOf, methodOf } from '../../data/record.js';
+import { copyFigure } from './dress.js';
 import { fill } from './fill.js';
 
 /**
@@ -62,7 +63,7 @@ export function toDifferenceUnit(template, unit) {
 
 /** Return a copy of a template with a zero line, and a diverging colour scale. @param {Figure} template @returns {Figure} */
 export function toDifference(template) {
-  const figure = structuredClone(template);
+  const figure = copyFigure(template);
   const { layout } = figure;
   const { meta } = layout;
   for (const rule of Object.values(meta.axes ?? {})) {

@@ -33,8 +33,7 @@ export function columnsOf(slot, keys) {
 }
 
 /**
- * Return what a slot shows: its run if that is done or has the data, or its derived columns; else the latest earlier run of the slot
- * that has the data.
+ * Return what a slot of the page draws: its run if that is done or has the data, or its derived columns; else its latest earlier run that has the data.
  * @param {Slot} slot
  * @param {(columns: Columns) => boolean} has
  */

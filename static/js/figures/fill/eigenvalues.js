@@ -63,7 +63,7 @@ export function listEigenvalues(matrix, n) {
   return found;
 }
 
-/** Do one step of the QR algorithm on the first m rows and columns: A - s = Q R, then R Q + s. @param {Complex[][]} rows @param {number} m @param {Complex} shift */
+/** Do one step of the QR algorithm for eigenvalues on the first m rows and columns: A - s = Q R, then R Q + s. @param {Complex[][]} rows @param {number} m @param {Complex} shift */
 function iterate(rows, m, shift) {
   for (let i = 0; i < m; i++) rows[i][i] = subtract(rows[i][i], shift);
   /** @type {[number, number, Complex, Complex][]} */
@@ -92,7 +92,7 @@ function iterate(rows, m, shift) {
   for (let i = 0; i < m; i++) rows[i][i] = add(rows[i][i], shift);
 }
 
-/** Return the eigenvalue of the last two rows and columns that is closer to the last entry. @param {Complex[][]} rows @param {number} m @returns {Complex} */
+/** Return the shift of a step of the QR algorithm: the eigenvalue of the last 2 x 2 block that is closer to its last entry. @param {Complex[][]} rows @param {number} m @returns {Complex} */
 function findShift(rows, m) {
   const [a, b, c, d] = [rows[m - 2][m - 2], rows[m - 2][m - 1], rows[m - 1][m - 2], rows[m - 1][m - 1]];
   const half = scale(subtract(a, d), 0.5);
@@ -111,7 +111,7 @@ const multiply = (x, y) => [x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]
 const scale = (x, factor) => [x[0] * factor, x[1] * factor];
 /** @param {Complex} x @returns {Complex} */
 const conjugate = (x) => [x[0], -x[1]];
-/** @param {Complex} x @returns {Complex} */
+/** Return the square root of a complex number with a real part of at least 0. @param {Complex} x @returns {Complex} */
 function squareRoot(x) {
   const size = Math.sqrt(Math.hypot(...x));
   const angle = Math.atan2(x[1], x[0]) / 2;

@@ -2,7 +2,7 @@
 
 import { largestMagnitude, logTicks } from '../../data/numbers.js';
 import { depthOf, methodOf } from '../../data/record.js';
-import { styleTraces } from './dress.js';
+import { copyFigure, styleTraces } from './dress.js';
 import {
   cellLabel,
   cellNote,
@@ -40,7 +40,7 @@ export const MIN_ROW_GAP = 15;
  * @returns {Figure}
  */
 export function fill(template, results, labels, cursor, narrow = false, methods = results.map(methodOf)) {
-  const figure = structuredClone(template);
+  const figure = copyFigure(template);
   const { layout } = figure;
   layout.annotations = [];
   styleTraces(figure, methods);

@@ -65,7 +65,7 @@ function productTexts(product) {
   return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span, cells: null };
 }
 
-/** Add up values. @param {number[]} values */
+/** Return the sum of values. @param {number[]} values */
 function addUp(values) {
   return values.reduce((sum, value) => sum + value, 0);
 }
@@ -90,12 +90,12 @@ function sumSpan([least, most], columns) {
   };
 }
 
-/** Format a sum. @param {number} value */
+/** Format the sum of a matrix's row or column. @param {number} value */
 function sumText(value) {
   return Math.abs(value) < 1e3 ? formatFixed(value, 2) : formatValue(value);
 }
 
-/** Format the numbers of cells if two decimals do not suit them, else return null. @param {number[][]} rows */
+/** Format the numbers of a matrix's cells if two decimals do not suit them, else return null. @param {number[][]} rows */
 function cellTexts(rows) {
   const isShort = rows.flat().every((value) => Math.abs(value) < 100);
   return isShort ? null : rows.map((row) => row.map((value) => formatValue(value, null, undefined, CELL_DIGITS)));

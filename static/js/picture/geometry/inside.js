@@ -135,7 +135,7 @@ function toLinkShapes({ weight, spread, points }, color, unit) {
   return [{ ...line, width: thick(Math.abs(weight) + spread), opacity: 0.28, isDashed: false }, line];
 }
 
-/** Draw the streams before and after the layer, with sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
+/** Draw the streams before and after the magnified layer, with sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
 function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
   const isRoomy = lanes.length === 1 || lanes[1] - lanes[0] >= NUMBER_GAP_PX;
   return lanes.flatMap((y, stream) =>
@@ -206,7 +206,7 @@ function toBranch({ mix, streams, outputs }, { name, half, middle, branch, lanes
   ];
 }
 
-/** Draw the sentence about the layer, and the product up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
+/** Draw the sentence about the magnified layer, and the product of matrices up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
 function toWords(reading, layer, frame, { branch }) {
   const isBelow = frame.right - frame.left < ROW_LAYOUT_PX;
   const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
@@ -289,13 +289,13 @@ function toProduct({ mix, streams: n }, layer, left, top) {
   ];
 }
 
-/** Draw a cell of the map. @param {number} x @param {number} y @param {number} cell @param {number} share of the largest weight, with its sign @returns {Shape} */
+/** Draw a cell of the map of weights in the magnified layer. @param {number} x @param {number} y @param {number} cell @param {number} share of the largest weight, with its sign @returns {Shape} */
 function toCell(x, y, cell, share) {
   const corners = toCorners(x, y, x + cell - 1, y + cell - 1);
   return toArea(corners, share < 0 ? 'minus' : 'plus', 0.08 + 0.92 * Math.abs(share));
 }
 
-/** Draw the colour scale of the map. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
+/** Draw the colour scale of the map of weights in the magnified layer. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
 function toKey(low, high, first, left, y) {
   const start = left + KEY.wide * widthOf(low, SMALL) + KEY.gap;
   const cells = inclusiveRange(0, KEY.cells - 1).map((index) =>

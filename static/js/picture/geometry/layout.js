@@ -117,7 +117,7 @@ function toBands(streams, order, form, strips) {
   return { bands, bottom: at };
 }
 
-/** Compute the distance between two streams of a run, in px. @param {number} count @param {number} lane @param {number} block */
+/** Compute the distance between two streams of a run in the picture, in px. @param {number} count @param {number} lane @param {number} block */
 function gapOf(count, lane, block) {
   return Math.max(LEAST_GAP_PX, Math.min(lane, block / Math.max(1, count - 1)));
 }

@@ -67,7 +67,7 @@ export function toFrontShapes(plan) {
   return hasBegun(plan) ? [...toStrips(plan), ...toAxis(plan.layout)] : [];
 }
 
-/** Draw names and gains. @param {Plan} plan @returns {Shape[]} */
+/** Draw the names of the runs left of the picture's strips, and their gains right of them. @param {Plan} plan @returns {Shape[]} */
 function toSides({ layout, runs, names, order }) {
   return runs.flatMap((shown, run) => [
     ...toLabel(shown, names[run], run, layout),
@@ -75,7 +75,7 @@ function toSides({ layout, runs, names, order }) {
   ]);
 }
 
-/** Draw the strips but their back; runs with free mixing first, because their ribbons may cover the others. @param {Plan} plan @returns {Shape[]} */
+/** Draw the strips of all runs but their back; runs with free mixing first, because their ribbons may cover the others. @param {Plan} plan @returns {Shape[]} */
 function toStrips(plan) {
   const { layout, runs, order } = plan;
   const shapes = order.toReversed().flatMap((run, index) => toStrip(plan, run, index === 0));

@@ -60,7 +60,7 @@ export function isFaded(log10, scale, layout) {
   return scale.kind === 'linear' && log10 + Math.log10(scale.unit_px / heightOf(layout)) > Math.log10(FADES.heights);
 }
 
-/** Return the height of a stream's lane. @param {Band} band */
+/** Return the height in px that a strip has for each stream. @param {Band} band */
 function laneOf({ lanes, top, bottom }) {
   return lanes.length > 1 ? lanes[1] - lanes[0] : (bottom - top) / 2;
 }
@@ -148,7 +148,7 @@ export function sizeAt(reading, quantity, position, stream) {
   return low + (position - below) * (logAt(reading, quantity, below + 1, stream) - low);
 }
 
-/** Return the layers per set of lines: as few as can be distinguished. @param {Layout} layout */
+/** Return how many layers one set of mixing lines in a strip stands for: as few as can be distinguished. @param {Layout} layout */
 export function layersPerLine({ layers, strips }) {
   return Math.max(1, Math.ceil((LINE_PX * layers) / (strips.right - strips.left)));
 }

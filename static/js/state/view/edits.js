@@ -336,7 +336,7 @@ export const toggleCut = (edits, stream, layer) => toggle(edits, 'zero', stream,
 /** Restore a stream at a layer, or remove the restoring that is there. @param {readonly Edit[]} edits @param {number} stream @param {number} layer @returns {Edit[]} */
 export const toggleRestore = (edits, stream, layer) => toggle(edits, 'restore', stream, layer);
 
-/** Add an edit of a stream at one layer, or remove the one that is there. @param {readonly Edit[]} edits @param {string} act @param {number} stream @param {number} layer @returns {Edit[]} */
+/** Return edits with an edit of a stream at one layer added, or removed where it is there. @param {readonly Edit[]} edits @param {string} act @param {number} stream @param {number} layer @returns {Edit[]} */
 function toggle(edits, act, stream, layer) {
   const at = findAt(edits, act, stream, layer);
   if (at >= 0) return edits.filter((_, place) => place !== at);

@@ -79,14 +79,14 @@ export function playStops(field) {
   return withoutDuplicates([min, ...stops, max]);
 }
 
-/** List the values of an increasing function up to a limit. @param {number} last @param {(index: number) => number} at increasing */
+/** List the values of an increasing function of 0, 1, 2, ... up to a limit. @param {number} last @param {(index: number) => number} at increasing */
 function upTo(last, at) {
   const values = [];
   for (let index = 0; at(index) <= last * (1 + 1e-9); index++) values.push(Number(at(index).toPrecision(6)));
   return values;
 }
 
-/** Remove duplicates. @param {number[]} values */
+/** Return values without duplicates, in their order. @param {number[]} values */
 function withoutDuplicates(values) {
   return [...new Set(values)];
 }

@@ -93,7 +93,7 @@ export function toLookHash(view, rules, start) {
   return toText([...named, ...toLook({ ...view, cards: Object.fromEntries(chosen) }, rules)]);
 }
 
-/** Encode pairs. @param {[string, string][]} pairs */
+/** Encode pairs of key and text as the hash of an address. @param {[string, string][]} pairs */
 function toText(pairs) {
   if (pairs.length === 0) return '';
   return [['v', VERSION], ...pairs].map(([key, value]) => `${key}=${encodeText(value)}`).join('&');
@@ -203,7 +203,7 @@ function splitKey(key, { letters }) {
   return run < 0 ? null : { run, path: key.slice(2) };
 }
 
-/** Decode the list of runs; null if it is invalid. @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
+/** Decode the runs of a view from the hash of an address; null if they are not valid. @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
 function toRuns(text, fields, { letters }, problems) {
   const kinds = text.split(',');
   const known = fields.get(KIND)?.options ?? [];
@@ -214,27 +214,27 @@ function toRuns(text, fields, { letters }, problems) {
   return null;
 }
 
-/** Decode the layer or step of the cursor. @param {View} view @param {keyof typeof NUMBERED} key @param {string} text @param {string[]} problems */
+/** Decode the cursor's layer or step of a hash into a view. @param {View} view @param {keyof typeof NUMBERED} key @param {string} text @param {string[]} problems */
 function setPlace(view, key, text, problems) {
   const number = Number(text);
   if (Number.isInteger(number) && number >= 1) view[NUMBERED[key]] = number - 1;
   else problems.push(`${key} must be a whole number of at least 1, not ${text}`);
 }
 
-/** Decode the interval. @param {View} view @param {string} text @param {string[]} problems */
+/** Decode the interval of a hash into a view. @param {View} view @param {string} text @param {string[]} problems */
 function setInterval(view, text, problems) {
   const [first, last] = /^(\d+)-(\d+)$/.test(text) ? text.split('-').map(Number) : [0, 0];
   if (1 <= first && first <= last) view.interval = { first: first - 1, last: last - 1 };
   else problems.push(`interval must be a first and a last layer, such as 5-40, not ${text}`);
 }
 
-/** Decode the difference mode. @param {View} view @param {string} text @param {string[]} problems */
+/** Decode the difference mode of a hash into a view. @param {View} view @param {string} text @param {string[]} problems */
 function setDifference(view, text, problems) {
   if (text === 'true') view.difference = true;
   else if (text !== 'false') problems.push(`difference must be true or false, not ${text}`);
 }
 
-/** Decode the open sections. @param {View} view @param {string} text @param {string[]} problems */
+/** Decode the open sections of a hash into a view. @param {View} view @param {string} text @param {string[]} problems */
 function setOpen(view, text, problems) {
   const keys = text === NONE ? [] : text.split(',');
   const unknown = keys.filter((key) => !SECTIONS.includes(key));
@@ -242,7 +242,7 @@ function setOpen(view, text, problems) {
   view.open = keys.filter((key) => SECTIONS.includes(key));
 }
 
-/** Decode the name of a run. @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
+/** Decode the name of a run of a hash into a view. @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
 function setName(view, key, text, { letters, name_length }, problems) {
   const choice = view.runs[letters.indexOf(key[0])];
   const name = text.trim();
@@ -250,7 +250,7 @@ function setName(view, key, text, { letters, name_length }, problems) {
   else problems.push(choice ? `${key} must have 1 to ${name_length} letters, not “${text}”` : `${key}: no such run`);
 }
 
-/** Decode the id of a recording. @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
+/** Decode the id of a recording of a hash into a view. @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
 function setTrace(view, key, text, { letters }, problems) {
   const choice = view.runs[letters.indexOf(key[0])];
   if (choice?.kind !== TRACE) problems.push(`${key}: run ${key[0]} is not a recording`);
@@ -285,7 +285,7 @@ function setUnlessDefault(target, field, value, isOwn) {
   else delete target[field.path]; // a preset may have another value
 }
 
-/** Clamp a number to its bounds and report it; use the default below an exclusive bound. @param {Value} value @param {Field} field @param {string} key @param {string[]} problems */
+/** Clamp a number of a hash to the bounds of its field and report it; use the default below an exclusive bound. @param {Value} value @param {Field} field @param {string} key @param {string[]} problems */
 function toBounds(value, field, key, problems) {
   const { min, max, is_open: isOpen } = field;
   if (typeof value !== 'number') return value;
@@ -320,7 +320,7 @@ function clampToStack(view, fields, problems) {
   delete view.interval;
 }
 
-/** Parse a value; null if it is invalid. @param {string} text @param {Field} field @returns {Value | null} */
+/** Parse the value of a setting in a hash; null if it is not valid. @param {string} text @param {Field} field @returns {Value | null} */
 function toValue(text, field) {
   if (field.control === EDITS) {
     const edits = readEdits(text);

@@ -273,15 +273,30 @@ export function toDifferences(fields, view) {
     .filter(({ values }) => new Set(values.filter((value) => value !== null)).size > 1);
 }
 
-/** Label runs: `A Residual`, `B HC`; runs of one kind with the settings that distinguish them; or with their name, or the model of a recording. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
-export function toLabels(view, fields, rules, models = []) {
-  const short = models.map((model) => model && shortenName(model, rules.name_length));
+/** Label runs: `A Residual`, `B HC`; runs of one kind with the settings that distinguish them; or with their name, or the model of a recording with the edits that distinguish it. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] @param {Edit[][]} [recorded] edits of recordings */
+export function toLabels(view, fields, rules, models = [], recorded = []) {
+  const edited = nameEditsOfModels(models, recorded, distinguishEdits);
+  const most = (/** @type {number} */ run) => (edited[run] ? Math.floor(rules.name_length / 2) : rules.name_length);
+  const short = models.map((model, run) => model && shortenName(model, most(run)) + edited[run]);
   return buildLabels(view, fields, rules, short, distinguishEdits);
 }
 
-/** Label runs as `toLabels` does, with the edits of a run in sentences and the whole name of a model, for tooltips and screen readers. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
-export function toFullLabels(view, fields, rules, models = []) {
-  return buildLabels(view, fields, rules, models, (runs) => runs.map(describeEdits));
+/** Label runs as `toLabels` does, with the edits of a run in sentences and the whole name of a model, for tooltips and screen readers. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] @param {Edit[][]} [recorded] edits of recordings */
+export function toFullLabels(view, fields, rules, models = [], recorded = []) {
+  const describeAll = (/** @type {Edit[][]} */ runs) => runs.map(describeEdits);
+  const edited = nameEditsOfModels(models, recorded, describeAll);
+  const full = models.map((model, run) => model && model + edited[run]);
+  return buildLabels(view, fields, rules, full, describeAll);
+}
+
+/** Name the edits of each recording that differs in them from others of its model, after a space; else ''. Counterpart: `label_sources` of `mhc_core/figures/run_names.py`. @param {(string | null)[]} models @param {Edit[][]} recorded @param {(runs: Edit[][]) => string[]} nameEdits */
+function nameEditsOfModels(models, recorded, nameEdits) {
+  return models.map((model, run) => {
+    const alike = [...models.keys()].filter((other) => models[other] === model);
+    const edits = alike.map((other) => recorded[other] ?? []);
+    const isSame = new Set(edits.map((own) => JSON.stringify(own))).size === 1;
+    return isSame ? '' : ` ${nameEdits(edits)[alike.indexOf(run)]}`;
+  });
 }
 
 /** Label runs. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} models @param {(runs: Edit[][]) => string[]} nameEdits names the edits of runs that differ in them */

@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Create runs, frames and snapshots."""
+    """Create the tables of runs, frames and snapshots."""
     op.create_table(
         "runs",
         sa.Column("id", sa.String(32), primary_key=True),

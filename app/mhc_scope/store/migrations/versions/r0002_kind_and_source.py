@@ -33,6 +33,7 @@ def upgrade() -> None:
 
 
 def _to_new(run_id: str, spec: object) -> dict[str, object]:
+    """Return kind, source and related run of a stored run, from its id and spec."""
     source = {"kind": "spec", "spec": spec}
     if run_id.endswith(VERIFICATION):
         return {"kind": "verification", "of_run": run_id.removesuffix(VERIFICATION), "source": source}

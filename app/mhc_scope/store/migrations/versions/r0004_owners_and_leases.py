@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the columns, which are empty in existing rows, and the tables."""
+    """Add columns of owners and leases, empty in existing rows, and tables of tokens, usage, servers and watchers."""
     _add_columns("runs", *_columns_of_runs())
     op.execute("UPDATE runs SET bytes = coalesce((SELECT sum(length(line)) FROM frames WHERE run_id = runs.id), 0)")
     _add_columns(
@@ -56,6 +56,7 @@ def upgrade() -> None:
 
 
 def _columns_of_runs() -> list[sa.Column[object]]:
+    """Return the columns that this migration adds to the table of runs."""
     return [
         sa.Column("client", sa.String(96), nullable=False, server_default=""),
         sa.Column("address", sa.String(64), nullable=False, server_default=""),
@@ -69,5 +70,6 @@ def _columns_of_runs() -> list[sa.Column[object]]:
 
 
 def _add_columns(table: str, *columns: sa.Column[object]) -> None:
+    """Add columns to a table."""
     for column in columns:
         op.add_column(table, column)

@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Add the table, and the column of views."""
+    """Add the table of rooms, and the column of a snapshot's room."""
     op.create_table(
         "rooms",
         sa.Column("id", sa.String(12), primary_key=True),

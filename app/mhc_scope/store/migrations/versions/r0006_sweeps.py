@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add the tables."""
+    """Add the tables of sweeps."""
     op.create_table(
         "sweeps",
         sa.Column("id", sa.String(20), primary_key=True),

@@ -8,6 +8,6 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Add the column that says when another client last requested a run."""
     with op.batch_alter_table("runs") as table:
         table.add_column(sa.Column("wanted_at", sa.Float))
