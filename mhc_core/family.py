@@ -40,10 +40,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Use:
-    """A released model with a family's connection, and where its code can be read."""
+    """A released model with a family's connection, where its code can be read, since when (YYYY-MM-DD, if known)."""
 
     model: str
     source: str
+    date: str = ""
 
 
 @dataclass(frozen=True)

@@ -249,6 +249,7 @@ class Chart:
     group: the section of the page: mixing, similarity or expert.
     view_of: the key of the panel that gets the chart as one more view; "" makes it a panel of its own.
     label: the button of that view; by default the metric's title.
+    absent: why a run has no value of the metric, in a sentence; by default that it was computed without it.
     include: values kept in sight. limits: the ends of the value axis, None for those of the data.
     build: in place of the lines, a function of the number of runs and the theme that returns the template, a
         Plotly figure as a dict of "data" and "layout" (`mhc_core/figures/panel.py`), or the string "module:function".
@@ -259,6 +260,7 @@ class Chart:
     group: Literal["mixing", "similarity", "expert"] = "expert"
     view_of: str = ""
     label: str = ""
+    absent: str = ""
     include: tuple[float, ...] = ()
     limits: tuple[float, float] | None = None
     build: str | Callable[[int, Any], Any] | None = None

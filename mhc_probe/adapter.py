@@ -161,6 +161,10 @@ class Adapter(ABC):
         """Return why the model's pass was not recorded completely, as an error; None if nothing unexpected happened."""
         return None
 
+    def find_excess(self) -> SpecError | None:
+        """Return the error to raise if the layers of a complete pass are joined by more than the state; else None."""
+        return None
+
     @abstractmethod
     def matches(self, recorded: "JoinedPasses", autocast: torch.dtype | None) -> bool:
         """Return whether states and coefficients of a complete pass are those of a model of this family."""

@@ -41,5 +41,5 @@ FAMILY = Family(
     parent="identity_hc",
     keeps="several streams, each of gain 1",
     gives_up="reads of whole streams: a layer weighs every feature, with two more products of matrices",
-    uses=(Use("Qwen4-Exp", "transformers, models/qwen4_exp"),),
+    uses=(Use("Qwen4-Exp", "transformers, models/qwen4_exp", "2026-08-05"),),
 )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mhc_core.family import Array, Family, Look, MapSettings, ResidualMap, Round
+from mhc_core.family import Array, Family, Look, MapSettings, ResidualMap, Round, Use
 
 if TYPE_CHECKING:
     import torch
@@ -43,4 +43,5 @@ FAMILY = Family(
     parent="mhc",
     keeps="several streams, each of gain 1",
     gives_up="mixing: streams meet in the branches alone",
+    uses=(Use("HY-V4", "transformers, models/hy_v4", "2026-09-02"),),
 )

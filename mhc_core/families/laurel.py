@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.family import Array, Family, Look, OwnCosts
+from mhc_core.family import Array, Family, Look, OwnCosts, Use
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
@@ -63,4 +63,5 @@ FAMILY = Family(
     parent="residual",
     keeps="one state, which passes every layer by",
     gives_up="a gain of 1: weights of branch and skip path, which sum to 2, multiply over depth",
+    uses=(Use("Gemma 3n, with fixed weights and a norm", "transformers, models/gemma3n", "2025-06-26"),),
 )

@@ -77,8 +77,8 @@ ROUNDED = Family(
     keeps="mixing between streams, with rows that sum to 1",
     gives_up="exact column sums: a finite number of Sinkhorn rounds leaves an error",
     uses=(
-        Use("DeepSeek-V4", "transformers, models/deepseek_v4"),
-        Use("GLM-5-next", "transformers, models/glm5_next"),
+        Use("DeepSeek-V4", "transformers, models/deepseek_v4", "2026-05-02"),
+        Use("GLM-5-next", "transformers, models/glm5_next", "2026-07-08"),
     ),
 )
 

@@ -52,6 +52,7 @@ METRICS = (
             group="mixing",
             view_of="streams",
             label="gates",
+            absent="No gates: layers read whole streams.",
             include=(0.0,),
         ),
     ),

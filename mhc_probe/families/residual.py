@@ -13,10 +13,14 @@ from mhc_core.spec.edit import What
 from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
 from mhc_probe.edits import ModelEdits
 from mhc_probe.families.paths import name_layers
-from mhc_probe.families.values import find_state, replace_tensor
+from mhc_probe.families.values import find_state, list_tensors, replace_tensor
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+READS = (
+    "layers joined by one state; or reads of these outputs that are modules, each of which takes a list of them and"
+    " returns their weighted sum"
+)
 
 
 class Residual(Adapter):
@@ -31,6 +35,7 @@ class Residual(Adapter):
         self.model, self.layers = model, layers
         self.sites = [LayerSite(type(layer).__name__, []) for layer in self.layers]
         self._axis: dict[torch.Size, int] = {}
+        self.lists: dict[int, int] = {}  # tensors like the state in lists that the layer of a site returns
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
         """Hook the layers; return functions that remove the hooks."""
@@ -71,6 +76,13 @@ class Residual(Adapter):
 
     def find_parts(self, layer: JoinedLayer) -> list[nn.Module]:
         return [self.layers[layer.site]]
+
+    def find_excess(self) -> SpecError | None:
+        # Attention Residuals in blocks that call a function, as in flash-linear-attention, return such lists.
+        sizes = [size for _, size in sorted(self.lists.items())]
+        if not sizes or sizes != sorted(sizes) or sizes[0] == sizes[-1]:
+            return None
+        return SpecError("model", f"layers that return lists of {sizes[0]} to {sizes[-1]} earlier outputs", READS)
 
     def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
         return any(layer.h_res for layer in recorded.layers)
@@ -116,6 +128,7 @@ class _Call:
             output, after = replace_tensor(output, after, changed), changed
         site, self.site = self.site, None
         if site is not None and after is not None:
+            self.adapter.lists[site] = _count_listed(output, after.shape)
             self.recorder.leave(site, self._build_layer_pass(layer, after, factor))
         return None if changed is None else output
 
@@ -135,6 +148,12 @@ class _Call:
         if not factor or after.shape != before.shape:
             return write(y=None, h_post=None, h_res=())
         return write(y=subtract(after, before, factor), h_post=one, h_res=((factor * one).view(1, 1),))
+
+
+def _count_listed(output: Any, shape: torch.Size) -> int:
+    """Count the floating-point tensors of that shape in lists among the parts of a layer's output."""
+    lists = [part for part in output if isinstance(part, list)] if isinstance(output, tuple) else []
+    return sum(x.shape == shape and x.is_floating_point() for x in list_tensors(lists))
 
 
 def subtract(after: torch.Tensor, before: torch.Tensor, factor: float) -> torch.Tensor:

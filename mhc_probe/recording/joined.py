@@ -61,13 +61,16 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
     Raises
     ------
     SpecError
-        If a layer does not receive the output of the layer before, or changes its shape.
+        If a layer does not receive the output of the layer before, or changes its shape, or if more than the state
+        joins the layers.
     NoPassError
         If no pass has reached all layers.
     """
     chosen = _choose(passes, adapter)
     orders = [list(recorded.layers.values()) for recorded in chosen]
     check_chain(orders[0], adapter)
+    if (excess := adapter.find_excess()) is not None:
+        raise excess
     rows = [_Rows(recorded, adapter) for recorded in chosen]
     first = [order[0] for order in orders]
     losses = [float(recorded.loss) for recorded in chosen if recorded.loss is not None]

@@ -101,7 +101,7 @@ def build_chart(added: LayerMetric, runs: int, theme: Theme) -> Template:
     """Build the template of a metric's chart, with a note for runs that lack the metric."""
     build = load(added.chart.build) or partial(build_metric_lines, added)
     figure: Template = build(runs, theme)
-    figure["layout"]["meta"]["absent"] = {"key": added.metric.key, "text": ABSENT}
+    figure["layout"]["meta"]["absent"] = {"key": added.metric.key, "text": added.chart.absent or ABSENT}
     return figure
 
 

@@ -3,6 +3,7 @@
 import html
 import importlib
 import re
+from datetime import date
 from functools import cache
 
 import httpx
@@ -52,6 +53,8 @@ def test_every_family_is_on_the_page_with_its_numbers(text: str) -> None:
         article = plain.partition(f'<article id="{kind}">')[2].partition("</article>")[0]
         entry = find_entry(kind)
         said = [family.name, family.summary, family.keeps, family.gives_up, *entry.gains.values()]
+        dated = [(use, f", since {use.date}" if use.date else "") for use in entry.uses]
+        assert all(f"{use.model} <small>({use.source}{since})" in article for use, since in dated)
         said += [*entry.costs.values(), *(cell.text for row in entry.cells for cell in row)]
         missing = [part for part in said if f">{part}" not in article]
         assert family.keeps
@@ -149,6 +152,7 @@ def test_models_named_as_users_have_the_connection() -> None:
     named = [(kind, use) for kind, family in FAMILIES.items() for use in family.uses]
     assert named
     for kind, use in named:
+        assert not use.date or date.fromisoformat(use.date).year in (2025, 2026), use
         package, _, folder = use.source.partition(", models/")
         assert package == "transformers", use
         module = importlib.import_module(f"transformers.models.{folder}.modeling_{folder}")
@@ -156,7 +160,13 @@ def test_models_named_as_users_have_the_connection() -> None:
 
 
 # By kind: how the class of the connection ends.
-CLASSES = {"mhc": "HyperConnection", "attnres": "AttentionResidual", "gated": "GatedResidual"}
+CLASSES = {
+    "mhc": "HyperConnection",
+    "identity_hc": "HyperConnection",
+    "attnres": "AttentionResidual",
+    "gated": "GatedResidual",
+    "laurel": "LaurelBlock",
+}
 
 
 def test_a_family_without_stored_numbers_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

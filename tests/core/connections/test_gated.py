@@ -9,6 +9,8 @@ import torch
 from mhc_core.connections import build_connection
 from mhc_core.connections.connection import GatedMixing
 from mhc_core.connections.gated import normalise_streams
+from mhc_core.figures import PANELS
+from mhc_core.figures.style import THEMES
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure, shake
 
@@ -116,3 +118,11 @@ def test_float32_streams_of_any_size_keep_their_digits(size: float) -> None:
     rounded: Any = build_connection(build_spec(dtype="float32", connection=KIND))
     found = rounded.read(state, rounded.dynamic_mixing(0, state))
     torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_runs_without_gates_are_said_to_have_none() -> None:
+    template = PANELS["streams"].build(2, THEMES["light"], "gate_spread")
+    assert template["layout"]["meta"]["absent"] == {
+        "key": "gate_spread",
+        "text": "No gates: layers read whole streams.",
+    }

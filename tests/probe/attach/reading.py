@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tests.probe.attach.animals import VOCABULARY, WIDTH, shake
 
@@ -126,3 +127,50 @@ class Reader(nn.Module):
             if self.adds:
                 read = read + torch.stack(sources).sum(0)
         return read
+
+
+def read_sources(query: torch.Tensor, sources: list[torch.Tensor], gain: torch.Tensor) -> torch.Tensor:
+    """Attention over depth as a function; a norm with this gain follows."""
+    stacked = torch.stack(sources)
+    weights = torch.softmax(functional.rms_norm(stacked, (WIDTH,)) @ query.flatten(), 0)
+    return functional.rms_norm((weights.unsqueeze(-1) * stacked).sum(0), (WIDTH,), gain)
+
+
+class ReadingBlock(nn.Module):
+    """Two branches that each read sources by a function, as in the models of flash-linear-attention.
+
+    It takes and returns the sum of outputs that is not yet a source, and the list of sources.
+    """
+
+    def __init__(self, index: int, size: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(2))
+        self.queries = nn.ParameterList(torch.zeros(1, WIDTH) for _ in range(2))
+        self.gains = nn.ParameterList(torch.ones(WIDTH) for _ in range(2))
+        self.ends = [(2 * index + k) % size == 0 for k in range(2)]
+
+    def forward(self, partial: torch.Tensor, sources: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        for branch, query, gain, is_end in zip(self.branches, self.queries, self.gains, self.ends, strict=True):
+            given = [*sources, partial]
+            sources = given if is_end else sources
+            added = torch.tanh(branch(read_sources(query, given, gain)))
+            partial = added if is_end else partial + added
+        return partial, sources
+
+
+class FunctionReader(nn.Module):
+    """Blocks whose reads are no modules; `size` outputs make one source."""
+
+    def __init__(self, size: int, layers: int = 4) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed = nn.Embedding(VOCABULARY, WIDTH)
+        self.layers = nn.ModuleList(ReadingBlock(index, size) for index in range(layers))
+        self.query = nn.Linear(WIDTH, 1, bias=False)
+        self.norm = nn.RMSNorm(WIDTH)
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        partial, sources = self.embed(input_ids), list[torch.Tensor]()
+        for layer in self.layers:
+            partial, sources = layer(partial, sources)
+        return read_sources(self.query.weight, [*sources, partial], self.norm.weight)

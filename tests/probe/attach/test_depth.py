@@ -24,7 +24,15 @@ from mhc_probe.families.depth import find_reads
 from mhc_probe.families.finder import build_candidates
 from tests.probe.attach.animals import draw_ids
 from tests.probe.attach.attachable import rms
-from tests.probe.attach.reading import EACH, BareRead, Reader, SigmoidRead, build_inkling2, build_inkling2_loop
+from tests.probe.attach.reading import (
+    EACH,
+    BareRead,
+    FunctionReader,
+    Reader,
+    SigmoidRead,
+    build_inkling2,
+    build_inkling2_loop,
+)
 
 TOLERANCE = 1e-6
 LAYERS = 8  # of ours in the four of Inkling2
@@ -322,6 +330,15 @@ def test_a_read_without_other_parts_is_found() -> None:
     result = record_pass(model, feed_reader)
     np.testing.assert_allclose(result.matrices["unfolded"][:, :-1].sum(1), 1, atol=1e-6)
     assert [find_reads(model)] == [list(model.reads)]  # the norms of the branches are none
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_reads_that_are_functions_are_refused_and_not_read_as_a_residual_model(size: int) -> None:
+    model = FunctionReader(size)
+    with attach(model) as probe:
+        feed_reader(model).backward()
+    with pytest.raises(SpecError, match=r"lists of \d to \d earlier outputs.*reads of these outputs that are modules"):
+        probe.result()
 
 
 @pytest.mark.full
