@@ -1,6 +1,6 @@
 /** The results table: a row per run with five numbers, and its findings below. */
 
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { formatFactor, formatRunGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
 import { shownOf } from '../figures/fill/drawing.js';
@@ -13,6 +13,7 @@ import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { html, memo } from '../ui/html.js';
 import { scrollToElement } from '../ui/scroll.js';
+import { useWhileSeen } from '../ui/seen.js';
 import { fractionDone, trainingProgress } from './progress.js';
 import { showSectionOf } from './sections.js';
 import { Swatch } from './swatch.js';
@@ -70,25 +71,38 @@ function lossUnit() {
 
 /** Render the results of a run. @param {{slot: Slot | undefined, run: number}} props */
 function ResultRow({ slot, run }) {
-  const [isOpen, setOpen] = useState(false);
-  state.dataTick.value;
   if (!slot) return html`<tr class="awaited"><th scope="row">…</th></tr>`;
+  return html`<${KnownRow} slot=${slot} run=${run} />`;
+}
+
+/** Render the numbers and findings of a run. Out of sight, numbers follow a moving slider when it rests, and `data-waits` marks them until then. @param {{slot: Slot, run: number}} props */
+function KnownRow({ slot, run }) {
+  const [isOpen, setOpen] = useState(false);
+  const row = useRef(/** @type {HTMLTableRowElement | null} */ (null));
+  const shown = useWhileSeen(row, () => ({ slot, ...toCells(slot, run, isOpen, () => setOpen(!isOpen)) }));
+  return html`
+    <tr class=${shown.isOld ? 'stale' : ''} data-waits=${shown.slot === slot ? null : ''} ref=${row}>${shown.cells}</tr>
+    <tr class="findings" id=${`findings-${run}`} hidden=${!isOpen}>${isOpen ? html`<td colspan="7"><${Findings} slot=${slot} /></td>` : null}</tr>
+  `;
+}
+
+/** Build the cells of a run, and return whether its numbers are of earlier settings. @param {Slot} slot @param {number} run @param {boolean} isOpen whether its findings are shown @param {() => void} toggle shows or hides them */
+function toCells(slot, run, isOpen, toggle) {
+  state.dataTick.value;
   const style = stylesOf()[run];
   const { label, columns } = shownOf(slot, (item) => item.layers.has('composite_gain_fwd'));
   const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.derived);
   const measured = measureRun(columns, state.chosenInterval.value);
-  return html`
-    <tr class=${isOld ? 'stale' : ''}>
-      <th scope="row" style=${{ '--run': style?.color }}>
-        <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} title=${state.tooltipOf(run, label)} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
-        <${Progress} slot=${slot} />
-      </th>
-      ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${measured[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${style?.color} />`)}
-      <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
-      ${hasServer ? html`<td><${VerifyMark} slot=${slot} /></td>` : null}
-    </tr>
-    <tr class="findings" id=${`findings-${run}`} hidden=${!isOpen}>${isOpen ? html`<td colspan="7"><${Findings} slot=${slot} /></td>` : null}</tr>
+  const cells = html`
+    <th scope="row" style=${{ '--run': style?.color }}>
+      <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} title=${state.tooltipOf(run, label)} onClick=${toggle}><${Swatch} style=${style} />${label}</button>
+      <${Progress} slot=${slot} />
+    </th>
+    ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${measured[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${style?.color} />`)}
+    <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
+    ${hasServer ? html`<td><${VerifyMark} slot=${slot} /></td>` : null}
   `;
+  return { isOld, cells };
 }
 
 /** Render a number; its data attributes identify the number for tests. @param {{run: number, name: string, measured: Measured['forward'], format: (log10: number) => string, color: string | undefined}} props */

@@ -60,6 +60,14 @@ UNSEEN = """place => new Promise((resolve) => {
     slider.dispatchEvent(new Event('input', { bubbles: true }));
     requestAnimationFrame(() => resolve([drawn, document.title === title]));
 })"""
+# Which rows of results wait in the frame that follows a move.
+ROWS = """place => new Promise((resolve) => {
+    const slider = document.getElementById('field-depth');
+    slider.value = String(place);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    const rows = [...document.querySelectorAll('.results-table tbody tr:not(.findings)')];
+    requestAnimationFrame(() => resolve(rows.map((row) => 'waits' in row.dataset)));
+})"""
 # A hand that goes to and fro, deeper than all that is here, until it is let go; whether a sketch then has whole curves.
 CREEP = """() => {
     const slider = document.getElementById('field-depth');
@@ -108,6 +116,7 @@ TITLE = """key => {
     return [title.textContent, (place.left + place.right) / 2 - frame.left, place.top - frame.top];
 }"""
 NOISE = "Drift σ"
+SHORT_PX = 600  # the table of results is below
 TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
 DIMMED_MS = 400  # longer than a figure that waits takes to be dimmed
 
@@ -268,6 +277,22 @@ def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) 
     assert "at depth 5" in page.title()
     cursor = re.compile("layer 2,")  # a quarter of the way up
     expect(page.locator(".picture-box")).to_have_attribute("aria-label", cursor)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("height", "waits"), [(SHORT_PX, True), (TALL_PX, False)])
+def test_rows_of_results_out_of_sight_follow_when_the_slider_rests(
+    open_page: OpenPage, height: int, waits: bool
+) -> None:
+    page = open_page("/#v=1&depth=16", height=height)
+    row = page.locator(".results-table tbody tr:not(.findings)").first
+    before = row.locator("[data-metric=activation]").inner_text()
+    page.evaluate(SETTLED)  # by then the page knows what is in sight
+    assert page.evaluate(ROWS, 4) == [waits] * 3
+    page.locator("#field-depth").dispatch_event("change")
+    wait_until_done(page)
+    expect(page.locator(".results-table tr[data-waits]")).to_have_count(0)
+    assert row.locator("[data-metric=activation]").inner_text() != before
 
 
 def test_what_the_server_says_otherwise_is_an_error_and_is_drawn(open_page: OpenPage, watch: Any) -> None:
