@@ -124,8 +124,9 @@ class LayerBlock:
         """
         import torch
 
-        z_KnNC = self.x_KnNC.to(torch.float64, copy=True)
-        z_KnNC.div_(self.x_KnNC.abs().amax((2, 3), keepdim=True)).square_()
+        x_KnNC = self.x_KnNC
+        largest_Kn = torch.maximum(x_KnNC.amax((2, 3), keepdim=True), -x_KnNC.amin((2, 3), keepdim=True))
+        z_KnNC = x_KnNC.to(torch.float64, copy=True).div_(largest_Kn).square_()
         second_Kn = z_KnNC.mean((2, 3))
         return second_Kn, z_KnNC.square_().mean((2, 3))
 

@@ -29,9 +29,10 @@ def measure_distance(found_nNC: "torch.Tensor", base_nNC: "torch.Tensor") -> "to
 
     # By the largest entry first, whose square may be beyond float64.
     largest = torch.maximum(found_nNC.abs().amax(), base_nNC.abs().amax()).double()
-    scale, base = largest.clamp_min(torch.finfo(torch.float64).tiny), base_nNC.double()
-    away = torch.linalg.vector_norm((found_nNC.double() - base).div_(scale))
-    return torch.where(away == 0, 0.0, away / torch.linalg.vector_norm(base / scale))
+    scale = largest.clamp_min(torch.finfo(torch.float64).tiny)
+    found, base = (x_nNC.to(torch.float64, copy=True) for x_nNC in (found_nNC, base_nNC))
+    away = torch.linalg.vector_norm(found.sub_(base).div_(scale))
+    return torch.where(away == 0, 0.0, away / torch.linalg.vector_norm(base.div_(scale)))
 
 
 def measure_divergence(base: "torch.Tensor", found: "torch.Tensor") -> "torch.Tensor":

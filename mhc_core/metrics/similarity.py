@@ -81,7 +81,8 @@ class CkaRows:
 
         start, self.filled = self.filled, self.filled + len(m_KNC)
         new_KPP = self.grams_LPP[start : self.filled]
-        x_KPC = m_KNC[:, self.index].to(new_KPP.dtype)
+        kept_KPC = m_KNC if self.kept == m_KNC.shape[1] else m_KNC[:, self.index]  # an index copies
+        x_KPC = kept_KPC.to(new_KPP.dtype)
         faults_K = find_faults(x_KPC)
         # Nothing of such a layer may reach the others: nan times 0 is nan.
         x_KPC = torch.where((faults_K > 0)[:, None, None], 0.0, x_KPC)
@@ -100,8 +101,9 @@ def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
     """Return why each layer's features (P, C) have no CKA, as an index into `FAULTS`: (K)."""
     import torch
 
-    size_K = x_KPC.abs().amax((1, 2))  # nan where one entry is
-    spread_K = (x_KPC.amax(1) - x_KPC.amin(1)).amax(1)
+    high_KC, low_KC = x_KPC.amax(1), x_KPC.amin(1)
+    size_K = torch.maximum(high_KC, -low_KC).amax(1)  # nan where one entry is
+    spread_K = (high_KC - low_KC).amax(1)
     same_K = spread_K <= SAME_ULPS * torch.finfo(x_KPC.dtype).eps * size_K
     faults_K = torch.where(same_K, CONSTANT, 0)
     faults_K = torch.where(size_K.isinf(), OVERFLOW, faults_K)
@@ -132,7 +134,7 @@ def fill_centred_gram(out_KPP: torch.Tensor, x_KPC: torch.Tensor, *, biased: boo
     samples = x_KPC.shape[1]
     # In float64: a sum of large float32 entries would overflow where none of them does. Of zeros nothing is divided.
     x_KPC = x_KPC - x_KPC.mean(1, keepdim=True, dtype=torch.float64).to(x_KPC.dtype)
-    x_KPC = x_KPC / x_KPC.abs().amax((1, 2), keepdim=True).clamp_min(torch.finfo(x_KPC.dtype).tiny)
+    x_KPC.div_(x_KPC.abs().amax((1, 2), keepdim=True).clamp_min(torch.finfo(x_KPC.dtype).tiny))
     if biased:
         torch.bmm(x_KPC, x_KPC.mT, out=out_KPP)
         return
