@@ -19,6 +19,8 @@ import pytest
 from mhc_scope.services.encoded_files import SPARED_S, EncodedFiles
 from tests.conftest import Server, StartServer, compute, start_server
 
+pytestmark = pytest.mark.full
+
 SPEC = {
     "depth": 24,
     "width": 16,
@@ -71,7 +73,6 @@ def find_encoders(server: Server) -> list[int]:
     return found
 
 
-@pytest.mark.sample(2)
 @pytest.mark.parametrize("arrays", ["nested", "packed"])
 def test_a_result_from_outside_is_that_from_inside(
     http: httpx.Client, run_id: str, client: httpx.Client, arrays: str
@@ -86,7 +87,6 @@ def test_a_result_from_outside_is_that_from_inside(
     assert http.get(f"/runs/{run_id}/result", params=asked, headers=PLAIN).content == outside.content
 
 
-@pytest.mark.full
 def test_tables_and_archives_come_from_outside_too(http: httpx.Client, run_id: str, client: httpx.Client) -> None:
     compute(client, SPEC)
     assert http.get(f"/runs/{run_id}/result.csv").text == client.get(f"/runs/{run_id}/result.csv").text
@@ -101,7 +101,6 @@ def test_tables_and_archives_come_from_outside_too(http: httpx.Client, run_id: s
             np.testing.assert_array_equal(outside[name], inside[name])
 
 
-@pytest.mark.full
 def test_figures_of_large_runs_come_from_outside(
     outside: Server, http: httpx.Client, client: httpx.Client, run_id: str
 ) -> None:
@@ -126,7 +125,6 @@ def test_figures_of_large_runs_come_from_outside(
         assert http.get(f"/runs/{run_id}/figures/gain", params=wrong).status_code == 422
 
 
-@pytest.mark.full
 def test_what_the_caller_has_is_not_sent_again(http: httpx.Client, client: httpx.Client, run_id: str) -> None:
     compute(client, SPEC)
     for asker in (http, client):
@@ -136,7 +134,6 @@ def test_what_the_caller_has_is_not_sent_again(http: httpx.Client, client: httpx
         assert asker.get(f"/runs/{run_id}/result.csv", headers={"If-None-Match": '"other"'}).status_code == 200
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(
     ("asked", "part"),
     [("bytes=10-19", slice(10, 20)), ("bytes=100-", slice(100, None)), ("bytes=-7", slice(-7, None))],
@@ -149,7 +146,6 @@ def test_a_broken_download_can_go_on(http: httpx.Client, run_id: str, asked: str
     assert (other.status_code, other.content) == (200, whole.content)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("asked", ["bytes=9-2", "bytes=99999999-", "lines=1-2", "bytes=1-2,4-5", "bytes=-", "bytes=-0"])
 def test_a_range_that_makes_no_sense_gets_everything(http: httpx.Client, run_id: str, asked: str) -> None:
     whole = http.get(f"/runs/{run_id}/result.npz")
@@ -157,7 +153,6 @@ def test_a_range_that_makes_no_sense_gets_everything(http: httpx.Client, run_id:
     assert (told.status_code, told.content) == (200, whole.content)
 
 
-@pytest.mark.full
 def test_many_who_ask_at_once_cost_one_file(outside: Server, http: httpx.Client) -> None:
     run_id = compute(http, {**SPEC, "seed": 78})
     with ThreadPoolExecutor(12) as threads:
@@ -169,7 +164,6 @@ def test_many_who_ask_at_once_cost_one_file(outside: Server, http: httpx.Client)
     assert gzip.decompress(kept[0].read_bytes()) == told[0].content
 
 
-@pytest.mark.full
 def test_files_survive_a_restart_and_can_be_deleted(launch: StartServer) -> None:
     flags = OUTSIDE[1:]
     first = launch(*flags)
@@ -189,7 +183,6 @@ def test_files_survive_a_restart_and_can_be_deleted(launch: StartServer) -> None
         assert http.get(f"/runs/{run_id}/result.json").content == told
 
 
-@pytest.mark.full
 def test_no_process_that_encodes_outlives_its_server(launch: StartServer) -> None:
     server = launch(*OUTSIDE[1:])
     with httpx.Client(base_url=server.api, timeout=60) as http:
@@ -203,7 +196,6 @@ def test_no_process_that_encodes_outlives_its_server(launch: StartServer) -> Non
         time.sleep(0.05)
 
 
-@pytest.mark.full
 def test_a_process_that_dies_is_replaced(launch: StartServer) -> None:
     server = launch(*OUTSIDE[1:])
     with httpx.Client(base_url=server.api, timeout=60) as http:
@@ -221,7 +213,6 @@ def test_a_process_that_dies_is_replaced(launch: StartServer) -> None:
             assert int(told[0].headers["retry-after"]) > 0
 
 
-@pytest.mark.full
 def test_too_many_that_wait_are_refused(launch: StartServer) -> None:
     server = launch(*OUTSIDE[1:], "ENCODER_QUEUE=1")
     with httpx.Client(base_url=server.api, timeout=60) as http:
@@ -251,7 +242,6 @@ def test_too_many_that_wait_are_refused(launch: StartServer) -> None:
     assert {answer.status_code for answer in answers} <= {200, 503}
 
 
-@pytest.mark.full
 def test_the_files_used_least_lately_go_first(tmp_path: Path) -> None:
     files = EncodedFiles(tmp_path / "kept", 300)
     old = time.time() - 2 * SPARED_S
@@ -270,7 +260,6 @@ def test_the_files_used_least_lately_go_first(tmp_path: Path) -> None:
     assert files.evicted == 1
 
 
-@pytest.mark.full
 def test_a_file_that_was_just_found_is_spared(tmp_path: Path) -> None:
     files = EncodedFiles(tmp_path / "kept", 50)
     for key in ("a", "b"):
@@ -280,7 +269,6 @@ def test_a_file_that_was_just_found_is_spared(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "kept").iterdir()} == {"a", "b"}
 
 
-@pytest.mark.full
 def test_a_server_that_stops_creates_no_folder(tmp_path: Path) -> None:
     files = EncodedFiles(tmp_path / "data" / "kept", 50)
     files.begin_stop()

@@ -59,6 +59,13 @@ def test_listed_names_and_the_public_one_are_allowed(launch: StartServer) -> Non
         assert http.post("/api/v1/estimate", json={}, headers=headers).status_code == 403
 
 
+def test_listed_names_and_the_public_one_are_names_of_the_server() -> None:
+    names = Settings(allowed_hosts="scope.lab,Lab.Example", public_url="https://scope.example.org").host_names
+    for host in ("scope.lab", "lab.example:99", "scope.example.org", socket.gethostname()):
+        assert is_allowed(host, names), host
+    assert not is_allowed("example.org", names)
+
+
 def test_a_star_allows_all() -> None:
     names = Settings(allowed_hosts="*").host_names
     assert "*" in names
