@@ -152,5 +152,8 @@ FAMILY = Family(
     parent="residual",
     keeps="every earlier output, with a weight that each layer learns",
     gives_up="one state: a layer reads all outputs before it, from memory that grows with depth",
-    uses=(Use("Inkling2", "transformers, models/inkling2"),),
+    uses=(
+        Use("Inkling2", "transformers, models/inkling2"),
+        Use("Kimi K3, by blocks of 12 layers", "tenstorrent/tt-metal, pull request 53114"),
+    ),
 )

@@ -5,7 +5,7 @@ x <- a x + b x_0, as nanochat has it (karpathy/nanochat, `nanochat/gpt.py`: `res
 
 import numpy as np
 
-from mhc_core.family import Array, Family, Look
+from mhc_core.family import Array, Family, Look, Use
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
@@ -35,4 +35,5 @@ FAMILY = Family(
     parent="residual",
     keeps="one state, to which every layer adds",
     gives_up="a gain of 1: weights before every block act on the state and add the embedding again",
+    uses=(Use("nanochat", "karpathy/nanochat, nanochat/gpt.py"),),
 )
