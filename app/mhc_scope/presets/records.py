@@ -9,7 +9,6 @@ it was computed, as in any stored run.
 the gallery from the records; with `--all` it computes every record again, as is needed after a change of the findings.
 """
 
-import lzma
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_scope.presets import PRESETS
 from mhc_scope.presets.opening import OPENING
+from mhc_scope.presets.packing import pack, unpack
 
 FOLDER = Path(__file__).with_name("records")
 
@@ -45,7 +45,7 @@ def to_path(spec: RunSpec) -> Path:
 
 
 def _read_lines(path: Path) -> list[bytes]:
-    return lzma.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else []
+    return unpack(path.read_bytes()) if path.is_file() else []
 
 
 def _find_run_id(line: bytes) -> str:
@@ -70,7 +70,7 @@ def write_record(spec: RunSpec) -> None:
     lines = [codec.encode_frame(frame, spec.id, index) for index, frame in enumerate(run(spec))]
     path, kept = to_path(spec), SPECS.keys() - {spec.id}
     others = [line for line in _read_lines(path) if _find_run_id(line) in kept]
-    path.write_bytes(lzma.compress(b"".join([*others, *lines]), preset=9 | lzma.PRESET_EXTREME))
+    path.write_bytes(pack([*others, *lines]))
 
 
 def main(arguments: Iterable[str]) -> None:
