@@ -197,7 +197,10 @@ class RecordingMap:
 
 
 def record_logits(stack: Stack) -> Logits:
-    """Record raw logits (..., n n) and h_res (..., n, n) while the stack runs, of all layers at once or one by one."""
+    """Record raw logits (..., n n) and h_res (..., n, n) while the stack runs.
+
+    One entry holds one layer, or all layers if the connection computes them together.
+    """
     recorded: Logits = []
     connection: Any = stack.connection
     if isinstance(connection, StaticManifold):

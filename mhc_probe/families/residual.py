@@ -18,8 +18,7 @@ from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 READS = (
-    "layers joined by one state; or reads of these outputs that are modules, each of which takes a list of them and"
-    " returns their weighted sum"
+    "layers that add to one state; or modules that take the list of all earlier outputs and return their weighted sum"
 )
 
 

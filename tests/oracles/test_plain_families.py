@@ -105,7 +105,7 @@ def check(connection: dict[str, Any], block: dict[str, Any]) -> None:
 def test_every_family_has_the_gradients_of_a_plain_network(connection: str, block: str) -> None:
     fields = CONNECTIONS[connection]
     if FAMILIES[fields["kind"]].is_mapped and not fields.get("dynamic"):
-        # Logits far from a corner: at one, their gradient is a difference of equal numbers, of which rounding is left.
+        # With logits near a permutation matrix the gradient is a difference of equal numbers: only rounding remains.
         fields = {**fields, "init": "megatron"}
     check(fields, BLOCKS[block])
 

@@ -43,7 +43,7 @@ export function toLabel(shown, name, run, { bands, form }) {
   return [...head, ...rows.map((row, index) => toText(x, y + 20 + ROW_PX * index, row, 'muted'))];
 }
 
-/** Break a run's name into two lines, the last of which can be shortened; one line if it fits, or if the strips are low. @param {string} name @param {number} size @param {import('./layout.js').Band} band */
+/** Break a run's name into two lines, and shorten the second if needed. One line if the name fits or the strips are low. @param {string} name @param {number} size @param {import('./layout.js').Band} band */
 function toLines(name, size, { top, bottom, label: { room } }) {
   if (widthOf(name, size, true) <= room || bottom - top < TWO_LINES_PX) return [shorten(name, size, room)];
   const words = name.split(' ');
