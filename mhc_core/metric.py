@@ -27,6 +27,7 @@ Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "n
 
 OURS = "as defined here"
 READS_WHOLE = "this connection has no weights of single features"
+NO_VALUES = "no layer of these has learned weights of values"
 UPWARD = ("forward", "similarity")  # frames of the way up
 
 
@@ -93,6 +94,7 @@ class LayerBlock:
     mixings: H_pre (n), H_post (n) and H_res (n, n) of each layer, with an axis N in front where mixing is dynamic;
         H_pre is (n, n) where streams are parts of the width. Where layers read earlier outputs instead, `h_pre`,
         `h_post` and `h_res` raise `NoMixing`, and a metric that reads them is left out.
+    value_weights: the learned weights of a value residual (2) of each layer; None for a layer without.
     """
 
     x_KnNC: "torch.Tensor"
@@ -100,6 +102,7 @@ class LayerBlock:
     u_KNC: "torch.Tensor"
     y_KNC: "torch.Tensor"
     mixings: Sequence[Any]
+    value_weights: "Sequence[torch.Tensor | None]" = ()
 
     @cached_property
     def h_pre(self) -> "torch.Tensor":
@@ -142,6 +145,18 @@ class LayerBlock:
         if not found:
             raise NoMixing("features", READS_WHOLE)
         return found
+
+    def list_value_weights(self) -> "Sequence[torch.Tensor | None]":
+        """Return the learned weights of a value residual (2) of each layer of the block; None for a layer without.
+
+        Raises
+        ------
+        NoMixing
+            If no layer of the block has them.
+        """
+        if all(pair is None for pair in self.value_weights):
+            raise NoMixing("value_weights", NO_VALUES)
+        return self.value_weights
 
     def _stack_mixings(self, name: str) -> "torch.Tensor":
         """Stack a coefficient of all layers of the block in float64; raise NoMixing if layers have none."""
@@ -194,6 +209,7 @@ class ReferenceLayer:
     weights_J: the weights of the embedding and of earlier outputs in what the layer reads; None where there is mixing.
     logits: of h_res (m), or (N, m); None if there are none.
     weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.
+    value_weights: the learned weights of a value residual (2); None if the layer has none.
     """
 
     x_nNC: Array
@@ -208,6 +224,7 @@ class ReferenceLayer:
     weights: list[Array]
     grad_weights: list[Array]
     grad_mixing: dict[str, Array]
+    value_weights: Array | None = None
 
     @property
     def h_pre(self) -> Array:
@@ -279,12 +296,15 @@ class LayerMetric:
     reference: the same formula once more in numpy, of one layer, in float64: a number or (n). Verify compares with it,
         so write it from the definition and not from `measure`.
     chart: how it is drawn.
+    some_layers: whether layers of a run can lack the metric. `measure` returns nan for these, and the frame of such a
+        layer has neither a value nor a status.
     """
 
     metric: Metric
     measure: "Callable[[Any], torch.Tensor]"
     reference: Callable[[RunSpec, ReferenceLayer], float | Array]
     chart: Chart
+    some_layers: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError unless frame, shape and table of the metric are those of a metric of layers."""
