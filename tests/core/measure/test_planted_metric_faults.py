@@ -395,6 +395,8 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "act_peak": ("static", change_columns(act_peak=lambda value: value**2)),
     "act_kurtosis": ("static", change_columns(act_kurtosis=lambda value: value - 3)),
     "gate_spread": ("gates", change_columns(gate_spread=lambda value: value**2)),
+    "read_effective_streams": ("dynamic", change_columns(read_effective_streams=lambda value: value**0.5)),
+    "write_effective_streams": ("dynamic", change_columns(write_effective_streams=lambda value: value**0.5)),
     "value_weight_own": ("values", change_columns(value_weight_own=lambda value: value**2)),
     "value_weight_first": ("values", change_columns(value_weight_first=lambda value: 1 - value**2)),
     "kernel_rank": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
