@@ -10,7 +10,7 @@ Shapes: K layers measured together, L layers, n streams, N samples (tokens of al
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from typing_extensions import TypeAliasType
@@ -82,6 +82,19 @@ class NoMixing(ValueError):
         super().__init__(f"{name} is not there: {why}")
 
 
+class Moments(NamedTuple):
+    """Moments of the entries of streams: mean squares, mean fourth powers, and the largest square.
+
+    second_Kn, fourth_Kn: of each stream. largest_KnN, second_KnN, fourth_KnN: of each token in it.
+    """
+
+    second_Kn: "torch.Tensor"
+    fourth_Kn: "torch.Tensor"
+    largest_KnN: "torch.Tensor"
+    second_KnN: "torch.Tensor"
+    fourth_KnN: "torch.Tensor"
+
+
 @dataclass(frozen=True)
 class LayerBlock:
     """Values of K layers on the way up, as tensors without gradients, in float32 at least.
@@ -120,8 +133,8 @@ class LayerBlock:
         return self._stack_mixings("h_res")
 
     @cached_property
-    def scaled_moments(self) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Return the mean second and fourth power of each stream over its largest |entry|, (K, n) each, in float64.
+    def scaled_moments(self) -> "Moments":
+        """Return moments of each stream over its largest |entry|, and of each token in it, in float64.
 
         So scaled, no power overflows. They are computed in place: new memory for each takes several times as long.
         """
@@ -130,8 +143,9 @@ class LayerBlock:
         x_KnNC = self.x_KnNC
         largest_Kn = torch.maximum(x_KnNC.amax((2, 3), keepdim=True), -x_KnNC.amin((2, 3), keepdim=True))
         z_KnNC = x_KnNC.to(torch.float64, copy=True).div_(largest_Kn).square_()
-        second_Kn = z_KnNC.mean((2, 3))
-        return second_Kn, z_KnNC.square_().mean((2, 3))
+        second_Kn, second_KnN, largest_KnN = z_KnNC.mean((2, 3)), z_KnNC.mean(3), z_KnNC.amax(3)
+        z_KnNC.square_()
+        return Moments(second_Kn, z_KnNC.mean((2, 3)), largest_KnN, second_KnN, z_KnNC.mean(3))
 
     def list_features(self) -> "list[torch.Tensor]":
         """Return for each layer of the block the weights of single features in what it reads, (N, n, C).

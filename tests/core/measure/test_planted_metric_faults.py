@@ -394,6 +394,8 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "unfolded": ("static", replace(probe, "unfold", unfold_one_too_far)),
     "act_peak": ("static", change_columns(act_peak=lambda value: value**2)),
     "act_kurtosis": ("static", change_columns(act_kurtosis=lambda value: value - 3)),
+    "act_token_peak": ("static", change_columns(act_token_peak=lambda value: value**2)),
+    "act_token_kurtosis": ("static", change_columns(act_token_kurtosis=lambda value: value - 3)),
     "gate_spread": ("gates", change_columns(gate_spread=lambda value: value**2)),
     "read_effective_streams": ("dynamic", change_columns(read_effective_streams=lambda value: value**0.5)),
     "write_effective_streams": ("dynamic", change_columns(write_effective_streams=lambda value: value**0.5)),
