@@ -10,7 +10,7 @@ Shapes: K layers measured together, L layers, n streams, N samples (tokens of al
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from typing_extensions import TypeAliasType
@@ -27,6 +27,7 @@ Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "n
 
 OURS = "as defined here"
 READS_WHOLE = "this connection has no weights of single features"
+NO_VALUES = "no layer of these has learned weights of values"
 UPWARD = ("forward", "similarity")  # frames of the way up
 
 
@@ -81,6 +82,19 @@ class NoMixing(ValueError):
         super().__init__(f"{name} is not there: {why}")
 
 
+class Moments(NamedTuple):
+    """Moments of the entries of streams: mean squares, mean fourth powers, and the largest square.
+
+    second_Kn, fourth_Kn: of each stream. largest_KnN, second_KnN, fourth_KnN: of each token in it.
+    """
+
+    second_Kn: "torch.Tensor"
+    fourth_Kn: "torch.Tensor"
+    largest_KnN: "torch.Tensor"
+    second_KnN: "torch.Tensor"
+    fourth_KnN: "torch.Tensor"
+
+
 @dataclass(frozen=True)
 class LayerBlock:
     """Values of K layers on the way up, as tensors without gradients, in float32 at least.
@@ -93,6 +107,7 @@ class LayerBlock:
     mixings: H_pre (n), H_post (n) and H_res (n, n) of each layer, with an axis N in front where mixing is dynamic;
         H_pre is (n, n) where streams are parts of the width. Where layers read earlier outputs instead, `h_pre`,
         `h_post` and `h_res` raise `NoMixing`, and a metric that reads them is left out.
+    value_weights: the learned weights of a value residual (2) of each layer; None for a layer without.
     """
 
     x_KnNC: "torch.Tensor"
@@ -100,6 +115,7 @@ class LayerBlock:
     u_KNC: "torch.Tensor"
     y_KNC: "torch.Tensor"
     mixings: Sequence[Any]
+    value_weights: "Sequence[torch.Tensor | None]" = ()
 
     @cached_property
     def h_pre(self) -> "torch.Tensor":
@@ -117,8 +133,8 @@ class LayerBlock:
         return self._stack_mixings("h_res")
 
     @cached_property
-    def scaled_moments(self) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Return the mean second and fourth power of each stream over its largest |entry|, (K, n) each, in float64.
+    def scaled_moments(self) -> "Moments":
+        """Return moments of each stream over its largest |entry|, and of each token in it, in float64.
 
         So scaled, no power overflows. They are computed in place: new memory for each takes several times as long.
         """
@@ -127,8 +143,9 @@ class LayerBlock:
         x_KnNC = self.x_KnNC
         largest_Kn = torch.maximum(x_KnNC.amax((2, 3), keepdim=True), -x_KnNC.amin((2, 3), keepdim=True))
         z_KnNC = x_KnNC.to(torch.float64, copy=True).div_(largest_Kn).square_()
-        second_Kn = z_KnNC.mean((2, 3))
-        return second_Kn, z_KnNC.square_().mean((2, 3))
+        second_Kn, second_KnN, largest_KnN = z_KnNC.mean((2, 3)), z_KnNC.mean(3), z_KnNC.amax(3)
+        z_KnNC.square_()
+        return Moments(second_Kn, z_KnNC.mean((2, 3)), largest_KnN, second_KnN, z_KnNC.mean(3))
 
     def list_features(self) -> "list[torch.Tensor]":
         """Return for each layer of the block the weights of single features in what it reads, (N, n, C).
@@ -142,6 +159,18 @@ class LayerBlock:
         if not found:
             raise NoMixing("features", READS_WHOLE)
         return found
+
+    def list_value_weights(self) -> "Sequence[torch.Tensor | None]":
+        """Return the learned weights of a value residual (2) of each layer of the block; None for a layer without.
+
+        Raises
+        ------
+        NoMixing
+            If no layer of the block has them.
+        """
+        if all(pair is None for pair in self.value_weights):
+            raise NoMixing("value_weights", NO_VALUES)
+        return self.value_weights
 
     def _stack_mixings(self, name: str) -> "torch.Tensor":
         """Stack a coefficient of all layers of the block in float64; raise NoMixing if layers have none."""
@@ -194,6 +223,7 @@ class ReferenceLayer:
     weights_J: the weights of the embedding and of earlier outputs in what the layer reads; None where there is mixing.
     logits: of h_res (m), or (N, m); None if there are none.
     weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.
+    value_weights: the learned weights of a value residual (2); None if the layer has none.
     """
 
     x_nNC: Array
@@ -208,6 +238,7 @@ class ReferenceLayer:
     weights: list[Array]
     grad_weights: list[Array]
     grad_mixing: dict[str, Array]
+    value_weights: Array | None = None
 
     @property
     def h_pre(self) -> Array:
@@ -279,12 +310,15 @@ class LayerMetric:
     reference: the same formula once more in numpy, of one layer, in float64: a number or (n). Verify compares with it,
         so write it from the definition and not from `measure`.
     chart: how it is drawn.
+    some_layers: whether layers of a run can lack the metric. `measure` returns nan for these, and the frame of such a
+        layer has neither a value nor a status.
     """
 
     metric: Metric
     measure: "Callable[[Any], torch.Tensor]"
     reference: Callable[[RunSpec, ReferenceLayer], float | Array]
     chart: Chart
+    some_layers: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError unless frame, shape and table of the metric are those of a metric of layers."""

@@ -24,7 +24,8 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 class LayerOutput(NamedTuple):
     """What one layer did: new state, branch input u (N, C), branch output y (N, C), the coefficients it used, the state
     that these were applied to, which an edit can have replaced, and what the next layer takes next to the state: the
-    values of the first attention layer (B, T, C), None where no layer adds them to its own.
+    values of the first attention layer (B, T, C), None where no layer adds them to its own. Last come the learned
+    weights of a value residual (2), None for a layer without.
     """
 
     state: torch.Tensor
@@ -33,6 +34,7 @@ class LayerOutput(NamedTuple):
     mixing: Made
     entered: torch.Tensor
     values: torch.Tensor | None = None
+    value_weights: torch.Tensor | None = None
 
 
 class Stack(nn.Module):
@@ -76,7 +78,8 @@ class Stack(nn.Module):
         if self.spec.block.norm_position == "post":
             after = connection.normalise(after, self.spec.block.norm)
         made = fold(used, matrix) if self.skips_mixing else used
-        return LayerOutput(after, u_NC, y_NC, made, state, carried.values)
+        value_weights = getattr(self.branches[layer], "value_weights", None)
+        return LayerOutput(after, u_NC, y_NC, made, state, carried.values, value_weights)
 
     def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
         """Return the state to which the branch's output is added, scaled by DeepNorm's factor if there is one."""

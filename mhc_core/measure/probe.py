@@ -19,7 +19,7 @@ import torch
 from mhc_core.connections import MATRICES, DepthReads, GatedMixing, Mixing, PassedMixing, group_coefficients
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
-from mhc_core.metrics import LAYER_METRICS
+from mhc_core.metrics import LAYER_METRICS, SOME_LAYERS
 from mhc_core.metrics.gauge import measure_gauge_norms, measure_remainder
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
@@ -30,7 +30,7 @@ from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
 from mhc_core.record.columns import fetch_all, to_columns, to_groups, to_signed, to_stack, to_status, with_log10
 from mhc_core.record.frames import BackwardFrame, ForwardFrame, LossFrame, MixingFrame, SimilarityFrame
-from mhc_core.record.values import LayerStatus, Status
+from mhc_core.record.values import LayerGroup, LayerStatus, Status
 from mhc_core.stack import LayerOutput
 
 INPUT_LAYER = -1  # the embedding's output
@@ -115,7 +115,8 @@ class ForwardProbe:
         measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         made = [output.mixing for output in outputs]
-        measured |= _measure_added("forward", LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made), x_KnNC)
+        block = LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made, [output.value_weights for output in outputs])
+        measured |= _measure_added("forward", block, x_KnNC)
         self.reads += [one.weights for one in made if isinstance(one, DepthReads)]
         mixings = [one for one in made if not isinstance(one, DepthReads)]
         if mixings:
@@ -163,6 +164,7 @@ class ForwardProbe:
             self.means.append({key: values[key] for key in MATRICES if key in values})
         flags = {} if faults is None else to_cka_status(faults)
         for place, (layer, group) in enumerate(zip(layers, to_groups(values, self._cast), strict=True)):
+            _drop_missing(group)
             if layer == 0:  # there is no layer before it
                 for key in ("cos_prev", "cos_prev_p05", "cos_prev_p95"):
                     del group["values"][key]
@@ -341,6 +343,12 @@ def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.
             with suppress(NoMixing):  # the column is then left out
                 found[key] = added.measure_block(block, layers, streams)
     return found
+
+
+def _drop_missing(group: LayerGroup) -> None:
+    """Remove the metrics that some layers lack, in place, where a layer's value is nan."""
+    for key in [key for key, flag in group["status"].items() if flag == "nan" and key in SOME_LAYERS]:
+        del group["values"][key], group["status"][key]
 
 
 def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:

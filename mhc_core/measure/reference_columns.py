@@ -85,6 +85,7 @@ REFERENCES: dict[str, Source] = {
             "step_grad_rms", "step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95", "step_token_cos",
             "step_gain_fwd", "step_gain_bwd", "step_h_pre", "step_h_read", "step_h_post", "step_h_res", "step_cka",
             "step_act_rms_streams", "step_grad_rms_streams", "step_stream_cos", "step_unfolded",
+            "step_value_weight_own", "step_value_weight_first",
         ),
         "training",
     ),
@@ -148,7 +149,14 @@ def _read_layer(
         weights=[to_numpy(weight) for weight in weights],
         grad_weights=[_grad(weight) for weight in weights],
         grad_mixing=_read_mixing_gradients(stack, layer),
+        value_weights=_read_value_weights(stack, layer),
     )
+
+
+def _read_value_weights(stack: Stack, layer: int) -> Array | None:
+    """Copy the learned weights of a layer's value residual to numpy; None for a layer without."""
+    named = dict(stack.branches[layer].named_parameters())
+    return to_numpy(named["value_weights"]) if "value_weights" in named else None
 
 
 def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> ReferenceMixing:

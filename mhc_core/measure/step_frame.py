@@ -7,7 +7,7 @@ import numpy as np
 from mhc_core.connections import MATRICES
 from mhc_core.cost.counts import keeps_maps
 from mhc_core.measure.step_probe import INPUT, to_cka
-from mhc_core.metrics import METRICS
+from mhc_core.metrics import METRICS, SOME_LAYERS
 from mhc_core.metrics.mixing import measure_composites
 from mhc_core.metrics.paths import unfold
 from mhc_core.record.columns import to_columns, to_signed, to_stack, to_status, with_log10
@@ -32,6 +32,7 @@ def build_step_frame(
         columns |= {f"step_{way}": composites[f"composite_{way}"] for way in ("gain_fwd", "gain_bwd")}
     group = to_columns(columns, cast)
     _drop_first(group)
+    _drop_missing(group)
     measured, log10, status = group["values"], group["log10"], dict[str, Status | LayerStatus](group["status"])
     _, log = with_log10(values["step_grad_norm"])
     log10["step_grad_norm"] = float(log) if np.isfinite(log) else None
@@ -87,6 +88,13 @@ def _drop_first(group: ColumnGroup) -> None:
         flags.pop(0, None)
         if not flags:
             group["status"].pop(key, None)
+
+
+def _drop_missing(group: ColumnGroup) -> None:
+    """Remove the status of layers that lack a metric which only some layers have, in place; their values are nan."""
+    for key in SOME_LAYERS & group["status"].keys():
+        flags: LayerStatus = {layer: flag for layer, flag in group["status"].pop(key).items() if flag != "nan"}
+        group["status"] |= {key: flags} if flags else {}
 
 
 def _set_value(

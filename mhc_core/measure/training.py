@@ -27,6 +27,7 @@ from mhc_core.measure.layout import lay_out
 from mhc_core.measure.probe import stack_reads
 from mhc_core.measure.step_frame import build_step_frame
 from mhc_core.measure.step_probe import StepProbe
+from mhc_core.metrics import value_weights
 from mhc_core.metrics.gradients import measure_groups, total_norm
 from mhc_core.record.columns import fetch
 from mhc_core.record.frames import StepFrame
@@ -128,7 +129,18 @@ def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[
     loss.backward()
     measured = {"step_loss": loss.detach(), **_measure_gradients(parameters), **probe.measured()}
     with torch.no_grad():
-        return measured | _average(mixings)
+        return measured | _read_value_weights(stack) | _average(mixings)
+
+
+def _read_value_weights(stack: Stack) -> dict[str, torch.Tensor]:
+    """Return the learned weights of a value residual, (L) each, nan for layers without; {} if no layer has any."""
+    pairs = [getattr(branch, "value_weights", None) for branch in stack.branches]
+    known = [pair for pair in pairs if pair is not None]
+    if not known:
+        return {}
+    none = torch.full_like(known[0], torch.nan)
+    columns = torch.stack([none if pair is None else pair.detach() for pair in pairs]).unbind(1)
+    return {f"step_{name}": column for name, column in zip(value_weights.NAMES, columns, strict=True)}
 
 
 def _measure_gradients(parameters: _Parameters) -> dict[str, torch.Tensor]:

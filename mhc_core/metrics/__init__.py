@@ -22,6 +22,8 @@ FIRST = (
 
 METRICS: dict[str, Metric] = {}
 LAYER_METRICS: dict[str, LayerMetric] = {}  # of METRICS, those that state how they are measured, checked and drawn
+# Metrics that layers of a run can lack: those of the stack, and the same at each step of training.
+SOME_LAYERS: set[str] = set()
 
 
 def to_catalogue() -> list[dict[str, Any]]:
@@ -38,6 +40,7 @@ def _collect_metrics() -> None:
         METRICS[metric.key] = metric
         if isinstance(item, LayerMetric):
             LAYER_METRICS[metric.key] = item
+            SOME_LAYERS.update({metric.key, f"step_{metric.key}"} if item.some_layers else ())
 
 
 def _list_own() -> Iterator[Metric | LayerMetric]:

@@ -48,6 +48,12 @@ METRICS = (
            "What the mixing of layers l to L together makes of a gradient that all streams share, at this step; of "
            "matrices averaged over samples where mixing is dynamic.",
            "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX, "steps"),
+    Metric("step_value_weight_own", "Weight of own values in training", "weight", "linear", "SL", "step",
+           "Weight of an attention layer's own values, where a value residual has learned weights, at this step; no "
+           "value for other layers.", "l1 in l1 V_l + l2 V_1", OURS, "steps"),
+    Metric("step_value_weight_first", "Weight of the first layer's values in training", "weight", "linear", "SL",
+           "step", "Weight of the values of the first attention layer, where a value residual has learned weights, at "
+           "this step; no value for other layers.", "l2 in l1 V_l + l2 V_1", OURS, "steps"),
     Metric("step_h_pre", "H_pre in training", "", "linear", "KLn", "step",
            "Weight of each stream in what each layer reads; mean over samples.", "H_pre", "mHC Eq. 3", "kept"),
     Metric("step_h_read", "Read matrix in training", "", "linear", "KLnn", "step",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.metrics import METRICS
+from mhc_core.metrics import METRICS, SOME_LAYERS
 from mhc_core.record.frames import (
     AnyFrame,
     AtlasFrame,
@@ -98,6 +98,8 @@ class Groups:
         unexplained = _is_lost(value) & ~_find_flagged(frame, key, value)
         if key in NEIGHBOURS:
             unexplained[:1] = False
+        elif key in SOME_LAYERS:
+            unexplained[:] = False
         if unexplained.any():
             raise SpecError(path, "null", "a number, or a status that says why there is none")
 

@@ -314,7 +314,9 @@ def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_s
     page.wait_for_url(re.compile("^((?!view).)*$"))
     assert in_menu() == ["Linear scale", theory]
     open_section_of(page, "streams")
-    assert offered("streams") == ["activation", "gradient", "similarity", "in use", "peak", "kurtosis"]
+    outliers = ["peak", "kurtosis", "token peak", "token kurtosis"]
+    shared = ["activation", "gradient", "similarity", "in use"]
+    assert offered("streams") == [*shared, "read", "written", *outliers]
     page.goto(
         page.url.partition("#")[0] + "#v=1&runs=residual,mhc&depth=4&width=16&connection.dynamic=true&open=mixing"
     )
@@ -325,7 +327,7 @@ def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_s
     )
     wait_until_done(page)
     assert in_menu() == ["Linear scale", theory]
-    assert offered("streams") == ["activation", "gradient", "peak", "kurtosis"]
+    assert offered("streams") == ["activation", "gradient", *outliers]
     assert offered("detail") == []
 
 

@@ -48,10 +48,13 @@ SPECS: dict[str, Values] = {
     "gates": {"kind": "gated", "streams": 3, "gate_rank": 8},
 }
 CUT = {"layers": [1, 1], "what": "stream", "index": 1, "do": "zero"}
+VALUES = {"kind": "transformer", "heads": 2, "value_residual": "learned"}
 MORE: dict[str, Values] = {
     "jacobian": {"connection": SPECS["free"], "jacobian": 4},
     "trained": {"connection": SPECS["static"], "train": {"steps": 3, "warmup": 3}},
     "edited": {"connection": SPECS["static"], "edits": [CUT]},
+    "values": {"connection": SPECS["free"], "block": VALUES},
+    "values, trained": {"connection": SPECS["free"], "block": VALUES, "train": {"steps": 3}},
     "parts, trained": {"connection": SPECS["parts"], "train": {"steps": 3}},
 }
 
@@ -391,7 +394,13 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "unfolded": ("static", replace(probe, "unfold", unfold_one_too_far)),
     "act_peak": ("static", change_columns(act_peak=lambda value: value**2)),
     "act_kurtosis": ("static", change_columns(act_kurtosis=lambda value: value - 3)),
+    "act_token_peak": ("static", change_columns(act_token_peak=lambda value: value**2)),
+    "act_token_kurtosis": ("static", change_columns(act_token_kurtosis=lambda value: value - 3)),
     "gate_spread": ("gates", change_columns(gate_spread=lambda value: value**2)),
+    "read_effective_streams": ("dynamic", change_columns(read_effective_streams=lambda value: value**0.5)),
+    "write_effective_streams": ("dynamic", change_columns(write_effective_streams=lambda value: value**0.5)),
+    "value_weight_own": ("values", change_columns(value_weight_own=lambda value: value**2)),
+    "value_weight_first": ("values", change_columns(value_weight_first=lambda value: 1 - value**2)),
     "kernel_rank": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
     "kernel_shares": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
     "gauge_read_norm": ("static", replace(probe, "measure_gauge_norms", gauge_one_layer_off)),
@@ -490,6 +499,8 @@ FAULTS |= {
     "step_act_rms_streams": ("trained", change_step(step_act_rms_streams=lambda v: v[:, ::-1])),
     "step_grad_rms_streams": ("trained", change_step(step_grad_rms_streams=lambda v: v[:, ::-1])),
     "step_stream_cos": ("trained", change_step(step_stream_cos=lambda v: v + (1 - v) / 4)),
+    "step_value_weight_own": ("values, trained", change_step(step_value_weight_own=lambda v: v**2)),
+    "step_value_weight_first": ("values, trained", change_step(step_value_weight_first=lambda v: 1 - v**2)),
     "step_unfolded": ("trained", replace(step_frame, "unfold", unfold_one_too_far)),
 }
 

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from mhc_core.metric import LayerBlock
-from mhc_core.metrics.outliers import measure_kurtosis, measure_peak
+from mhc_core.metrics.outliers import (
+    measure_kurtosis,
+    measure_peak,
+    measure_token_kurtosis,
+    measure_token_peak,
+)
 from tests.core.conftest import build_spec, measure
 
 
@@ -36,12 +41,40 @@ def test_one_entry_of_many_has_the_largest_values(size: float) -> None:
 
 def test_a_stream_of_zeros_has_no_value() -> None:
     block = build_block(torch.zeros(1, 1, 8, 4))
-    assert measure_peak(block).isnan().all()
-    assert measure_kurtosis(block).isnan().all()
+    for measure_one in (measure_peak, measure_kurtosis, measure_token_peak, measure_token_kurtosis):
+        assert measure_one(block).isnan().all()
 
 
-def test_a_run_has_both_for_every_layer_and_stream() -> None:
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_of_tokens_the_worst_one_counts_whatever_its_size(size: float) -> None:
+    x_KnNC = torch.ones(1, 2, 8, 4)
+    x_KnNC[0, 0, 3] = size * torch.tensor([0.0, 0.0, -2.0, 0.0])  # one feature is everything
+    x_KnNC[0, 1, 5] = size * torch.tensor([3.0, 1.0, 1.0, 1.0])
+    x_KnNC[0, :, 6] = 0  # has no value
+    block = build_block(x_KnNC)
+    assert measure_token_peak(block).numpy() == pytest.approx(np.array([[2.0, math.sqrt(3)]]))
+    assert measure_token_kurtosis(block).numpy() == pytest.approx(np.array([[4.0, 84 / 4 / 9]]))
+
+
+def test_a_token_as_a_whole_stands_out_in_the_stream_and_not_among_its_features() -> None:
+    x_KnNC = torch.ones(1, 1, 8, 4)
+    x_KnNC[0, 0, 2] = 1e4
+    block = build_block(x_KnNC)
+    assert measure_peak(block).item() == pytest.approx(math.sqrt(8), rel=1e-6)
+    assert measure_token_peak(block).item() == pytest.approx(1.0)
+    assert measure_token_kurtosis(block).item() == pytest.approx(1.0)
+
+
+def test_a_token_that_is_not_finite_leaves_no_value() -> None:
+    x_KnNC = torch.ones(1, 1, 8, 4)
+    x_KnNC[0, 0, 2, 1] = torch.inf
+    block = build_block(x_KnNC)
+    assert measure_token_peak(block).isnan().all()
+    assert measure_token_kurtosis(block).isnan().all()
+
+
+def test_a_run_has_all_for_every_layer_and_stream() -> None:
     result = measure(build_spec(connection={"kind": "hc", "streams": 3}))
-    for key in ("act_peak", "act_kurtosis"):
+    for key in ("act_peak", "act_kurtosis", "act_token_peak", "act_token_kurtosis"):
         assert result.layers[key].shape == (result.depth, 3)
         assert (result.layers[key] >= 1).all()

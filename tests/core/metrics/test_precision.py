@@ -23,7 +23,9 @@ COMPARED: dict[str, dict[str, Any]] = {
     "frac-dynamic": {"kind": "frac", "dynamic": True},
     "edited": {"kind": "mhc"},
     "gated": {"kind": "gated"},
+    "values": {"kind": "residual"},
 }
+BLOCKS: dict[str, dict[str, Any]] = {"values": {"kind": "transformer", "heads": 2, "value_residual": "learned"}}
 EDITS = {"edited": [{"layers": [20, 20], "what": "stream", "index": 2, "do": "zero"}]}
 
 
@@ -35,7 +37,9 @@ def columns_of(result: Result) -> Iterator[tuple[str, np.ndarray]]:
 def compare(name: str) -> dict[str, tuple[float, float]]:
     """Key -> largest absolute difference, and largest difference in units of what is promised."""
     specs = (
-        build_spec(DEFAULT, connection=COMPARED[name], dtype=dtype, edits=EDITS.get(name, []))
+        build_spec(
+            DEFAULT, connection=COMPARED[name], dtype=dtype, edits=EDITS.get(name, []), block=BLOCKS.get(name, {})
+        )
         for dtype in ("float32", "float64")
     )
     single, double = map(measure, specs)
