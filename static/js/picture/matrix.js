@@ -170,7 +170,7 @@ function Cell({ matrix, row, column, value: computed, digits }) {
     drag(value + sign * (event.shiftKey ? STEP.large : STEP.key));
   };
   return html`<input type="number" step="any" aria-label=${`Row ${row + 1}, column ${column + 1}`} title=${`Row ${row + 1}, column ${column + 1}`}
-    style=${{ backgroundColor: colorOf(value) }} ...${draft} onKeyDown=${onKeyDown} onKeyUp=${drop} onBlur=${drop}
+    style=${{ '--entry': colorOf(value) }} ...${draft} onKeyDown=${onKeyDown} onKeyUp=${drop} onBlur=${drop}
     onPointerDown=${(/** @type {any} */ event) => followDrag(event, (by) => drag(value + STEP.px * by), drop)} />`;
 }
 
