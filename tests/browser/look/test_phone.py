@@ -174,7 +174,7 @@ def test_long_names_end_inside_the_small_charts_and_leave_room_for_curves(open_p
             assert box[0] >= left - 1, name
             assert box[2] <= right + 1, name
             shortened += name in ("A mHC", "B mHC", "C mHC")
-        plot = chart.locator(".plotly .bg").first.bounding_box()
+        plot = chart.locator(".nsewdrag").first.bounding_box()
         assert plot is not None
         assert plot["width"] >= 0.3 * (right - left)
     assert shortened >= 4, "in every chart at least one name does not fit as a whole"
