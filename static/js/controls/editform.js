@@ -1,26 +1,11 @@
 /** The control of edits in the drawer: their list, a form that adds one, and the mixing matrix of the magnified layer. */
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { projectToDoublyStochastic } from '../instant/birkhoff.js';
-import { shownRuns } from '../picture/files.js';
-import { weightsAt } from '../picture/geometry/reading.js';
-import { magnifiedRun } from '../picture/shown.js';
+import { describeUse, listReplacements, MatrixTable, nameMatrix, useMatrix, whyFixed } from '../picture/matrix.js';
 import { commit } from '../state/actions.js';
-import { boot } from '../state/boot.js';
-import {
-  canEdit,
-  dragEdits,
-  dropEdits,
-  editsByRun,
-  editsOf,
-  isComputing,
-  ownEdits,
-  setEdits,
-  targetOf,
-} from '../state/edits.js';
+import { editsOf, isComputing, setEdits, targetOf } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { EDITS, editRules, isValid, nameAct, nameWhat } from '../state/view/edits.js';
-import { useDraft } from '../ui/draft.js';
 import { html } from '../ui/html.js';
 import { useWhileSeen } from '../ui/seen.js';
 import { MapButton } from './atlas.js';
@@ -116,120 +101,25 @@ function InOpenFold({ children }) {
   return html`<div ref=${outer}>${isOpen ? children : null}</div>`;
 }
 
-/** Return the magnified run and its mixing matrix at the cursor; null if it has none. */
-function magnifiedMatrix() {
-  [state.dataTick.value, state.slots.value];
-  const { value: templates } = state.templates;
-  if (!templates || state.slots.value.length === 0) return null;
-  const runs = shownRuns(templates);
-  const run = magnifiedRun(runs);
-  const layer = state.cursor.value;
-  const reading = run === null ? null : runs[run].reading;
-  const entries = reading && layer < reading.layers ? weightsAt(reading.mix.mean, layer) : null;
-  const isPossible = run !== null && canEdit(run, { layers: [layer, layer], what: 'h_res', do: 'identity' });
-  if (run === null || !reading || !entries || !isPossible) return null;
-  return { run, layer, n: reading.streams, entries: Array.from(entries, (value) => Number(value.toPrecision(6))) };
-}
-
-/** Render H_res of the magnified layer: numbers to type or drag, and what replaces the whole matrix. The last one stays until the next is known. */
+/** Render H_res of the magnified layer: numbers to type or drag, and what replaces the whole matrix. */
 function LayerMatrix() {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const last = useRef(/** @type {ReturnType<typeof magnifiedMatrix>} */ (null));
-  const matrix = useWhileSeen(outer, () => {
-    last.current = magnifiedMatrix() ?? last.current;
-    return last.current && state.settings.value.runs[last.current.run] ? renderMatrix(last.current) : null;
-  });
-  return html`<div ref=${outer}>${matrix}</div>`;
+  const matrix = useMatrix(outer);
+  return html`<div ref=${outer}>${matrix ? renderMatrix(matrix) : null}</div>`;
 }
 
-/** Render the matrix of a layer, and its buttons. @param {NonNullable<ReturnType<typeof magnifiedMatrix>>} found */
-function renderMatrix({ run, layer, n, entries }) {
-  const name = state.labels.value[run];
-  const isTurned = (editsByRun.value[run] ?? []).some(
-    ({ edit: { what, layers } }) => (what === 'stream' || what === 'state') && layers[0] <= layer && layer <= layers[1],
-  );
-  if (isTurned) {
-    return html`<p class="hint">H_res of layer ${layer + 1} of ${name} includes the edits of its streams. Remove these to edit the matrix.</p>`;
-  }
-  /** Add an edit of the matrix to the run alone. @param {Partial<Edit> & {do: string}} part */
-  const add = (part) => setEdits(run, [...ownEdits(run), { layers: [layer, layer], what: 'h_res', ...part }]);
-  const setRow = (/** @type {number} */ row, /** @type {number} */ column, /** @type {number} */ value) =>
-    withRow(ownEdits(run), layer, row, entries.slice(row * n, (row + 1) * n).with(column, value));
-  const project = () =>
-    add({
-      do: 'set',
-      values: Array.from(projectToDoublyStochastic(entries, n), (value) => Number(value.toFixed(6))),
-    });
+/** Render the matrix of a layer, and its buttons. @param {import('../picture/matrix.js').Matrix} matrix */
+function renderMatrix(matrix) {
+  const obstacle = whyFixed(matrix);
+  if (obstacle) return html`<p class="hint">${obstacle}</p>`;
   return html`
     <fieldset class="edits-matrix">
-      <legend>H_res of layer ${layer + 1}, ${name}</legend>
-      <table>
-        ${Array.from(
-          { length: n },
-          (_, row) => html`
-          <tr>
-            ${Array.from(
-              { length: n },
-              (_, column) => html`<td><${Cell} key=${`${run} ${layer}`} value=${entries[row * n + column]}
-              label=${`Row ${row + 1}, column ${column + 1}`} toEdits=${(/** @type {number} */ value) => setRow(row, column, value)} run=${run} /></td>`,
-            )}
-            <td>${row < n - 1 ? html`<button type="button" class="icon" aria-label=${`Exchange rows ${row + 1} and ${row + 2}`} title="Exchange with the row below" onClick=${() => add({ do: 'swap', index: row, other: row + 1 })}>⇅</button>` : null}</td>
-          </tr>`,
-        )}
-      </table>
+      <legend>${nameMatrix(matrix)}, ${state.labels.value[matrix.run]}</legend>
+      <${MatrixTable} matrix=${matrix} />
       <p class="choice">
-        <button type="button" onClick=${() => add({ do: 'identity' })}>Identity</button>
-        <button type="button" onClick=${() => add({ do: 'uniform' })}>Uniform</button>
-        <button type="button" onClick=${project} title="Nearest in the Frobenius norm, by Dykstra’s alternating projections">Nearest doubly stochastic</button>
+        ${listReplacements(matrix).map(({ title, note, run }) => html`<button type="button" onClick=${run} title=${note}>${title}</button>`)}
       </p>
-      <p class="hint">Type a number, or drag it sideways. These edits apply to run ${boot.rules.letters[run]} alone.</p>
+      <p class="hint">${describeUse(matrix)}</p>
     </fieldset>
   `;
-}
-
-/** Return edits in which a row of H_res is set at a layer. @param {readonly Edit[]} edits @param {number} layer @param {number} row @param {number[]} values @returns {Edit[]} */
-function withRow(edits, layer, row, values) {
-  const last = edits.at(-1);
-  const isSame =
-    last?.what === 'h_res' &&
-    last.do === 'set' &&
-    last.index === row &&
-    last.layers[0] === layer &&
-    last.layers[1] === layer;
-  /** @type {Edit} */
-  const edit = { layers: [layer, layer], what: 'h_res', index: row, do: 'set', values };
-  return [...(isSame ? edits.slice(0, -1) : edits), edit];
-}
-
-const STEP_PER_PX = 0.01;
-const CLICK_PX = 3;
-
-/** Render an entry of the matrix: a number to type, which a sideways drag changes. @param {{value: number, label: string, toEdits: (value: number) => Edit[], run: number}} props */
-function Cell({ value, label, toEdits, run }) {
-  const draft = useDraft(Number(value.toFixed(3)), (event) => {
-    const number = event.target.valueAsNumber;
-    if (Number.isFinite(number)) setEdits(run, toEdits(number));
-    else event.target.value = value;
-  });
-  /** Start a drag: moves change the entry until the pointer is released. @param {any} event */
-  const press = (event) => {
-    const { clientX } = event;
-    let isDragged = false;
-    const stop = new AbortController();
-    const listen = (/** @type {string} */ name, /** @type {(event: any) => void} */ act) =>
-      addEventListener(name, act, { signal: stop.signal });
-    listen('pointermove', (/** @type {PointerEvent} */ moved) => {
-      const by = moved.clientX - clientX;
-      if (!isDragged && Math.abs(by) <= CLICK_PX) return;
-      isDragged = true;
-      dragEdits(run, toEdits(Number((value + STEP_PER_PX * by).toFixed(3))));
-    });
-    for (const end of ['pointerup', 'pointercancel']) {
-      listen(end, () => {
-        stop.abort();
-        if (isDragged) dropEdits();
-      });
-    }
-  };
-  return html`<input type="number" step="any" aria-label=${label} ...${draft} onPointerDown=${press} />`;
 }

@@ -3,9 +3,10 @@
 import { signal } from '@preact/signals';
 import { showAll } from '../figures/boxes.js';
 import { hasServer } from '../net/sent.js';
+import { matrixOpened, openMatrix } from '../picture/shown.js';
 import { openShareDialog } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
-import { cutStream, restoreStream, undoEdit } from '../state/edits.js';
+import { cutStream, isComputing, restoreStream, undoEdit } from '../state/edits.js';
 import { setTheme, theme } from '../state/look.js';
 import { recallChoice, storeChoice } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
@@ -56,6 +57,11 @@ export const SHORTCUTS = [
       STREAMS.map((name) => [`Shift${name}`, () => restoreStream(null, Number(name) - 1, state.cursor.value)]),
     ),
   },
+  {
+    signs: ['m'],
+    title: 'edit the mixing matrix of the magnified layer, or close it',
+    keys: { m: toggleMatrix },
+  },
   { signs: ['u'], title: 'undo the last edit', keys: { u: undoEdit } },
   { signs: ['a'], title: 'show all layers', keys: { a: showAll } },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
@@ -88,6 +94,13 @@ function stepLayer(by) {
 /** Move the cursor by training steps. @param {number} by */
 function stepTraining(by) {
   if (state.isTraining.value) moveStep((state.step.value ?? state.steps.value) + by);
+}
+
+/** Open or close the matrix of the magnified layer for editing. */
+function toggleMatrix() {
+  if (!isComputing) return;
+  if (matrixOpened.value) matrixOpened.value = null;
+  else openMatrix('keys');
 }
 
 let isStepping = false;

@@ -12,7 +12,7 @@ import { drawCursor, writeValues } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
 import { chooseDrawn, slotAtStep } from './fill/drawing.js';
 import { MIN_ROW_GAP } from './fill/fill.js';
-import { axisNote, toNames } from './fill/labels.js';
+import { axisNote, fitNames } from './fill/labels.js';
 import { toFigure } from './filling.js';
 import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot, scheduleDraw, unschedule } from './plot.js';
 import { PlotPointer } from './pointer.js';
@@ -56,11 +56,13 @@ export function heightOf(figure, isNarrow, width = 0) {
 const SMALL = {
   margin: { l: 34, t: 12, b: 18 },
   end_px: 4, // right of text on a curve
+  right_px: 18, // around names right of the curves
   title_px: 17, // width of the axis title
   title_at_px: 12, // from the edge to its middle
   tick_px: 12, // around a tick label
   raised: 0.7, // size of an exponent
   narrow_px: 240,
+  names: 0.36, // share of the width for a name right of the curves
   height: 168,
   labels: { gap: 0.125, letter_px: 6.2 },
   ticks: 4,
@@ -93,6 +95,22 @@ export const smallHeight = () => SMALL.height;
 
 const LAYER = / (at|up to) layer \d+/; // in the note where a curve stops
 
+/** Write names that fit a small chart in place of labels, and make room for them right of the curves. @param {{data: Figure['data'], layout: {annotations: any[], margin: any, font: any}}} figure @param {string[]} labels @param {number} width in pixels */
+function writeNames({ data, layout: { annotations, margin, font } }, labels, width) {
+  const names = fitNames(labels, (text) => widthOf(text, font.size) <= SMALL.names * width);
+  for (const note of annotations) {
+    labels.forEach((label, run) => {
+      note.text = note.text.replace(label, names[run]);
+    });
+    // The position of the note already shows the layer.
+    if (width < SMALL.narrow_px) note.text = note.text.replace(LAYER, '');
+  }
+  const ended = data.filter(({ visible, meta }) => visible !== false && meta.end).map(({ meta }) => names[meta.run]);
+  const beside = annotations.filter(({ xref }) => xref === 'x domain').map(({ text }) => text);
+  const longest = Math.max(1, ...[...ended, ...beside].map((text) => [...text].length));
+  margin.r = SMALL.right_px + Math.round(SMALL.labels.letter_px * longest);
+}
+
 /** Fit a filled small chart: ticks at the first and last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels @param {number} width in pixels */
 function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, meta } }, labels, width) {
   const layers = data
@@ -105,15 +123,7 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
       : [];
   margin.l = Math.max(SMALL.margin.l, Math.ceil(widestTick(yaxis, font.size)) + SMALL.tick_px) + SMALL.title_px;
   Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
-  const names = toNames(labels);
-  for (const note of annotations) {
-    labels.forEach((label, run) => {
-      note.text = note.text.replace(label, names[run]);
-    });
-    // The position of the note already shows the layer.
-    if (width < SMALL.narrow_px) note.text = note.text.replace(LAYER, '');
-  }
-  if (names !== labels) margin.r -= 2 * SMALL.labels.letter_px;
+  writeNames({ data, layout: { annotations, margin, font } }, labels, width);
   let isFree = true; // whether the space left of the axis is free
   for (const note of annotations) {
     if (note.xref !== 'x') continue; // not a note where a curve stops

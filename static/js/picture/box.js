@@ -22,8 +22,8 @@ import { describeEdit, describeLayers, moveEdit, toggleRestore } from '../state/
 import { isUnconstrained } from '../state/view/spec.js';
 import { clearCanvas, paintShapes } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
-import { dragLayers, gripAt, laneAt, lensLaneAt } from './geometry/edits.js';
-import { lensOf } from './geometry/inside.js';
+import { dragLayers, gripAt, isOnMixing, laneAt, lensLaneAt } from './geometry/edits.js';
+import { lensOf, mixingAreaOf } from './geometry/inside.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import {
   frameOf,
@@ -52,6 +52,8 @@ import {
   magnifiedKind,
   magnifiedRun,
   magnifyRun,
+  matrixOpened,
+  openMatrix,
   toPalette,
   toRuns,
 } from './shown.js';
@@ -120,7 +122,7 @@ export class PictureBox {
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.layers.value, state.chosenInterval.value, state.hovered.value];
-      [chosenRun.value, magnifiedKind.value, editsByRun.value];
+      [chosenRun.value, magnifiedKind.value, editsByRun.value, matrixOpened.value];
       this.drawSoon();
     });
     // Redraw text that was drawn before its font was loaded.
@@ -217,6 +219,17 @@ export class PictureBox {
       transform: `translate(${px(x)}, ${px(y)})`,
     });
     this.frame.hidden = plan.runs.every(({ reading }) => !reading);
+    if (matrixOpened.peek()) this.placeMatrix(plan, layer);
+  }
+
+  /** Set where the matrix of the magnified layer is edited: over its mixing. @param {import('./geometry/picture.js').Plan} plan @param {number} layer */
+  placeMatrix({ runs, layout }, layer) {
+    const run = magnifiedRun(runs);
+    const reading = run === null ? null : runs[run].reading;
+    const area = reading && mixingAreaOf(reading, layout, layer);
+    const outer = /** @type {HTMLElement} */ (this.box.parentElement);
+    for (const name of /** @type {const} */ (['x', 'y', 'width', 'height']))
+      outer.style.setProperty(`--matrix-${name}`, `${(area?.[name] ?? 0) * this.zoom}px`);
   }
 
   /** Return the shown layer, from 0: the hovered one, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
@@ -263,6 +276,7 @@ export class PictureBox {
     this.box.style.setProperty('height', px(height));
     const outer = /** @type {HTMLElement} */ (this.box.parentElement);
     outer.dataset.form = form;
+    outer.dataset.inside = inside ? 'open' : 'closed';
     outer.style.setProperty('--row-top', px(strips.bottom + 22));
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
   }
@@ -335,6 +349,9 @@ export class PictureBox {
       }
       this.isDragging = false;
     });
+    box.addEventListener('click', (event) => {
+      if (this.isOnMatrix(/** @type {PointerEvent} */ (event))) openMatrix('pointer');
+    });
     box.addEventListener('dblclick', () => {
       restoreCursors(this.before[1]); // its presses moved the cursor
       showAll();
@@ -393,15 +410,30 @@ export class PictureBox {
     return canEdit(run, { layers: [layer, layer], what: 'stream', index: stream, do: 'zero' });
   }
 
-  /** Return the stream under the pointer in the magnified layer; null if none. @param {PointerEvent} event */
-  lensLaneUnder(event) {
+  /** Return the magnified layer, its run and its positions; null if it is closed. */
+  magnified() {
     const run = this.plan && magnifiedRun(this.plan.runs);
     const reading = run === null ? null : this.plan?.runs[run].reading;
     if (!this.plan || !reading || run === null) return null;
     const layer = this.layer(this.plan);
     const lens = lensOf(reading, this.plan.layout, layer);
-    const stream = lens && lensLaneAt(lens, ...this.placeOf(event));
+    return lens && { run, layer, lens };
+  }
+
+  /** Return the stream under the pointer in the magnified layer; null if none. @param {PointerEvent} event */
+  lensLaneUnder(event) {
+    const found = this.magnified();
+    if (!found) return null;
+    const { run, layer, lens } = found;
+    const stream = lensLaneAt(lens, ...this.placeOf(event));
     return stream !== null && this.isCuttable(run, stream, layer) ? { run, stream, layer } : null;
+  }
+
+  /** Return whether the pointer is on a mixing matrix of the magnified layer that can be edited. @param {PointerEvent} event */
+  isOnMatrix(event) {
+    const found = this.magnified();
+    if (!found || !isOnMixing(found.lens, ...this.placeOf(event))) return false;
+    return canEdit(found.run, { layers: [found.layer, found.layer], what: 'h_res', do: 'identity' });
   }
 
   /** Cut the pressed stream of the magnified layer; return whether one was pressed. @param {PointerEvent} event */
@@ -503,6 +535,7 @@ export class PictureBox {
     if (grip?.part === 'handle') return { words: 'drag to where the stream is restored', isMoved: true };
     if (grip) return { words: `${describeEdit(grip.mark.edit)}: drag to move, click to remove`, isMoved: true };
     const lane = this.laneUnder(event) ?? this.lensLaneUnder(event);
+    if (!lane && this.isOnMatrix(event)) return { words: 'click to edit the mixing matrix', isMoved: false };
     if (!lane) return null;
     const where = describeLayers([lane.layer, lane.layer]);
     return { words: `click to cut stream ${lane.stream + 1} ${where}`, isMoved: false };

@@ -8,13 +8,25 @@ import { moveCursor } from '../state/actions.js';
 import { isComputing } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { html, memo } from '../ui/html.js';
+import { Lazy } from '../ui/lazy.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { openSettings, opensEdits } from '../ui/opened.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
 import { ENDS_MS } from './geometry/signal.js';
 import { HELP, MEANING, pictureCaption, TITLE } from './geometry/words.js';
-import { isFading, isLog, isMixed, isOpen, KEY, magnifyNext, placesOf, setLog } from './shown.js';
+import {
+  isFading,
+  isLog,
+  isMixed,
+  isOpen,
+  KEY,
+  magnifyNext,
+  matrixOpened,
+  openMatrix,
+  placesOf,
+  setLog,
+} from './shown.js';
 import { elapsedOf, isStill, leg, pauseSignal, sendSignal, sent, stopSignal } from './signal.js';
 
 /** @typedef {import('../../types').Templates} Templates */
@@ -63,6 +75,7 @@ function itemsOf(templates, layer, { hasOthers, canEdit, isPart }, tableItem) {
     note: 'in “Inside layer”; a click on a name does the same',
     run: () => magnifyNext(shownRuns(templates)),
   };
+  const matrixItem = { title: `Edit H_res of layer ${layer}`, note: 'in place; key m', run: () => openMatrix('keys') };
   const editItem = { title: `Edit layer ${layer}`, note: 'streams and mixing matrix', run: openEdits };
   const frameItems = [
     { title: 'Embed', note: 'markup of a frame', run: () => void openShareDialog(KEY) },
@@ -70,7 +83,7 @@ function itemsOf(templates, layer, { hasOthers, canEdit, isPart }, tableItem) {
   ];
   return [
     ...(hasOthers ? [nextItem] : []),
-    ...(canEdit ? [editItem] : []),
+    ...(canEdit ? [matrixItem, editItem] : []),
     tableItem,
     ...pictureItems(templates),
     ...(isPart ? frameItems : []),
@@ -162,10 +175,13 @@ export function Picture({ children = null }) {
         <div class="picture-tip" hidden></div>
         <div class="picture-paper"></div>
       </div>
+      <${Lazy} isWanted=${matrixOpened.value !== null} load=${loadMatrix} />
       ${children}
     </div>
   `;
 }
+
+const loadMatrix = () => import('./matrix.js').then((module) => module.MatrixInPlace);
 
 /** Render the cursor for the keyboard: an invisible slider, whose focus ring is shown on the frame. */
 function LayerSlider() {

@@ -46,6 +46,15 @@ export const isMixed = signal(true);
 /** Whether the magnified layer is open below the strips; on wide screens it is next to them. */
 export const isOpen = signal(false);
 
+/** How the matrix of the magnified layer was opened for editing; null while it is closed. With `keys` it takes the focus. */
+export const matrixOpened = signal(/** @type {'pointer' | 'keys' | null} */ (null));
+
+/** Open the matrix of the magnified layer for editing. @param {'pointer' | 'keys'} by */
+export function openMatrix(by) {
+  isOpen.value = true;
+  matrixOpened.value = by;
+}
+
 /** The run chosen to be magnified. */
 export const chosenRun = signal(/** @type {number | null} */ (null));
 

@@ -157,3 +157,24 @@ def test_words_inside_a_layer_end_before_the_padding_of_the_card(open_page: Open
     at_edge, all_drawn = canvas.evaluate(DRAWN, [inside_px, padding_px])
     assert all_drawn > 1000
     assert at_edge == 0
+
+
+def test_long_names_end_inside_the_small_charts_and_leave_room_for_curves(open_page: OpenPage) -> None:
+    edits = "B.edits=h_res:identity:1-24&C.edits=h_res:identity:1-12,h_res:2:swap:3:20"
+    page = open_page(f"/#v=1&runs=mhc,mhc,mhc&depth=48&layer=20&{edits}", width=390, height=844)
+    charts = page.locator(".strip .plot-box")
+    expect(charts).to_have_count(4)
+    shortened = 0
+    for chart in charts.all():
+        chart.scroll_into_view_if_needed()
+        [(left, _, right, _)] = chart.evaluate_all(BOXES)
+        names = chart.locator(".annotation")
+        expect(names.first).to_be_attached()
+        for name, box in zip(names.all_text_contents(), names.evaluate_all(BOXES), strict=True):
+            assert box[0] >= left - 1, name
+            assert box[2] <= right + 1, name
+            shortened += name in ("A mHC", "B mHC", "C mHC")
+        plot = chart.locator(".nsewdrag").first.bounding_box()
+        assert plot is not None
+        assert plot["width"] >= 0.3 * (right - left)
+    assert shortened >= 4, "in every chart at least one name does not fit as a whole"

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dragLayers, gripAt, laneAt, lensLaneAt, toEditShapes } from '../../../static/js/picture/geometry/edits.js';
+import {
+  dragLayers,
+  gripAt,
+  isOnMixing,
+  laneAt,
+  lensLaneAt,
+  toEditShapes,
+} from '../../../static/js/picture/geometry/edits.js';
 import { toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
 
 const layout = toLayout(1400, [1, 4], 64);
@@ -53,6 +60,13 @@ test('of the magnified layer the nearest stream is found', () => {
   assert.equal(lensLaneAt(lens, 104, 40), 2);
   assert.equal(lensLaneAt(lens, 104, 50), null);
   assert.equal(lensLaneAt(lens, 130, 20), null);
+});
+
+test('the mixing of the magnified layer is between its streams, whose entries cut them', () => {
+  const lens = { left: 100, right: 200, lanes: [10, 20, 30] };
+  assert.equal(isOnMixing(lens, 150, 0), true);
+  assert.equal(isOnMixing(lens, 150, 50), false, 'that is the branch');
+  for (const x of [100, 104, 196, 200]) assert.equal(isOnMixing(lens, x, 20), false);
 });
 
 test('every kind of edit is drawn where it acts', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeRow, linksOf, toInside } from '../../../static/js/picture/geometry/inside.js';
+import { describeRow, linksOf, mixingAreaOf, toInside } from '../../../static/js/picture/geometry/inside.js';
 import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
 import {
   magnifiedOf,
@@ -481,7 +481,7 @@ function keyOf(rows, width = WIDE) {
   const layout = toLayout(width, [n], 1, { isOpen: true });
   const shapes = toInside(reading, 0, 'HC', layout, 0);
   const [low, high] = shapes.filter(({ kind }) => kind === 'text').slice(-2);
-  return { layout, shapes, low, high, cells: shapes.filter(({ kind }) => kind === 'area').slice(n * n) };
+  return { reading, layout, shapes, low, high, cells: shapes.filter(({ kind }) => kind === 'area').slice(n * n) };
 }
 
 test('the scale of the map goes from its least weight to its largest, in the colours of its cells', () => {
@@ -515,6 +515,20 @@ test('all texts inside a layer are within its card, with a margin at the edges',
       }
       assert.ok(low.x + widthOf(low.text, 12) < cells[0].points[0], 'the least weight is left of the scale');
       assert.ok(high.x > Math.max(...cells.at(-1).points.filter((_, index) => index % 2 === 0)));
+    }
+});
+
+test('the area in which the matrix is edited covers no words', () => {
+  for (const width of [366, 700, WIDE])
+    for (const n of [2, 4, 16]) {
+      const rows = Array.from({ length: n }, () => Array(n).fill(1));
+      const { reading, layout, shapes } = keyOf(rows, width);
+      const { x, y, width: wide, height } = mixingAreaOf(reading, layout, 0);
+      assert.ok(x >= layout.inside.left && x + wide <= layout.inside.right);
+      const words = shapes.filter(({ kind, text }) => kind === 'text' && text.includes(' '));
+      const isCovered = (shape) =>
+        shape.y + shape.size / 2 > y && shape.y - shape.size / 2 < y + height && shape.x < x + wide;
+      assert.deepEqual(words.filter(isCovered), [], `${width} px, ${n} streams`);
     }
 });
 

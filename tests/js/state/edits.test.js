@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { applyEdits } from '../../../static/js/instant/edits.js';
 import {
   countParts,
   describeEdit,
@@ -13,6 +14,8 @@ import {
   toggleCut,
   toggleRestore,
   whyNot,
+  withEntry,
+  withRow,
 } from '../../../static/js/state/view/edits.js';
 import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
 import {
@@ -230,4 +233,46 @@ test('recordings of a model that differ in edits are labelled by them', () => {
     'C BERT',
   ]);
   assert.deepEqual(label(['GPT2', 'GPT2', 'GPT2'], [cut, cut, cut]), ['A GPT2', 'B GPT2', 'C GPT2']);
+});
+
+/** H_res of one layer with three streams after edits. */
+function mixEdited(edits) {
+  const mixing = {
+    h_res: { shape: [1, 3, 3], data: [0.5, 0.25, 0.125, 1, 2, 3, -1, 0, 4] },
+    h_pre: { shape: [1, 3], data: [1, 1, 1] },
+    h_post: { shape: [1, 3], data: [1, 1, 1] },
+  };
+  return Array.from(applyEdits(mixing, edits, Number).h_res.data);
+}
+
+test('setting an entry of H_res keeps all others, also before the shown matrix has the last edits', () => {
+  const shown = [1, 2, 3];
+  let edits = [{ layers: [0, 0], what: 'h_res', index: 0, do: 'uniform' }];
+  for (const before of ['set', 'uniform', 'identity']) {
+    edits = before === 'set' ? edits : withRow(edits, 0, 1, { do: before });
+    const expected = mixEdited(edits).with(5, 6);
+    edits = withEntry(edits, 0, 1, 2, 6, shown);
+    assert.deepEqual(mixEdited(edits), expected, before);
+    assert.equal(edits.length, 2, 'edits of a row that have no effect are removed');
+  }
+  assert.deepEqual(mixEdited(edits).slice(3, 6), [0, 1, 6]);
+});
+
+test('a row that becomes uniform keeps its sum', () => {
+  const edits = withRow(withEntry([], 0, 1, 0, 4, [1, 2, 3]), 0, 1, { do: 'uniform' });
+  assert.deepEqual(mixEdited(edits).slice(3, 6), [3, 3, 3]);
+  const again = withRow(edits, 0, 1, { do: 'identity' });
+  assert.deepEqual(again, [{ layers: [0, 0], what: 'h_res', index: 1, do: 'identity' }]);
+});
+
+test('a row of another layer, of several layers, or that is off stays as it is', () => {
+  const row = { layers: [0, 0], what: 'h_res', index: 1, do: 'identity' };
+  for (const other of [
+    { ...row, layers: [1, 1] },
+    { ...row, layers: [0, 1] },
+    { ...row, index: 0 },
+    { ...row, isOff: true },
+  ]) {
+    assert.deepEqual(withRow([other], 0, 1, { do: 'set', values: [1, 2, 3] })[0], other);
+  }
 });

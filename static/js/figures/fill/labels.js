@@ -4,6 +4,7 @@ import { statusText } from '../../data/numbers.js';
 
 /** Smallest distance of two labels as a share of the plot height, and the width of a letter in px. Templates of other sizes override both in `meta.labels`. */
 export const LABELS = { gap: 0.085, letter_px: 7.2 };
+const LEAST_LETTERS = 4; // of a shortened name
 /** Above this share of the plot height a label has no room. */
 const HIGH = 0.8;
 
@@ -85,6 +86,34 @@ export function shortenName(name, most) {
   if (last.length <= most) return last.join('');
   const tail = Math.floor((most - 1) / 2);
   return `${last.slice(0, most - 1 - tail).join('')}…${last.slice(last.length - tail).join('')}`;
+}
+
+/** Return the names of runs so that each fits: without its letter, else its letter and first word or the letter alone, or shortened in the middle where it is one word. @param {string[]} labels @param {(text: string) => boolean} fits @returns {string[]} */
+export function fitNames(labels, fits) {
+  const names = toNames(labels);
+  const short = labels.map((label, run) => (fits(names[run]) ? names[run] : shortenLabel(label, fits)));
+  if (new Set(short).size === short.length) return short;
+  return short.map((name, run) => (name === names[run] ? name : splitLabel(labels[run]).letter || labels[run]));
+}
+
+/** Shorten the label of a run that does not fit. @param {string} label @param {(text: string) => boolean} fits */
+function shortenLabel(label, fits) {
+  const { letter, name } = splitLabel(label);
+  if (letter && name.includes(' ')) {
+    const first = `${letter} ${name.split(' ')[0]}`;
+    return fits(first) ? first : letter;
+  }
+  for (let most = name.length - 1; most >= LEAST_LETTERS; most--) {
+    const short = shortenName(name, most);
+    if (fits(short)) return short;
+  }
+  return letter || name;
+}
+
+/** Split a label into letter and name; the letter is empty if there is none. @param {string} label */
+function splitLabel(label) {
+  const [, letter = '', name = label] = /^([A-Z]) (.*)$/.exec(label) ?? [];
+  return { letter, name };
 }
 
 /** Shorten the label of a run to its letter and status: `B HC` to `B`, `B HC: nan` to `B nan`. @param {string} text */

@@ -155,3 +155,9 @@ export function lensLaneAt({ left, lanes }, x, y) {
   const [nearest] = [...lanes.keys()].sort((one, other) => Math.abs(y - lanes[one]) - Math.abs(y - lanes[other]));
   return Math.abs(x - left) <= LENS_PX && Math.abs(y - lanes[nearest]) <= LENS_PX ? nearest : null;
 }
+
+/** Return whether a point is between the streams of the magnified layer before and after it, where its mixing is drawn. @param {{left: number, right: number, lanes: number[]}} lens @param {number} x @param {number} y */
+export function isOnMixing({ left, right, lanes }, x, y) {
+  const isAcross = x > left + LENS_PX && x < right - LENS_PX;
+  return isAcross && y >= lanes[0] - LENS_PX && y <= lanes[lanes.length - 1] + LENS_PX;
+}

@@ -23,6 +23,8 @@ const LANE_SHARE = 0.24; // largest width as a share of the distance between str
 const MOST = 1.8; // largest width of any weight, relative to that of 1
 const LEAST_WEIGHT = 0.004;
 const BOX_PX = 28;
+const TITLE_PX = 54; // height of the title and the line below it
+const BELOW_PX = 20; // from the middle of the branch to the words below it
 const CUT_PX = 7; // radius of the mark of a cut stream
 const SMALL = 12;
 const ROW_PX = 15;
@@ -175,6 +177,14 @@ function toCuts(edits, { left, lanes }, layer) {
 /** Return the lens of the magnified layer in a layout; null if it is closed. @param {Reading} reading @param {Layout} layout @param {number} layer @returns {Lens | null} */
 export function lensOf(reading, { inside }, layer) {
   return inside && layer < reading.layers ? toLens(reading, inside, layer) : null;
+}
+
+/** Return the area of reading, mixing and writing in the magnified layer, between its title and the words about it. @param {Reading} reading @param {Layout} layout @param {number} layer @returns {{x: number, y: number, width: number, height: number} | null} null if the magnified layer is closed */
+export function mixingAreaOf(reading, layout, layer) {
+  const lens = lensOf(reading, layout, layer);
+  if (!layout.inside || !lens) return null;
+  const [x, y] = [lens.left - NUMBER_PX, layout.inside.top + TITLE_PX];
+  return { x, y, width: lens.right + NUMBER_PX - x, height: lens.branch + BELOW_PX - y };
 }
 
 /** Draw the branch of the magnified layer as a box with its kind. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */

@@ -344,6 +344,36 @@ export function moveEdit(edits, place, first, last) {
   );
 }
 
+const ROW_ACTS = ['set', 'uniform', 'identity'];
+
+/** Count the last edits that change every entry of a row of H_res at one layer. @param {readonly Edit[]} edits @param {number} layer @param {number} row */
+function countOfRow(edits, layer, row) {
+  const isOfRow = (/** @type {Edit} */ { what, index, do: act, layers, isOff }) =>
+    what === 'h_res' && index === row && ROW_ACTS.includes(act) && layers.every((at) => at === layer) && !isOff;
+  return edits.length - 1 - edits.findLastIndex((edit) => !isOfRow(edit));
+}
+
+/** Return edits with a row of H_res at a layer changed as a whole. Edits of this row right before have no effect then and are removed, unless the row becomes uniform, which keeps its sum. @param {readonly Edit[]} edits @param {number} layer @param {number} row @param {{do: string, values?: number[]}} part @returns {Edit[]} */
+export function withRow(edits, layer, row, part) {
+  const count = part.do === 'uniform' ? 0 : countOfRow(edits, layer, row);
+  return [...edits.slice(0, edits.length - count), { layers: [layer, layer], what: 'h_res', index: row, ...part }];
+}
+
+/** Return edits that set an entry of H_res at a layer. The shown row may lack its last edits, which are applied to it. @param {readonly Edit[]} edits @param {number} layer @param {number} row @param {number} column @param {number} value @param {number[]} shown the row as it is drawn @returns {Edit[]} */
+export function withEntry(edits, layer, row, column, value, shown) {
+  const last = edits.slice(edits.length - countOfRow(edits, layer, row));
+  const values = last.reduce((entries, edit) => editRow(edit, row, entries), shown);
+  return withRow(edits, layer, row, { do: 'set', values: values.with(column, value) });
+}
+
+/** Return a row of H_res after an edit of all its entries. Counterpart: `editEntries` of static/js/instant/edits.js. @param {Edit} edit @param {number} row @param {number[]} entries @returns {number[]} */
+function editRow({ do: act, values }, row, entries) {
+  const mean = entries.reduce((sum, entry) => sum + entry, 0) / entries.length;
+  return (
+    values ?? entries.map((_, column) => (act === 'uniform' ? Number(mean.toPrecision(6)) : Number(column === row)))
+  );
+}
+
 /** List the cuts of streams that nothing restores later, by place. @param {readonly Edit[]} edits */
 export function listOpenCuts(edits) {
   return inclusiveRange(0, edits.length - 1).filter((place) => {

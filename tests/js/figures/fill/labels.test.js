@@ -5,6 +5,7 @@ import { formatCount, formatSeconds, formatValue, logTicks } from '../../../../s
 import {
   endLabels,
   findLost,
+  fitNames,
   formatRows,
   formatStatus,
   LABELS,
@@ -188,4 +189,19 @@ test('a long name keeps both its ends, or its last part', () => {
 test('names have no letters, unless two are equal', () => {
   assert.deepEqual(toNames(['A Residual', 'B HC']), ['Residual', 'HC']);
   assert.deepEqual(toNames(['A HC', 'B HC']), ['A HC', 'B HC']);
+});
+
+test('a name that does not fit becomes its letter and first word, its letter, or is shortened in the middle', () => {
+  const within = (most) => (text) => text.length <= most;
+  const labels = ['A Residual', 'B mHC identity, layers 1–24', 'C DeepseekV4ForCausalLM'];
+  assert.deepEqual(fitNames(labels, within(40)), toNames(labels));
+  assert.deepEqual(fitNames(labels, within(10)), ['Residual', 'B mHC', 'Deeps…alLM']);
+  assert.deepEqual(fitNames(labels, within(4)), ['Re…l', 'B', 'De…M']);
+});
+
+test('shortened names of different runs differ', () => {
+  const within = (text) => text.length <= 10;
+  const names = fitNames(['A DeepseekV3ForCausalLM', 'B DeepseekV4ForCausalLM', 'C HC'], within);
+  assert.deepEqual(names, ['A', 'B', 'HC']);
+  assert.deepEqual(fitNames(['A DeepseekV3ForCausalLM', 'B DeepseekV3ForCausalLM'], within), ['A', 'B']);
 });
