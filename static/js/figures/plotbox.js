@@ -106,8 +106,8 @@ function writeNames({ data, layout: { annotations, margin, font } }, labels, wid
     if (width < SMALL.narrow_px) note.text = note.text.replace(LAYER, '');
   }
   const ended = data.filter(({ visible, meta }) => visible !== false && meta.end).map(({ meta }) => names[meta.run]);
-  const beside = annotations.filter(({ xref }) => xref === 'x domain').map(({ text }) => text);
-  const longest = Math.max(1, ...[...ended, ...beside].map((text) => [...text].length));
+  const endNotes = annotations.filter(({ xref }) => xref === 'x domain').map(({ text }) => text);
+  const longest = Math.max(1, ...[...ended, ...endNotes].map((text) => [...text].length));
   margin.r = SMALL.right_px + Math.round(SMALL.labels.letter_px * longest);
 }
 
