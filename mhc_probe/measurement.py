@@ -84,6 +84,7 @@ def build_frames(
         versions=describe_versions(),
         layers=layout.depth,
         streams=recorded.state_nNC.shape[0],
+        width=recorded.state_nNC.shape[2],
         blocks=[layer.name for layer in recorded.layers],
         input=CapturedInput(samples=layout.samples),
     )

@@ -1,10 +1,28 @@
-"""How far a layer's gates distinguish the features of a stream, where each feature is read with its own weight."""
+"""The gates with which a layer reads single features of the streams, where each feature has a weight of its own.
 
-from typing import TYPE_CHECKING
+A branch reads sum_i w[i] * x[i]. A gate is the weight of a feature where each stream has the size 1 and their mean is
+read: G[i] = n rms(x[i]) w[i], so that u = 1/n sum_i G[i] * x[i] / rms(x[i]). It does not change with the size of a
+stream. What `mhc_core/connections/gated.py` calls g is G but for the epsilon of its norm.
+
+Shapes: K layers measured together, n streams, N samples, C features of a stream, of which `pick_features` keeps some.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mhc_core.metric import OURS, Array, Chart, LayerBlock, LayerMetric, Metric, ReferenceLayer
+from mhc_core.metric import (
+    MAX_FEATURES,
+    OURS,
+    Array,
+    Chart,
+    LayerBlock,
+    LayerMetric,
+    Metric,
+    ReferenceLayer,
+    pick_features,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +45,61 @@ def compute_spread(spec: "RunSpec", layer: ReferenceLayer) -> Array:
     found: Array = np.sqrt((centred**2).mean(-1)).mean(0)
     return found
 
+
+def measure_gates(block: LayerBlock, *, is_spread: bool) -> "torch.Tensor":
+    """Measure mean or standard deviation over samples of the gates of the features that are kept, (K, n, C)."""
+    import torch
+
+    found = []
+    for weights, x_nNC in zip(block.list_features(), block.entered, strict=True):
+        n, _, width = x_nNC.shape
+        kept = torch.from_numpy(pick_features(width, n)).to(x_nNC.device)
+        norm_Nn = torch.linalg.vector_norm(x_nNC, dim=2, dtype=torch.float64).T
+        gates = weights[..., kept].double() * (norm_Nn * n / width**0.5).unsqueeze(2)
+        found.append(gates.std(0, correction=0) if is_spread else gates.mean(0))
+    return torch.stack(found)
+
+
+def compute_gates(spec: "RunSpec", layer: ReferenceLayer, *, is_spread: bool) -> Array:
+    """Compute mean or standard deviation over samples of n sqrt(E_c x^2) w in numpy, of kept features, (n, C)."""
+    x_nNC = layer.entered_nNC
+    sizes_nN1 = np.sqrt((x_nNC * x_nNC).sum(2, keepdims=True) / spec.width)
+    gates_NnC = (spec.streams * sizes_nN1).swapaxes(0, 1) * layer.features
+    kept = gates_NnC[:, :, pick_features(spec.width, spec.streams)]
+    mean: Array = kept.sum(0) / len(kept)
+    return np.sqrt(((kept - mean) ** 2).sum(0) / len(kept)) if is_spread else mean
+
+
+def build_map(key: str, runs: int, theme: Any) -> dict[str, Any]:
+    """Build a figure with a map for each run: a column a layer, a band of rows a stream, a row a feature."""
+    from mhc_core.figures.cells import axis_names, build_cells
+    from mhc_core.figures.panel import axis_title, update_axes
+    from mhc_core.figures.style import CIVIDIS
+
+    heat = {
+        "key": key,
+        "fill": {
+            "z": f"features.{key}",
+            "customdata": f"feature_numbers.{key}",
+            "y0": f"feature_start.{key}",
+            "dy": f"feature_step.{key}",
+        },
+        "x0": 1,
+        "dx": 1,
+        "hoverongaps": False,
+        "hovertemplate": PLACE + "<br>%{z:.3f}<extra>%{fullData.name}</extra>",
+    }
+    layers = {axis_names(run)[0]: "cells" for run in range(runs)}
+    figure = build_cells(runs, theme, GRID, heat, COLORS[key] | {"colorscale": CIVIDIS}, layers=layers)
+    update_axes(figure, "y", autorange="reversed", tickmode="linear", tick0=1, dtick=1, title=axis_title("stream"))
+    return figure
+
+
+PLACE = "layer %{x}, stream %{y:.0f}, feature %{customdata}"
+GRID = {"direction": "columns", "cell": 100, "gap": 6}
+COLORS: dict[str, dict[str, Any]] = {"gates": {"cmin": 0.0, "cmax": 1.0}, "gates_std": {"cmin": 0.0}}
+ABSENT = "No gates: layers read whole streams."
+FORMULA = "G[i,c] = n rms(x[i]) w[i,c], u = sum_i w[i] * x[i]"
 
 METRICS = (
     LayerMetric(
@@ -52,8 +125,65 @@ METRICS = (
             group="mixing",
             view_of="streams",
             label="gates",
-            absent="No gates: layers read whole streams.",
+            absent=ABSENT,
             include=(0.0,),
+        ),
+    ),
+    LayerMetric(
+        metric=Metric(
+            key="gates",
+            title="Gates",
+            unit="mean over tokens",
+            scale="linear",
+            shape="LnC",
+            frame="forward",
+            meaning="The gate with which each layer reads each feature of each stream, from 0 to 1. If all are alike, "
+            "as at the start, where they are about 1/2, the layer reads whole streams. Of more than "
+            f"{MAX_FEATURES} features of all streams together, so many are shown, evenly spaced.",
+            formula=f"mean over samples of {FORMULA}",
+            source=OURS,
+            table="matrices",
+            precision=(1e-5, 1e-6),
+        ),
+        measure=partial(measure_gates, is_spread=False),
+        reference=partial(compute_gates, is_spread=False),
+        chart=Chart(
+            reading="A column is a layer, a band of rows a stream, and a row one of its features. A row of one colour: "
+            "all layers read this feature alike. A column of one colour: the layer reads all features alike. If bands "
+            "differ, layers prefer a stream. Each stream counts as having the size 1. The learned gain of a norm "
+            "before the gates, which recorded models can have, is part of the gate, which then may exceed 1.",
+            symbol="G_l[i,c]",
+            group="mixing",
+            absent=ABSENT,
+            is_offered_without=False,
+            build=partial(build_map, "gates"),
+        ),
+    ),
+    LayerMetric(
+        metric=Metric(
+            key="gates_std",
+            title="Gates, spread over tokens",
+            unit="standard deviation over tokens",
+            scale="linear",
+            shape="LnC",
+            frame="forward",
+            meaning="How much the gate of each feature of each stream differs between tokens. 0: all tokens are read "
+            "alike.",
+            formula=f"standard deviation over samples of {FORMULA}",
+            source=OURS,
+            table="matrices",
+            precision=(1e-4, 1e-6),
+        ),
+        measure=partial(measure_gates, is_spread=True),
+        reference=partial(compute_gates, is_spread=True),
+        chart=Chart(
+            reading="At most 1/2, where half of the tokens have a gate of 0 and the others one of 1.",
+            symbol="std G_l[i,c]",
+            group="mixing",
+            view_of="gates",
+            label="spread over tokens",
+            absent=ABSENT,
+            build=partial(build_map, "gates_std"),
         ),
     ),
 )

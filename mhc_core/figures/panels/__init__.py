@@ -64,7 +64,7 @@ def _build_metric_panel(added: LayerMetric) -> Panel:
         help=Help(metric.formula, chart.reading, chart.symbol, metric.source),
         group=chart.group,
         live=True,
-        views=(_build_metric_view(added),),
+        views=(replace(_build_metric_view(added), needs="" if chart.is_offered_without else metric.key),),
         table=(_to_column(added),),
         follows_step=True,
     )
@@ -94,7 +94,8 @@ def _build_metric_view(added: LayerMetric) -> View:
 def _to_column(added: LayerMetric) -> Column:
     """Return the column of a table that shows a metric of another package."""
     metric = added.metric
-    return Column(added.chart.label or metric.title, metric.key, "streams" if metric.shape == "Ln" else "layers")
+    source = {"L": "layers", "Ln": "streams", "LnC": "features"}[metric.shape]
+    return Column(added.chart.label or metric.title, metric.key, source)
 
 
 def build_chart(added: LayerMetric, runs: int, theme: Theme) -> Template:

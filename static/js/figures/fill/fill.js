@@ -105,8 +105,8 @@ function blankOutsideInterval({ data, layout: { meta } }) {
 }
 
 /** Return whether a run ended without a metric. @param {Columns} columns @param {string} key */
-function endedWithout({ end, layers }, key) {
-  return end !== null && !layers.has(key);
+function endedWithout({ end, layers, matrices }, key) {
+  return end !== null && !layers.has(key) && !matrices.has(key);
 }
 
 /**
