@@ -283,6 +283,16 @@ class ReferenceLayer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChartView:
+    """A further view of a metric: its key, the label of its button, what it shows, and `build` as of a chart."""
+
+    key: str
+    label: str
+    meaning: str
+    build: str | Callable[[int, Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     """The chart of a metric: a line a run over the layers, or a thin one a stream.
 
@@ -299,6 +309,7 @@ class Chart:
     include: values kept in sight. limits: the ends of the value axis, None for those of the data.
     build: in place of the lines, a function of the number of runs and the theme that returns the template, a
         Plotly figure as a dict of "data" and "layout" (`mhc_core/figures/panel.py`), or the string "module:function".
+    more: views next to the first.
     """
 
     reading: str
@@ -311,6 +322,7 @@ class Chart:
     include: tuple[float, ...] = ()
     limits: tuple[float, float] | None = None
     build: str | Callable[[int, Any], Any] | None = None
+    more: tuple[ChartView, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

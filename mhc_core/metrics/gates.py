@@ -17,6 +17,7 @@ from mhc_core.metric import (
     OURS,
     Array,
     Chart,
+    ChartView,
     LayerBlock,
     LayerMetric,
     Metric,
@@ -70,8 +71,11 @@ def compute_gates(spec: "RunSpec", layer: ReferenceLayer, *, is_spread: bool) ->
     return np.sqrt(((kept - mean) ** 2).sum(0) / len(kept)) if is_spread else mean
 
 
-def build_map(key: str, runs: int, theme: Any) -> dict[str, Any]:
-    """Build a figure with a map for each run: a column a layer, a band of rows a stream, a row a feature."""
+def build_map(key: str, colors: dict[str, float], runs: int, theme: Any) -> dict[str, Any]:
+    """Build a figure with a map for each run: a column a layer, a band of rows a stream, a row a feature.
+
+    colors: ends of the colour scale, `cmin` and `cmax`, by default those of the values.
+    """
     from mhc_core.figures.cells import axis_names, build_cells
     from mhc_core.figures.panel import axis_title, update_axes
     from mhc_core.figures.style import CIVIDIS
@@ -90,14 +94,13 @@ def build_map(key: str, runs: int, theme: Any) -> dict[str, Any]:
         "hovertemplate": PLACE + "<br>%{z:.3f}<extra>%{fullData.name}</extra>",
     }
     layers = {axis_names(run)[0]: "cells" for run in range(runs)}
-    figure = build_cells(runs, theme, GRID, heat, COLORS[key] | {"colorscale": CIVIDIS}, layers=layers)
+    figure = build_cells(runs, theme, GRID, heat, {**colors, "colorscale": CIVIDIS}, layers=layers)
     update_axes(figure, "y", autorange="reversed", tickmode="linear", tick0=1, dtick=1, title=axis_title("stream"))
     return figure
 
 
 PLACE = "layer %{x}, stream %{y:.0f}, feature %{customdata}"
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
-COLORS: dict[str, dict[str, Any]] = {"gates": {"cmin": 0.0, "cmax": 1.0}, "gates_std": {"cmin": 0.0}}
 ABSENT = "No gates: layers read whole streams."
 FORMULA = "G[i,c] = n rms(x[i]) w[i,c], u = sum_i w[i] * x[i]"
 
@@ -137,9 +140,9 @@ METRICS = (
             scale="linear",
             shape="LnC",
             frame="forward",
-            meaning="The gate with which each layer reads each feature of each stream, from 0 to 1. If all are alike, "
-            "as at the start, where they are about 1/2, the layer reads whole streams. Of more than "
-            f"{MAX_FEATURES} features of all streams together, so many are shown, evenly spaced.",
+            meaning="The gate with which each layer reads each feature of each stream: 1 reads it in full, 0 not at "
+            "all. All alike, as at the start (about 1/2): layers read whole streams. At most "
+            f"{MAX_FEATURES} features are shown, evenly spaced.",
             formula=f"mean over samples of {FORMULA}",
             source=OURS,
             table="matrices",
@@ -156,7 +159,17 @@ METRICS = (
             group="mixing",
             absent=ABSENT,
             is_offered_without=False,
-            build=partial(build_map, "gates"),
+            build=partial(build_map, "gates", {"cmin": 0.0, "cmax": 1.0}),
+            label="from 0 to 1",
+            more=(
+                ChartView(
+                    key="gates_range",
+                    label="own range",
+                    meaning="The same gates, with colours from the least to the largest of them: also of gates that "
+                    "have hardly moved, as after few steps of training. The numbers are next to the colours.",
+                    build=partial(build_map, "gates", {}),
+                ),
+            ),
         ),
     ),
     LayerMetric(
@@ -183,7 +196,7 @@ METRICS = (
             view_of="gates",
             label="spread over tokens",
             absent=ABSENT,
-            build=partial(build_map, "gates_std"),
+            build=partial(build_map, "gates_std", {"cmin": 0.0}),
         ),
     ),
 )

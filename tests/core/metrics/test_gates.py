@@ -67,7 +67,7 @@ def test_projections_of_zero_leave_every_gate_at_a_half_for_all_tokens() -> None
     stack = build_moved()
     with torch.no_grad():
         for mixer in stack.connection.mixers:  # type: ignore[union-attr]
-            mixer.w_up.zero_()  # type: ignore[union-attr, operator]
+            mixer.w_up.zero_()
     result = collect_stack(stack)
     np.testing.assert_allclose(result.matrices["gates"], 0.5, rtol=1e-13)
     assert result.matrices["gates_std"].max() < 1e-13
