@@ -173,6 +173,28 @@ class LayerBlock:
             raise NoMixing("features", READS_WHOLE)
         return found
 
+    def list_gates(self) -> "list[torch.Tensor]":
+        """Return for each layer of the block the gates of the features that `pick_features` keeps, (N, n, C), float64.
+
+        A gate is n rms(x[i]) w[i] of streams x and weights w of features, or what a model from elsewhere has as such.
+
+        Raises
+        ------
+        NoMixing
+            If layers read whole streams, or no streams.
+        """
+        import torch
+
+        found = [mixing.gates.double() for mixing in self.mixings if hasattr(mixing, "gates")]
+        if found:
+            return found
+        for weights, x_nNC in zip(self.list_features(), self.entered, strict=True):
+            n, _, width = x_nNC.shape
+            kept = torch.from_numpy(pick_features(width, n)).to(x_nNC.device)
+            norm_Nn = torch.linalg.vector_norm(x_nNC, dim=2, dtype=torch.float64).T
+            found.append(weights[..., kept].double() * (norm_Nn * n / width**0.5).unsqueeze(2))
+        return found
+
     def list_value_weights(self) -> "Sequence[torch.Tensor | None]":
         """Return the learned weights of a value residual (2) of each layer of the block; None for a layer without.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import MATRICES, DepthReads, GatedMixing, Mixing, PassedMixing, group_coefficients
+from mhc_core.connections import MATRICES, DepthReads, WithStreams, group_coefficients
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS, SOME_LAYERS
@@ -130,7 +130,7 @@ class ForwardProbe:
 
     def _measure_mixing(
         self,
-        mixings: list[Mixing | GatedMixing | PassedMixing],
+        mixings: list[WithStreams],
         x_KnNC: torch.Tensor,
         y_KNC: torch.Tensor,
         size_Kn: torch.Tensor,
@@ -361,7 +361,7 @@ def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 
 
-def _average_mixing(mixings: Sequence[Mixing | GatedMixing | PassedMixing]) -> dict[str, torch.Tensor]:
+def _average_mixing(mixings: Sequence[WithStreams]) -> dict[str, torch.Tensor]:
     """Return h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
     dynamic = mixings[0].h_post.ndim == 2

@@ -51,14 +51,8 @@ def measure_gates(block: LayerBlock, *, is_spread: bool) -> "torch.Tensor":
     """Measure mean or standard deviation over samples of the gates of the features that are kept, (K, n, C)."""
     import torch
 
-    found = []
-    for weights, x_nNC in zip(block.list_features(), block.entered, strict=True):
-        n, _, width = x_nNC.shape
-        kept = torch.from_numpy(pick_features(width, n)).to(x_nNC.device)
-        norm_Nn = torch.linalg.vector_norm(x_nNC, dim=2, dtype=torch.float64).T
-        gates = weights[..., kept].double() * (norm_Nn * n / width**0.5).unsqueeze(2)
-        found.append(gates.std(0, correction=0) if is_spread else gates.mean(0))
-    return torch.stack(found)
+    gates = block.list_gates()
+    return torch.stack([one.std(0, correction=0) if is_spread else one.mean(0) for one in gates])
 
 
 def compute_gates(spec: "RunSpec", layer: ReferenceLayer, *, is_spread: bool) -> Array:
@@ -153,8 +147,8 @@ METRICS = (
         chart=Chart(
             reading="A column is a layer, a band of rows a stream, and a row one of its features. A row of one colour: "
             "all layers read this feature alike. A column of one colour: the layer reads all features alike. If bands "
-            "differ, layers prefer a stream. Each stream counts as having the size 1. The learned gain of a norm "
-            "before the gates, which recorded models can have, is part of the gate, which then may exceed 1.",
+            "differ, layers prefer a stream. Each stream counts as having the size 1. Of a recorded model it is the "
+            "gate itself, without a learned gain of the norm before it.",
             symbol="G_l[i,c]",
             group="mixing",
             absent=ABSENT,
@@ -176,7 +170,7 @@ METRICS = (
         metric=Metric(
             key="gates_std",
             title="Gates, spread over tokens",
-            unit="standard deviation over tokens",
+            unit="standard deviation",
             scale="linear",
             shape="LnC",
             frame="forward",
