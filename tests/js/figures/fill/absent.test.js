@@ -26,7 +26,6 @@ test('runs that ended without the metric are named', () => {
 test('a run with matrices of the metric has it', () => {
   const measured = { ...run(true), matrices: new Map([['align', { shape: [2, 1, 1], data: [0.1, 0.2] }]]) };
   assert.deepEqual(notesOf([measured, measured]), []);
-  assert.deepEqual(notesOf([measured, run(true)]), [`B: ${TEXT}`]);
 });
 
 test('a run that is computed may still bring the metric', () => {
