@@ -8,7 +8,7 @@ Shapes: K layers measured together, n streams, N samples, C features of a stream
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -65,36 +65,6 @@ def compute_gates(spec: "RunSpec", layer: ReferenceLayer, *, is_spread: bool) ->
     return np.sqrt(((kept - mean) ** 2).sum(0) / len(kept)) if is_spread else mean
 
 
-def build_map(key: str, colors: dict[str, float], runs: int, theme: Any) -> dict[str, Any]:
-    """Build a figure with a map for each run: a column a layer, a band of rows a stream, a row a feature.
-
-    colors: ends of the colour scale, `cmin` and `cmax`, by default those of the values.
-    """
-    from mhc_core.figures.cells import axis_names, build_cells
-    from mhc_core.figures.panel import axis_title, update_axes
-    from mhc_core.figures.style import CIVIDIS
-
-    heat = {
-        "key": key,
-        "fill": {
-            "z": f"features.{key}",
-            "customdata": f"feature_numbers.{key}",
-            "y0": f"feature_start.{key}",
-            "dy": f"feature_step.{key}",
-        },
-        "x0": 1,
-        "dx": 1,
-        "hoverongaps": False,
-        "hovertemplate": PLACE + "<br>%{z:.3f}<extra>%{fullData.name}</extra>",
-    }
-    layers = {axis_names(run)[0]: "cells" for run in range(runs)}
-    figure = build_cells(runs, theme, GRID, heat, {**colors, "colorscale": CIVIDIS}, layers=layers)
-    update_axes(figure, "y", autorange="reversed", tickmode="linear", tick0=1, dtick=1, title=axis_title("stream"))
-    return figure
-
-
-PLACE = "layer %{x}, stream %{y:.0f}, feature %{customdata}"
-GRID = {"direction": "columns", "cell": 100, "gap": 6}
 ABSENT = "No gates: layers read whole streams."
 FORMULA = "G[i,c] = n rms(x[i]) w[i,c], u = sum_i w[i] * x[i]"
 
@@ -153,7 +123,7 @@ METRICS = (
             group="mixing",
             absent=ABSENT,
             is_offered_without=False,
-            build=partial(build_map, "gates", {"cmin": 0.0, "cmax": 1.0}),
+            build="mhc_core.figures.gates:build_gates",
             label="from 0 to 1",
             more=(
                 ChartView(
@@ -161,7 +131,7 @@ METRICS = (
                     label="own range",
                     meaning="The same gates, with colours from the least to the largest of them: also of gates that "
                     "have hardly moved, as after few steps of training. The numbers are next to the colours.",
-                    build=partial(build_map, "gates", {}),
+                    build="mhc_core.figures.gates:build_own_range",
                 ),
             ),
         ),
@@ -190,7 +160,7 @@ METRICS = (
             view_of="gates",
             label="spread over tokens",
             absent=ABSENT,
-            build=partial(build_map, "gates_std", {"cmin": 0.0}),
+            build="mhc_core.figures.gates:build_spread",
         ),
     ),
 )
