@@ -102,6 +102,7 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
         versions=replace(describe_versions(), numerics=NUMERICS_VERSION),
         layers=spec.depth,
         streams=spec.streams,
+        width=spec.width,
         blocks=name_layers(spec),
         input=_build_input(spec),
         cka=CkaEstimator(estimator=spec.cka, samples=count_cka_samples(samples, spec.depth)),
