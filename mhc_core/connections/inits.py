@@ -104,6 +104,14 @@ def _deepseek_v4(spec: RunSpec) -> InitialMixing:
     return InitialMixing(_fill_bias(spec, 0.0), _fill_bias(spec, 0.0), 0.0, draw, gate=1.0)
 
 
+def _hy_v4(spec: RunSpec) -> InitialMixing:
+    """Return the initial mixing as in HY-V4's code: 1/n and 1, and projections of standard deviation 0.006.
+
+    HY-V4 has no logits of H_res, which is the identity: other connections start near it.
+    """
+    return replace(_residual(spec), project=_draw_projections(spec, lambda *_: 0.006))
+
+
 PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {
     "residual": _residual,
     "mhc_lite": _mhc_lite,
@@ -111,6 +119,7 @@ PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {
     "megatron": _megatron,
     "deepseek_v4": _deepseek_v4,
     "c_mhc": _c_mhc,
+    "hy_v4": _hy_v4,
 }
 
 

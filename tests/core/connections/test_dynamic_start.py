@@ -10,6 +10,10 @@ from mhc_core.spec.connection import BY_TOKEN, MAPPED
 from tests.core.conftest import build_spec, measure
 
 
+# Logits of HY-V4's start move by 0.006 * 0.01 * sqrt(n C), here 30 times less than Megatron's.
+LEAST = {"hy_v4": 1e-5}
+
+
 def differ(connection: dict[str, Any], **fields: Any) -> float:
     """By how much dynamic mixing changes activations, as a share of them."""
     static, dynamic = (
@@ -23,7 +27,7 @@ def differ(connection: dict[str, Any], **fields: Any) -> float:
 @pytest.mark.parametrize("init", PRESETS)
 def test_it_changes_something_where_the_start_draws_projections_and_nowhere_else(init: str) -> None:
     found = differ(connection={"kind": "mhc", "init": init})
-    assert found > 1e-4 if init in list_projecting() else found < 1e-5
+    assert found > LEAST.get(init, 1e-4) if init in list_projecting() else found < 1e-12
 
 
 @pytest.mark.sample(4)
