@@ -75,8 +75,12 @@ def _residual(spec: RunSpec) -> InitialMixing:
 
 
 def _c_mhc(spec: RunSpec) -> InitialMixing:
-    """Return the initial mixing of C-mHC (contactsebi/circulant-hyper-connections, `code/exp_train.py`): 1/n."""
-    return replace(_residual(spec), certainty=0.0)
+    """Return the initial mixing of C-mHC (contactsebi/circulant-hyper-connections, `code/exp_train.py`).
+
+    Weights are 1/n, and tokens move logits by 0.0002: enough to let streams differ.
+    """
+    draw = _draw_projections(spec, lambda fan_in, _: 0.02 / math.sqrt(fan_in))
+    return replace(_residual(spec), certainty=0.0, project=draw)
 
 
 def _mhc_lite(spec: RunSpec) -> InitialMixing:

@@ -10,8 +10,8 @@ from mhc_core.spec.connection import BY_TOKEN, MAPPED
 from tests.core.conftest import build_spec, measure
 
 
-# Logits of HY-V4's start move by 0.006 * 0.01 * sqrt(n C), here 30 times less than Megatron's.
-LEAST = {"hy_v4": 1e-5}
+# Tokens move logits by 0.006 * 0.01 * sqrt(n C) and by 0.02 * 0.01, here 30 and 50 times less than Megatron's.
+LEAST = {"hy_v4": 1e-5, "c_mhc": 5e-6}
 
 
 def differ(connection: dict[str, Any], **fields: Any) -> float:

@@ -69,7 +69,7 @@ def test_a_dynamic_start_has_the_tables_gate_and_projection(init: str) -> None:
     assert mixers
     for mixer in mixers:
         np.testing.assert_allclose(mixer.a.detach().numpy(), 1.0 if init == "deepseek_v4" else 0.01, rtol=1e-7)
-        std = {"megatron": math.sqrt(2 / (4 * 8 + 24)), "deepseek_v4": 0.02, "hy_v4": 0.006}.get(init, 0.0)
+        std = {"megatron": math.sqrt(2 / (4 * 8 + 24)), "deepseek_v4": 0.02, "hy_v4": 0.006, "c_mhc": 0.02 / math.sqrt(4 * 8)}.get(init, 0.0)
         entries = mixer.phi.numel()
         assert mixer.phi.shape == (4 * 8, 4 * 4 + 2 * 4)
         assert mixer.phi.std().item() == pytest.approx(std, rel=4 / (2 * entries) ** 0.5)
