@@ -9,7 +9,6 @@ from mhc_core.connections.inits import PRESETS, list_projecting
 from mhc_core.spec.connection import BY_TOKEN, MAPPED
 from tests.core.conftest import build_spec, measure
 
-
 # Tokens move logits by 0.006 * 0.01 * sqrt(n C) and by 0.02 * 0.01, here 30 and 50 times less than Megatron's.
 LEAST = {"hy_v4": 1e-5, "c_mhc": 5e-6}
 
