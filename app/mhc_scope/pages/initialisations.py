@@ -15,7 +15,7 @@ NO_LOGITS = "–"
 class Row:
     """One initialisation in the table.
 
-    initialisation: its name and source. kind, init: fields of a spec. cells: its numbers by the title of the column.
+    initialisation: its name and source. spec: the fields that have it. cells: its numbers by the title of the column.
     href: the preset that compares it, or None.
     """
 
@@ -51,8 +51,8 @@ def _format_cells(learning: Learning) -> dict[str, str]:
 
 
 def _format_range(weights: tuple[float, float]) -> str:
-    """Format the largest and the least weight, or one number if two digits do not distinguish them."""
-    texts = [format_value(weight, digits=2) for weight in weights]
+    """Format the largest and the least weight, or one number if three digits do not distinguish them."""
+    texts = [format_value(weight, digits=3) for weight in weights]
     return " to ".join(dict.fromkeys(reversed(texts)))
 
 

@@ -71,7 +71,7 @@ def _compare_trained(name: str, title: str, description: str, *keys: str) -> Pre
     runs = {INITIALISATIONS[key].name: INITIALISATIONS[key].build_spec().model_dump(mode="json") for key in keys}
     return compare(
         "starts", name, title, description, runs,
-        metric="h_res_to_uniform", reduction="median", panel="mixing", view="strip",
+        metric="h_res_to_uniform", reduction="median", panel="mixing",
     )  # fmt: skip
 
 

@@ -101,5 +101,6 @@ def test_the_table_has_every_initialisation_and_links_to_its_run() -> None:
         "residual-equivalent", "lucidrains",
     }  # fmt: skip
     assert cells["HY-V4"]["part that reaches logits"] == "–"
-    assert cells["mHC-lite"]["H_pre"] == "0.27 to 0.73"
+    assert cells["mHC-lite"]["H_pre"] == "0.269 to 0.731"
     assert describe_training()["farthest"] == "1.73"
+    assert {each.build_spec().train.optimizer for each in INITIALISATIONS.values()} == {"adamw"}, "what the page says"
