@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mhc_core import __version__
 from mhc_core.figures import PANELS
@@ -30,9 +30,11 @@ from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import FIRST_MODULE, Assets
 from mhc_scope.pages.docs import describe, describe_credentials
 from mhc_scope.pages.families import build_entries, describe_setting, group_entries, list_roots
-from mhc_scope.pages.link_cards import PresetByName, build_default_preview, build_preset_preview, build_snapshot_preview
+from mhc_scope.pages.initialisations import build_rows, describe_training
+from mhc_scope.pages.link_cards import build_default_preview, build_preset_preview, build_snapshot_preview, find_preset
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
+from mhc_scope.presets import FORMER
 from mhc_scope.services.policy import Policy
 from mhc_scope.settings import Settings
 
@@ -166,13 +168,18 @@ async def get_families(request: Request) -> Response:
         "groups": group_entries(entries),
         "roots": list_roots(entries),
         "setting": describe_setting(),
+        "initialisations": await run_in_threadpool(build_rows),
+        "training": describe_training(),
     }
     return get_pages(request).render("families.html", **shown)
 
 
 @router.get("/p/{name}")
-async def get_preset_page(request: Request, service: Service, preset: PresetByName) -> Response:
-    """Return the page of the instrument with the runs and the text of a preset."""
+async def get_preset_page(request: Request, service: Service, name: str) -> Response:
+    """Return the page of the instrument with the runs and the text of a preset, or a redirect from a former name."""
+    if name in FORMER:
+        return RedirectResponse(FORMER[name], status_code=308)
+    preset = find_preset(name)
     card = await build_preset_preview(request, service, preset)
     boot = to_boot("index", preset=preset.to_plain())
     return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
