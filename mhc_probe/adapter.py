@@ -59,6 +59,8 @@ class LayerPass(NamedTuple):
     parts: tensors of the model whose mean the state is; () if the state is a tensor of the model. The gradient of the
         state is the sum of theirs.
     subtracts_read: whether the branch's output is what its layer returns minus u, which is subtracted outside of it.
+    to_state_grad: the gradient of the state as a function of that of its one part, if the model has no tensor of the
+        state but one that is computed from it, such as its norm; else None.
     """
 
     after: torch.Tensor
@@ -71,6 +73,7 @@ class LayerPass(NamedTuple):
     read: SourceRead | None = None
     parts: tuple[torch.Tensor, ...] = ()
     subtracts_read: bool = False
+    to_state_grad: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def knows_weights(self) -> bool:
