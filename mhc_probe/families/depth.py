@@ -304,7 +304,7 @@ def _find_blocks(model: nn.Module, reads: Sequence[nn.Module]) -> dict[nn.Module
     return {block: parts[block] for block in dict.fromkeys(owners[read] for read in reads)}
 
 
-class Source(NamedTuple):
+class DepthSource(NamedTuple):
     """One source: its values, and the outputs that it is the sum of, counted from 1; the embedding is 0."""
 
     values: torch.Tensor
@@ -379,7 +379,7 @@ class _DepthHooks:
 
     def _reset_pass(self) -> None:
         """Forget the sources and layers of the pass before."""
-        self._stages: list[list[Source]] = []  # the embedding alone, then the sources of every read
+        self._stages: list[list[DepthSource]] = []  # the embedding alone, then the sources of every read
         self._layer: _ReadLayer | None = None
         self._last: _LastRead | None = None
         self._early: list[_PartCall] = []  # parts that are called before the embedding is known
@@ -414,7 +414,7 @@ class _DepthHooks:
         found = [(at, x) for at, call in enumerate(early) for x in call.given if are_equal(x, source)]
         first, state = found[0] if found else (len(early), source.detach())
         self._layer = _ReadLayer(state, early[first:])
-        self._stages = [[Source(state.detach().clone(), frozenset({0}))]]
+        self._stages = [[DepthSource(state.detach().clone(), frozenset({0}))]]
 
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
         """Store what a block returns, as a possible sum of outputs."""
@@ -516,7 +516,7 @@ class _DepthHooks:
             self.recorder.leave(sites[0], LayerPass(returned[0], None, None, None, (), "", [], None, tuple(returned)))
 
     @torch.no_grad()
-    def _relate(self, sources: Sequence[torch.Tensor]) -> tuple[list[Source] | None, torch.Tensor | None]:
+    def _relate(self, sources: Sequence[torch.Tensor]) -> tuple[list[DepthSource] | None, torch.Tensor | None]:
         """Return the sources of a read in terms of layers' outputs, and the output added since the last read.
 
         Sources of an earlier read, which return when a loop starts again, have no such output. The output is then the
@@ -525,13 +525,13 @@ class _DepthHooks:
         before, number = self._stages[-1], len(self._stages)
         kept, grown = len(before), sources[-1].detach()
         if len(sources) == kept + 1 and _are_same(sources, before):
-            return [*before, Source(grown.clone(), frozenset({number}))], grown
+            return [*before, DepthSource(grown.clone(), frozenset({number}))], grown
         last = before[-1]
         # A source that is lost stays lost, whatever is added.
         has_grown = not are_equal(grown, last.values) or not torch.isfinite(grown).all()
         if len(sources) == kept and _are_same(sources, before[:-1]) and has_grown:
             outputs = last.outputs | {number}
-            return [*before[:-1], Source(grown.clone(), outputs)], _subtract_wide(grown, last.values)
+            return [*before[:-1], DepthSource(grown.clone(), outputs)], _subtract_wide(grown, last.values)
         for stage in reversed(self._stages[:-1]):
             if len(stage) == len(sources) and _are_same(sources, stage):
                 return stage, None if self._partial is None else _subtract_wide(self._partial, last.values)
@@ -545,7 +545,7 @@ def _merge(tensors: Sequence[torch.Tensor]) -> dict[str, Any]:
     return {"after": torch.stack([x.detach() for x in tensors]).mean(0), "parts": tuple(tensors)}
 
 
-def _are_same(sources: Sequence[torch.Tensor], stage: Sequence[Source]) -> bool:
+def _are_same(sources: Sequence[torch.Tensor], stage: Sequence[DepthSource]) -> bool:
     return all(are_equal(source.detach(), own.values) for source, own in zip(sources, stage, strict=False))
 
 
@@ -576,5 +576,5 @@ def _choose_output(added: torch.Tensor | None, returned: torch.Tensor | None) ->
     return returned if error <= max(64 * coarse, 1e-4) * float(added.to(wide).norm()) else added
 
 
-def find_place(stage: Sequence[Source], output: int) -> int | None:
+def find_place(stage: Sequence[DepthSource], output: int) -> int | None:
     return next((place for place, source in enumerate(stage) if output in source.outputs), None)

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from mhc_core.connections.depth import KEY_EPS
-from mhc_probe.families.depth import Source, to_wide_dtype, weigh
+from mhc_probe.families.depth import DepthSource, to_wide_dtype, weigh
 from mhc_probe.families.hyper import find_autocast
 from mhc_probe.laws import find_tolerance
 from mhc_probe.recording.edges import list_leaves
@@ -28,7 +28,7 @@ EPSILONS = (KEY_EPS, 1e-5, 1e-8, torch.finfo(torch.float32).eps)  # under the ro
 ROWS = 64  # samples that decide between forms; all samples confirm the form
 
 
-class ReadForm(NamedTuple):
+class ListForm(NamedTuple):
     """How a function weighs its sources, and the norm of what it reads.
 
     Attributes
@@ -63,7 +63,7 @@ class ListRead(NamedTuple):
     state: h in the type of u, or u itself if it has no norm.
     """
 
-    form: ReadForm
+    form: ListForm
     u: torch.Tensor
     h: torch.Tensor
     attention_NK1: torch.Tensor
@@ -85,10 +85,16 @@ class ReadFinder:
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self.vectors = [one for one in parameters if one.numel() == one.shape[-1:].numel()]
-        self._known: dict[int, ReadForm] = {}
+        self._known: dict[int, ListForm] = {}
 
     def find(
-        self, number: int, u: torch.Tensor, sources: Sequence[Source], ends: Sequence[torch.Tensor], *, is_known: bool
+        self,
+        number: int,
+        u: torch.Tensor,
+        sources: Sequence[DepthSource],
+        ends: Sequence[torch.Tensor],
+        *,
+        is_known: bool,
     ) -> ListRead | None:
         """Return how a tensor was read from these sources; None if it was not.
 
@@ -117,7 +123,7 @@ class ReadFinder:
                 return ListRead(form, u, h, attention, h.to(u.dtype) if form.is_normed else u)
         return None
 
-    def _list_known(self, number: int, u: torch.Tensor, ends: Sequence[torch.Tensor]) -> list[ReadForm]:
+    def _list_known(self, number: int, u: torch.Tensor, ends: Sequence[torch.Tensor]) -> list[ListForm]:
         """Return the form of earlier passes, if the graph has its parameters: queries of 0 leave them open."""
         if number not in self._known:
             return []
@@ -135,14 +141,14 @@ class ReadFinder:
 
 def _search(
     vectors: Sequence[nn.Parameter], x_KNC: torch.Tensor, u_NC: torch.Tensor, tolerance: float
-) -> Iterator[ReadForm]:
+) -> Iterator[ListForm]:
     """Yield the forms in which vectors may have taken part in a read.
 
     Queries of 0 leave the other parts open, and so do gains of 1. Then the gain that follows the query is that of the
     keys.
     """
     for eps in EPSILONS:
-        for weights in _list_weights(vectors) if len(x_KNC) > 1 else [ReadForm()]:
+        for weights in _list_weights(vectors) if len(x_KNC) > 1 else [ListForm()]:
             plain = weights._replace(eps=eps)
             h_NC, _ = _read(plain, x_KNC)
             rest = [one for one in vectors if one is not weights.query and one is not weights.gain]
@@ -159,21 +165,21 @@ def _may_be_normed(h_NC: torch.Tensor, u_NC: torch.Tensor, eps: float, tolerance
     return bool((z_NC * gain_C - wide_NC).norm() <= tolerance * wide_NC.norm())
 
 
-def _list_weights(vectors: Sequence[nn.Parameter]) -> Iterator[ReadForm]:
+def _list_weights(vectors: Sequence[nn.Parameter]) -> Iterator[ListForm]:
     """Yield the ways in which vectors may weigh sources: queries in order, and for each the next gain first."""
     for place, query in enumerate(vectors):
         if query.ndim == 2:
             near = sorted(range(len(vectors)), key=partial(_rank, place))
             for gain in (*(vectors[k] for k in near if k != place), None):
-                yield ReadForm(query, gain)
-                yield ReadForm(query, gain, is_scaled=True)
+                yield ListForm(query, gain)
+                yield ListForm(query, gain, is_scaled=True)
 
 
 def _rank(place: int, other: int) -> tuple[int, bool]:
     return abs(other - place), other < place
 
 
-def _read(form: ReadForm, x_KNC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _read(form: ListForm, x_KNC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what is read, (N, C), before its norm, and the attention over depth, (N, K, 1)."""
     if form.query is None:
         return x_KNC[0], torch.ones_like(x_KNC[:, :, :1]).transpose(0, 1)
@@ -184,7 +190,7 @@ def _read(form: ReadForm, x_KNC: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
     return torch.einsum("nkh,knc->nc", values, x_KNC), attention
 
 
-def _measure_error(form: ReadForm, h_NC: torch.Tensor, u_NC: torch.Tensor) -> float:
+def _measure_error(form: ListForm, h_NC: torch.Tensor, u_NC: torch.Tensor) -> float:
     """Return the relative distance of what is read, after its norm, from what a branch takes; inf if it is lost."""
     made = h_NC * _invert_size(h_NC, form.eps) if form.is_normed else h_NC
     made = made if form.norm is None else made * form.norm.detach().to(made).flatten()

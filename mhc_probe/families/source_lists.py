@@ -22,10 +22,10 @@ from torch import nn
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite, SourceRead
 from mhc_probe.edits import ModelEdits
-from mhc_probe.families.depth import Source, are_equal, find_owner, find_place
+from mhc_probe.families.depth import DepthSource, are_equal, find_owner, find_place
 from mhc_probe.families.detection import find_embedded_width
 from mhc_probe.families.hyper import name_branch
-from mhc_probe.families.list_reads import ListRead, ReadFinder, ReadForm
+from mhc_probe.families.list_reads import ListForm, ListRead, ReadFinder
 from mhc_probe.families.paths import CONTAINERS, name_module
 from mhc_probe.families.stacks import find_stacks
 from mhc_probe.families.values import find_like, find_state
@@ -94,7 +94,7 @@ class SourceLists(Adapter):
     def count_layers(self) -> int:
         return self._depth
 
-    def set_site(self, site: int, form: ReadForm) -> None:
+    def set_site(self, site: int, form: ListForm) -> None:
         """Store the parameters with which the sum after a layer is read. A later pass may know them better."""
         self.sites[site:] = [LayerSite("branch", form.list_mixing()), *self.sites[site + 1 :]]
 
@@ -156,7 +156,7 @@ def _list_items(output: Any) -> list[Any]:
     return list(output) if isinstance(output, tuple | list) else [output]
 
 
-class _PartCall(NamedTuple):
+class _ListedCall(NamedTuple):
     """One call of a part: the tensor that it took, the one that it returned, and a copy of this, y."""
 
     name: str
@@ -170,8 +170,8 @@ class _Branch(NamedTuple):
     """One read, with the calls that follow it up to the next; y is what they add to a sum of outputs."""
 
     read: ListRead
-    sources: list[Source]
-    calls: Sequence[_PartCall]
+    sources: list[DepthSource]
+    calls: Sequence[_ListedCall]
     y: torch.Tensor
 
     @property
@@ -199,7 +199,7 @@ class _BlockCall:
     block: nn.Module
     entered: torch.Tensor
     listed: list[torch.Tensor]
-    calls: list[_PartCall] = field(default_factory=list)
+    calls: list[_ListedCall] = field(default_factory=list)
     returned: torch.Tensor | None = None
     returned_list: list[torch.Tensor] = field(default_factory=list)
 
@@ -211,10 +211,10 @@ class _BlockCall:
 class _Lists(NamedTuple):
     """The sources at a place of the model, and the sum of outputs that is not a source yet."""
 
-    sources: list[Source]
-    partial: Source
+    sources: list[DepthSource]
+    partial: DepthSource
 
-    def list_all(self) -> list[Source]:
+    def list_all(self) -> list[DepthSource]:
         return [*self.sources, self.partial]
 
 
@@ -229,7 +229,7 @@ class _ListHooks:
         """Forget the sources and layers of the pass before."""
         self._lists: _Lists | None = None  # as the latest block has returned them
         self._block: _BlockCall | None = None  # the one that is running, else the latest
-        self._later: list[_PartCall] = []  # calls since then
+        self._later: list[_ListedCall] = []  # calls since then
         self._branch: _Branch | None = None  # of the layer that is open
         self._state = torch.empty(0)  # what entered it
         self._site = 0
@@ -283,7 +283,7 @@ class _ListHooks:
         if u is not None:
             y = None if made is None else made.detach().clone()  # the block may change it
             calls = self._block.calls if self._block.returned is None else self._later
-            calls.append(_PartCall(name, module, u, made, y))
+            calls.append(_ListedCall(name, module, u, made, y))
 
     @torch.no_grad()
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
@@ -294,8 +294,8 @@ class _ListHooks:
         call.returned = find_state(output, None)
         call.returned_list = _find_list(_list_items(output), call.entered.shape)
         if self._lists is None and call.returned_list:
-            listed = [Source(x.detach().clone(), frozenset()) for x in call.listed]
-            self._lists = _Lists(listed, Source(call.entered.detach().clone(), frozenset({0})))
+            listed = [DepthSource(x.detach().clone(), frozenset()) for x in call.listed]
+            self._lists = _Lists(listed, DepthSource(call.entered.detach().clone(), frozenset({0})))
         if self._lists is None:
             return
         if not _are_same([*call.listed, call.entered], self._lists.list_all()):
@@ -323,7 +323,7 @@ class _ListHooks:
             self._state, self._site = branch.read.state, self._site + 1
         self._branch = branch
 
-    def _leave_layer(self, branch: _Branch, read: ListRead, sources: Sequence[Source]) -> None:
+    def _leave_layer(self, branch: _Branch, read: ListRead, sources: Sequence[DepthSource]) -> None:
         """Record a layer, from what its branch reads to the read after it."""
         self.recorder.confirm()
         self.adapter.set_site(self._site, read.form)
@@ -346,7 +346,7 @@ class _ListHooks:
             self.recorder.leave(self._site, written)
 
 
-def _are_same(tensors: Sequence[torch.Tensor], sources: Sequence[Source]) -> bool:
+def _are_same(tensors: Sequence[torch.Tensor], sources: Sequence[DepthSource]) -> bool:
     return len(tensors) == len(sources) and all(
         are_equal(x.detach(), own.values) for x, own in zip(tensors, sources, strict=True)
     )
@@ -397,13 +397,13 @@ class _Path:
         What entered the block and a sum may be equal: then the block returns one or the other.
         """
         outputs, sources = frozenset({self._layers + number + 1}), lists.list_all()
-        summed = Source(lists.partial.values + y.to(lists.partial.values.device), lists.partial.outputs | outputs)
+        summed = DepthSource(lists.partial.values + y.to(lists.partial.values.device), lists.partial.outputs | outputs)
         found = [_Lists(lists.sources, summed)]
         if len(sources) <= len(self._call.returned_list):
             returned = self._call.returned_list[len(sources) - 1]
             is_entered = number > 0 and returned is self._call.entered  # which is the sum before the first branch alone
             if are_equal(returned.detach(), lists.partial.values) and not is_entered:
-                found.append(_Lists(sources, Source(y, outputs)))
+                found.append(_Lists(sources, DepthSource(y, outputs)))
         return found
 
     def _is_returned(self, lists: _Lists) -> bool:

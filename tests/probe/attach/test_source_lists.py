@@ -46,7 +46,7 @@ def record_pass(model: Any, **kwargs: Any) -> Result:
 class HandRead:
     """What every branch of a model reads and returns, and their gradients, kept by autograd; without the probe."""
 
-    def __init__(self, model: FunctionReader, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, model: Any, patch: pytest.MonkeyPatch) -> None:
         self.states: list[torch.Tensor] = []
         self.outputs: list[torch.Tensor] = []
         self._plain = reading.read_sources
@@ -117,7 +117,7 @@ def weigh(outputs_JNC: list[np.ndarray], query: Any, gain: Any, size: int) -> np
 def test_states_gradients_and_weights_are_those_of_hooks(
     size: int, fuses: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = build_function_reader(size, fuses=fuses)
+    model: Any = build_function_reader(size, fuses=fuses)
     result = record_pass(model)
     mixing = [norm(pair) for pair in list_reads(model)]
     branches = [
@@ -185,12 +185,12 @@ def test_outputs_and_gradients_are_the_same_bits(raises: bool) -> None:
     def fail(*_args: Any) -> None:
         raise ValueError("planted")
 
-    alone, watched = build_function_reader(2), build_function_reader(2)
+    alone: Any = build_function_reader(2)
+    watched: Any = build_function_reader(2)
     wanted = feed(alone)
     wanted.backward()
     if raises:
-        broken: Any = watched.layers[2]
-        handle = broken.mlp.register_forward_hook(fail)
+        handle = watched.layers[2].mlp.register_forward_hook(fail)
         with pytest.raises(ValueError, match="planted"), attach(watched):
             feed(watched)
         handle.remove()
@@ -275,9 +275,8 @@ def test_a_sum_with_other_weights_is_no_attention_over_depth(monkeypatch: pytest
 
 @pytest.mark.full
 def test_a_block_that_differs_is_refused_by_name() -> None:
-    model = build_function_reader(2)
-    odd: Any = model.layers[2]
-    odd.squashes = True
+    model: Any = build_function_reader(2)
+    model.layers[2].squashes = True
     with attach(model) as probe:
         feed(model).backward()
     with pytest.raises(SpecError, match=r"model\.layers\[2\], whose reads or sums are unknown"):
