@@ -386,8 +386,8 @@ class _Path:
         for end in range(at + 1, len(calls) + 1):
             y = next((call.y for call in reversed(calls[at:end]) if call.y is not None), None)
             for after in [] if y is None else self._list_next(lists, y, number):
-                found = _Found([], after) if end == len(calls) else self._follow(end, after, number + 1)
-                if found is not None and y is not None and self._is_returned(found.lists):
+                found = self._end(after) if end == len(calls) else self._follow(end, after, number + 1)
+                if found is not None and y is not None:
                     return found._replace(branches=[_Branch(read, given, calls[at:end], y), *found.branches])
         return None
 
@@ -406,8 +406,8 @@ class _Path:
                 found.append(_Lists(sources, DepthSource(y, outputs)))
         return found
 
-    def _is_returned(self, lists: _Lists) -> bool:
-        """Return whether the block returns these sources and this sum."""
+    def _end(self, lists: _Lists) -> _Found | None:
+        """Return these sources and this sum, if the block returns them."""
         returned = self._call.returned
         own = [*self._call.returned_list, *([] if returned is None else [returned])]
-        return _are_same(own, lists.list_all())
+        return _Found([], lists) if _are_same(own, lists.list_all()) else None

@@ -219,4 +219,6 @@ class FunctionReader(nn.Module):
 
 def build_function_reader(size: int, **kwargs: bool) -> FunctionReader:
     """Return a model whose queries and gains are random."""
-    return shake(FunctionReader(size, **kwargs), size=0.3)  # type: ignore[no-any-return]
+    model = FunctionReader(size, **kwargs)
+    shake(model, size=0.3)
+    return model

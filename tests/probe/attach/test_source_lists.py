@@ -241,12 +241,16 @@ def test_outputs_of_0_do_not_hide_which_of_them_is_a_source(size: int) -> None:
 def test_a_pass_before_training_does_not_decide_on_later_ones() -> None:
     model = FunctionReader(2)
     candidates = build_candidates(model)
-    for trained in (False, True):
-        if trained:
-            shake(model)
-            model.zero_grad()
-        with Attachment(model, candidates) as probe:
-            feed(model).backward()
+    with Attachment(model, candidates) as probe, torch.no_grad():
+        feed(model)
+    probe.result()  # without a graph, any query may have been used
+    with Attachment(model, candidates) as probe:
+        feed(model).backward()
+    check_untrained(probe.result(), model, 2)
+    shake(model)
+    model.zero_grad()
+    with Attachment(model, candidates) as probe:
+        feed(model).backward()
     found, wanted = probe.result(), record_pass(build_function_reader(2))
     np.testing.assert_array_equal(found.matrices["unfolded"], wanted.matrices["unfolded"])
     for key in ("grad_rms", "mixing_grad_norm", "param_grad_norm"):
