@@ -61,6 +61,8 @@ class LayerPass(NamedTuple):
     subtracts_read: whether the branch's output is what its layer returns minus u, which is subtracted outside of it.
     gates: (N, n, C), where the branch reads each feature of the normed streams with a gate, those of the features that
         `pick_features` keeps; None if not known.
+    to_state_grad: the gradient of the state as a function of that of its one part, if the model has no tensor of the
+        state but one that is computed from it, such as its norm; else None.
     """
 
     after: torch.Tensor
@@ -74,6 +76,7 @@ class LayerPass(NamedTuple):
     parts: tuple[torch.Tensor, ...] = ()
     subtracts_read: bool = False
     gates: torch.Tensor | None = None
+    to_state_grad: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def knows_weights(self) -> bool:

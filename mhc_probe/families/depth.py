@@ -129,7 +129,7 @@ class DepthReading(Adapter):
     def __init__(self, model: nn.Module, reads: Sequence[nn.Module]) -> None:
         self.model, self.reads = model, list(reads)
         self.sites: list[LayerSite] = []
-        self.owner = _find_owner(model, set(self.reads))
+        self.owner = find_owner(model, set(self.reads))
         self.blocks = _find_blocks(model, self.reads)
         self._depth = 0  # of a pass that has returned
         self._forms: dict[type, ReadForm] = {}
@@ -207,10 +207,11 @@ class DepthReading(Adapter):
         tolerance = find_tolerance(outputs[0].dtype, autocast=find_autocast(outputs[0]))
         returned_HNC = torch.stack([x.detach().flatten(0, -2) for x in outputs])
         for sources in _list_sources(outputs[0].shape, (args, kwargs)):
-            x_KNC = torch.stack([x.detach().flatten(0, -2) for x in sources]).to(_to_wide_dtype(outputs[0].dtype))
+            x_KNC = torch.stack([x.detach().flatten(0, -2) for x in sources]).to(to_wide_dtype(outputs[0].dtype))
             inverse_KN = torch.rsqrt(x_KNC.square().mean(-1) + KEY_EPS)
             for form in self._list_forms(module, len(outputs)):
-                attention, values = _weigh(module, form, x_KNC, inverse_KN)
+                query_HC = _get_query(module, form, x_KNC)
+                attention, values = weigh(query_HC, x_KNC, inverse_KN, form.is_scaled, form.is_normed)
                 made = torch.einsum("nkh,knc->hnc", values, x_KNC)
                 size = float(returned_HNC.norm())
                 # Keep the first decision: training may make the states infinite later.
@@ -235,18 +236,24 @@ class DepthReading(Adapter):
                     yield ReadForm(query, gain, is_scaled, is_normed)
 
 
-def _weigh(
-    module: nn.Module, form: ReadForm, x_KNC: torch.Tensor, inverse_KN: torch.Tensor
+def _get_query(module: nn.Module, form: ReadForm, like: torch.Tensor) -> torch.Tensor:
+    """Return the queries of a read, (H, C), times the gain of the norm of its keys."""
+    parameters = list(module.parameters())
+    query_HC = parameters[form.query].detach().to(like.device, like.dtype).view(-1, like.shape[-1])
+    return query_HC * parameters[form.gain].detach().to(query_HC) if form.gain >= 0 else query_HC
+
+
+def weigh(
+    query_HC: torch.Tensor, x_KNC: torch.Tensor, inverse_KN: torch.Tensor, is_scaled: bool, is_normed: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the attention over depth and the coefficients of the sources, (N, K, H) each, by one form."""
-    parameters, width = list(module.parameters()), x_KNC.shape[-1]
-    query_HC = parameters[form.query].detach().to(x_KNC.device, x_KNC.dtype).view(-1, width)
-    if form.gain >= 0:
-        query_HC = query_HC * parameters[form.gain].detach().to(query_HC)
-    scale = width**-0.5 if form.is_scaled else 1.0
+    """Return the attention over depth and the coefficients of the sources, (N, K, H) each, by one form.
+
+    inverse_KN: one over the sizes of the sources. The other arguments are as in `ReadForm`.
+    """
+    scale = x_KNC.shape[-1] ** -0.5 if is_scaled else 1.0
     logits = torch.einsum("knc,hc->nkh", x_KNC, query_HC) * scale * inverse_KN.T.unsqueeze(-1)
     attention = torch.softmax(logits, 1)
-    return attention, attention * inverse_KN.T.unsqueeze(-1) if form.is_normed else attention
+    return attention, attention * inverse_KN.T.unsqueeze(-1) if is_normed else attention
 
 
 def _list_sources(shape: torch.Size, inputs: Any) -> Iterator[list[torch.Tensor]]:
@@ -265,11 +272,11 @@ def _list_floats(value: Any) -> list[torch.Tensor]:
     return [x for x in list_tensors(value) if x.is_floating_point()]
 
 
-def _to_wide_dtype(dtype: torch.dtype) -> torch.dtype:
+def to_wide_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def _find_owner(model: nn.Module, reads: set[nn.Module]) -> nn.Module:
+def find_owner(model: nn.Module, reads: set[nn.Module]) -> nn.Module:
     """Return the innermost module that contains all reads and is called."""
     owner, module = model, model
     while True:
@@ -297,7 +304,7 @@ def _find_blocks(model: nn.Module, reads: Sequence[nn.Module]) -> dict[nn.Module
     return {block: parts[block] for block in dict.fromkeys(owners[read] for read in reads)}
 
 
-class _Source(NamedTuple):
+class DepthSource(NamedTuple):
     """One source: its values, and the outputs that it is the sum of, counted from 1; the embedding is 0."""
 
     values: torch.Tensor
@@ -348,7 +355,7 @@ class _ReadLayer:
     def takes_what_was_read(self) -> bool:
         """Return whether a part of the layer takes a tensor that was read as it is, not in a sum with another."""
         given = [x for call in self.calls for x in call.given]
-        return any(x is read or _are_equal(x.detach(), read.detach()) for x in given for read in self.tensors)
+        return any(x is read or are_equal(x.detach(), read.detach()) for x in given for read in self.tensors)
 
     def _takes_state(self, call: _PartCall) -> bool:
         return any(x is self.state for x in call.given)
@@ -372,7 +379,7 @@ class _DepthHooks:
 
     def _reset_pass(self) -> None:
         """Forget the sources and layers of the pass before."""
-        self._stages: list[list[_Source]] = []  # the embedding alone, then the sources of every read
+        self._stages: list[list[DepthSource]] = []  # the embedding alone, then the sources of every read
         self._layer: _ReadLayer | None = None
         self._last: _LastRead | None = None
         self._early: list[_PartCall] = []  # parts that are called before the embedding is known
@@ -404,10 +411,10 @@ class _DepthHooks:
     def _find_embedding(self, source: torch.Tensor) -> None:
         """Find the embedding among the inputs of blocks and parts: the source itself may be a slice of a stack."""
         early, self._early = self._early, []
-        found = [(at, x) for at, call in enumerate(early) for x in call.given if _are_equal(x, source)]
+        found = [(at, x) for at, call in enumerate(early) for x in call.given if are_equal(x, source)]
         first, state = found[0] if found else (len(early), source.detach())
         self._layer = _ReadLayer(state, early[first:])
-        self._stages = [[_Source(state.detach().clone(), frozenset({0}))]]
+        self._stages = [[DepthSource(state.detach().clone(), frozenset({0}))]]
 
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
         """Store what a block returns, as a possible sum of outputs."""
@@ -476,7 +483,7 @@ class _DepthHooks:
         self.adapter.add_site(site, module)
         self._sites.setdefault(module, []).append(site)
         self._stages.append(stage)
-        places = tuple(_find_place(stage, output) for output in range(site + 2))
+        places = tuple(find_place(stage, output) for output in range(site + 2))
         y, name = layer.find_branch()
         written = LayerPass(
             y=_choose_output(added, y),
@@ -509,7 +516,7 @@ class _DepthHooks:
             self.recorder.leave(sites[0], LayerPass(returned[0], None, None, None, (), "", [], None, tuple(returned)))
 
     @torch.no_grad()
-    def _relate(self, sources: Sequence[torch.Tensor]) -> tuple[list[_Source] | None, torch.Tensor | None]:
+    def _relate(self, sources: Sequence[torch.Tensor]) -> tuple[list[DepthSource] | None, torch.Tensor | None]:
         """Return the sources of a read in terms of layers' outputs, and the output added since the last read.
 
         Sources of an earlier read, which return when a loop starts again, have no such output. The output is then the
@@ -518,13 +525,13 @@ class _DepthHooks:
         before, number = self._stages[-1], len(self._stages)
         kept, grown = len(before), sources[-1].detach()
         if len(sources) == kept + 1 and _are_same(sources, before):
-            return [*before, _Source(grown.clone(), frozenset({number}))], grown
+            return [*before, DepthSource(grown.clone(), frozenset({number}))], grown
         last = before[-1]
         # A source that is lost stays lost, whatever is added.
-        has_grown = not _are_equal(grown, last.values) or not torch.isfinite(grown).all()
+        has_grown = not are_equal(grown, last.values) or not torch.isfinite(grown).all()
         if len(sources) == kept and _are_same(sources, before[:-1]) and has_grown:
             outputs = last.outputs | {number}
-            return [*before[:-1], _Source(grown.clone(), outputs)], _subtract_wide(grown, last.values)
+            return [*before[:-1], DepthSource(grown.clone(), outputs)], _subtract_wide(grown, last.values)
         for stage in reversed(self._stages[:-1]):
             if len(stage) == len(sources) and _are_same(sources, stage):
                 return stage, None if self._partial is None else _subtract_wide(self._partial, last.values)
@@ -538,11 +545,11 @@ def _merge(tensors: Sequence[torch.Tensor]) -> dict[str, Any]:
     return {"after": torch.stack([x.detach() for x in tensors]).mean(0), "parts": tuple(tensors)}
 
 
-def _are_same(sources: Sequence[torch.Tensor], stage: Sequence[_Source]) -> bool:
-    return all(_are_equal(source.detach(), own.values) for source, own in zip(sources, stage, strict=False))
+def _are_same(sources: Sequence[torch.Tensor], stage: Sequence[DepthSource]) -> bool:
+    return all(are_equal(source.detach(), own.values) for source, own in zip(sources, stage, strict=False))
 
 
-def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+def are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Return whether two tensors have the same values, nan included."""
     if one.shape != other.shape:
         return False
@@ -552,7 +559,7 @@ def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def _subtract_wide(after: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
     """Return the difference of two tensors in float32 at least."""
-    wide = _to_wide_dtype(after.dtype)
+    wide = to_wide_dtype(after.dtype)
     return after.to(wide) - before.to(after.device, wide)
 
 
@@ -563,11 +570,11 @@ def _choose_output(added: torch.Tensor | None, returned: torch.Tensor | None) ->
     """
     if added is None or returned is None:
         return added
-    wide = _to_wide_dtype(added.dtype)
+    wide = to_wide_dtype(added.dtype)
     error = float((returned.to(added.device, wide) - added.to(wide)).norm())
     coarse = max(torch.finfo(x.dtype).eps for x in (added, returned))
     return returned if error <= max(64 * coarse, 1e-4) * float(added.to(wide).norm()) else added
 
 
-def _find_place(stage: Sequence[_Source], output: int) -> int | None:
+def find_place(stage: Sequence[DepthSource], output: int) -> int | None:
     return next((place for place, source in enumerate(stage) if output in source.outputs), None)

@@ -13,6 +13,7 @@ from mhc_probe.families.depth import DepthReading, find_reads
 from mhc_probe.families.detection import find_connections
 from mhc_probe.families.hyper import HyperConnections
 from mhc_probe.families.residual import Residual
+from mhc_probe.families.source_lists import SourceLists, find_reading_blocks
 from mhc_probe.families.split import SplitConnections, find_split
 from mhc_probe.families.stacks import find_layers, list_parts
 from mhc_probe.recording.compiled import unwrap
@@ -38,6 +39,7 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
     connections = [HyperConnections(connection_sites)] if connection_sites else []
     reads, predictors = find_reads(model), find_predictors(model)
     others: list[Adapter] = [DepthReading(model, reads)] if reads else []
+    others += [SourceLists(model, blocks)] if (blocks := find_reading_blocks(model)) else []
     others += [AlternatingUpdates(predictors)] if predictors else []
     found, refusal = find_layers(model)
     if not found and not connection_sites and not others and refusal is not None:

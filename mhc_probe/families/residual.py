@@ -18,7 +18,9 @@ from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 READS = (
-    "layers that add to one state; or modules that take the list of all earlier outputs and return their weighted sum"
+    "layers that add to one state; or modules that take the list of all earlier outputs and return their weighted sum;"
+    " or layers whose branches are modules, each with an input that is read from all listed tensors and the state by"
+    " softmax of their products with a query, and with an output that is added to the state or starts the next one"
 )
 
 
@@ -77,7 +79,7 @@ class Residual(Adapter):
         return [self.layers[layer.site]]
 
     def find_excess(self) -> SpecError | None:
-        # Attention Residuals in blocks that call a function, as in flash-linear-attention, return such lists.
+        # Attention over depth by functions returns such lists; `SourceLists` reads some of its forms.
         sizes = [size for _, size in sorted(self.lists.items())]
         if not sizes or sizes != sorted(sizes) or sizes[0] == sizes[-1]:
             return None

@@ -1,6 +1,6 @@
-"""Find where the graph of an output reaches a tensor, without a change to the graph."""
+"""Find where the graph of an output reaches a tensor or parameters, without a change to the graph."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch.autograd.graph import Node, get_gradient_edge
@@ -27,4 +27,21 @@ def list_edges(source: torch.Tensor, outputs: Sequence[torch.Tensor]) -> list[tu
                 found.append((node, place))
             else:
                 waiting.append(below)
+    return found
+
+
+def list_leaves(output: torch.Tensor, ends: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Return the leaves of a graph, such as parameters, from which an output was computed, nearest first.
+
+    ends: tensors at which the search stops. [] if the output takes no gradient.
+    """
+    seen = {end.grad_fn for end in ends if end.grad_fn is not None}
+    found, waiting = list[torch.Tensor](), [output.grad_fn]
+    for node in waiting:  # it grows
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        found += [leaf] if isinstance(leaf, torch.Tensor) else []
+        waiting += [below for below, _ in node.next_functions]
     return found

@@ -1,6 +1,6 @@
 """Store one recorded forward pass with its gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from weakref import ref
@@ -111,7 +111,7 @@ class Pass:
             handle.remove()
         parts = [part for part in written.parts or (written.after,) if part.requires_grad]
         layer.awaits_grad_after, layer.parts_left = bool(parts), len(parts)
-        layer.handles = [part.register_hook(partial(self._take_after, layer)) for part in parts]
+        layer.handles = [part.register_hook(partial(self._take_after, layer, written.to_state_grad)) for part in parts]
         self._keep_graph_of(parts)
 
     def scale_gradients(self, factor: torch.Tensor | None) -> None:
@@ -152,12 +152,15 @@ class Pass:
             grad = grad.detach() if stream is None else grad[stream].detach()
             layer.grad_u = grad if layer.grad_u is None else layer.grad_u + grad
 
-    def _take_after(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
+    def _take_after(
+        self, layer: RecordedLayer, to_state_grad: Callable[[torch.Tensor], torch.Tensor] | None, grad: torch.Tensor
+    ) -> None:
         """Add a part of the gradient at the state after a layer; a second backward pass raises."""
         if not layer.parts_left:
             _refuse_second(layer.grad_after)
         layer.parts_left -= 1
-        layer.grad_after = grad.detach() if layer.grad_after is None else layer.grad_after + grad.detach()
+        grad = grad.detach() if to_state_grad is None else to_state_grad(grad.detach())
+        layer.grad_after = grad if layer.grad_after is None else layer.grad_after + grad
 
 
 def _refuse_second(taken: torch.Tensor | None) -> None:
@@ -170,4 +173,6 @@ def _detach_layer(written: LayerPass, after: torch.Tensor) -> LayerPass:
     """Return the output of a layer with all tensors detached from the graph."""
     parts = [None if part is None else part.detach() for part in (written.y, written.h_pre, written.h_post)]
     matrices = tuple(h.detach() for h in written.h_res)
-    return written._replace(after=after, y=parts[0], h_pre=parts[1], h_post=parts[2], h_res=matrices, parts=())
+    return written._replace(
+        after=after, y=parts[0], h_pre=parts[1], h_post=parts[2], h_res=matrices, parts=(), to_state_grad=None
+    )

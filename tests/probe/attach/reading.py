@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from tests.probe.attach.animals import VOCABULARY, WIDTH, shake
 
@@ -129,48 +130,95 @@ class Reader(nn.Module):
         return read
 
 
-def read_sources(query: torch.Tensor, sources: list[torch.Tensor], gain: torch.Tensor) -> torch.Tensor:
+def read_sources(
+    query: torch.Tensor, sources: list[torch.Tensor], key_gain: torch.Tensor, gain: torch.Tensor | None
+) -> torch.Tensor:
     """Attention over depth as a function; a norm with this gain follows."""
     stacked = torch.stack(sources)
-    weights = torch.softmax(functional.rms_norm(stacked, (WIDTH,)) @ query.flatten(), 0)
-    return functional.rms_norm((weights.unsqueeze(-1) * stacked).sum(0), (WIDTH,), gain)
+    weights = torch.softmax(functional.rms_norm(stacked, (WIDTH,), key_gain, 1e-6) @ query.flatten(), 0)
+    read = (weights.unsqueeze(-1) * stacked).sum(0)
+    return read if gain is None else functional.rms_norm(read, (WIDTH,), gain, 1e-6)
+
+
+def sum_by_sigmoid(
+    query: torch.Tensor, sources: list[torch.Tensor], key_gain: torch.Tensor, gain: torch.Tensor | None
+) -> torch.Tensor:
+    """Return a sum by weights that do not add up to 1, before the norm."""
+    stacked = torch.stack(sources)
+    weights = torch.sigmoid(functional.rms_norm(stacked, (WIDTH,), key_gain, 1e-6) @ query.flatten())
+    read = (weights.unsqueeze(-1) * stacked).sum(0)
+    return read if gain is None else functional.rms_norm(read, (WIDTH,), gain, 1e-6)
 
 
 class ReadingBlock(nn.Module):
     """Two branches that each read sources by a function, as in the models of flash-linear-attention.
 
-    It takes and returns the sum of outputs that is not yet a source, and the list of sources.
+    It takes and returns the sum of outputs that is not yet a source, and the list of sources. `fuses`: the function
+    applies the norm of the branch, too. `squashes` changes outputs outside of the branches.
     """
 
-    def __init__(self, index: int, size: int) -> None:
+    def __init__(self, index: int, size: int, *, fuses: bool, squashes: bool) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(2))
-        self.queries = nn.ParameterList(torch.zeros(1, WIDTH) for _ in range(2))
-        self.gains = nn.ParameterList(torch.ones(WIDTH) for _ in range(2))
+        self.attn_norm, self.attn = nn.RMSNorm(WIDTH, eps=1e-6), nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Tanh())
+        self.mlp_norm, self.mlp = nn.RMSNorm(WIDTH, eps=1e-6), nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Tanh())
+        self.attn_query, self.attn_keys = nn.Linear(WIDTH, 1, bias=False), nn.RMSNorm(WIDTH, eps=1e-6)
+        self.mlp_query, self.mlp_keys = nn.Linear(WIDTH, 1, bias=False), nn.RMSNorm(WIDTH, eps=1e-6)
         self.ends = [(2 * index + k) % size == 0 for k in range(2)]
+        self.fuses, self.squashes = fuses, squashes
 
-    def forward(self, partial: torch.Tensor, sources: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        for branch, query, gain, is_end in zip(self.branches, self.queries, self.gains, self.ends, strict=True):
-            given = [*sources, partial]
-            sources = given if is_end else sources
-            added = torch.tanh(branch(read_sources(query, given, gain)))
-            partial = added if is_end else partial + added
-        return partial, sources
+    def forward(
+        self, partial: torch.Tensor, sources: list[torch.Tensor] | None, attention_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        listed = sources or []
+        for name, is_end in zip(("attn", "mlp"), self.ends, strict=True):
+            norm, branch, query, keys = (
+                getattr(self, key) for key in (f"{name}_norm", name, f"{name}_query", f"{name}_keys")
+            )
+            given = [*listed, partial]
+            if len(given) == 1:
+                read = norm(partial)
+            elif self.fuses:
+                read = read_sources(query.weight, given, keys.weight, norm.weight)
+            else:
+                read = norm(read_sources(query.weight, given, keys.weight, None))
+            added = branch(read)
+            added = torch.tanh(added) if self.squashes else added
+            listed, partial = (given, added) if is_end else (listed, partial + added)
+        return partial, listed
 
 
 class FunctionReader(nn.Module):
-    """Blocks whose reads are no modules; `size` outputs make one source."""
+    """Blocks whose reads are no modules; `size` outputs make one source. All queries are 0 at first."""
 
-    def __init__(self, size: int, layers: int = 4) -> None:
+    def __init__(
+        self, size: int, layers: int = 4, *, fuses: bool = True, squashes: bool = False, reruns: bool = False
+    ) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.embed = nn.Embedding(VOCABULARY, WIDTH)
-        self.layers = nn.ModuleList(ReadingBlock(index, size) for index in range(layers))
-        self.query = nn.Linear(WIDTH, 1, bias=False)
-        self.norm = nn.RMSNorm(WIDTH)
+        self.layers = nn.ModuleList(
+            ReadingBlock(index, size, fuses=fuses, squashes=squashes) for index in range(layers)
+        )
+        self.norm = nn.RMSNorm(WIDTH, eps=1e-6)
+        self.query, self.keys = nn.Linear(WIDTH, 1, bias=False), nn.RMSNorm(WIDTH, eps=1e-6)
+        self.reruns = reruns
+        for name, parameter in self.named_parameters():
+            if "query" in name:
+                nn.init.zeros_(parameter)
 
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        partial, sources = self.embed(input_ids), list[torch.Tensor]()
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        partial: torch.Tensor = self.embed(input_ids)
+        sources: list[torch.Tensor] | None = None
         for layer in self.layers:
-            partial, sources = layer(partial, sources)
-        return read_sources(self.query.weight, [*sources, partial], self.norm.weight)
+            if self.reruns:
+                partial, sources = checkpoint(layer, partial, sources, use_reentrant=False)
+            else:
+                partial, sources = layer(partial, sources, attention_mask=attention_mask)
+        return read_sources(self.query.weight, [*(sources or []), partial], self.keys.weight, self.norm.weight)
+
+
+def build_function_reader(size: int, **kwargs: bool) -> FunctionReader:
+    """Return a model whose queries and gains are random."""
+    model = FunctionReader(size, **kwargs)
+    shake(model, size=0.3)
+    return model
