@@ -146,9 +146,7 @@ def _find_base(
     return base, shared
 
 
-def record_base(
-    stack: Stack, static: Mixing | None, tape: _Tape, first: int
-) -> tuple[BasePass, list[LayerOutput]]:
+def record_base(stack: Stack, static: Mixing | None, tape: _Tape, first: int) -> tuple[BasePass, list[LayerOutput]]:
     """Run a stack without its edits, forward and backward; return that pass, and what the layers below the first edit
     did.
 
