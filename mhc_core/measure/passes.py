@@ -29,7 +29,6 @@ from mhc_core.measure.probe import (
     ForwardProbe,
     build_loss_frame,
     build_mixing_frame,
-    detach_output,
 )
 from mhc_core.metrics.gradients import join_norms, measure_norms
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients

@@ -217,10 +217,11 @@ class LocalEngine(Engine):
     async def _take_job(self, worker: Worker, handover: Jobs, idle_s: float | None) -> LocalJob | None:
         """Return the next job, or None when the worker dies while it waits, or has waited for too long."""
         arrival, death = handover.wait(worker), asyncio.create_task(worker.wait())
+        either: set[asyncio.Future[Any]] = {arrival, death}
         if not arrival.done():
             self._sink.on_free()
         try:
-            await asyncio.wait({arrival, death}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
             handover.leave(worker)
             if arrival.done() and not death.done():
                 return arrival.result()
