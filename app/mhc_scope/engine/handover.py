@@ -42,9 +42,12 @@ class Handover(Generic[Entry]):
         if not self._idle:
             self._entries.append(entry)
             return
-        base = name_base(entry.job)
-        worker = next((one for one in self._idle if base in self._bases.get(one, ())), next(iter(self._idle)))
+        worker = self._find_worker(entry.job) or next(iter(self._idle))
         self._pass_on(entry, worker, self._idle.pop(worker))
+
+    def knows(self, job: Job) -> bool:
+        """Return whether an idle worker has computed the job's run without edits."""
+        return self._find_worker(job) is not None
 
     def wait(self, worker: Worker) -> asyncio.Future[Entry]:
         """Return a future of the worker's next job."""
@@ -58,6 +61,11 @@ class Handover(Generic[Entry]):
     def leave(self, worker: Worker) -> None:
         """Pass no job to this worker until it waits again."""
         self._idle.pop(worker, None)
+
+    def _find_worker(self, job: Job) -> Worker | None:
+        """Return the idle worker that has computed the job's run without edits, if there is one."""
+        base = name_base(job)
+        return next((worker for worker in self._idle if base in self._bases.get(worker, ())), None)
 
     def _pass_on(self, entry: Entry, worker: Worker, arrival: asyncio.Future[Entry]) -> None:
         base = name_base(entry.job)

@@ -5,7 +5,7 @@ If there are two workers or more, a spare one takes short jobs that come when al
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,14 @@ class LocalEngine(Engine):
     def submit(self, job: Job) -> None:
         """Pass a job to an idle worker process."""
         assert job.id not in self._entries, f"job {job.id} is already here"
-        entry = self._entries[job.id] = LocalJob(job)
+        entry = self._entries[job.id] = LocalJob(replace(job, is_spare=self._goes_to_spare(job)))
         self._hand_over(entry)
+
+    def _goes_to_spare(self, job: Job) -> bool:
+        """Return whether the spare worker takes a job. If it alone has the base of a run, it takes that run too."""
+        if job.is_spare:
+            return not self._count_spare()  # if it has taken such a run meanwhile, another worker is idle
+        return self.has_spare and self._spare_handover.knows(job) and not self._handover.knows(job)
 
     async def cancel(self, job_id: str) -> None:
         """Stop the job on its worker, or end it if no worker has it."""
