@@ -25,7 +25,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 REST := "full and not trial and not exhaustive"
 # What needs no other's end is done side by side: pip, npm and apt-get mostly wait for a network or use one core.
-SIDE_BY_SIDE = $(MAKE) --no-print-directory --jobs
+SIDE_BY_SIDE := --no-print-directory --jobs
 DEV := PACKAGES=.venv/.installed-dev .venv/.installed-dev static/node_modules/.installed
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
@@ -40,7 +40,7 @@ cluster: setup-dev postgresql
 
 # What an everyday change breaks: CONTRIBUTING.md says which cases belong here.
 test:
-	@$(SIDE_BY_SIDE) $(DEV) chromium test-js
+	@$(MAKE) $(SIDE_BY_SIDE) $(DEV) chromium test-js
 	$(PYTEST) -m "not full" --ignore $(ALONE) $(RETRY) -m "not full"; }
 	$(BIN)/pytest -m "not full" $(ALONE)
 
@@ -108,10 +108,10 @@ audit: setup-dev
 	$(WITH_NODE) $(BIN)/python docs/audit.py
 
 setup:
-	@$(SIDE_BY_SIDE) .venv/.installed static/node_modules/.installed
+	@$(MAKE) $(SIDE_BY_SIDE) .venv/.installed static/node_modules/.installed
 
 setup-dev:
-	@$(SIDE_BY_SIDE) $(DEV)
+	@$(MAKE) $(SIDE_BY_SIDE) $(DEV)
 
 # The pip of an older Python takes twice the processor time for the same install.
 .venv/bin/python:
