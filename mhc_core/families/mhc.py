@@ -79,6 +79,7 @@ ROUNDED = Family(
     uses=(
         Use("DeepSeek-V4", "transformers, models/deepseek_v4", "2026-05-02"),
         Use("GLM-5-next", "transformers, models/glm5_next", "2026-07-08"),
+        Use("openPangu-2.0-Flash", "huggingface/transformers, models/openpangu_v2"),
     ),
 )
 
