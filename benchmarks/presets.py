@@ -32,7 +32,7 @@ const isPresetDrawn = ({ name, panel }) => {
   const numbers = [...document.querySelectorAll('.preset-numbers tbody td:nth-of-type(1)')];
   return location.pathname === `/p/${name}` && numbers.length > 0
     && numbers.every((cell) => cell.textContent !== '…') && isDone()
-    && document.querySelector(`#panel-${panel} .main-svg`) !== null;
+    && document.querySelector(`#panel-${panel} :is(.main-svg, .sketch)`) !== null;
 };
 const whenDrawn = (preset) => new Promise((done) => {
   const look = () => isPresetDrawn(preset) ? done(performance.now()) : requestAnimationFrame(look);

@@ -202,6 +202,8 @@ class PlotBox {
     /** Whether the first or the final curves of new runs are awaited, which are sketched before Plotly draws them. */
     this.isAwaiting = false;
     this.sketchTimer = 0;
+    /** Whether Plotly is being loaded for this figure. */
+    this.isLoading = false;
     /** Canvas over the plot, during a drag and until Plotly has drawn new curves. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
     this.sketch = null;
     this.dimmer = new Dimmer(this.box);
@@ -286,7 +288,7 @@ class PlotBox {
   draw(isForced = false) {
     const { width, zoom } = this.measure();
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
-    if (!hasPlotly()) return this.await();
+    if (!hasPlotly() && !this.await()) return;
     this.box.removeAttribute('aria-busy');
     delete this.box.dataset.waits;
     const template = this.template();
@@ -310,14 +312,15 @@ class PlotBox {
       template.data.length,
       state.isDifference.peek(),
     ].join('|');
-    const isFast = this.isFast() && !isForced;
+    const isFast = hasPlotly() ? this.isFast() && !isForced : this.isSeen || isForced;
     if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !isFast)) {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
       if (template.layout.meta.isSmall) fitSmall(figure, labels, width);
       this.pointer.zoom.applyTo(figure, this.layersShown());
-      if (isFast && this.plot.hasChildNodes() && canSketch(figure)) this.showSketch(figure, { width, zoom }, wanted);
+      if (isFast && canSketch(figure)) this.showSketch(figure, { width, zoom }, wanted);
+      else if (!hasPlotly()) return this.wait();
       else this.showPlot(figure, width, wanted);
       if (isNew) state.hasDrawn.value = true;
     } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
@@ -340,9 +343,29 @@ class PlotBox {
     return room;
   }
 
-  /** Load Plotly once there is data; the text of the results is shown before. */
+  /** Load Plotly once there is data, and return whether there is: curves are sketched before Plotly is there. */
   await() {
-    if (state.slots.peek().some(({ columns }) => columns.start)) loadPlotly().then(() => this.redraw(), notifyMissing);
+    const hasData = state.slots.peek().some(({ columns }) => columns.start);
+    if (hasData && !this.isLoading) {
+      this.isLoading = true;
+      // After the sketches are painted: to run the library takes longer than to draw them.
+      requestAnimationFrame(() => setTimeout(() => this.load()));
+    }
+    return hasData;
+  }
+
+  /** Load Plotly, and draw the figure with it; a later drawing tries again. */
+  load() {
+    const redrawn = loadPlotly().then(() => this.redraw(), notifyMissing);
+    redrawn.finally(() => {
+      this.isLoading = false;
+    });
+  }
+
+  /** Mark the figure as waiting for Plotly. */
+  wait() {
+    this.box.dataset.waits = '';
+    this.box.setAttribute('aria-busy', 'true');
   }
 
   /** Compute the height of a figure; while runs are running that of the template, so that nothing below moves later. @param {Figure} figure @param {number} width */
@@ -360,6 +383,7 @@ class PlotBox {
   /** Let Plotly draw what the sketch shows, once the sketch is painted. */
   replaceSketch() {
     this.box.setAttribute('aria-busy', 'true');
+    if (!hasPlotly()) return; // the figure is drawn again when it is loaded
     const isRunning = state.phase.peek() === 'running';
     if (isRunning && this.sketchTimer) return;
     clearTimeout(this.sketchTimer);
@@ -378,6 +402,7 @@ class PlotBox {
     if (!canvas.isConnected) this.overlay.before(canvas);
     this.box.classList.add('sketched');
     const height = this.roomFor(figure, width);
+    if (!this.plot.hasChildNodes()) this.box.style.setProperty('height', `${height * zoom}px`);
     this.shown = figure;
     const areas = drawSketch(canvas, figure, { width, height, magnified: zoom });
     this.sketch = { canvas, drawn: wanted, areas };
