@@ -47,7 +47,7 @@ def test_a_page_names_beforehand_what_it_runs(open_page: OpenPage, server: Serve
     expect(page.locator(".plot .main-svg").first).to_be_attached()
     page.wait_for_load_state("networkidle")
     loaded, named = find_modules(page)
-    assert len(named) > 20
+    assert len(named) > 8
     assert loaded == named
 
 
