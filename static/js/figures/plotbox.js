@@ -14,7 +14,16 @@ import { chooseDrawn, slotAtStep } from './fill/drawing.js';
 import { MIN_ROW_GAP } from './fill/fill.js';
 import { axisNote, fitNames } from './fill/labels.js';
 import { toFigure } from './filling.js';
-import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot, scheduleDraw, unschedule } from './plot.js';
+import {
+  drawPlot,
+  hasPlotly,
+  loadPlotly,
+  plotAreasOf,
+  removePlot,
+  scheduleDraw,
+  unschedule,
+  untilPainted,
+} from './plot.js';
 import { PlotPointer } from './pointer.js';
 import { canSketch, drawSketch } from './sketch.js';
 
@@ -266,7 +275,11 @@ class PlotBox {
     const isTogether = followsPointer();
     const cost_ms = this.isFast() && this.shown && canSketch(this.shown) ? 0 : this.cost_ms;
     const draw = () =>
-      scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), { cost_ms, isTogether });
+      scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), {
+        cost_ms,
+        isTogether,
+        isFirst: this.isInSight,
+      });
     const rest = this.rest();
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
     else if (isTogether ? this.isInSight : this.isSeen) draw();
@@ -348,18 +361,17 @@ class PlotBox {
     const hasData = state.slots.peek().some(({ columns }) => columns.start);
     if (hasData && !this.isLoading) {
       this.isLoading = true;
-      // After the sketches are painted: to run the library takes longer than to draw them.
-      requestAnimationFrame(() => setTimeout(() => this.load()));
+      void this.load();
     }
     return hasData;
   }
 
-  /** Load Plotly, and draw the figure with it; a later drawing tries again. */
-  load() {
-    const redrawn = loadPlotly().then(() => this.redraw(), notifyMissing);
-    redrawn.finally(() => {
-      this.isLoading = false;
-    });
+  /** Load Plotly once all sketches are painted, because running it takes longer than drawing them. A later drawing tries again. */
+  async load() {
+    await untilShown();
+    await untilPainted();
+    await loadPlotly().then(() => this.redraw(), notifyMissing);
+    this.isLoading = false;
   }
 
   /** Mark the figure as waiting for Plotly. */
@@ -487,6 +499,22 @@ function reserve(box, template, toHeight) {
 
 function notifyMissing() {
   notify('The library that draws figures could not be loaded. Reload the page to try again.');
+}
+
+/** Wait until runs whose records arrive are complete, at most as long as a sketch of a running run is shown. */
+async function untilShown() {
+  let stop = () => {};
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, SKETCHED_MS.running);
+    const stopLooking = effect(() => {
+      if (state.phase.value !== 'running') resolve(undefined);
+    });
+    stop = () => {
+      clearTimeout(timer);
+      stopLooking();
+    };
+  });
+  stop();
 }
 
 const showTrainedStack = () => null;
