@@ -42,6 +42,8 @@ router = APIRouter(include_in_schema=False)
 CARDS = {"picture": "How the signal travels"}  # cards that are no panel, by their key
 
 
+# Those of the instrument's page and of presets, and what these include.
+FIRST_TEMPLATES = ("base.html", "index.html", "preset.html", "card.html", "colors.html", "noscript.html")
 EMBED = "/embed/"
 GONE = (
     "This server has no snapshot and no run named “{name}”. A run that is in no snapshot is kept for a day at most. To "
@@ -72,6 +74,11 @@ class Pages:
         loaders = {name: FileSystemLoader(folder / TEMPLATES) for name, folder in added.items()}
         loader = ChoiceLoader([PrefixLoader(loaders), own])
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+
+    def compile_templates(self) -> None:
+        """Compile the templates of the instrument's page, which Jinja does at first use otherwise."""
+        for name in FIRST_TEMPLATES:
+            self._environment.get_template(name)
 
     def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
         """Return an HTML page as a response, with its security policy in the headers."""
