@@ -163,7 +163,10 @@ def _to_keys(client: ClientIdentity) -> tuple[str, str]:
     return f"client {client.key}", f"at {client.address}"
 
 
-def _to_limits(client: ClientIdentity, of_client: float, of_address: float) -> tuple[float, float]:
-    """Return the quota of a client, and that of its address."""
-    is_address = client.key == to_address_key(client.address)
-    return max(of_client, of_address / 2) if is_address else of_client, of_address
+def _to_limits(client: ClientIdentity, client_limit: float, address_limit: float) -> tuple[float, float]:
+    """Return the quota of a client, and that of its address.
+
+    Clients without a cookie have one quota together, at least half of that of their address.
+    """
+    is_anonymous = client.key == to_address_key(client.address)
+    return max(client_limit, address_limit / 2) if is_anonymous else client_limit, address_limit

@@ -335,7 +335,7 @@ def count_step_probe_calls(spec: RunSpec) -> float:
 
 
 def count_kept_probe_bytes(spec: RunSpec) -> float:
-    """Count the bytes that measuring each stream moves in addition, at training steps that store matrices."""
+    """Count the bytes of memory traffic that measuring each stream adds to a training step that stores matrices."""
     return 30.0 * count_samples(spec) * spec.depth * spec.width * _copies(spec) * _measured_bytes(spec)
 
 

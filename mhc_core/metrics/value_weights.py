@@ -4,7 +4,7 @@ Shapes: K layers measured together.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,19 +48,6 @@ def read_weight(place: int, spec: "RunSpec", layer: ReferenceLayer) -> float:
     return np.nan if layer.value_weights is None else float(layer.value_weights[place])
 
 
-def build_chart(key: str, runs: int, theme: Any) -> dict[str, Any]:
-    """Build a figure with a marker for each layer that has the weight, and lines past the layers between them."""
-    from mhc_core.figures.panel import add_curves, build_lines
-
-    figure = build_lines(theme, "linear", include=(0.0, 1.0))
-    add_curves(figure, runs, theme, key, "linear")
-    for trace in figure["data"]:
-        trace["connectgaps"] = True
-        if trace["meta"]["end"]:
-            trace |= {"mode": "lines+markers", "marker": {"size": 5}}
-    return figure
-
-
 def _define(place: int) -> LayerMetric:
     """Define the metric of one of the two weights."""
     return LayerMetric(
@@ -85,7 +72,7 @@ def _define(place: int) -> LayerMetric:
             view_of="unfolded",
             label=LABELS[place],
             absent=ABSENT,
-            build=partial(build_chart, NAMES[place]),
+            include=(0.0, 1.0),
         ),
         some_layers=True,
     )

@@ -110,7 +110,7 @@ def cubic_weights(t: Array | float) -> tuple[Array, Array, Array, Array]:
 
 @lru_cache(maxsize=256)
 def build_table(name: str, q: float) -> PairTable:
-    """Build the table of moments of pairs of samples through an activation function, at exactly q."""
+    """Tabulate joint moments of an activation function at two Gaussian inputs of variance q, over their correlation."""
     phi, slope = ACTIVATIONS[name].phi, ACTIVATIONS[name].slope
     square, square_slope = expect(lambda h: phi(h) ** 2, q), expect(lambda h: slope(h) ** 2, q)
     alone = (

@@ -22,8 +22,8 @@ LOST = (
 )
 # A worker that has not started by then, for example where others use its resources, is mentioned in the log.
 LOG_AFTER_S = 15.0
-# A worker that grew for a run returns the extra resources after being idle for this long.
-RETURN_AFTER_S = 10.0
+# A worker that grew for a run releases the extra resources after being idle for this long.
+RELEASE_AFTER_S = 10.0
 MAX_REASON = 500
 # Restarts are the task of the slot: Ray must not compute again what was half sent already.
 # Apart from the thread that computes there are two others, which Ray's stubs do not know.
@@ -36,32 +36,35 @@ class NoCapacity(RuntimeError):
 
 
 class Slot:
-    """Run one worker. `send(lines)` sends lines to the server, `report_end(reason)` is called once, at its end."""
+    """Run one worker of the Ray cluster, and replace it where a job needs more resources than it has.
+
+    `send` sends lines of results to the server; `report_end` is called once, at the end of the worker, with the reason.
+    """
 
     def __init__(self, options: Options, send: Callable[[bytes], None], report_end: Callable[[str], None]) -> None:
         self._options, self._send, self._report_end = options, send, report_end
         self._actor: Any = None
         self._shape = idle_worker_resources(options)
-        self._refusal: str | None = None
-        self._numbers, self._number, self._job_id = itertools.count(1), 0, ""
+        self._mismatch: str | None = None
+        self._job_numbers, self._job_number, self._job_id = itertools.count(1), 0, ""
         self._watch: asyncio.Task[None] | None = None
         self._replacing: asyncio.Task[Introduction] | None = None
-        self._return_timer: asyncio.Task[None] | None = None  # waits, and can be cancelled
-        self._returning: asyncio.Task[None] | None = None  # is running, and must be awaited
-        self._is_over = False
+        self._release_timer: asyncio.Task[None] | None = None  # waits, and can be cancelled
+        self._release_task: asyncio.Task[None] | None = None  # is running, and must be awaited
+        self._has_ended = False
 
     async def open(self) -> None:
         """Start an actor with the usual resources, and wait for these as long as necessary."""
         try:
-            introduction = await self._replace(self._shape, None)
+            worker = await self._replace(self._shape, None)
         except (NoCapacity, RayError) as error:
             self.fail(str(error))
         else:
-            self._send(b"#ready " + introduction.rates + b"\n")
+            self._send(b"#ready " + worker.rates + b"\n")
 
     async def run(self, job: dict[str, Any]) -> None:
         """Compute a job on the actor and send its lines to the server."""
-        self._number, self._job_id = next(self._numbers), job["run"]
+        self._job_number, self._job_id = next(self._job_numbers), job["run"]
         await self._settle()
         try:
             await self._provide(job_resources(job, self._options))
@@ -74,8 +77,8 @@ class Slot:
             self.fail(LOST)
         else:
             await self._stream_job(job)
-        if self._shape != idle_worker_resources(self._options) and not self._is_over:
-            self._return_timer = asyncio.create_task(self._return_resources())
+        if self._shape != idle_worker_resources(self._options) and not self._has_ended:
+            self._release_timer = asyncio.create_task(self._release_resources())
 
     def cancel(self, job_id: str) -> None:
         """Stop the job between two frames, or while it waits for resources."""
@@ -84,7 +87,7 @@ class Slot:
         if self._replacing is not None:
             self._replacing.cancel()
         elif self._actor is not None:
-            self._actor.cancel.options(concurrency_group="control").remote(self._number)
+            self._actor.cancel.options(concurrency_group="control").remote(self._job_number)
 
     def close(self) -> None:
         """Kill the Ray actor of the slot immediately."""
@@ -92,18 +95,18 @@ class Slot:
 
     def fail(self, reason: str) -> None:
         """Report that the worker has ended; the first reason counts. Of Ray's traceback only the last line is sent."""
-        if not self._is_over:
-            self._is_over = True
-            if self._return_timer is not None:
-                self._return_timer.cancel()
+        if not self._has_ended:
+            self._has_ended = True
+            if self._release_timer is not None:
+                self._release_timer.cancel()
             self._release_actor()
             self._report_end(reason.strip().splitlines()[-1][:MAX_REASON])
 
     async def _stream_job(self, job: dict[str, Any]) -> None:
         """Run the job on the actor and send its lines as they come; report the worker as lost if Ray fails."""
-        if self._refusal is not None:
-            return self._send_job_end("failed", self._refusal)
-        lines = self._actor.compute.options(num_returns="streaming").remote(self._number, job)
+        if self._mismatch is not None:
+            return self._send_job_end("failed", self._mismatch)
+        lines = self._actor.compute.options(num_returns="streaming").remote(self._job_number, job)
         try:
             async for line in lines:
                 self._send(await line)
@@ -149,7 +152,7 @@ class Slot:
             raise
         finally:
             log_timer.cancel()
-        self._shape, self._refusal = shape, explain_version_mismatch(introduction)
+        self._shape, self._mismatch = shape, explain_version_mismatch(introduction)
         self._watch = asyncio.create_task(self._notice_death(actor))
         return introduction
 
@@ -168,24 +171,24 @@ class Slot:
             ray.kill(self._actor)
         self._actor = self._watch = None
 
-    async def _return_resources(self) -> None:
+    async def _release_resources(self) -> None:
         """Replace a large actor by one with the usual resources, unless a job comes before."""
-        await asyncio.sleep(RETURN_AFTER_S)
-        task, self._return_timer = self._return_timer, None  # From now on a job waits for it, and does not stop it.
-        self._returning = task
+        await asyncio.sleep(RELEASE_AFTER_S)
+        task, self._release_timer = self._release_timer, None  # From now on a job waits for it, and does not stop it.
+        self._release_task = task
         try:
             await self._replace(idle_worker_resources(self._options), self._options.wait_s)
         except (NoCapacity, RayError, TimeoutError) as error:
-            self.fail(f"it returned its resources, and then got none: {error}")
+            self.fail(f"it released its resources, and then got none: {error}")
 
     async def _settle(self) -> None:
         """Wait until no change is running that no job requested."""
-        if self._return_timer is not None:
-            self._return_timer.cancel()
-            self._return_timer = None
-        if self._returning is not None:
-            await asyncio.wait({self._returning})
-            self._returning = None
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+            self._release_timer = None
+        if self._release_task is not None:
+            await asyncio.wait({self._release_task})
+            self._release_task = None
 
     def _give_up(self, status: str, reason: str | None) -> None:
         """End a job that has not begun, and its worker, if that was replaced by one that did not start."""

@@ -18,7 +18,7 @@ from mhc_service.ray.actor import Introduction
 from mhc_service.ray.bridge import Bridge
 from mhc_service.ray.engine import RayEngine
 from mhc_service.ray.options import Options
-from mhc_service.ray.slot import RETURN_AFTER_S, explain_version_mismatch
+from mhc_service.ray.slot import RELEASE_AFTER_S, explain_version_mismatch
 from mhc_service.settings import ServiceSettings
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
@@ -223,7 +223,7 @@ def test_a_larger_worker_takes_the_place_of_a_small_one_and_gives_back_what_it_h
         await bench.compute(WIDE)
         (large,) = bench.harness.list_workers()
         assert large != small
-        await wait_until(lambda: large not in bench.harness.list_workers(), RETURN_AFTER_S + 30)
+        await wait_until(lambda: large not in bench.harness.list_workers(), RELEASE_AFTER_S + 30)
         await bench.compute()
         (again,) = bench.harness.list_workers()
         assert again not in (small, large)

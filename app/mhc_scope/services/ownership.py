@@ -16,10 +16,10 @@ def new_key() -> str:
 
 
 def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
-    """Return the owner to store with a snapshot: the client, its key's hash, and until when it is kept.
+    """Return the owner to store with a snapshot: the client, the hash of the key that deletes it, and when it expires.
 
-    A client with a token that may run keeps views forever: an operator knows the client and can contact it. Other
-    clients cannot be contacted, and only visits show which of their links are still wanted.
+    Snapshots of clients whose token lets them start runs never expire: an operator knows these clients and can contact
+    them. Other clients cannot be contacted, and only visits show which of their snapshots are still wanted.
     """
     is_permanent = client.key.startswith("token:") and client.rights in ("run", "admin")
     expires_at = None if is_permanent else time.time() + keep_s

@@ -106,7 +106,10 @@ def build_chart(added: LayerMetric, runs: int, theme: Theme) -> Template:
 
 
 def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> Template:
-    """Build a figure with a line a run with the band of its seeds, or a thin line a stream."""
+    """Build a figure with a line a run with the band of its seeds, or a thin line a stream.
+
+    A metric of some layers has a marker for each of them, and lines past the layers between them.
+    """
     metric, chart = added.metric, added.chart
     figure = build_lines(theme, metric.scale, include=chart.include, limits=chart.limits and list(chart.limits))
     if metric.shape == "Ln":
@@ -114,4 +117,9 @@ def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> Template:
         figure["data"] += [stream_line(run, style, metric.key, metric.scale) for run, style in bottom_up(theme, runs)]
     else:
         add_curves(figure, runs, theme, metric.key, metric.scale)
+    if added.some_layers:
+        for trace in figure["data"]:
+            trace["connectgaps"] = True
+            if trace["meta"]["end"]:
+                trace |= {"mode": "lines+markers", "marker": {"size": 5}}
     return figure

@@ -115,9 +115,11 @@ function writeNames({ data, layout: { annotations, margin, font } }, labels, wid
     if (width < SMALL.narrow_px) note.text = note.text.replace(LAYER, '');
   }
   const ended = data.filter(({ visible, meta }) => visible !== false && meta.end).map(({ meta }) => names[meta.run]);
-  const beside = annotations.filter(({ xref }) => xref === 'x domain').map(({ text }) => text);
-  const longest = Math.max(1, ...[...ended, ...beside].map((text) => [...text].length));
-  margin.r = SMALL.right_px + Math.round(SMALL.labels.letter_px * longest);
+  const endNotes = annotations.filter(({ xref }) => xref === 'x domain').map(({ text }) => text);
+  const widths = [...ended, ...endNotes].map((text) =>
+    Math.max(SMALL.labels.letter_px * [...text].length, WIDER * widthOf(text, font.size)),
+  );
+  margin.r = SMALL.right_px + Math.round(Math.max(SMALL.labels.letter_px, ...widths));
 }
 
 /** Fit a filled small chart: ticks at the first and last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels @param {number} width in pixels */

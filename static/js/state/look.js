@@ -35,10 +35,10 @@ export function setTheme(next) {
 /** Requested templates by number of runs and theme. @type {Map<string, Promise<import('../../types').Templates>>} */
 const templatesLoading = new Map();
 
-/** Load the templates for a number of runs; each is requested once. @param {number} runs @param {string} name */
-export function loadTemplates(runs, name) {
-  const key = `${runs} ${name}`;
-  const known = templatesLoading.get(key) ?? getPanels(runs, name).then(carryRules);
+/** Load the figure templates for a number of runs in a theme; each is requested once, and again only if that failed. @param {number} runCount @param {string} themeName */
+export function loadTemplates(runCount, themeName) {
+  const key = `${runCount} ${themeName}`;
+  const known = templatesLoading.get(key) ?? getPanels(runCount, themeName).then(carryRules);
   templatesLoading.set(key, known);
   known.catch(() => templatesLoading.delete(key));
   return known;

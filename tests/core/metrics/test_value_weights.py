@@ -71,7 +71,7 @@ def test_a_weight_that_overflowed_has_a_status() -> None:
     spec = build_spec(depth=4, block=LEARNED)
     stack = build_stack(spec)
     with torch.no_grad():
-        stack.branches[2].value_weights.fill_(torch.inf)  # type: ignore[operator, union-attr]
+        stack.branches[2].value_weights.fill_(torch.inf)  # type: ignore[operator]
     frames = [frame for frame in passes.measure(stack, torch.device("cpu")) if frame.type == "forward"]
     assert {frame.layer: frame.status.get(NAMES[0]) for frame in frames if frame.layer > 0} == {
         1: None, 2: "overflow", 3: None,

@@ -82,3 +82,18 @@ test('every kind of edit is drawn where it acts', () => {
   const [box] = boxesOf(cut);
   assert.deepEqual([box.x, box.x + box.width].map(Math.round), [xOf(layout, 19), xOf(layout, 30)].map(Math.round));
 });
+
+test('on a narrow screen the mark of an edit of whole layers leaves the name above it readable', () => {
+  for (const streams of [
+    [4, 4],
+    [1, 4, 4],
+    [4, 4, 4, 4],
+  ]) {
+    const narrow = toLayout(366, streams, 12);
+    const at = streams.length - 1;
+    const { label } = narrow.bands[at];
+    const edit = { layers: [0, 5], what: 'h_res', do: 'identity' };
+    const [box] = toEditShapes(marksOf([edit])[1], narrow, narrow.bands[at]);
+    assert.ok(box.y >= label.y + 7, `${box.y} and a name around ${label.y}`);
+  }
+});

@@ -171,7 +171,7 @@ _COLUMNS = tuple(sweeps.c[name] for name in SweepRow.__dataclass_fields__)
 
 
 def drop_ended(connection: Connection, before: float) -> int:
-    """Delete sweeps that ended before this time; their runs are kept like others. Return how many."""
+    """Delete sweeps that ended before this time; their runs stay. Return how many were deleted."""
     return connection.execute(delete(sweeps).where(~sweeps.c.is_open, sweeps.c.changed_at < before)).rowcount
 
 

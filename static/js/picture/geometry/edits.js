@@ -14,6 +14,7 @@ const HALF_PX = 6; // half the height of a mark
 const CROSS_PX = 3;
 const HANDLE_PX = { away: 12, radius: 4 };
 const ABOVE_PX = 11; // from the first stream up to the marks of edits of whole layers
+const NAME_HALF_PX = 7; // half the height of a name, which is above the streams on narrow screens
 /** How far from a mark the pointer reaches it. */
 const REACH_PX = { fine: 4, coarse: 12 };
 const LANE_PX = 4; // distance up to which the pointer is on a stream
@@ -22,7 +23,7 @@ const LENS_PX = 14; // distance up to which the pointer is on a stream of the ma
 /** Draw the edits of a run. @param {Mark[]} marks @param {Layout} layout @param {Band} band @returns {Shape[]} */
 export function toEditShapes(marks, layout, band) {
   return marks.flatMap(({ edit, isOpen }) =>
-    rowsOf(edit, band).flatMap((y) => [
+    rowsOf(edit, layout, band).flatMap((y) => [
       ...(isOpen ? toHandle(edit, layout, y) : []),
       ...(isRestore(edit) ? toRestore(edit, layout, y) : toBar(edit, layout, y)),
     ]),
@@ -32,11 +33,12 @@ export function toEditShapes(marks, layout, band) {
 /** Return whether an edit restores a stream. @param {Edit} edit */
 const isRestore = (edit) => edit.what === 'stream' && edit.do === 'restore';
 
-/** List the vertical positions of an edit: those of its streams, or one above all streams. @param {Edit} edit @param {Band} band */
-function rowsOf({ what, index, other }, { lanes }) {
+/** List the vertical positions of an edit: those of its streams, or one above all streams. @param {Edit} edit @param {Layout} layout @param {Band} band */
+function rowsOf({ what, index, other }, { form }, { lanes, label }) {
   if (what === 'state') return lanes;
   if (what === 'stream') return [index, other].flatMap((stream) => lanes[stream ?? -1] ?? []);
-  return [lanes[0] - ABOVE_PX];
+  const above = lanes[0] - ABOVE_PX;
+  return [form === 'narrow' ? Math.max(above, label.y + NAME_HALF_PX + HALF_PX) : above];
 }
 
 /** Return left and right end of an edit: where its first layer begins and its last ends. @param {Edit} edit @param {Layout} layout */
@@ -113,7 +115,7 @@ export function gripAt(marks, layout, x, y, isCoarse = false) {
 /** List what the pointer can grab of a run's edits. @param {Mark[]} marks @param {number} run @param {Layout} layout @param {number} x @param {number} y @param {number} reach @returns {Grip[]} */
 function gripsOf(marks, run, layout, x, y, reach) {
   return marks.flatMap((mark) => {
-    const rows = rowsOf(mark.edit, layout.bands[run]);
+    const rows = rowsOf(mark.edit, layout, layout.bands[run]);
     if (!rows.some((row) => Math.abs(y - row) <= HALF_PX + reach / 2)) return [];
     const part = partAt(mark, layout, x, reach);
     return part ? [{ run, mark, part }] : [];
