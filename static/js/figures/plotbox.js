@@ -376,7 +376,7 @@ class PlotBox {
     this.isLoading = false;
   }
 
-  /** Mark the figure as waiting for Plotly. */
+  /** Mark the figure as one that Plotly has to draw first. */
   wait() {
     this.box.dataset.waits = '';
     this.box.setAttribute('aria-busy', 'true');
