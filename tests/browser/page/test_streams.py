@@ -239,8 +239,8 @@ def test_a_stream_that_says_nothing_after_its_head_counts_as_unreachable(server:
         page.goto(server.url)
         found = page.evaluate(
             """async (address) => {
-              const module = document.querySelector('link[rel=modulepreload][href$="js/net/api.js"]');
-              const { openEvents } = await import(module.href);
+              const app = document.querySelector('script[src$="js/app.js"]');
+              const { openEvents } = await import(new URL('net/api.js', app.src));
               const { fetch, setTimeout } = window;
               window.fetch = (_, { signal }) => fetch(address, { signal });
               window.setTimeout = (work, wait_ms) => setTimeout(work, Math.min(wait_ms, 300));
