@@ -173,7 +173,8 @@ class LayerBlock:
             raise NoMixing("features", READS_WHOLE)
         return found
 
-    def list_gates(self) -> "list[torch.Tensor]":
+    @cached_property
+    def gates(self) -> "list[torch.Tensor]":
         """Return for each layer of the block the gates of the features that `pick_features` keeps, (N, n, C), float64.
 
         A gate is n rms(x[i]) w[i] of streams x and weights w of features, or what a model from elsewhere has as such.

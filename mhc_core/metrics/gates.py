@@ -51,8 +51,7 @@ def measure_gates(block: LayerBlock, *, is_spread: bool) -> "torch.Tensor":
     """Measure mean or standard deviation over samples of the gates of the features that are kept, (K, n, C)."""
     import torch
 
-    gates = block.list_gates()
-    return torch.stack([one.std(0, correction=0) if is_spread else one.mean(0) for one in gates])
+    return torch.stack([one.std(0, correction=0) if is_spread else one.mean(0) for one in block.gates])
 
 
 def compute_gates(spec: "RunSpec", layer: ReferenceLayer, *, is_spread: bool) -> Array:

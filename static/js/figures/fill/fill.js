@@ -298,7 +298,7 @@ function placeCells(figure, narrow) {
     if (rows && index < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
     if (!rows && index > 0) {
       y.showticklabels = false;
-      x.title = null; // adjacent titles would overlap
+      x.title = y.title = null; // adjacent titles would overlap, and the matrix before
     }
   }
   for (const trace of visibleTraces(figure)) {
