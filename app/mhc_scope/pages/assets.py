@@ -177,7 +177,7 @@ class Assets:
         file = self._files[path] = _File(body, media_type, suffix)
         if compressed is not None:
             file.packed["br"] = compressed
-        elif len(body) < SMALL_BYTES or path.endswith(f"/{PACK_NAME}"):
+        elif path.endswith(f"/{PACK_NAME}") or (len(body) < SMALL_BYTES and f"/{SOURCES}/" not in path):
             file.add_packed("br")
         return self._root + path
 
