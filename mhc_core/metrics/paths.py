@@ -89,7 +89,7 @@ def _collect_rows(
     rows, exponent = first_W1n, np.zeros((len(first_W1n), 1, 1), dtype=np.int64)
     for added_Wn, *matrices_Wnn in zip(added_LWn, *passed_WLnn, strict=True):
         passed = [way @ matrix_nn for way, matrix_nn in zip(rows, matrices_Wnn, strict=True)]
-        rows = np.linalg.qr(np.concatenate([passed, np.ldexp(added_Wn[:, None], -exponent)], 1)).R
+        rows = np.linalg.qr(np.concatenate([passed, np.ldexp(added_Wn[:, None], -exponent)], 1), mode="r")
         shift = np.frexp(np.abs(rows).max((1, 2), keepdims=True))[1]
         rows, exponent = np.ldexp(rows, -shift), exponent + shift
         yield rows
