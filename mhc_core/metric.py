@@ -30,6 +30,7 @@ READS_WHOLE = "this connection has no weights of single features"
 NO_VALUES = "no layer of these has learned weights of values"
 UPWARD = ("forward", "similarity")  # frames of the way up
 MAX_FEATURES = 256  # of all streams of a layer together, whose single values a record keeps
+CACHED_ENTRIES = 2**17  # of a tensor of 1 MiB in float64
 
 
 def pick_features(width: int, streams: int) -> Array:
@@ -154,11 +155,13 @@ class LayerBlock:
         import torch
 
         x_KnNC = self.x_KnNC
-        largest_Kn = torch.maximum(x_KnNC.amax((2, 3), keepdim=True), -x_KnNC.amin((2, 3), keepdim=True))
-        z_KnNC = x_KnNC.to(torch.float64, copy=True).div_(largest_Kn).square_()
-        second_Kn, second_KnN, largest_KnN = z_KnNC.mean((2, 3)), z_KnNC.mean(3), z_KnNC.amax(3)
-        z_KnNC.square_()
-        return Moments(second_Kn, z_KnNC.mean((2, 3)), largest_KnN, second_KnN, z_KnNC.mean(3))
+        largest_KnN = torch.maximum(x_KnNC.amax(3), -x_KnNC.amin(3)).double()
+        largest_Kn = largest_KnN.amax(2)
+        parts = split_for_cache(x_KnNC)
+        scales = largest_Kn[:, :, None, None].split(len(parts[0]))
+        means = [_measure_powers(part, scale) for part, scale in zip(parts, scales, strict=True)]
+        second_Kn, second_KnN, fourth_Kn, fourth_KnN = map(torch.cat, zip(*means, strict=True))
+        return Moments(second_Kn, fourth_Kn, (largest_KnN / largest_Kn[:, :, None]).square(), second_KnN, fourth_KnN)
 
     def list_features(self) -> "list[torch.Tensor]":
         """Return for each layer of the block the weights of single features in what it reads, (N, n, C).
@@ -215,6 +218,27 @@ class LayerBlock:
         if not hasattr(self.mixings[0], name):
             raise NoMixing(name)
         return torch.stack([getattr(mixing, name) for mixing in self.mixings]).double()
+
+
+def split_for_cache(x: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
+    """Return parts of a tensor along its first axis, so small that a CPU's cache holds the float64 copy of each.
+
+    Of a whole block of layers such a copy would be new memory, which costs more than the arithmetic. A card gets all in
+    one part.
+    """
+    return x.split(max(1, CACHED_ENTRIES // max(1, x[0].numel()))) if x.is_cpu else (x,)
+
+
+def _measure_powers(x_KnNC: "torch.Tensor", scale_Kn11: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
+    """Return the mean square of x / scale in each stream (K, n) and in each token (K, n, N), then the mean fourth
+    power; float64.
+    """
+    import torch
+
+    powers = x_KnNC.to(torch.float64, copy=True).div_(scale_Kn11).square_()
+    squares = powers.mean((2, 3)), powers.mean(3)
+    powers.square_()
+    return *squares, powers.mean((2, 3)), powers.mean(3)
 
 
 @dataclass(frozen=True)

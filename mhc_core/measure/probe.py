@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import MATRICES, DepthReads, WithStreams, group_coefficients
+from mhc_core.connections import MATRICES, DepthReads
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS, SOME_LAYERS
@@ -120,30 +120,19 @@ class ForwardProbe:
         block = LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made, values, entered)
         measured |= _measure_added("forward", block, x_KnNC)
         self.reads += [one.weights for one in made if isinstance(one, DepthReads)]
-        mixings = [one for one in made if not isinstance(one, DepthReads)]
-        if mixings:
-            measured |= self._measure_mixing(mixings, x_KnNC, y_KNC, measured["act_rms_streams"], entered)
+        if not isinstance(made[0], DepthReads):
+            measured |= self._measure_mixing(block, measured["act_rms_streams"])
         if self.cka is not None:
             measured["cka"] = self.cka.add(m_KNC)
             measured["cka_faults"] = self.cka.faults_L[self.cka.filled - len(m_KNC) : self.cka.filled]
         return measured
 
-    def _measure_mixing(
-        self,
-        mixings: list[WithStreams],
-        x_KnNC: torch.Tensor,
-        y_KNC: torch.Tensor,
-        size_Kn: torch.Tensor,
-        entered: list[torch.Tensor],
-    ) -> dict[str, torch.Tensor]:
-        """Return the metrics of a block of layers from their mixing: shares of branches, and mean coefficients.
-
-        entered: the streams (n, N, C) that the mixing of each layer was applied to.
-        """
-        h_post, h_res = [m.h_post for m in mixings], [m.h_res for m in mixings]
-        self.products.add(h_res)
-        passing = None if self.layout.sums else self.layout.skip * torch.stack(entered).to(self.dtype)
-        return measure_branch_share(x_KnNC, size_Kn, y_KNC, h_post, h_res, passing) | _average_mixing(mixings)
+    def _measure_mixing(self, block: LayerBlock, size_Kn: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the metrics of a block of layers from their mixing: shares of branches, and mean coefficients."""
+        self.products.add([mixing.h_res for mixing in block.mixings])
+        passing = None if self.layout.sums else self.layout.skip * torch.stack([*block.entered]).to(self.dtype)
+        shares = measure_branch_share(block.x_KnNC, size_Kn, block.y_KNC, block.h_post, block.h_res, passing)
+        return shares | _average_mixing(block)
 
     def _stack_states(self, states: list[torch.Tensor]) -> torch.Tensor:
         return torch.stack([self.layout.to_streams(state) for state in states]).to(self.dtype)
@@ -361,12 +350,12 @@ def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 
 
-def _average_mixing(mixings: Sequence[WithStreams]) -> dict[str, torch.Tensor]:
+def _average_mixing(block: LayerBlock) -> dict[str, torch.Tensor]:
     """Return h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
-    dynamic = mixings[0].h_post.ndim == 2
-    for key, parts in group_coefficients(mixings).items():
-        stacked = torch.stack(parts).double()
+    dynamic = block.h_post.ndim == 3
+    read = "h_read" if block.h_pre.ndim == block.h_res.ndim else "h_pre"  # a matrix for each layer
+    for key, stacked in ((read, block.h_pre), ("h_post", block.h_post), ("h_res", block.h_res)):
         found[key] = stacked.mean(1) if dynamic else stacked
         if dynamic:
             found[f"{key}_std"] = stacked.std(1, correction=0)

@@ -6,6 +6,7 @@ Column k of the travelling array is the source that entered k-th, as scaled * 2^
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import cast
 
 import numpy as np
 
@@ -89,7 +90,8 @@ def _collect_rows(
     rows, exponent = first_W1n, np.zeros((len(first_W1n), 1, 1), dtype=np.int64)
     for added_Wn, *matrices_Wnn in zip(added_LWn, *passed_WLnn, strict=True):
         passed = [way @ matrix_nn for way, matrix_nn in zip(rows, matrices_Wnn, strict=True)]
-        rows = np.linalg.qr(np.concatenate([passed, np.ldexp(added_Wn[:, None], -exponent)], 1)).R
+        grown = np.concatenate([passed, np.ldexp(added_Wn[:, None], -exponent)], 1)
+        rows = cast(np.ndarray, np.linalg.qr(grown, mode="r"))  # numpy states the type with Q
         shift = np.frexp(np.abs(rows).max((1, 2), keepdims=True))[1]
         rows, exponent = np.ldexp(rows, -shift), exponent + shift
         yield rows
@@ -98,7 +100,8 @@ def _collect_rows(
 def _find_shares(matrices_Kab: np.ndarray, n: int) -> np.ndarray:
     """Find the singular values of matrices over their sums, filled up with 0 to (K, n); nan where all are 0."""
     values = np.linalg.svd(matrices_Kab, compute_uv=False)
-    filled = np.pad(values, ((0, 0), (0, n - values.shape[1])))
+    filled = np.zeros((len(values), n))
+    filled[:, : values.shape[1]] = values
     with np.errstate(invalid="ignore"):
         return filled / values.sum(1, keepdims=True)
 

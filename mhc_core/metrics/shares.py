@@ -5,7 +5,6 @@ Shapes: K layers measured together, n streams, N samples, C width (C / n where s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,8 +108,8 @@ def measure_branch_share(
     x_KnNC: torch.Tensor,
     size_Kn: torch.Tensor,
     y_KNC: torch.Tensor,
-    h_post: Sequence[torch.Tensor],
-    h_res: Sequence[torch.Tensor],
+    h_post: torch.Tensor,
+    h_res: torch.Tensor,
     passing_KnNC: torch.Tensor | None,
 ) -> dict[str, torch.Tensor]:
     """Measure branch_share (K, n) of K layers, float64; inf if what is compared left its type.
@@ -120,33 +119,31 @@ def measure_branch_share(
     x_KnNC: the states that leave the layers.
     size_Kn: their rms.
     y_KNC: branch outputs; of the width of all parts together where streams are parts.
-    h_post: (n), or (N, n) where mixing is dynamic, of each layer.
-    h_res: (n, n), or (N, n, n).
+    h_post: (K, n), or (K, N, n) where mixing is dynamic, float64.
+    h_res: (K, n, n), or (K, N, n, n).
     passing_KnNC: the states that H_res is applied to. None where the state that leaves a layer is what passed plus what
         was written, with no norm after it, so that what passed can be taken from it.
     """
     import torch
 
-    weights = torch.stack(list(h_post))
-    if weights.ndim == 2:
-        weights = weights.unsqueeze(1)
+    weights = h_post if h_post.ndim == 3 else h_post.unsqueeze(1)
     parts_KpNC = y_KNC.unflatten(2, (-1, x_KnNC.shape[3])).transpose(1, 2)  # p is 1, or n where streams are parts
     written_Kn = _measure_written(parts_KpNC, weights)
     if passing_KnNC is None:
         passed_Kn = _take_apart(x_KnNC, size_Kn, parts_KpNC, weights, written_Kn)
     else:
-        passed_Kn = _measure_passed(passing_KnNC, torch.stack(list(h_res)))
+        passed_Kn = _measure_passed(passing_KnNC, h_res)
     ratio = written_Kn / torch.hypot(written_Kn, passed_Kn)
     largest = torch.maximum(written_Kn, passed_Kn)
     return {"branch_share": torch.where(largest.isinf(), torch.inf, ratio.square())}
 
 
 def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Measure rms of H_post[i] F_l, (K, n); weights are (K, 1, n), or (K, N, n)."""
+    """Measure rms of H_post[i] F_l, (K, n); weights are (K, 1, n), or (K, N, n), float64."""
     import torch
 
     sizes_KNp = torch.linalg.vector_norm(parts_KpNC, dim=3, dtype=torch.float64).transpose(1, 2)
-    return torch.linalg.vector_norm(weights.double() * sizes_KNp, dim=1) / parts_KpNC[0, 0].numel() ** 0.5
+    return torch.linalg.vector_norm(weights * sizes_KNp, dim=1) / parts_KpNC[0, 0].numel() ** 0.5
 
 
 def _measure_passed(x_KnNC: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
@@ -173,9 +170,10 @@ def _take_apart(
 
     width = x_KnNC.shape[3]
     # Divided so that no product leaves its type.
-    largest_K111 = parts_KpNC.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(x_KnNC.dtype).tiny)
-    overlap_KnN = torch.linalg.vecdot(x_KnNC, parts_KpNC / largest_K111 / width).double()
-    overlap_Kn = (weights.double().transpose(1, 2) * overlap_KnN).mean(2) * largest_K111[:, 0, 0]
+    largest_K111 = torch.maximum(parts_KpNC.amax((1, 2, 3), keepdim=True), -parts_KpNC.amin((1, 2, 3), keepdim=True))
+    largest_K111 = largest_K111.clamp_min(torch.finfo(x_KnNC.dtype).tiny)
+    overlap_KnN = torch.linalg.vecdot(x_KnNC, (parts_KpNC / largest_K111).div_(width)).double()
+    overlap_Kn = (weights.transpose(1, 2) * overlap_KnN).mean(2) * largest_K111[:, 0, 0]
     unit_Kn = torch.maximum(size_Kn, written_Kn)
     square_Kn = (size_Kn / unit_Kn).square() - 2 * (overlap_Kn / unit_Kn / unit_Kn) + (written_Kn / unit_Kn).square()
     passed_Kn = unit_Kn * square_Kn.clamp_min(0).sqrt()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mhc_core.metric import OURS, Metric
+from mhc_core.metric import OURS, Metric, split_for_cache
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +108,8 @@ def rms(x: torch.Tensor) -> torch.Tensor:
     """Return root mean square over the last two axes, in float64."""
     import torch
 
-    rows = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64)
+    parts = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64) for part in split_for_cache(x)]
+    rows = torch.cat(parts) if len(parts) > 1 else parts[0]
     return torch.linalg.vector_norm(rows, dim=-1) / (x.shape[-1] * x.shape[-2]) ** 0.5
 
 

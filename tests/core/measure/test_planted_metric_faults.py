@@ -20,6 +20,7 @@ from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import RecordCheck, verify
+from mhc_core.metric import LayerBlock
 from mhc_core.metrics import METRICS, similarity, token_products
 from mhc_core.metrics.gauge import measure_gauge_norms
 from mhc_core.metrics.paths import measure_kernel_shares, unfold
@@ -177,8 +178,8 @@ def average_wrongly(key: str, part: int, change: Callable[[torch.Tensor], torch.
     def plant(patch: pytest.MonkeyPatch) -> None:
         right = probe._average_mixing
 
-        def wrong(mixings: list[Mixing]) -> Any:
-            return right(mixings) | {key: change(torch.stack([mixing[part] for mixing in mixings]).double())}
+        def wrong(block: LayerBlock) -> Any:
+            return right(block) | {key: change(torch.stack([mixing[part] for mixing in block.mixings]).double())}
 
         patch.setattr(probe, "_average_mixing", wrong)
 
