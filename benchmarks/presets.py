@@ -28,11 +28,17 @@ AGAINST = f"{len(PRESETS)} presets, a fresh server and browser for each"
 DRAWN = (
     DONE
     + """
+// Charts near the window are drawn for the next scroll: they are not in sight.
+const isInSight = (part) => {
+  const { top, bottom } = part.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+};
+const isViewDone = () => readStatus() === 'idle' && ![...document.querySelectorAll(AWAITED)].some(isInSight);
 const isPresetDrawn = ({ name, panel }) => {
   const numbers = [...document.querySelectorAll('.preset-numbers tbody td:nth-of-type(1)')];
   return location.pathname === `/p/${name}` && numbers.length > 0
-    && numbers.every((cell) => cell.textContent !== '…') && isDone()
-    && document.querySelector(`#panel-${panel} .main-svg`) !== null;
+    && numbers.every((cell) => cell.textContent !== '…') && isViewDone()
+    && document.querySelector(`#panel-${panel} :is(.main-svg, .sketch)`) !== null;
 };
 const whenDrawn = (preset) => new Promise((done) => {
   const look = () => isPresetDrawn(preset) ? done(performance.now()) : requestAnimationFrame(look);

@@ -8,6 +8,7 @@ torch only inside functions: a client without torch reads specs and records too.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -368,6 +369,7 @@ class Family:
         """Return whether H_res of several streams is always the identity."""
         return self.has_streams and self.drawn == "nothing" and self.orthogonal
 
+    @cached_property  # a spec with edits reads it some hundred times while its run is predicted
     def without_constraints(self) -> "Family":
         """Return the family without the constraints on its matrices: those of a stack whose mixing is edited."""
         return replace(self, rows="free", columns="free", norm_bounded=False, signed=True, orthogonal=False)

@@ -29,6 +29,16 @@ OURS = "as defined here"
 READS_WHOLE = "this connection has no weights of single features"
 NO_VALUES = "no layer of these has learned weights of values"
 UPWARD = ("forward", "similarity")  # frames of the way up
+MAX_FEATURES = 256  # of all streams of a layer together, whose single values a record keeps
+
+
+def pick_features(width: int, streams: int) -> Array:
+    """Return which features of each stream a record keeps single values of: all, or as many as fit, evenly spaced.
+
+    Places from 0, ascending. They are no means over neighbours: these would be alike where single features differ.
+    """
+    kept = min(width, max(1, MAX_FEATURES // streams))
+    return np.arange(kept) * width // kept
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,9 @@ class Metric:
     title: a short name for people.
     unit: unit of the value; "" for a pure number.
     scale: `log` where the values span decades (a log10 column is then added), else `linear`.
-    shape: axes of the column: L layers, n streams, J = L + 1 sources: the embedding, then every layer; S steps of
-        training, K steps at which matrices are kept, or singular values; "" for a single number.
+    shape: axes of the column: L layers, n streams, C features of a stream, as far as `pick_features` keeps them,
+        J = L + 1 sources: the embedding, then every layer; S steps of training, K steps at which matrices are kept, or
+        singular values; "" for a single number.
     frame: the frame that carries it.
     meaning: one sentence.
     formula: in the symbols of the papers.
@@ -60,7 +71,7 @@ class Metric:
     title: str
     unit: str
     scale: Literal["linear", "log"]
-    shape: Literal["L", "Ln", "Lnn", "LL", "LJ", "S", "SL", "KL", "KLn", "KLnn", "KLL", "KLJ", "K", ""]
+    shape: Literal["L", "Ln", "Lnn", "LnC", "LL", "LJ", "S", "SL", "KL", "KLn", "KLnn", "KLL", "KLJ", "K", ""]
     frame: Literal["forward", "similarity", "backward", "mixing", "step", "jacobian"]
     meaning: str
     formula: str
@@ -108,6 +119,7 @@ class LayerBlock:
         H_pre is (n, n) where streams are parts of the width. Where layers read earlier outputs instead, `h_pre`,
         `h_post` and `h_res` raise `NoMixing`, and a metric that reads them is left out.
     value_weights: the learned weights of a value residual (2) of each layer; None for a layer without.
+    entered: the streams (n, N, C) that the mixing of each layer was applied to, in the type of the stack.
     """
 
     x_KnNC: "torch.Tensor"
@@ -116,6 +128,7 @@ class LayerBlock:
     y_KNC: "torch.Tensor"
     mixings: Sequence[Any]
     value_weights: "Sequence[torch.Tensor | None]" = ()
+    entered: "Sequence[torch.Tensor]" = ()
 
     @cached_property
     def h_pre(self) -> "torch.Tensor":
@@ -158,6 +171,29 @@ class LayerBlock:
         found = [mixing.features for mixing in self.mixings if hasattr(mixing, "features")]
         if not found:
             raise NoMixing("features", READS_WHOLE)
+        return found
+
+    @cached_property
+    def gates(self) -> "list[torch.Tensor]":
+        """Return for each layer of the block the gates of the features that `pick_features` keeps, (N, n, C), float64.
+
+        A gate is n rms(x[i]) w[i] of streams x and weights w of features, or what a model from elsewhere has as such.
+
+        Raises
+        ------
+        NoMixing
+            If layers read whole streams, or no streams.
+        """
+        import torch
+
+        found = [mixing.gates.double() for mixing in self.mixings if hasattr(mixing, "gates")]
+        if found:
+            return found
+        for weights, x_nNC in zip(self.list_features(), self.entered, strict=True):
+            n, _, width = x_nNC.shape
+            kept = torch.from_numpy(pick_features(width, n)).to(x_nNC.device)
+            norm_Nn = torch.linalg.vector_norm(x_nNC, dim=2, dtype=torch.float64).T
+            found.append(weights[..., kept].double() * (norm_Nn * n / width**0.5).unsqueeze(2))
         return found
 
     def list_value_weights(self) -> "Sequence[torch.Tensor | None]":
@@ -270,6 +306,16 @@ class ReferenceLayer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChartView:
+    """A further view of a metric: its key, the label of its button, what it shows, and `build` as of a chart."""
+
+    key: str
+    label: str
+    meaning: str
+    build: str | Callable[[int, Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     """The chart of a metric: a line a run over the layers, or a thin one a stream.
 
@@ -282,9 +328,11 @@ class Chart:
     view_of: the key of the panel that gets the chart as one more view; "" makes it a panel of its own.
     label: the button of that view; by default the metric's title.
     absent: why a run has no value of the metric, in a sentence; by default that it was computed without it.
+    is_offered_without: whether the page shows a panel of its own even if no shown run has the metric.
     include: values kept in sight. limits: the ends of the value axis, None for those of the data.
     build: in place of the lines, a function of the number of runs and the theme that returns the template, a
         Plotly figure as a dict of "data" and "layout" (`mhc_core/figures/panel.py`), or the string "module:function".
+    more: views next to the first.
     """
 
     reading: str
@@ -293,9 +341,11 @@ class Chart:
     view_of: str = ""
     label: str = ""
     absent: str = ""
+    is_offered_without: bool = True
     include: tuple[float, ...] = ()
     limits: tuple[float, float] | None = None
     build: str | Callable[[int, Any], Any] | None = None
+    more: tuple[ChartView, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,11 +354,13 @@ class LayerMetric:
 
     Attributes
     ----------
-    metric: its words. The frame is forward or backward, and says what `measure` gets; the shape is L or Ln.
-    measure: a `LayerBlock`, or of backward frames a `GradientBlock`, to (K) or (K, n); nan if it has no value. It
-        runs on the device of the run, and must not wait for it, as `.item()` does.
-    reference: the same formula once more in numpy, of one layer, in float64: a number or (n). Verify compares with it,
-        so write it from the definition and not from `measure`.
+    metric: its words. The frame is forward or backward, and says what `measure` gets; the shape is L, Ln or LnC. Those
+        of the shape LnC are in the table `matrices`, the others in `layers`.
+    measure: a `LayerBlock`, or of backward frames a `GradientBlock`, to (K), (K, n) or, for the features of
+        `pick_features`, (K, n, C); nan if it has no value. It runs on the device of the run, and must not wait for it,
+        as `.item()` does.
+    reference: the same formula once more in numpy, of one layer, in float64: a number, (n) or (n, C). Verify compares
+        with it, so write it from the definition and not from `measure`.
     chart: how it is drawn.
     some_layers: whether layers of a run can lack the metric. `measure` returns nan for these, and the frame of such a
         layer has neither a value nor a status.
@@ -323,16 +375,17 @@ class LayerMetric:
     def __post_init__(self) -> None:
         """Raise ValueError unless frame, shape and table of the metric are those of a metric of layers."""
         metric = self.metric
+        table = "matrices" if metric.shape == "LnC" else "layers"
         for name, got, allowed in (
             ("frame", metric.frame, ("forward", "backward")),
-            ("shape", metric.shape, ("L", "Ln")),
-            ("table", metric.table, ("layers",)),
+            ("shape", metric.shape, ("L", "Ln", "LnC")),
+            ("table", metric.table, (table,)),
         ):
             if got not in allowed:
                 raise ValueError(f"Metric {metric.key!r}: {name} is {got!r}, wanted {' or '.join(map(repr, allowed))}.")
 
-    def measure_block(self, block: LayerBlock | GradientBlock, layers: int, streams: int) -> "torch.Tensor":
-        """Measure this metric in a block of layers; return a column.
+    def measure_block(self, block: LayerBlock | GradientBlock, layers: int, streams: int, width: int) -> "torch.Tensor":
+        """Measure this metric in a block of layers, whose streams have `width` features; return a column.
 
         Raises
         ------
@@ -340,7 +393,8 @@ class LayerMetric:
             If `measure` returns another shape than it states.
         """
         found = self.measure(block)
-        wanted = (layers,) if self.metric.shape == "L" else (layers, streams)
+        sizes = {"L": layers, "n": streams, "C": len(pick_features(width, streams))}
+        wanted = tuple(sizes[axis] for axis in self.metric.shape)
         if tuple(found.shape) != wanted:
             raise ValueError(f"Metric {self.metric.key!r}: measure returned {tuple(found.shape)}, wanted {wanted}.")
         return found

@@ -59,6 +59,8 @@ class LayerPass(NamedTuple):
     parts: tensors of the model whose mean the state is; () if the state is a tensor of the model. The gradient of the
         state is the sum of theirs.
     subtracts_read: whether the branch's output is what its layer returns minus u, which is subtracted outside of it.
+    gates: (N, n, C), where the branch reads each feature of the normed streams with a gate, those of the features that
+        `pick_features` keeps; None if not known.
     to_state_grad: the gradient of the state as a function of that of its one part, if the model has no tensor of the
         state but one that is computed from it, such as its norm; else None.
     """
@@ -73,6 +75,7 @@ class LayerPass(NamedTuple):
     read: SourceRead | None = None
     parts: tuple[torch.Tensor, ...] = ()
     subtracts_read: bool = False
+    gates: torch.Tensor | None = None
     to_state_grad: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property

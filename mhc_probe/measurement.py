@@ -28,7 +28,7 @@ from mhc_core.record.start import CapturedInput
 from mhc_core.spec import EditSpec, SpecError
 from mhc_core.stack import LayerOutput
 from mhc_probe.edits import ModelEdits
-from mhc_probe.mixing import find_mixings
+from mhc_probe.mixing import add_gates, find_mixings
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 from mhc_probe.recording.parameter_norms import ParameterNorms
 from mhc_probe.unknown import mark_unknown
@@ -76,6 +76,7 @@ def build_frames(
     if unedited is not None:
         _require_replaced(recorded, unedited)
         mixings = [fold(mixing, unedited.applied.matrices.get(layer)) for layer, mixing in enumerate(mixings)]
+    made = add_gates(mixings, recorded)
     effects = {} if unedited is None else measure_effects(recorded, unedited)
     outputs = {} if unedited is None else measure_output_effects(unedited)
     start = StartFrame(
@@ -84,11 +85,12 @@ def build_frames(
         versions=describe_versions(),
         layers=layout.depth,
         streams=recorded.state_nNC.shape[0],
+        width=recorded.state_nNC.shape[2],
         blocks=[layer.name for layer in recorded.layers],
         input=CapturedInput(samples=layout.samples),
     )
     forward = ForwardProbe(layout)
-    frames: list[AnyFrame] = [start, *_build_forward_frames(forward, recorded, reads or mixings)]
+    frames: list[AnyFrame] = [start, *_build_forward_frames(forward, recorded, reads or made)]
     frames += [] if recorded.loss is None and not outputs else [_build_loss_frame(recorded.loss, outputs)]
     backward = BackwardProbe(layout)
     frames += _build_backward_frames(backward, recorded, norms)

@@ -3,9 +3,12 @@
 Shapes: L layers, n streams, N samples.
 """
 
+from collections.abc import Sequence
+
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import Mixing, RecordedMixing
+from mhc_core.metric import pick_features
 from mhc_probe.laws import choose, find_tolerance, measure_write_error, solve_branch
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
@@ -39,6 +42,17 @@ def find_mixings(
         for law in known:
             law.try_unmixed()
     return [_build_mixing(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
+
+
+def add_gates(mixings: Sequence[Mixing], recorded: JoinedPasses) -> Sequence[Mixing | RecordedMixing]:
+    """Return the coefficients with the gates of each layer, nan if they are not known; as they are if none are."""
+    layers = recorded.layers
+    if all(layer.gates is None for layer in layers):
+        return mixings
+    n, samples, width = recorded.state_nNC.shape
+    unknown = recorded.state_nNC.new_full((samples, n, len(pick_features(width, n))), torch.nan)
+    gates = [unknown if layer.gates is None else layer.gates for layer in layers]
+    return [RecordedMixing(*mixing, gates=part) for mixing, part in zip(mixings, gates, strict=True)]
 
 
 class _Law:

@@ -218,6 +218,17 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
         f"frames[{SUMMARY}].values",
         "output_kl",
     ),
+    "features of a stream of unknown width": (
+        _set(FIRST, "values.gates", pack_table([[0.5] * 8] * 4)),
+        f"frames[{FIRST}].values.gates",
+        "`width`",
+    ),
+    "other features than the width has": (
+        _changed(lambda f: (f[0].update(width=9), f[FIRST]["values"].update(gates=pack_table([[0.5] * 8] * 4)))),
+        f"frames[{FIRST}].values.gates",
+        "shape [4, 9]",
+    ),
+    "streams without features": (_set(0, "width", 0), "frames[0].width", "at least 1"),
     "nothing": (lambda: b"", "container", "whole .mhct"),
     "a pickle": (lambda: pickle.dumps({"layers": [1.0]}), "container", "whole .mhct"),
     "text": (lambda: b"frames\n" * 1000, "container", "whole .mhct"),

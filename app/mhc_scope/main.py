@@ -31,6 +31,7 @@ from mhc_scope.pages import link_cards, routes, security
 from mhc_scope.pages.assets import FIRST_MODULE, FOLDERS, Assets
 from mhc_scope.pages.link_pictures import Pictures
 from mhc_scope.pages.routes import Pages
+from mhc_scope.pages.warmup import warm_up
 from mhc_scope.services.encoded_files import EncodedFiles
 from mhc_scope.services.encoder import Encoder
 from mhc_scope.services.housekeeping import Housekeeping
@@ -159,7 +160,9 @@ async def _run_services(app: FastAPI) -> AsyncIterator[None]:
         await app.state.sweeps.resume()
         await housekeeping.start()
         await app.state.live_traces.start()
+        warming = asyncio.create_task(asyncio.to_thread(warm_up, app.state.pages))
         yield
+        await warming
     finally:
         app.state.begin_stop()
         app.state.encoder.stop()

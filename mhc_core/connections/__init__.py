@@ -10,6 +10,8 @@ from mhc_core.connections.connection import (
     Mixing,
     PassedMixing,
     Query,
+    RecordedMixing,
+    WithStreams,
     group_coefficients,
 )
 from mhc_core.connections.manifold import DynamicManifold, StaticManifold
@@ -28,6 +30,8 @@ __all__ = [
     "Mixing",
     "PassedMixing",
     "Query",
+    "RecordedMixing",
+    "WithStreams",
     "build_connection",
     "group_coefficients",
 ]

@@ -51,6 +51,19 @@ class GatedMixing(NamedTuple):
     features: torch.Tensor
 
 
+class RecordedMixing(NamedTuple):
+    """Mixing of one layer of a model from elsewhere, whose branch reads each feature with a gate.
+
+    gates: (N, n, C), of the features that `pick_features` keeps; of streams of the size 1, and times n. h_pre (N, n),
+    h_post, h_res: as in `Mixing`.
+    """
+
+    h_pre: torch.Tensor
+    h_post: torch.Tensor
+    h_res: torch.Tensor
+    gates: torch.Tensor
+
+
 class PassedMixing(NamedTuple):
     """Mixing of one layer that reads with weights which the layer before it has made, and makes those of the next.
 
@@ -102,10 +115,13 @@ class DepthReads(NamedTuple):
 Made = Any
 """The coefficients that a layer has used: `Mixing`, `GatedMixing`, `PassedMixing`, or `DepthReads` without mixing."""
 
+WithStreams = Mixing | GatedMixing | PassedMixing | RecordedMixing
+"""The coefficients of a layer that reads and writes streams."""
+
 MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
 
 
-def group_coefficients(mixings: Sequence[Mixing | GatedMixing | PassedMixing]) -> dict[str, list[torch.Tensor]]:
+def group_coefficients(mixings: Sequence[WithStreams]) -> dict[str, list[torch.Tensor]]:
     """Group the coefficients of layers by column name: a read that is a matrix for each layer is `h_read`."""
     read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
     return {

@@ -75,8 +75,12 @@ def _residual(spec: RunSpec) -> InitialMixing:
 
 
 def _c_mhc(spec: RunSpec) -> InitialMixing:
-    """Return the initial mixing of C-mHC (contactsebi/circulant-hyper-connections, `code/exp_train.py`): 1/n."""
-    return replace(_residual(spec), certainty=0.0)
+    """Return the initial mixing of C-mHC (contactsebi/circulant-hyper-connections, `code/exp_train.py`).
+
+    Weights are 1/n, and tokens move logits by 0.0002: enough to let streams differ.
+    """
+    draw = _draw_projections(spec, lambda fan_in, _: 0.02 / math.sqrt(fan_in))
+    return replace(_residual(spec), certainty=0.0, project=draw)
 
 
 def _mhc_lite(spec: RunSpec) -> InitialMixing:
@@ -104,6 +108,14 @@ def _deepseek_v4(spec: RunSpec) -> InitialMixing:
     return InitialMixing(_fill_bias(spec, 0.0), _fill_bias(spec, 0.0), 0.0, draw, gate=1.0)
 
 
+def _hy_v4(spec: RunSpec) -> InitialMixing:
+    """Return the initial mixing as in HY-V4's code: 1/n and 1, and projections of standard deviation 0.006.
+
+    HY-V4 has no logits of H_res, which is the identity: other connections start near it.
+    """
+    return replace(_residual(spec), project=_draw_projections(spec, lambda *_: 0.006))
+
+
 PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {
     "residual": _residual,
     "mhc_lite": _mhc_lite,
@@ -111,6 +123,7 @@ PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {
     "megatron": _megatron,
     "deepseek_v4": _deepseek_v4,
     "c_mhc": _c_mhc,
+    "hy_v4": _hy_v4,
 }
 
 

@@ -59,7 +59,8 @@ class View:
     """One way to draw a panel, such as log or linear.
 
     `meaning` and `unit` replace those of the panel where the view shows something else. `needs` is a metric that
-    only such runs have as can fill the view: without one the page does not offer it, though a link still opens it.
+    only such runs have as can fill the view: without one the page does not offer it, though a link still opens it. If
+    the first view of a panel needs one, this is true of the whole panel.
     """
 
     key: str
@@ -76,7 +77,7 @@ class Column:
 
     Source `row` is a matrix's row, `streams` gives a column a stream, and `law` puts the law next to what was measured.
     A table of one kind alone: `steps` has a row a step of training, `read` a row for each output that the cursor's
-    layer reads.
+    layer reads, and `features` a row for each feature of the cursor's layer, with a column a stream.
     """
 
     title: str

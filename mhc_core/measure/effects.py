@@ -3,34 +3,57 @@
 Shapes: L layers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from mhc_core.edits import Base
 from mhc_core.measure.layout import Layout
+from mhc_core.measure.probe import detach_output
 from mhc_core.metrics.effects import measure_distance, measure_divergence
 from mhc_core.stack import LayerOutput, Stack
 
 
 @dataclass(frozen=True)
 class BasePass:
-    """The run without edits: of each layer the state that leaves it and the gradient there, and the loss.
-
-    shared: what the layers below the first edit did, with or without edits.
+    """The run without edits: of each layer the state that leaves it and the gradient there, the loss, and what edits
+    read of it.
     """
 
     states: list[torch.Tensor]
     gradients: list[torch.Tensor]
     loss: torch.Tensor
-    shared: list[LayerOutput]
+    read: Base
+
+
+class BaseRecorder:
+    """Records a pass without edits layer by layer. What it keeps has no graph."""
+
+    def __init__(self) -> None:
+        self.outputs: list[LayerOutput] = []
+        self.gradients: list[torch.Tensor] = []
+
+    def add_output(self, output: LayerOutput) -> None:
+        """Record what a layer did; layers come in order."""
+        self.outputs.append(detach_output(output))
+
+    def add_gradient(self, gradient: torch.Tensor) -> None:
+        """Record the gradient at the state that leaves a layer; the last layer comes first."""
+        self.gradients.append(gradient.detach())
+
+    def build(self, loss: torch.Tensor) -> BasePass:
+        """Return the pass whose layers are recorded."""
+        states = [output.state for output in self.outputs]
+        return BasePass(states, self.gradients[::-1], loss.detach(), Base.of(self.outputs))
 
 
 class EffectProbe:
     """Measures the distance of an edited pass from its base, which it forgets layer by layer."""
 
     def __init__(self, base: BasePass, layout: Layout) -> None:
-        self.base, self.layout = base, layout
-        self.last = base.states[-1]
+        # Lists of its own, which shrink: others may keep the pass.
+        self.base = replace(base, states=[*base.states], gradients=[*base.gradients])
+        self.layout, self.last = layout, base.states[-1]
         self.states: list[torch.Tensor] = []
         self.gradients: list[torch.Tensor] = []
 

@@ -17,9 +17,10 @@ import torch
 
 from mhc_core.connections import DepthReads, Mixing
 from mhc_core.cost.counts import recomputes
-from mhc_core.edits import Base, find_first_edit
+from mhc_core.edits import find_first_edit
 from mhc_core.findings.signals import ROUNDINGS
-from mhc_core.measure.effects import BasePass, EffectProbe
+from mhc_core.measure.bases import Bases
+from mhc_core.measure.effects import BasePass, BaseRecorder, EffectProbe
 from mhc_core.measure.layout import lay_out
 from mhc_core.measure.logit_probe import LogitProbe
 from mhc_core.measure.probe import (
@@ -28,7 +29,6 @@ from mhc_core.measure.probe import (
     ForwardProbe,
     build_loss_frame,
     build_mixing_frame,
-    detach_output,
 )
 from mhc_core.metrics.gradients import join_norms, measure_norms
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
@@ -64,31 +64,39 @@ class _Tape:
             del layers[-1:]
 
 
-def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[PassFrame]:
+def measure(
+    stack: Stack, device: torch.device, *, with_cka: bool = True, bases: Bases | None = None
+) -> Iterator[PassFrame]:
     """Measure one forward and backward pass of a stack on its device; yield its forward, loss, backward and mixing
     frames.
 
-    `with_cka=False` leaves out the similarity of layers, and its frames.
+    Parameters
+    ----------
+    with_cka: False leaves out the similarity of layers, and its frames.
+    bases: passes without edits that this process keeps; one that is there is not computed again.
     """
     spec = stack.spec
     static = stack.connection.static_mixing()
     layout = lay_out(stack, device)
     tape = _Tape(recomputes(spec))
-    logits, shared = LogitProbe(stack), find_first_edit(spec) if spec.edits else 0
-    logits.listen(range(shared))
-    base = record_base(stack, static, tape, shared) if spec.edits else None
-    logits.listen(range(shared, spec.depth))
+    bases = bases if bases and bases.has_room(layout) else None
+    logits = LogitProbe(stack)
+    base, shared = _find_base(stack, static, tape, logits, bases) if spec.edits else (None, [])
+    logits.listen(range(len(shared), spec.depth))
     effects = EffectProbe(base, layout) if base else None
+    recorder = BaseRecorder() if bases and not spec.edits else None
     probe = ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
 
     state, values = stack.embed().detach(), None
     yield from probe.observe_input(state)
     for layer in range(spec.depth):
-        output = base.shared.pop(0) if base and base.shared else _climb(stack, layer, state, static, tape, values)
+        output = shared.pop(0) if shared else _climb(stack, layer, state, static, tape, values)
         yield from probe.observe(layer, output)
         state, values = output.state, output.values
         if effects:
             effects.add_state(layer, state)
+        if recorder:
+            recorder.add_output(output)
         del output  # or its graph would be kept where the tape forgets it
 
     leaf = state.detach().requires_grad_()
@@ -102,8 +110,12 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
         below, grad_u, grad_weights, h_res = _descend(stack, layer, grad, weights, tape)
         if effects:
             effects.add_gradient(layer, grad)
+        if recorder:
+            recorder.add_gradient(grad)
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
+    if bases and recorder:
+        bases.keep(spec, recorder.build(loss))
     yield from down.observe(INPUT_LAYER, stack.connection.gather_input_grad(grad))
     products = probe.products.columns() | down.products.columns()
     distances = effects.columns() if effects else {}
@@ -115,29 +127,46 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     yield build_mixing_frame(probe.mean_mixing(), to_gains(columns), further, down.cast)
 
 
-def record_base(stack: Stack, static: Mixing | None, tape: _Tape, shared: int) -> BasePass:
-    """Run a stack without its edits, forward and backward, and give the edits the states and coefficients that they
-    restore.
+def _find_base(
+    stack: Stack, static: Mixing | None, tape: _Tape, logits: LogitProbe, bases: Bases | None
+) -> tuple[BasePass, list[LayerOutput]]:
+    """Return the pass without the stack's edits, and what the layers on the tape did, those below the first edit.
 
-    shared: number of layers below the first edit. Edits do not change their forward pass, so they stay on the tape.
+    None are on the tape if `bases` has the pass. Else it is computed, and kept there.
     """
+    base, shared = bases.find(stack.spec) if bases else None, list[LayerOutput]()
+    if base is None:
+        first = find_first_edit(stack.spec)
+        logits.listen(range(first))
+        base, shared = record_base(stack, static, tape, first)
+        if bases:
+            bases.keep(stack.spec, base)
+    stack.edits.base = base.read
+    return base, shared
+
+
+def record_base(stack: Stack, static: Mixing | None, tape: _Tape, first: int) -> tuple[BasePass, list[LayerOutput]]:
+    """Run a stack without its edits, forward and backward; return that pass, and what the layers below the first edit
+    did.
+
+    first: the first layer that edits change. They do not change the forward pass of the layers below it, which stay on
+    the tape.
+    """
+    recorder = BaseRecorder()
     with stack.with_edits():
         state, values = stack.embed().detach(), None
-        outputs: list[LayerOutput] = []
         for layer in range(stack.spec.depth):
             output = _climb(stack, layer, state, static, tape, values)
-            outputs.append(detach_output(output))
+            recorder.add_output(output)
             state, values = output.state, output.values
             del output
         leaf = state.detach().requires_grad_()
         loss = stack.loss(leaf)
         (grad,) = torch.autograd.grad(loss, leaf)
-        gradients = []
         for layer in reversed(range(stack.spec.depth)):
-            gradients.append(grad)
-            grad = _descend_state(stack, layer, grad, tape, keeps=layer < shared)
-    stack.edits.base = Base.of(outputs)
-    return BasePass([one.state for one in outputs], gradients[::-1], loss.detach(), outputs[:shared])
+            recorder.add_gradient(grad)
+            grad = _descend_state(stack, layer, grad, tape, keeps=layer < first)
+    return recorder.build(loss), recorder.outputs[:first]
 
 
 def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray:

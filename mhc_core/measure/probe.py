@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import MATRICES, DepthReads, GatedMixing, Mixing, PassedMixing, group_coefficients
+from mhc_core.connections import MATRICES, DepthReads, WithStreams, group_coefficients
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS, SOME_LAYERS
@@ -115,12 +115,13 @@ class ForwardProbe:
         measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         made = [output.mixing for output in outputs]
-        block = LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made, [output.value_weights for output in outputs])
+        values = [output.value_weights for output in outputs]
+        entered = [self.layout.to_streams(output.entered) for output in outputs]
+        block = LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made, values, entered)
         measured |= _measure_added("forward", block, x_KnNC)
         self.reads += [one.weights for one in made if isinstance(one, DepthReads)]
         mixings = [one for one in made if not isinstance(one, DepthReads)]
         if mixings:
-            entered = [output.entered for output in outputs]
             measured |= self._measure_mixing(mixings, x_KnNC, y_KNC, measured["act_rms_streams"], entered)
         if self.cka is not None:
             measured["cka"] = self.cka.add(m_KNC)
@@ -129,16 +130,19 @@ class ForwardProbe:
 
     def _measure_mixing(
         self,
-        mixings: list[Mixing | GatedMixing | PassedMixing],
+        mixings: list[WithStreams],
         x_KnNC: torch.Tensor,
         y_KNC: torch.Tensor,
         size_Kn: torch.Tensor,
         entered: list[torch.Tensor],
     ) -> dict[str, torch.Tensor]:
-        """Return the metrics of a block of layers from their mixing: shares of branches, and mean coefficients."""
+        """Return the metrics of a block of layers from their mixing: shares of branches, and mean coefficients.
+
+        entered: the streams (n, N, C) that the mixing of each layer was applied to.
+        """
         h_post, h_res = [m.h_post for m in mixings], [m.h_res for m in mixings]
         self.products.add(h_res)
-        passing = None if self.layout.sums else self.layout.skip * self._stack_states(entered)
+        passing = None if self.layout.sums else self.layout.skip * torch.stack(entered).to(self.dtype)
         return measure_branch_share(x_KnNC, size_Kn, y_KNC, h_post, h_res, passing) | _average_mixing(mixings)
 
     def _stack_states(self, states: list[torch.Tensor]) -> torch.Tensor:
@@ -336,12 +340,12 @@ def _detach(part: Any) -> Any:
 
 def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
     """Measure the `LayerMetric`s of a block of layers, by key."""
-    layers, streams = x_KnNC.shape[:2]
+    layers, streams, _, width = x_KnNC.shape
     found = {}
     for key, added in LAYER_METRICS.items():
         if added.metric.frame == frame:
             with suppress(NoMixing):  # the column is then left out
-                found[key] = added.measure_block(block, layers, streams)
+                found[key] = added.measure_block(block, layers, streams, width)
     return found
 
 
@@ -357,7 +361,7 @@ def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 
 
-def _average_mixing(mixings: Sequence[Mixing | GatedMixing | PassedMixing]) -> dict[str, torch.Tensor]:
+def _average_mixing(mixings: Sequence[WithStreams]) -> dict[str, torch.Tensor]:
     """Return h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
     dynamic = mixings[0].h_post.ndim == 2

@@ -13,6 +13,7 @@ from mhc_core.cost.counts import disturbs
 from mhc_core.cost.estimates import estimate
 from mhc_core.findings import summarise
 from mhc_core.inputs import describe_input
+from mhc_core.measure.bases import Bases
 from mhc_core.measure.jacobian import measure_jacobian
 from mhc_core.measure.passes import measure, measure_disturbed_gradient
 from mhc_core.measure.seeds import measure_seeds
@@ -43,10 +44,11 @@ from mhc_core.theory.laws import find_silence, predict
 COUNTS = {"parameters", "flops", "bytes_moved", "peak_bytes"}
 
 
-def run(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[Frame]:
+def run(spec: RunSpec, trained: TrainedStacks | None = None, bases: Bases | None = None) -> Iterator[Frame]:
     """Compute a spec and yield its frames as they arise. Closing the generator stops the computation.
 
-    A stack that is among `trained` does not train again.
+    A stack that is among `trained` does not train again. A run with edits does not repeat a pass without them that is
+    among `bases`.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def run(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[Frame]:
     result.add(start)
     yield start  # before the weights are drawn, which takes its time
     stack = build_stack(spec).to(device)
-    for frame in _compute_frames(stack, device, trained):
+    for frame in _compute_frames(stack, device, trained, bases):
         result.add(frame)
         yield frame
     disturbed_L = measure_disturbed_gradient(stack, device) if disturbs(spec) else None
@@ -78,10 +80,12 @@ def choose_device(spec: RunSpec) -> torch.device:
     return torch.device("cuda" if present and spec.device != "cpu" else "cpu")
 
 
-def _compute_frames(stack: Stack, device: torch.device, trained: TrainedStacks | None) -> Iterator[Frame]:
+def _compute_frames(
+    stack: Stack, device: torch.device, trained: TrainedStacks | None, bases: Bases | None
+) -> Iterator[Frame]:
     """Yield the frames of the stack as initialised, of training, of the trained stack and of the Jacobian."""
     spec = stack.spec
-    yield from measure(stack, device)
+    yield from measure(stack, device, bases=bases)
     if spec.train.steps:
         with stack.with_edits():
             done = yield from (train(stack) if trained is None else trained.train(stack))
@@ -102,6 +106,7 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
         versions=replace(describe_versions(), numerics=NUMERICS_VERSION),
         layers=spec.depth,
         streams=spec.streams,
+        width=spec.width,
         blocks=name_layers(spec),
         input=_build_input(spec),
         cka=CkaEstimator(estimator=spec.cka, samples=count_cka_samples(samples, spec.depth)),

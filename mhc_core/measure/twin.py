@@ -104,7 +104,8 @@ def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[s
         unknown.append("the mixing of the streams, which the trace lacks or has lost: the twin has the default one")
         return {"kind": ITERATED, "streams": streams, "noise": 0.0}
     spread = _find_spread(result)
-    fields: dict[str, Any] = {"streams": streams, "noise": 0.0, "dynamic": spread > STILL}
+    is_dynamic = max(spread, _find_spread(result, "h_pre_std")) > STILL
+    fields: dict[str, Any] = {"streams": streams, "noise": 0.0, "dynamic": is_dynamic}
     unknown.append("how far training has moved the mixing: the twin's has not drifted from its initialisation")
     if max(np.abs(h_res.sum(axis) - 1).max() for axis in (1, 2)) > SUM_ERROR:
         return {"kind": FREE, **fields}
@@ -114,9 +115,9 @@ def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[s
     return {"kind": ITERATED, **fields, "init": init}
 
 
-def _find_spread(result: Result) -> float:
-    """Return how much H_res varies from token to token, over its size; 0 if it is static."""
-    spread = result.matrices.get("h_res_std")
+def _find_spread(result: Result, key: str = "h_res_std") -> float:
+    """Return how much H_res, or the weights of another key, vary from token to token; 0 if they are static."""
+    spread = result.matrices.get(key)
     return 0.0 if spread is None else float(np.nan_to_num(spread).mean())
 
 
@@ -129,6 +130,8 @@ def _find_nearest_init(result: Result, depth: int, streams: int, spread: float) 
     nearest = min(errors, key=lambda init: errors[init])
     if nearest in DRAWN:  # both start with the same biases
         return "deepseek_v4" if spread > GATED else "megatron"
+    if nearest == "residual":  # near the identity tokens hardly change H_res
+        return "hy_v4" if _find_spread(result, "h_pre_std") > STILL else "residual"
     return nearest
 
 

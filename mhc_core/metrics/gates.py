@@ -1,10 +1,29 @@
-"""How far a layer's gates distinguish the features of a stream, where each feature is read with its own weight."""
+"""The gates with which a layer reads single features of the streams, where each feature has a weight of its own.
 
+A branch reads sum_i w[i] * x[i]. A gate is the weight of a feature where each stream has the size 1 and their mean is
+read: G[i] = n rms(x[i]) w[i], so that u = 1/n sum_i G[i] * x[i] / rms(x[i]). It does not change with the size of a
+stream. What `mhc_core/connections/gated.py` calls g is G but for the epsilon of its norm.
+
+Shapes: K layers measured together, n streams, N samples, C features of a stream, of which `pick_features` keeps some.
+"""
+
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mhc_core.metric import OURS, Array, Chart, LayerBlock, LayerMetric, Metric, ReferenceLayer
+from mhc_core.metric import (
+    MAX_FEATURES,
+    OURS,
+    Array,
+    Chart,
+    ChartView,
+    LayerBlock,
+    LayerMetric,
+    Metric,
+    ReferenceLayer,
+    pick_features,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +46,26 @@ def compute_spread(spec: "RunSpec", layer: ReferenceLayer) -> Array:
     found: Array = np.sqrt((centred**2).mean(-1)).mean(0)
     return found
 
+
+def measure_gates(block: LayerBlock, *, is_spread: bool) -> "torch.Tensor":
+    """Measure mean or standard deviation over samples of the gates of the features that are kept, (K, n, C)."""
+    import torch
+
+    return torch.stack([one.std(0, correction=0) if is_spread else one.mean(0) for one in block.gates])
+
+
+def compute_gates(spec: "RunSpec", layer: ReferenceLayer, *, is_spread: bool) -> Array:
+    """Compute mean or standard deviation over samples of n sqrt(E_c x^2) w in numpy, of kept features, (n, C)."""
+    x_nNC = layer.entered_nNC
+    sizes_nN1 = np.sqrt((x_nNC * x_nNC).sum(2, keepdims=True) / spec.width)
+    gates_NnC = (spec.streams * sizes_nN1).swapaxes(0, 1) * layer.features
+    kept = gates_NnC[:, :, pick_features(spec.width, spec.streams)]
+    mean: Array = kept.sum(0) / len(kept)
+    return np.sqrt(((kept - mean) ** 2).sum(0) / len(kept)) if is_spread else mean
+
+
+ABSENT = "No gates: layers read whole streams."
+FORMULA = "G[i,c] = n rms(x[i]) w[i,c], u = sum_i w[i] * x[i]"
 
 METRICS = (
     LayerMetric(
@@ -52,8 +91,75 @@ METRICS = (
             group="mixing",
             view_of="streams",
             label="gates",
-            absent="No gates: layers read whole streams.",
+            absent=ABSENT,
             include=(0.0,),
+        ),
+    ),
+    LayerMetric(
+        metric=Metric(
+            key="gates",
+            title="Gates",
+            unit="mean over tokens",
+            scale="linear",
+            shape="LnC",
+            frame="forward",
+            meaning="The gate with which each layer reads each feature of each stream: 1 reads it in full, 0 not at "
+            "all. All alike, as at the start (about 1/2): layers read whole streams. At most "
+            f"{MAX_FEATURES} features are shown, evenly spaced.",
+            formula=f"mean over samples of {FORMULA}",
+            source=OURS,
+            table="matrices",
+            precision=(1e-5, 1e-6),
+        ),
+        measure=partial(measure_gates, is_spread=False),
+        reference=partial(compute_gates, is_spread=False),
+        chart=Chart(
+            reading="A column is a layer, a band of rows a stream, and a row one of its features. A row of one colour: "
+            "all layers read this feature alike. A column of one colour: the layer reads all features alike. If bands "
+            "differ, layers prefer a stream. Each stream counts as having the size 1. Of a recorded model it is the "
+            "gate itself, without a learned gain of the norm before it.",
+            symbol="G_l[i,c]",
+            group="mixing",
+            absent=ABSENT,
+            is_offered_without=False,
+            build="mhc_core.figures.gates:build_gates",
+            label="from 0 to 1",
+            more=(
+                ChartView(
+                    key="gates_range",
+                    label="own range",
+                    meaning="The same gates, with colours from the least to the largest of them: also of gates that "
+                    "have hardly moved, as after few steps of training. The numbers are next to the colours.",
+                    build="mhc_core.figures.gates:build_own_range",
+                ),
+            ),
+        ),
+    ),
+    LayerMetric(
+        metric=Metric(
+            key="gates_std",
+            title="Gates, spread over tokens",
+            unit="standard deviation",
+            scale="linear",
+            shape="LnC",
+            frame="forward",
+            meaning="How much the gate of each feature of each stream differs between tokens. 0: all tokens are read "
+            "alike.",
+            formula=f"standard deviation over samples of {FORMULA}",
+            source=OURS,
+            table="matrices",
+            precision=(1e-4, 1e-6),
+        ),
+        measure=partial(measure_gates, is_spread=True),
+        reference=partial(compute_gates, is_spread=True),
+        chart=Chart(
+            reading="At most 1/2, where half of the tokens have a gate of 0 and the others one of 1.",
+            symbol="std G_l[i,c]",
+            group="mixing",
+            view_of="gates",
+            label="spread over tokens",
+            absent=ABSENT,
+            build="mhc_core.figures.gates:build_spread",
         ),
     ),
 )

@@ -48,7 +48,8 @@ class Result:
     layers: key -> (L) or (L, n), nan if unknown or not finite.
     layers_log10: the same for metrics that span decades; known also where the value itself has left its range.
     matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), unfolded (L, L + 1), *_std where mixing is dynamic;
-        frac has h_read (L, n, n) in place of h_pre.
+        frac has h_read (L, n, n) in place of h_pre. Of connections with a gate for each feature also gates and
+        gates_std (L, n, C), C being the features of a stream that are kept.
     status: key -> layer -> "overflow", "underflow", "nan", of a trace "unknown"; only what is not finite. Of cka, why a
         layer has none: also "constant", where it is the same for all samples; runs of numerics 1 do not say.
     input: key -> value of the embedding's output, and its gradient.
@@ -140,6 +141,11 @@ class Result:
     def streams(self) -> int:
         """Return the number of parallel residual streams, n."""
         return self.start.streams
+
+    @property
+    def width(self) -> int | None:
+        """Return the number of features of a stream, C, of all parts where streams are parts; None if it is unknown."""
+        return self.start.width
 
     @property
     def blocks(self) -> list[str]:

@@ -184,6 +184,8 @@ class StartFrame(ProtocolPart):
     """L, one for each residual branch."""
     streams: int
     """n, parallel residual streams."""
+    width: int | None = None
+    """C, features of a stream, or of all parts where streams are parts of the width; early records do not say."""
     blocks: list[str]
     """What each layer's branch is, (L)."""
     input: Input

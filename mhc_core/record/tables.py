@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mhc_core.metric import pick_features
 from mhc_core.metrics import METRICS
 from mhc_core.spec.errors import SpecError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Table = dict[str, np.ndarray | Sequence[Any]]  # columns of one length, by name
 
 # What one axis of a metric is called; of two streams or two layers the first is the row.
-AXES = {"L": "layer", "n": "stream", "J": "source", "S": "step", "K": "step"}
+AXES = {"L": "layer", "n": "stream", "C": "feature", "J": "source", "S": "step", "K": "step"}
 PAIRS = {"nn": ("row", "column"), "LL": ("layer", "other_layer")}
 
 
@@ -77,7 +78,8 @@ def to_entry_table(result: "Result", key: str) -> Table:
     """Return one row an entry of one metric: its place along each axis, counted from 0, and the value under the
     metric's key.
 
-    Of H_res the axes are `layer`, `row` (the stream that is written) and `column` (the stream that is read).
+    Of H_res the axes are `layer`, `row` (the stream that is written) and `column` (the stream that is read). Of gates
+    `feature` is the place in the stream, also where only some features are kept.
     """
     kept = key in result.kept
     values = next(table[key] for table in _list_tables(result) if key in table)
@@ -87,6 +89,9 @@ def to_entry_table(result: "Result", key: str) -> Table:
     table: Table = dict(zip(names, places, strict=True))
     if kept:
         table["step"] = np.array(result.kept_steps)[places[0]]
+    if "feature" in table:
+        assert result.width is not None, "records with values of single features say how many features there are"
+        table["feature"] = pick_features(result.width, result.streams)[table["feature"]]
     return {**table, key: values.ravel()}
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     ConnectionKind = str  # a type checker reads no keys of a table
 else:
     ConnectionKind = Literal[CONNECTION_KINDS]
-InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4", "c_mhc"]
+InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4", "c_mhc", "hy_v4"]
 MAX_STREAMS = 16
 
 

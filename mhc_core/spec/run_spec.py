@@ -192,7 +192,7 @@ class RunSpec(SpecPart):
     def family(self) -> Family:
         """Return the family of the connection, which states the properties of its mixing: those that edits leave."""
         family = self.connection.family
-        return family.without_constraints() if self.edits_mixing else family
+        return family.without_constraints if self.edits_mixing else family
 
     @property
     def edits_mixing(self) -> bool:

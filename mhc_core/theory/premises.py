@@ -19,8 +19,10 @@ RECTIFIERS = ("relu", "gelu", "silu")
 MIN_WIDTH = 16  # below, first order in 1 / C is no longer close
 SIGMOID_OF_ONE = 1 / (1 + math.exp(-1))
 # H_post of the presets that give every stream the same, where the mixing is static.
-UNIFORM_POST = {"residual": 1.0, "megatron": 1.0, "deepseek_v4": 1.0, "lucidrains": 2 * SIGMOID_OF_ONE, "c_mhc": 1.0}
-UNIFORM_FOR_TOKENS = ("residual", "lucidrains", "c_mhc")  # and for every token, where it is dynamic
+UNIFORM_POST = {
+    "residual": 1.0, "megatron": 1.0, "deepseek_v4": 1.0, "lucidrains": 2 * SIGMOID_OF_ONE, "c_mhc": 1.0, "hy_v4": 1.0,
+}  # fmt: skip
+UNIFORM_FOR_TOKENS = ("residual", "lucidrains")  # and for every token, where it is dynamic
 
 
 @dataclass(frozen=True)

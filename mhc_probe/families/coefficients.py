@@ -11,6 +11,8 @@ import torch
 from mhc_probe.families.values import list_tensors
 from mhc_probe.laws import measure_read_error
 
+NORMED = 0.05  # relative difference from normed streams, which the epsilon of a norm makes
+
 
 class ConnectionCall(NamedTuple):
     """One call of a connection.
@@ -68,6 +70,29 @@ def find_read_weights(
             continue
         if measure_read_error(x_nNC, h_pre.detach(), u_NC) < tolerance:
             return h_pre
+    return None
+
+
+def find_gates(
+    x_nNC: torch.Tensor, u_NC: torch.Tensor, factors: Sequence[torch.Tensor], tolerance: float
+) -> torch.Tensor | None:
+    """Return G (N, n, C) with u = 1/n sum_i G[i] * v[i], v being the normed streams, if the factors are G and v.
+
+    None if they are not. A gate is from 0 to 1; v[i] is x[i] / rms(x[i]) times a gain of each feature, up to the
+    epsilon of the norm. Streams of zeros have gates of 0: they have no size that a gate could be relative to.
+    """
+    n, samples, width = x_nNC.shape
+    if len(factors) < 2 or not all((samples * n * width) % max(1, part.numel()) == 0 for part in factors):
+        return None
+    units_NnC = torch.nn.functional.normalize(x_nNC.detach().float(), dim=2).movedim(1, 0) * width**0.5
+    one, other = (part.detach().float().reshape(-1, n, width).expand(samples, n, width) for part in factors)
+    if not float(((one * other).mean(1) - u_NC.float()).norm() / u_NC.float().norm()) < tolerance:
+        return None
+    for gates, normed in ((one, other), (other, one)):
+        gain = (normed * units_NnC).sum(0) / units_NnC.square().sum(0).clamp_min(torch.finfo(torch.float32).tiny)
+        is_normed = float((normed - gain * units_NnC).norm() / normed.norm()) < NORMED
+        if is_normed and float(gates.min()) >= 0 and float(gates.max()) <= 1:
+            return gates * units_NnC.any(2, keepdim=True)
     return None
 
 

@@ -13,11 +13,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from mhc_core.metric import pick_features
 from mhc_core.spec import SpecError
 from mhc_core.spec.edit import What
 from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
 from mhc_probe.edits import ModelEdits
-from mhc_probe.families.coefficients import ConnectionCall, find_coefficients, find_read_weights, read_streams
+from mhc_probe.families.coefficients import (
+    ConnectionCall,
+    find_coefficients,
+    find_gates,
+    find_read_weights,
+    read_streams,
+)
 from mhc_probe.families.values import find_like, find_state, replace_tensor
 from mhc_probe.laws import find_tolerance
 from mhc_probe.mixing import find_mixings
@@ -140,6 +147,7 @@ class _OpenLayer:
     found: ConnectionCall
     h_pre: torch.Tensor | None = None
     h_post: torch.Tensor | None = None
+    gates: torch.Tensor | None = None
     y: torch.Tensor | None = None
     branch: nn.Module | None = None
     name: str = "branch"
@@ -151,7 +159,7 @@ class _OpenLayer:
         matrix, n = self.found.matrix, self.found.vectors[0].shape[-1]
         matrices = (torch.eye(n, device=after.device),) if matrix is None else (matrix, matrix.mT)
         weights = list(dict.fromkeys(parameter for part in self.parts for parameter in part.parameters()))
-        return LayerPass(after, self.y, self.h_pre, self.h_post, matrices, self.name, weights)
+        return LayerPass(after, self.y, self.h_pre, self.h_post, matrices, self.name, weights, gates=self.gates)
 
 
 class _HyperHooks:
@@ -173,7 +181,7 @@ class _HyperHooks:
         self.replacement.stop()
         state = find_state(args, kwargs)
         edited = state if self.edits is None or state is None else self.edits.enter(site, state)
-        self.recorder.operations.collect(0 if state is None else state.numel() // 2)
+        self.recorder.operations.collect(0 if state is None else state.numel() // 2, with_factors=True)
         if state is None or edited is None or edited is state:
             return None
         self.replacement.prepare(state, edited)
@@ -182,6 +190,7 @@ class _HyperHooks:
     def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         """Record the output of the connection. A connection that raised has no output."""
         state, operands = find_state(args, kwargs), self.recorder.operations.stop()
+        factors = self.recorder.operations.take_factors()
         found = None if state is None or output is None else self.adapter.read(state, output, connection)
         if state is None or found is None:  # within a branch, or after the last layer
             return None
@@ -195,7 +204,7 @@ class _HyperHooks:
         if self.open is not None:
             self.recorder.read(site, found.u)
             if not is_in_backward():
-                self._identify_vectors(self.open, operands)
+                self._identify_vectors(self.open, operands, factors)
         if arrived is not None:
             self.replacement.start()
         return None if self.edits is None else output
@@ -251,11 +260,23 @@ class _HyperHooks:
             self._record_layer(state)  # the state that enters here, even if the block changed it in between
 
     @torch.no_grad()
-    def _identify_vectors(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
-        """Find which of the connection's vectors are H_pre and H_post, and confirm the adapter if they are found."""
-        layer.h_pre, place = self._find_vectors(self.adapter.to_streams(layer.state.detach()), layer.found, operands)
+    def _identify_vectors(
+        self, layer: _OpenLayer, operands: Sequence[torch.Tensor], factors: Sequence[torch.Tensor]
+    ) -> None:
+        """Find which of the connection's vectors are H_pre and H_post, and confirm the adapter if they are found.
+
+        Without H_pre the branch may read each feature with a gate, which is a factor of a product.
+        """
+        x_nNC = self.adapter.to_streams(layer.state.detach())
+        layer.h_pre, place = self._find_vectors(x_nNC, layer.found, operands)
         if layer.h_pre is not None:
             self.recorder.confirm()
+        else:
+            u = layer.found.u.detach()
+            tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
+            gates = find_gates(x_nNC, self.adapter.to_rows(u), factors, tolerance)
+            kept = torch.from_numpy(pick_features(x_nNC.shape[2], len(x_nNC))).to(x_nNC.device)
+            layer.gates = None if gates is None else gates[..., kept]
         layer.h_post = None if place is None else layer.found.vectors[place]
 
     def record_part(self, name: str, module: nn.Module, args: Any, output: Any) -> Any:

@@ -38,6 +38,7 @@ class JoinedLayer:
     entered_nNC: torch.Tensor | None = None  # what the layer used instead of the state, if an edit replaced it
     chosen: int | None = None  # which candidate for H_res the states obey, once that is known
     subtracts_read: bool = False  # see `LayerPass`
+    gates: torch.Tensor | None = None  # likewise
 
 
 @dataclass
@@ -208,6 +209,7 @@ def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter:
         reads=_join_reads([layer.get_written().read for layer in layers], rows),
         knows_weights=all(layer.get_written().knows_weights for layer in layers),
         subtracts_read=first.subtracts_read,
+        gates=gather_coefficients(lambda written: written.gates, 2),
         reads_count=1 if first.read is None else first.read.tensors,
     )
 

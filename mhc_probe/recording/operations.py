@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from mhc_probe.recording.terms import HARMLESS, REDUCTIONS, TermReader, list_operands
+from mhc_probe.recording.terms import HARMLESS, PRODUCTS, REDUCTIONS, TermReader, list_operands
 
 
 class OperationTracker(TorchFunctionMode):
@@ -28,15 +28,19 @@ class OperationTracker(TorchFunctionMode):
         self._size: int | None = None
         self._is_active = False
         self.operands: list[torch.Tensor] = []
+        self._keeps_factors = False
+        self._factors: list[torch.Tensor] = []
 
     def follow(self, state: torch.Tensor) -> None:
         """Start to follow this state through additions and scalings, and no other."""
         self._followed = {id(state): (state, 1.0)}
         self._activate()
 
-    def collect(self, size: int) -> None:
-        """Start to store operands with at most `size` entries, the latest last."""
-        self._size, self.operands = size, []
+    def collect(self, size: int, *, with_factors: bool = False) -> None:
+        """Start to store operands with at most `size` entries, the latest last; `with_factors` also the factors of the
+        latest product of two tensors that has more.
+        """
+        self._size, self.operands, self._keeps_factors = size, [], with_factors
         self._activate()
 
     def stop(self) -> list[torch.Tensor]:
@@ -49,6 +53,11 @@ class OperationTracker(TorchFunctionMode):
         operands = self.operands
         self._followed, self._size, self.operands = {}, None, []
         return operands
+
+    def take_factors(self) -> list[torch.Tensor]:
+        """Return the factors of the latest large product, and forget them; [] if there was none."""
+        factors, self._factors, self._keeps_factors = self._factors, [], False
+        return factors
 
     def _activate(self) -> None:
         """Start to intercept torch's operations."""
@@ -66,7 +75,10 @@ class OperationTracker(TorchFunctionMode):
         """Run an operation; collect its operands, and follow the state into its result."""
         out = func(*args, **(kwargs or {}))
         if self._size is not None:
-            self.operands += [arg for arg in list_operands(args) if arg.numel() <= self._size]
+            operands = list_operands(args)
+            self.operands += [arg for arg in operands if arg.numel() <= self._size]
+            if self._keeps_factors and getattr(func, "__name__", "") in PRODUCTS and len(operands) == 2:
+                self._factors = operands if max(part.numel() for part in operands) > self._size else self._factors
         if self._followed and isinstance(out, torch.Tensor):
             self._follow_into(out, getattr(func, "__name__", ""), args, kwargs or {})
         return out

@@ -13,7 +13,7 @@ import orjson
 
 from mhc_scope.engine.heap import keep_freed_memory
 from mhc_scope.engine.pipe import AnswerWriter
-from mhc_scope.engine.worker_process import execute, limit_memory, warm_up
+from mhc_scope.engine.worker_process import execute, limit_memory, open_bases, warm_up
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Actor:
         """Prepare the worker: limit its memory, run everything once; return its measured speed and versions."""
         limit_memory(self._memory_bytes)
         keep_freed_memory()
-        rates = warm_up()
+        rates, self._bases = warm_up(), open_bases()
         self._answers = AnswerWriter(cast(BinaryIO, self._batches))
         return Introduction(f"process {os.getpid()} on {socket.gethostname()}", read_versions(), rates)
 
@@ -89,6 +89,8 @@ class Actor:
 
     def _execute_job(self, job: dict[str, Any], cancelled: threading.Event) -> None:
         """Compute a job, and end its lines with `#end` and its status."""
-        status, reason = execute(job, cancelled, self._answers, self._threads, self._memory_bytes, self._trained)
+        status, reason = execute(
+            job, cancelled, self._answers, self._threads, self._memory_bytes, self._trained, self._bases
+        )
         end = b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n"
         self._answers.send(end, is_last=True)

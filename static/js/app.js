@@ -19,6 +19,7 @@ import { Sliders } from './controls/sliders.js';
 import { TopBar } from './controls/topbar.js';
 import { DropZone, followDrops } from './controls/traces.js';
 import { followVisits } from './controls/visits.js';
+import { loadPlotly } from './figures/plot.js';
 import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
 import { ApiError, getPresets, getSchema, retryWhileBusy } from './net/api.js';
@@ -29,6 +30,7 @@ import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
 import { boot } from './state/boot.js';
+import { requestPresetRuns } from './state/early.js';
 import { hasEdits, shownCut } from './state/edits.js';
 import { followLook } from './state/look.js';
 import { followPrefetch } from './state/prefetch.js';
@@ -223,9 +225,18 @@ function expectRuns() {
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   expectRuns();
+  const wait = (/** @type {ApiError} */ error) => {
+    state.problem.value = error;
+    return true;
+  };
+  // What the page shows first is requested before the page is rendered, which takes as long as the server's response.
+  const schemaLoaded = retryWhileBusy(getSchema, wait);
+  followLook(showServerError);
+  requestPresetRuns();
   root.replaceChildren(); // Preact would keep the loading text
   render(html`<${App} />`, root);
-  followLook(showServerError);
+  // While the server responds; a failure is shown where a figure needs it.
+  if (boot.needs_plotly) requestAnimationFrame(() => loadPlotly().catch(() => null));
   followKeys();
   followPlay();
   if (hasServer) followDrops();
@@ -235,17 +246,13 @@ async function main() {
   followStory();
   followVisits();
   followPrefetch();
-  const wait = (/** @type {ApiError} */ error) => {
-    state.problem.value = error;
-    return true;
-  };
   const presetsLoaded = retryWhileBusy(getPresets, wait).then((found) => {
     presets.value = found.presets;
     areAllKnown.value = true;
   });
   presetsLoaded.catch(showServerError);
   try {
-    const [schema] = await Promise.all([retryWhileBusy(getSchema, wait), namesPreset() ? presetsLoaded : null]);
+    const [schema] = await Promise.all([schemaLoaded, namesPreset() ? presetsLoaded : null]);
     state.fields.value = toFields(schema);
     state.problem.value = null;
   } catch (error) {

@@ -429,6 +429,8 @@ export interface StartFrame {
   layers: number;
   /** n, parallel residual streams. */
   streams: number;
+  /** C, features of a stream, or of all parts where streams are parts of the width; early records do not say. */
+  width?: number;
   /** What each layer's branch is, (L). */
   blocks: string[];
   /** What the stack or the model was given. */

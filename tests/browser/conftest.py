@@ -258,7 +258,7 @@ def expect_layer(page: Page, layer: int, of: int) -> None:
 
 # The section that has a panel; the strip has the others.
 SECTIONS = {
-    **dict.fromkeys(("mixing", "detail", "streams"), "mixing"),
+    **dict.fromkeys(("mixing", "detail", "streams", "gates"), "mixing"),
     **dict.fromkeys(("similarity", "cka"), "similarity"),
     **dict.fromkeys(("unfolded", "theory", "gauge", "basis", "eigenvalues"), "expert"),
     "training": "training",

@@ -24,7 +24,7 @@ NOT_MET = {
     "device": {"cpu", "cuda"},
     "input.kind": {"corpus"},
     "connection.output": {"mean"},
-    "connection.init": {"c_mhc"},
+    "connection.init": {"c_mhc", "hy_v4"},
     "connection.expand": {"scaled"},
     "connection.read_from": {"previous"},
     "connection.projection": {"newton"},

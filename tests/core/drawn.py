@@ -62,7 +62,7 @@ EVERY_FIELD: dict[str, list[Any]] = {
     "connection.streams": [1, 2, 4],
     "connection.dynamic": [False, True],
     "connection.output": ["auto", "mean", "sum", "head"],
-    "connection.init": ["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4", "c_mhc"],
+    "connection.init": ["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4", "c_mhc", "hy_v4"],
     "connection.expand": ["copies", "copies", "scaled"],
     "connection.read_from": ["own", "own", "previous"],
     "connection.projection": ["sinkhorn", "sinkhorn", "newton"],

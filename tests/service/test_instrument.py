@@ -18,7 +18,7 @@ FreshSpec = Callable[..., dict[str, Any]]
 
 
 def test_a_file_answered_on_the_connection_is_counted(server: Server) -> None:
-    address = re.search(r'"(/static/[^"]+/js/app\.js)"', httpx.get(server.url).text)
+    address = re.search(r'"(/static/[^"]+/js/pack\.js)"', httpx.get(server.url).text)
     assert address is not None
 
     def count() -> float:

@@ -38,7 +38,7 @@ async def estimate_run(request: Request, service: Service, together: Together = 
 @router.get("/schema", response_model=dict[str, Any])
 async def get_schema(request: Request) -> Response:
     """Return the JSON schema of a spec; the page builds its controls from `control`, `unit`, `step` and `applies`."""
-    return _write_schema().respond(request)
+    return write_schema().respond(request)
 
 
 @router.get("/metrics-catalogue", response_model=MetricsBody)
@@ -50,7 +50,7 @@ async def list_metrics() -> dict[str, Any]:
 @router.get("/presets", response_model=PresetsBody)
 async def list_presets(request: Request) -> Response:
     """Return named comparisons; the first is `default`."""
-    return _write_presets().respond(request)
+    return write_presets().respond(request)
 
 
 @router.get("/presets/previews", response_model=PreviewsBody)
@@ -63,12 +63,12 @@ async def list_previews(request: Request) -> Response:
 
 
 @cache
-def _write_schema() -> CachedBody:
+def write_schema() -> CachedBody:
     return CachedBody(codec.to_json(RunSpec.model_json_schema()))
 
 
 @cache
-def _write_presets() -> CachedBody:
+def write_presets() -> CachedBody:
     return CachedBody(codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]}))
 
 

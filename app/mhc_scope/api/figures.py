@@ -31,7 +31,7 @@ RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Number o
 @router.get("/panels", response_model=PanelsBody, responses=CHANGELESS)
 async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
     """Return every panel: its meaning and its Plotly figure without data."""
-    body = _write_panels(runs, theme)
+    body = write_panels(runs, theme)
     headers = {"ETag": body.etag, "Cache-Control": "no-cache"}
     if body.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -116,6 +116,6 @@ def _require_view(panel: str, view: str | None) -> None:
 
 
 @cache
-def _write_panels(runs: int, theme: ThemeName) -> CachedBody:
+def write_panels(runs: int, theme: ThemeName) -> CachedBody:
     """Encode the templates of all panels for so many runs as JSON; takes 10 ms."""
     return CachedBody(codec.to_json(figures.to_response(runs, theme)))

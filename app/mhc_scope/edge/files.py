@@ -1,6 +1,6 @@
 """Answer requests for files of the page that never change, directly on the connection.
 
-A first visit loads 150 of them, and through all layers of HTTP each took a millisecond. Only a request with one
+A first visit loads 15 of them, and through all layers of HTTP each took a millisecond. Only a request with one
 possible meaning is answered here: one GET, whole, with headers that change nothing. All others pass through all layers.
 """
 

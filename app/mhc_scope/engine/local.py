@@ -5,7 +5,7 @@ If there are two workers or more, a spare one takes short jobs that come when al
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mhc_core.cost.threads import choose_threads
 from mhc_core.measure.trained import TrainedStacks
 from mhc_core.spec import RunSpec
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
+from mhc_scope.engine.handover import Handover
 from mhc_scope.engine.process import WorkerProcess
 from mhc_scope.engine.worker import Worker
 from mhc_scope.settings import Settings
@@ -47,8 +48,7 @@ class LocalJob:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-# Passes jobs to workers. A job waits in it only where its worker died before it began, and no other is ready.
-Handover = asyncio.Queue[LocalJob]
+Jobs = Handover[LocalJob]
 
 
 class LocalEngine(Engine):
@@ -56,7 +56,7 @@ class LocalEngine(Engine):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._handover, self._spare_handover = Handover(), Handover()
+        self._handover, self._spare_handover = Jobs(), Jobs()
         self._entries: dict[str, LocalJob] = {}
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
@@ -80,13 +80,19 @@ class LocalEngine(Engine):
         for entry in self._entries.values():
             entry.settled.set()
         self._entries.clear()
-        self._handover, self._spare_handover = Handover(), Handover()
+        self._handover, self._spare_handover = Jobs(), Jobs()
 
     def submit(self, job: Job) -> None:
         """Pass a job to an idle worker process."""
         assert job.id not in self._entries, f"job {job.id} is already here"
-        entry = self._entries[job.id] = LocalJob(job)
+        entry = self._entries[job.id] = LocalJob(replace(job, is_spare=self._goes_to_spare(job)))
         self._hand_over(entry)
+
+    def _goes_to_spare(self, job: Job) -> bool:
+        """Return whether the spare worker takes a job. If it alone has the base of a run, it takes that run too."""
+        if job.is_spare:
+            return not self._count_spare()  # if it has taken such a run meanwhile, another worker is idle
+        return self.has_spare and self._spare_handover.knows(job) and not self._handover.knows(job)
 
     async def cancel(self, job_id: str) -> None:
         """Stop the job on its worker, or end it if no worker has it."""
@@ -137,7 +143,7 @@ class LocalEngine(Engine):
         return sum(entry.job.is_spare for entry in self._entries.values())
 
     def _hand_over(self, entry: LocalJob) -> None:
-        (self._spare_handover if entry.job.is_spare else self._handover).put_nowait(entry)
+        (self._spare_handover if entry.job.is_spare else self._handover).put(entry)
 
     @property
     def rates(self) -> Rates:
@@ -156,7 +162,7 @@ class LocalEngine(Engine):
 
     # One slot: a worker, replaced whenever it dies.
 
-    async def _keep_slot(self, handover: Handover) -> None:
+    async def _keep_slot(self, handover: Jobs) -> None:
         """Start a worker again whenever it ends, with growing pauses while new workers fail before they are ready."""
         retry_s = RETRY_S
         while True:
@@ -172,7 +178,7 @@ class LocalEngine(Engine):
                 log.error("a worker died before it was ready; the next try is in %.1f s", retry_s)
                 await asyncio.sleep(retry_s)
 
-    async def _serve_worker(self, handover: Handover) -> bool:
+    async def _serve_worker(self, handover: Jobs) -> bool:
         """Give jobs to one worker until it dies, or has been idle for too long; return whether it ever became ready."""
         worker, is_spare = await self.spawn_worker(), handover is self._spare_handover
         try:
@@ -214,20 +220,22 @@ class LocalEngine(Engine):
             settings.threads_per_worker, settings.worker_memory_bytes, self._trained_folder
         )
 
-    async def _take_job(self, worker: Worker, handover: Handover, idle_s: float | None) -> LocalJob | None:
+    async def _take_job(self, worker: Worker, handover: Jobs, idle_s: float | None) -> LocalJob | None:
         """Return the next job, or None when the worker dies while it waits, or has waited for too long."""
-        arrival, death = asyncio.create_task(handover.get()), asyncio.create_task(worker.wait())
-        if handover.empty():
+        arrival, death = handover.wait(worker), asyncio.create_task(worker.wait())
+        either: set[asyncio.Future[Any]] = {arrival, death}
+        if not arrival.done():
             self._sink.on_free()
         try:
-            await asyncio.wait({arrival, death}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
+            handover.leave(worker)
             if arrival.done() and not death.done():
                 return arrival.result()
             if arrival.done():
-                handover.put_nowait(arrival.result())
+                handover.put(arrival.result())
             return None
         finally:
-            arrival.cancel()
+            handover.leave(worker)
             death.cancel()
 
     # One job.

@@ -24,6 +24,7 @@ from mhc_scope.engine.heap import keep_freed_memory
 from mhc_scope.engine.pipe import AnswerWriter
 
 if TYPE_CHECKING:
+    from mhc_core.measure.bases import Bases
     from mhc_core.record.frames import AnyFrame
 
 NICENESS = 10
@@ -57,11 +58,11 @@ def serve(
     receiver = _CommandReader(os.fdopen(commands.fileno(), "rb"))
     limit_memory(memory_bytes)
     keep_freed_memory()
-    rates = warm_up()
+    rates, bases = warm_up(), open_bases()
     sender.send(b"#ready " + rates + b"\n")
     while True:
         job = receiver.next_job()
-        status, reason = execute(job, receiver.cancelled, sender, threads, memory_bytes, trained)
+        status, reason = execute(job, receiver.cancelled, sender, threads, memory_bytes, trained, bases)
         sender.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
 
 
@@ -72,12 +73,13 @@ def execute(
     threads: int,
     memory_bytes: int,
     trained: Path | None = None,
+    bases: "Bases | None" = None,
 ) -> tuple[str, str | None]:
-    """Execute a job and send its frames; return how it ended and why."""
+    """Execute a job and send its frames; return how it ended and why. `bases` are passes that this worker keeps."""
     from mhc_core.spec import SpecError
 
     try:
-        frames = _compute_job(job["kind"], job["spec"], threads, trained)
+        frames = _compute_job(job["kind"], job["spec"], threads, trained, bases)
         for index, frame in enumerate(frames):
             if cancelled.is_set():
                 frames.close()
@@ -94,7 +96,9 @@ def execute(
     return "done", None
 
 
-def _compute_job(kind: str, body: dict[str, Any], threads: int, folder: Path | None = None) -> "Generator[AnyFrame]":
+def _compute_job(
+    kind: str, body: dict[str, Any], threads: int, folder: Path | None = None, bases: "Bases | None" = None
+) -> "Generator[AnyFrame]":
     """Yield the frames of a job of any kind; stacks that were trained are kept in `folder`, if there is one."""
     import torch
 
@@ -110,7 +114,7 @@ def _compute_job(kind: str, body: dict[str, Any], threads: int, folder: Path | N
     trained = None if folder is None else TrainedStacks(folder)
     torch.set_num_threads(choose_threads(spec, threads))
     if kind == "run":
-        yield from run(spec, trained)
+        yield from run(spec, trained, bases)
     elif kind == "verification":
         yield recompute(spec)
     elif kind == "atlas":
@@ -194,6 +198,13 @@ def warm_up() -> bytes:
     for index, frame in enumerate(run(parse_spec(WARM_UP_SPEC))):
         codec.encode_frame(frame, "warm-up", index)
     return calibrate().model_dump_json().encode()
+
+
+def open_bases() -> "Bases":
+    """Return an empty store for passes without edits, which a worker keeps from job to job."""
+    from mhc_core.measure.bases import Bases
+
+    return Bases()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -24,6 +24,8 @@ from mhc_scope.api.http.codings import PACKERS, choose_coding
 from mhc_scope.api.http.problems import not_found
 from mhc_scope.api.http.root_path import to_route
 from mhc_scope.files import NODE_MODULES, STATIC, MissingAsset, find_file, list_files, read_file, strip_comments
+from mhc_scope.pages.pack import MAP_NAME, Pack
+from mhc_scope.pages.pack import NAME as PACK_NAME
 from mhc_scope.pages.vendored import COMPRESSED, MODULES, NAMED, PARTS, STARTED, by_package
 
 # All addresses below these are of files.
@@ -33,6 +35,9 @@ OURS = ("js", "img", "fonts")
 STYLE_SHEET = "css/page.css"
 IMPORT = re.compile(r'@import "([^"]+)";\n')
 FIRST_MODULE = "js/app.js"  # of the instrument's page
+THEME = "js/ui/theme.js"  # a script that is no module, and runs before the page is shown
+# Modules as they are written, for files that contain them, such as a saved view; pages load what `Pack` makes of them.
+SOURCES = "source"
 # How modules of add-ons name ours: `import ... from 'mhc-scope/net/api.js'`.
 OWN_PREFIX = "mhc-scope/"
 MODULE_IMPORT = re.compile(rf"^(?:import|export) (?:[\w\s{{}},*$]*?from )?'((?:\.|{OWN_PREFIX})[^']+)'", re.MULTILINE)
@@ -45,7 +50,7 @@ TYPES = {
 }
 COMPRESSIBLE = (".js", ".mjs", ".css", ".svg", ".json")
 # Smaller files are compressed when the server starts, all in 40 ms. On request each would wait for a thread, which
-# takes longer than to compress it, and a first visit loads 150 of them.
+# takes longer than to compress it. So is the pack, which every first visit loads.
 SMALL_BYTES = 64_000
 
 
@@ -138,14 +143,18 @@ class Assets:
         for name, folder in added.items():
             scripts = sorted((folder / STATIC).glob("*.js"))
             bodies |= {f"{name}/{path.name}": strip_comments(path.read_bytes()) for path in scripts}
+        sources = {name: body.decode() for name, body in bodies.items() if name.endswith(".js") and name != THEME}
+        bodies |= {f"{SOURCES}/{name.removeprefix('js/')}": body.encode() for name, body in sources.items()}
+        first = list_modules({name: list_imports(name, source) for name, source in sources.items()}, FIRST_MODULE)
+        built = Pack(sources, [FIRST_MODULE, *first], OWN_PREFIX).build()
+        bodies |= {name: text.encode() for name, text in built.items()}
         digest = hashlib.sha256()
         for name, body in bodies.items():
             digest.update(f"{name} {len(body)} ".encode() + body)
         tree = f"/static/{digest.hexdigest()[:12]}"
         for name, body in bodies.items():
             self._addresses[name] = self._add_file(f"{tree}/{name}", body)
-        sources = {name: body.decode() for name, body in bodies.items() if name.endswith(".js")}
-        self._imports = {name: list_imports(name, source) for name, source in sources.items()}
+        self._imports = {name: list_imports(name, text) for name, text in built.items() if name != MAP_NAME}
         return tree
 
     def _load_vendored(self) -> dict[str, str]:
@@ -168,7 +177,7 @@ class Assets:
         file = self._files[path] = _File(body, media_type, suffix)
         if compressed is not None:
             file.packed["br"] = compressed
-        elif len(body) < SMALL_BYTES:
+        elif path.endswith(f"/{PACK_NAME}") or (len(body) < SMALL_BYTES and f"/{SOURCES}/" not in path):
             file.add_packed("br")
         return self._root + path
 

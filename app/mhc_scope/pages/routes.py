@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query, Request
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mhc_core import __version__
 from mhc_core.figures import PANELS
-from mhc_core.figures.style import ThemeName, to_shared_colors
+from mhc_core.figures.style import THEMES, ThemeName, to_shared_colors
 from mhc_core.record import codec
 from mhc_scope.api.dependencies import (
     Service,
@@ -30,9 +30,11 @@ from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import FIRST_MODULE, Assets
 from mhc_scope.pages.docs import describe, describe_credentials
 from mhc_scope.pages.families import build_entries, describe_setting, group_entries, list_roots
-from mhc_scope.pages.link_cards import PresetByName, build_default_preview, build_preset_preview, build_snapshot_preview
+from mhc_scope.pages.initialisations import build_rows, describe_training
+from mhc_scope.pages.link_cards import build_default_preview, build_preset_preview, build_snapshot_preview, find_preset
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
+from mhc_scope.presets import FORMER, Preset
 from mhc_scope.services.policy import Policy
 from mhc_scope.settings import Settings
 
@@ -41,6 +43,8 @@ router = APIRouter(include_in_schema=False)
 CARDS = {"picture": "How the signal travels"}  # cards that are no panel, by their key
 
 
+# Those of the instrument's page and of presets, and what these include.
+FIRST_TEMPLATES = ("base.html", "index.html", "preset.html", "card.html", "colors.html", "noscript.html")
 EMBED = "/embed/"
 GONE = (
     "This server has no snapshot and no run named “{name}”. A run that is in no snapshot is kept for a day at most. To "
@@ -71,6 +75,11 @@ class Pages:
         loaders = {name: FileSystemLoader(folder / TEMPLATES) for name, folder in added.items()}
         loader = ChoiceLoader([PrefixLoader(loaders), own])
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+
+    def compile_templates(self) -> None:
+        """Compile the templates of the instrument's page, which Jinja does at first use otherwise."""
+        for name in FIRST_TEMPLATES:
+            self._environment.get_template(name)
 
     def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
         """Return an HTML page as a response, with its security policy in the headers."""
@@ -104,6 +113,13 @@ def to_boot(page: str, **values: Any) -> Markup:
     known = {"page": page, "root": to_address(""), "version": __version__, "rules": to_view_rules()}
     text = codec.to_json({**known, **values}).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def describe_preset(preset: Preset) -> dict[str, Any]:
+    """Return for the page a preset, and whether its figure is one that only Plotly draws, such as a matrix."""
+    layout = PANELS[preset.panel].build(len(preset.specs), THEMES["light"], preset.view)["layout"]
+    is_sketched = "grid" not in layout["meta"] and "scaleanchor" not in layout["xaxis"]
+    return {"preset": preset.to_plain(), "needs_plotly": not is_sketched}
 
 
 def describe_workers(request: Request) -> dict[str, float]:
@@ -166,15 +182,20 @@ async def get_families(request: Request) -> Response:
         "groups": group_entries(entries),
         "roots": list_roots(entries),
         "setting": describe_setting(),
+        "initialisations": await run_in_threadpool(build_rows),
+        "training": describe_training(),
     }
     return get_pages(request).render("families.html", **shown)
 
 
 @router.get("/p/{name}")
-async def get_preset_page(request: Request, service: Service, preset: PresetByName) -> Response:
-    """Return the page of the instrument with the runs and the text of a preset."""
+async def get_preset_page(request: Request, service: Service, name: str) -> Response:
+    """Return the page of the instrument with the runs and the text of a preset, or a redirect from a former name."""
+    if name in FORMER:
+        return RedirectResponse(FORMER[name], status_code=308)
+    preset = find_preset(name)
     card = await build_preset_preview(request, service, preset)
-    boot = to_boot("index", preset=preset.to_plain())
+    boot = to_boot("index", **describe_preset(preset))
     return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
+from mhc_scope.presets.initialisations import PRESETS_OF_INITIALISATION
 from mhc_scope.presets.interventions import INTERVENTIONS
 from mhc_scope.presets.opening import OPENING
 from mhc_scope.presets.papers import HC_FIGURES, MHC_FIGURES
 from mhc_scope.presets.preset import Preset
 from mhc_scope.presets.purposes import PURPOSES
-from mhc_scope.presets.signals import SIGNALS, STARTS
+from mhc_scope.presets.signals import SIGNALS
 from mhc_scope.presets.stacks import COMPARISONS, STACKS, TRAINED
 
-__all__ = ["BY_NAME", "DEFAULT", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset", "find_unchanged_preset"]
+__all__ = ["BY_NAME", "DEFAULT", "FORMER", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset", "find_unchanged_preset"]
 
 KEY = "preset"  # of a page's state
 
@@ -23,10 +24,12 @@ PRESETS: tuple[Preset, ...] = (
     *HC_FIGURES,
     *STACKS,
     *SIGNALS,
-    *STARTS,
+    *PRESETS_OF_INITIALISATION,
 )
 DEFAULT = PRESETS[0]
 BY_NAME = {preset.name: preset for preset in PRESETS}
+# Names of presets that others have taken the place of, and of these others: old links lead there.
+FORMER = {"init_dynamic": "init_learning"}
 
 
 def find_unchanged_preset(state: str, run_ids: Sequence[str]) -> Preset | None:

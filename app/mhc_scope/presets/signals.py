@@ -1,16 +1,8 @@
-"""Define presets of signals: norms, branches, missing skip connections, and how mixing is initialised."""
+"""Define presets of signals: norms, branches and missing skip connections."""
 
 from mhc_scope.presets.preset import RESIDUAL, Preset, Reference, compare
 
 LIMIT = "0.9484"  # token similarity after 20 layers of infinite width
-# Names of the initialisations of mHC, after the code that they come from.
-INITS = {
-    "residual": "residual-equivalent",
-    "mhc_lite": "mHC-lite",
-    "lucidrains": "lucidrains",
-    "megatron": "Megatron",
-    "deepseek_v4": "DeepSeek-V4",
-}
 
 SIGNALS: tuple[Preset, ...] = (
     compare(
@@ -117,71 +109,5 @@ SIGNALS: tuple[Preset, ...] = (
         metric="act_rms",
         reduction="last",
         panel="activation",
-    ),
-)
-
-STARTS: tuple[Preset, ...] = (
-    compare(
-        "starts",
-        "init_presets",
-        "Ways to initialise mHC",
-        "Our residual-equivalent start and those of mHC-lite, Megatron and DeepSeek-V4, each without drift.",
-        {
-            INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
-            for name in ("residual", "mhc_lite", "megatron", "deepseek_v4")
-        },
-        metric="act_rms",
-        reduction="last",
-        panel="activation",
-    ),
-    compare(
-        "starts",
-        "init_identity",
-        "How much of a difference between streams survives",
-        "After 64 layers, mHC-lite's start keeps 92 % of the differences between streams. lucidrains' keeps 30 % after "
-        "one layer and next to nothing at the end; Megatron's averages all streams and keeps nothing.",
-        {
-            INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
-            for name in ("mhc_lite", "lucidrains", "megatron")
-        },
-        metric="composite_sigma2",
-        reduction="last",
-        panel="detail",
-        view="interval",
-    ),
-    compare(
-        "starts",
-        "init_learning",
-        "What a start lets the mixing learn",
-        "With C-mHC's and lucidrains' starts all streams stay identical, so that H_res gets no gradient it could "
-        "follow. With mHC-lite's they differ after the first layer, and from the first layer on if each starts as the "
-        "embedding times a vector of its own.",
-        {
-            "C-mHC": {"connection": {"kind": "circulant", "init": "c_mhc", "noise": 0.0}},
-            **{
-                INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
-                for name in ("lucidrains", "mhc_lite")
-            },
-            "scaled streams": {"connection": {"kind": "mhc", "init": "mhc_lite", "expand": "scaled", "noise": 0.0}},
-        },
-        metric="stream_cos",
-        reduction="last",
-        panel="streams",
-        view="similarity",
-    ),
-    compare(
-        "starts",
-        "init_dynamic",
-        "Mixing that depends on the tokens",
-        "The same starts with dynamic mixing: Megatron and DeepSeek-V4 start with random projections, the others with "
-        "zeros.",
-        {
-            INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0, "dynamic": True}}
-            for name in ("mhc_lite", "lucidrains", "megatron", "deepseek_v4")
-        },
-        metric="stream_cos",
-        reduction="last",
-        panel="streams",
-        view="similarity",
     ),
 )

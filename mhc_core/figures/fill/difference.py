@@ -17,6 +17,7 @@ from mhc_core.metrics import METRICS
 
 LOGARITHMIC = ("log10.", "middle.log10.", "stream_log10.", "steps_log10.")
 STREAMED = ("Ln", "Lnn")  # shapes of columns with an entry a stream
+FEATURED = "LnC"  # whose features depend on the number of streams
 EMPTY = "Nothing here can be compared with run A."
 
 
@@ -85,7 +86,9 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
     With `ratio`, values are quotients, log10 are decades.
     """
     unknown = to_unknown(result) | to_unknown(base)
-    found = DerivedColumns(result.depth, result.cka_estimator, result.laws, result.method, unknown=unknown)
+    found = DerivedColumns(
+        result.depth, result.width, result.cka_estimator, result.laws, result.method, unknown=unknown
+    )
     found.iterations = result.iterations
     with np.errstate(invalid="ignore", over="ignore"):
         for key in sorted({*keys, "step_loss"}):
@@ -119,6 +122,8 @@ def _pair(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str)
         ours, theirs = _to_streams(ours, size), _to_streams(theirs, size)
         if ours.shape[1:] != theirs.shape[1:]:
             return None
+    if METRICS[key].shape == FEATURED and ours.shape[2] != theirs.shape[2]:
+        return None
     aligned = np.full(ours.shape, np.nan)
     common = tuple(slice(0, min(sizes)) for sizes in zip(ours.shape, theirs.shape, strict=True))
     aligned[common] = theirs[common]

@@ -215,7 +215,7 @@ def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, pla
     if rows and place < count - 1:
         x_axis |= {"showticklabels": False, "title": None}
     if not rows and place > 0:
-        y_axis["showticklabels"] = False
+        y_axis |= {"showticklabels": False, "title": None}
         x_axis["title"] = None  # once is enough, and next to each other they would touch
 
 

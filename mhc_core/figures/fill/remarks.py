@@ -25,7 +25,12 @@ def find_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> li
     absent = figure["layout"]["meta"].get("absent")
     if absent is None:
         return []
-    return [run for run, result in enumerate(results) if result is not None and absent["key"] not in result.layers]
+    key = absent["key"]
+    return [
+        run
+        for run, result in enumerate(results)
+        if result is not None and key not in result.layers and key not in result.matrices
+    ]
 
 
 def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labels: Sequence[str]) -> list[str]:

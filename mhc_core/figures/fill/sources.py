@@ -25,6 +25,10 @@ eigen.<span>.<part>   lines from the origin to the eigenvalues of the product of
                  im or text
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
+features.<key>   a stack (L, n, C) as one matrix with a column a layer, and C rows a stream, stream below stream, with
+                 empty rows between two
+feature_numbers.<key>   the same with the number of each row's feature
+feature_start.<key>, feature_step.<key>   place of its first row and its step, in streams
 step             1, 2, ... S, the steps of training; of a trace the numbers that its trainer gives them
 steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row a step
 steps_text.<key> a column over the steps as people read it
@@ -44,6 +48,7 @@ import numpy as np
 from mhc_core.figures.fill import basis, composites, eigenvalues
 from mhc_core.figures.fill.scales import to_signed_log
 from mhc_core.findings.numerals import UNKNOWN, format_value
+from mhc_core.metric import pick_features
 from mhc_core.record.start import CkaEstimator, Law
 
 PERCENTILES = ("p05", "p50", "p95")
@@ -63,6 +68,9 @@ class Columns(Protocol):
     @property
     def method(self) -> str | None: ...
 
+    @property
+    def width(self) -> int | None: ...
+
     depth: int
     layers: dict[str, np.ndarray]
     layers_log10: dict[str, np.ndarray]
@@ -80,6 +88,7 @@ class DerivedColumns:
     """Columns that are made from a run's own."""
 
     depth: int
+    width: int | None = None
     cka_estimator: CkaEstimator | None = None
     laws: Sequence[Law] = ()
     method: str | None = None
@@ -154,6 +163,8 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
     if name.startswith("basis"):
         block = basis.build_block(result.matrices, key, cursor)
         return block if block is None or name == "basis" else basis.to_texts(block)
+    if name.startswith("feature"):
+        return _from_features(result, name, result.matrices.get(key))
     if name.startswith("stream_"):
         return to_streams(result, name.removeprefix("stream_"), key)
     matrix = result.matrices.get(key)
@@ -318,6 +329,29 @@ def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
     if name == "dx":
         return 1 / (streams + 1)
     raise ValueError(f"unknown source {name}.<key>")
+
+
+def _from_features(result: Columns, name: str, stack: np.ndarray | None) -> Any:
+    """Return what a data source names of a stack (L, n, C); None without the stack."""
+    if stack is None:
+        return None
+    layers, streams, count = stack.shape
+    pitch = count + find_feature_gap(count)
+    if name == "feature_start":
+        return 1 - (count - 1) / 2 / pitch
+    if name == "feature_step":
+        return 1 / pitch
+    assert result.width is not None, "records with values of single features say how many features there are"
+    numbers = 1 + pick_features(result.width, streams)
+    shown = stack if name == "features" else np.broadcast_to(numbers, stack.shape)
+    rows = np.full((streams, pitch, layers), np.nan, dtype=np.float32)
+    rows[:, :count] = shown.transpose(1, 2, 0)
+    return rows.reshape(-1, layers)[: count - pitch]
+
+
+def find_feature_gap(count: int) -> int:
+    """Return how many rows are empty between the features of two streams, for so many features of each."""
+    return max(1, count // 16)
 
 
 def to_montage(stack: np.ndarray) -> np.ndarray:

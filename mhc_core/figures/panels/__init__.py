@@ -6,6 +6,7 @@ from functools import partial
 
 from mhc_core.discovery import InvalidAddition, import_files, load
 from mhc_core.figures.panel import (
+    Build,
     Column,
     Help,
     Panel,
@@ -54,8 +55,11 @@ def _list_own() -> Iterator[Panel]:
 
 
 def _build_metric_panel(added: LayerMetric) -> Panel:
-    """Build a panel of its own for a metric, with one view and one column of the table."""
+    """Build a panel of its own for a metric, with its views and one column of the table."""
     metric, chart = added.metric, added.chart
+    views = _build_metric_views(added)
+    if chart.is_offered_without:
+        views = tuple(replace(view, needs="") for view in views)
     return Panel(
         key=metric.key,
         title=metric.title,
@@ -64,14 +68,14 @@ def _build_metric_panel(added: LayerMetric) -> Panel:
         help=Help(metric.formula, chart.reading, chart.symbol, metric.source),
         group=chart.group,
         live=True,
-        views=(_build_metric_view(added),),
+        views=views,
         table=(_to_column(added),),
         follows_step=True,
     )
 
 
 def _add_view(panel: Panel, added: LayerMetric) -> Panel:
-    """Add to a panel the view of a metric, which the page offers if a run has the metric; extend the panel's help by
+    """Add to a panel the views of a metric, which the page offers if a run has the metric; extend the panel's help by
     the metric's.
     """
     metric, chart = added.metric, added.chart
@@ -81,25 +85,34 @@ def _add_view(panel: Panel, added: LayerMetric) -> Panel:
         reading=f"{panel.help.reading} {metric.title}: {chart.reading}",
         source=panel.help.source if metric.source == OURS else f"{panel.help.source}; {metric.title}: {metric.source}",
     )
-    view = replace(_build_metric_view(added), needs=metric.key)
-    return replace(panel, help=text, views=(*panel.views, view), table=(*panel.table, _to_column(added)))
+    views = (*panel.views, *_build_metric_views(added))
+    return replace(panel, help=text, views=views, table=(*panel.table, _to_column(added)))
 
 
-def _build_metric_view(added: LayerMetric) -> View:
-    """Build the view with which a panel shows a metric: key, label, chart, meaning and unit."""
+def _build_metric_views(added: LayerMetric) -> tuple[View, ...]:
+    """Build the views with which a panel shows a metric: key, label, chart, meaning and unit of each."""
     metric, chart = added.metric, added.chart
-    return View(metric.key, chart.label or metric.title, partial(build_chart, added), metric.meaning, metric.unit)
+    shown = [(metric.key, chart.label or metric.title, chart.build, metric.meaning)]
+    shown += [(view.key, view.label, view.build, view.meaning) for view in chart.more]
+    return tuple(
+        View(key, label, partial(build_chart, added, build), meaning, metric.unit, needs=metric.key)
+        for key, label, build, meaning in shown
+    )
 
 
 def _to_column(added: LayerMetric) -> Column:
     """Return the column of a table that shows a metric of another package."""
     metric = added.metric
-    return Column(added.chart.label or metric.title, metric.key, "streams" if metric.shape == "Ln" else "layers")
+    source = {"L": "layers", "Ln": "streams", "LnC": "features"}[metric.shape]
+    return Column(added.chart.label or metric.title, metric.key, source)
 
 
-def build_chart(added: LayerMetric, runs: int, theme: Theme) -> Template:
-    """Build the template of a metric's chart, with a note for runs that lack the metric."""
-    build = load(added.chart.build) or partial(build_metric_lines, added)
+def build_chart(added: LayerMetric, how: str | Build | None, runs: int, theme: Theme) -> Template:
+    """Build the template of a metric's chart, with a note for runs that lack the metric.
+
+    how: what builds it, by default lines.
+    """
+    build = load(how) or partial(build_metric_lines, added)
     figure: Template = build(runs, theme)
     figure["layout"]["meta"]["absent"] = {"key": added.metric.key, "text": added.chart.absent or ABSENT}
     return figure

@@ -115,7 +115,7 @@ class Checker:
         else:
             _check_trace(frame, path)
         _check_sizes(frame, path)
-        self.start, self._groups = frame, Groups(frame.layers, frame.streams)
+        self.start, self._groups = frame, Groups(frame.layers, frame.streams, frame.width)
 
     def _require_spec(self, spec: dict[str, Any], path: str) -> None:
         """Check that a run's spec is valid, and that runs are allowed here."""
@@ -184,12 +184,14 @@ def _check_edit(edit: dict[str, Any], path: str) -> None:
 
 
 def _check_sizes(frame: StartFrame, path: str) -> None:
-    """Check the numbers of layers and streams in a start frame against the limits."""
+    """Check the numbers of layers, streams and features in a start frame against the limits."""
     for name, value, most in (("layers", frame.layers, MAX_LAYERS), ("streams", frame.streams, MAX_STREAMS)):
         if not 1 <= value <= most:
             raise SpecError(f"{path}.{name}", value, f"1 to {most}")
     if frame.layers * frame.streams**2 > MAX_MIXING_ENTRIES:
         raise SpecError(f"{path}.streams", frame.streams, f"layers x streams^2 of at most {MAX_MIXING_ENTRIES}")
+    if frame.width is not None and frame.width < 1:
+        raise SpecError(f"{path}.width", frame.width, "at least 1")
     if len(frame.blocks) != frame.layers:
         raise SpecError(f"{path}.blocks", f"{len(frame.blocks)} names", f"{frame.layers}, one for each layer")
 

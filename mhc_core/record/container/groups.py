@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mhc_core.metric import pick_features
 from mhc_core.metrics import METRICS, SOME_LAYERS
 from mhc_core.record.frames import (
     AnyFrame,
@@ -33,16 +34,17 @@ MAX_RITZ = 10_000
 
 
 class Groups:
-    """Checks groups of the frames of one record with L layers and n streams."""
+    """Checks groups of the frames of one record with L layers and n streams of C features; early ones do not say C."""
 
-    def __init__(self, layers: int, streams: int) -> None:
-        self.layers = layers
+    def __init__(self, layers: int, streams: int, width: int | None) -> None:
+        self.layers, self.width = layers, width
         self._sizes = {"L": layers, "n": streams, "J": layers + 1}
+        self._sizes |= {} if width is None else {"C": len(pick_features(width, streams))}
         self._dtypes: dict[str, np.dtype[Any]] = {}
 
     def fork(self) -> "Groups":
         """Return an independent copy of this checker of values."""
-        copied = Groups(self.layers, self._sizes["n"])
+        copied = Groups(self.layers, self._sizes["n"], self.width)
         copied._dtypes = dict(self._dtypes)
         return copied
 
@@ -81,9 +83,11 @@ class Groups:
             _require_no_infinity(value, f"{path}.{key}")
 
     def _check_metric(self, frame: AnyFrame, key: str, path: str) -> None:
-        """Check that a key is that of a metric, and that frames of this type carry it."""
+        """Check that a key is that of a metric, that frames of this type carry it, and that its axes have sizes."""
         if key not in METRICS or METRICS[key].frame != frame.type:
             raise SpecError(path, key, f"a metric of {frame.type} frames, as the metrics catalogue has them")
+        if "C" in METRICS[key].shape and self.width is None:
+            raise SpecError(path, key, "a start frame with `width` before the values of single features")
 
     def _check_value(self, frame: AnyFrame, key: str, value: Any, path: str) -> None:
         """Raise SpecError for a value of the wrong shape, an infinite number, or a null without a status."""

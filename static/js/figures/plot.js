@@ -22,7 +22,7 @@ const BUDGET_MS = 12;
 /** Longest drawing that fits into an animation frame. */
 const FRAME_MS = 25;
 
-/** Scheduled drawings by plot; a plot that is scheduled twice is drawn once. @type {Map<unknown, {draw: () => void, cost_ms: number, isTogether: boolean}>} */
+/** Scheduled drawings by plot; a plot that is scheduled twice is drawn once. @type {Map<unknown, {draw: () => void, cost_ms: number, isTogether: boolean, isFirst: boolean}>} */
 const waiting = new Map();
 let isScheduled = false;
 
@@ -34,13 +34,19 @@ turns.port1.onmessage = () => drawWithinBudget(false);
  * Schedule the drawing of a figure; the first one runs in the next animation frame.
  * @param {unknown} key
  * @param {() => void} draw
- * @param {{cost_ms?: number, isTogether?: boolean}} [options] expected duration, default 0; `isTogether`: draw in the same frame as all others with this flag, default false
+ * @param {{cost_ms?: number, isTogether?: boolean, isFirst?: boolean}} [options] expected duration, default 0; `isTogether`: draw in the same frame as all others with this flag, default false; `isFirst`: draw before those without this flag, default true
  */
-export function scheduleDraw(key, draw, { cost_ms = 0, isTogether = false } = {}) {
-  waiting.set(key, { draw, cost_ms, isTogether });
+export function scheduleDraw(key, draw, { cost_ms = 0, isTogether = false, isFirst = true } = {}) {
+  waiting.set(key, { draw, cost_ms, isTogether, isFirst });
   if (isScheduled) return;
   isScheduled = true;
   requestAnimationFrame(() => drawWithinBudget(true));
+}
+
+/** Wait until no drawing is scheduled and the last one is painted. */
+export async function untilPainted() {
+  do await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  while (isScheduled);
 }
 
 /** Cancel the scheduled drawing of a figure. @param {unknown} key */
@@ -52,7 +58,8 @@ export function unschedule(key) {
 function drawWithinBudget(isFrame) {
   const end = performance.now() + BUDGET_MS;
   let hasDrawn = drawTogether();
-  for (const [key, { draw, cost_ms }] of waiting) {
+  const ordered = [...waiting].sort(([, one], [, other]) => Number(other.isFirst) - Number(one.isFirst));
+  for (const [key, { draw, cost_ms }] of ordered) {
     if (isFrame && cost_ms > FRAME_MS) break;
     if (hasDrawn && performance.now() + cost_ms > end) break;
     waiting.delete(key);

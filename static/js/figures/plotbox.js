@@ -14,7 +14,16 @@ import { chooseDrawn, slotAtStep } from './fill/drawing.js';
 import { MIN_ROW_GAP } from './fill/fill.js';
 import { axisNote, fitNames } from './fill/labels.js';
 import { toFigure } from './filling.js';
-import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot, scheduleDraw, unschedule } from './plot.js';
+import {
+  drawPlot,
+  hasPlotly,
+  loadPlotly,
+  plotAreasOf,
+  removePlot,
+  scheduleDraw,
+  unschedule,
+  untilPainted,
+} from './plot.js';
 import { PlotPointer } from './pointer.js';
 import { canSketch, drawSketch } from './sketch.js';
 
@@ -204,6 +213,8 @@ class PlotBox {
     /** Whether the first or the final curves of new runs are awaited, which are sketched before Plotly draws them. */
     this.isAwaiting = false;
     this.sketchTimer = 0;
+    /** Whether Plotly is being loaded for this figure. */
+    this.isLoading = false;
     /** Canvas over the plot, during a drag and until Plotly has drawn new curves. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
     this.sketch = null;
     this.dimmer = new Dimmer(this.box);
@@ -266,7 +277,11 @@ class PlotBox {
     const isTogether = followsPointer();
     const cost_ms = this.isFast() && this.shown && canSketch(this.shown) ? 0 : this.cost_ms;
     const draw = () =>
-      scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), { cost_ms, isTogether });
+      scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), {
+        cost_ms,
+        isTogether,
+        isFirst: this.isInSight,
+      });
     const rest = this.rest();
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
     else if (isTogether ? this.isInSight : this.isSeen) draw();
@@ -288,7 +303,7 @@ class PlotBox {
   draw(isForced = false) {
     const { width, zoom } = this.measure();
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
-    if (!hasPlotly()) return this.await();
+    if (!hasPlotly() && !this.await()) return;
     this.box.removeAttribute('aria-busy');
     delete this.box.dataset.waits;
     const template = this.template();
@@ -312,14 +327,15 @@ class PlotBox {
       template.data.length,
       state.isDifference.peek(),
     ].join('|');
-    const isFast = this.isFast() && !isForced;
+    const isFast = hasPlotly() ? this.isFast() && !isForced : this.isSeen || isForced;
     if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !isFast)) {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
       if (template.layout.meta.isSmall) fitSmall(figure, labels, width);
       this.pointer.zoom.applyTo(figure, this.layersShown());
-      if (isFast && this.plot.hasChildNodes() && canSketch(figure)) this.showSketch(figure, { width, zoom }, wanted);
+      if (isFast && canSketch(figure)) this.showSketch(figure, { width, zoom }, wanted);
+      else if (!hasPlotly()) return this.wait();
       else this.showPlot(figure, width, wanted);
       if (isNew) state.hasDrawn.value = true;
     } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
@@ -342,9 +358,28 @@ class PlotBox {
     return room;
   }
 
-  /** Load Plotly once there is data; the text of the results is shown before. */
+  /** Load Plotly once there is data, and return whether there is: curves are sketched before Plotly is there. */
   await() {
-    if (state.slots.peek().some(({ columns }) => columns.start)) loadPlotly().then(() => this.redraw(), notifyMissing);
+    const hasData = state.slots.peek().some(({ columns }) => columns.start);
+    if (hasData && !this.isLoading) {
+      this.isLoading = true;
+      void this.load();
+    }
+    return hasData;
+  }
+
+  /** Load Plotly once all sketches are painted, because running it takes longer than drawing them. A later drawing tries again. */
+  async load() {
+    await untilShown();
+    await untilPainted();
+    await loadPlotly().then(() => this.redraw(), notifyMissing);
+    this.isLoading = false;
+  }
+
+  /** Mark the figure as one that Plotly has to draw first. */
+  wait() {
+    this.box.dataset.waits = '';
+    this.box.setAttribute('aria-busy', 'true');
   }
 
   /** Compute the height of a figure; while runs are running that of the template, so that nothing below moves later. @param {Figure} figure @param {number} width */
@@ -362,6 +397,7 @@ class PlotBox {
   /** Let Plotly draw what the sketch shows, once the sketch is painted. */
   replaceSketch() {
     this.box.setAttribute('aria-busy', 'true');
+    if (!hasPlotly()) return; // the figure is drawn again when it is loaded
     const isRunning = state.phase.peek() === 'running';
     if (isRunning && this.sketchTimer) return;
     clearTimeout(this.sketchTimer);
@@ -380,6 +416,7 @@ class PlotBox {
     if (!canvas.isConnected) this.overlay.before(canvas);
     this.box.classList.add('sketched');
     const height = this.roomFor(figure, width);
+    if (!this.plot.hasChildNodes()) this.box.style.setProperty('height', `${height * zoom}px`);
     this.shown = figure;
     const areas = drawSketch(canvas, figure, { width, height, magnified: zoom });
     this.sketch = { canvas, drawn: wanted, areas };
@@ -464,6 +501,22 @@ function reserve(box, template, toHeight) {
 
 function notifyMissing() {
   notify('The library that draws figures could not be loaded. Reload the page to try again.');
+}
+
+/** Wait until runs whose records arrive are complete, at most as long as a sketch of a running run is shown. */
+async function untilShown() {
+  let stop = () => {};
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, SKETCHED_MS.running);
+    const stopLooking = effect(() => {
+      if (state.phase.value !== 'running') resolve(undefined);
+    });
+    stop = () => {
+      clearTimeout(timer);
+      stopLooking();
+    };
+  });
+  stop();
 }
 
 const showTrainedStack = () => null;

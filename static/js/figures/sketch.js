@@ -13,14 +13,16 @@ const TITLE_GAP = 12; // from the bottom
 const SUPERSCRIPT = { size: 0.7, rise: 0.42 };
 const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // in line widths
 
-/** Return whether a figure has only curves and plain text, on axes of known ranges. @param {Figure} figure filled */
+/** Return whether a figure has only curves, horizontal lines and plain text, on axes of ranges that Plotly does not change. @param {Figure} figure filled */
 export function canSketch({ data, layout }) {
   const isPlain = (/** @type {any} */ { text, bgcolor }) => !text.includes('<') && !bgcolor;
-  const hasRanges = Boolean(layout.xaxis?.range && layout.yaxis?.range);
+  const hasRanges = Boolean(layout.xaxis?.range && layout.yaxis?.range && !layout.xaxis.scaleanchor);
+  const isRule = (/** @type {any} */ { type, y0, y1 }) => type === 'line' && y0 === y1;
   return (
     hasRanges &&
     !layout.meta.grid &&
     data.every((trace) => trace.type === 'scatter') &&
+    (layout.shapes ?? []).every(isRule) &&
     layout.annotations.every(isPlain)
   );
 }

@@ -9,7 +9,7 @@ import { columnSums, rowSums } from './fill/composites.js';
 import { ignoresDifference, subtract } from './fill/difference.js';
 import { columnsOf } from './fill/drawing.js';
 import { eigenvaluesPerLayer } from './fill/eigenvalues.js';
-import { findProduct, lawOf, lookUp, THEORY } from './fill/sources.js';
+import { findProduct, lawOf, lookUp, THEORY, toFeatureNumber } from './fill/sources.js';
 import { atStep } from './fill/steps.js';
 import { columnsForInterval, forInterval } from './filling.js';
 import { describeInterval, shownStep, toPlaces } from './places.js';
@@ -26,6 +26,7 @@ export function toTable(panel, isRaw) {
   if (panel.table.length === 0) return tableOfFill(panel, isRaw);
   if (panel.table[0].source === 'steps') return stepTable(panel);
   if (panel.table[0].source === 'read') return readTable(panel, isRaw);
+  if (panel.table[0].source === 'features') return featureTable(panel, isRaw);
   const columns = shownSlots(panel).flatMap((slot) =>
     panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnsOfMetric)(slot, column, isRaw)),
   );
@@ -180,6 +181,34 @@ function readTable(panel, isRaw) {
   return { head: [`layer ${layer + 1} reads`, ...columns.map((column) => column.title)], rows };
 }
 
+/** Build a table of the features of the cursor's layer that are kept, with one column per stream. @param {Panel} panel @param {boolean} isRaw */
+function featureTable(panel, isRaw) {
+  const layer = state.cursor.value;
+  /** @type {Map<number, Record<number, any>>} rows by feature, cells by column */
+  const cells = new Map();
+  /** @type {string[]} */
+  const titles = [];
+  for (const { label, columns } of shownSlots(panel)) {
+    for (const { title, key } of panel.table) {
+      const stack = columns.matrices.get(key);
+      if (!stack || layer >= stack.shape[0]) continue;
+      const [, streams, count] = stack.shape;
+      for (const stream of inclusiveRange(0, streams - 1)) {
+        const from = (layer * streams + stream) * count;
+        stack.data.subarray(from, from + count).forEach((value, place) => {
+          const feature = toFeatureNumber(place, count, columns.start?.width ?? 0);
+          cells.set(feature, { ...cells.get(feature), [titles.length]: toCell(isRaw)(value) });
+        });
+        titles.push(`${label}, ${title} ${stream + 1}`);
+      }
+    }
+  }
+  const rows = [...cells]
+    .sort(([one], [other]) => one - other)
+    .map(([feature, row]) => [feature, ...titles.map((_, place) => row[place] ?? '')]);
+  return { head: [`feature at layer ${layer + 1}`, ...titles], rows };
+}
+
 /** Build a column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function streamsOf(slot, column, isRaw) {
   const layers = depthOf(slot.columns);
@@ -278,7 +307,8 @@ export function PanelTable({ panel }) {
   state.dataTick.value;
   const { head, rows } = toTable(panel, false);
   const { cursor, step } = state;
-  const at = head[0] !== 'step' ? cursor.value + 1 : step.value === null ? null : state.nameStep(step.value);
+  const ofStep = step.value === null ? null : state.nameStep(step.value);
+  const at = head[0] === 'layer' ? cursor.value + 1 : head[0] === 'step' ? ofStep : null;
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label=${`${panel.title}, table`}>
       <table class="numbers">

@@ -12,7 +12,7 @@ const IMPORT = /(\bfrom ')(\.{1,2}\/[\w./-]+)(')/g;
 
 /** Collect the modules that a saved file needs for its sliders. @returns {Promise<Scripts>} rejects with `MissingPart` if the server does not send one */
 export async function collectScripts() {
-  const root = new URL('../', import.meta.url);
+  const root = new URL('../../source/', import.meta.url); // pages load other forms of these modules
   /** @type {Record<string, string>} */
   const imports = {};
   const addModule = async (/** @type {URL} */ url) => {

@@ -6,6 +6,7 @@ import { areForwardCurvesComplete } from '../figures/fill/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
+import { takePresetRuns } from './early.js';
 import { followSlots, setLive, stopFollowing } from './follow.js';
 import { keepRecord, keptIds, recallColumnsFor } from './records.js';
 import * as state from './signals.js';
@@ -218,7 +219,8 @@ async function startRequest(isExplicit) {
 
 /** Submit specs; a view with recordings only submits nothing. @param {any[]} specs @param {boolean} isExplicit @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
 async function submitSpecs(specs, isExplicit) {
-  return specs.length > 0 ? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds()) : { submitted: [] };
+  if (specs.length === 0) return { submitted: [] };
+  return takePresetRuns(state.view.value) ?? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds());
 }
 
 /** Assign a record to each slot: its recording, or the next submitted run. @param {import('../../types').View} view @param {import('../../types').Submitted[]} submitted */

@@ -138,9 +138,14 @@ const isEdited = computed(() => {
   return isTraceEdited || specs.value.some(({ edits = [] }) => edits.length > 0);
 });
 
-/** Return whether a panel has a subject: training if a run trains, the effect of edits if a run is edited. @param {import('../../types').Panel} panel */
-function hasSubject({ key, group }) {
+/**
+ * Return whether a panel has a subject: training if a run trains, the effect of edits if a run is edited, and for others the metric that
+ * the first view needs. A link opens a panel without its metric too.
+ * @param {import('../../types').Panel} panel
+ */
+function hasSubject({ key, group, views: [{ needs }] }) {
   if (group === 'training') return isTraining.value || isTrainingAwaited.value;
+  if (needs) return isMeasured(needs) || cards.value?.[key] !== undefined;
   return key !== EFFECT || isEdited.value;
 }
 
@@ -161,14 +166,20 @@ const measured = computed(() => {
   dataTick.value;
   const needs = new Set(templates.value?.panels.flatMap((panel) => panel.views.map((item) => item.needs)));
   const shown = slots.value.map((slot) => shownOf(slot, (columns) => columns.layers.size > 0).columns);
-  return [...needs].filter((key) => shown.some(({ layers, waits }) => layers.has(key) || waits.has(key))).join();
+  return [...needs]
+    .filter((key) =>
+      shown.some(({ layers, matrices, waits }) => layers.has(key) || matrices.has(key) || waits.has(key)),
+    )
+    .join();
 });
+
+/** Return whether a shown run has a metric that a view needs. @param {string} key */
+const isMeasured = (key) => measured.value.split(',').includes(key);
 
 /** List the views that a shown run can fill, and the current one, which a link may have set. @param {import('../../types').Panel} panel */
 export function offeredViews(panel) {
-  const known = measured.value.split(',');
   const shown = viewOf(panel).key;
-  return panel.views.filter((item) => !item.needs || known.includes(item.needs) || item.key === shown);
+  return panel.views.filter((item) => !item.needs || isMeasured(item.needs) || item.key === shown);
 }
 
 /** Cards that are not panels, with their views. @type {Record<string, string[]>} */

@@ -37,6 +37,7 @@ def time_cancel(http: httpx.Client, run_id: str) -> float:
     return took
 
 
+@pytest.mark.full
 def test_cancel_within_the_promise(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     took = [time_cancel(client, start_long(client, fresh_spec(**LONG))) for _ in range(3)]
     assert statistics.median(took) < CANCEL_S, took

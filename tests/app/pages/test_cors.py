@@ -18,7 +18,7 @@ FreshSpec = Callable[..., dict[str, Any]]
 def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that lists two origins."""
     flags = ("--no-precompute", "--workers", "1", "--cors-origins", f"{NOTES},{PAPER}")
-    running = start_server(tmp_path_factory.mktemp("cors"), *flags)
+    running = start_server(tmp_path_factory.mktemp("cors"), *flags, ready="/livez")
     yield running
     running.kill()
 
@@ -51,6 +51,14 @@ def test_a_refusal_can_be_read_as_well(listing: Server) -> None:
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, NOTES)
 
 
+def test_a_listed_page_may_start_and_read(listing: Server) -> None:
+    before = ask_first(listing, NOTES, "content-type,last-event-id,authorization")
+    answer = httpx.get(f"{listing.api}/presets", headers={"Origin": NOTES})
+    for found in (before, answer):
+        assert (found.status_code, found.headers["access-control-allow-origin"]) == (200, NOTES)
+
+
+@pytest.mark.full
 def test_a_listed_page_follows_a_run(listing: Server, fresh_spec: FreshSpec) -> None:
     run = httpx.post(f"{listing.api}/runs", json=fresh_spec()).json()["id"]
     answer = httpx.get(f"{listing.api}/runs/{run}/events", headers={"Origin": NOTES}, timeout=60)

@@ -15,6 +15,7 @@ from mhc_core.family import GROUPS
 from mhc_core.record.result import Result
 from mhc_core.stack import build_stack
 from mhc_scope.pages.families import Entry, build_entries, group_entries
+from mhc_scope.pages.initialisations import build_rows
 from mhc_scope.presets.families import LAYER, build_family_spec, read_measured
 from tests.conftest import Server
 from tests.core.conftest import measure
@@ -86,6 +87,17 @@ def test_the_line_of_a_group_holds_for_its_families() -> None:
         assert not family.signed
     assert all(family.orthogonal for family in groups["Orthogonal"])
     assert not any(family.has_mixing for family in groups["Earlier outputs"])
+
+
+def test_the_table_of_initialisations_is_on_the_page_with_its_numbers(text: str) -> None:
+    table = html.unescape(re.sub(r"\s+", " ", text)).partition('<table class="learning">')[2].partition("</table>")[0]
+    head, *lines = table.partition("<thead>")[2].split("<tr>")[1:]
+    rows = build_rows()
+    assert re.findall(r">([^<]+)</th>", head) == ["initialisation", *rows[0].cells]
+    for row, line in zip(rows, lines, strict=True):
+        assert re.findall(r"<td[^>]*>([^<]*)</td>", line) == list(row.cells.values())
+        assert row.initialisation.name in line
+        assert re.findall(r'href="[^"]*(/p/\w+)"', line) == ([row.href] if row.href else [])
 
 
 def test_the_page_needs_no_script(text: str) -> None:

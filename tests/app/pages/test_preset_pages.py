@@ -14,7 +14,7 @@ import pytest
 from mhc_core.figures.methods import METHODS
 from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
-from mhc_scope.presets import BY_NAME, DEFAULT, PRESETS, Preset, find_unchanged_preset
+from mhc_scope.presets import BY_NAME, DEFAULT, FORMER, PRESETS, Preset, find_unchanged_preset
 from mhc_scope.presets.records import read_result
 from tests.app.pages.test_link_cards import count, read_picture, read_tags
 from tests.conftest import Server, compute
@@ -51,6 +51,13 @@ def test_there_is_no_page_of_an_unknown_preset(web: httpx.Client) -> None:
     for path in ("/p/nothing", "/p/nothing/picture.png"):
         assert web.get(path).status_code == 404
     assert "nothing" in web.get("/p/nothing", headers={"Accept": "text/html"}).text
+
+
+def test_a_former_name_leads_to_the_preset_that_took_its_place(web: httpx.Client) -> None:
+    assert not FORMER.keys() & BY_NAME.keys()
+    for former, name in FORMER.items():
+        answer = web.get(f"/p/{former}", follow_redirects=True)
+        assert (answer.status_code, answer.url.path) == (200, f"/p/{name}")
 
 
 @pytest.mark.full

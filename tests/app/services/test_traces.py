@@ -110,8 +110,9 @@ def fetch_figure(http: httpx.Client, run_id: str, panel: str, view: str, query: 
 
 def list_empty_views(panel: str) -> list[str]:
     """Views that need a metric which the trace lacks."""
-    layers = read_trace().result.layers
-    return [view.key for view in PANELS[panel].views if view.needs and view.needs not in layers]
+    result = read_trace().result
+    known = {**result.layers, **result.matrices}
+    return [view.key for view in PANELS[panel].views if view.needs and view.needs not in known]
 
 
 @pytest.mark.full

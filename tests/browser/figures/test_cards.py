@@ -33,6 +33,12 @@ def card_of(page: Page, panel: str) -> Locator:
     return card
 
 
+def to_number(cell: str) -> float:
+    """A cell as the page writes numbers, such as 5.2×10⁻⁴."""
+    digits, _, power = cell.partition("×10")
+    return float(digits) * 10 ** float(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
+
+
 def show_table(page: Page, card: Locator) -> list[list[str]]:
     """The rows of a card's table, which its menu shows."""
     card.hover()
@@ -109,6 +115,25 @@ def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> No
     assert len(rows) == 64
     assert all("…" in row[2] for row in rows), "the law of the first run stands beside its column"
     assert page.evaluate("location.pathname") == "/p/laws"
+
+
+def test_gates_have_a_card_only_where_a_run_has_gates(open_page: OpenPage, server: Server) -> None:
+    body = {"depth": 3, "width": 80, "connection": {"kind": "gated"}}
+    page = open_page("/#v=1&depth=3&width=80&layer=2&runs=gated,mhc&open=mixing")
+    card = card_of(page, "gates")
+    expect(card.locator(".plot")).to_contain_text("mHC: No gates: layers read whole streams.")
+    for view in ("own range", "spread over tokens"):
+        card.get_by_role("button", name=view).click()
+        wait_until_drawn(page, "gates")
+    spreads = read_result(server, parse_spec(body)).matrices["gates_std"][1]
+    assert spreads.max() > 2 * spreads.min(), "rows and columns in another order have other numbers"
+    rows = show_table(page, card)
+    assert [int(row[0]) for row in rows] == [1 + place * 80 // 64 for place in range(64)]
+    for row, spread in zip(rows, spreads.T, strict=True):
+        assert [to_number(cell) for cell in row[5:9]] == pytest.approx(spread.tolist(), rel=0.01)
+    page = open_page("/#v=1&depth=3&width=80&runs=mhc&open=mixing")
+    expect(page.locator("#panel-mixing")).to_be_attached()
+    expect(page.locator("#panel-gates")).to_have_count(0)
 
 
 def test_a_table_of_several_seeds_holds_what_the_curve_shows(open_page: OpenPage, server: Server) -> None:

@@ -23,6 +23,8 @@ from tests.core.conftest import CONNECTIONS, build_spec, measure
 from tests.probe.attach.attachable import build_deepseek
 from tests.traced import NAME, read_trace
 
+pytestmark = pytest.mark.full
+
 DOTTED = ".shapelayer path"
 DEPTH = 8
 DRAWN_MS = 300  # longer than a document takes to draw all its figures
@@ -78,7 +80,6 @@ def open_text(page: Page, folder: Path, text: str) -> None:
     page.goto(path.as_uri())
 
 
-@pytest.mark.full
 def test_it_says_what_a_trace_did_not_hear(page: Page, tmp_path: Path) -> None:
     model = build_deepseek()
     with torch.no_grad(), attach(model) as probe:
@@ -131,7 +132,6 @@ def check_gains(page: Page, expected: list[Result]) -> None:
             np.testing.assert_allclose(10.0 ** np.array(curve["values"], dtype=float), wanted, rtol=1e-6)
 
 
-@pytest.mark.full
 def test_sliders_show_what_a_run_would_measure(page: Page, tmp_path: Path) -> None:
     computed = measure_both()
     open_text(page, tmp_path, write_document(computed))
@@ -161,14 +161,12 @@ def test_sliders_show_what_a_run_would_measure(page: Page, tmp_path: Path) -> No
     check_gains(page, computed)
 
 
-@pytest.mark.full
 def test_records_of_stacks_that_train_have_no_sliders(page: Page, results: list[Result], tmp_path: Path) -> None:
     open_text(page, tmp_path, write_document(results))
     expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
     expect(page.locator("#try-it")).to_be_hidden()
 
 
-@pytest.mark.full
 def test_a_click_moves_the_cursor_of_all(page: Page, results: list[Result], tmp_path: Path) -> None:
     open_text(page, tmp_path, write_document(results, "dark"))
     area = page.locator("[data-panel=activation] .nsewdrag").first
@@ -182,7 +180,6 @@ def test_a_click_moves_the_cursor_of_all(page: Page, results: list[Result], tmp_
     expect(page.locator("#place")).to_have_text("layer 1 of 4")
 
 
-@pytest.mark.full
 def test_a_trace_whose_name_is_markup_stays_text(page: Page, tmp_path: Path) -> None:
     text = write_document([read_trace().result])
     open_text(page, tmp_path, text.replace(NAME, "\\u003c/script>\\u003cimg src=x>"))
@@ -190,7 +187,6 @@ def test_a_trace_whose_name_is_markup_stays_text(page: Page, tmp_path: Path) -> 
     assert page.locator("img").count() == 0
 
 
-@pytest.mark.full
 def test_a_notebook_frames_it_and_shares_the_cursor(page: Page, results: list[Result], tmp_path: Path) -> None:
     widget = Widget(*results, layer=2)
     values = json.dumps({"document": widget.document, "layer": 2, "height": 700}).replace("</", "<\\/")
@@ -209,7 +205,6 @@ def test_a_notebook_frames_it_and_shares_the_cursor(page: Page, results: list[Re
     assert page.evaluate("document.querySelector('iframe').contentDocument") is None, "it has an origin of its own"
 
 
-@pytest.mark.full
 def test_a_notebook_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
@@ -222,7 +217,6 @@ def test_a_notebook_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert state["document"] == write_document([measure(build_spec())], layer=1)
 
 
-@pytest.mark.full
 def test_what_cannot_be_shown_is_refused(results: list[Result]) -> None:
     with pytest.raises(SpecError, match="results: got 0, wanted 1 to 4 results"):
         write_document([])

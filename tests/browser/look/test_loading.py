@@ -47,7 +47,7 @@ def test_a_page_names_beforehand_what_it_runs(open_page: OpenPage, server: Serve
     expect(page.locator(".plot .main-svg").first).to_be_attached()
     page.wait_for_load_state("networkidle")
     loaded, named = find_modules(page)
-    assert len(named) > 20
+    assert len(named) > 8
     assert loaded == named
 
 
@@ -157,3 +157,42 @@ def test_style_sheets_lose_their_comments_and_no_rule(browser: Browser) -> None:
         rules = [page.evaluate(RULES, text) for text in (written, served)]
         assert rules[0] == rules[1], path
     page.close()
+
+
+@pytest.mark.full
+def test_a_presets_runs_are_requested_before_the_schema_comes(open_page: OpenPage, watch: Watch) -> None:
+    page = open_page("/docs", wait=False)
+    held: list[Route] = []
+    requested: list[str] = []
+    page.route("**/api/v1/schema", lambda route: held.append(route))
+    page.on("request", lambda request: requested.append(request.url.split("?")[0].rsplit("/", 1)[-1]))
+    page.goto(watch.origin + "/p/default", wait_until="commit")
+    expect(page.locator(".preset-numbers")).to_be_attached()
+    assert held
+    assert requested.count("compare") == 1
+    held[0].continue_()
+    wait_until_done(page)
+    assert requested.count("compare") == 1, "its response is used"
+    requested.clear()
+    page.goto("about:blank")
+    page.unroute("**/api/v1/schema")
+    page.goto(watch.origin + "/p/default#depth=12")
+    wait_until_done(page)
+    assert requested.count("compare") == 1, "only that of the changed runs"
+
+
+@pytest.mark.full
+def test_curves_come_before_what_draws_figures(open_page: OpenPage, watch: Watch) -> None:
+    page = open_page("/docs", wait=False)
+    held: list[Route] = []
+    page.route(DRAWS, lambda route: held.append(route))
+    page.goto(watch.origin + "/p/default", wait_until="commit")
+    sketch = page.locator("[data-panel=gain] .plot-box:not([data-waits]) .sketch")
+    expect(sketch).to_be_attached()
+    assert page.evaluate("'Plotly' in window") is False
+    before = sketch.locator("..").bounding_box()
+    while held:
+        held.pop().continue_()
+    expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
+    expect(sketch).to_have_count(0)
+    assert page.locator("[data-panel=gain] .plot-box").bounding_box() == before

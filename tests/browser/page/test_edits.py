@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, CDPSession, Locator, Page, expect
 
 from tests.browser.conftest import OpenPage, Watch, load_page, wait_until_done
 
+pytestmark = pytest.mark.full
+
 VIEW = "/#v=1&runs=residual,hc&depth=48&width=16&layer=20"
 EDITS = "edits=stream:2:zero:20,stream:2:restore:40"
 MOST_ACTIONS = 6
@@ -99,7 +101,6 @@ def check_link(page: Page, link: str, open_page: Callable[[str], Page]) -> None:
     assert other.locator(".edits li").all_inner_texts() == page.locator(".edits li").all_inner_texts()
 
 
-@pytest.mark.full
 def test_a_stream_is_cut_restored_read_and_shared_with_the_mouse(open_page: OpenPage) -> None:
     page = open_page(VIEW, height=900)
     actions = 0
@@ -142,7 +143,6 @@ def test_a_stream_is_cut_restored_read_and_shared_with_keys(open_page: OpenPage)
     check_link(page, link, open_page)
 
 
-@pytest.mark.full
 def test_the_list_of_edits_covers_no_more_than_a_line_of_the_charts(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&{EDITS}", width=900, height=800)
     expect(page.locator(".edits-effects")).to_contain_text("The loss is")
@@ -157,7 +157,6 @@ def test_the_list_of_edits_covers_no_more_than_a_line_of_the_charts(open_page: O
     assert box["y"] + box["height"] == pytest.approx(800, abs=1), "all of it is in sight with the focus"
 
 
-@pytest.mark.full
 def test_below_the_card_of_a_preset_the_list_of_edits_follows_the_picture(open_page: OpenPage) -> None:
     page = open_page("/p/cut_stream", height=900)
     row = page.locator(".edits")
@@ -192,7 +191,6 @@ class Finger:
         self.put("touchEnd")
 
 
-@pytest.mark.full
 def test_a_stream_is_cut_restored_read_and_shared_on_a_phone(browser: Browser, watch: Watch) -> None:
     context = browser.new_context(has_touch=True, is_mobile=True, permissions=["clipboard-read", "clipboard-write"])
     page = load_page(context, watch, VIEW, width=390, height=844)
@@ -219,7 +217,6 @@ def test_a_stream_is_cut_restored_read_and_shared_on_a_phone(browser: Browser, w
     context.close()
 
 
-@pytest.mark.full
 def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&{EDITS}")
     expect(page.get_by_role("button", name="Undo")).to_have_count(0)
@@ -242,7 +239,6 @@ def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None
     wait_until_done(page)
 
 
-@pytest.mark.full
 def test_marks_are_moved_and_removed_in_the_picture(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&edits=stream:2:zero:20-23")
     x = x_of(page, 23)
@@ -265,7 +261,6 @@ def test_marks_are_moved_and_removed_in_the_picture(open_page: OpenPage) -> None
     assert page.get_by_role("slider", name="Layer", exact=True).input_value() == "20", "the cursor stays"
 
 
-@pytest.mark.full
 def test_a_double_click_on_a_stream_shows_all_layers_and_edits_nothing(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&interval=5-40")
     of_hc = find_place(page, "click to cut stream 1 at layer 20", x_of(page, 20))
@@ -280,7 +275,6 @@ def test_a_double_click_on_a_stream_shows_all_layers_and_edits_nothing(open_page
         page.wait_for_timeout(600)  # or the next click belongs to this double click
 
 
-@pytest.mark.full
 def test_edits_beyond_a_shallower_stack_stay_in_the_link(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&{EDITS}")
     page.locator("#field-depth").press("Home")
@@ -290,7 +284,6 @@ def test_edits_beyond_a_shallower_stack_stay_in_the_link(open_page: OpenPage) ->
     expect(page.locator(".edits-effects")).to_have_count(0)
 
 
-@pytest.mark.full
 def test_the_mixing_matrix_is_typed_dragged_replaced_and_undone(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&runs=residual,hc,mhc")
     page.locator(".picture-card").get_by_role("button", name="more").click()
@@ -329,7 +322,6 @@ def test_the_mixing_matrix_is_typed_dragged_replaced_and_undone(open_page: OpenP
     wait_until_done(page)
 
 
-@pytest.mark.full
 def test_an_edit_is_added_by_its_parts(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     page.get_by_role("button", name="All settings").click()
@@ -354,7 +346,6 @@ def test_an_edit_is_added_by_its_parts(open_page: OpenPage) -> None:
     expect(page.locator(".edits-effects dt")).to_have_text(["A Residual"])
 
 
-@pytest.mark.full
 def test_the_codes_for_other_programs_have_the_edits(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&{EDITS}")
     page.locator(".topbar").get_by_role("button", name="More").click()
@@ -363,7 +354,6 @@ def test_the_codes_for_other_programs_have_the_edits(open_page: OpenPage) -> Non
     expect(dialog).to_contain_text('"what": "stream"')
 
 
-@pytest.mark.full
 def test_the_first_screen_without_edits_has_no_list(open_page: OpenPage) -> None:
     expect(open_page("/").locator(".edits")).to_have_count(0)
 
@@ -384,7 +374,6 @@ FRAMES = """() => new Promise((done) => {
 })"""
 
 
-@pytest.mark.full
 def test_gains_follow_a_cut_within_a_frame(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     assert page.evaluate(FRAMES) == 1

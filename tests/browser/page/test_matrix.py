@@ -31,8 +31,12 @@ def has_no_edits(page: Page) -> None:
     expect(page.locator(".edits li")).to_have_count(0)
 
 
-def test_the_matrix_is_edited_with_keys_and_undone(open_page: OpenPage) -> None:
+def test_a_stream_is_cut_and_the_matrix_is_edited_with_keys_and_undone(open_page: OpenPage) -> None:
     page = open_page(VIEW)
+    page.keyboard.press("2")
+    expect(page.locator(".edits li")).to_have_text(["Stream 2 is cut at layer 20×"])
+    page.keyboard.press("u")
+    has_no_edits(page)
     expect(matrix(page)).to_have_count(0)
     page.keyboard.press("m")
     expect(cell(page, 1, 1)).to_be_focused()

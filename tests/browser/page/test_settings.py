@@ -28,8 +28,8 @@ def test_every_setting_has_its_help(open_page: OpenPage) -> None:
     expect(drawer).to_be_visible()
 
 
-def test_the_drawer_opens_by_key_and_gives_the_focus_back(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8")
+def test_the_drawer_opens_by_key_and_gives_the_focus_back(see_page: OpenPage) -> None:
+    page = see_page("/#v=1&depth=8")
     depth = page.get_by_role("slider", name="Depth", exact=True)
     depth.focus()
     page.keyboard.press("e")
@@ -39,8 +39,8 @@ def test_the_drawer_opens_by_key_and_gives_the_focus_back(open_page: OpenPage) -
     expect(depth).to_be_focused()
 
 
-def test_settings_are_found_by_name_and_by_what_they_do(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=8")
+def test_settings_are_found_by_name_and_by_what_they_do(see_page: OpenPage) -> None:
+    page = see_page("/#v=1&depth=8")
     drawer = open_settings(page)
     search = drawer.get_by_role("searchbox")
     search.fill("sinkhorn rounds")

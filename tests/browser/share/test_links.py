@@ -10,10 +10,11 @@ from playwright.sync_api import expect
 from tests.browser.conftest import OpenPage, expect_layer, open_section_of
 from tests.browser.page.test_page import curves
 
+pytestmark = pytest.mark.full
+
 LINKS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("links.json").read_text())
 
 
-@pytest.mark.sample(20)
 @pytest.mark.parametrize("link", LINKS, ids=[link["hash"] or "default" for link in LINKS])
 def test_a_link_of_a_release_opens_what_it_did(open_page: OpenPage, link: dict[str, Any]) -> None:
     page = open_page(f"/#{link['hash']}")

@@ -9,6 +9,9 @@ from mhc_core.connections.inits import PRESETS, list_projecting
 from mhc_core.spec.connection import BY_TOKEN, MAPPED
 from tests.core.conftest import build_spec, measure
 
+# Tokens move logits by 0.006 * 0.01 * sqrt(n C) and by 0.02 * 0.01, here 30 and 50 times less than Megatron's.
+LEAST = {"hy_v4": 1e-5, "c_mhc": 5e-6}
+
 
 def differ(connection: dict[str, Any], **fields: Any) -> float:
     """By how much dynamic mixing changes activations, as a share of them."""
@@ -23,7 +26,7 @@ def differ(connection: dict[str, Any], **fields: Any) -> float:
 @pytest.mark.parametrize("init", PRESETS)
 def test_it_changes_something_where_the_start_draws_projections_and_nowhere_else(init: str) -> None:
     found = differ(connection={"kind": "mhc", "init": init})
-    assert found > 1e-4 if init in list_projecting() else found < 1e-5
+    assert found > LEAST.get(init, 1e-4) if init in list_projecting() else found < 1e-12
 
 
 @pytest.mark.sample(4)

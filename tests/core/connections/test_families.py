@@ -92,7 +92,7 @@ def test_every_start_of_mixing_with_signs_is_near_the_identity_or_has_sums_of_1(
         eye = torch.eye(4).expand_as(mixing.h_res)
         if kind == "shc":
             assert (mixing.h_res.sum(1) - 1).abs().max() < 1e-6
-            assert ((mixing.h_res - eye).abs().max() < 1e-3) == (init in ("residual", "mhc_lite"))
+            assert ((mixing.h_res - eye).abs().max() < 1e-3) == (init in ("residual", "mhc_lite", "hy_v4"))
         else:
             assert torch.equal(mixing.h_res, eye), init
 

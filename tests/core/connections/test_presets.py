@@ -1,4 +1,4 @@
-"""The six starts of mHC against the numbers of their table (equations section 3)."""
+"""The seven starts of mHC against the numbers of their table (equations section 3)."""
 
 import math
 from typing import Any
@@ -21,6 +21,15 @@ TABLE: dict[str, tuple[float, float, tuple[float, float], tuple[float, float]]] 
     "megatron": (0.25, 0.0, (0.5, 0.5), (1.0, 1.0)),
     "deepseek_v4": (0.25, 0.0, (0.5, 0.5), (1.0, 1.0)),
     "c_mhc": (0.25, 0.0, (0.25, 0.25), (1.0, 1.0)),
+    "hy_v4": (0.99900, 0.99866, (0.25, 0.25), (1.0, 1.0)),
+}
+
+# Of phi, with n C = 4 * 8 and 2 n + n^2 = 24 logits.
+SPREADS = {
+    "megatron": math.sqrt(2 / (4 * 8 + 24)),
+    "deepseek_v4": 0.02,
+    "c_mhc": 0.02 / math.sqrt(4 * 8),
+    "hy_v4": 0.006,
 }
 
 
@@ -68,7 +77,7 @@ def test_a_dynamic_start_has_the_tables_gate_and_projection(init: str) -> None:
     assert mixers
     for mixer in mixers:
         np.testing.assert_allclose(mixer.a.detach().numpy(), 1.0 if init == "deepseek_v4" else 0.01, rtol=1e-7)
-        std = {"megatron": math.sqrt(2 / (4 * 8 + 24)), "deepseek_v4": 0.02}.get(init, 0.0)
+        std = SPREADS.get(init, 0.0)
         entries = mixer.phi.numel()
         assert mixer.phi.shape == (4 * 8, 4 * 4 + 2 * 4)
         assert mixer.phi.std().item() == pytest.approx(std, rel=4 / (2 * entries) ** 0.5)

@@ -42,6 +42,7 @@ COMPARISONS: dict[str, list[dict[str, Any]]] = {
     "estimators": [{"kind": "hc", "cka": "biased"}, {"kind": "hc"}],
     "unlike depth": [{"kind": "hc"}, {"kind": "mhc", "depth": 3}],
     "parts": [{"kind": "residual"}, {"kind": "frac"}, {"kind": "frac", "dynamic": True, "streams": 2}],
+    "gates": [{"kind": "gated"}, {"kind": "gated", "depth": 3}, {"kind": "mhc"}],
     "dynamic": [
         {"kind": "hc", "dynamic": True, "steps": 6},
         {"kind": "mhc", "dynamic": True, "init": "deepseek_v4", "noise": 3.0, "sinkhorn_iters": 2},

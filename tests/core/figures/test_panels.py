@@ -236,7 +236,7 @@ def test_a_view_can_be_filled_by_the_runs_that_have_what_it_needs(key: str, view
     results = decode_runs(comparison)
     drawn = figures.figure(key, results, LABELS, 0, "dark", view.key)
     filled = {trace.meta["run"] for trace in drawn.data if trace.visible is not False}
-    assert filled == {run for run, result in enumerate(results) if view.needs in result.layers}
+    assert filled == {run for run, result in enumerate(results) if view.needs in {**result.layers, **result.matrices}}
     meta = drawn.layout.meta
     reason = meta["empty"] if "empty" in meta else meta["absent"]["text"]  # of a metric that brings its own chart
     assert (reason in {note.text for note in drawn.layout.annotations}) == (not filled)

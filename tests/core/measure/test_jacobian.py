@@ -81,7 +81,7 @@ def test_as_many_steps_as_dimensions_find_every_singular_value(shape: Shape) -> 
     assert values["jacobian_mismatch"] < 1e-12 * wanted[0]
 
 
-@pytest.mark.sample(8, 2)
+@pytest.mark.sample(16, 2)
 def test_few_steps_bound_the_extremes_and_bounds_hold(shape: Shape) -> None:
     fields, wanted = shape
     above = np.inf
@@ -96,7 +96,7 @@ def test_few_steps_bound_the_extremes_and_bounds_hold(shape: Shape) -> None:
             assert np.abs(wanted - value).min() <= bound + rounding, (steps, end)
 
 
-@pytest.mark.sample(8, 2)
+@pytest.mark.sample(16, 2)
 def test_what_is_called_converged_is_within_a_hundredth(shape: Shape) -> None:
     fields, wanted = shape
     for steps in (2, 6, 12, 24, 32):

@@ -41,7 +41,7 @@ SUBLAYERS = (
     ("mlp_input", "post_mlp_convolution"),
 )
 # Panels of matrices, which no model here has.
-OF_MIXING = ("gain", "gain_bwd", "mixing", "detail", "gauge", "basis", "eigenvalues")
+OF_MIXING = ("gain", "gain_bwd", "mixing", "detail", "gauge", "basis", "eigenvalues", "gates")
 STATES = ("act_rms", "grad_rms", "branch_in_rms", "branch_out_rms", "branch_grad_rms", "param_grad_norm")
 
 

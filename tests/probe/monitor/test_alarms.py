@@ -299,6 +299,7 @@ def test_an_alarm_that_stays_is_raised_once() -> None:
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("rate", [3e-4, 3e-3])
 def test_long_sound_training_raises_none(name: str, rate: float) -> None:

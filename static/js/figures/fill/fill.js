@@ -105,8 +105,8 @@ function blankOutsideInterval({ data, layout: { meta } }) {
 }
 
 /** Return whether a run ended without a metric. @param {Columns} columns @param {string} key */
-function endedWithout({ end, layers }, key) {
-  return end !== null && !layers.has(key);
+function endedWithout({ end, layers, matrices }, key) {
+  return end !== null && !layers.has(key) && !matrices.has(key);
 }
 
 /**
@@ -124,7 +124,7 @@ function noteRuns({ data, layout }, results, labels, reason, isMeant) {
   if (runs.length === 0) return false;
   const note = `${runs.map((run) => labels[run]).join(', ')}: ${reason}`;
   if (data.every((trace) => trace.visible === false)) layout.annotations.push(emptyNote(reason, layout.meta.muted));
-  else if (layout.meta.axes && !layout.meta.isSmall) writeBelow(layout, note);
+  else if ((layout.meta.axes || layout.meta.grid) && !layout.meta.isSmall) writeBelow(layout, note);
   else layout.annotations.push(footNote(note, layout.meta.muted, layout.paper_bgcolor));
   return true;
 }
@@ -298,7 +298,7 @@ function placeCells(figure, narrow) {
     if (rows && index < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
     if (!rows && index > 0) {
       y.showticklabels = false;
-      x.title = null; // adjacent titles would overlap
+      x.title = y.title = null; // adjacent titles would overlap, and the matrix before
     }
   }
   for (const trace of visibleTraces(figure)) {

@@ -56,6 +56,7 @@ export function lookUp(source, columns, label, cursor) {
     const block = buildBlock(columns.matrices, Number(key), cursor);
     return block && (name === 'basis' ? block : toBlockTexts(block));
   }
+  if (name.startsWith('feature')) return fromFeatures(name, columns.matrices.get(key), columns.start?.width ?? 0);
   if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);
   const matrix = columns.matrices.get(key);
   return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
@@ -235,6 +236,30 @@ function fromMatrix(name, matrix, cursor) {
   if (name === 'dx') return 1 / (streams + 1);
   throw new Error(`unknown source ${name}.<key>`);
 }
+
+/**
+ * Evaluate a source that reads a stack (L, n, C); null without the stack.
+ * @param {string} name
+ * @param {Matrix | undefined} stack
+ * @param {number} width features of a stream, of which C are kept
+ */
+function fromFeatures(name, stack, width) {
+  if (!stack) return null;
+  const [layers, streams, count] = stack.shape;
+  const pitch = count + Math.max(1, Math.floor(count / 16)); // with empty rows between two streams
+  if (name === 'feature_start') return 1 - (count - 1) / 2 / pitch;
+  if (name === 'feature_step') return 1 / pitch;
+  return inclusiveRange(0, streams * pitch - (pitch - count) - 1).map((row) => {
+    const [stream, feature] = [Math.floor(row / pitch), row % pitch];
+    const line = new Float32Array(layers).fill(NaN);
+    if (feature >= count) return line;
+    if (name === 'feature_numbers') return line.fill(toFeatureNumber(feature, count, width));
+    return line.map((_, layer) => stack.data[(layer * streams + stream) * count + feature]);
+  });
+}
+
+/** Return the number from 1 of a kept feature; the kept ones are evenly spaced. @param {number} place from 0 @param {number} count how many are kept @param {number} width */
+export const toFeatureNumber = (place, count, width) => 1 + Math.floor((place * width) / count);
 
 /** Copy the rows of a matrix: Plotly redraws only new arrays. @param {any} data @param {number} width */
 function toRows(data, width) {

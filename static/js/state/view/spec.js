@@ -49,6 +49,8 @@ const NAMES = {
   cuda: 'CUDA',
   megatron: 'Megatron',
   deepseek_v4: 'DeepSeek-V4',
+  c_mhc: 'C-mHC',
+  hy_v4: 'HY-V4',
   float32: 'float32',
   float64: 'float64',
   bfloat16: 'bfloat16',

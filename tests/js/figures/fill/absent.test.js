@@ -23,6 +23,11 @@ test('runs that ended without the metric are named', () => {
   assert.deepEqual(notesOf([run(true), run(true)]), [TEXT]);
 });
 
+test('a run with matrices of the metric has it', () => {
+  const measured = { ...run(true), matrices: new Map([['align', { shape: [2, 1, 1], data: [0.1, 0.2] }]]) };
+  assert.deepEqual(notesOf([measured, measured]), []);
+});
+
 test('a run that is computed may still bring the metric', () => {
   assert.deepEqual(notesOf([run(false), run(false)]), []);
 });

@@ -1,0 +1,84 @@
+"""Describe every published initialisation of mixing for the page `/families`, from its stored numbers."""
+
+import math
+from dataclasses import dataclass
+
+from mhc_core.findings.numerals import format_value
+from mhc_scope.presets.initialisations import INITIALISATIONS, PRESETS_OF_INITIALISATION, Initialisation
+from mhc_scope.presets.learning import LAYER, Learning, read_learning
+
+NOTHING = "none"  # of a gradient that is 0 but for rounding
+NO_LOGITS = "–"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One initialisation in the table.
+
+    initialisation: its name and source. spec: the fields that have it. cells: its numbers by the title of the column.
+    href: the preset that compares it, or None.
+    """
+
+    initialisation: Initialisation
+    spec: str
+    cells: dict[str, str]
+    href: str | None
+
+
+def build_rows() -> list[Row]:
+    """Build one row for each initialisation, in the order in which they are defined."""
+    stored = read_learning()
+    return [
+        Row(initialisation, _describe_spec(initialisation), _format_cells(stored[key]), _find_href(initialisation))
+        for key, initialisation in INITIALISATIONS.items()
+    ]
+
+
+def _describe_spec(initialisation: Initialisation) -> str:
+    return ", ".join(f"{field}={value}" for field, value in initialisation.connection.items())
+
+
+def _format_cells(learning: Learning) -> dict[str, str]:
+    return {
+        "H_pre": _format_range(learning.h_pre),
+        "H_post": _format_range(learning.h_post),
+        "diagonal of H_res": format_value(learning.diagonal, digits=3),
+        "gradient it can follow": _format_gradient(learning, learning.signal),
+        "part that reaches logits": _format_gradient(learning, learning.share),
+        "H_res moved": format_value(learning.moved, digits=2),
+        "backward gain": format_value(learning.gain_backward, digits=3),
+    }
+
+
+def _format_range(weights: tuple[float, float]) -> str:
+    """Format the largest and the least weight, or one number if three digits do not distinguish them."""
+    texts = [format_value(weight, digits=3) for weight in weights]
+    return " to ".join(dict.fromkeys(reversed(texts)))
+
+
+def _format_gradient(learning: Learning, value: float | None) -> str:
+    """Format a share of the gradient; no layer has a share that reaches the logits if there is nothing to follow."""
+    if learning.signal is None:
+        return NO_LOGITS
+    return NOTHING if learning.share is None else format_value(value, digits=2)
+
+
+def _find_href(initialisation: Initialisation) -> str | None:
+    """Return the address of the preset that has the run of an initialisation after training."""
+    run = initialisation.build_spec().id
+    found = (preset.name for preset in PRESETS_OF_INITIALISATION if run in {spec.id for spec in preset.specs})
+    return next((f"/p/{name}" for name in found), None)
+
+
+def describe_training() -> dict[str, int | float | str]:
+    """Return the numbers of the stack and of the training in which initialisations are compared."""
+    spec = next(iter(INITIALISATIONS.values())).build_spec()
+    return {
+        "depth": spec.depth,
+        "width": spec.width,
+        "streams": spec.connection.streams,
+        "steps": spec.train.steps,
+        "lr": spec.train.lr,
+        "layer": LAYER + 1,
+        "farthest": format_value(math.sqrt(spec.connection.streams - 1), digits=3),
+    }

@@ -1,0 +1,44 @@
+"""Maps of the gates of single features: a column a layer, a band of rows a stream, a row a feature."""
+
+from mhc_core.figures.cells import axis_names, build_cells
+from mhc_core.figures.panel import Template, axis_title, update_axes
+from mhc_core.figures.style import CIVIDIS, Theme
+
+PLACE = "layer %{x}, stream %{y:.0f}, feature %{customdata}"
+GRID = {"direction": "columns", "cell": 100, "gap": 6}
+
+
+def build_gates(runs: int, theme: Theme) -> Template:
+    """Build a map of the mean gates of each run, with colours from 0 to 1."""
+    return _build_map("gates", runs, theme, cmin=0.0, cmax=1.0)
+
+
+def build_own_range(runs: int, theme: Theme) -> Template:
+    """Build the same map with colours from the least to the largest gate of all runs."""
+    return _build_map("gates", runs, theme)
+
+
+def build_spread(runs: int, theme: Theme) -> Template:
+    """Build a map of the standard deviation of gates over tokens, with colours from 0 to the largest of all runs."""
+    return _build_map("gates_std", runs, theme, cmin=0.0)
+
+
+def _build_map(key: str, runs: int, theme: Theme, **colors: float) -> Template:
+    """Build a map of a metric for each run, side by side; `cmin` and `cmax` are ends of the colour scale."""
+    heat = {
+        "key": key,
+        "fill": {
+            "z": f"features.{key}",
+            "customdata": f"feature_numbers.{key}",
+            "y0": f"feature_start.{key}",
+            "dy": f"feature_step.{key}",
+        },
+        "x0": 1,
+        "dx": 1,
+        "hoverongaps": False,
+        "hovertemplate": PLACE + "<br>%{z:.3g}<extra>%{fullData.name}</extra>",
+    }
+    layers = {axis_names(run)[0]: "cells" for run in range(runs)}
+    figure = build_cells(runs, theme, GRID, heat, {**colors, "colorscale": CIVIDIS}, layers=layers)
+    update_axes(figure, "y", autorange="reversed", tickmode="linear", tick0=1, dtick=1, title=axis_title("stream"))
+    return figure

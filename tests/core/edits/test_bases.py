@@ -1,0 +1,112 @@
+"""Passes without edits that are kept: runs with edits read them, and every frame stays the same to the last bit."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from mhc_core.measure import passes
+from mhc_core.measure.bases import Bases, count_bytes
+from mhc_core.measure.layout import lay_out
+from mhc_core.measure.run import run
+from mhc_core.record import codec
+from mhc_core.spec import RunSpec
+from mhc_core.stack import build_stack
+from tests.core.conftest import CONNECTIONS, MIXED, MULTI_STREAM, build_spec, require
+
+CPU = torch.device("cpu")
+BRANCH: dict[str, Any] = {"layers": (1, 1), "what": "branch", "do": "zero"}
+CUT: dict[str, Any] = {"layers": (2, 2), "what": "stream", "index": 1, "do": "zero"}
+HELD: list[dict[str, Any]] = [{**BRANCH, "layers": (3, 3), "do": "freeze"}, {**CUT, "layers": (3, 3), "do": "restore"}]
+SMALL: dict[str, Any] = {"depth": 4, "width": 8, "block": {"heads": 2}, "input": {"batch": 2, "tokens": 9}}
+
+
+def encode(spec: RunSpec, bases: Bases | None = None) -> list[bytes]:
+    return [codec.encode_frame(frame, "run", index) for index, frame in enumerate(run(spec, bases=bases))]
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("the run without edits is computed again")
+
+
+def build_both(connection: dict[str, Any], **fields: Any) -> tuple[RunSpec, RunSpec]:
+    """A spec without and with edits, some of which read the run without."""
+    edits = [BRANCH, CUT, *HELD] if fields.pop("cuts") else [BRANCH, HELD[0]]
+    plain, edited = (build_spec(SMALL, connection=connection, edits=own, **fields) for own in ([], edits))
+    return plain, edited
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "mhc-dynamic" else pytest.mark.full) for name in MIXED]
+)
+def test_a_run_with_edits_is_the_same_with_a_kept_base(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, edited = build_both(CONNECTIONS[name], cuts=name in MULTI_STREAM)
+    due, bases = encode(edited), Bases()
+    assert encode(plain, bases) == encode(plain)
+    monkeypatch.setattr(passes, "record_base", refuse)
+    assert encode(edited, bases) == due
+    assert encode(edited, bases) == due, "it leaves what is kept as it was"
+    with pytest.raises(AssertionError, match="computed again"):
+        encode(edited.model_copy(update={"seed": 5}), bases)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("recomputes", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+@pytest.mark.parametrize("block", ["mlp", "conv", "pair", "transformer"])
+def test_it_is_the_same_with_every_block_and_type(
+    block: str, dtype: str, recomputes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passes, "recomputes", lambda spec: recomputes)
+    fields: dict[str, Any] = {"block": {"kind": block}, "dtype": dtype}
+    if block == "transformer":
+        fields["block"] |= {"value_residual": "learned"}
+    plain, edited = build_both({"kind": "mhc", "dynamic": True}, cuts=True, **fields)
+    due, bases = encode(edited), Bases()
+    encode(plain, bases)
+    monkeypatch.setattr(passes, "record_base", refuse)
+    assert encode(edited, bases) == due
+
+
+def test_a_run_with_edits_keeps_the_base_that_it_had_to_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, edited = build_both({"kind": "hc"}, cuts=True)
+    other, bases = edited.model_copy(update={"edits": edited.edits[:2]}), Bases()
+    due = encode(other)
+    encode(edited, bases)
+    monkeypatch.setattr(passes, "record_base", refuse)
+    assert encode(other, bases) == due
+
+
+@pytest.mark.full
+def test_trained_stacks_share_the_base_of_the_stack_as_initialised() -> None:
+    plain, edited = build_both({"kind": "mhc"}, cuts=True, train={"steps": 2})
+    bases = Bases()
+    encode(plain, bases)
+    assert encode(edited, bases) == encode(edited)
+
+
+def test_bases_take_no_more_memory_than_allowed() -> None:
+    specs = [build_spec(SMALL, connection={"kind": "hc"}, seed=seed) for seed in range(4)]
+    one = Bases()
+    encode(specs[0], one)
+    kept = require(one.find(specs[0]))
+    size, states = count_bytes(kept), 2 * sum(state.nbytes for state in kept.states)
+    assert states < size < 2 * states
+    bases = Bases(3 * size)
+    for spec in specs[:3]:
+        encode(spec, bases)
+    assert bases.find(specs[0]), "which makes it the one that was used last"
+    encode(specs[3], bases)
+    assert [bool(bases.find(spec)) for spec in specs] == [True, False, True, True]
+
+
+def test_a_large_pass_and_one_on_a_card_are_not_kept() -> None:
+    spec = build_spec(SMALL, connection={"kind": "hc"})
+    small = Bases(1000)
+    encode(spec, small)
+    assert small.find(spec) is None
+    stack = build_stack(spec)
+    assert Bases().has_room(lay_out(stack, CPU))
+    assert not Bases().has_room(lay_out(stack, torch.device("cuda")))
+    over_depth = build_stack(build_spec(SMALL, connection={"kind": "denseformer"}))
+    assert not Bases().has_room(lay_out(over_depth, CPU)), "its states hold all earlier outputs"
