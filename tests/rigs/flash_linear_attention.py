@@ -226,14 +226,19 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--fused", action="store_true", help="run the kernels that read over depth, too (a minute)")
     parser.add_argument("--models", nargs="*", default=["transformer"])
+    parser.add_argument("--sizes", nargs="*", type=int, default=[1, 2, 4, 8], help="outputs in one source")
+    parser.add_argument("--layers", type=int, default=LAYERS, help="of the package; each is two of ours")
+    parser.add_argument("--tokens", type=int, default=12, help="of each of two sequences")
     chosen = parser.parse_args(arguments)
     prepare()
     from fla.ops.attnres import naive_attnres
 
-    cases = [(kind, size, is_shaken) for kind in chosen.models for size in (1, 2, 4, 8) for is_shaken in (False, True)]
+    run = partial(check, read=naive_attnres, layers=chosen.layers, tokens=chosen.tokens)
     rows = [
-        (kind, size, is_shaken, BOUND, check(kind, size, naive_attnres, is_shaken=is_shaken, layers=LAYERS, tokens=12))
-        for kind, size, is_shaken in cases
+        (kind, size, is_shaken, BOUND, run(kind, size, is_shaken=is_shaken))
+        for kind in chosen.models
+        for size in chosen.sizes
+        for is_shaken in (False, True)
     ]
     if chosen.fused:
         errors = check("transformer", 2, prepare_kernels(), is_shaken=True, layers=2, tokens=4)
