@@ -19,6 +19,9 @@ from mhc_core.theory.moments import second_moment, square_of
 from mhc_core.theory.network import Network
 from mhc_core.theory.pairs import Pair, PairTable, build_table, find_table
 
+# Up to this |ln v| moments are computed at v: beyond it they no longer change relative to v, and their fourth powers
+# would overflow or vanish.
+MOST_LOG_V = 200.0
 LEAST_APART = 1e-12  # of 1 - c of a mean: what rounding makes of samples that are the same
 
 
@@ -83,7 +86,8 @@ class Forward:
     def _find_shares(self, layer: int) -> None:
         """Set which shares of the state after a layer are old and from the branch, and the log of its expected size."""
         net = self.network
-        v = 1.0 if net.is_scale_free else math.exp(self.log_v[layer])
+        log_v = 0.0 if net.is_scale_free else max(-MOST_LOG_V, min(self.log_v[layer], MOST_LOG_V))
+        v = math.exp(log_v)
         q = net.gain_in * net.norm_gain_L[layer] * (v if net.norm == "none" else 1.0)
         self.ln_q[layer] = math.log(q)
         self.tables.append(find_table(net.activation, q) if net.is_bent else build_table(net.activation, q))
@@ -91,7 +95,7 @@ class Forward:
         total = net.skip * v + added
         self.kept[layer], self.grown[layer] = net.skip * v / total, added / total
         if net.norm != "post":
-            self.log_v[layer + 1] = (self.log_v[layer] if net.is_scale_free else 0.0) + math.log(total)
+            self.log_v[layer + 1] = self.log_v[layer] - log_v + math.log(total)
 
     def _mix(self, layer: int) -> None:
         """Set the size of the state after a layer, of each draw."""

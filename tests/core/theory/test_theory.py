@@ -207,3 +207,19 @@ def test_one_layer_below_a_norm_passes_a_gradient_as_matrices_do(activation: str
     error = samples.std() / draws**0.5
     found = (past + back) * total
     assert abs(samples.mean() - found) < 4 * error + 1 / width**2, (samples.mean(), found, error)
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "gelu", "tanh"])
+@pytest.mark.parametrize(("connection", "scale"), [(RESIDUAL, 4.0), (PLAIN, 0.1)])
+def test_states_that_leave_the_range_of_floats_have_a_law(
+    connection: dict[str, Any], scale: float, activation: str
+) -> None:
+    """Every layer multiplies the mean square alike, up to 10^300 or down to 10^-500."""
+    block = {"kind": "mlp", "norm_position": "none", "branch_scale": scale, "activation": activation}
+    spec = build_spec(WIDE, depth=256, connection=connection, block=block)
+    forward = Forward(describe_network(spec))
+    growth = np.diff(forward.log_v)[-60:]
+    assert np.ptp(growth) < 1e-9
+    if activation == "linear":
+        assert growth[0] == pytest.approx(math.log(scale**2 + (connection == RESIDUAL)), abs=1e-12)
+    predict(spec)
