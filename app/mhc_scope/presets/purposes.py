@@ -58,8 +58,8 @@ PURPOSES: tuple[Preset, ...] = (
         },
         metric="stream_cos",
         reduction="last",
-        panel="streams",
-        view="gate_spread",
+        panel="gates",
+        view="gates_range",
     ),
     compare(
         "families",

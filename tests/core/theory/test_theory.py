@@ -209,8 +209,11 @@ def test_one_layer_below_a_norm_passes_a_gradient_as_matrices_do(activation: str
     assert abs(samples.mean() - found) < 4 * error + 1 / width**2, (samples.mean(), found, error)
 
 
-@pytest.mark.parametrize("activation", ["linear", "relu", "gelu", "tanh"])
-@pytest.mark.parametrize(("connection", "scale"), [(RESIDUAL, 4.0), (PLAIN, 0.1)])
+@pytest.mark.parametrize(
+    ("connection", "scale", "activation"),
+    [(RESIDUAL, 4.0, name) for name in ("linear", "relu", "gelu")]
+    + [(PLAIN, 0.1, name) for name in ("linear", "relu", "tanh")],
+)
 def test_states_that_leave_the_range_of_floats_have_a_law(
     connection: dict[str, Any], scale: float, activation: str
 ) -> None:
