@@ -42,7 +42,7 @@ function figure(more = {}) {
       annotations: [
         { text: 'A HC', xref: 'x domain', x: 1, xanchor: 'left', yref: 'y domain', y: 1, yanchor: 'middle' },
       ],
-      shapes: [{ y0: 1, line: { color: '#777', width: 1 } }],
+      shapes: [{ type: 'line', y0: 1, y1: 1, line: { color: '#777', width: 1 } }],
       margin: { l: 50, r: 50, t: 10, b: 40 },
       font: { size: 12, family: 'serif', color: '#333' },
       xaxis: { range: [1, 3], gridcolor: '#eee', dtick: 1, title: { text: 'layer' } },
@@ -102,6 +102,7 @@ test('maps and multi-line text are left to Plotly', () => {
   assert.ok(canSketch(/** @type {any} */ (figure())));
   assert.ok(!canSketch(/** @type {any} */ (figure({ meta: { grid: {} } }))));
   assert.ok(!canSketch(/** @type {any} */ (figure({ xaxis: { scaleanchor: 'y' } }))));
+  assert.ok(!canSketch(/** @type {any} */ (figure({ shapes: [{ type: 'circle', y0: -1, y1: 1 }] }))));
   assert.ok(!canSketch(/** @type {any} */ (figure({ annotations: [{ text: 'No run<br>here' }] }))));
   assert.ok(!canSketch(/** @type {any} */ (figure({ annotations: [{ text: 'B: a note', bgcolor: '#fff' }] }))));
 });
