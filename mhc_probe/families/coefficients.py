@@ -82,7 +82,7 @@ def find_gates(
     epsilon of the norm. Streams of zeros have gates of 0: they have no size that a gate could be relative to.
     """
     n, samples, width = x_nNC.shape
-    if len(factors) < 2 or not all((samples * n * width) % max(1, part.numel()) == 0 for part in factors):
+    if len(factors) < 2 or not all(part.numel() in (n * width, samples * n * width) for part in factors):
         return None
     units_NnC = torch.nn.functional.normalize(x_nNC.detach().float(), dim=2).movedim(1, 0) * width**0.5
     one, other = (part.detach().float().reshape(-1, n, width).expand(samples, n, width) for part in factors)
