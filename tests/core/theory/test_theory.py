@@ -220,8 +220,9 @@ def test_states_that_leave_the_range_of_floats_have_a_law(
     """Every layer multiplies the mean square alike, up to 10^300 or down to 10^-500."""
     block = {"kind": "mlp", "norm_position": "none", "branch_scale": scale, "activation": activation}
     spec = build_spec(WIDE, depth=256, connection=connection, block=block)
-    forward = Forward(describe_network(spec))
-    growth = np.diff(forward.log_v)[-60:]
+    network = describe_network(spec)
+    assert network is not None
+    growth = np.diff(Forward(network).log_v)[-60:]
     assert np.ptp(growth) < 1e-9
     if activation == "linear":
         assert growth[0] == pytest.approx(math.log(scale**2 + (connection == RESIDUAL)), abs=1e-12)

@@ -81,3 +81,10 @@ def test_a_stream_of_qwen4_that_is_cut_has_gates_of_zero_where_it_is_cut() -> No
     gates = probe.result().matrices["gates"]
     assert not gates[2, 1].any()
     assert gates[[0, 1, 3]].min() > 0
+
+
+def test_vectors_whose_size_divides_that_of_the_states_are_no_gates() -> None:
+    n, samples, width = 4, 3, 32
+    x_nNC = torch.rand(n, samples, width)
+    vectors = [torch.rand(samples, width), torch.rand(samples, width)]
+    assert find_gates(x_nNC, torch.rand(samples, width), vectors, 1e-5) is None
