@@ -56,8 +56,8 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   if (meta.sums) writeSums(layout, visibleTraces(figure), results, cursor, narrow);
   const { unknown, absent } = meta;
   const isNoted = [
-    unknown && noteRuns(figure, results, labels, unknown, (columns, key) => columns.unknown.has(key)),
-    absent && noteRuns(figure, results, labels, absent.text, (columns) => endedWithout(columns, absent.key)),
+    unknown && noteRuns(figure, results, labels, unknown, narrow, (columns, key) => columns.unknown.has(key)),
+    absent && noteRuns(figure, results, labels, absent.text, narrow, (columns) => endedWithout(columns, absent.key)),
   ].some(Boolean);
   if (visibleTraces(figure).length === 0) {
     hideTickLabels(layout);
@@ -115,14 +115,15 @@ function endedWithout({ end, layers, matrices }, key) {
  * @param {(Columns | null)[]} results
  * @param {string[]} labels
  * @param {string} reason
+ * @param {boolean} narrow whether the names and the reason need a line each
  * @param {(columns: Columns, key: string) => boolean} isMeant `key`: a metric that the figure draws
  */
-function noteRuns({ data, layout }, results, labels, reason, isMeant) {
+function noteRuns({ data, layout }, results, labels, reason, narrow, isMeant) {
   const runs = results.flatMap((columns, run) =>
     columns && data.some(({ meta }) => meta.run === run && isMeant(columns, meta.key)) ? [run] : [],
   );
   if (runs.length === 0) return false;
-  const note = `${runs.map((run) => labels[run]).join(', ')}: ${reason}`;
+  const note = `${runs.map((run) => labels[run]).join(', ')}:${narrow ? '<br>' : ' '}${reason}`;
   if (data.every((trace) => trace.visible === false)) layout.annotations.push(emptyNote(reason, layout.meta.muted));
   else if ((layout.meta.axes || layout.meta.grid) && !layout.meta.isSmall) writeBelow(layout, note);
   else layout.annotations.push(footNote(note, layout.meta.muted, layout.paper_bgcolor));

@@ -13,13 +13,15 @@ const start = { layers: 2, streams: 1, spec: { connection: { kind: 'hc' } } };
 /** @param {boolean} isDone @param {[string, number[]][]} layers */
 const run = (isDone, ...layers) =>
   /** @type {any} */ ({ ...createColumns(), start, end: isDone ? { status: 'done' } : null, layers: new Map(layers) });
-/** @param {any[]} runs */
-const notesOf = (runs) => fill(template, runs, ['A', 'B'], 0).layout.annotations.map(({ text }) => text);
+/** @param {any[]} runs @param {boolean} [narrow] */
+const notesOf = (runs, narrow) =>
+  fill(template, runs, ['A', 'B'], 0, narrow).layout.annotations.map(({ text }) => text);
 
 test('runs that ended without the metric are named', () => {
   const measured = run(true, ['align', [0.1, 0.2]]);
   assert.deepEqual(notesOf([measured, measured]), []);
   assert.deepEqual(notesOf([measured, run(true, ['act_rms', [1, 1]])]), [`B: ${TEXT}`]);
+  assert.deepEqual(notesOf([measured, run(true)], true), [`B:<br>${TEXT}`], 'a narrow screen needs two lines');
   assert.deepEqual(notesOf([run(true), run(true)]), [TEXT]);
 });
 
