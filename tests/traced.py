@@ -21,6 +21,7 @@ from tests.conftest import Server, start_server
 
 FILE = Path(__file__).with_suffix(".ndjson")
 NAME = "DeepseekV4ForCausalLM"
+SHORT_NAME = "DeepseekV…CausalLM"  # right of small charts
 LAYERS, STREAMS = 6, 4
 
 

@@ -231,7 +231,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "kind": ("METRIC = LayerMetric(", "METRIC = dict(", "is a dict, not a mhc_core.metric.LayerMetric."),
     "key": ('key="branch_alignment"', 'key="act_rms"', "Two metrics are called 'act_rms': rename the one of your"),
     "frame": ('frame="forward"', 'frame="step"', "frame is 'step', wanted 'forward' or 'backward'."),
-    "shape": ('shape="L"', 'shape="LL"', "shape is 'LL', wanted 'L' or 'Ln'."),
+    "shape": ('shape="L"', 'shape="LL"', "shape is 'LL', wanted 'L' or 'Ln' or 'LnC'."),
     "view": ('group="similarity"', 'view_of="signals"', "view_of is 'signals', wanted one of gain, "),
     "panel": (
         'key="branch_alignment"',

@@ -273,11 +273,15 @@ def open_section_of(page: Page, panel: str) -> None:
         expect(page.locator(f"#panel-{panel}")).to_be_attached()
 
 
+PLOTTED = "key => document.querySelector(`[data-panel=${key}] .plot`)?.data !== undefined"
+
+
 def wait_until_drawn(page: Page, panel: str) -> None:
     """Until a figure shows what came last: one that is out of sight follows a moment after all is done."""
     open_section_of(page, panel)
     page.evaluate(SETTLED)
     expect(page.locator(f"[data-panel={panel}] .plot-box:not([data-waits])")).to_be_attached()
+    wait_until(page, lambda: page.evaluate(PLOTTED, panel))  # a sketch comes first
 
 
 def wait_until(page: Page, holds: Callable[[], bool]) -> None:

@@ -79,19 +79,17 @@ PRESETS_OF_INITIALISATION: tuple[Preset, ...] = (
     _compare_trained(
         "init_learning",
         "Where mixing has a gradient to learn from",
-        "After 60 training steps H_res of DeepSeek-V4's start, whose gates are 1, has moved by 1.6 in the median "
-        "layer; from even weights to one stream each it is 1.73. Megatron's has moved by 0.2. mHC-lite's logits are "
-        "saturated, so that H_res moves by 0.011, and by 0.0096 if each stream starts as the embedding times a vector "
-        "of its own.",
+        "After 60 training steps DeepSeek-V4's start, whose gates are 1, has moved H_res by 1.6 in the median layer; "
+        "from even weights to one stream each it is 1.73. Megatron's has moved it by 0.2. Under mHC-lite's, whose "
+        "logits are saturated, it moves by 0.011, and by 0.0096 with scaled streams.",
         "mhc_lite", "scaled", "megatron", "deepseek_v4",
     ),
     _compare_trained(
         "init_presets",
         "Where mixing has no gradient to learn from",
-        "Streams that are alike give H_res no gradient. After 60 training steps those of the residual-equivalent "
-        "start are still alike, and H_res is where it was. Those of lucidrains part because layers read them with "
-        "different weights, and those of C-mHC because of small random projections: H_res moves by 0.041 and by 0.012 "
-        "in the median layer. HY-V4 has no H_res to learn.",
+        "Streams that are alike give H_res no gradient. The residual-equivalent start leaves them alike in all 60 "
+        "training steps. That of lucidrains parts them by the weights of reads, and that of C-mHC by small random "
+        "projections: H_res moves by 0.041 and by 0.012 in the median layer. HY-V4 has no H_res.",
         "residual", "hy_v4", "lucidrains", "c_mhc",
     ),
     compare(

@@ -23,7 +23,7 @@ from tests.browser.page.test_compared import choose_for_run
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server
 from tests.probe.attach.attachable import LAYERS, build_deepseek
-from tests.traced import NAME, read_trace
+from tests.traced import NAME, SHORT_NAME, read_trace
 
 pytestmark = pytest.mark.full
 
@@ -50,7 +50,7 @@ def heads(page: Page) -> list[str]:
 def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
     assert heads(beside) == HEADS
     expect(beside.locator(".banner")).to_have_count(0)
-    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(NAME)
+    expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(SHORT_NAME)
     expect(beside.locator(".picture-box")).to_have_attribute("aria-label", re.compile(f"B {NAME}: "))
     expect(beside.get_by_role("slider", name="Layer", exact=True)).to_have_attribute("max", str(LAYERS))
     assert f"B.trace={read_trace().id}" in beside.url

@@ -73,6 +73,8 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
         expect(card.locator(".plot")).to_contain_text("No run trains.")
     elif key == "effect":
         expect(card.locator(".plot")).to_contain_text("No edits: nothing to compare.")
+    elif key == "gates":
+        expect(card.locator(".plot")).to_contain_text("No gates: layers read whole streams.")
     else:
         expect(card.locator(".plot")).to_contain_text("B ours")
         assert page.evaluate(PAPER) == PAPERS[theme]
