@@ -194,7 +194,8 @@ class LayerBlock:
             return found
         for weights, x_nNC in zip(self.list_features(), self.entered, strict=True):
             n, _, width = x_nNC.shape
-            kept = torch.from_numpy(pick_features(width, n)).to(x_nNC.device)
+            count = len(pick_features(width, n))
+            kept = torch.arange(count, device=x_nNC.device) * width // count  # copied from the host, it would wait
             norm_Nn = torch.linalg.vector_norm(x_nNC, dim=2, dtype=torch.float64).T
             found.append(weights[..., kept].double() * (norm_Nn * n / width**0.5).unsqueeze(2))
         return found

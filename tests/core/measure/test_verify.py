@@ -51,8 +51,14 @@ def test_true_runs_hold(name: str, dtype: str) -> None:
     result = measure(build_spec(BASE, connection=CONNECTIONS[name], dtype=dtype))
     # Where streams are identical no gradient reaches the logits, and the run has no share of it.
     empty = {key for key, column in result.layers.items() if np.isnan(column).all()}
-    # In bfloat16 a loss near zero, and gradients of masks that one rounding may turn over, may be left out.
-    unclear = {"loss", "cka", *(key for key, source in REFERENCES.items() if source == "gradients")}
+    # In bfloat16 a loss near zero, gradients of masks that one rounding may turn over, and fourth powers of the few
+    # features of one token may be left out.
+    unclear = {
+        "loss",
+        "cka",
+        "act_token_kurtosis",
+        *(key for key, source in REFERENCES.items() if source == "gradients"),
+    }
     missing = {"loss", *result.layers, *result.matrices} - compared - empty
     assert missing <= (unclear if dtype == "bfloat16" else set())
     assert all(check.statement and check.source for check in checks)

@@ -222,15 +222,17 @@ def test_log10_stands_beside_every_metric_that_spans_decades(case: Case) -> None
 @pytest.mark.full
 def test_every_column_is_in_the_catalogue_and_every_metric_in_some_result() -> None:
     seen: set[str] = set()
-    for connection in NOISY.values():
+    learned = {"block": {"kind": "transformer", "value_residual": "learned"}}
+    for fields in (*({"connection": connection} for connection in NOISY.values()), learned):
         edits = [{"layers": [1, 1], "what": "branch", "do": "zero"}]
-        result = measure(build_spec(connection=connection, train={"steps": 3, "kept": 2}, edits=edits))
+        spec = build_spec(train={"steps": 3, "kept": 2}, edits=edits, **fields)
+        result = measure(spec)
         for table in ("layers", "matrices", "steps", "kept"):
             columns = getattr(result, table)
             assert all(METRICS[key].table == table for key in columns)
             seen |= set(columns)
             for key, column in columns.items():
-                sizes = {"L": 4, "n": result.streams, "J": 5, "S": 3, "K": 2}
+                sizes = {"L": 4, "n": result.streams, "C": spec.width, "J": 5, "S": 3, "K": 2}
                 assert column.shape == tuple(sizes[axis] for axis in METRICS[key].shape), key
     elsewhere = {key for key, metric in METRICS.items() if metric.table == "jacobian"}  # see test_jacobian.py
     assert seen == set(METRICS) - elsewhere
