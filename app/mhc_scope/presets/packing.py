@@ -1,56 +1,62 @@
-"""Pack encoded frames into few bytes: most of a record is long lists of float32 numbers.
+"""Pack encoded frames into few bytes: most of a record is long lists of numbers.
 
-Decimal digits compress badly. A list of numbers is taken out of its line and stored as float32, all first bytes of the
-numbers, then all second ones, and so on: signs and exponents of neighbours are alike. A list whose text would come
-back different, such as one with null, stays in its line.
+Decimal digits compress badly. A list of numbers is taken out of its line and stored as float32, or as float64 where
+that is not exact: all first bytes of the numbers, then all second ones, and so on, as signs and exponents of
+neighbours are alike. A list whose text would come back different, such as one with null, stays in its line.
 """
 
 import lzma
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import orjson
 
-# A list of at least eight numbers, and nothing else.
-_LIST = re.compile(rb"\[[-+.0-9eE]+(?:,[-+.0-9eE]+){7,}\]")
-# Takes the place of a list; JSON has no such byte outside strings, and escapes it within them.
-_MARK = b"\x00"
-_COUNT, _NUMBER = np.dtype("<u4"), np.dtype("<f4")
+# A list of at least four numbers, and nothing else.
+_LIST = re.compile(rb"\[[-+.0-9eE]+(?:,[-+.0-9eE]+){3,}\]")
+# What takes the place of a list of each type; JSON has no such bytes outside strings, and escapes them within.
+_TYPES: dict[bytes, np.dtype[Any]] = {b"\x00": np.dtype("<f4"), b"\x01": np.dtype("<f8")}
+_ANY_MARK = re.compile(b"[\x00\x01]")
+_COUNT = np.dtype("<u4")
 
 
 def pack(lines: Sequence[bytes]) -> bytes:
     """Return encoded frames, each with its line end, in the form that `unpack` reads."""
-    lists: list[np.ndarray] = []
+    lists: dict[bytes, list[np.ndarray]] = {mark: [] for mark in _TYPES}
 
     def take_out(found: re.Match[bytes]) -> bytes:
-        with np.errstate(over="ignore"):  # such a list comes back different
-            values = np.array(orjson.loads(found[0]), dtype=np.float32)
-        if _encode(values) != found[0]:
-            return found[0]
-        lists.append(values)
-        return _MARK
+        for mark, number in _TYPES.items():
+            with np.errstate(over="ignore"):  # such a list comes back different
+                values = np.array(orjson.loads(found[0]), dtype=number)
+            if _encode(values) == found[0]:
+                lists[mark].append(values)
+                return mark
+        return found[0]
 
-    text = _LIST.sub(take_out, b"".join(lines))
-    lengths = np.array([len(values) for values in lists], dtype=_COUNT).tobytes()
-    planes = np.concatenate([*lists, np.empty(0)]).astype(_NUMBER).view(np.uint8).reshape(-1, _NUMBER.itemsize).T
-    sizes = np.array([len(text), len(lengths)], dtype=_COUNT).tobytes()
-    return lzma.compress(b"".join([sizes, text, lengths, planes.tobytes()]), preset=9 | lzma.PRESET_EXTREME)
+    parts = [_LIST.sub(take_out, b"".join(lines))]
+    for mark, number in _TYPES.items():
+        values = np.concatenate([*lists[mark], np.empty(0)]).astype(number)
+        lengths = np.array([len(each) for each in lists[mark]], dtype=_COUNT)
+        planes = np.frombuffer(values.tobytes(), dtype=np.uint8)
+        parts += [lengths.tobytes(), planes.reshape(-1, number.itemsize).T.tobytes()]
+    sizes = np.array([len(part) for part in parts], dtype=_COUNT).tobytes()
+    return lzma.compress(b"".join([sizes, *parts]), preset=9 | lzma.PRESET_EXTREME)
 
 
 def unpack(packed: bytes) -> list[bytes]:
     """Return the encoded frames of `pack`, equal byte for byte."""
     content = lzma.decompress(packed)
-    begin = 2 * _COUNT.itemsize
-    text_size, lengths_size = map(int, np.frombuffer(content[:begin], dtype=_COUNT))
-    middle = begin + text_size
-    text, end = content[begin:middle], middle + lengths_size
-    lengths = np.frombuffer(content[middle:end], dtype=_COUNT)
-    planes = np.frombuffer(content[end:], dtype=np.uint8).reshape(_NUMBER.itemsize, -1)
-    values = np.ascontiguousarray(planes.T).view(_NUMBER).ravel().astype(np.float32)
-    lists = iter(np.split(values, np.cumsum(lengths)[:-1]))
-    first, *others = text.split(_MARK)
-    restored = b"".join([first, *(_encode(next(lists)) + other for other in others)])
+    begin = (1 + 2 * len(_TYPES)) * _COUNT.itemsize
+    ends = begin + np.cumsum(np.frombuffer(content[:begin], dtype=_COUNT))
+    text, *parts = (content[start:end] for start, end in zip((begin, *ends), ends, strict=False))
+    lists: dict[bytes, Iterator[np.ndarray]] = {}
+    for (mark, number), counted, planes in zip(_TYPES.items(), parts[::2], parts[1::2], strict=True):
+        lengths = np.frombuffer(counted, dtype=_COUNT)
+        columns = np.frombuffer(planes, dtype=np.uint8).reshape(number.itemsize, -1)
+        values = np.ascontiguousarray(columns.T).view(number).ravel()
+        lists[mark] = iter(np.split(values, np.cumsum(lengths)[:-1]))
+    restored = _ANY_MARK.sub(lambda found: _encode(next(lists[found[0]])), text)
     return restored.splitlines(keepends=True)
 
 
