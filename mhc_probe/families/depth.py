@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -121,19 +121,59 @@ class ReadCall(NamedTuple):
     values_NKH: torch.Tensor
 
 
-class DepthReading(Adapter):
-    """One layer per read. The state (..., C) is what is read; n = 1."""
+class EarlierReads(Adapter):
+    """An adapter of reads of earlier outputs. The state (..., C) is what is read; n = 1.
 
-    needs_confirmation = True  # another module may have such weights by chance
+    Attributes
+    ----------
+    wanted: what modules must be like, for the error of a model that is not.
+    owner: the module that calls them. mismatch: why the latest pass does not fit this adapter, or None.
+    """
+
+    needs_confirmation = True  # another module may look like a read by chance
+    wanted: ClassVar[str]
+
+    def __init__(self, model: nn.Module, modules: Sequence[nn.Module]) -> None:
+        self.model, self.owner = model, find_owner(model, set(modules))
+        self.sites: list[LayerSite] = []
+        self._depth = 0  # of a pass that has returned
+        self.mismatch: str | None = None
+
+    def to_streams(self, state: torch.Tensor) -> torch.Tensor:
+        return self.to_rows(state).unsqueeze(0)
+
+    def count_layers(self) -> int:
+        return self._depth
+
+    def finish(self, depth: int) -> None:
+        """Store how many layers a complete pass has."""
+        self._depth = depth
+
+    def explain(self) -> SpecError | None:
+        """Return the error of a model that does not fit, if the pass has shown one."""
+        return None if self.mismatch is None else SpecError("model", self.mismatch, self.wanted)
+
+    def describe(self, module: nn.Module) -> str:
+        """Return the name of a module for a message."""
+        return name_module(self.model, module) or type(module).__name__
+
+    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
+        return True  # every read was compared with its sources
+
+    def propose(self, sites: Sequence[int]) -> str | None:
+        return None
+
+
+class DepthReading(EarlierReads):
+    """One layer per read, which a module does."""
+
+    wanted = "reads whose sources are the embedding and the outputs of layers, or sums of outputs of layers in a row"
 
     def __init__(self, model: nn.Module, reads: Sequence[nn.Module]) -> None:
-        self.model, self.reads = model, list(reads)
-        self.sites: list[LayerSite] = []
-        self.owner = find_owner(model, set(self.reads))
+        super().__init__(model, reads)
+        self.reads = list(reads)
         self.blocks = _find_blocks(model, self.reads)
-        self._depth = 0  # of a pass that has returned
         self._forms: dict[type, ReadForm] = {}
-        self.mismatch: str | None = None  # why the latest pass does not fit this adapter
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
         """Hook reads, blocks and their parts; return functions that remove the hooks."""
@@ -159,12 +199,6 @@ class DepthReading(Adapter):
     def find_inner(self) -> nn.Module:
         return self.reads[-1]
 
-    def to_streams(self, state: torch.Tensor) -> torch.Tensor:
-        return self.to_rows(state).unsqueeze(0)
-
-    def count_layers(self) -> int:
-        return self._depth
-
     def add_site(self, site: int, module: nn.Module) -> None:
         """Store the layer that ends with a read, if no pass has shown it before."""
         if site == len(self.sites):
@@ -174,29 +208,6 @@ class DepthReading(Adapter):
     def kinds(self) -> Collection[type]:
         """Return the classes that have been identified as reads of earlier outputs."""
         return self._forms.keys()
-
-    def finish(self, depth: int) -> None:
-        """Store how many layers a complete pass has."""
-        self._depth = depth
-
-    def explain(self) -> SpecError | None:
-        """Return the error of reads whose sources are not earlier outputs, if the pass has shown one."""
-        if self.mismatch is None:
-            return None
-        wanted = (
-            "reads whose sources are the embedding and the outputs of layers, or sums of outputs of layers in a row"
-        )
-        return SpecError("model", self.mismatch, wanted)
-
-    def describe(self, module: nn.Module) -> str:
-        """Return the name of a read for a message."""
-        return name_module(self.model, module) or type(module).__name__
-
-    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
-        return True  # every read was compared with its sources
-
-    def propose(self, sites: Sequence[int]) -> str | None:
-        return None
 
     @torch.no_grad()
     def identify(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> ReadCall | None:

@@ -19,17 +19,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite, SourceRead
+from mhc_probe.adapter import LayerPass, LayerRecorder, LayerSite, SourceRead
 from mhc_probe.edits import ModelEdits
-from mhc_probe.families.depth import DepthSource, are_equal, find_owner, find_place
+from mhc_probe.families.depth import DepthSource, EarlierReads, are_equal, find_place
 from mhc_probe.families.detection import find_embedded_width
 from mhc_probe.families.hyper import name_branch
 from mhc_probe.families.list_reads import ListForm, ListRead, ReadFinder
-from mhc_probe.families.paths import CONTAINERS, name_module
+from mhc_probe.families.paths import CONTAINERS
 from mhc_probe.families.stacks import find_stacks
 from mhc_probe.families.values import find_like, find_state
-from mhc_probe.recording.joined import JoinedPasses
 from mhc_probe.recording.pass_recorder import is_in_backward
 
 
@@ -49,21 +47,21 @@ def _has_query(module: nn.Module, widths: set[int]) -> bool:
     return any(row in widths or not widths for row in rows)
 
 
-class SourceLists(Adapter):
-    """One layer per branch. The state (..., C) is what the next branch reads; n = 1."""
+class SourceLists(EarlierReads):
+    """One layer per branch. The state is what the next branch reads."""
 
-    needs_confirmation = True  # a gate may be a matrix of one row too
+    wanted = (
+        "blocks that take and return a list of sources and a sum of outputs, and add what a module returns to that"
+        " sum; each branch reads all of them by softmax of their products with a query"
+    )
 
     def __init__(self, model: nn.Module, blocks: Sequence[nn.Module]) -> None:
-        self.model, self.blocks = model, list(blocks)
-        self.sites: list[LayerSite] = []
-        self.owner = find_owner(model, set(self.blocks))
+        super().__init__(model, blocks)
+        self.blocks = list(blocks)
         inside = {parameter for block in self.blocks for parameter in block.parameters()}
         outside = [parameter for parameter in self.owner.parameters() if parameter not in inside]
         self.finders = {block: ReadFinder(block.parameters()) for block in self.blocks}
         self.finders[self.owner] = ReadFinder(outside)
-        self._depth = 0  # of a pass that has returned
-        self.mismatch: str | None = None  # why the latest pass does not fit this adapter
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
         """Hook the blocks, their parts and the module that calls them; return functions that remove the hooks."""
@@ -88,39 +86,9 @@ class SourceLists(Adapter):
     def find_inner(self) -> nn.Module:
         return self.blocks[0]
 
-    def to_streams(self, state: torch.Tensor) -> torch.Tensor:
-        return self.to_rows(state).unsqueeze(0)
-
-    def count_layers(self) -> int:
-        return self._depth
-
     def set_site(self, site: int, form: ListForm) -> None:
         """Store the parameters with which the sum after a layer is read. A later pass may know them better."""
         self.sites[site:] = [LayerSite("branch", form.list_mixing()), *self.sites[site + 1 :]]
-
-    def finish(self, depth: int) -> None:
-        """Store how many layers a complete pass has."""
-        self._depth = depth
-
-    def explain(self) -> SpecError | None:
-        """Return the error of a block that reads or returns something else, if the pass has shown one."""
-        if self.mismatch is None:
-            return None
-        wanted = (
-            "blocks that take and return a list of sources and a sum of outputs, and add what a module returns to that"
-            " sum; each branch reads all of them by softmax of their products with a query"
-        )
-        return SpecError("model", self.mismatch, wanted)
-
-    def describe(self, module: nn.Module) -> str:
-        """Return the name of a module for a message."""
-        return name_module(self.model, module) or type(module).__name__
-
-    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
-        return True  # every read was compared with its sources
-
-    def propose(self, sites: Sequence[int]) -> str | None:
-        return None
 
 
 # ---- a pass

@@ -30,7 +30,7 @@ def refuse(*_: object) -> None:
 
 
 def build_both(connection: dict[str, Any], **fields: Any) -> tuple[RunSpec, RunSpec]:
-    """A spec without and with edits, some of which read the run without."""
+    """A spec without edits, and the same with edits. Some edits read states of the run without edits."""
     edits = [BRANCH, CUT, *HELD] if fields.pop("cuts") else [BRANCH, HELD[0]]
     plain, edited = (build_spec(SMALL, connection=connection, edits=own, **fields) for own in ([], edits))
     return plain, edited

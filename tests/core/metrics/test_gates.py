@@ -105,7 +105,7 @@ def test_of_wide_streams_features_are_kept_at_even_distances() -> None:
         assert 0 <= kept.min() <= kept.max() < width
 
 
-WIDE = build_spec(width=96, connection=KIND)  # three streams of 96 features, of which 85 are kept
+WIDE = build_spec(width=96, connection=KIND)  # three streams of 96 features; a record keeps 85 of them
 
 
 def test_values_in_tables_have_the_number_of_their_feature() -> None:

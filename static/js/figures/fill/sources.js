@@ -241,7 +241,7 @@ function fromMatrix(name, matrix, cursor) {
  * Evaluate a source that reads a stack (L, n, C); null without the stack.
  * @param {string} name
  * @param {Matrix | undefined} stack
- * @param {number} width features of a stream, of which C are kept
+ * @param {number} width number of features of a stream; the stack has C of them
  */
 function fromFeatures(name, stack, width) {
   if (!stack) return null;
