@@ -32,8 +32,9 @@ def build_previous(runs: int, theme: Theme) -> Template:
 
 def build_tokens(runs: int, theme: Theme) -> Template:
     """Build a figure with mean pairwise cosine of the tokens: 1 is rank collapse."""
-    ends = {"include": (0.0, 1.0), "limits": [-1.0, 1.0]}
-    return build_curves("token_cos", "linear", runs, theme, **ends, unknown=STALE_NUMERICS)
+    return build_curves(
+        "token_cos", "linear", runs, theme, include=(0.0, 1.0), limits=[-1.0, 1.0], unknown=STALE_NUMERICS
+    )
 
 
 TOKENS = "Mean cosine similarity of the tokens' inputs at each layer. 1: all tokens have become the same vector."
