@@ -163,7 +163,7 @@ async def charge_reading(request: Request, service: Service, client: Client, run
     request.app.state.policy.charge_read(client, sum(run.bytes for run in runs if run is not None))
 
 
-async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapshot | None:
+async def find_view(snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapshot | None:
     """Return the snapshot of an id, or None; viewing it extends its expiry."""
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is not None:
@@ -171,9 +171,9 @@ async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str
     return snapshot
 
 
-async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str) -> StoredSnapshot:
+async def find_snapshot(snapshots: Snapshots, snapshot_id: str) -> StoredSnapshot:
     """Return the snapshot of the requested id; refuse the request if there is none."""
-    snapshot = await find_view(request, snapshots, snapshot_id)
+    snapshot = await find_view(snapshots, snapshot_id)
     if snapshot is None:
         raise not_found("snapshot", snapshot_id)
     return snapshot
