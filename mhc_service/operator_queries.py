@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, reading
 from mhc_scope.store.runs import DROPPED, LIVE
 from mhc_scope.store.tables import runs, snapshots, usage
 
@@ -73,37 +73,27 @@ class OperatorQueries:
         query = query.order_by(runs.c.finished_at.desc()).limit(limit)
         return await self._database.read(lambda c: [EndedRun(**row._mapping) for row in c.execute(query)])
 
-    async def list_clients(self, limit: int) -> list[ClientUse]:
+    @reading
+    def list_clients(self, connection: Connection, limit: int) -> list[ClientUse]:
         """Return the clients by their stored bytes, the largest first."""
-
-        def sum_clients(connection: Connection) -> list[ClientUse]:
-            """Return the stored runs, bytes, snapshots and used seconds of every client."""
-            sizes = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(
-                runs.c.client
-            )
-            views = select(snapshots.c.client, func.count()).group_by(snapshots.c.client)
-            used: dict[str, float] = dict(connection.execute(select(usage.c.client, usage.c.seconds)).tuples().all())
-            shared: dict[str, int] = dict(connection.execute(views).tuples().all())
-            stored = {client: (count, int(size)) for client, count, size in connection.execute(sizes)}
-            return [
-                ClientUse(client, *stored.get(client, (0, 0)), shared.get(client, 0), used.get(client, 0.0))
-                for client in {*used, *shared, *stored}
-            ]
-
-        found = await self._database.read(sum_clients)
+        sizes = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(runs.c.client)
+        views = select(snapshots.c.client, func.count()).group_by(snapshots.c.client)
+        used: dict[str, float] = dict(connection.execute(select(usage.c.client, usage.c.seconds)).tuples().all())
+        shared: dict[str, int] = dict(connection.execute(views).tuples().all())
+        stored = {client: (count, int(size)) for client, count, size in connection.execute(sizes)}
+        found = [
+            ClientUse(client, *stored.get(client, (0, 0)), shared.get(client, 0), used.get(client, 0.0))
+            for client in {*used, *shared, *stored}
+        ]
         return sorted(found, key=lambda use: (-use.bytes, -use.seconds, use.client))[:limit]
 
-    async def count_bytes(self) -> tuple[int, int]:
+    @reading
+    def count_bytes(self, connection: Connection) -> tuple[int, int]:
         """Return the bytes of all frames, as far as they were counted, and of the whole database."""
-
-        def read_sizes(connection: Connection) -> tuple[int, int]:
-            """Return the bytes of all frames, and of the whole database."""
-            known = connection.execute(select(func.coalesce(func.sum(runs.c.bytes), 0))).scalar_one()
-            if connection.dialect.name == "sqlite":
-                pages = connection.execute(text("PRAGMA page_count")).scalar_one()
-                whole = pages * connection.execute(text("PRAGMA page_size")).scalar_one()
-            else:
-                whole = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
-            return int(known), int(whole)
-
-        return await self._database.read(read_sizes)
+        known = connection.execute(select(func.coalesce(func.sum(runs.c.bytes), 0))).scalar_one()
+        if connection.dialect.name == "sqlite":
+            pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+            whole = pages * connection.execute(text("PRAGMA page_size")).scalar_one()
+        else:
+            whole = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
+        return int(known), int(whole)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, func, or_, select
 
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, reading
 from mhc_scope.store.runs import IS_TRACE
 from mhc_scope.store.tables import runs, snapshots
 
@@ -13,20 +13,16 @@ class StoredBytes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def sum_stored(self, client: str, address: str) -> tuple[int, int]:
+    @reading
+    def sum_stored(self, connection: Connection, client: str, address: str) -> tuple[int, int]:
         """Return the bytes that a client keeps, and all clients of an address: traces, runs of views, and the views.
 
         Other runs are deleted when no one uses them, and belong to no one.
         """
         is_kept = or_(runs.c.pinned, IS_TRACE)
-
-        def sum_bytes(connection: Connection) -> tuple[int, int]:
-            """Return the stored bytes of the client and of its address."""
-            sums = []
-            for name, value in (("client", client), ("address", address)):
-                of_runs = select(func.sum(runs.c.bytes)).where(runs.c[name] == value, is_kept)
-                of_views = select(func.sum(snapshots.c.bytes)).where(snapshots.c[name] == value)
-                sums.append(sum(int(connection.execute(query).scalar() or 0) for query in (of_runs, of_views)))
-            return sums[0], sums[1]
-
-        return await self._database.read(sum_bytes)
+        sums = []
+        for name, value in (("client", client), ("address", address)):
+            of_runs = select(func.sum(runs.c.bytes)).where(runs.c[name] == value, is_kept)
+            of_views = select(func.sum(snapshots.c.bytes)).where(snapshots.c[name] == value)
+            sums.append(sum(int(connection.execute(query).scalar() or 0) for query in (of_runs, of_views)))
+        return sums[0], sums[1]

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from mhc_scope.services.identity import hash_secret
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, reading
 from mhc_scope.store.tables import tokens
 
 ID_BYTES, SECRET_BYTES = 8, 32
@@ -34,16 +34,11 @@ class TokenStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, token_id: str) -> Token | None:
+    @reading
+    def find(self, connection: Connection, token_id: str) -> Token | None:
         """Return the access token of an id, expired or not; None if it is unknown."""
-        query = select(tokens).where(tokens.c.id == token_id)
-
-        def find_row(connection: Connection) -> Token | None:
-            """Return the token's row, or None."""
-            row = connection.execute(query).one_or_none()
-            return None if row is None else _to_token(row)
-
-        return await self._database.read(find_row)
+        row = connection.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none()
+        return None if row is None else _to_token(row)
 
 
 def add_token(

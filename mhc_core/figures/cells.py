@@ -5,6 +5,14 @@ from typing import Any
 from mhc_core.figures.panel import Template, build_figure, layer_axis, quiet_axis
 from mhc_core.figures.style import Theme
 
+SIDE_BY_SIDE = {"direction": "columns", "cell": 100, "gap": 6}
+X_FROM_1, Y_FROM_1 = {"x0": 1, "dx": 1}, {"y0": 1, "dy": 1}  # of a matrix whose columns or rows are counted from 1
+
+
+def signed_scale(theme: Theme) -> dict[str, Any]:
+    """Return a colour axis of signed values, around 0."""
+    return {"colorscale": theme.signed_scale, "cmid": 0.0}
+
 
 def axis_ids(run: int) -> tuple[str, str]:
     """Return trace-side names of a run's axes: x, y for the first, then x2, y2."""
@@ -32,16 +40,12 @@ def build_cells(
     with `fill` and `key`.
     """
     names = [axis_names(run) for run in range(runs)]
-    diverging = [list(stop) for stop in theme.diverging]
-    colors = [theme.blank.color] * runs
     figure = build_figure(
         theme,
         {
             "grid": {**grid, "cells": names},
-            "colors": colors,
-            "ink": theme.ink,
-            "muted": theme.muted,
-            "diverging": diverging,
+            "colors": [theme.blank.color] * runs,
+            "diverging": theme.signed_scale,
             **meta,
         },
         margin={"l": 40, "r": 66, "t": 26, "b": 40},

@@ -1,11 +1,10 @@
 """Maps of the gates of single features: a column a layer, a band of rows a stream, a row a feature."""
 
-from mhc_core.figures.cells import axis_names, build_cells
+from mhc_core.figures.cells import SIDE_BY_SIDE, X_FROM_1, axis_names, build_cells
 from mhc_core.figures.panel import Template, axis_title, update_axes
 from mhc_core.figures.style import CIVIDIS, Theme
 
 PLACE = "layer %{x}, stream %{y:.0f}, feature %{customdata}"
-GRID = {"direction": "columns", "cell": 100, "gap": 6}
 
 
 def build_gates(runs: int, theme: Theme) -> Template:
@@ -33,12 +32,11 @@ def _build_map(key: str, runs: int, theme: Theme, **colors: float) -> Template:
             "y0": f"feature_start.{key}",
             "dy": f"feature_step.{key}",
         },
-        "x0": 1,
-        "dx": 1,
+        **X_FROM_1,
         "hoverongaps": False,
         "hovertemplate": PLACE + "<br>%{z:.3g}<extra>%{fullData.name}</extra>",
     }
     layers = {axis_names(run)[0]: "cells" for run in range(runs)}
-    figure = build_cells(runs, theme, GRID, heat, {**colors, "colorscale": CIVIDIS}, layers=layers)
+    figure = build_cells(runs, theme, SIDE_BY_SIDE, heat, {**colors, "colorscale": CIVIDIS}, layers=layers)
     update_axes(figure, "y", autorange="reversed", tickmode="linear", tick0=1, dtick=1, title=axis_title("stream"))
     return figure

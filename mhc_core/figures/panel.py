@@ -148,7 +148,7 @@ def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> Template:
             "font": {"color": theme.ink, "size": 12},
         },
         "dragmode": "zoom",
-        "meta": {**meta, "theme": theme.name},
+        "meta": {**meta, "theme": theme.name, "ink": theme.ink, "muted": theme.muted},
     }
     return {"data": [], "layout": house | layout}
 
@@ -179,7 +179,7 @@ def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), li
         axis["limits"] = limits
     return build_figure(
         theme,
-        {"axes": {"yaxis": axis}, "layers": {"xaxis": "line"}, "ink": theme.ink, "muted": theme.muted},
+        {"axes": {"yaxis": axis}, "layers": {"xaxis": "line"}},
         xaxis=layer_axis(theme),
         yaxis=quiet_axis(theme, nticks=6),
     )
@@ -200,9 +200,9 @@ def draw_level(y: float, theme: Theme) -> dict[str, Any]:
     return {"type": "line", **ends, "line": {"color": theme.muted, "width": 1}, "layer": "below"}
 
 
-def scatter(**keys: Any) -> Trace:
-    """Return a Plotly trace of lines, markers or text."""
-    return {"type": "scatter", **keys}
+def curve(**keys: Any) -> Trace:
+    """Return a Plotly trace of a line that is interrupted where there is no value."""
+    return {"type": "scatter", "mode": "lines", "connectgaps": False, **keys}
 
 
 def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
@@ -218,12 +218,12 @@ def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[Tr
 
     `lower` and `upper` are sources, `key` is the metric they belong to.
     """
-    edge = {"mode": "lines", "line": {"width": 0, "color": style.color}, "hoverinfo": "skip", "connectgaps": False}
+    edge = {"line": {"width": 0, "color": style.color}, "hoverinfo": "skip"}
     common = {"run": run, "key": key, "end": False}
     metas = [{**common, "fill": {"x": "layer", "y": source}} for source in (lower, upper)]
     return [
-        scatter(meta={**metas[0], "look": {}}, **edge),
-        scatter(meta={**metas[1], "look": {"fill": True}}, fill="tonexty", **edge),
+        curve(meta={**metas[0], "look": {}}, **edge),
+        curve(meta={**metas[1], "look": {"fill": True}}, fill="tonexty", **edge),
     ]
 
 
@@ -233,16 +233,18 @@ def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[Trace]:
     The run's own line (`line`) is then the median.
     """
     column = "log10" if scale == "log" else "layers"
-    fill = {"x": "layer", "y": f"first_seed.{column}.{key}", "text": f"first_seed.text.{key}"}
-    first = scatter(
-        mode="lines",
-        line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
-        meta={"run": run, "key": key, "fill": fill, "end": False, "look": {}},
-        connectgaps=False,
-        name="",
-        hovertemplate="%{text} first seed",
-    )
+    first = dots(run, style, key, f"first_seed.{column}.{key}", f"first_seed.text.{key}", "first seed")
     return [*band(run, style, key, f"p05.{column}.{key}", f"p95.{column}.{key}"), first]
+
+
+def dots(run: int, style: RunStyle, key: str, y: str, text: str, what: str) -> Trace:
+    """Return a dotted line without a name: `y` and `text` are sources, `what` says at the pointer what it is."""
+    return curve(
+        line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
+        meta={"run": run, "key": key, "fill": {"x": "layer", "y": y, "text": text}, "end": False, "look": {}},
+        name="",
+        hovertemplate=f"%{{text}} {what}",
+    )
 
 
 def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> Trace:
@@ -255,14 +257,35 @@ def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, *
     follows = {"dash": True, **({} if "line" in more else {"weight": 1.0})}
     meta = {"run": run, "key": key, "fill": fill, "end": end, "look": follows}
     look = {"color": style.color, "width": style.width, "dash": style.dash}
-    return scatter(
-        mode="lines",
+    return curve(
         line={**look, **more.pop("line", {})},
         meta=meta,
-        connectgaps=False,
         hovertemplate=more.pop("hovertemplate", "%{text}"),
         **more,
     )
+
+
+def build_curves(
+    key: str,
+    scale: str,
+    runs: int,
+    theme: Theme,
+    *,
+    include: tuple[float, ...] = (),
+    limits: Any = None,
+    level: float | None = None,
+    **meta: Any,
+) -> Template:
+    """Build a figure with one curve per run, the values of a metric over the layers.
+
+    `level` is the height of a thin line across it; `meta` is added to `layout.meta`.
+    """
+    figure = build_lines(theme, scale, include=include, limits=limits)
+    figure["layout"]["meta"] |= meta
+    if level is not None:
+        figure["layout"]["shapes"] = [draw_level(level, theme)]
+    add_curves(figure, runs, theme, key, scale)
+    return figure
 
 
 def add_curves(figure: Template, runs: int, theme: Theme, key: str, scale: str) -> None:
@@ -282,11 +305,9 @@ def stream_line(run: int, style: RunStyle, key: str, scale: str) -> Trace:
         "customdata": f"stream_number.{key}",
         "name": "label",
     }
-    return scatter(
-        mode="lines",
+    return curve(
         line={"color": style.color, "width": STREAM_LOOK["weight"] * style.width, "dash": style.dash},
         # At the cursor the page names the stream of each value.
         meta={"run": run, "key": key, "fill": fill, "end": True, "parts": "stream", "look": STREAM_LOOK},
-        connectgaps=False,
         hovertemplate="layer %{x}, stream %{customdata}<br>%{text}<extra>%{fullData.name}</extra>",
     )

@@ -35,6 +35,11 @@ class Theme:
     diverging: tuple[tuple[float, str], ...]
 
     @property
+    def signed_scale(self) -> list[list[Any]]:
+        """Return the colours of signed values as Plotly's stops."""
+        return [list(stop) for stop in self.diverging]
+
+    @property
     def blank(self) -> RunStyle:
         """Return the style of a line in a template, before its method is known."""
         return RunStyle(self.muted, "solid", "circle", 2.0)

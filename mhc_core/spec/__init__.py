@@ -6,8 +6,7 @@ from mhc_core.spec.connection import CONNECTION_KINDS, ConnectionSpec
 from mhc_core.spec.edit import EditSpec
 from mhc_core.spec.errors import SpecError, SpecErrors
 from mhc_core.spec.input import BYTE_INPUTS, InputSpec
-from mhc_core.spec.run_spec import DEFAULT_SEED, NUMERICS_VERSION, RunSpec, parse_spec
-from mhc_core.spec.titles import find_title
+from mhc_core.spec.run_spec import DEFAULT_SEED, NUMERICS_VERSION, RunSpec, find_title, parse_spec
 from mhc_core.spec.train import TrainSpec
 
 __all__ = [

@@ -299,3 +299,13 @@ def _look_up(values: dict[str, Any], path: str) -> Any:
     for key in path.split("."):
         values = values[key]
     return values
+
+
+def find_title(path: str) -> str:
+    """Find the title of a field in the schema by its dotted path, such as `connection.streams`."""
+    part: Any = RunSpec
+    title = ""
+    for name in path.split("."):
+        found = part.model_fields[name]
+        title, part = found.title or name, found.annotation
+    return title

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
+from mhc_scope.store.database import reading, transaction
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.queue.contract import CheckReport, Member
@@ -41,29 +42,14 @@ class SharedQueue(LocalQueue):
 
     async def join(self, member: Member) -> None:
         """Register this server, and exchange notifications with others from now on."""
-
-        def register(connection: Connection) -> None:
-            """Insert this server's row, and forget old use."""
-            self._shared.lock_queue(connection)
-            now = self._shared.read_clock(connection)
-            forget_old(connection, now)
-            self._note_alive(connection, now)
-
-        await self._shared.call(register)
+        await self._register()
         self._peers = Peers(self._shared, member, self._hub, self.read_progress, self.put_watchers)
         self._peers.start()
 
     async def leave(self) -> None:
         """Put the runs that this server computes back into the queue, and remove the server's row."""
         await self.disconnect()
-
-        def release(connection: Connection) -> None:
-            """Put this server's runs back into the queue, and remove its row."""
-            self._shared.lock_queue(connection)
-            self._release_claimed(connection, self._shared.read_clock(connection))
-            servers.remove(connection, self._shared.server)
-
-        await self._shared.call(release)
+        await self._remove()
 
     async def disconnect(self) -> None:
         """Stop to exchange notifications with other servers."""
@@ -76,36 +62,42 @@ class SharedQueue(LocalQueue):
         rows = await self._shared.read(lambda connection: connection.execute(query).all())
         return {row.id: (row.status, row.frames) for row in rows}
 
-    async def put_watchers(self, watched: Watched) -> None:
+    @transaction
+    def put_watchers(self, connection: Connection, watched: Watched) -> None:
         """Publish to other servers who watches which run here."""
+        self._shared.lock_queue(connection)
+        self._note_alive(connection, self._shared.read_clock(connection))
+        servers.put_watchers(connection, self._shared.server, watched)
 
-        def publish(connection: Connection) -> None:
-            """Renew this server's row, and replace its watchers."""
-            self._shared.lock_queue(connection)
-            self._note_alive(connection, self._shared.read_clock(connection))
-            servers.put_watchers(connection, self._shared.server, watched)
-
-        await self._shared.call(publish)
-
-    async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
+    @reading
+    def count_watchers(self, connection: Connection, run_id: str, excluded_viewer: str) -> int:
         """Return how many event streams of other viewers are open on a run at other servers."""
-        return await self._shared.read(
-            lambda connection: servers.count_watchers(connection, run_id, self._shared.server, excluded_viewer)
-        )
+        return servers.count_watchers(connection, run_id, self._shared.server, excluded_viewer)
 
-    async def count_stuck(self, max_run_s: float) -> int:
+    @reading
+    def count_stuck(self, connection: Connection, max_run_s: float) -> int:
         """Return how many running runs have a lease that ended long ago, or none and should have ended."""
-
-        def count_rows(connection: Connection) -> int:
-            """Count the running runs without a valid lease."""
-            lapsed_at = self._shared.read_clock(connection) - STUCK_S
-            is_bare = and_(runs.c.leased_until.is_(None), runs.c.started_at < lapsed_at - max_run_s)
-            query = select(func.count()).select_from(runs).where(IS_COMPUTED)
-            return int(connection.execute(query.where(or_(runs.c.leased_until < lapsed_at, is_bare))).scalar_one())
-
-        return await self._shared.read(count_rows)
+        lapsed_at = self._shared.read_clock(connection) - STUCK_S
+        is_bare = and_(runs.c.leased_until.is_(None), runs.c.started_at < lapsed_at - max_run_s)
+        query = select(func.count()).select_from(runs).where(IS_COMPUTED)
+        return int(connection.execute(query.where(or_(runs.c.leased_until < lapsed_at, is_bare))).scalar_one())
 
     # Below: helpers.
+
+    @transaction
+    def _register(self, connection: Connection) -> None:
+        """Insert this server's row, and forget old use."""
+        self._shared.lock_queue(connection)
+        now = self._shared.read_clock(connection)
+        forget_old(connection, now)
+        self._note_alive(connection, now)
+
+    @transaction
+    def _remove(self, connection: Connection) -> None:
+        """Put this server's runs back into the queue, and remove its row."""
+        self._shared.lock_queue(connection)
+        self._release_claimed(connection, self._shared.read_clock(connection))
+        servers.remove(connection, self._shared.server)
 
     def _check(self, connection: Connection, claims: Collection[RunClaim], now: float) -> CheckReport:
         """Renew this server's row and the leases of its claims, and free what no server computes."""

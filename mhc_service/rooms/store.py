@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, reading, transaction
 from mhc_scope.store.pins import list_runs_of_view, unpin_unreferenced
 from mhc_scope.store.runs import LIVE
 from mhc_scope.store.snapshots import StoredSnapshot
@@ -47,17 +47,13 @@ class RoomStore:
         """Insert a new room."""
         await self._database.call(lambda connection: connection.execute(insert(rooms).values(asdict(room))))
 
-    async def get(self, room_id: str) -> Room | None:
+    @reading
+    def get(self, connection: Connection, room_id: str) -> Room | None:
         """Return the room of an id; None if it is unknown."""
         if "\0" in room_id:  # PostgreSQL rejects such text
             return None
-
-        def find_room(connection: Connection) -> Room | None:
-            """Return the room, or None."""
-            row = connection.execute(select(rooms).where(rooms.c.id == room_id)).one_or_none()
-            return None if row is None else Room(**row._mapping)
-
-        return await self._database.read(find_room)
+        row = connection.execute(select(rooms).where(rooms.c.id == room_id)).one_or_none()
+        return None if row is None else Room(**row._mapping)
 
     async def change(self, room_id: str, values: dict[str, Any]) -> None:
         """Update the columns of a room that the teacher sets."""
@@ -68,31 +64,22 @@ class RoomStore:
         """Return how many rooms exist."""
         return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
 
-    async def list_views(self, room_id: str) -> list[StoredSnapshot]:
+    @reading
+    def list_views(self, connection: Connection, room_id: str) -> list[StoredSnapshot]:
         """Return the views that were saved in a room, newest first."""
         query = select(snapshots).where(snapshots.c.room == room_id).order_by(snapshots.c.created_at.desc())
+        return [StoredSnapshot(**row._mapping) for row in connection.execute(query)]
 
-        def read_views(connection: Connection) -> list[StoredSnapshot]:
-            return [StoredSnapshot(**row._mapping) for row in connection.execute(query)]
-
-        return await self._database.read(read_views)
-
-    async def delete(self, room_id: str) -> tuple[int, int]:
+    @transaction
+    def delete(self, connection: Connection, room_id: str) -> tuple[int, int]:
         """Delete the room, its views, and the finished runs that no other view uses; return how many of both."""
-
-        def delete_room(connection: Connection) -> tuple[int, int]:
-            """Delete the rows of the room, its views and unused runs; return how many of both."""
-            own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
-            connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
-            unpin_unreferenced(
-                connection, {run_id for view in own for run_id in list_runs_of_view(view.runs, view.sweep)}
-            )
-            of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
-            unpinned = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
-            ids = list(connection.execute(unpinned).scalars())
-            connection.execute(delete(frames).where(frames.c.run_id.in_(ids)))
-            connection.execute(delete(runs).where(runs.c.id.in_(ids)))
-            connection.execute(delete(rooms).where(rooms.c.id == room_id))
-            return len(own), len(ids)
-
-        return await self._database.call(delete_room)
+        own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
+        connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
+        unpin_unreferenced(connection, {run_id for view in own for run_id in list_runs_of_view(view.runs, view.sweep)})
+        of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
+        unpinned = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
+        ids = list(connection.execute(unpinned).scalars())
+        connection.execute(delete(frames).where(frames.c.run_id.in_(ids)))
+        connection.execute(delete(runs).where(runs.c.id.in_(ids)))
+        connection.execute(delete(rooms).where(rooms.c.id == room_id))
+        return len(own), len(ids)

@@ -1,9 +1,5 @@
 """Serve the atlas of a run: what every single cut of its stack does."""
 
-import math
-from collections.abc import Mapping
-from typing import Any
-
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
@@ -76,17 +72,5 @@ def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None
         cuts=[CutBody(what=cut.what, do=cut.do) for cut in frame.cuts],
         seeds=frame.seeds,
         loss_base=frame.loss_base,
-        **_to_lists(frame.values),
+        **{key: value.tolist() for key, value in frame.values.items()},  # not finite: null in JSON
     )
-
-
-def _to_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arrays by name as nested lists with null where a value is not finite, for JSON."""
-
-    def to_finite(item: Any) -> Any:
-        """Return a nested list with None where a value is not finite."""
-        if isinstance(item, list):
-            return [to_finite(one) for one in item]
-        return item if math.isfinite(item) else None
-
-    return {key: to_finite(value.tolist()) for key, value in values.items()}

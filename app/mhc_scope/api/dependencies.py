@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
@@ -29,55 +29,25 @@ from mhc_scope.store.snapshots import SnapshotStore, StoredSnapshot
 MAX_CHARGED = 8  # runs of one figure; more are refused by its route
 
 
-def get_service(request: Request) -> Runs:
-    """Return the service that submits, finds and cancels runs, from the app's state."""
-    service: Runs = request.app.state.runs
-    return service
+class FromState:
+    """Provide a service by the name under which the app's state has it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, request: Request) -> Any:
+        """Return the service from the app that handles the request."""
+        return getattr(request.app.state, self._name)
 
 
-def get_sweeps(request: Request) -> Sweeps:
-    """Return the service of sweeps from the app's state."""
-    sweeps: Sweeps = request.app.state.sweeps
-    return sweeps
-
-
-def get_values(request: Request) -> SweepReader:
-    """Return the service that reduces the runs of sweeps to numbers, from the app's state."""
-    values: SweepReader = request.app.state.sweep_values
-    return values
-
-
-def get_traces(request: Request) -> Traces:
-    """Return the service that stores uploaded traces, from the app's state."""
-    traces: Traces = request.app.state.traces
-    return traces
-
-
-def get_live_traces(request: Request) -> LiveTraces:
-    """Return the service of traces that still grow, from the app's state."""
-    traces: LiveTraces = request.app.state.live_traces
-    return traces
-
-
-def get_snapshots(request: Request) -> SnapshotStore:
-    """Return the store of snapshots (stored views) from the app's state."""
-    snapshots: SnapshotStore = request.app.state.snapshots
-    return snapshots
-
-
-def get_encoder(request: Request) -> Encoder:
-    """Return the service that writes large results as files in other processes, from the app's state."""
-    encoder: Encoder = request.app.state.encoder
-    return encoder
-
-
-def get_policy(request: Request) -> Policy:
-    """Return the policy, which decides who may do what on this server, and how much."""
-    policy: Policy = request.app.state.policy
-    return policy
-
-
-InstalledPolicy = Annotated[Policy, Depends(get_policy)]
+Service = Annotated[Runs, Depends(FromState("runs"))]
+TraceService = Annotated[Traces, Depends(FromState("traces"))]
+LiveService = Annotated[LiveTraces, Depends(FromState("live_traces"))]
+SweepService = Annotated[Sweeps, Depends(FromState("sweeps"))]
+Values = Annotated[SweepReader, Depends(FromState("sweep_values"))]
+Snapshots = Annotated[SnapshotStore, Depends(FromState("snapshots"))]
+Encoding = Annotated[Encoder, Depends(FromState("encoder"))]
+InstalledPolicy = Annotated[Policy, Depends(FromState("policy"))]
 
 
 def read_bearer(request: Request) -> str | None:
@@ -89,7 +59,7 @@ def read_bearer(request: Request) -> str | None:
 def read_key(request: Request) -> str | None:
     """Return the bearer token if it is the key of the resource that the request names; None without one."""
     bearer = read_bearer(request)
-    return None if bearer and get_policy(request).is_token(bearer) else bearer
+    return None if bearer and request.app.state.policy.is_token(bearer) else bearer
 
 
 async def get_client(request: Request) -> identity.ClientIdentity:
@@ -104,7 +74,7 @@ async def get_keyed_client(request: Request) -> identity.ClientIdentity:
 
 async def _identify_client(request: Request, token: str | None) -> identity.ClientIdentity:
     """Return the client that the policy finds in the request, and add its key to the request's log line."""
-    client = await get_policy(request).identify(
+    client = await request.app.state.policy.identify(
         Credentials(
             host=request.client.host if request.client else "unknown",
             token=token,
@@ -140,13 +110,6 @@ def get_viewer(
     return identity.to_viewer(client, viewer)
 
 
-Service = Annotated[Runs, Depends(get_service)]
-TraceService = Annotated[Traces, Depends(get_traces)]
-LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
-SweepService = Annotated[Sweeps, Depends(get_sweeps)]
-Values = Annotated[SweepReader, Depends(get_values)]
-Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
-Encoding = Annotated[Encoder, Depends(get_encoder)]
 Client = Annotated[identity.ClientIdentity, Depends(get_client)]
 KeyedClient = Annotated[identity.ClientIdentity, Depends(get_keyed_client)]
 Runner = Annotated[identity.ClientIdentity, Depends(require_run)]
@@ -197,10 +160,10 @@ async def charge_reading(request: Request, service: Service, client: Client, run
     """Charge the client for reading the frames of a run, for routes that return results of them."""
     names = [run_id, *filter(None, request.query_params.get("with", "").split(","))]
     runs = await asyncio.gather(*map(service.store.get, names[:MAX_CHARGED]))
-    get_policy(request).charge_read(client, sum(run.bytes for run in runs if run is not None))
+    request.app.state.policy.charge_read(client, sum(run.bytes for run in runs if run is not None))
 
 
-async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapshot | None:
+async def find_view(snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapshot | None:
     """Return the snapshot of an id, or None; viewing it extends its expiry."""
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is not None:
@@ -208,9 +171,9 @@ async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str
     return snapshot
 
 
-async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str) -> StoredSnapshot:
+async def find_snapshot(snapshots: Snapshots, snapshot_id: str) -> StoredSnapshot:
     """Return the snapshot of the requested id; refuse the request if there is none."""
-    snapshot = await find_view(request, snapshots, snapshot_id)
+    snapshot = await find_view(snapshots, snapshot_id)
     if snapshot is None:
         raise not_found("snapshot", snapshot_id)
     return snapshot

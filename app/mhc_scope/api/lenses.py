@@ -1,8 +1,5 @@
 """Serve the lens of a run: what its own read-out makes of every state, and what linear probes read from each stream."""
 
-import math
-from typing import Any
-
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
@@ -60,7 +57,7 @@ def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None
     """Build the response about a lens from its frame; without a frame, only status and progress."""
     if not isinstance(frame, LensFrame):
         return LensBody(run=run.id, status=status, done=done)
-    values = {key: _to_finite(value.tolist()) for key, value in frame.values.items()}
+    values = {key: value.tolist() for key, value in frame.values.items()}  # not finite: null in JSON
     top, probe = values.pop("top"), values.pop("probe")
     return LensBody(
         run=run.id,
@@ -80,10 +77,3 @@ def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None
         probed=frame.probed,
         **values,
     )
-
-
-def _to_finite(item: Any) -> Any:
-    """Return nested lists with null where a value is not finite."""
-    if isinstance(item, list):
-        return [_to_finite(one) for one in item]
-    return item if math.isfinite(item) else None

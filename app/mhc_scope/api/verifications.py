@@ -58,8 +58,7 @@ async def get_verification(run_id: str, service: Service) -> Response:
 async def _check_trace(service: Runs, run: StoredRun) -> Response:
     """Answer with the checks of a trace's numbers against each other: it cannot be recomputed."""
     checks = await asyncio.to_thread(check_record, await load_result(service, run))
-    body = VerificationBody.build(run.id, checks)
-    return Response(codec.to_json(body.model_dump()), media_type="application/json")
+    return _respond_with_body(VerificationBody.build(run.id, checks))
 
 
 async def _respond_with_job(service: Runs, run: StoredRun) -> Response:
@@ -74,22 +73,19 @@ async def _respond_with_job(service: Runs, run: StoredRun) -> Response:
         raise Problem("not-ready", 409, f"the recomputation of run {run.id} is {job.status}: {job.reason}")
     await service.store.touch(job)
     (line, *_) = await service.log.read(job.id, -1)
-    return await _respond_with_checks(service, run, line)
+    return _respond_with_body(await asyncio.to_thread(_run_checks, run, await load_result(service, run), line))
 
 
-async def _respond_with_checks(service: Runs, run: StoredRun, line: bytes | None) -> Response:
-    """Answer with all checks of a run; `line` is the frame of its recomputation, if there is one."""
-    result = await load_result(service, run)
-    body = await asyncio.to_thread(_run_checks, run, result, line)
+def _respond_with_body(body: VerificationBody) -> Response:
+    """Answer with the checks of a run as JSON."""
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
 
 
-def _run_checks(run: StoredRun, result: Result, line: bytes | None) -> VerificationBody:
-    """Return all checks of a run; those that need a recomputation only if `line` has one."""
-    recomputed = None if line is None else codec.decode_line(line)
-    assert recomputed is None or isinstance(recomputed, RecomputationFrame), "a verification has one frame"
-    checks = verify(read_spec(run), result, recomputed)
-    return VerificationBody.build(run.id, checks)
+def _run_checks(run: StoredRun, result: Result, line: bytes) -> VerificationBody:
+    """Return all checks of a run with its recomputation, whose frame is in `line`."""
+    recomputed = codec.decode_line(line)
+    assert isinstance(recomputed, RecomputationFrame), "a verification has one frame"
+    return VerificationBody.build(run.id, verify(read_spec(run), result, recomputed))
 
 
 async def _wait_for_end(service: Runs, job_id: str) -> None:

@@ -4,18 +4,61 @@ import asyncio
 import fcntl
 import struct
 import termios
+from dataclasses import dataclass
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from mhc_scope.api.http.problems import MEDIA_TYPE, Problem, to_response
+from mhc_scope.api.http.request_spans import PROBES
 from mhc_scope.edge.gate import Gate
-from mhc_scope.edge.pace import Pace
-from mhc_scope.edge.probes import ProbesOnly
+from mhc_scope.edge.limits import MIN_RATE
 from mhc_scope.pages.security import BARE_HEADERS
 
 RETRY_AFTER_S = 5
+
+
+@dataclass
+class Pace:
+    """Count the bytes that moved since the window began.
+
+    Attributes
+    ----------
+    window_s: length of a window.
+    began: when the window began, on the clock of the event loop.
+    count: value of the byte counter at that time.
+    """
+
+    window_s: float
+    began: float
+    count: int
+
+    def is_too_slow(self, now: float, count: int) -> bool:
+        """Return whether a whole window has passed with fewer bytes than `MIN_RATE` allows; after a whole window
+        start the next one.
+        """
+        if now - self.began < self.window_s:
+            return False
+        moved = count - self.count
+        self.began, self.count = now, count
+        return moved < MIN_RATE * self.window_s
+
+
+class ProbesOnly:
+    """ASGI middleware of one connection: answers a problem to all but the operators' routes."""
+
+    def __init__(self, app: Any, root_path: str, problem: Problem) -> None:
+        self._app, self._problem = app, problem
+        self._paths = {prefix + path for path in PROBES for prefix in ("", root_path)}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass probes on; answer the problem to all other requests."""
+        if scope["path"] in self._paths:
+            return await self._app(scope, receive, send)
+        response = to_response(self._problem, scope["path"])
+        response.headers.update({"Connection": "close", **BARE_HEADERS})
+        return await response(scope, receive, send)
 
 
 class EdgeProtocol(H11Protocol):

@@ -136,7 +136,7 @@ def _build_cells(h_res: Sequence[Sequence[float]]) -> list[list[Cell]]:
 
 def _color(value: float) -> tuple[str, str]:
     """Return the colours of a table cell and of its text by a value, in both themes."""
-    scales = [[list(stop) for stop in theme.diverging] for theme in (THEMES["light"], THEMES["dark"])]
+    scales = [THEMES[name].signed_scale for name in ("light", "dark")]
     fills = [sample_color(scale, (value / BOUND + 1) / 2) for scale in scales]
     return f"light-dark({', '.join(fills)})", f"light-dark({', '.join(map(_find_ink, fills))})"
 

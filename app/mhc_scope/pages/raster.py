@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from mhc_core.figures.fill.numbers import nice_step
-from mhc_core.figures.style import Theme
+from mhc_core.figures.style import Theme, read_color
 from mhc_scope.files import NODE_MODULES, read_file
 from mhc_scope.pages.vendored import FONTS
 
@@ -46,19 +46,6 @@ def shorten(text: str, size: int, width: float, is_bold: bool = False) -> str:
     return f"{text}…"
 
 
-def wrap(text: str, size: int, width: float, lines: int, is_bold: bool = False) -> list[str]:
-    """Return at most `lines` lines that fit; an ellipsis in the last one stands for the rest."""
-    words = text.split()
-    wrapped: list[str] = []
-    while words and len(wrapped) < lines - 1:
-        count = 1
-        while count < len(words) and measure(" ".join(words[: count + 1]), size, is_bold) <= width:
-            count += 1
-        wrapped.append(shorten(" ".join(words[:count]), size, width, is_bold))
-        words = words[count:]
-    return [*wrapped, shorten(" ".join(words), size, width, is_bold)] if words else wrapped
-
-
 class Canvas:
     """Draw on a picture; positions and sizes are pixels of the finished one."""
 
@@ -88,7 +75,8 @@ class Canvas:
 
     def line(self, points: Sequence[Point], color: str, width: float, dash: str = "solid", alpha: float = 1.0) -> None:
         """Draw a line through `points`; `dash` as in Plotly: solid, or lengths in pixels."""
-        ink = _with_alpha(color, alpha)
+        red, green, blue = read_color(color).tolist()
+        ink = (red, green, blue, round(255 * alpha))
         for part in _cut(points, _to_lengths(dash)):
             scaled = [(x * SCALE, y * SCALE) for x, y in part]
             self._draw.line(scaled, ink, round(width * SCALE), "curve")
@@ -98,12 +86,6 @@ class Canvas:
         left, top, width, height = box
         corners = (left, top, left + width, top + height)
         self._draw.rectangle([round(side * SCALE) for side in corners], color)
-
-    def area(self, points: Sequence[Point], fill: str) -> None:
-        """Draw a filled shape; `fill` is Plotly's `rgba(r,g,b,a)`."""
-        red, green, blue, alpha = (float(part) for part in re.findall(r"[\d.]+", fill))
-        scaled = [(x * SCALE, y * SCALE) for x, y in points]
-        self._draw.polygon(scaled, (round(red), round(green), round(blue), round(255 * alpha)))
 
     @contextmanager
     def clip(self, box: Box) -> Iterator[None]:
@@ -118,7 +100,7 @@ class Canvas:
     def shade(self, points: Sequence[Point], colors: Sequence[tuple[float, str]], alpha: float) -> None:
         """Draw a filled shape whose colour changes from left to right, through these colours at these positions."""
         places = [x * SCALE for x, _ in colors]
-        parts = np.array([_to_parts(color) for _, color in colors], dtype=np.float64)
+        parts = np.array([read_color(color) for _, color in colors], dtype=np.float64)
         columns = np.arange(self._image.width)
         row = np.stack([np.interp(columns, places, parts[:, part]) for part in range(3)], axis=1).astype(np.uint8)
         fill = Image.fromarray(np.broadcast_to(row, (self._image.height, *row.shape)).copy(), "RGB")
@@ -169,13 +151,3 @@ def _cut(points: Sequence[Point], lengths: list[float]) -> Iterator[list[Point]]
         part.append((next_x, next_y))
     if turn % 2 == 0 and len(part) > 1:
         yield part
-
-
-def _with_alpha(color: str, alpha: float) -> tuple[int, int, int, int]:
-    return *_to_parts(color), round(255 * alpha)
-
-
-def _to_parts(color: str) -> tuple[int, int, int]:
-    """Return red, green and blue of a colour #rrggbb, from 0 to 255."""
-    red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
-    return red, green, blue

@@ -219,7 +219,7 @@ async def get_embed_page(
     view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """Return the page with one panel of a snapshot or of a run, which any site may frame."""
-    snapshot = await find_view(request, snapshots, name)
+    snapshot = await find_view(snapshots, name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
     kept = {name: shown[name] for name in ("state", "sweep")}

@@ -1,17 +1,15 @@
-"""Refuse what costs too much for any caller: runs by predicted cost, and traces by their number."""
+"""Refuse runs that cost too much for any caller, by their predicted cost."""
 
 from collections.abc import Sequence
 
 from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
 from mhc_core.spec import RunSpec, SpecError
-from mhc_scope import limits
-from mhc_scope.services.errors import QueueFullError, TooExpensiveError, TooManyLiveTracesError
+from mhc_scope.services.errors import TooExpensiveError
 from mhc_scope.settings import Settings
 
 # Fields that increase the cost, and where to read them.
 SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch", "input.tokens", "train.steps")
-MAX_UPLOADS = 4  # traces that are read at a time; each has one frame in memory
 
 
 def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecError]:
@@ -39,20 +37,6 @@ def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> Non
         *others, last = dict.fromkeys(error.field for error in errors)
         fields = f"{', '.join(others)} or {last}" if others else last
         raise TooExpensiveError(f"{' '.join(dict.fromkeys(map(str, errors)))} Lower {fields}.", errors)
-
-
-def require_trace_capacity(being_read: int) -> None:
-    """Refuse a trace while the memory for traces is used by others that are being read."""
-    if being_read >= MAX_UPLOADS:
-        raise QueueFullError(f"The server is reading {being_read} traces, its limit. Try again shortly.")
-
-
-def require_live_capacity(growing: int) -> None:
-    """Refuse a new live trace if as many are growing as the server allows."""
-    if growing >= limits.MAX_LIVE_TRACES:
-        raise TooManyLiveTracesError(
-            f"{growing} traces are being recorded; this server allows {limits.MAX_LIVE_TRACES}."
-        )
 
 
 def _large_fields(spec: RunSpec) -> Sequence[str]:

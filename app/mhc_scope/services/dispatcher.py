@@ -36,8 +36,7 @@ class Dispatcher:
 
     def __init__(self, queue: Queue, log: FrameLog, engine: Engine, hub: Hub, predictions: Predictions) -> None:
         self._queue, self._log, self._engine, self._hub, self._predictions = queue, log, engine, hub, predictions
-        store_wait_s = limits.STORE_WAIT_S
-        self.reports = Reports(queue, log, hub, predictions, store_wait_s, self.wake, self._note_over)
+        self.reports = Reports(queue, log, hub, predictions, self.wake, self._note_over)
         self.board = QueueState()
         self._short_s = limits.SHORT_RUN_S
         self._turn = asyncio.Lock()

@@ -15,7 +15,6 @@ from mhc_scope.services.encoded_files import EncodedFiles
 from mhc_scope.services.encoder_jobs import FigureRequest, write_figure, write_result
 from mhc_scope.services.encoder_pool import EncodingPool
 from mhc_scope.services.errors import EncodingFailedError
-from mhc_scope.settings import Settings
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.runs import StoredRun
 
@@ -27,7 +26,7 @@ LARGE_FRAMES = 500  # of runs that earlier versions stored, whose bytes were not
 class Encoder:
     """Write expensive results in other processes, and cache them."""
 
-    def __init__(self, settings: Settings, log: FrameLog, files: EncodedFiles) -> None:
+    def __init__(self, log: FrameLog, files: EncodedFiles) -> None:
         self._log, self.files = log, files
         self.pool = EncodingPool(limits.ENCODERS, limits.ENCODER_QUEUE)
         self._inside_bytes = limits.ENCODE_INSIDE_BYTES

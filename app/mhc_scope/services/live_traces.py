@@ -19,10 +19,10 @@ from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_scope import limits
-from mhc_scope.services.admission import require_live_capacity
 from mhc_scope.services.errors import (
     FrameGapError,
     InvalidTraceError,
+    TooManyLiveTracesError,
     TraceEndedError,
     UnknownTraceError,
     WrongTokenError,
@@ -120,7 +120,9 @@ class LiveTraces:
 
     def require_capacity(self) -> None:
         """Refuse a new live trace if as many are growing as the server allows."""
-        require_live_capacity(len(self._received_at))
+        if (growing := len(self._received_at)) >= limits.MAX_LIVE_TRACES:
+            allowed = f"this server allows {limits.MAX_LIVE_TRACES}"
+            raise TooManyLiveTracesError(f"{growing} traces are being recorded; {allowed}.")
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
         """Return the stored trace if the token is that of its owner; else refuse the request.

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mhc_scope import limits
 from mhc_scope.engine.contract import Crash, EndStatus, Sink, SinkError
 from mhc_scope.observe import spans
 from mhc_scope.services.predictions import Predictions
@@ -60,12 +61,11 @@ class Reports(Sink):
         log: FrameLog,
         hub: Hub,
         predictions: Predictions,
-        store_wait_s: float,
         wake: Callable[[], None],
         note_over: Callable[[str, str], None],
     ) -> None:
         self._queue, self._log, self._hub, self._predictions = queue, log, hub, predictions
-        self._store_wait_s, self._wake, self._note_over = store_wait_s, wake, note_over
+        self._wake, self._note_over = wake, note_over
         self.claimed: dict[str, ClaimedRun] = {}
         self.ended: Counter[str] = Counter()
         self.frames_stored = 0
@@ -135,8 +135,8 @@ class Reports(Sink):
         self._note_over(job_id, claimed.client)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Run `write`, and repeat it while the database cannot be written, for at most `store_wait_s`."""
-        until, pause = time.monotonic() + self._store_wait_s, RETRY_S
+        """Run `write`, and repeat it while the database cannot be written, for at most `STORE_WAIT_S`."""
+        until, pause = time.monotonic() + limits.STORE_WAIT_S, RETRY_S
         while True:
             try:
                 return await write()

@@ -13,17 +13,16 @@ from mhc_core.record.frames import EndFrame, StartFrame
 from mhc_core.record.source import Source
 from mhc_core.spec import SpecError
 from mhc_scope import limits
-from mhc_scope.services.admission import require_trace_capacity
-from mhc_scope.services.errors import InvalidTraceError
+from mhc_scope.services.errors import InvalidTraceError, QueueFullError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.policy import Policy
 from mhc_scope.services.runs import ID_LENGTH
 from mhc_scope.services.storage import Storage
-from mhc_scope.settings import Settings
 from mhc_scope.store.runs import RunStore
 
 HEAD = b'{"run":"'  # every line begins with it
 WRITE_BYTES = 2**20
+MAX_UPLOADS = 4  # traces that are read at a time; each has one frame in memory
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class UploadedRecording:
 class Traces:
     """Import containers, a bounded number at a time."""
 
-    def __init__(self, settings: Settings, store: RunStore, policy: Policy, storage: Storage) -> None:
+    def __init__(self, store: RunStore, policy: Policy, storage: Storage) -> None:
         self._store, self._policy, self._storage = store, policy, storage
         self._limits = ContainerLimits(size_bytes=limits.MAX_TRACE_BYTES)
         self._open = 0
@@ -63,7 +62,7 @@ class Traces:
         """
         await self._storage.require_space()
         await self._policy.require_storage(client)
-        require_trace_capacity(self._open)
+        self._require_memory()
         self._open += 1
         try:
             with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
@@ -74,8 +73,13 @@ class Traces:
 
     async def require_capacity(self, client: ClientIdentity) -> None:
         """Refuse a client that keeps as much as it may, and any client while the memory allows no more traces."""
-        require_trace_capacity(self._open)
+        self._require_memory()
         await self._policy.require_storage(client)
+
+    def _require_memory(self) -> None:
+        """Refuse a trace while the memory for traces is used by others that are being read."""
+        if self._open >= MAX_UPLOADS:
+            raise QueueFullError(f"The server is reading {self._open} traces, its limit. Try again shortly.")
 
     async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: ClientIdentity) -> AddedRecording:
         """Check an uploaded recording and store it, unless it is known."""

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, Operationa
 from mhc_scope.store.errors import ConnectionCut, StoreUnavailable
 
 T = TypeVar("T")
+P = ParamSpec("P")
 # log: frames or the end of a run; queue: places have changed; cancel: stop a run on the server that computes it.
 Notice = Literal["log", "queue", "cancel"]
 
@@ -130,6 +132,32 @@ class Database(ABC):
 
     async def _end_threads(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)
+
+
+def transaction(
+    work: Callable[Concatenate[Any, Connection, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Turn a method that takes a connection into one that runs in a transaction of `self._database`, by its `call`."""
+
+    @wraps(work)
+    async def run(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await self._database.call(lambda connection: work(self, connection, *args, **kwargs))
+        return result
+
+    return run
+
+
+def reading(
+    work: Callable[Concatenate[Any, Connection, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Turn a method that takes a connection and only reads into one that runs by `read` of `self._database`."""
+
+    @wraps(work)
+    async def run(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await self._database.read(lambda connection: work(self, connection, *args, **kwargs))
+        return result
+
+    return run
 
 
 def consume_error(future: "asyncio.Future[Any]") -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from mhc_core.record import codec
 from mhc_core.record.source import Source
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, transaction
 from mhc_scope.store.runs import LIVE
 from mhc_scope.store.tables import live_traces, runs
 
@@ -32,7 +32,10 @@ class LiveTraceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, run_id: str, source: Source, token: str, client: str = "", address: str = "") -> None:
+    @transaction
+    def open(
+        self, connection: Connection, run_id: str, source: Source, token: str, client: str = "", address: str = ""
+    ) -> None:
         """Store a new live trace: a running record without frames."""
         now = time.time()
         values = {
@@ -47,26 +50,17 @@ class LiveTraceStore:
             "started_at": now,
             "used_at": now,
         }
+        connection.execute(insert(runs).values(values))
+        connection.execute(insert(live_traces).values(run_id=run_id, token_hash=hash_token(token)))
 
-        def insert_trace(connection: Connection) -> None:
-            """Insert the rows of a live trace and of its token."""
-            connection.execute(insert(runs).values(values))
-            connection.execute(insert(live_traces).values(run_id=run_id, token_hash=hash_token(token)))
-
-        await self._database.call(insert_trace)
-
-    async def find(self, run_id: str) -> LiveTrace | None:
+    @transaction
+    def find(self, connection: Connection, run_id: str) -> LiveTrace | None:
         """Return the row of a live trace, if the trace exists."""
         if "\0" in run_id:  # PostgreSQL rejects such text
             return None
         query = select(live_traces).where(live_traces.c.run_id == run_id)
-
-        def select_trace(connection: Connection) -> LiveTrace | None:
-            """Return the row of a live trace, or None."""
-            row = connection.execute(query).one_or_none()
-            return None if row is None else LiveTrace(**row._mapping)
-
-        return await self._database.call(select_trace)
+        row = connection.execute(query).one_or_none()
+        return None if row is None else LiveTrace(**row._mapping)
 
     async def list_open(self) -> list[str]:
         """Return the ids of live traces that have not ended."""

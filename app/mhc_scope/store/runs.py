@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from mhc_core.record import codec
 from mhc_core.record.source import TRACE, Source, SpecSource, TraceSource, parse_source
 from mhc_core.record.summary import EndStatus
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, reading, transaction
 from mhc_scope.store.frames import append_lines, read_lines
 from mhc_scope.store.queue.claims import RunClaim, TornLog, require_claim
 from mhc_scope.store.queue.ends import end_run
@@ -113,28 +113,20 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, run_id: str) -> StoredRun | None:
+    @reading
+    def get(self, connection: Connection, run_id: str) -> StoredRun | None:
         """Return the stored run of an id; None if it is unknown."""
         if "\0" in run_id:  # PostgreSQL rejects such text
             return None
+        row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
+        return None if row is None else to_run(row)
 
-        def select_run(connection: Connection) -> StoredRun | None:
-            """Return the stored run, or None."""
-            row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
-            return None if row is None else to_run(row)
-
-        return await self._database.read(select_run)
-
-    async def find_job(self, kind: str, of_run: str) -> StoredRun | None:
+    @reading
+    def find_job(self, connection: Connection, kind: str, of_run: str) -> StoredRun | None:
         """Return the job of this kind about a run, if there is one."""
         query = select(runs).where(runs.c.of_run == of_run, runs.c.kind == kind)
-
-        def select_job(connection: Connection) -> StoredRun | None:
-            """Return the stored job, or None."""
-            row = connection.execute(query).one_or_none()
-            return None if row is None else to_run(row)
-
-        return await self._database.read(select_job)
+        row = connection.execute(query).one_or_none()
+        return None if row is None else to_run(row)
 
     async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
         """Store jobs by id as waiting in the queue, without frames: new ones, or ones that start again."""
@@ -192,7 +184,10 @@ class RunStore:
                 raise
             return False  # another server has just stored it
 
-    async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None) -> None:
+    @transaction
+    def append(
+        self, connection: Connection, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None
+    ) -> None:
         """Append frames to the log of a run; `first` is the index of the first frame. Each index is stored once.
 
         With a claim, frames may come again, for example from a restarted run: they must be equal to those stored.
@@ -205,24 +200,21 @@ class RunStore:
         TornLog
             If frames came again and differ.
         """
+        if claim is None:
+            append_lines(connection, run_id, first, lines)
+            connection.execute(update(runs).where(runs.c.id == run_id).values(used_at=time.time()))
+        else:
+            stored = require_claim(connection, claim, is_live=True).frames
+            if stored > first:
+                _require_same(lines, read_lines(connection, run_id, first - 1, min(len(lines), stored - first)))
+            if new := lines[max(0, stored - first) :]:
+                append_lines(connection, run_id, max(first, stored), new)
+        self._database.notify(connection, "log", run_id)
 
-        def append_new(connection: Connection) -> None:
-            """Append those frames that are not stored, and notify viewers."""
-            if claim is None:
-                append_lines(connection, run_id, first, lines)
-                connection.execute(update(runs).where(runs.c.id == run_id).values(used_at=time.time()))
-            else:
-                stored = require_claim(connection, claim, is_live=True).frames
-                if stored > first:
-                    _require_same(lines, read_lines(connection, run_id, first - 1, min(len(lines), stored - first)))
-                if new := lines[max(0, stored - first) :]:
-                    append_lines(connection, run_id, max(first, stored), new)
-            self._database.notify(connection, "log", run_id)
-
-        await self._database.call(append_new)
-
-    async def finish(
+    @transaction
+    def finish(
         self,
+        connection: Connection,
         run_id: str,
         index: int,
         status: EndStatus,
@@ -240,24 +232,19 @@ class RunStore:
             If the claim is over. Nothing is stored.
         """
         database = self._database
-
-        def close_log(connection: Connection) -> bytes:
-            """Append the end to the log, charge the client, and return the end's line."""
-            now, frames_stored = database.read_clock(connection), index
-            if claim is not None:
-                database.lock_queue(connection)
-                row = require_claim(connection, claim)
-                if row.status not in LIVE:
-                    (line,) = read_lines(connection, run_id, row.frames - 2, 1)
-                    return line
-                frames_stored = row.frames
-                client = connection.execute(select(runs.c.client).where(runs.c.id == run_id)).scalar_one()
-                charge(connection, client, seconds, now)
-                database.notify(connection, "queue")
-            database.notify(connection, "log", run_id)
-            return end_run(connection, run_id, frames_stored, status, reason, now)
-
-        return await self._database.call(close_log)
+        now, frames_stored = database.read_clock(connection), index
+        if claim is not None:
+            database.lock_queue(connection)
+            row = require_claim(connection, claim)
+            if row.status not in LIVE:
+                (line,) = read_lines(connection, run_id, row.frames - 2, 1)
+                return line
+            frames_stored = row.frames
+            client = connection.execute(select(runs.c.client).where(runs.c.id == run_id)).scalar_one()
+            charge(connection, client, seconds, now)
+            database.notify(connection, "queue")
+        database.notify(connection, "log", run_id)
+        return end_run(connection, run_id, frames_stored, status, reason, now)
 
     async def read(self, run_id: str, after: int, limit: int, limit_bytes: float = math.inf) -> list[bytes]:
         """Return frames of a run after index `after`, in order; `read_lines` says how many."""

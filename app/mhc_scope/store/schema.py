@@ -36,8 +36,6 @@ RELEASED_TABLES = {
     "frames": {"run_id", "idx", "line"},
     "snapshots": {"id", "runs", "state", "title", "created_at", "note", "sweep"},
 }
-# Columns of snapshots that older files lack: the release added them when it opened such a file.
-LATE_COLUMNS = {"note": "TEXT DEFAULT '' NOT NULL", "sweep": "JSON"}
 # Where Alembic keeps the revision of a database.
 revisions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
@@ -206,7 +204,6 @@ def _migrate_tables(connection: Connection, lock: Callable[[Connection], None] =
         if revision != HEAD:
             _apply(connection, "upgrade", HEAD)
     else:
-        _add_late_columns(connection, present["snapshots"])
         _apply(connection, "stamp", RELEASED)
         _apply(connection, "upgrade", HEAD)
 
@@ -239,19 +236,11 @@ def _require_head(connection: Connection) -> None:
 
 def _require_released(connection: Connection, present: dict[str, set[str]]) -> None:
     """Raise UnusableDatabase unless the tables are those of the first release."""
-    complete = present | {"snapshots": present.get("snapshots", set()) | LATE_COLUMNS.keys()}
-    if complete != RELEASED_TABLES:
+    if present != RELEASED_TABLES:
         raise UnusableDatabase(
             f"the database {connection.engine.url.database} holds tables that this program does not know: "
             f"{', '.join(sorted(present))}. Choose another data folder"
         )
-
-
-def _add_late_columns(connection: Connection, present: set[str]) -> None:
-    """Add the columns of snapshots that early databases lack."""
-    for name, definition in LATE_COLUMNS.items():
-        if name not in present:
-            connection.exec_driver_sql(f"ALTER TABLE snapshots ADD COLUMN {name} {definition}")
 
 
 def _apply(connection: Connection, command: str, revision: str) -> None:

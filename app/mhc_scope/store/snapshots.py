@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, reading, transaction
 from mhc_scope.store.pins import list_runs_of_view, unpin_unreferenced
 from mhc_scope.store.tables import runs, snapshots
 
@@ -54,8 +54,10 @@ class SnapshotStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(
+    @transaction
+    def put(
         self,
+        connection: Connection,
         run_ids: Sequence[str],
         state: str,
         title: str,
@@ -76,18 +78,13 @@ class SnapshotStore:
         kept = {"bytes": len(body), **vars(by)}
         fresh = StoredSnapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
         pinned = [*run_ids, *also_pinned]
-
-        def insert_snapshot(connection: Connection) -> tuple[StoredSnapshot, bool]:
-            """Insert the snapshot and pin its runs, unless it is known; return it, and whether it is new."""
-            known = _find_snapshot(connection, snapshot_id)
-            if known is None:
-                connection.execute(insert(snapshots).values(**vars(fresh)))
-                connection.execute(update(runs).where(runs.c.id.in_(pinned)).values(pinned=True))
-            elif is_longer(by.expires_at, known):
-                _set_expiry(connection, snapshot_id, by.expires_at)
-            return known or fresh, known is None
-
-        return await self._database.call(insert_snapshot)
+        known = _find_snapshot(connection, snapshot_id)
+        if known is None:
+            connection.execute(insert(snapshots).values(**vars(fresh)))
+            connection.execute(update(runs).where(runs.c.id.in_(pinned)).values(pinned=True))
+        elif is_longer(by.expires_at, known):
+            _set_expiry(connection, snapshot_id, by.expires_at)
+        return known or fresh, known is None
 
     async def get(self, snapshot_id: str) -> StoredSnapshot | None:
         """Return the snapshot of an id; None if it is unknown."""
@@ -100,24 +97,17 @@ class SnapshotStore:
         if is_longer(expires_at, snapshot):
             await self._database.call(lambda connection: _set_expiry(connection, snapshot.id, expires_at))
 
-    async def list_of(self, client: str) -> list[StoredSnapshot]:
+    @reading
+    def list_of(self, connection: Connection, client: str) -> list[StoredSnapshot]:
         """Return the snapshots of a client, the latest first."""
         query = select(snapshots).where(snapshots.c.client == client).order_by(snapshots.c.created_at.desc())
+        return [StoredSnapshot(**row._mapping) for row in connection.execute(query)]
 
-        def work(connection: Connection) -> list[StoredSnapshot]:
-            return [StoredSnapshot(**row._mapping) for row in connection.execute(query)]
-
-        return await self._database.read(work)
-
-    async def delete(self, snapshot: StoredSnapshot) -> None:
+    @transaction
+    def delete(self, connection: Connection, snapshot: StoredSnapshot) -> None:
         """Delete a snapshot, and unpin the runs that no other snapshot refers to."""
-
-        def delete_snapshot(connection: Connection) -> None:
-            """Delete the snapshot's row, and unpin its runs."""
-            connection.execute(delete(snapshots).where(snapshots.c.id == snapshot.id))
-            unpin_unreferenced(connection, list_runs_of_view(snapshot.runs, snapshot.sweep))
-
-        await self._database.call(delete_snapshot)
+        connection.execute(delete(snapshots).where(snapshots.c.id == snapshot.id))
+        unpin_unreferenced(connection, list_runs_of_view(snapshot.runs, snapshot.sweep))
 
 
 def is_longer(expires_at: float | None, snapshot: StoredSnapshot) -> bool:

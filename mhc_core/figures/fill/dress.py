@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mhc_core.figures.methods import to_run_styles
-from mhc_core.figures.style import RunStyle
+from mhc_core.figures.style import RunStyle, read_color
 
 ALPHA = 0.13  # of a band's fill
 Figure = dict[str, Any]
@@ -55,5 +55,5 @@ def _dress_trace(trace: dict[str, Any], style: RunStyle, look: dict[str, Any]) -
     if "weight" in look:
         trace["line"]["width"] = look["weight"] * style.width
     if "fill" in look:
-        red, green, blue = (int(style.color[at : at + 2], 16) for at in (1, 3, 5))
+        red, green, blue = read_color(style.color)
         trace["fillcolor"] = f"rgba({red},{green},{blue},{ALPHA})"

@@ -2,27 +2,8 @@
 
 from functools import partial
 
-from mhc_core.figures.panel import (
-    STALE_NUMERICS,
-    Column,
-    Help,
-    Panel,
-    Template,
-    View,
-    add_curves,
-    build_lines,
-)
+from mhc_core.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, build_curves
 from mhc_core.figures.panels.theory import build as build_theory
-from mhc_core.figures.style import Theme
-
-
-def build(scale: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with one curve per run: rms of the stream mean."""
-    figure = build_lines(theme, scale, include=() if scale == "log" else (0.0,))
-    figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
-    add_curves(figure, runs, theme, "act_rms", scale)
-    return figure
-
 
 PANEL = Panel(
     key="activation",
@@ -40,8 +21,8 @@ PANEL = Panel(
     group="strip",
     live=True,
     views=(
-        View("log", "log", partial(build, "log")),
-        View("linear", "linear", partial(build, "linear")),
+        View("log", "log", partial(build_curves, "act_rms", "log", unknown=STALE_NUMERICS)),
+        View("linear", "linear", partial(build_curves, "act_rms", "linear", include=(0.0,), unknown=STALE_NUMERICS)),
         View("theory", "theory", partial(build_theory, "act_rms", "log")),
     ),
     table=(Column("rms", "act_rms"),),

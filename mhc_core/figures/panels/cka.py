@@ -1,11 +1,10 @@
 """Similarity of the representations of each pair of layers."""
 
 from mhc_core.cost.counts import MAX_STEP_MAP_LAYERS
-from mhc_core.figures.cells import axis_names, build_cells
+from mhc_core.figures.cells import SIDE_BY_SIDE, X_FROM_1, Y_FROM_1, axis_names, build_cells
 from mhc_core.figures.panel import Column, Help, Panel, Template, View, update_axes
 from mhc_core.figures.style import CIVIDIS, Theme
 
-GRID = {"direction": "columns", "cell": 100, "gap": 6}
 UNKNOWN = (
     f"No CKA for this step: stacks of more than {MAX_STEP_MAP_LAYERS} layers do not store it,<br>"
     "nor did earlier versions."
@@ -17,10 +16,8 @@ def build(runs: int, theme: Theme) -> Template:
     heat = {
         "key": "cka",
         "fill": {"z": "matrices.cka", "name": "cka_label"},
-        "x0": 1,
-        "dx": 1,
-        "y0": 1,
-        "dy": 1,
+        **X_FROM_1,
+        **Y_FROM_1,
         "hovertemplate": "layers %{x} and %{y}<br>CKA %{z:.3f}<extra>%{fullData.name}</extra>",
     }
     scale = {"cmin": 0.0, "cmax": 1.0, "colorscale": CIVIDIS}
@@ -30,7 +27,7 @@ def build(runs: int, theme: Theme) -> Template:
         layers |= {x_name: "cells", y_name: "cells-down"}
     # Runs of numerics 1 have no status of CKA itself: it has no number where the representations have none.
     lost_rows = ["act_rms", "act_rms_streams", "cka"]
-    figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, lost_rows=lost_rows, unknown=UNKNOWN)
+    figure = build_cells(runs, theme, SIDE_BY_SIDE, heat, scale, layers=layers, lost_rows=lost_rows, unknown=UNKNOWN)
     update_axes(figure, "y", tickformat="d", nticks=6)
     return figure
 

@@ -44,7 +44,7 @@ def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
     pad = 0.04 * (high - low)
     empty = build_figure(
         theme,
-        {"ink": theme.ink, "muted": theme.muted},
+        {},
         hovermode="closest",
         margin={"l": 120, "r": 24, "t": 28, "b": 44},
         height=72 + ROW_PX * len(costs),

@@ -3,13 +3,13 @@
 from functools import partial
 from typing import Any
 
-from mhc_core.figures.cells import build_cells
+from mhc_core.figures.cells import X_FROM_1, Y_FROM_1, build_cells, signed_scale
 from mhc_core.figures.panel import Help, Panel, Template, View, update_axes
 from mhc_core.figures.style import Theme
 
 GRID = {"direction": "columns", "cell": 100, "gap": 34}
 EMPTY = "Every run has one stream, so nothing is mixed."
-CELLS = {"key": "h_res", "x0": 1, "dx": 1, "y0": 1, "dy": 1, "xgap": 2, "ygap": 2}
+CELLS = {"key": "h_res", **X_FROM_1, **Y_FROM_1, "xgap": 2, "ygap": 2}
 
 
 def build(runs: int, theme: Theme) -> Template:
@@ -42,9 +42,17 @@ def build_product(span: str, runs: int, theme: Theme) -> Template:
 
 def _build_matrices(runs: int, theme: Theme, heat: dict[str, Any], bottom_px: int, **meta: Any) -> Template:
     """Build a matrix for each run, with its sums and one signed colour scale; `bottom_px` is the lower margin."""
-    scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
     figure = build_cells(
-        runs, theme, GRID, heat, scale, sums=True, symmetric="coloraxis", symmetric_over="h_res", empty=EMPTY, **meta
+        runs,
+        theme,
+        GRID,
+        heat,
+        signed_scale(theme),
+        sums=True,
+        symmetric="coloraxis",
+        symmetric_over="h_res",
+        empty=EMPTY,
+        **meta,
     )
     update_axes(figure, "x", title=None, fixedrange=True)
     update_axes(figure, "y", autorange="reversed", side="right", fixedrange=True)

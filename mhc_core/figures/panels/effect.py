@@ -2,15 +2,7 @@
 
 from functools import partial
 
-from mhc_core.figures.panel import (
-    Column,
-    Help,
-    Panel,
-    Template,
-    View,
-    add_curves,
-    build_lines,
-)
+from mhc_core.figures.panel import Column, Help, Panel, Template, View, build_curves
 from mhc_core.figures.style import Theme
 
 ABSENT = "No edits: nothing to compare."
@@ -18,10 +10,7 @@ ABSENT = "No edits: nothing to compare."
 
 def build(key: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run: a relative distance at each layer."""
-    figure = build_lines(theme, "log")
-    figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
-    add_curves(figure, runs, theme, key, "log")
-    return figure
+    return build_curves(key, "log", runs, theme, absent={"key": key, "text": ABSENT})
 
 
 PANEL = Panel(

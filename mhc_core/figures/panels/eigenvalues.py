@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from mhc_core.figures.panel import Help, Panel, Template, View, axis_title, bottom_up, build_figure, quiet_axis, scatter
+from mhc_core.figures.panel import Help, Panel, Template, View, axis_title, bottom_up, build_figure, curve, quiet_axis
 from mhc_core.figures.style import Theme
 
 EMPTY = "Every run has one stream, or no mixing."
@@ -10,7 +10,7 @@ EMPTY = "Every run has one stream, or no mixing."
 
 def build(span: str, runs: int, theme: Theme) -> Template:
     """Build a figure with a line from the origin to each eigenvalue of each run, and the unit circle."""
-    meta = {"axes": {"yaxis": {"scale": "linear", "include": [-1.05, 1.05]}}, "ink": theme.ink, "muted": theme.muted}
+    meta = {"axes": {"yaxis": {"scale": "linear", "include": [-1.05, 1.05]}}}
     figure = build_figure(
         theme,
         {**meta, "empty": EMPTY},
@@ -23,11 +23,9 @@ def build(span: str, runs: int, theme: Theme) -> Template:
     for run, style in bottom_up(theme, runs):
         fill = {"x": f"eigen.{span}.re", "y": f"eigen.{span}.im", "text": f"eigen.{span}.text", "name": "label"}
         figure["data"].append(
-            scatter(
-                mode="lines",
+            curve(
                 line={"color": style.color, "width": style.width, "dash": style.dash},
                 meta={"run": run, "key": "h_res", "fill": fill, "end": True, "look": {"dash": True, "weight": 1.0}},
-                connectgaps=False,
                 hovertemplate="%{text}<extra>%{fullData.name}</extra>",
             )
         )

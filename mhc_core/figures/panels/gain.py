@@ -7,28 +7,25 @@ from mhc_core.figures.panel import (
     Help,
     Panel,
     Template,
-    Trace,
     View,
-    add_curves,
     band,
     bottom_up,
+    build_curves,
     build_lines,
+    dots,
     draw_level,
     line,
-    scatter,
 )
 from mhc_core.figures.panels.theory import build as build_theory
-from mhc_core.figures.style import RunStyle, Theme
+from mhc_core.figures.style import Theme
 
 
 def build(key: str, scale: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run, and a line at 1."""
-    figure = build_lines(theme, scale, include=(0.0,) if scale == "log" else (0.0, 1.0))
-    figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
-    figure["layout"]["meta"]["composites"] = "part"  # if layers are chosen, the product is of these layers only
-    figure["layout"]["shapes"] = [draw_level(0.0 if scale == "log" else 1.0, theme)]
-    add_curves(figure, runs, theme, key, scale)
-    return figure
+    # If layers are chosen, the product is of these layers only.
+    meta = {"absent": {"key": key, "text": ABSENT}, "composites": "part"}
+    include, level = ((0.0,), 0.0) if scale == "log" else ((0.0, 1.0), 1.0)
+    return build_curves(key, scale, runs, theme, include=include, level=level, **meta)
 
 
 def build_tokens(key: str, runs: int, theme: Theme) -> Template:
@@ -41,26 +38,14 @@ def build_tokens(key: str, runs: int, theme: Theme) -> Template:
     for run, style in bottom_up(theme, runs):
         figure["data"] += band(run, style, key, f"log10.{key}_token_min", f"log10.{key}_token_max")
     for run, style in bottom_up(theme, runs):
-        figure["data"].append(_build_median(run, style, f"{key}_token_median"))
+        median = f"{key}_token_median"
+        figure["data"].append(dots(run, style, median, f"log10.{median}", f"text.{median}", "median token"))
     for run, style in bottom_up(theme, runs):
         averaged = line(run, style, key, "log", hovertemplate="%{text} averaged, tokens %{customdata}")
         # This fill leaves out runs with static mixing, which have no gains per token.
         averaged["meta"]["fill"]["customdata"] = f"span.{key}_token"
         figure["data"].append(averaged)
     return figure
-
-
-def _build_median(run: int, style: RunStyle, key: str) -> Trace:
-    """Build the empty line of the median token of a run."""
-    fill = {"x": "layer", "y": f"log10.{key}", "text": f"text.{key}"}
-    return scatter(
-        mode="lines",
-        line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
-        meta={"run": run, "key": key, "end": False, "look": {}, "fill": fill},
-        connectgaps=False,
-        name="",
-        hovertemplate="%{text} median token",
-    )
 
 
 FORWARD, BACKWARD = "composite_gain_fwd", "composite_gain_bwd"

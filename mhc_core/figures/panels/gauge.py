@@ -3,17 +3,16 @@
 import re
 from functools import partial
 
-from mhc_core.figures.cells import build_cells
+from mhc_core.figures.cells import build_cells, signed_scale
 from mhc_core.figures.panel import (
     Column,
     Help,
     Panel,
     Template,
     View,
-    add_curves,
     bottom_up,
+    build_curves,
     build_lines,
-    draw_level,
     stream_line,
     update_axes,
 )
@@ -26,12 +25,8 @@ SHARES = "kernel_shares"
 
 def build_norms(key: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run, and a line at 1."""
-    figure = build_lines(theme, "log", include=(0.0,))
-    figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
-    figure["layout"]["meta"]["lost"] = {"nan": NO_INVERSE}
-    figure["layout"]["shapes"] = [draw_level(0.0, theme)]
-    add_curves(figure, runs, theme, key, "log")
-    return figure
+    meta = {"absent": {"key": key, "text": ABSENT}, "lost": {"nan": NO_INVERSE}}
+    return build_curves(key, "log", runs, theme, include=(0.0,), level=0.0, **meta)
 
 
 def build_shares(runs: int, theme: Theme) -> Template:
@@ -117,8 +112,8 @@ def build_layer(percent: str, runs: int, theme: Theme) -> Template:
         "hoverongaps": False,
         "hovertemplate": "to %{y} from %{x} (0: the branch)<br>%{text}<extra>%{fullData.name}</extra>",
     }
-    scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
-    figure = build_cells(runs, theme, GRID, heat, scale, symmetric="coloraxis", signed_log=True, empty=NO_STREAMS)
+    meta = {"symmetric": "coloraxis", "signed_log": True, "empty": NO_STREAMS}
+    figure = build_cells(runs, theme, GRID, heat, signed_scale(theme), **meta)
     update_axes(figure, "x", title=None, showticklabels=False, fixedrange=True)
     update_axes(figure, "y", autorange="reversed", showticklabels=False, fixedrange=True)
     figure["layout"]["margin"] |= {"l": 14, "t": 24, "b": 14}

@@ -53,7 +53,7 @@ def build_map(grid: Grid, theme: Theme) -> go.Figure:
     known = [number for row in numbers for number in row if number is not None]
     empty = build_figure(
         theme,
-        {"ink": theme.ink, "muted": theme.muted},
+        {},
         hovermode="closest",
         margin={"l": 60, "r": 76, "t": 30, "b": 48},
         coloraxis=_to_scale(grid.metric, is_log, known, theme),
@@ -170,7 +170,6 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
 
     Cividis for the rest, over 0 to 1 if they fit.
     """
-    diverging: list[Any] = [list(stop) for stop in theme.diverging]
     low, high = min(known, default=0.0), max(known, default=1.0)
     bound = max(abs(low), abs(high), MIN_SPAN)
     pad = max(0.0, MIN_SPAN - (high - low)) / 2  # what hardly differs stands in the middle
@@ -180,7 +179,7 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
         reverse = [[1 - stop, color] for stop, color in reversed(theme.diverging)]
         scale = {"colorscale": reverse, "cmin": -bound, "cmax": bound}
     elif not is_log and low < 0:
-        scale = {"colorscale": diverging, "cmin": -bound, "cmax": bound}
+        scale = {"colorscale": theme.signed_scale, "cmin": -bound, "cmax": bound}
     elif not is_log and high <= 1:
         scale = {"colorscale": "Cividis", "cmin": 0.0, "cmax": 1.0}
     bar = colorbar(theme)

@@ -1,6 +1,6 @@
 """The residual mixing matrices of all layers, as one row of matrices per run."""
 
-from mhc_core.figures.cells import axis_names, build_cells
+from mhc_core.figures.cells import Y_FROM_1, axis_names, build_cells, signed_scale
 from mhc_core.figures.panel import Column, Help, Panel, Template, View, update_axes
 from mhc_core.figures.style import Theme
 
@@ -12,14 +12,12 @@ def build(runs: int, theme: Theme) -> Template:
     heat = {
         "key": "h_res",
         "fill": {"z": "montage.h_res", "x0": "x0.h_res", "dx": "dx.h_res"},
-        "y0": 1,
-        "dy": 1,
+        **Y_FROM_1,
         "hoverongaps": False,
         "hovertemplate": "layer %{x:.0f}, to stream %{y}<br>%{z:.3f}<extra>%{fullData.name}</extra>",
     }
-    scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
-    layers = {axis_names(run)[0]: "window" for run in range(runs)}
-    figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, symmetric="coloraxis", empty=EMPTY)
+    meta = {"layers": {axis_names(run)[0]: "window" for run in range(runs)}, "symmetric": "coloraxis", "empty": EMPTY}
+    figure = build_cells(runs, theme, GRID, heat, signed_scale(theme), **meta)
     update_axes(figure, "x", nticks=14)
     update_axes(figure, "y", autorange="reversed", showticklabels=False, fixedrange=True)
     for run in range(1, runs):

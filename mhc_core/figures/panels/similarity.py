@@ -7,9 +7,9 @@ from mhc_core.figures.panel import (
     Panel,
     Template,
     View,
-    add_curves,
     band,
     bottom_up,
+    build_curves,
     build_lines,
     line,
 )
@@ -32,10 +32,9 @@ def build_previous(runs: int, theme: Theme) -> Template:
 
 def build_tokens(runs: int, theme: Theme) -> Template:
     """Build a figure with mean pairwise cosine of the tokens: 1 is rank collapse."""
-    figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
-    figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
-    add_curves(figure, runs, theme, "token_cos", "linear")
-    return figure
+    return build_curves(
+        "token_cos", "linear", runs, theme, include=(0.0, 1.0), limits=[-1.0, 1.0], unknown=STALE_NUMERICS
+    )
 
 
 TOKENS = "Mean cosine similarity of the tokens' inputs at each layer. 1: all tokens have become the same vector."

@@ -9,8 +9,8 @@ from mhc_core.figures.panel import (
     Panel,
     Template,
     View,
-    add_curves,
     bottom_up,
+    build_curves,
     build_lines,
     line,
     stream_line,
@@ -40,10 +40,7 @@ def build_similarity(runs: int, theme: Theme) -> Template:
 
 def build_use(runs: int, theme: Theme) -> Template:
     """Build a figure with the effective rank of the unfolded connections across each layer."""
-    figure = build_lines(theme, "linear", include=(1.0,))
-    figure["layout"]["meta"]["empty"] = "Every run has one stream."
-    add_curves(figure, runs, theme, "kernel_rank", "linear")
-    return figure
+    return build_curves("kernel_rank", "linear", runs, theme, include=(1.0,), empty="Every run has one stream.")
 
 
 GRADIENT = "Magnitude of each stream's gradient at the output of each layer."

@@ -12,8 +12,8 @@ from mhc_core.figures.panel import (
     band,
     bottom_up,
     build_lines,
+    curve,
     line,
-    scatter,
 )
 from mhc_core.figures.style import RunStyle, Theme
 
@@ -51,11 +51,9 @@ def _build_view(key: str, scale: str, runs: int, theme: Theme) -> Template:
 def _build_law(run: int, style: RunStyle, key: str, suffix: str) -> Trace:
     """Build the empty line of a law, or of an end of its band by its suffix."""
     fill = {"x": "layer", "y": f"law.values{suffix}.{key}"}
-    return scatter(
-        mode="lines",
+    return curve(
         line={"color": style.color, "width": 1},
         meta={"run": run, "key": key, "fill": fill, "end": False, "look": {}},
-        connectgaps=False,
         hoverinfo="skip",
     )
 

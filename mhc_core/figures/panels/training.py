@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from mhc_core.figures.cells import axis_names, build_cells
+from mhc_core.figures.cells import SIDE_BY_SIDE, X_FROM_1, axis_names, build_cells, signed_scale
 from mhc_core.figures.panel import (
     Column,
     Help,
@@ -13,14 +13,13 @@ from mhc_core.figures.panel import (
     axis_title,
     bottom_up,
     build_figure,
+    curve,
     quiet_axis,
-    scatter,
     update_axes,
 )
 from mhc_core.figures.style import CIVIDIS, Theme
 
 EMPTY = "No run trains. Set the number of training steps to see this."
-GRID = {"direction": "columns", "cell": 100, "gap": 6}
 STEP = axis_title("step")
 POWER = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"}
 
@@ -30,18 +29,16 @@ def build_loss(runs: int, theme: Theme) -> Template:
     axes = {"yaxis": {"scale": "linear", "include": [0.0]}}
     figure = build_figure(
         theme,
-        {"axes": axes, "steps": {"xaxis": "line"}, "ink": theme.ink, "muted": theme.muted, "empty": EMPTY},
+        {"axes": axes, "steps": {"xaxis": "line"}, "empty": EMPTY},
         xaxis=quiet_axis(theme, title=STEP, tickformat="d", unifiedhovertitle={"text": "step %{x}"}),
         yaxis=quiet_axis(theme, nticks=6),
     )
     for run, style in bottom_up(theme, runs):
         fill = {"x": "step", "y": "steps.step_loss", "text": "steps_text.step_loss", "name": "label"}
         figure["data"].append(
-            scatter(
-                mode="lines",
+            curve(
                 line={"color": style.color, "width": style.width, "dash": style.dash},
                 meta={"run": run, "key": "step_loss", "fill": fill, "end": True, "look": {"dash": True, "weight": 1.0}},
-                connectgaps=False,
                 hovertemplate="%{text}",
             )
         )
@@ -56,8 +53,7 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> Templat
     heat = {
         "key": key,
         "fill": {"y": "step", "z": f"steps_log10.{key}"},
-        "x0": 1,
-        "dx": 1,
+        **X_FROM_1,
         "hoverongaps": False,
         "hovertemplate": "step %{y}, layer %{x}<br>10<sup>%{z:.2f}</sup><extra>%{fullData.name}</extra>",
     }
@@ -67,8 +63,8 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> Templat
     scale: dict[str, Any] = {"colorscale": CIVIDIS}
     if is_gain:
         meta["symmetric"] = "coloraxis"
-        scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
-    figure = build_cells(runs, theme, GRID, heat, scale, **meta)
+        scale = signed_scale(theme)
+    figure = build_cells(runs, theme, SIDE_BY_SIDE, heat, scale, **meta)
     update_axes(figure, "y", autorange="reversed", tickformat="d", nticks=6)
     figure["layout"]["yaxis"]["title"] = STEP  # at the outer axis alone
     figure["layout"]["coloraxis"]["colorbar"] |= POWER

@@ -3,11 +3,10 @@
 from functools import partial
 
 from mhc_core.cost.counts import MAX_STEP_MAP_LAYERS
-from mhc_core.figures.cells import axis_names, build_cells
+from mhc_core.figures.cells import SIDE_BY_SIDE, Y_FROM_1, axis_names, build_cells, signed_scale
 from mhc_core.figures.panel import Column, Help, Panel, Template, View, axis_title, update_axes
 from mhc_core.figures.style import Theme
 
-GRID = {"direction": "columns", "cell": 100, "gap": 6}
 EMPTY = "Not defined for these runs: their layers read parts of the width, so one weight per output is not enough."
 
 UNKNOWN = (
@@ -24,19 +23,17 @@ def build(scale: str, runs: int, theme: Theme) -> Template:
         "fill": {"z": "signed_log.lower.unfolded" if is_log else "lower.unfolded", "customdata": "lower.unfolded"},
         "x0": 0,
         "dx": 1,
-        "y0": 1,
-        "dy": 1,
+        **Y_FROM_1,
         "hoverongaps": False,
         "hovertemplate": "layer %{y} reads output %{x}<br>weight %{customdata:.4~g}<extra>%{fullData.name}</extra>",
     }
-    colors = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
     layers: dict[str, str] = {}
     for run in range(runs):
         x_name, y_name = axis_names(run)
         layers |= {x_name: "sources", y_name: "cells-down"}
     meta = {"layers": layers, "symmetric": "coloraxis", "signed_log": is_log, "lost_rows": ["unfolded"], "empty": EMPTY}
     meta["unknown"] = UNKNOWN
-    figure = build_cells(runs, theme, GRID, heat, colors, **meta)
+    figure = build_cells(runs, theme, SIDE_BY_SIDE, heat, signed_scale(theme), **meta)
     update_axes(figure, "x", title=axis_title("source layer (0 = embedding)"))
     update_axes(figure, "y", tickformat="d", nticks=6)
     figure["layout"]["yaxis"]["title"] = axis_title("reading layer")

@@ -11,13 +11,12 @@ import { PanelTable } from '../figures/table.js';
 import { hasServer } from '../net/sent.js';
 import { exportItems } from '../share/export.js';
 import { openShareDialog } from '../share/share.js';
-import { chooseCardView } from '../state/actions.js';
+import { chooseCardView, moveInterval } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html, memo } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { linkPapers } from '../ui/papers.js';
 import { BasisSlider } from './basisslider.js';
-import { IntervalControl } from './interval.js';
 import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
 import { TheoryNotes } from './theory.js';
@@ -131,3 +130,26 @@ export const PanelHelp = memo((/** @type {{panel: Panel}} */ { panel }) => {
     <//>
   `;
 });
+
+/** Render the inputs that choose an interval of layers. */
+function IntervalControl() {
+  const { first, last } = state.interval.value;
+  return html`
+    <div class="interval">
+      <${IntervalEnd} id="interval-first" label="from layer" value=${first} onInput=${(/** @type {number} */ layer) => moveInterval({ first: layer })} />
+      <${IntervalEnd} id="interval-last" label="to layer" value=${last} onInput=${(/** @type {number} */ layer) => moveInterval({ last: layer })} />
+    </div>
+  `;
+}
+
+/** Render the input of one end of the interval. @param {{id: string, label: string, value: number, onInput: (layer: number) => void}} props layers from 0 */
+function IntervalEnd({ id, label, value, onInput }) {
+  const onChange = (/** @type {any} */ { target }) => {
+    if (target.value !== '' && target.validity.valid) onInput(Number(target.value) - 1);
+    else target.value = String(value + 1);
+  };
+  return html`
+    <label for=${id}>${label}</label>
+    <input type="number" id=${id} min="1" max=${state.layers.value} step="1" value=${value + 1} onChange=${onChange} />
+  `;
+}

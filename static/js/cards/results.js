@@ -12,7 +12,6 @@ import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { html, memo } from '../ui/html.js';
-import { scrollToElement } from '../ui/scroll.js';
 import { useWhileSeen } from '../ui/seen.js';
 import { fractionDone, trainingProgress } from './progress.js';
 import { showSectionOf } from './sections.js';
@@ -190,4 +189,10 @@ export function Headline({ slot, columns }) {
   const { forward } = measureRun(columns, state.chosenInterval.value);
   if (forward.log10 === null) return html`<p class="headline">${progressOf(slot)}</p>`;
   return html`<p class="headline">${formatRunGain(forward.log10, columns)} <small>gain forward${state.chosenInterval.value ? `, ${describeInterval()}` : ''}</small></p>`;
+}
+
+/** Scroll an element into view; without animation where the user prefers reduced motion. @param {Element} element @param {ScrollBehavior} [behavior] */
+function scrollToElement(element, behavior = 'smooth') {
+  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  element.scrollIntoView({ behavior: isStill ? 'instant' : behavior, block: 'center' });
 }

@@ -8,13 +8,13 @@ import { measureDrift } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
+import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { appliesTo, settingOf } from '../state/view/spec.js';
 import { html, memo } from '../ui/html.js';
 import { openSettings } from '../ui/opened.js';
 import { CursorRow } from './cursor.js';
 import { RangeInput } from './fields.js';
-import { SiteNote } from './sitenote.js';
 
 /** @typedef {import('../../types').Field} Field */
 
@@ -120,4 +120,27 @@ function formatSetting(value, field) {
   const decimals = String(field.step ?? 1).split('.')[1]?.length ?? 0;
   const text = Number(value).toFixed(decimals);
   return Number(text) === value ? text : String(value);
+}
+
+const COMPUTE = html`Run <code>mhc-scope serve</code> to compute`;
+
+/** Render the note of a static site on what works without a server. */
+function SiteNote() {
+  return html`<p class="hint site-note" role="status">${describeMissing() ?? describeStops()}</p>`;
+}
+
+/** Describe what is missing for these settings; null if nothing is. */
+function describeMissing() {
+  const { value: phase } = state.phase;
+  if (phase === 'unconfirmed') return html`This page has no server. ${COMPUTE} this.`;
+  const isPartial = phase === 'idle' && state.slots.value.some(({ id, derived }) => id === '' && derived !== null);
+  return isPartial
+    ? html`This page has no server: only the gains of these settings are known. ${COMPUTE} the dimmed figures.`
+    : null;
+}
+
+/** Describe what the sliders of a static site can do without a server. */
+function describeStops() {
+  const hasGrid = Object.keys(boot.site?.grid ?? {}).length > 0;
+  return `This page has no server: ${hasGrid ? 'its sliders stop at settings that were computed before.' : 'its sliders move the gains alone.'}`;
 }

@@ -7,19 +7,20 @@ import { StoryText } from '../cards/story.js';
 import { Swatch } from '../cards/swatch.js';
 import { shownOf } from '../figures/fill/drawing.js';
 import { shownStep, toCardTitle, unitOf } from '../figures/places.js';
-import { Plot } from '../figures/plotbox.js';
+import { heightOf, Plot } from '../figures/plotbox.js';
 import { endPresentation, presented } from '../figures/presented.js';
+import { fillShown } from '../figures/shown.js';
 import { Picture } from '../picture/card.js';
+import { toPictureHeight } from '../picture/files.js';
 import { KEY as PICTURE } from '../picture/shown.js';
 import { preset } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
-import { fitFigure } from './stagefit.js';
 import { describePlace, listCards, moveCard, moveStep } from './stagesteps.js';
 
-/** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Columns} Columns */
+/** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Columns} Columns @typedef {{width: number, height: number}} Size */
 
 /** @type {Record<string, () => void>} */
 const ACTS = {
@@ -118,7 +119,7 @@ function StageRoom({ panel }) {
   return html`<div class="stage-room" ref=${outer}>${size.width > 0 ? html`<${FittedFigure} panel=${panel} size=${size} />` : null}</div>`;
 }
 
-/** Render the presented figure, magnified to fit the space. @param {{panel: Panel | undefined, size: import('./stagefit.js').Size}} props */
+/** Render the presented figure, magnified to fit the space. @param {{panel: Panel | undefined, size: Size}} props */
 function FittedFigure({ panel, size }) {
   [state.slots.value, state.dataTick.value, state.templates.value];
   const { magnified, height } = fitFigure(panel, size);
@@ -151,4 +152,35 @@ function StageFoot() {
       <span role="status">${card}</span>${renderButton('↑', 'Previous card', ACTS.ArrowUp)}${renderButton('↓', 'Next card', ACTS.ArrowDown)}
     </footer>
   `;
+}
+
+/** Width at which curves are drawn before magnification. */
+const DRAWN_PX = 940;
+const LARGEST = 3;
+const STEP = 0.05;
+const LEAST_PX = 180; // smallest height of a figure
+
+/** Compute magnification and height of a presented figure; null if the figure has its own height. @param {Panel | undefined} panel undefined for the picture @param {Size} room @returns {{magnified: number, height: number | null}} */
+function fitFigure(panel, room) {
+  const { value: templates } = state.templates;
+  if (!panel)
+    return {
+      magnified: templates ? largestMagnification((width) => toPictureHeight(templates, width), room) : 1,
+      height: null,
+    };
+  const { figure: template } = state.viewOf(panel);
+  if (!template.layout.meta.grid) {
+    const magnified = Math.min(LARGEST, Math.max(1, room.width / DRAWN_PX));
+    return { magnified, height: Math.max(LEAST_PX, Math.floor(room.height / magnified)) };
+  }
+  const figure = fillShown(panel, template);
+  return { magnified: largestMagnification((width) => heightOf(figure, false, width), room), height: null };
+}
+
+/** Find the largest magnification at which a figure fits the height; 1 if none fits, as on a phone. @param {(width: number) => number} toHeight @param {Size} room */
+function largestMagnification(toHeight, room) {
+  for (let magnified = LARGEST; magnified > 1; magnified -= STEP) {
+    if (toHeight(room.width / magnified) * magnified <= room.height) return magnified;
+  }
+  return 1;
 }

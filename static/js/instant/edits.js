@@ -71,7 +71,7 @@ function toMatrix(edits, n) {
 }
 
 /** Create the identity matrix. @param {number} n */
-const identity = (n) => Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
+export const identity = (n) => Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
 
 /** Change rows of E by an edit of streams: row i says what stream i becomes. @param {Edit} edit @param {Float64Array} matrix @param {number} n */
 function editRows({ do: act, index, other = 0, value = 1 }, matrix, n) {
@@ -93,8 +93,8 @@ function meanOf(matrix, column, n) {
   return sum / n;
 }
 
-/** Exchange two rows of numbers. @param {Float64Array} entries @param {number} one @param {number} other @param {number} width */
-function swapRows(entries, one, other, width) {
+/** Exchange two rows of numbers in place. @param {Float64Array} entries @param {number} one @param {number} other @param {number} width */
+export function swapRows(entries, one, other, width) {
   for (let column = 0; column < width; column++) {
     const [i, j] = [one * width + column, other * width + column];
     [entries[i], entries[j]] = [entries[j], entries[i]];

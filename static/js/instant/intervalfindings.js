@@ -5,8 +5,8 @@
 
 import { formatValue } from '../data/numbers.js';
 import { depthOf, seedsOf } from '../data/record.js';
-import { lookUp } from '../figures/fill/sources.js';
 import { recomputeComposites } from './interval.js';
+import { logsOf } from './measure.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Finding} Finding @typedef {import('./interval.js').Interval} Interval */
 
@@ -28,9 +28,6 @@ function formatTimes(log10) {
   const text = formatMagnitude(log10);
   return text.includes('×') ? `${text} times` : `${text}×`;
 }
-
-/** Return log10 of a metric over layers, the median for several seeds. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
-const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
 
 /** Describe the median over seeds; empty for one seed. @param {Columns} columns */
 function describeMedian(columns) {

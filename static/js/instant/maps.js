@@ -1,5 +1,6 @@
 /** Maps raw parameters of one layer to its residual mixing matrix, like `mhc_core/families`. Rows are outputs. */
 
+import { identity, swapRows } from './edits.js';
 import { sinkhorn } from './sinkhorn.js';
 
 /** `layers`: depth of the stack. @typedef {{n: number, layers: number, rounds: number, eps: number, round: Round}} MapSettings */
@@ -205,17 +206,11 @@ function multiplyMatrices(left, right, rows, inner, columns) {
 /** Sum the squared entries of (I - A)^-1 (I + A) = 2 (I - A)^-1 - I over blocks of 2 x 2, and halve them, in doubles like Python. @type {ResidualMap} */
 function sumBlockEnergy(raw, { n, round }) {
   const size = 2 * n;
-  const inverse = invertMatrix(
-    raw.map((value, index) => {
-      const [row, column] = [Math.floor(index / size), index % size];
-      return (row === column ? 1 : 0) - value + raw[column * size + row];
-    }),
-    size,
-  );
+  const skew = toSkew(raw, size).map((value) => -value);
   const matrix = new Float64Array(n * n);
-  inverse.forEach((value, index) => {
+  applyCayley(skew, size).forEach((value, index) => {
     const [row, column] = [Math.floor(index / size), index % size];
-    matrix[(row >> 1) * n + (column >> 1)] += (2 * value - (row === column ? 1 : 0)) ** 2 / 2;
+    matrix[(row >> 1) * n + (column >> 1)] += value ** 2 / 2;
   });
   return matrix.map(round);
 }
@@ -276,13 +271,13 @@ function divideRows(raw, { n, round }) {
 /** Invert a matrix by elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */
 function invertMatrix(matrix, n) {
   const left = Float64Array.from(matrix);
-  const right = Float64Array.from(matrix, (_, index) => (index % (n + 1) === 0 ? 1 : 0));
+  const right = identity(n);
   for (let column = 0; column < n; column++) {
     let pivot = column;
     for (let row = column + 1; row < n; row++) {
       if (Math.abs(left[row * n + column]) > Math.abs(left[pivot * n + column])) pivot = row;
     }
-    for (const side of [left, right]) swapRows(side, n, column, pivot);
+    for (const side of [left, right]) swapRows(side, column, pivot, n);
     const factor = 1 / left[column * n + column];
     for (const side of [left, right]) for (let k = 0; k < n; k++) side[column * n + k] *= factor;
     for (let row = 0; row < n; row++) {
@@ -290,13 +285,6 @@ function invertMatrix(matrix, n) {
     }
   }
   return right;
-}
-
-/** Swap two rows in place. @param {Float64Array} matrix @param {number} n @param {number} one @param {number} other */
-function swapRows(matrix, n, one, other) {
-  for (let k = 0; k < n; k++) {
-    [matrix[one * n + k], matrix[other * n + k]] = [matrix[other * n + k], matrix[one * n + k]];
-  }
 }
 
 /** Subtract a multiple of the pivot row, so that the entry in the pivot's column becomes 0. @param {Float64Array} left @param {Float64Array} right @param {number} n @param {number} row @param {number} pivot */

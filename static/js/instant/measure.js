@@ -77,8 +77,8 @@ function measureCurve(columns, key, reduce, ...layers) {
 /** Subtract; null if either is unknown. @param {number | null | undefined} one @param {number | null | undefined} other */
 const subtract = (one, other) => (one == null || other == null ? null : one - other);
 
-/** Return log10 of a metric over layers. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
-const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
+/** Return log10 of a metric over layers, the median for several seeds. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
+export const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
 
 /** Describe why a metric has no number: the first status among the layers. @param {Columns} columns @param {string} key @param {number[]} [layers] default all */
 function reasonOf(columns, key, layers) {

@@ -4,6 +4,7 @@
  */
 
 import { multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../figures/fill/composites.js';
+import { identity } from './edits.js';
 
 /** @typedef {import('../../types').Matrix} Matrix */
 /** Entries (n, n) times 2^exponent. @typedef {{scaled: Float64Array, exponent: number}} Scaled */
@@ -55,8 +56,8 @@ const DOWN = ['composite_gain_bwd', 'composite_norm_1', 'composite_min_col_sum']
 function measureUp({ shape: [layers, n], data }) {
   const products = accumulateProducts(layers, n, (layer, product) => multiplyAt(data, layer * n * n, product, n));
   return [
-    ['composite_gain_fwd', measureProducts(products, (scaled) => largestRowSum(scaled, n, false))],
-    ['composite_norm_inf', measureProducts(products, (scaled) => largestRowSum(scaled, n, true))],
+    ['composite_gain_fwd', measureProducts(products, (scaled) => largestSum(scaled, n, n, 1, false))],
+    ['composite_norm_inf', measureProducts(products, (scaled) => largestSum(scaled, n, n, 1, true))],
   ];
 }
 
@@ -67,8 +68,8 @@ function measureBackwardProducts({ shape: [layers, n], data }) {
     return multiplyAt(product, 0, factor, n);
   }).reverse();
   return [
-    ['composite_gain_bwd', measureProducts(products, (scaled) => largestColumnSum(scaled, n, false))],
-    ['composite_norm_1', measureProducts(products, (scaled) => largestColumnSum(scaled, n, true))],
+    ['composite_gain_bwd', measureProducts(products, (scaled) => largestSum(scaled, n, 1, n, false))],
+    ['composite_norm_1', measureProducts(products, (scaled) => largestSum(scaled, n, 1, n, true))],
     ['composite_min_col_sum', measureProducts(products, (scaled) => Math.min(...sumsOf(scaled, n).columns))],
   ];
 }
@@ -78,23 +79,23 @@ function measureProducts(products, read) {
   return products.map(({ scaled, exponent }) => ({ scaled: read(scaled), exponent }));
 }
 
-/** Return the magnitude of the largest row sum, without a list of all: a drag computes some hundred products in a frame. @param {Float64Array} matrix (n, n) @param {number} n @param {boolean} ofMagnitudes adds up magnitudes */
-function largestRowSum(matrix, n, ofMagnitudes) {
+/**
+ * Return the largest magnitude of a sum over a line, without a list of all: a drag computes some hundred products in a frame. Lines are rows
+ * for strides (n, 1), and columns for (1, n).
+ * @param {Float64Array} matrix (n, n)
+ * @param {number} n
+ * @param {number} line stride from one line to the next
+ * @param {number} step stride along a line
+ * @param {boolean} ofMagnitudes adds up magnitudes
+ */
+function largestSum(matrix, n, line, step, ofMagnitudes) {
   let most = 0;
   for (let i = 0; i < n; i++) {
     let sum = 0;
-    for (let j = 0; j < n; j++) sum += ofMagnitudes ? Math.abs(matrix[i * n + j]) : matrix[i * n + j];
-    most = Math.max(most, Math.abs(sum));
-  }
-  return most;
-}
-
-/** Return the magnitude of the largest column sum. @param {Float64Array} matrix (n, n) @param {number} n @param {boolean} ofMagnitudes adds up magnitudes */
-function largestColumnSum(matrix, n, ofMagnitudes) {
-  let most = 0;
-  for (let j = 0; j < n; j++) {
-    let sum = 0;
-    for (let i = 0; i < n; i++) sum += ofMagnitudes ? Math.abs(matrix[i * n + j]) : matrix[i * n + j];
+    for (let j = 0; j < n; j++) {
+      const entry = matrix[i * line + j * step];
+      sum += ofMagnitudes ? Math.abs(entry) : entry;
+    }
     most = Math.max(most, Math.abs(sum));
   }
   return most;
@@ -103,7 +104,7 @@ function largestColumnSum(matrix, n, ofMagnitudes) {
 /** Accumulate the product up to each layer, rescaled by powers of two, which is exact. @param {number} layers @param {number} n @param {(layer: number, product: Float64Array) => Float64Array} grow @returns {Scaled[]} */
 function accumulateProducts(layers, n, grow) {
   /** @type {Float64Array} */
-  let scaled = Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
+  let scaled = identity(n);
   let exponent = 0;
   return Array.from({ length: layers }, (_, layer) => {
     const product = grow(layer, scaled);

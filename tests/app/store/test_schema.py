@@ -75,14 +75,6 @@ def test_a_released_database_is_brought_up_to_date(path: Path) -> None:
     assert read(path, "SELECT * FROM alembic_version") == [(migrations.HEAD,)]
 
 
-def test_a_file_older_than_the_release_opens_too(path: Path) -> None:
-    execute(path, RELEASED)
-    execute(path, "ALTER TABLE snapshots DROP COLUMN note; ALTER TABLE snapshots DROP COLUMN sweep")
-    upgrade_file(path)
-    assert read(path, "SELECT id, title, note, sweep FROM snapshots") == [("old", "ours", "", None)]
-    assert find_differences(path) == []
-
-
 def test_a_second_start_changes_nothing(path: Path) -> None:
     execute(path, RELEASED)
     upgrade_file(path)

@@ -8,43 +8,15 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from mhc_core.spec import SpecError, SpecErrors
-from mhc_scope.api.http.methods import list_methods
 from mhc_scope.api.models.links import to_address
 from mhc_scope.observe import context
-from mhc_scope.services.errors import (
-    EncodersBusyError,
-    EncodingFailedError,
-    FrameGapError,
-    InvalidRequestError,
-    InvalidTokenError,
-    InvalidTraceError,
-    MissingRightError,
-    NoCapacityError,
-    NoSpecError,
-    NotATraceError,
-    NoTokenError,
-    NotOwnerError,
-    QueueFullError,
-    RefusalError,
-    RoomKeyRequiredError,
-    RoomTokenRequiredError,
-    ServerStreamLimitError,
-    StorageFullError,
-    TooExpensiveError,
-    TooManyLiveTracesError,
-    TooManyRoomsError,
-    TooManyRunsError,
-    TooManyStreamsError,
-    TooMuchReadError,
-    TooMuchStoredError,
-    TraceEndedError,
-    UnknownTraceError,
-    WrongTokenError,
-)
+from mhc_scope.services import errors
 from mhc_scope.store.errors import StoreUnavailable
 
 log = logging.getLogger("mhc.api")
@@ -95,33 +67,33 @@ TITLES = {
 
 
 # Kind and HTTP status of every refusal of a service.
-REFUSALS: dict[type[RefusalError], tuple[str, int]] = {
-    InvalidRequestError: ("invalid-body", 422),
-    InvalidTraceError: ("invalid-trace", 422),
-    TooExpensiveError: ("too-expensive", 422),
-    NotATraceError: ("not-a-trace", 409),
-    NoSpecError: ("no-spec", 409),
-    TooManyRunsError: ("too-many-runs", 429),
-    RoomKeyRequiredError: ("not-the-teacher", 401),
-    RoomTokenRequiredError: ("may-not-teach", 403),
-    TooManyRoomsError: ("too-many-rooms", 503),
-    UnknownTraceError: ("not-found", 404),
-    WrongTokenError: ("wrong-token", 401),
-    FrameGapError: ("gap", 409),
-    TraceEndedError: ("has-ended", 409),
-    TooManyLiveTracesError: ("too-many-traces", 503),
-    TooMuchStoredError: ("too-much-stored", 429),
-    TooMuchReadError: ("too-much-read", 429),
-    TooManyStreamsError: ("too-many-streams", 429),
-    ServerStreamLimitError: ("too-many-streams", 503),
-    QueueFullError: ("queue-full", 503),
-    StorageFullError: ("storage-full", 503),
-    EncodersBusyError: ("queue-full", 503),
-    EncodingFailedError: ("not-written", 503),
-    InvalidTokenError: ("no-token", 401),
-    NoTokenError: ("no-token", 401),
-    MissingRightError: ("no-right", 403),
-    NotOwnerError: ("not-owner", 403),
+REFUSALS: dict[type[errors.RefusalError], tuple[str, int]] = {
+    errors.InvalidRequestError: ("invalid-body", 422),
+    errors.InvalidTraceError: ("invalid-trace", 422),
+    errors.TooExpensiveError: ("too-expensive", 422),
+    errors.NotATraceError: ("not-a-trace", 409),
+    errors.NoSpecError: ("no-spec", 409),
+    errors.TooManyRunsError: ("too-many-runs", 429),
+    errors.RoomKeyRequiredError: ("not-the-teacher", 401),
+    errors.RoomTokenRequiredError: ("may-not-teach", 403),
+    errors.TooManyRoomsError: ("too-many-rooms", 503),
+    errors.UnknownTraceError: ("not-found", 404),
+    errors.WrongTokenError: ("wrong-token", 401),
+    errors.FrameGapError: ("gap", 409),
+    errors.TraceEndedError: ("has-ended", 409),
+    errors.TooManyLiveTracesError: ("too-many-traces", 503),
+    errors.TooMuchStoredError: ("too-much-stored", 429),
+    errors.TooMuchReadError: ("too-much-read", 429),
+    errors.TooManyStreamsError: ("too-many-streams", 429),
+    errors.ServerStreamLimitError: ("too-many-streams", 503),
+    errors.QueueFullError: ("queue-full", 503),
+    errors.StorageFullError: ("storage-full", 503),
+    errors.EncodersBusyError: ("queue-full", 503),
+    errors.EncodingFailedError: ("not-written", 503),
+    errors.InvalidTokenError: ("no-token", 401),
+    errors.NoTokenError: ("no-token", 401),
+    errors.MissingRightError: ("no-right", 403),
+    errors.NotOwnerError: ("not-owner", 403),
 }
 
 
@@ -169,21 +141,21 @@ def to_response(problem: Problem, path: str) -> Response:
     return Response(orjson.dumps(body), problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
-def from_spec_errors(errors: SpecErrors) -> Problem:
+def from_spec_errors(found: SpecErrors) -> Problem:
     """Return the problem for errors in a spec: 400 if it is not JSON at all, else 422."""
-    broken = any(error.field == "body" and isinstance(error.got, str) for error in errors.errors)
+    broken = any(error.field == "body" and isinstance(error.got, str) for error in found.errors)
     kind, status = ("invalid-body", 400) if broken else ("invalid-spec", 422)
-    return Problem(kind, status, _shorten(str(errors), 1000), errors=errors.errors)
+    return Problem(kind, status, _shorten(str(found), 1000), errors=found.errors)
 
 
-def from_refusal(error: RefusalError) -> Problem:
+def from_refusal(error: errors.RefusalError) -> Problem:
     """Return the HTTP problem of a service's refusal, with the status that a table assigns."""
     kind, status = REFUSALS[type(error)]
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoCapacityError) else {}
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.NoCapacityError) else {}
     if status == 401:
-        is_wrong = isinstance(error, InvalidTokenError)
+        is_wrong = isinstance(error, errors.InvalidTokenError)
         headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}
-    due = error.due if isinstance(error, FrameGapError) else None
+    due = error.due if isinstance(error, errors.FrameGapError) else None
     return Problem(kind, status, str(error), errors=error.errors, headers=headers, due=due)
 
 
@@ -209,62 +181,50 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
     middleware would add.
     """
 
-    def respond(request: Request, problem: Problem) -> Response:
-        """Return a problem as a page for browsers, else as JSON, and note it in the log."""
+    async def respond(request: Request, error: Exception) -> Response:
+        """Return the problem of an exception as a page for browsers, else as JSON, and note it in the log."""
+        problem = _to_problem(request, error)
         context.note(problem=problem.kind)
-        return show(request, problem) or to_response(problem, request.url.path)
-
-    async def on_problem(request: Request, error: Exception) -> Response:
-        """Answer a problem that a route has raised."""
-        assert isinstance(error, Problem)
-        return respond(request, error)
-
-    async def on_spec_errors(request: Request, error: Exception) -> Response:
-        """Answer errors in a spec: 400 or 422."""
-        assert isinstance(error, SpecErrors)
-        return to_response(from_spec_errors(error), request.url.path)
-
-    async def on_refusal(request: Request, error: Exception) -> Response:
-        """Answer a request that a service has refused."""
-        assert isinstance(error, RefusalError)
-        return respond(request, from_refusal(error))
-
-    async def on_store(request: Request, error: Exception) -> Response:
-        """Answer 503 while the database is not available."""
-        log.warning("%s %s: %s", request.method, request.url.path, error)
-        return respond(request, Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"}))
-
-    async def on_invalid_request(request: Request, error: Exception) -> Response:
-        """Answer 422 for parameters that are not valid, and name them."""
-        assert isinstance(error, RequestValidationError)
-        items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
-        detail = "; ".join(str(item) for item in items)
-        return respond(request, Problem("invalid-query", 422, detail, errors=items))
-
-    async def on_http(request: Request, error: Exception) -> Response:
-        """Answer an error of the framework, such as 404 or 405."""
-        assert isinstance(error, HTTPException)
-        kind = {404: "not-found", 405: "not-allowed"}.get(error.status_code, "http")
-        detail = f"{request.method} {request.url.path}: {error.detail}."
-        if kind == "not-found":
-            detail = f"This server has nothing at {request.url.path}."
-        headers = dict(error.headers or {})
-        if error.status_code == 405:
-            headers["Allow"] = ", ".join(list_methods(app, dict(request.scope)))
-        return respond(request, Problem(kind, error.status_code, detail, headers=headers))
+        shown = None if isinstance(error, SpecErrors) else show(request, problem)
+        return shown or to_response(problem, request.url.path)
 
     async def on_crash(request: Request, error: Exception) -> Response:
         """Answer 500 for an unexpected exception, which the log describes."""
         problem = Problem("internal", 500, "The server's log has the details.", headers=crash_headers)
         return to_response(problem, request.url.path)
 
-    app.add_exception_handler(Problem, on_problem)
-    app.add_exception_handler(SpecErrors, on_spec_errors)
-    app.add_exception_handler(RefusalError, on_refusal)
-    app.add_exception_handler(StoreUnavailable, on_store)
-    app.add_exception_handler(RequestValidationError, on_invalid_request)
-    app.add_exception_handler(HTTPException, on_http)
+    for kind in (Problem, SpecErrors, errors.RefusalError, StoreUnavailable, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, respond)
     app.add_exception_handler(Exception, on_crash)
+
+
+def _to_problem(request: Request, error: Exception) -> Problem:
+    """Return the problem of an exception that a route or the framework has raised."""
+    match error:
+        case Problem():
+            return error
+        case SpecErrors():
+            return from_spec_errors(error)
+        case errors.RefusalError():
+            return from_refusal(error)
+        case RequestValidationError():
+            items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
+            return Problem("invalid-query", 422, "; ".join(map(str, items)), errors=items)
+        case HTTPException():
+            return _from_http(request, error)
+    log.warning("%s %s: %s", request.method, request.url.path, error)
+    return Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"})
+
+
+def _from_http(request: Request, error: HTTPException) -> Problem:
+    """Return the problem of an error of the framework, such as 404 or 405."""
+    headers = dict(error.headers or {})
+    if error.status_code == 404:
+        return Problem("not-found", 404, f"This server has nothing at {request.url.path}.", headers=headers)
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(list_methods(request.app, dict(request.scope)))
+    kind, detail = "not-allowed" if error.status_code == 405 else "http", f"{request.url.path}: {error.detail}."
+    return Problem(kind, error.status_code, f"{request.method} {detail}", headers=headers)
 
 
 def to_item(error: SpecError) -> dict[str, Any]:
@@ -281,6 +241,15 @@ def _to_got(value: Any) -> Any:
     if isinstance(value, str):
         return _shorten(value, MAX_TEXT)
     return _shorten(repr(value), MAX_TEXT)
+
+
+def list_methods(app: FastAPI, scope: dict[str, Any]) -> list[str]:
+    """Return the methods of all routes with the path of the first one that matches a request; HEAD goes with GET."""
+    found = [route for route in iter_route_contexts(app.routes) if route.path and route.methods]
+    address = scope["path"].removeprefix(scope.get("root_path", ""))
+    first = next((route.path for route in found if compile_path(str(route.path))[0].match(address)), None)
+    methods = {method for route in found if route.path == first for method in route.methods or ()}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def _shorten(text: str, limit: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, reading, transaction
 from mhc_scope.store.queue.board import LIVE, read_board
 from mhc_scope.store.queue.claims import RunClaim, require_claim
 from mhc_scope.store.queue.contract import Answer, CheckReport, Member, Turn
@@ -31,125 +31,95 @@ class LocalQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def join(self, member: Member) -> None:
+    @transaction
+    def join(self, connection: Connection, member: Member) -> None:
         """Begin to use the queue: forget old use of clients; the first check requeues what an earlier process left."""
+        self._database.lock_queue(connection)
+        forget_old(connection, self._database.read_clock(connection))
 
-        def forget_old_use(connection: Connection) -> None:
-            """Delete the records of clients that have used no computing for long."""
-            self._database.lock_queue(connection)
-            forget_old(connection, self._database.read_clock(connection))
-
-        await self._database.call(forget_old_use)
-
-    async def leave(self) -> None:
+    @transaction
+    def leave(self, connection: Connection) -> None:
         """Put the running runs back into the queue, because the server stops."""
+        self._database.lock_queue(connection)
+        self._release_claimed(connection, self._database.read_clock(connection))
 
-        def release_all(connection: Connection) -> None:
-            """Put all running runs back into the queue."""
-            self._database.lock_queue(connection)
-            self._release_claimed(connection, self._database.read_clock(connection))
-
-        await self._database.call(release_all)
-
-    async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
+    @transaction
+    def take_turn(
+        self, connection: Connection, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None
+    ) -> Turn:
         """Enqueue `fresh` jobs by run id, claim a run for each free worker, and one more of at most `short_s` s."""
-
-        def enqueue_and_claim(connection: Connection) -> Turn:
-            """Enqueue the jobs, and claim runs for idle workers."""
-            now = self._database.read_clock(connection)
-            if fresh or free or short_s is not None:
-                self._database.lock_queue(connection)
-            put = put_jobs(connection, fresh, now)
-            board = read_board(connection, now)
-            chosen = board.waiting[:free]
-            if short_s is not None:
-                chosen += board.find_short(short_s, behind=free)
-            claimed = self._claim_runs(connection, chosen, now) if chosen else []
-            if put or claimed:
-                self._database.notify(connection, "queue")
-            return Turn(read_board(connection, now) if claimed else board, put, claimed)
-
-        return await self._database.call(enqueue_and_claim)
-
-    async def requeue(self, claim: RunClaim, client: str, seconds: float) -> bool:
-        """Requeue a run whose worker was lost, or end it if a stop was requested."""
-
-        def release_claim(connection: Connection) -> bool:
-            """Charge the client, and release the run; return whether it waits."""
+        now = self._database.read_clock(connection)
+        if fresh or free or short_s is not None:
             self._database.lock_queue(connection)
-            require_claim(connection, claim)
-            now = self._database.read_clock(connection)
-            charge(connection, client, seconds, now)
-            waits = release_run(connection, claim.run_id, now, "worker lost")
-            self._notify_released(connection, [claim.run_id])
-            return waits
+        put = put_jobs(connection, fresh, now)
+        board = read_board(connection, now)
+        chosen = board.waiting[:free]
+        if short_s is not None:
+            chosen += board.find_short(short_s, behind=free)
+        claimed = self._claim_runs(connection, chosen, now) if chosen else []
+        if put or claimed:
+            self._database.notify(connection, "queue")
+        return Turn(read_board(connection, now) if claimed else board, put, claimed)
 
-        return await self._database.call(release_claim)
+    @transaction
+    def requeue(self, connection: Connection, claim: RunClaim, client: str, seconds: float) -> bool:
+        """Requeue a run whose worker was lost, or end it if a stop was requested."""
+        self._database.lock_queue(connection)
+        require_claim(connection, claim)
+        now = self._database.read_clock(connection)
+        charge(connection, client, seconds, now)
+        waits = release_run(connection, claim.run_id, now, "worker lost")
+        self._notify_released(connection, [claim.run_id])
+        return waits
 
-    async def want(self, run_id: str) -> bool:
+    @transaction
+    def want(self, connection: Connection, run_id: str) -> bool:
         """Record a request of a client that does not own the run."""
+        values = {"wanted_at": self._database.read_clock(connection)}
+        mine = (runs.c.id == run_id, runs.c.status.in_(LIVE), runs.c.is_cancel_asked.is_(False))
+        return connection.execute(update(runs).where(*mine).values(values)).rowcount > 0
 
-        def mark_wanted(connection: Connection) -> bool:
-            """Set when the run was requested; return whether it is still live."""
-            values = {"wanted_at": self._database.read_clock(connection)}
-            mine = (runs.c.id == run_id, runs.c.status.in_(LIVE), runs.c.is_cancel_asked.is_(False))
-            return connection.execute(update(runs).where(*mine).values(values)).rowcount > 0
-
-        return await self._database.call(mark_wanted)
-
-    async def request_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
+    @transaction
+    def request_cancel(self, connection: Connection, run_id: str, is_forced: bool = False) -> Answer:
         """End a run that waits; for a running one, request a stop.
 
         One transaction also checks who wants it: else a client that was just promised the run would see it cancelled. A
         wanted run is left unchanged, unless the cancel is forced.
         """
         of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
+        self._database.lock_queue(connection)
+        columns = (runs.c.status, runs.c.frames, runs.c.wanted_at)
+        query = select(*columns).where(runs.c.id == run_id, runs.c.id.not_in(of_owner))
+        row = connection.execute(query.with_for_update()).one_or_none()
+        if row is None or row.status not in LIVE:
+            return "over"
+        now = self._database.read_clock(connection)
+        if not is_forced and row.wanted_at is not None and now - row.wanted_at < WANTED_S:
+            return "wanted"
+        if row.status == "queued":
+            end_run(connection, run_id, row.frames, "cancelled", None, now)
+            self._notify_released(connection, [run_id])
+        else:
+            connection.execute(update(runs).where(runs.c.id == run_id).values(is_cancel_asked=True))
+            self._database.notify(connection, "cancel", run_id)
+        return "stops"
 
-        def cancel_or_request(connection: Connection) -> Answer:
-            """End the run if it waits, or mark its running computation to be stopped."""
-            self._database.lock_queue(connection)
-            columns = (runs.c.status, runs.c.frames, runs.c.wanted_at)
-            query = select(*columns).where(runs.c.id == run_id, runs.c.id.not_in(of_owner))
-            row = connection.execute(query.with_for_update()).one_or_none()
-            if row is None or row.status not in LIVE:
-                return "over"
-            now = self._database.read_clock(connection)
-            if not is_forced and row.wanted_at is not None and now - row.wanted_at < WANTED_S:
-                return "wanted"
-            if row.status == "queued":
-                end_run(connection, run_id, row.frames, "cancelled", None, now)
-                self._notify_released(connection, [run_id])
-            else:
-                connection.execute(update(runs).where(runs.c.id == run_id).values(is_cancel_asked=True))
-                self._database.notify(connection, "cancel", run_id)
-            return "stops"
-
-        return await self._database.call(cancel_or_request)
-
-    async def check(self, claims: Collection[RunClaim]) -> CheckReport:
+    @transaction
+    def check(self, connection: Connection, claims: Collection[RunClaim]) -> CheckReport:
         """Requeue running runs that are not among the claims; if there are none, nothing is written."""
-
-        def check_claims(connection: Connection) -> CheckReport:
-            """Release the runs of lost claims; return what this server must stop."""
-            self._database.lock_queue(connection)
-            return self._check(connection, claims, self._database.read_clock(connection))
-
-        return await self._database.call(check_claims)
+        self._database.lock_queue(connection)
+        return self._check(connection, claims, self._database.read_clock(connection))
 
     async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
         """Return how many viewers watch a run at other servers: 0, because there is no other."""
         return 0
 
-    async def count_stuck(self, max_run_s: float) -> int:
+    @reading
+    def count_stuck(self, connection: Connection, max_run_s: float) -> int:
         """Return how many runs are running for longer than a run may take."""
-
-        def count_overdue(connection: Connection) -> int:
-            """Count the runs that have been running for longer than a run may take."""
-            begun_at = self._database.read_clock(connection) - max_run_s - STUCK_S
-            query = select(func.count()).select_from(runs).where(IS_COMPUTED, runs.c.started_at < begun_at)
-            return int(connection.execute(query).scalar_one())
-
-        return await self._database.read(count_overdue)
+        begun_at = self._database.read_clock(connection) - max_run_s - STUCK_S
+        query = select(func.count()).select_from(runs).where(IS_COMPUTED, runs.c.started_at < begun_at)
+        return int(connection.execute(query).scalar_one())
 
     # Below: helpers.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, true, update
 
-from mhc_scope.store.database import Database
+from mhc_scope.store.database import Database, transaction
 from mhc_scope.store.tables import sweep_askers, sweeps
 
 
@@ -82,7 +82,8 @@ class SweepStore:
         """Add the client to those that requested a running sweep; return None if it is not running."""
         return await self._database.call(lambda connection: _join_open(connection, sweep_id, client, max_requesters))
 
-    async def open(self, row: SweepRow, limits: SweepLimits, max_requesters: int) -> SweepRow | None:
+    @transaction
+    def open(self, connection: Connection, row: SweepRow, limits: SweepLimits, max_requesters: int) -> SweepRow | None:
         """Start a sweep here, unless it is running: then add the client to those that requested it.
 
         Return the row of one that is running, and None if it is this process that runs it now.
@@ -92,51 +93,40 @@ class SweepStore:
         TooManyOpen
             If it is not running, and a limit of open sweeps is reached.
         """
+        self._database.lock_queue(connection)  # no one else may open one at the same time
+        if (known := _join_open(connection, row.id, row.client, max_requesters)) is not None:
+            return known
+        _require_capacity(connection, row, limits)
+        connection.execute(delete(sweep_askers).where(sweep_askers.c.sweep == row.id))
+        connection.execute(delete(sweeps).where(sweeps.c.id == row.id))
+        connection.execute(insert(sweeps).values(**vars(row) | self._take(connection)))
+        connection.execute(insert(sweep_askers).values(sweep=row.id, client=row.client))
+        return None
 
-        def insert_sweep(connection: Connection) -> SweepRow | None:
-            """Insert the sweep; return the open one instead, if there is one."""
-            self._database.lock_queue(connection)  # no one else may open one at the same time
-            if (known := _join_open(connection, row.id, row.client, max_requesters)) is not None:
-                return known
-            _require_capacity(connection, row, limits)
-            connection.execute(delete(sweep_askers).where(sweep_askers.c.sweep == row.id))
-            connection.execute(delete(sweeps).where(sweeps.c.id == row.id))
-            connection.execute(insert(sweeps).values(**vars(row) | self._take(connection)))
-            connection.execute(insert(sweep_askers).values(sweep=row.id, client=row.client))
-            return None
-
-        return await self._database.call(insert_sweep)
-
-    async def keep(self, sweep_id: str, states: dict[str, str], reasons: dict[str, str], is_open: bool) -> bool | None:
+    @transaction
+    def keep(
+        self, connection: Connection, sweep_id: str, states: dict[str, str], reasons: dict[str, str], is_open: bool
+    ) -> bool | None:
         """Store the progress of a sweep; return whether its end is requested, and None if another server runs it."""
         values = {"states": states, "reasons": reasons, "is_open": is_open}
         mine = (sweeps.c.id == sweep_id) & (sweeps.c.server == self.server)
+        taken = self._take(connection)
+        if not connection.execute(update(sweeps).where(mine).values(**values | taken)).rowcount:
+            return None
+        query = select(sweeps.c.is_cancel_asked).where(mine)
+        return bool(connection.execute(query).scalar_one())
 
-        def update_progress(connection: Connection) -> bool | None:
-            """Update the sweep's row; return whether its end is requested, None if it is not ours."""
-            taken = self._take(connection)
-            if not connection.execute(update(sweeps).where(mine).values(**values | taken)).rowcount:
-                return None
-            query = select(sweeps.c.is_cancel_asked).where(mine)
-            return bool(connection.execute(query).scalar_one())
-
-        return await self._database.call(update_progress)
-
-    async def take_over(self) -> list[SweepRow]:
+    @transaction
+    def take_over(self, connection: Connection) -> list[SweepRow]:
         """Return the open sweeps that no process runs: from now on this one does."""
-
-        def claim_lost(connection: Connection) -> list[SweepRow]:
-            """Claim and return the open sweeps that no process runs."""
-            self._database.lock_queue(connection)
-            theirs = sweeps.c.is_open & (sweeps.c.server != self.server)
-            others = connection.execute(select(sweeps.c.id, sweeps.c.leased_until).where(theirs))
-            lost = self._find_lost({row.id: row.leased_until for row in others}, self._database.read_clock(connection))
-            is_free = sweeps.c.is_open & (sweeps.c.server.is_(None) | sweeps.c.id.in_(lost))
-            found = [SweepRow(**row._mapping) for row in connection.execute(select(*_COLUMNS).where(is_free))]
-            connection.execute(update(sweeps).where(is_free).values(**self._take(connection)))
-            return found
-
-        return await self._database.call(claim_lost)
+        self._database.lock_queue(connection)
+        theirs = sweeps.c.is_open & (sweeps.c.server != self.server)
+        others = connection.execute(select(sweeps.c.id, sweeps.c.leased_until).where(theirs))
+        lost = self._find_lost({row.id: row.leased_until for row in others}, self._database.read_clock(connection))
+        is_free = sweeps.c.is_open & (sweeps.c.server.is_(None) | sweeps.c.id.in_(lost))
+        found = [SweepRow(**row._mapping) for row in connection.execute(select(*_COLUMNS).where(is_free))]
+        connection.execute(update(sweeps).where(is_free).values(**self._take(connection)))
+        return found
 
     async def release(self) -> None:
         """Release the sweeps of this process, so that another can continue them."""
