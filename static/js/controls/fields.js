@@ -177,7 +177,7 @@ function EditsField({ field, id, run = null, help }) {
 
 /** Load the control of the edits of one run, or of those that all share. @param {number | null} run */
 const loadEdits = (run) => async () => {
-  const { EditsControl } = await import('./editform.js');
+  const { EditsControl } = await import('../edits/form.js');
   return () => html`<${EditsControl} run=${run} />`;
 };
 const loadCommon = loadEdits(null);

@@ -18,7 +18,7 @@ import { stepsOn } from './fill/steps.js';
 export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
   const isElsewhere = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
   const resting = isElsewhere ? toMarks(areas, figure, layer, step, false) : [];
-  overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
+  overlay.classList.toggle('over-heatmap', figure.layout.meta.grid !== undefined);
   placeMarks(overlay, [
     ...resting.map((mark) => ({ ...mark, className: `${mark.className} resting` })),
     ...toMarks(areas, figure, hovered ?? layer, step, true),

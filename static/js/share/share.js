@@ -16,7 +16,7 @@ import { notify } from '../ui/clipboard.js';
 /**
  * Links in the dialog. `long` opens the settings; empty if a recording has no id. `id` and `short` are those of the snapshot, empty until
  * it is created; `expires` is empty if it never expires. `isOwn`: the snapshot was created in this browser.
- * @typedef {{id: string, short: string, long: string, hasMap: boolean, isOwn: boolean, expires: string}} Links
+ * @typedef {{id: string, short: string, long: string, hasSweep: boolean, isOwn: boolean, expires: string}} Links
  */
 
 /** Null while the dialog is closed. */
@@ -46,7 +46,7 @@ export function openShareDialog(panel) {
   };
   failure.value = saved.value = '';
   const long = hasUnnamed(state.view.value) ? '' : new URL(urlOf(state.view.value), location.href).href;
-  links.value = { id: '', short: '', long, hasMap: false, isOwn: false, expires: '' };
+  links.value = { id: '', short: '', long, hasSweep: false, isOwn: false, expires: '' };
 }
 
 /** Counts requests for a link and closings of the dialog; responses of earlier requests are ignored. */
@@ -68,7 +68,7 @@ export async function createLink() {
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value, boot.rules);
-    const snapshot = await withSource(state.view.value.map, (shownSource) =>
+    const snapshot = await withSource(state.view.value.sweep, (shownSource) =>
       postSnapshot({ runs, state: hash, sweep: shownSource?.id ?? null, ...toTitleAndNote() }),
     );
     const trouble = snapshot.key ? keepKey(snapshot.id, snapshot.key) : '';
@@ -80,7 +80,7 @@ export async function createLink() {
       ...links.value,
       id,
       short,
-      hasMap: sweep !== null,
+      hasSweep: sweep !== null,
       isOwn: keyOf(id) !== '',
       expires: expires ?? '',
     };

@@ -74,16 +74,16 @@ export function pushAddress(view) {
 export function pushSweep(view) {
   const url = mayChangeAddress() ? urlOf(view) : currentAddress();
   history.replaceState({ ...history.state, sweep: null }, '');
-  history.pushState({ ...pushStep(url), ...toTexts(view), sweep: view.map }, '', url);
+  history.pushState({ ...pushStep(url), ...toTexts(view), sweep: view.sweep }, '', url);
 }
 
 /** Return whether Back closes the sweep. */
 export const isSweepStep = () => Boolean(history.state?.sweep);
 
 /** Return the view with the sweep of the history state, if it has one; null there closes the view's own sweep. @param {View} view @returns {View} */
-export function withHistorySweep({ map, ...view }) {
-  const { sweep = map } = history.state ?? {};
-  return sweep ? { ...view, map: sweep } : view;
+export function withHistorySweep({ sweep: own, ...view }) {
+  const { sweep = own } = history.state ?? {};
+  return sweep ? { ...view, sweep } : view;
 }
 
 /** Replace the address without a history entry, as for the cursor. @param {View} view */

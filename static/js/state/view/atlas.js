@@ -1,4 +1,4 @@
-/** The atlas as a map: which cells it has, what each of them is in words, and the edit that it stands for. No browser here. */
+/** The atlas on the page: which cells it has, what each of them is in words, and the edit that it stands for. No browser here. */
 
 import { formatValue, inclusiveRange } from '../../data/numbers.js';
 import { CUTS, describeEdit } from './edits.js';
@@ -69,7 +69,7 @@ export function describeCell({ label, atlas }, act, cell) {
   return `${label}: ${describeEdit(edit)}: ${change}${losses}${output}`;
 }
 
-/** Say what the map offers while no cell is shown. @param {boolean} hasRuns whether edits of some runs can be changed @param {boolean} hasRecordings */
+/** Say what the atlas offers while no cell is shown. @param {boolean} hasRuns whether edits of some runs can be changed @param {boolean} hasRecordings */
 export function describeUse(hasRuns, hasRecordings) {
   if (!hasRuns) return 'Point at a cell for its numbers. A recording cannot be edited.';
   return `A click on a cell makes that edit${hasRecordings ? '; a recording cannot be edited' : ''}.`;

@@ -1,4 +1,4 @@
-"""The map: a grid of runs on the page, by mouse, by keyboard and by link."""
+"""Sweeps: a grid of runs on the page, by mouse, by keyboard and by link."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ def numbers(page: Page) -> list[list[str]]:
     return parts
 
 
-def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server: Server) -> None:
+def test_a_sweep_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server: Server) -> None:
     page = open_page(BASE)
     press(page, "Sweep")
     dialog = dialog_of(page)
@@ -50,7 +50,7 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
     dialog.get_by_role("textbox", name="x axis: values").fill("2, 4, 6")
     dialog.get_by_role("textbox", name="y axis: values").fill("2 3")
     dialog.get_by_role("textbox", name="y axis: values").press("Tab")
-    expect(dialog.locator(".map-acts .cost")).to_contain_text("about ")
+    expect(dialog.locator(".sweep-acts .cost")).to_contain_text("about ")
     dialog.get_by_role("button", name="Compute 6 runs").click()
     wait_for_cells(page, 6)
     # The same numbers over HTTP, from runs posted alone.
@@ -79,7 +79,7 @@ def test_a_map_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, server:
 
 
 @pytest.mark.full
-def test_a_link_opens_the_map(open_page: OpenPage) -> None:
+def test_a_link_opens_the_sweep(open_page: OpenPage) -> None:
     page = open_page(SMALL, wait=False)
     wait_for_cells(page, 6)
     page.keyboard.press("Escape")
@@ -106,7 +106,7 @@ def test_what_is_being_typed_stays_when_the_choices_are_drawn_anew(open_page: Op
 
 
 @pytest.mark.full
-def test_the_map_by_keyboard_alone(open_page: OpenPage) -> None:
+def test_the_sweep_by_keyboard_alone(open_page: OpenPage) -> None:
     page = open_page(BASE)
     tab_to(page, "Sweep")
     page.keyboard.press("Enter")
@@ -178,7 +178,7 @@ def test_what_would_be_refused_says_so_before_it_is_asked_for(open_page: OpenPag
     values = dialog_of(page).get_by_role("textbox", name="x axis: values")
     values.fill("2, 2000")
     values.press("Tab")
-    expect(dialog_of(page).locator(".map-acts")).to_contain_text("Depth must be a whole number from 1 to 1024.")
+    expect(dialog_of(page).locator(".sweep-acts")).to_contain_text("Depth must be a whole number from 1 to 1024.")
 
 
 @pytest.mark.full
@@ -188,8 +188,8 @@ def test_a_grid_that_is_refused_says_which_field(open_page: OpenPage, watch: Wat
     expect(dialog_of(page).get_by_role("alert")).to_contain_text("Streams must be a whole number from 1 to 16.")
 
 
-def share_map(page: Page) -> Locator:
-    """Share, opened from the map's own menu."""
+def share_sweep(page: Page) -> Locator:
+    """Share, opened from the sweep's own menu."""
     dialog_of(page).get_by_role("button", name="Sweep: more").click()
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile("^Embed")).click()
     share = page.get_by_role("dialog", name="Share")
@@ -209,11 +209,11 @@ def open_stored(open_page: OpenPage, server: Server, share: Locator) -> tuple[Pa
 
 
 @pytest.mark.full
-def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server) -> None:
+def test_a_sweep_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     wait_for_cells(page, 6)
     told = numbers(page)
-    share = share_map(page)
+    share = share_sweep(page)
     expect(share.get_by_label("Embed code")).to_contain_text("panel=map")
     stored, asked = open_stored(open_page, server, share)
     dialog = dialog_of(stored)
@@ -225,11 +225,11 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
     dialog.get_by_role("button", name="Close").click()
     press(stored, "Sweep")
     expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
-    assert numbers(stored) == told, "the button opens the map that was stored"
+    assert numbers(stored) == told, "the button opens the sweep that was stored"
     assert not [line for line in asked if line.startswith("POST /api/v1/runs/sweep ")]
     assert not [line for line in asked if re.match("POST .*/sweep$", line)], "nothing is computed"
     # Shared again it is the same link, and a cell opens its run.
-    again = share_map(stored)
+    again = share_sweep(stored)
     assert again.get_by_label("Snapshot link").text_content() == share.get_by_label("Snapshot link").text_content()
     stored.keyboard.press("Escape")
     dialog.get_by_role("button", name=re.compile("^Depth 4, Streams 3:")).click()
@@ -238,14 +238,14 @@ def test_a_map_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server
 
 
 @pytest.mark.full
-def test_a_map_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage, server: Server) -> None:
+def test_a_sweep_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage, server: Server) -> None:
     slow = SMALL.replace("depth,2,4,6", "depth,2,301,311,321").replace("width=32", "width=64&input.batch=8")
     page = open_page(slow, wait=False)
     expect(dialog_of(page).get_by_role("status")).to_contain_text(re.compile("^[1-9] of 8 runs"), timeout=60_000)
     dialog_of(page).get_by_role("button", name="Cancel").click()
     expect(dialog_of(page).get_by_role("status")).to_contain_text("cancelled")
     wait_until_done(page)
-    stored, _ = open_stored(open_page, server, share_map(page))
+    stored, _ = open_stored(open_page, server, share_sweep(page))
     dialog = dialog_of(stored)
     told = re.compile(r"^([1-7]) of 8 runs; (\d) not computed, from this snapshot$")
     expect(dialog.get_by_role("status")).to_have_text(told)
@@ -254,7 +254,7 @@ def test_a_map_that_is_shared_half_done_says_what_is_missing(open_page: OpenPage
 
 
 @pytest.mark.full
-def test_a_map_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_path: Path) -> None:
+def test_a_sweep_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_path: Path) -> None:
     page = see_page(SMALL)
     wait_for_cells(page, 6)
     taken = {}
@@ -262,7 +262,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_pa
         dialog_of(page).get_by_role("button", name="Sweep: more").click()
         with page.expect_download() as loading:
             page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{title}")).click()
-        assert loading.value.suggested_filename == f"mhc-scope-map.{name}"
+        assert loading.value.suggested_filename == f"mhc-scope-sweep.{name}"
         loading.value.save_as(tmp_path / name)
         taken[name] = (tmp_path / name).read_bytes()
     rows = list(csv.DictReader(io.StringIO(taken["csv"].decode())))
@@ -285,7 +285,7 @@ def test_a_map_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_pa
 
 @pytest.mark.full
 @looks
-def test_axe_finds_nothing_in_the_map(open_page: OpenPage, theme: str, width: int) -> None:
+def test_axe_finds_nothing_in_the_sweep(open_page: OpenPage, theme: str, width: int) -> None:
     page = open_page(SMALL, theme=theme, width=width, wait=False)
     wait_for_cells(page, 6)
     audit(page, "figure", dialog_of(page))

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage, create_link, wait_until_done
 from tests.browser.look.test_access import press
-from tests.browser.map.test_map import dialog_of
+from tests.browser.sweep.test_sweep import dialog_of
 
 pytestmark = pytest.mark.full
 

@@ -7,7 +7,7 @@ import { kindName, nameOf } from '../state/view/spec.js';
 /**
  * @typedef {import('../../types').Field} Field
  * @typedef {import('../../types').Figure} Figure
- * @typedef {import('../../types').MapChoice} MapChoice
+ * @typedef {import('../../types').SweepChoice} SweepChoice
  * @typedef {import('../../types').SweepValues} SweepValues
  */
 
@@ -34,7 +34,7 @@ export const READING =
   'middle of the colour scale. A grey cell with a word or a cross has no number: the table says why.';
 
 /** Fit the figure of a sweep to a width: without title, and with numbers as large as the cells allow, or hidden. @param {Figure} figure @param {number} width in pixels */
-export function fitMap({ data, layout }, width) {
+export function fitSweepFigure({ data, layout }, width) {
   const [, cells] = data;
   const rows = cells.z.length;
   const margin = { ...layout.margin, t: 8 };
@@ -65,20 +65,20 @@ function fitText(trace, places, room) {
   return { ...trace, text, textfont: { ...trace.textfont, size: LETTERS_PX.most } };
 }
 
-/** Describe the axes: `Depth × Streams`. @param {Map<string, Field>} fields @param {MapChoice} map */
-export function mapAxes(fields, map) {
-  return [map.x, map.y].flatMap((axis) => (axis ? [titleOf(fields, axis.path)] : [])).join(' × ');
+/** Describe the axes: `Depth × Streams`. @param {Map<string, Field>} fields @param {SweepChoice} sweep */
+export function describeAxes(fields, sweep) {
+  return [sweep.x, sweep.y].flatMap((axis) => (axis ? [titleOf(fields, axis.path)] : [])).join(' × ');
 }
 
-/** Describe what the runs of a sweep share: connection, size, seed, type, and settings that differ from the default. @param {Map<string, Field>} fields @param {import('../../types').View} view @param {MapChoice} map */
-export function mapSettings(fields, view, map) {
-  const { kind, own } = view.runs[map.run];
+/** Describe what the runs of a sweep share: connection, size, seed, type, and settings that differ from the default. @param {Map<string, Field>} fields @param {import('../../types').View} view @param {SweepChoice} sweep */
+export function describeSharedSettings(fields, view, sweep) {
+  const { kind, own } = view.runs[sweep.run];
   const set = { ...view.base, ...own };
   const always = ['depth', 'width', 'seed', 'dtype'];
   const others = Object.keys(set)
     .filter((path) => !always.includes(path) && path !== 'input.text')
     .sort();
-  const swept = [map.x.path, map.y?.path];
+  const swept = [sweep.x.path, sweep.y?.path];
   const settings = [...always, ...others]
     .filter((path) => !swept.includes(path) && (path in set || fields.has(path)))
     .map((path) => {
@@ -108,11 +108,11 @@ export function numberText(values, row, column) {
   );
 }
 
-/** Describe a cell for screen readers. @param {Map<string, Field>} fields @param {MapChoice} map @param {SweepValues} values @param {number} row @param {number} column */
-export function cellText(fields, map, values, row, column) {
+/** Describe a cell for screen readers. @param {Map<string, Field>} fields @param {SweepChoice} sweep @param {SweepValues} values @param {number} row @param {number} column */
+export function cellText(fields, sweep, values, row, column) {
   const places = [
-    `${titleOf(fields, map.x.path)} ${map.x.values[column]}`,
-    ...(map.y ? [`${titleOf(fields, map.y.path)} ${map.y.values[row]}`] : []),
+    `${titleOf(fields, sweep.x.path)} ${sweep.x.values[column]}`,
+    ...(sweep.y ? [`${titleOf(fields, sweep.y.path)} ${sweep.y.values[row]}`] : []),
   ];
   return `${places.join(', ')}: ${numberText(values, row, column)}`;
 }
@@ -122,18 +122,20 @@ export function rowsFromTop(values) {
   return inclusiveRange(0, values.ids.length - 1).reverse();
 }
 
-/** Build the head of the table's first column. @param {Map<string, Field>} fields @param {MapChoice} map */
-export function cornerText(fields, map) {
-  return map.y ? `${titleOf(fields, map.y.path)} ↑ ${titleOf(fields, map.x.path)} →` : titleOf(fields, map.x.path);
+/** Build the head of the table's first column. @param {Map<string, Field>} fields @param {SweepChoice} sweep */
+export function cornerText(fields, sweep) {
+  return sweep.y
+    ? `${titleOf(fields, sweep.y.path)} ↑ ${titleOf(fields, sweep.x.path)} →`
+    : titleOf(fields, sweep.x.path);
 }
 
-/** Export one line per cell: settings, number, log10 if it has one, and status. @param {MapChoice} map @param {SweepValues} values @param {string} separator */
-export function toDelimitedMap(map, values, separator) {
+/** Export one line per cell: settings, number, log10 if it has one, and status. @param {SweepChoice} sweep @param {SweepValues} values @param {string} separator */
+export function toDelimitedSweep(sweep, values, separator) {
   const hasLogs = values.metric.scale === 'log';
   const number = `${values.metric.key} ${values.reduce}`;
   const head = [
-    map.x.path,
-    ...(map.y ? [map.y.path] : []),
+    sweep.x.path,
+    ...(sweep.y ? [sweep.y.path] : []),
     number,
     ...(hasLogs ? [`log10 ${number}`] : []),
     'status',
@@ -141,8 +143,8 @@ export function toDelimitedMap(map, values, separator) {
   ];
   const rows = values.ids.flatMap((ids, row) =>
     ids.map((id, column) => [
-      map.x.values[column],
-      ...(map.y ? [map.y.values[row]] : []),
+      sweep.x.values[column],
+      ...(sweep.y ? [sweep.y.values[row]] : []),
       values.values[row][column] ?? '',
       ...(hasLogs ? [values.log10[row][column] ?? ''] : []),
       values.status[row][column],
@@ -152,11 +154,11 @@ export function toDelimitedMap(map, values, separator) {
   return [head, ...rows].map((cells) => `${cells.join(separator)}\n`).join('');
 }
 
-/** Build the table in the figure's order, with texts and numbers. @param {MapChoice} map @param {SweepValues} values */
-export function toMapNumbers(map, values) {
-  const head = map.x.values.map(String);
+/** Build the table in the figure's order, with texts and numbers. @param {SweepChoice} sweep @param {SweepValues} values */
+export function toSweepNumbers(sweep, values) {
+  const head = sweep.x.values.map(String);
   const rows = rowsFromTop(values).map((row) => [
-    { text: map.y ? String(map.y.values[row]) : '', value: null },
+    { text: sweep.y ? String(sweep.y.values[row]) : '', value: null },
     ...head.map((_, column) => ({ text: numberText(values, row, column), value: values.values[row][column] })),
   ]);
   return { head, rows };

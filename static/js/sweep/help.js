@@ -5,7 +5,7 @@ import { Popover } from '../ui/menu.js';
 import { READING } from './cells.js';
 
 /** Render how to read the figure of a sweep. @param {{metric: import('../../types').SweepValues['metric']}} props */
-export function MapHelp({ metric }) {
+export function SweepHelp({ metric }) {
   return html`
     <${Popover} label="Sweep: what it shows" sign="?">
       <h3>Sweep</h3>

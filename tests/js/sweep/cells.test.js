@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defaultView } from '../../../static/js/state/view/spec.js';
+import { withCell } from '../../../static/js/state/view/sweep.js';
 import {
   cellText,
-  fitMap,
-  mapSettings,
+  describeSharedSettings,
+  fitSweepFigure,
   missingText,
   numberText,
-  toDelimitedMap,
-} from '../../../static/js/map/cells.js';
-import { withCell } from '../../../static/js/state/view/grid.js';
-import { defaultView } from '../../../static/js/state/view/spec.js';
+  toDelimitedSweep,
+} from '../../../static/js/sweep/cells.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 
-const map = {
+const sweep = {
   run: 1,
   x: { path: 'depth', values: [4, 64] },
   y: { path: 'connection.streams', values: [2, 3] },
@@ -55,7 +55,7 @@ const values = {
 
 test('a cell is described by its settings, and its number or why it has none', () => {
   assert.equal(
-    cellText(fields, map, values, 0, 0),
+    cellText(fields, sweep, values, 0, 0),
     `${fields.get('depth').title} 4, ${fields.get('connection.streams').title} 2: 1.5`,
   );
   assert.equal(numberText(values, 0, 1), '1×10⁴⁰⁰');
@@ -69,7 +69,7 @@ test('missing cells are counted, and a complete sweep has no note', () => {
 });
 
 test('CSV has one line per cell, with logarithms of numbers out of range', () => {
-  const lines = toDelimitedMap(map, values, ',').trimEnd().split('\n');
+  const lines = toDelimitedSweep(sweep, values, ',').trimEnd().split('\n');
   assert.equal(lines[0], 'depth,connection.streams,composite_gain_fwd max,log10 composite_gain_fwd max,status,run');
   assert.equal(lines[2], '64,2,,400,overflow,b');
   assert.equal(lines[3], '4,3,,,failed,c');
@@ -103,17 +103,17 @@ const figure = {
 };
 
 test('small cells hide numbers, and show a cross if there is none', () => {
-  const [, , wide] = fitMap(figure, 700).figure.data;
+  const [, , wide] = fitSweepFigure(figure, 700).figure.data;
   assert.deepEqual(wide.text, ['1.5', '1×10⁴⁰⁰', 'failed', ' ']);
   assert.equal(wide.textfont.size, 12);
-  const [, , narrow] = fitMap(figure, 176).figure.data;
+  const [, , narrow] = fitSweepFigure(figure, 176).figure.data;
   assert.deepEqual(narrow.text, [' ', ' ', '×', ' ']);
   // Plotly 4 removes the node of an empty label, and the next drawing leaves out numbers that arrived meanwhile.
   for (const { text } of [wide, narrow]) assert.ok(text.every((label) => label !== ''));
 });
 
 test('a figure is high enough for the title of its axis, and its rows grow with the width', () => {
-  const inner = (width) => fitMap(figure, width).height - 8 - 48;
+  const inner = (width) => fitSweepFigure(figure, width).height - 8 - 48;
   assert.equal(inner(700), Math.max(2 * 46, 7 * 'Streams'.length));
   assert.ok(inner(2000) > inner(700));
   assert.equal(figure.layout.margin.t, 30, 'the figure itself stays as it is');
@@ -127,9 +127,9 @@ test('the view of a cell has its settings where the varied run has them, and no 
       { kind: 'mhc', own: {} },
       { kind: 'hc', own: { 'connection.streams': 8 }, name: 'ours' },
     ],
-    map,
+    sweep,
   };
-  const { map: none, ...found } = withCell(fields, view, map, 1, 1);
+  const { sweep: none, ...found } = withCell(fields, view, sweep, 1, 1);
   assert.equal(none, undefined);
   const base = fields.get('depth').initial === 64 ? { width: 32 } : { depth: 64, width: 32 };
   assert.deepEqual(found, {
@@ -146,9 +146,9 @@ test('the view of a cell has its settings where the varied run has them, and no 
 test('shared settings of a sweep are listed without the varied ones', () => {
   const view = { ...defaultView(viewRules), base: { width: 32, 'connection.noise': 3, 'input.text': 'long' } };
   const title = fields.get('connection.noise').title;
-  assert.equal(mapSettings(fields, view, map), `HC, width 32, seed 0, ${title} 3`);
+  assert.equal(describeSharedSettings(fields, view, sweep), `HC, width 32, seed 0, ${title} 3`);
   assert.equal(
-    mapSettings(fields, view, { ...map, y: { path: 'connection.noise', values: [1] } }),
+    describeSharedSettings(fields, view, { ...sweep, y: { path: 'connection.noise', values: [1] } }),
     'HC, width 32, seed 0',
   );
 });

@@ -6,38 +6,38 @@ import { download, downloadPdf, downloadText, figureToPdf } from '../share/expor
 import { WIDTH_PX as PAPER_PX } from '../share/paper.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
-import { fitMap, mapAxes, mapSettings, missingText, toDelimitedMap } from './cells.js';
+import { describeAxes, describeSharedSettings, fitSweepFigure, missingText, toDelimitedSweep } from './cells.js';
 
-/** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues @typedef {import('../../types').Figure} Figure */
+/** @typedef {import('../../types').SweepChoice} SweepChoice @typedef {import('../../types').SweepValues} SweepValues @typedef {import('../../types').Figure} Figure */
 
 const WIDTH_PX = 960;
-const NAME = 'mhc-scope-map';
+const NAME = 'mhc-scope-sweep';
 
-/** Build the foot line of exported images of a sweep. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {SweepValues} values */
-export function mapFoot(view, map, values) {
+/** Build the foot line of exported images of a sweep. @param {import('../../types').View} view with the run that is varied @param {SweepChoice} sweep @param {SweepValues} values */
+export function sweepFoot(view, sweep, values) {
   const count = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const left = missingText(values.counts);
   return [
     'mHC Scope',
-    mapSettings(state.fields.value, view, map),
+    describeSharedSettings(state.fields.value, view, sweep),
     `${count} runs, sweep ${values.id.slice(0, 8)}`,
     ...(left ? [left] : []),
   ].join(' · ');
 }
 
-/** List the menu items that export a sweep. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown @param {() => Promise<Figure>} toPaper in the light theme */
-export function mapItems(view, map, { values, figure }, toPaper) {
-  const { figure: fitted, height } = fitMap(figure, WIDTH_PX);
-  const title = `${values.title} · ${mapAxes(state.fields.value, map)}`;
+/** List the menu items that export a sweep. @param {import('../../types').View} view with the run that is varied @param {SweepChoice} sweep @param {{values: SweepValues, figure: Figure}} shown @param {() => Promise<Figure>} toPaper in the light theme */
+export function exportItems(view, sweep, { values, figure }, toPaper) {
+  const { figure: fitted, height } = fitSweepFigure(figure, WIDTH_PX);
+  const title = `${values.title} · ${describeAxes(state.fields.value, sweep)}`;
   const draw = (/** @type {'png' | 'svg'} */ format) =>
-    toImage(fitted, format, title, mapFoot(view, map, values), { width: WIDTH_PX, height });
+    toImage(fitted, format, title, sweepFoot(view, sweep, values), { width: WIDTH_PX, height });
   const image = (/** @type {'png' | 'svg'} */ format) =>
     void draw(format).then((url) => download(url, `${NAME}.${format}`));
   const pdf = async () => {
-    const { figure: onPaper, height } = fitMap(await toPaper(), PAPER_PX);
+    const { figure: onPaper, height } = fitSweepFigure(await toPaper(), PAPER_PX);
     const caption = withLink(title, [
       values.metric.meaning,
-      `${mapFoot(view, map, values)}.`,
+      `${sweepFoot(view, sweep, values)}.`,
       `Sweep ${values.id}. Runs in the view: ${describeRuns()}.`,
     ]);
     return figureToPdf(onPaper, { width: PAPER_PX, height }, caption);
@@ -50,7 +50,7 @@ export function mapItems(view, map, { values, figure }, toPaper) {
     {
       title: 'CSV',
       note: 'the numbers',
-      run: () => downloadText(toDelimitedMap(map, values, ','), 'text/csv', `${NAME}.csv`),
+      run: () => downloadText(toDelimitedSweep(sweep, values, ','), 'text/csv', `${NAME}.csv`),
     },
     {
       title: 'JSON',
@@ -60,7 +60,7 @@ export function mapItems(view, map, { values, figure }, toPaper) {
     {
       title: 'Copy the numbers',
       note: 'for a spreadsheet',
-      run: () => void copyText(toDelimitedMap(map, values, '\t')).then(notify),
+      run: () => void copyText(toDelimitedSweep(sweep, values, '\t')).then(notify),
     },
   ];
 }

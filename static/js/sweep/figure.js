@@ -6,13 +6,13 @@ import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot } from '../fig
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
-import { cellText, cornerText, fitMap, numberText, rowsFromTop } from './cells.js';
+import { cellText, cornerText, fitSweepFigure, numberText, rowsFromTop } from './cells.js';
 
-/** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues */
+/** @typedef {import('../../types').SweepChoice} SweepChoice @typedef {import('../../types').SweepValues} SweepValues */
 /** Target of a cell: a run opened on this page, or an address. @typedef {{open?: (row: number, column: number) => void, toHref?: (row: number, column: number) => string}} Lead */
 
-/** Render the figure of a sweep. @param {{map: MapChoice, values: SweepValues, figure: import('../../types').Figure, lead: Lead}} props */
-export function MapFigure({ map, values, figure, lead }) {
+/** Render the figure of a sweep. @param {{sweep: SweepChoice, values: SweepValues, figure: import('../../types').Figure, lead: Lead}} props */
+export function SweepFigure({ sweep, values, figure, lead }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [areas, setAreas] = useState(/** @type {import('../figures/plot.js').Area[]} */ ([]));
@@ -20,7 +20,7 @@ export function MapFigure({ map, values, figure, lead }) {
     const draw = () => {
       if (!plot.current || !box.current) return;
       const width = box.current.clientWidth;
-      const { figure: fitted, height } = fitMap(figure, width);
+      const { figure: fitted, height } = fitSweepFigure(figure, width);
       drawPlot(plot.current, fitted, { width, height });
       setAreas(plotAreasOf(plot.current));
     };
@@ -48,15 +48,15 @@ export function MapFigure({ map, values, figure, lead }) {
     [],
   );
   return html`
-    <div class="map-box" ref=${box}>
+    <div class="sweep-box" ref=${box}>
       <div class="plot" ref=${plot} aria-hidden="true"></div>
-      ${areas[0] ? html`<${CellButtons} map=${map} values=${values} area=${areas[0]} lead=${lead} />` : null}
+      ${areas[0] ? html`<${CellButtons} sweep=${sweep} values=${values} area=${areas[0]} lead=${lead} />` : null}
     </div>
   `;
 }
 
-/** Render buttons or links over the cells: Tab reaches one of them, arrow keys the others. @param {{map: MapChoice, values: SweepValues, area: import('../figures/plot.js').Area, lead: Lead}} props */
-function CellButtons({ map, values, area, lead }) {
+/** Render buttons or links over the cells: Tab reaches one of them, arrow keys the others. @param {{sweep: SweepChoice, values: SweepValues, area: import('../figures/plot.js').Area, lead: Lead}} props */
+function CellButtons({ sweep, values, area, lead }) {
   const [at, setAt] = useState({ row: 0, column: 0 });
   const grid = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [rows, columns] = [values.ids.length, values.ids[0].length];
@@ -72,10 +72,10 @@ function CellButtons({ map, values, area, lead }) {
     )?.focus();
   };
   return html`
-    <div class="map-cells" role="group" aria-label="Cells" ref=${grid} onKeyDown=${move}>
+    <div class="sweep-cells" role="group" aria-label="Cells" ref=${grid} onKeyDown=${move}>
       ${rowsFromTop(values).flatMap((row) =>
         inclusiveRange(0, columns - 1).map((column) => {
-          const text = cellText(state.fields.value, map, values, row, column);
+          const text = cellText(state.fields.value, sweep, values, row, column);
           const style = {
             left: `${area.left + column * width}px`,
             top: `${area.top + (rows - 1 - row) * height}px`,
@@ -111,17 +111,17 @@ function CellLink({ lead, row, column, children, ...rest }) {
     : html`<button type="button" onClick=${() => lead.open?.(row, column)} ...${rest}>${children}</button>`;
 }
 
-/** Render the cells of a sweep as a table. @param {{map: MapChoice, values: SweepValues, lead: Lead}} props */
-export function MapTable({ map, values, lead }) {
+/** Render the cells of a sweep as a table. @param {{sweep: SweepChoice, values: SweepValues, lead: Lead}} props */
+export function SweepTable({ sweep, values, lead }) {
   const fields = state.fields.value;
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Sweep, table">
       <table class="numbers">
-        <thead><tr><th scope="col">${cornerText(fields, map)}</th>${map.x.values.map((value) => html`<th scope="col">${value}</th>`)}</tr></thead>
+        <thead><tr><th scope="col">${cornerText(fields, sweep)}</th>${sweep.x.values.map((value) => html`<th scope="col">${value}</th>`)}</tr></thead>
         <tbody>${rowsFromTop(values).map(
           (row) => html`
-          <tr key=${row}><th scope="row">${map.y ? map.y.values[row] : ''}</th>
-            ${map.x.values.map((_, column) => html`<td><${CellLink} class="reset" lead=${lead} row=${row} column=${column} aria-label=${cellText(fields, map, values, row, column)}>${numberText(values, row, column)}<//></td>`)}</tr>
+          <tr key=${row}><th scope="row">${sweep.y ? sweep.y.values[row] : ''}</th>
+            ${sweep.x.values.map((_, column) => html`<td><${CellLink} class="reset" lead=${lead} row=${row} column=${column} aria-label=${cellText(fields, sweep, values, row, column)}>${numberText(values, row, column)}<//></td>`)}</tr>
         `,
         )}</tbody>
       </table>

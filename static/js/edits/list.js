@@ -18,7 +18,7 @@ import {
 import * as state from '../state/signals.js';
 import { describeEdit, EFFECT } from '../state/view/edits.js';
 import { html } from '../ui/html.js';
-import { MapButton } from './atlas.js';
+import { AtlasButton } from './atlas.js';
 
 /** @typedef {import('../../types').Edit} Edit @typedef {import('../state/edits.js').Target} Target */
 
@@ -44,8 +44,8 @@ function ShownRow() {
       <div class="edits-list">
         ${targets.value.map((target) => html`<${EditList} key=${target} target=${target} />`)}
         ${canUndo.value ? html`<button type="button" class="quiet undo" onClick=${undoEdit} title="Undo the last edit (key: u)">Undo</button>` : null}
-        ${recordedAtlases.value.length > 0 ? html`<p class="hint">${recordedAtlases.value.map((run) => state.labels.value[run]).join(' and ')} ${recordedAtlases.value.length > 1 ? 'were' : 'was'} recorded with a map of every cut.</p>` : null}
-        <${MapButton} />
+        ${recordedAtlases.value.length > 0 ? html`<p class="hint">${recordedAtlases.value.map((run) => state.labels.value[run]).join(' and ')} ${recordedAtlases.value.length > 1 ? 'were' : 'was'} recorded with an atlas of every cut.</p>` : null}
+        <${AtlasButton} />
       </div>
       <${Effects} />
     </section>

@@ -6,7 +6,7 @@ import { appliesTo, KIND, TRACE, toSpec, writtenStops } from './spec.js';
 /**
  * @typedef {import('../../../types').Field} Field
  * @typedef {import('../../../types').View} View
- * @typedef {import('../../../types').MapChoice} MapChoice
+ * @typedef {import('../../../types').SweepChoice} SweepChoice
  * @typedef {import('../../../types').ViewRules} ViewRules
  */
 
@@ -19,12 +19,12 @@ export const REDUCTIONS = /** @type {Record<string, string>} */ ({
 });
 const FULL = 1e6; // a field with a larger range, such as the seed, has no natural scale
 
-/** Return the initial choices: depth by streams for HC, or for the last run that has a spec. @param {Map<string, Field>} fields @param {View} view @param {ViewRules} rules @returns {MapChoice} */
-export function defaultMap(fields, view, rules) {
+/** Return the initial choices: depth by streams for HC, or for the last run that has a spec. @param {Map<string, Field>} fields @param {View} view @param {ViewRules} rules @returns {SweepChoice} */
+export function defaultSweep(fields, view, rules) {
   const hc = view.runs.findIndex((choice) => choice.kind === 'hc');
   const run = hc < 0 ? view.runs.findLastIndex((choice) => choice.kind !== TRACE) : hc;
   const paths = ['depth', 'connection.streams'].filter((path) =>
-    mapFields(fields, view, run).some((field) => field.path === path),
+    sweepableFields(fields, view, run).some((field) => field.path === path),
   );
   const [x, y] = paths.map((path) => toAxis(fields, path));
   return { run, x, ...(y ? { y } : {}), ...rules.map };
@@ -37,7 +37,7 @@ export function toAxis(fields, path) {
 }
 
 /** List the fields that a sweep of a run can vary: numbers that apply to it. @param {Map<string, Field>} fields @param {View} view @param {number} run */
-export function mapFields(fields, view, run) {
+export function sweepableFields(fields, view, run) {
   return [...fields.values()].filter((field) => {
     const isNumber = field.type === 'integer' || field.type === 'number';
     return isNumber && field.path !== KIND && field.max !== field.min && appliesTo(fields, view, view.runs[run], field);
@@ -98,20 +98,20 @@ export function parseValues(text) {
   return values.length > 0 && values.every(Number.isFinite) ? withoutDuplicates(values) : null;
 }
 
-/** Build the body of POST /runs/sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map */
-export function toSweep(fields, view, map) {
-  const spec = toSpec(fields, view, view.runs[map.run]);
+/** Build the body of POST /runs/sweep. @param {Map<string, Field>} fields @param {View} view @param {SweepChoice} sweep */
+export function toSweepBody(fields, view, sweep) {
+  const spec = toSpec(fields, view, view.runs[sweep.run]);
   const toSweepAxis = (/** @type {{path: string, values: number[]}} */ { path, values }) => ({ field: path, values });
-  return { spec, x: toSweepAxis(map.x), ...(map.y ? { y: toSweepAxis(map.y) } : {}) };
+  return { spec, x: toSweepAxis(sweep.x), ...(sweep.y ? { y: toSweepAxis(sweep.y) } : {}) };
 }
 
-/** Return the view of a cell's run: with its two settings, in the place where the varied run has them, and without the sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map @param {number} row @param {number} column @returns {View} */
-export function withCell(fields, { map: _, ...view }, map, row, column) {
+/** Return the view of a cell's run: with its two settings, in the place where the varied run has them, and without the sweep. @param {Map<string, Field>} fields @param {View} view @param {SweepChoice} sweep @param {number} row @param {number} column @returns {View} */
+export function withCell(fields, { sweep: _, ...view }, sweep, row, column) {
   const base = { ...view.base };
-  const own = { ...view.runs[map.run].own };
+  const own = { ...view.runs[sweep.run].own };
   for (const [axis, index] of /** @type {const} */ ([
-    [map.x, column],
-    [map.y, row],
+    [sweep.x, column],
+    [sweep.y, row],
   ])) {
     if (!axis) continue;
     const value = axis.values[index];
@@ -119,18 +119,18 @@ export function withCell(fields, { map: _, ...view }, map, row, column) {
     else if (value === fields.get(axis.path)?.initial) delete base[axis.path];
     else base[axis.path] = value;
   }
-  return { ...view, base, runs: view.runs.with(map.run, { ...view.runs[map.run], own }) };
+  return { ...view, base, runs: view.runs.with(sweep.run, { ...view.runs[sweep.run], own }) };
 }
 
-/** Encode the choices of a sweep as pairs of key and text for the hash of an address. @param {MapChoice} map @param {ViewRules} rules @returns {[string, string][]} */
-export function toPairs(map, { letters, keys }) {
+/** Encode the choices of a sweep as pairs of key and text for the hash of an address. @param {SweepChoice} sweep @param {ViewRules} rules @returns {[string, string][]} */
+export function toPairs(sweep, { letters, keys }) {
   const formatAxis = (/** @type {{path: string, values: number[]}} */ { path, values }) => [path, ...values].join(',');
   return [
-    [keys.map, letters[map.run]],
-    [`${keys.map}.x`, formatAxis(map.x)],
-    ...(map.y ? [/** @type {[string, string]} */ ([`${keys.map}.y`, formatAxis(map.y)])] : []),
-    [keys.metric, map.metric],
-    [keys.reduce, map.reduce],
+    [keys.map, letters[sweep.run]],
+    [`${keys.map}.x`, formatAxis(sweep.x)],
+    ...(sweep.y ? [/** @type {[string, string]} */ ([`${keys.map}.y`, formatAxis(sweep.y)])] : []),
+    [keys.metric, sweep.metric],
+    [keys.reduce, sweep.reduce],
   ];
 }
 
@@ -141,9 +141,9 @@ export function toPairs(map, { letters, keys }) {
  * @param {View} view
  * @param {ViewRules} rules
  * @param {string[]} problems
- * @returns {MapChoice | undefined}
+ * @returns {SweepChoice | undefined}
  */
-export function fromPairs(pairs, fields, view, { letters, keys, map }, problems) {
+export function fromPairs(pairs, fields, view, { letters, keys, map: initial }, problems) {
   const letter = pairs.get(keys.map);
   if (letter === undefined) return undefined;
   const run = letters.indexOf(letter);
@@ -152,15 +152,15 @@ export function fromPairs(pairs, fields, view, { letters, keys, map }, problems)
   const hasSpec = letter.length === 1 && view.runs[run] !== undefined && view.runs[run].kind !== TRACE;
   if (!hasSpec) problems.push(`${keys.map} must be the letter of a run with settings, not ${letter}`);
   else if (x && y !== null) {
-    const reduce = pairs.get(keys.reduce) ?? map.reduce;
+    const reduce = pairs.get(keys.reduce) ?? initial.reduce;
     if (!(reduce in REDUCTIONS))
       problems.push(`${keys.reduce} must be ${joinOptions(Object.keys(REDUCTIONS))}, not ${reduce}`);
     return {
       run,
       x,
       ...(y ? { y } : {}),
-      metric: pairs.get(keys.metric) ?? map.metric,
-      reduce: reduce in REDUCTIONS ? reduce : map.reduce,
+      metric: pairs.get(keys.metric) ?? initial.metric,
+      reduce: reduce in REDUCTIONS ? reduce : initial.reduce,
     };
   }
   return undefined;

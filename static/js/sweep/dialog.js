@@ -13,27 +13,27 @@ import * as state from '../state/signals.js';
 import {
   areCellsOf,
   cells,
+  computeSweep,
   drawIn,
-  fillMap,
   isFilling,
   refusal,
-  showMap,
+  showSweep,
   sourceOf,
-  stopMap,
+  stopSweep,
 } from '../state/sweeper.js';
-import { toSweep, withCell } from '../state/view/grid.js';
+import { toSweepBody, withCell } from '../state/view/sweep.js';
 import { Toast } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog, Menu } from '../ui/menu.js';
 import { changeSweep, closeSweep, waitsForButton } from './button.js';
 import { missingText } from './cells.js';
-import { MapChoices } from './choices.js';
-import { MapFigure, MapTable } from './figure.js';
-import { mapItems } from './files.js';
-import { MapHelp } from './reading.js';
+import { SweepChoices } from './choices.js';
+import { SweepFigure, SweepTable } from './figure.js';
+import { exportItems } from './files.js';
+import { SweepHelp } from './help.js';
 
 /**
- * @typedef {import('../../types').MapChoice} MapChoice
+ * @typedef {import('../../types').SweepChoice} SweepChoice
  * @typedef {import('../../types').Metric} Metric
  * @typedef {import('../../types').SweepValues} SweepValues
  */
@@ -41,51 +41,51 @@ import { MapHelp } from './reading.js';
 const catalogue = signal(/** @type {Metric[]} */ ([]));
 
 /** Render the dialog of a sweep. */
-export function MapDialog() {
-  const { map } = state.view.value;
-  const close = () => map && closeSweep();
-  return html`<${Dialog} title="Sweep" isOpen=${map !== undefined} onClose=${close}>${map ? html`<${MapBody} map=${map} />` : null}<//>`;
+export function SweepDialog() {
+  const { sweep } = state.view.value;
+  const close = () => sweep && closeSweep();
+  return html`<${Dialog} title="Sweep" isOpen=${sweep !== undefined} onClose=${close}>${sweep ? html`<${SweepBody} sweep=${sweep} />` : null}<//>`;
 }
 
-/** Open the run of a cell: apply its two settings to the view. @param {MapChoice} map @param {number} row @param {number} column */
-function openCell(map, row, column) {
-  commit(() => (state.view.value = withCell(state.fields.value, state.view.value, map, row, column)));
+/** Open the run of a cell: apply its two settings to the view. @param {SweepChoice} sweep @param {number} row @param {number} column */
+function openCell(sweep, row, column) {
+  commit(() => (state.view.value = withCell(state.fields.value, state.view.value, sweep, row, column)));
 }
 
-/** Render choices, figure and progress of a sweep. @param {{map: MapChoice}} props */
-function MapBody({ map }) {
+/** Render choices, figure and progress of a sweep. @param {{sweep: SweepChoice}} props */
+function SweepBody({ sweep }) {
   const [isTable, setIsTable] = useState(false);
-  const latestMap = useRef(map);
-  latestMap.current = map;
+  const latestSweep = useRef(sweep);
+  latestSweep.current = sweep;
   useEffect(() => {
     if (catalogue.value.length === 0)
       retryWhileBusy(getCatalogue, () => true).then((found) => (catalogue.value = found), showRefusal);
-    if (!waitsForButton.value || areCellsOf(map)) void fillMap(map); // or continue what was shown before closing
+    if (!waitsForButton.value || areCellsOf(sweep)) void computeSweep(sweep); // or continue what was shown before closing
     waitsForButton.value = false;
-    return () => void stopMap(latestMap.current);
+    return () => void stopSweep(latestSweep.current);
   }, []);
-  useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // new cells use the current theme anyway
+  useEffect(() => void (isFilling.value || showSweep(sweep)), [theme.value]); // new cells use the current theme anyway
   const { value: latest } = cells; // read the signal before `areCellsOf`, or the first change would be missed
-  const shown = areCellsOf(map) ? latest : null;
-  const metric = catalogue.value.find((item) => item.key === map.metric);
-  const isStale = shown !== null && (shown.values.metric.key !== map.metric || shown.values.reduce !== map.reduce); // until the new number is loaded
-  const lead = { open: (/** @type {number} */ row, /** @type {number} */ column) => openCell(map, row, column) };
+  const shown = areCellsOf(sweep) ? latest : null;
+  const metric = catalogue.value.find((item) => item.key === sweep.metric);
+  const isStale = shown !== null && (shown.values.metric.key !== sweep.metric || shown.values.reduce !== sweep.reduce); // until the new number is loaded
+  const lead = { open: (/** @type {number} */ row, /** @type {number} */ column) => openCell(sweep, row, column) };
   return html`
-    <div class="map">
-      <${MapChoices} map=${map} metrics=${catalogue.value} change=${changeSweep} />
-      <div class="map-acts">
+    <div class="sweep">
+      <${SweepChoices} sweep=${sweep} metrics=${catalogue.value} change=${changeSweep} />
+      <div class="sweep-acts">
         ${
           isFilling.value
-            ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
-            : html`<button type="button" class="primary" disabled=${isComplete(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`
+            ? html`<button type="button" class="primary" onClick=${() => stopSweep(sweep)}>Cancel</button>`
+            : html`<button type="button" class="primary" disabled=${isComplete(shown?.values)} onClick=${() => computeSweep(sweep, true)}>Compute ${countRuns(sweep)}</button>`
         }
-        ${shown ? html`<${SweepProgress} values=${shown.values} isSnapshot=${sourceOf(map)?.isSnapshot === true} />` : html`<${SweepCost} map=${map} />`}
+        ${shown ? html`<${SweepProgress} values=${shown.values} isSnapshot=${sourceOf(sweep)?.isSnapshot === true} />` : html`<${SweepCost} sweep=${sweep} />`}
         ${
           shown
-            ? html`<div class="map-tools">
+            ? html`<div class="sweep-tools">
           <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
-          <${MapHelp} metric=${shown.values.metric} />
-          <${Menu} label="Sweep: more" items=${[...mapItems(state.view.value, map, shown, () => drawIn(map, 'light')), { title: 'Embed', note: 'code for another page', run: () => void openShareDialog('map') }]} />
+          <${SweepHelp} metric=${shown.values.metric} />
+          <${Menu} label="Sweep: more" items=${[...exportItems(state.view.value, sweep, shown, () => drawIn(sweep, 'light')), { title: 'Embed', note: 'code for another page', run: () => void openShareDialog('map') }]} />
         </div>`
             : null
         }
@@ -95,12 +95,12 @@ function MapBody({ map }) {
       ${
         shown
           ? html`<div class=${isStale ? 'stale' : ''} aria-busy=${isStale}>
-          ${isTable ? html`<${MapTable} map=${map} values=${shown.values} lead=${lead} />` : html`<${MapFigure} map=${map} values=${shown.values} figure=${shown.figure} lead=${lead} />`}</div>`
-          : html`<p class="map-empty hint">${isFilling.value ? 'Computing the first cells …' : 'Each cell is one run.'}</p>`
+          ${isTable ? html`<${SweepTable} sweep=${sweep} values=${shown.values} lead=${lead} />` : html`<${SweepFigure} sweep=${sweep} values=${shown.values} figure=${shown.figure} lead=${lead} />`}</div>`
+          : html`<p class="sweep-empty hint">${isFilling.value ? 'Computing the first cells …' : 'Each cell is one run.'}</p>`
       }
       ${shown ? html`<p class="hint">Click a cell to open that run. Arrow keys move between cells.</p>` : null}
-      <details class="map-http"><summary>Show API call</summary>
-        <${CopyText} label="curl" text=${toSweepSnippet(location.origin + ROOT, toSweep(state.fields.value, state.view.value, map), map.metric, map.reduce)} />
+      <details class="sweep-http"><summary>Show API call</summary>
+        <${CopyText} label="curl" text=${toSweepSnippet(location.origin + ROOT, toSweepBody(state.fields.value, state.view.value, sweep), sweep.metric, sweep.reduce)} />
       </details>
       <${Toast} isOver />
     </div>
@@ -113,16 +113,16 @@ function showRefusal(error) {
   refusal.value = error;
 }
 
-/** Describe the number of runs of a sweep. @param {MapChoice} map */
-function countRuns(map) {
-  const count = map.x.values.length * (map.y?.values.length ?? 1);
+/** Describe the number of runs of a sweep. @param {SweepChoice} sweep */
+function countRuns(sweep) {
+  const count = sweep.x.values.length * (sweep.y?.values.length ?? 1);
   return count === 1 ? '1 run' : `${count} runs`;
 }
 
-/** Render the estimated time of a sweep before the start, or why the server would refuse the sweep. @param {{map: MapChoice}} props */
-function SweepCost({ map }) {
+/** Render the estimated time of a sweep before the start, or why the server would refuse the sweep. @param {{sweep: SweepChoice}} props */
+function SweepCost({ sweep }) {
   const [estimate, setEstimate] = useState('');
-  const body = JSON.stringify(toSweep(state.fields.value, state.view.value, map));
+  const body = JSON.stringify(toSweepBody(state.fields.value, state.view.value, sweep));
   useEffect(() => {
     const aborted = new AbortController();
     estimateSweep(JSON.parse(body), aborted.signal).then(

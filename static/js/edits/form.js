@@ -8,8 +8,8 @@ import * as state from '../state/signals.js';
 import { EDITS, editRules, isValid, nameAct, nameWhat } from '../state/view/edits.js';
 import { html } from '../ui/html.js';
 import { useWhileSeen } from '../ui/seen.js';
-import { MapButton } from './atlas.js';
-import { EditList } from './edits.js';
+import { AtlasButton } from './atlas.js';
+import { EditList } from './list.js';
 
 /** @typedef {import('../../types').Edit} Edit @typedef {import('../state/edits.js').Target} Target */
 
@@ -25,7 +25,7 @@ export function EditsControl({ run }) {
   return html`
     <${EditList} target=${run} />
     <${AddForm} target=${run} />
-    ${run === null ? html`<p><${MapButton} /></p>` : null}
+    ${run === null ? html`<p><${AtlasButton} /></p>` : null}
     ${run === null ? html`<${InOpenFold}><${LayerMatrix} /><//>` : null}
   `;
 }

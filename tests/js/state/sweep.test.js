@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  chooseValues,
-  defaultMap,
-  fromPairs,
-  mapFields,
-  parseValues,
-  toPairs,
-  toSweep,
-} from '../../../static/js/state/view/grid.js';
 import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
 import { defaultView } from '../../../static/js/state/view/spec.js';
+import {
+  chooseValues,
+  defaultSweep,
+  fromPairs,
+  parseValues,
+  sweepableFields,
+  toPairs,
+  toSweepBody,
+} from '../../../static/js/state/view/sweep.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 
@@ -35,32 +35,37 @@ test('values are parsed as unique numbers', () => {
 });
 
 test('the default sweep varies depth and streams of HC', () => {
-  const map = defaultMap(fields, defaultView(viewRules), viewRules);
-  assert.deepEqual([map.run, map.x.path, map.y.path], [1, 'depth', 'connection.streams']);
+  const sweep = defaultSweep(fields, defaultView(viewRules), viewRules);
+  assert.deepEqual([sweep.run, sweep.x.path, sweep.y.path], [1, 'depth', 'connection.streams']);
   const residual = { ...defaultView(viewRules), runs: [{ kind: 'residual', own: {} }] };
-  assert.equal(defaultMap(fields, residual, viewRules).y, undefined, 'one stream has no expansion rate');
-  assert.ok(!mapFields(fields, residual, 0).some((item) => item.path === 'connection.noise'));
+  assert.equal(defaultSweep(fields, residual, viewRules).y, undefined, 'one stream has no expansion rate');
+  assert.ok(!sweepableFields(fields, residual, 0).some((item) => item.path === 'connection.noise'));
 });
 
 test('the body of a sweep contains the spec and the axes', () => {
   const view = { ...defaultView(viewRules), base: { width: 32, depth: 9 } };
-  const body = toSweep(fields, view, { run: 1, x: { path: 'depth', values: [2, 4] }, metric: 'cka', reduce: 'max' });
+  const body = toSweepBody(fields, view, {
+    run: 1,
+    x: { path: 'depth', values: [2, 4] },
+    metric: 'cka',
+    reduce: 'max',
+  });
   assert.deepEqual(body, { spec: { depth: 9, connection: { kind: 'hc' } }, x: { field: 'depth', values: [2, 4] } });
 });
 
 test('a sweep is readable in the address', () => {
-  const map = {
+  const sweep = {
     run: 1,
     x: { path: 'depth', values: [8, 16] },
     y: { path: 'connection.noise', values: [0, 0.5] },
     metric: 'cka',
     reduce: 'median',
   };
-  const hash = toHash({ ...defaultView(viewRules), map }, viewRules);
+  const hash = toHash({ ...defaultView(viewRules), sweep }, viewRules);
   assert.equal(hash, 'v=1&map=B&map.x=depth,8,16&map.y=connection.noise,0,0.5&map.metric=cka&map.reduce=median');
-  assert.deepEqual(fromHash(hash, fields, viewRules), { view: { ...defaultView(viewRules), map }, problems: [] });
-  assert.equal(fromHash('v=1&depth=9', fields, viewRules).view.map, undefined);
-  const { y: _, ...one } = map;
+  assert.deepEqual(fromHash(hash, fields, viewRules), { view: { ...defaultView(viewRules), sweep }, problems: [] });
+  assert.equal(fromHash('v=1&depth=9', fields, viewRules).view.sweep, undefined);
+  const { y: _, ...one } = sweep;
   assert.deepEqual(fromPairs(new Map(toPairs(one, viewRules)), fields, defaultView(viewRules), viewRules, []), one);
 });
 

@@ -1,4 +1,4 @@
-/** The map of all cuts, below the picture: its columns are the layers of the strips above. A click on a cell makes that edit, of runs that are computed here. */
+/** The atlas of all cuts, below the picture: its columns are the layers of the strips above. A click on a cell makes that edit, of runs that are computed here. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { inclusiveRange } from '../data/numbers.js';
@@ -8,7 +8,15 @@ import { layerAt, toLayout, xOf } from '../picture/geometry/layout.js';
 import { toPalette } from '../picture/shown.js';
 import { download, downloadText, footLine } from '../share/export.js';
 import { moveCursor } from '../state/actions.js';
-import { atlases, computeAtlases, isMapping, isWanted, reasons, showCut, stopAtlases } from '../state/atlas.js';
+import {
+  atlases,
+  computeAtlases,
+  isComputingAtlases,
+  isWanted,
+  reasons,
+  showCut,
+  stopAtlases,
+} from '../state/atlas.js';
 import { canEdit, editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import {
@@ -33,7 +41,7 @@ import { Menu } from '../ui/menu.js';
 
 /** @typedef {import('../state/view/atlas.js').Cell} Cell @typedef {import('../state/view/atlas.js').Part} Part @typedef {import('../picture/geometry/layout.js').Layout} Layout */
 /** A row of cells at a height. @typedef {ReturnType<typeof listRows>[number] & {y: number}} Row */
-/** Positions of everything in the map. @typedef {{layout: Layout, rows: Row[], names: {text: string, x: number, y: number}[], height: number, row_px: number}} Plan */
+/** Positions of everything in the atlas. @typedef {{layout: Layout, rows: Row[], names: {text: string, x: number, y: number}[], height: number, row_px: number}} Plan */
 
 const TITLE = 'Every single cut';
 const MEANING = 'How far the last state is from the one without the cut, for a cut of each stream at each layer.';
@@ -49,22 +57,22 @@ const CROSS_PX = 3;
 const READOUT_PX = 20; // from the strips to the text of a cell, on wide screens
 const IMAGE = { width: 1200, density: 2, head: 46, foot: 30, pad: 20 };
 
-/** Render the button that opens the map and computes it. */
-export function MapButton() {
+/** Render the button that opens the atlas and computes it. */
+export function AtlasButton() {
   if (!isComputing || shownCut.value) return null;
-  const openMap = () => {
+  const openAtlas = () => {
     isWanted.value = true;
     showCut(Object.keys(CUTS)[0]);
     setTimeout(() => document.getElementById(ATLAS)?.scrollIntoView({ block: 'nearest' }));
   };
-  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${openMap} disabled=${reasons.value.every((reason) => reason !== '')}>Map every cut</button>`;
+  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${openAtlas} disabled=${reasons.value.every((reason) => reason !== '')}>Map every cut</button>`;
 }
 
-/** Render the map, if it is open. */
-export const AtlasRow = () => (shownCut.value ? html`<${AtlasMap} />` : null);
+/** Render the atlas, if it is open. */
+export const AtlasRow = () => (shownCut.value ? html`<${OpenAtlas} />` : null);
 
-/** Render the map with its tools. */
-function AtlasMap() {
+/** Render the atlas with its tools. */
+function OpenAtlas() {
   const [isTable, setIsTable] = useState(false);
   const parts = listParts();
   const act = String(shownCut.value);
@@ -87,7 +95,7 @@ function AtlasMap() {
             ${listCuts().map(([key, { title }]) => html`<button type="button" aria-pressed=${key === act} onClick=${() => showCut(key)}>${title}</button>`)}
           </span>
           <${Menu} label=${`${TITLE}: more`} items=${items} />
-          <button type="button" class="icon" aria-label="Close the map" title="Close" onClick=${closeMap}>✕</button>
+          <button type="button" class="icon" aria-label="Close the atlas" title="Close" onClick=${closeAtlas}>✕</button>
         </div>
       </header>
       ${isTable ? html`<${NumbersTable} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${AtlasFigure} parts=${parts} act=${act} />` : null}
@@ -104,8 +112,8 @@ function listCuts() {
   return Object.entries(CUTS).filter(([, { isOfSources }]) => !isOfSources || isWeighing);
 }
 
-/** Close the map, and cancel running computations. */
-function closeMap() {
+/** Close the atlas, and cancel running computations. */
+function closeAtlas() {
   stopAtlases();
   showCut(null);
 }
@@ -130,8 +138,8 @@ function listParts() {
 
 /** Render how far the computation is, or the button that starts it. */
 function AtlasProgress() {
-  if (isWanted.value) return html`<p class="hint">The map starts once all runs have ended.</p>`;
-  if (!isMapping.value) {
+  if (isWanted.value) return html`<p class="hint">This starts once all runs have ended.</p>`;
+  if (!isComputingAtlases.value) {
     if (!atlases.value.some((entry) => entry !== null && entry?.status !== 'done')) return null;
     return html`<p><button type="button" class="primary" onClick=${() => (isWanted.value = true)}>Map every cut</button></p>`;
   }
@@ -154,7 +162,7 @@ function countCuts(run, { cuts }) {
   return cuts.reduce((count, { what }) => count + countParts(what, stack), 0);
 }
 
-/** Render why runs have no map, or none of this kind. @param {{act: string}} props */
+/** Render why runs have no atlas, or none of this kind. @param {{act: string}} props */
 function MissingReasons({ act }) {
   const sentences = atlases.value.flatMap((entry, run) => {
     const label = state.labels.value[run];
@@ -183,7 +191,7 @@ function colorAt(stops, share) {
   return mixColors(from, to, (share - low) / (high - low));
 }
 
-/** Render the colour scale of the map of an atlas. @param {{parts: Part[], act: string}} props */
+/** Render the colour scale of an atlas. @param {{parts: Part[], act: string}} props */
 function ColorScale({ parts, act }) {
   const most = largestEffect(parts, act);
   const stops = toStops();
@@ -195,7 +203,7 @@ function ColorScale({ parts, act }) {
     <span class="atlas-scale">≤ ${toPercent(leastShown(most))} <i style=${{ background: `linear-gradient(to right, ${colors})` }}></i> ${toPercent(most)}</span>`;
 }
 
-/** Render the map of an atlas. @param {{parts: Part[], act: string}} props */
+/** Render an atlas. @param {{parts: Part[], act: string}} props */
 function AtlasFigure({ parts, act }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [width, setWidth] = useState(0);
@@ -214,7 +222,7 @@ function AtlasFigure({ parts, act }) {
     const canvas = box.current?.querySelector('canvas');
     if (!plan || !canvas || !templates) return;
     const context = clearCanvas(canvas, width, plan.height, devicePixelRatio);
-    paintMap(context, plan, parts, act, toPalette(templates));
+    paintAtlas(context, plan, parts, act, toPalette(templates));
   });
   const at =
     chosen &&
@@ -280,7 +288,7 @@ function AtlasFigure({ parts, act }) {
   `;
 }
 
-/** Render the line of the cursor and the frame of a cell over the map. @param {{plan: Plan, shown: Cell | null}} props */
+/** Render the line of the cursor and the frame of a cell over the atlas. @param {{plan: Plan, shown: Cell | null}} props */
 function CellMarks({ plan, shown }) {
   const { layout, rows, row_px } = plan;
   const layer = Math.min(state.hovered.value ?? state.cursor.value, layout.layers - 1);
@@ -334,7 +342,7 @@ function isMade(parts, act, cell) {
   return Boolean(edit) && editsOf(targetOf(cell.run)).some((other) => includesCell(other, /** @type {any} */ (edit)));
 }
 
-/** Compute the positions of rows and labels of the map of an atlas. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
+/** Compute the positions of rows and labels of an atlas. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
 function toPlan(parts, act, width) {
   const layout = toLayout(width, [1], state.layers.value);
   const count = listRows(parts, act).length;
@@ -358,15 +366,15 @@ function toPlan(parts, act, width) {
   return { layout, rows, names, height: Math.max(0, y - GAP_PX), row_px };
 }
 
-/** Return the cell of the atlas at a point of its map; null if there is none. @param {Plan} plan @param {number} x @param {number} y @returns {Cell | null} */
+/** Return the cell of the atlas at a point of its figure; null if there is none. @param {Plan} plan @param {number} x @param {number} y @returns {Cell | null} */
 function cellAt({ layout, rows, row_px }, x, y) {
   const layer = layerAt(layout, x, 0);
   const row = rows.find((item) => y >= item.y && y < item.y + row_px);
   return row && layer !== null && layer < row.layers ? { run: row.run, stream: row.stream, layer } : null;
 }
 
-/** Paint the map of an atlas on a canvas. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {Part[]} parts @param {string} act @param {import('../picture/geometry/shapes.js').Palette} palette */
-function paintMap(context, { layout, rows, names, row_px }, parts, act, palette) {
+/** Paint an atlas on a canvas. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {Part[]} parts @param {string} act @param {import('../picture/geometry/shapes.js').Palette} palette */
+function paintAtlas(context, { layout, rows, names, row_px }, parts, act, palette) {
   const [most, stops] = [largestEffect(parts, act), toStops()];
   context.textBaseline = 'middle';
   for (const { text, x, y } of names) {
@@ -413,7 +421,7 @@ function paintCross(context, x, y, palette) {
   }
 }
 
-/** Draw the map as an image. @param {Part[]} parts @param {string} act @returns {string} a data URL */
+/** Draw the atlas as an image. @param {Part[]} parts @param {string} act @returns {string} a data URL */
 function drawImage(parts, act) {
   const palette = toPalette(/** @type {import('../../types').Templates} */ (state.templates.value));
   const plan = toPlan(parts, act, IMAGE.width);
@@ -433,11 +441,11 @@ function drawImage(parts, act) {
   context.font = `400 11px ${palette.font}`;
   context.fillText(footLine(), IMAGE.pad, height - 10);
   context.translate(0, IMAGE.head);
-  paintMap(context, plan, parts, act, palette);
+  paintAtlas(context, plan, parts, act, palette);
   return canvas.toDataURL('image/png');
 }
 
-/** Render the numbers of the map as a table. @param {{parts: Part[], act: string}} props */
+/** Render the numbers of the atlas as a table. @param {{parts: Part[], act: string}} props */
 function NumbersTable({ parts, act }) {
   const { head, rows } = toAtlasTable(parts, act);
   const at = state.cursor.value + 1;

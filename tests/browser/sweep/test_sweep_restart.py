@@ -1,4 +1,4 @@
-"""A map that is open outlives its server: what has been computed is shared and saved, and nothing more is computed."""
+"""An open sweep outlives its server: what has been computed is shared and saved, and nothing more is computed."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import READY_MS, wait_until_done
-from tests.browser.map.test_map import SMALL, dialog_of, numbers, share_map, wait_for_cells
+from tests.browser.sweep.test_sweep import SMALL, dialog_of, numbers, share_sweep, wait_for_cells
 from tests.conftest import Server, StartServer
 
 pytestmark = pytest.mark.full
@@ -41,13 +41,13 @@ def start(launch: StartServer) -> Callable[[], Server]:
     return build
 
 
-def test_a_whole_map_is_shared_and_saved(page: Page, start: Callable[[], Server], tmp_path: Path) -> None:
+def test_a_whole_sweep_is_shared_and_saved(page: Page, start: Callable[[], Server], tmp_path: Path) -> None:
     page.goto(start().url + SMALL)
     wait_for_cells(page, 6)
     wait_until_done(page)
     told = numbers(page)
     start()
-    share = share_map(page)
+    share = share_sweep(page)
     expect(share.get_by_label("Embed code")).to_contain_text("panel=map")
     link = share.get_by_label("Snapshot link").text_content() or ""
     start()
@@ -70,5 +70,5 @@ def test_what_was_cancelled_stays_so(page: Page, start: Callable[[], Server]) ->
     wait_until_done(page)
     done = status.inner_text().split()[0]
     start()
-    page.goto(share_map(page).get_by_label("Snapshot link").text_content() or "")
+    page.goto(share_sweep(page).get_by_label("Snapshot link").text_content() or "")
     expect(status).to_have_text(f"{done} of 8 runs; {8 - int(done)} not computed, from this snapshot")

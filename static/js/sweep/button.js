@@ -5,11 +5,11 @@ import { updateAddress } from '../state/actions.js';
 import { isSweepStep, pushSweep } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { snapshotMap } from '../state/sweeper.js';
-import { defaultMap } from '../state/view/grid.js';
+import { snapshotSweep } from '../state/sweeper.js';
+import { defaultSweep } from '../state/view/sweep.js';
 import { html } from '../ui/html.js';
 
-/** @typedef {import('../../types').MapChoice} MapChoice */
+/** @typedef {import('../../types').SweepChoice} SweepChoice */
 
 /** Whether a sweep waits for its button: a sweep opened on the page does, as the user may change it; a sweep of a link is computed immediately. */
 export const waitsForButton = signal(false);
@@ -26,7 +26,7 @@ export function SweepButton() {
 /** Open the dialog of a sweep with the initial or last choices. */
 export function openSweep() {
   waitsForButton.value = true;
-  setMap(snapshotMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
+  setSweep(snapshotSweep() ?? defaultSweep(state.fields.value, state.view.value, boot.rules));
   pushSweep(state.view.value);
 }
 
@@ -36,14 +36,14 @@ export function closeSweep() {
   else changeSweep(undefined);
 }
 
-/** Change the choices of the sweep, and write them into the address. @param {MapChoice | undefined} map */
-export function changeSweep(map) {
-  setMap(map);
+/** Change the choices of the sweep, and write them into the address. @param {SweepChoice | undefined} sweep */
+export function changeSweep(sweep) {
+  setSweep(sweep);
   updateAddress();
 }
 
-/** Set the choices of the sweep in the view. @param {MapChoice | undefined} map */
-function setMap(map) {
-  const { map: _, ...rest } = state.view.value;
-  state.view.value = map ? { ...rest, map } : rest;
+/** Set the choices of the sweep in the view. @param {SweepChoice | undefined} sweep */
+function setSweep(sweep) {
+  const { sweep: _, ...rest } = state.view.value;
+  state.view.value = sweep ? { ...rest, sweep } : rest;
 }
