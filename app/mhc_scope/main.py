@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from mhc_scope import limits
+from mhc_scope import limits, spans
 from mhc_scope.api import health, openapi
 from mhc_scope.api.dependencies import require_read
 from mhc_scope.api.http import problems, request_spans
@@ -26,7 +26,6 @@ from mhc_scope.api.models.traces import MAX_BATCH_BYTES
 from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
 from mhc_scope.engine.registry import build_engine
 from mhc_scope.extension import NAME, Extension, load_extension, open_database
-from mhc_scope.observe import spans
 from mhc_scope.pages import link_cards, routes, security
 from mhc_scope.pages.assets import FIRST_MODULE, FOLDERS, Assets
 from mhc_scope.pages.link_pictures import Pictures

@@ -8,11 +8,10 @@ from fastapi import Depends, Query, Request
 
 from mhc_core.record import codec
 from mhc_core.record.result import Result
-from mhc_scope import limits
+from mhc_scope import limits, log_context
 from mhc_scope.api.http.problems import Problem, not_found
 from mhc_scope.api.http.proxies import FROM_PROXY
 from mhc_scope.engine.contract import RUN
-from mhc_scope.observe import context
 from mhc_scope.services import identity, streams
 from mhc_scope.services.encoder import Encoder
 from mhc_scope.services.live_traces import LiveTraces
@@ -113,7 +112,7 @@ async def _identify_client(request: Request, token: str | None) -> identity.Clie
             is_from_proxy=bool(request.scope.get(FROM_PROXY)),
         )
     )
-    context.note(client=client.key)
+    log_context.note(client=client.key)
     return client
 
 

@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from mhc_core.spec import SpecError, SpecErrors
+from mhc_scope import log_context
 from mhc_scope.api.http.methods import list_methods
 from mhc_scope.api.models.links import to_address
-from mhc_scope.observe import context
 from mhc_scope.services.errors import (
     EncodersBusyError,
     EncodingFailedError,
@@ -155,7 +155,7 @@ class Problem(Exception):
 
 def to_response(problem: Problem, path: str) -> Response:
     """Convert a problem to a response in problem+json; `instance` is the requested path."""
-    context.note(problem=problem.kind)
+    log_context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": to_address(f"/docs#problem-{problem.kind}"),
         "title": TITLES[problem.kind],
@@ -211,7 +211,7 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
 
     def respond(request: Request, problem: Problem) -> Response:
         """Return a problem as a page for browsers, else as JSON, and note it in the log."""
-        context.note(problem=problem.kind)
+        log_context.note(problem=problem.kind)
         return show(request, problem) or to_response(problem, request.url.path)
 
     async def on_problem(request: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ from torch import nn
 
 from mhc_core.findings.words import format_magnitude, format_number
 from mhc_probe.adapter import LayerSite
-from mhc_probe.monitor.alarms.alarm import Alarm, Limits
+from mhc_probe.monitor.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
 MAX_POINTS = 16  # observations

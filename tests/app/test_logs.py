@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from mhc_scope.observe import context
-from mhc_scope.observe.logs import JsonFormatter, TextFormatter
+from mhc_scope import log_context
+from mhc_scope.logs import JsonFormatter, TextFormatter
 
 EVIL = 'two\nlines "quoted" \u2028 end'
 
@@ -50,12 +50,12 @@ def test_lines_name_request_client_and_run_also_from_a_thread() -> None:
     told: list[dict[str, str]] = []
 
     def serve(request: str, client: str) -> None:
-        context.begin(context.Context(request=request))
+        log_context.begin(log_context.Context(request=request))
         state = contextvars.copy_context()
-        thread = threading.Thread(target=lambda: state.run(lambda: context.note(client=client)))
+        thread = threading.Thread(target=lambda: state.run(lambda: log_context.note(client=client)))
         thread.start()
         thread.join()
-        context.note(run="r1")
+        log_context.note(run="r1")
         told.append(json.loads(JsonFormatter().format(build_record("done"))))
 
     for request, client in (("a", "x"), ("b", "y")):
@@ -64,5 +64,5 @@ def test_lines_name_request_client_and_run_also_from_a_thread() -> None:
 
 
 def test_outside_of_a_request_nothing_is_noted() -> None:
-    contextvars.Context().run(lambda: context.note(client="nobody"))
-    assert contextvars.Context().run(context.read) == {}
+    contextvars.Context().run(lambda: log_context.note(client="nobody"))
+    assert contextvars.Context().run(log_context.read) == {}

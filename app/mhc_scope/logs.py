@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from mhc_scope.observe import context
+from mhc_scope import log_context
 from mhc_scope.settings import LogFormat
 
 # Attributes that each record has; all others were passed as `extra`.
@@ -52,7 +52,7 @@ class JsonFormatter(logging.Formatter):
 
 def _list_fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return the ids of the context, and the fields passed as `extra`, which take precedence."""
-    return context.read() | {name: value for name, value in vars(record).items() if name not in USUAL}
+    return log_context.read() | {name: value for name, value in vars(record).items() if name not in USUAL}
 
 
 def _escape(text: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from mhc_scope.observe import spans
+from mhc_scope import spans
 from tests.conftest import ROOT, compute, start_server
 
 pytestmark = pytest.mark.full

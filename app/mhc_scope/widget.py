@@ -6,7 +6,7 @@ import traitlets
 
 from mhc_core.figures.style import ThemeName
 from mhc_core.record.result import Result
-from mhc_scope.offline.document import write_document
+from mhc_scope.document import write_document
 
 try:
     import anywidget
