@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from mhc_core.figures.panels.map import build_map
 from mhc_core.figures.style import THEMES, ThemeName
+from mhc_core.figures.sweep import build_sweep
 from mhc_scope import limits
 from mhc_scope.api.dependencies import (
     Client,
@@ -143,4 +143,4 @@ async def get_stored_values(measured: StoredSweepNumbers) -> ValuesBody:
 @router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_stored_figure(measured: StoredSweepNumbers, theme: ThemeName = "light") -> Response:
     """Return the values of a stored view's sweep as a Plotly heatmap: `plotly.io.from_json` reads it."""
-    return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))
+    return await respond_figure(lambda: build_sweep(measured.grid, THEMES[theme]))

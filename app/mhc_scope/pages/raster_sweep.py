@@ -1,4 +1,4 @@
-"""Draw the map of a sweep as pixels, for the picture of a link: cells, their numbers and the colour bar."""
+"""Draw a sweep as pixels, for the picture of a link: cells, their numbers and the colour bar."""
 
 import math
 from typing import Any
@@ -16,8 +16,8 @@ BAR = (16, 12)  # distance and width
 BAR_STEPS = 64
 
 
-def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
-    """Draw the map of a sweep within `box` of a link picture: row labels at the left, a colour bar at the right."""
+def draw_sweep(canvas: Canvas, figure: go.Figure, box: Box) -> None:
+    """Draw a sweep within `box` of a link picture: row labels at the left, a colour bar at the right."""
     _, cells, texts = figure.data
     left, top, width, height = box
     rows, columns = len(cells.z), len(cells.z[0])
@@ -47,7 +47,7 @@ def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
 
 
 def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> None:
-    """Draw the colour bar of a map, with its ticks."""
+    """Draw the colour bar of a sweep, with its ticks."""
     left, top, width, height = box
     for step in range(BAR_STEPS):
         y = top + height * (1 - (step + 1) / BAR_STEPS)
@@ -62,7 +62,7 @@ def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> No
 
 
 def _fit_letters(texts: list[str], width: float, height: float) -> int:
-    """Return the font size at which every text fits its cell of a map; 0 if that is too small to be read."""
+    """Return the font size at which every text fits its cell of a sweep; 0 if that is too small to be read."""
     for size in range(LETTERS[1], LETTERS[0] - 1, -1):
         if size <= height and all(measure(text, size) <= width for text in texts):
             return size

@@ -1,4 +1,4 @@
-"""The map of a sweep: one cell a run, coloured by one number of it."""
+"""The figure of a sweep: one cell a run, coloured by one number of it."""
 
 import json
 import math
@@ -32,7 +32,7 @@ SHORT_SPAN = 0.7  # decades, in which 1, 2 and 5 may all lie on one side
 WAITING = {"held": "", "missing": "", "queued": "·", "running": "…"}
 
 
-def build_map(grid: Grid, theme: Theme) -> go.Figure:
+def build_sweep(grid: Grid, theme: Theme) -> go.Figure:
     """Build a figure with a heatmap over equal cells, whatever the distance of the values.
 
     A cell without a number says why.
@@ -129,7 +129,7 @@ def to_axis_titles(x: Axis, y: Axis | None) -> tuple[str, str]:
 
 
 def _build_axis(theme: Theme, title: str, **more: Any) -> dict[str, Any]:
-    """Return an axis of a map: one category for each value of a swept field."""
+    """Return an axis of a sweep: one category for each value of a swept field."""
     words = {"text": title, "font": {"size": 12}, "standoff": 8}
     return quiet_axis(theme, type="category", title=words, showgrid=False, fixedrange=True, **more)
 
@@ -154,19 +154,19 @@ def _shorten_label(text: str) -> str:
 
 
 def _to_place(value: float | None, log10: float | None, is_log: bool) -> float | None:
-    """Return where a number is on the colour axis of a map; None for 0 on a logarithmic axis."""
+    """Return where a number is on the colour axis of a sweep; None for 0 on a logarithmic axis."""
     return log10 if is_log else value
 
 
 def _to_text(value: float | None, log10: float | None, status: str, digits: int = 4) -> str:
-    """Format the number of a map's cell, or why there is none."""
+    """Format the number of a cell, or why there is none."""
     if value is None and log10 is None:
         return WAITING.get(status, status)
     return format_value(value, log10, digits=digits)
 
 
 def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) -> dict[str, Any]:
-    """Return the colour scale of a map: diverging around 1 for factors and around 0 for signed values.
+    """Return the colour scale of a sweep: diverging around 1 for factors and around 0 for signed values.
 
     Cividis for the rest, over 0 to 1 if they fit.
     """
@@ -191,7 +191,7 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
 
 
 def _bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Return the ticks of a map's colour bar between 10^low and 10^high.
+    """Return the ticks of a sweep's colour bar between 10^low and 10^high.
 
     Where it is short, round values near both ends and between them.
     """
