@@ -97,7 +97,7 @@ class ServiceSettings(Settings):
         return folder
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Return the addresses to listen on: the port, and the private port if there is one."""
+    def endpoints(self) -> list[tuple[str, int]]:
+        """Return each host and port to listen on: the public one, and the private one if there is one."""
         private = [(self.private_host, self.private_port)] if self.private_port else []
-        return super().addresses + private
+        return super().endpoints + private

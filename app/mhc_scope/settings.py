@@ -190,8 +190,8 @@ class Settings(BaseSettings):
         return self.public_url and self.public_url.removesuffix(self.root) + self.root
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Return the addresses on which the server listens."""
+    def endpoints(self) -> list[tuple[str, int]]:
+        """Return host and port on which the server listens."""
         return [(self.host, self.port)]
 
     @property

@@ -11,7 +11,7 @@ from mhc_scope.store.runs import LIVE
 from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_scope.store.tables import frames, rooms, runs, snapshots
 
-ROOM_ADDRESS = "room:"  # before a room's id: the address of runs that were requested in it
+ROOM_PREFIX = "room:"  # before the id of a room, in the column `address` of runs that were requested in it
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class RoomStore:
             unpin_unreferenced(
                 connection, {run_id for view in own for run_id in list_runs_of_view(view.runs, view.sweep)}
             )
-            of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
+            of_room = runs.c.address == f"{ROOM_PREFIX}{room_id}"
             unpinned = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
             ids = list(connection.execute(unpinned).scalars())
             connection.execute(delete(frames).where(frames.c.run_id.in_(ids)))

@@ -11,9 +11,9 @@ import { Strip } from './cards/strip.js';
 import { observed, verified } from './cards/verifying.js';
 import { Continue } from './controls/continueview.js';
 import { followCursor } from './controls/cursor.js';
-import { followKeys } from './controls/keys.js';
 import { followPlay } from './controls/play.js';
 import { PresetBanner } from './controls/presetbanner.js';
+import { followShortcuts } from './controls/shortcuts.js';
 import { SkipLinks } from './controls/skip.js';
 import { Sliders } from './controls/sliders.js';
 import { TopBar } from './controls/topbar.js';
@@ -237,7 +237,7 @@ async function main() {
   render(html`<${App} />`, root);
   // While the server responds; a failure is shown where a figure needs it.
   if (boot.needs_plotly) requestAnimationFrame(() => loadPlotly().catch(() => null));
-  followKeys();
+  followShortcuts();
   followPlay();
   if (hasServer) followDrops();
   followCursor();

@@ -85,7 +85,7 @@ def read_bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def read_key(request: Request) -> str | None:
+def read_owner_key(request: Request) -> str | None:
     """Return the bearer token if it is the key of the resource that the request names; None without one."""
     bearer = read_bearer(request)
     return None if bearer and get_policy(request).is_token(bearer) else bearer
@@ -96,9 +96,9 @@ async def get_client(request: Request) -> identity.ClientIdentity:
     return await _identify_client(request, read_bearer(request))
 
 
-async def get_keyed_client(request: Request) -> identity.ClientIdentity:
+async def get_key_holder(request: Request) -> identity.ClientIdentity:
     """Return the client, for routes whose bearer may be the key of a resource instead of an access token."""
-    return await _identify_client(request, None if read_key(request) is not None else read_bearer(request))
+    return await _identify_client(request, None if read_owner_key(request) is not None else read_bearer(request))
 
 
 async def _identify_client(request: Request, token: str | None) -> identity.ClientIdentity:
@@ -147,9 +147,9 @@ Values = Annotated[SweepReader, Depends(get_values)]
 Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
 Encoding = Annotated[Encoder, Depends(get_encoder)]
 Client = Annotated[identity.ClientIdentity, Depends(get_client)]
-KeyedClient = Annotated[identity.ClientIdentity, Depends(get_keyed_client)]
+KeyHolder = Annotated[identity.ClientIdentity, Depends(get_key_holder)]
 Runner = Annotated[identity.ClientIdentity, Depends(require_run)]
-ResourceKey = Annotated[str | None, Depends(read_key)]
+OwnerKey = Annotated[str | None, Depends(read_owner_key)]
 Viewer = Annotated[str, Depends(get_viewer)]
 
 

@@ -34,7 +34,7 @@ const ACTS = {
 const hasSummary = (columns) => columns.summary !== null;
 
 /** Focus the menu of the card that was presented, unless something else has the focus. @param {string} key */
-function returnFocus(key) {
+function restoreFocus(key) {
   if (document.activeElement !== document.body) return;
   const tools = document.querySelector(`[data-panel="${key}"] .card-tools > button:last-of-type`);
   /** @type {HTMLElement | null} */ (tools)?.focus();
@@ -51,7 +51,7 @@ export function Stage() {
   const at = presented.value;
   const last = useRef(at);
   useEffect(() => {
-    if (!at && last.current) returnFocus(last.current.key);
+    if (!at && last.current) restoreFocus(last.current.key);
     last.current = at;
   }, [at]);
   const card = at && listCards().find(({ key }) => key === at.key);

@@ -20,7 +20,7 @@ import {
 import { canEdit, editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import {
-  cellForKey,
+  cellAfterKey,
   describeCell,
   describeUse,
   effectsOf,
@@ -242,7 +242,7 @@ function AtlasFigure({ parts, act }) {
     const from =
       at ?? (first && { run: first.run, stream: first.stream, layer: Math.min(state.cursor.value, first.layers - 1) });
     const isAct = event.key === 'Enter' || event.key === ' ';
-    const next = from && (isAct ? from : cellForKey(event.key, from, parts, act));
+    const next = from && (isAct ? from : cellAfterKey(event.key, from, parts, act));
     if (!next) return;
     event.preventDefault();
     event.stopPropagation();

@@ -4,8 +4,8 @@ import { signal } from '@preact/signals';
 import { ApiError, deleteSnapshot, postSnapshot } from '../net/api.js';
 import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
-import { dropKey, keepKey, keyOf } from '../state/keys.js';
 import { theme } from '../state/look.js';
+import { dropOwnerKey, ownerKeyOf, storeOwnerKey } from '../state/ownerkeys.js';
 import { preset } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
@@ -71,7 +71,7 @@ export async function createLink() {
     const snapshot = await withSource(state.view.value.sweep, (shownSource) =>
       postSnapshot({ runs, state: hash, sweep: shownSource?.id ?? null, ...toTitleAndNote() }),
     );
-    const trouble = snapshot.key ? keepKey(snapshot.id, snapshot.key) : '';
+    const trouble = snapshot.key ? storeOwnerKey(snapshot.id, snapshot.key) : '';
     if (trouble) notify(trouble);
     if (request !== latestRequest || links.value === null) return;
     const short = new URL(snapshot.url, location.href).href;
@@ -81,7 +81,7 @@ export async function createLink() {
       id,
       short,
       hasSweep: sweep !== null,
-      isOwn: keyOf(id) !== '',
+      isOwn: ownerKeyOf(id) !== '',
       expires: expires ?? '',
     };
   } catch (error) {
@@ -96,7 +96,7 @@ export async function createLink() {
 export async function deleteLink() {
   const id = links.value?.id ?? '';
   try {
-    await deleteSnapshot(id, keyOf(id));
+    await deleteSnapshot(id, ownerKeyOf(id));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // 404: the snapshot is already deleted.
@@ -105,7 +105,7 @@ export async function deleteLink() {
       return;
     }
   }
-  dropKey(id);
+  dropOwnerKey(id);
   links.value = null;
   notify('The link is deleted.');
 }

@@ -63,7 +63,7 @@ function CellButtons({ sweep, values, area, lead }) {
   const [width, height] = [area.width / columns, area.height / rows];
   /** Move the focus. @param {KeyboardEvent} event */
   const move = (event) => {
-    const next = cellForKey(event, at, { row: rows - 1, column: columns - 1 });
+    const next = cellAfterKey(event, at, { row: rows - 1, column: columns - 1 });
     if (!next) return;
     event.preventDefault();
     setAt(next);
@@ -91,7 +91,7 @@ function CellButtons({ sweep, values, area, lead }) {
 }
 
 /** Return the cell of the sweep that an arrow key moves to; null for other keys. @param {KeyboardEvent} event @param {{row: number, column: number}} at @param {{row: number, column: number}} last */
-function cellForKey({ key, ctrlKey }, at, last) {
+function cellAfterKey({ key, ctrlKey }, at, last) {
   const clip = (/** @type {number} */ value, /** @type {number} */ most) => Math.min(Math.max(value, 0), most);
   if (key === 'Home') return { row: ctrlKey ? last.row : at.row, column: 0 };
   if (key === 'End') return { row: ctrlKey ? 0 : at.row, column: last.column };

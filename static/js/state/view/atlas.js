@@ -86,7 +86,7 @@ function numbersOf(atlas, act, { stream, layer }) {
 export const toPercent = (effect) => `${formatValue(100 * effect, null, undefined, 2)} %`;
 
 /** Return the cell that an arrow key moves to; null for other keys. @param {string} key @param {Cell} cell @param {Part[]} parts from top to bottom @param {string} act */
-export function cellForKey(key, { run, stream, layer }, parts, act) {
+export function cellAfterKey(key, { run, stream, layer }, parts, act) {
   const rows = listRows(parts, act);
   const at = rows.findIndex((row) => row.run === run && row.stream === stream);
   const clip = (/** @type {number} */ value, /** @type {number} */ count) => Math.min(Math.max(value, 0), count - 1);

@@ -22,7 +22,7 @@ const ARROWED = 'input, .table-box, pre';
 
 const STREAMS = ['1', '2', '3', '4', '5', '6', '7', '8', '9'];
 
-export const areKeysOn = signal(recallChoice(KEY) !== 'off');
+export const areShortcutsOn = signal(recallChoice(KEY) !== 'off');
 
 /** @typedef {{signs: string[], title: string, keys: Record<string, () => void>}} Shortcut */
 
@@ -122,7 +122,7 @@ function runAll() {
 }
 
 /** Return the name of a key, such as `Shift2` for the second character of a digit key; keyboards differ in which one needs Shift. @param {KeyboardEvent} event */
-function keyOf({ key, code }) {
+function nameOfKey({ key, code }) {
   const [, digit] = /^Digit([1-9])$/.exec(code) ?? [];
   return digit && !STREAMS.includes(key) ? `Shift${digit}` : key;
 }
@@ -130,21 +130,21 @@ function keyOf({ key, code }) {
 /** Return whether a key event may be a shortcut: shortcuts are on, no modifier key is down, no input has the focus and nothing is open. @param {KeyboardEvent} event */
 function isShortcut(event) {
   const target = /** @type {Element} */ (event.target);
-  if (!areKeysOn.value || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return false;
+  if (!areShortcutsOn.value || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return false;
   if (document.querySelector('dialog[open], :popover-open')) return false;
   return !(event.key.startsWith('Arrow') && target.closest(ARROWED));
 }
 
 /** Turn the shortcuts on or off, and store the choice. @param {boolean} isOn */
-export function enableKeys(isOn) {
-  areKeysOn.value = isOn;
+export function enableShortcuts(isOn) {
+  areShortcutsOn.value = isOn;
   storeChoice(KEY, isOn ? null : 'off');
 }
 
 /** Listen to shortcuts until the page is closed. */
-export function followKeys() {
+export function followShortcuts() {
   addEventListener('keydown', (event) => {
-    const act = ACTS[keyOf(event)];
+    const act = ACTS[nameOfKey(event)];
     if (!act || !isShortcut(event)) return;
     event.preventDefault();
     act();
