@@ -91,7 +91,7 @@ class ServiceSettings(Settings):
     @field_validator("ray_trained")
     @classmethod
     def _check_ray_trained(cls, folder: str) -> str:
-        """Require an absolute path, or none."""
+        """Require that the folder for trained stacks of Ray workers is an absolute path, or empty."""
         if folder and not PurePosixPath(folder).is_absolute():
             raise ValueError("wanted an absolute path, such as /var/tmp/mhc-trained")
         return folder

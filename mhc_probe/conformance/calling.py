@@ -134,7 +134,7 @@ class Subject:
             """Call the module with a branch that returns y; return the next state."""
 
             def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-                """Record the branch's input, and return y."""
+                """Stand for the branch of a connection under test: record what it reads, and return the given y."""
                 inputs.append(self._split_tokens(u))
                 return self._join_tokens(y)
 

@@ -101,7 +101,7 @@ class _BranchHooks(TorchFunctionMode):
         self._reset_pass()
 
     def _reset_pass(self) -> None:
-        """Forget the branches and sums of the pass before."""
+        """Forget the branches and the additions of the pass before."""
         self._lineage, self._terms = Lineage(), TermReader()
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
         self._reads: list[int | None] = []  # inputs of the branches that are running
@@ -167,7 +167,7 @@ class _BranchHooks(TorchFunctionMode):
     # ---- branches
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
-        """Store the tensor that a branch reads."""
+        """Record which state a branch of the model is called with."""
         if self._callers and not is_in_backward():
             state = find_state(args, kwargs)
             self._reads.append(None if state is None else self._lineage.find_id(state))

@@ -247,7 +247,7 @@ class Monitor:
         return last if self.iteration < last < following else following
 
     def _start_observer(self) -> None:
-        """Observe the next pass of the model."""
+        """Add hooks that observe the next training pass of the model."""
         self._loss = None
         self._observer = PassObserver(self.model, self._candidates)
 

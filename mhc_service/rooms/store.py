@@ -44,7 +44,7 @@ class RoomStore:
         self._database = database
 
     async def add(self, room: Room) -> None:
-        """Insert a new room."""
+        """Insert the room of a new course."""
         await self._database.call(lambda connection: connection.execute(insert(rooms).values(asdict(room))))
 
     async def get(self, room_id: str) -> Room | None:
@@ -65,7 +65,7 @@ class RoomStore:
         await self._database.call(lambda connection: connection.execute(query))
 
     async def count(self) -> int:
-        """Return how many rooms exist."""
+        """Return how many rooms of courses exist."""
         return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
 
     async def list_views(self, room_id: str) -> list[StoredSnapshot]:

@@ -184,7 +184,7 @@ function dismissNotices() {
   if (unknownPreset.value.length > 0) leavePreset();
 }
 
-/** Render what was computed, for print only. */
+/** Render the foot line of a printed page: which runs were computed. */
 function PrintedFoot() {
   state.dataTick.value;
   return html`<p class="only-print">${footLine()}</p>`;

@@ -120,7 +120,7 @@ async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyHol
 
 @router.get("/snapshots/{snapshot_id}")
 async def get_snapshot(snapshot: SnapshotById) -> SnapshotBody:
-    """Return a stored view."""
+    """Return a snapshot: the stored view behind a short link."""
     return SnapshotBody.build(snapshot)
 
 

@@ -40,7 +40,7 @@ class Gate:
         self._timer = loop.call_later(self.limits.tick_s, self._look, loop)
 
     def stop(self) -> None:
-        """Stop checking the limits of connections."""
+        """Stop checking the limits of the connections of the server at intervals."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -38,7 +38,7 @@ class Housekeeping:
         self._task = asyncio.create_task(self._run_forever())
 
     async def stop(self) -> None:
-        """Cancel deletions that have not begun."""
+        """Stop deleting old runs regularly; cancel deletions that have not begun."""
         if self._task is not None:
             self._task.cancel()
 

@@ -116,7 +116,7 @@ function isComplete(run) {
   return state.slots.value[run]?.columns.end?.status === 'done';
 }
 
-/** Render the menu of a run. @param {{run: number, isOnly: boolean}} props */
+/** Render the menu of a compared run. @param {{run: number, isOnly: boolean}} props */
 function RunMenu({ run, isOnly }) {
   const runs = useComputed(() => state.settings.value.runs).value;
   const canVerify = useComputed(() => isVerifiable(state.slots.value[run])).value;
@@ -124,7 +124,7 @@ function RunMenu({ run, isOnly }) {
   return html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${items} />`;
 }
 
-/** List the menu items of a run. @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
+/** List the menu items of a compared run. @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
 function itemsOf(run, isOnly, canVerify) {
   const rename = () => {
     renamed.value = run;

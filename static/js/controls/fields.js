@@ -74,7 +74,7 @@ function isFound(field) {
     .every((word) => text.includes(word));
 }
 
-/** Return the group of a field. @param {Field} field */
+/** Return the group of settings in which a field is shown. @param {Field} field */
 function groupOf(field) {
   return MOVED[field.path] ?? field.group;
 }
@@ -191,7 +191,7 @@ function refuse(path, sentence) {
   refusal.value = { path, sentence };
 }
 
-/** Render a number input. @param {Part & {label?: string}} props */
+/** Render the number input of a setting. @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
   const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;

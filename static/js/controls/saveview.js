@@ -229,7 +229,7 @@ function toNumbers(panel, layer) {
   };
 }
 
-/** Render a component to markup, without buttons. @param {any} part */
+/** Render a component to HTML for the saved file, without buttons. @param {any} part */
 function toMarkup(part) {
   const box = document.createElement('div');
   render(part, box);

@@ -114,7 +114,7 @@ function LiveLink() {
 /** Count the days until a time. @param {string} time in the server's format */
 const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now()) / DAY_MS));
 
-/** Render the deletion with a confirmation. */
+/** Render the button that deletes a snapshot, with a confirmation. */
 function DeleteButton() {
   const [isConfirming, setConfirming] = useState(false);
   return isConfirming

@@ -40,7 +40,7 @@ function restoreFocus(key) {
   /** @type {HTMLElement | null} */ (tools)?.focus();
 }
 
-/** Return the title of a card. @param {Panel | {key: string, title: string} | null | undefined} card */
+/** Return the title of a presented card. @param {Panel | {key: string, title: string} | null | undefined} card */
 function titleOf(card) {
   if (!card) return '';
   return 'views' in card ? toCardTitle(card, state.viewOf(card)) : card.title;
@@ -60,7 +60,7 @@ export function Stage() {
   <//>`;
 }
 
-/** Render the presented card. @param {{panel: Panel | undefined}} props undefined for the picture */
+/** Render the card that fills the screen in presentation mode. @param {{panel: Panel | undefined}} props undefined for the picture */
 function Presented({ panel }) {
   useEffect(() => {
     const onKeyDown = (/** @type {KeyboardEvent} */ event) => {

@@ -203,7 +203,7 @@ function ColorScale({ parts, act }) {
     <span class="atlas-scale">≤ ${toPercent(leastShown(most))} <i style=${{ background: `linear-gradient(to right, ${colors})` }}></i> ${toPercent(most)}</span>`;
 }
 
-/** Render an atlas. @param {{parts: Part[], act: string}} props */
+/** Render the figure of the atlas: a cell for each single cut. @param {{parts: Part[], act: string}} props */
 function AtlasFigure({ parts, act }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [width, setWidth] = useState(0);

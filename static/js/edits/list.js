@@ -22,7 +22,7 @@ import { AtlasButton } from './atlas.js';
 
 /** @typedef {import('../../types').Edit} Edit @typedef {import('../state/edits.js').Target} Target */
 
-/** Render edits and effects. */
+/** Render the list of edits below the picture, with their effects. */
 export function EditsRow() {
   if (!hasEdits.value) return null;
   return html`<${ShownRow} />`;

@@ -93,7 +93,7 @@ function meanOf(matrix, column, n) {
   return sum / n;
 }
 
-/** Exchange two rows of numbers. @param {Float64Array} entries @param {number} one @param {number} other @param {number} width */
+/** Exchange two rows of a mixing matrix, as an edit does. @param {Float64Array} entries @param {number} one @param {number} other @param {number} width */
 function swapRows(entries, one, other, width) {
   for (let column = 0; column < width; column++) {
     const [i, j] = [one * width + column, other * width + column];

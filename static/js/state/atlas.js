@@ -90,7 +90,7 @@ export async function computeAtlases() {
   });
 }
 
-/** Cancel running computations. */
+/** Cancel the running computations of atlases. */
 export function stopAtlases() {
   computing.abort();
   isWanted.value = false;
@@ -141,7 +141,7 @@ async function followAtlas(key, first, aborted) {
   }
 }
 
-/** Wait for the next poll. @param {AbortSignal} aborted */
+/** Wait until the state of an atlas is requested again. @param {AbortSignal} aborted */
 async function waitForPoll(aborted) {
   await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   aborted.throwIfAborted();

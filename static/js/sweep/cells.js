@@ -65,7 +65,7 @@ function fitText(trace, places, room) {
   return { ...trace, text, textfont: { ...trace.textfont, size: LETTERS_PX.most } };
 }
 
-/** Describe the axes: `Depth × Streams`. @param {Map<string, Field>} fields @param {SweepChoice} sweep */
+/** Describe the axes of a sweep: `Depth × Streams`. @param {Map<string, Field>} fields @param {SweepChoice} sweep */
 export function describeAxes(fields, sweep) {
   return [sweep.x, sweep.y].flatMap((axis) => (axis ? [titleOf(fields, axis.path)] : [])).join(' × ');
 }
@@ -97,7 +97,7 @@ export function missingText(counts) {
   return parts.length > 0 ? `${done} of ${all} runs; ${parts.join(', ')}.` : '';
 }
 
-/** Format the number of a cell. @param {SweepValues} values @param {number} row @param {number} column */
+/** Format the number of a cell of a sweep. @param {SweepValues} values @param {number} row @param {number} column */
 export function numberText(values, row, column) {
   const status = values.status[row][column];
   const reason = status === 'failed' ? values.reasons[values.ids[row][column]] : undefined;
@@ -108,7 +108,7 @@ export function numberText(values, row, column) {
   );
 }
 
-/** Describe a cell for screen readers. @param {Map<string, Field>} fields @param {SweepChoice} sweep @param {SweepValues} values @param {number} row @param {number} column */
+/** Describe a cell of a sweep for screen readers. @param {Map<string, Field>} fields @param {SweepChoice} sweep @param {SweepValues} values @param {number} row @param {number} column */
 export function cellText(fields, sweep, values, row, column) {
   const places = [
     `${titleOf(fields, sweep.x.path)} ${sweep.x.values[column]}`,

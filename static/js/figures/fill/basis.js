@@ -143,7 +143,7 @@ function identity(n) {
   return Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
 }
 
-/** Multiply two matrices (n, n). @param {Float64Array} left @param {Float64Array} right @param {number} n */
+/** Multiply two mixing matrices (n, n). @param {Float64Array} left @param {Float64Array} right @param {number} n */
 function multiply(left, right, n) {
   return multiplyAt(left, 0, right, n);
 }

@@ -204,7 +204,7 @@ export function footNote(text, color, ground) {
   };
 }
 
-/** Describe why there is no number. @param {string} status */
+/** Describe why a table or a figure has no number, by its status. @param {string} status */
 export function formatStatus(status) {
   return status === 'constant' ? 'constant over samples' : statusText(status);
 }

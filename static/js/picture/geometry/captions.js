@@ -58,7 +58,7 @@ function describeRun({ reading, end, edited }) {
   return reading ? describeStreams(reading, edited) : (end ?? '');
 }
 
-/** Shorten a name to a width. @param {string} name @param {number} size @param {number} room */
+/** Shorten the name of a run to a width in the picture. @param {string} name @param {number} size @param {number} room */
 export function shorten(name, size, room) {
   let text = name;
   for (let most = name.length - 1; widthOf(text, size, true) > room && most > 2; most--) text = shortenName(name, most);

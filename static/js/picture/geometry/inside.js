@@ -64,7 +64,7 @@ function toTitle(frame, start, name, letter) {
   return toText(x, frame.top + 24, text, 'ink', { size: TITLE.size, isBold: true, ...more });
 }
 
-/** Describe the parts of a layer. @param {Reading} reading */
+/** Describe the parts of the magnified layer. @param {Reading} reading */
 function describeParts({ outputs, streams }) {
   if (outputs) return 'reads the embedding and earlier outputs';
   return streams === 1 ? 'reads · adds' : 'reads · mixes · writes';
@@ -106,7 +106,7 @@ function toLinks(reading, { left, right, lanes, middle, half, branch }, layer) {
   };
 }
 
-/** Build a curve with horizontal ends. @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
+/** Build a curve with horizontal ends for the picture. @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
 function toCurve(x0, y0, x1, y1) {
   const bend = 0.5 * (x1 - x0);
   return [x0, y0, x0 + bend, y0, x1 - bend, y1, x1, y1];

@@ -53,7 +53,7 @@ export function includesCell(edit, cell) {
   return isSame && first <= cell.layers[0] && cell.layers[0] <= last;
 }
 
-/** Describe a cell with its numbers. @param {Part} part @param {string} act @param {Cell} cell */
+/** Describe a cell of the atlas: its cut and its effect. @param {Part} part @param {string} act @param {Cell} cell */
 export function describeCell({ label, atlas }, act, cell) {
   const edit = toEdit(atlas, act, cell);
   if (!edit) return '';
@@ -119,7 +119,7 @@ export function listRows(parts, act) {
   });
 }
 
-/** Name a row. @param {string} what @param {number} index */
+/** Name a row of the atlas. @param {string} what @param {number} index */
 function nameRow(what, index) {
   if (what === BRANCH) return 'branch';
   return what === SOURCE && index === 0 ? 'embedding' : `${what === SOURCE ? SOURCE : 'stream'} ${index + 1}`;

@@ -181,7 +181,7 @@ function withTexts(pairs, texts) {
 const describeOmitted = (key) =>
   `${key}: the text is too long for this link, so the default text is used; a snapshot link keeps it`;
 
-/** Split a hash into keys and texts. @param {string} hash @returns {Map<string, string>} */
+/** Split the hash of an address into keys and texts. @param {string} hash @returns {Map<string, string>} */
 function splitHash(hash) {
   const parts = hash.replace(/^#/, '').split('&').filter(Boolean);
   return new Map(
@@ -273,7 +273,7 @@ function setSetting(view, key, text, fields, rules, problems) {
   else setUnlessDefault(target, field, toBounds(value, field, key, problems), own !== null);
 }
 
-/** Describe the valid values of a field. @param {Field} field */
+/** Describe the valid values of a setting, for a message about an invalid address. @param {Field} field */
 function describeValues({ control, options, type }) {
   if (control === EDITS) return 'edits such as stream:2:zero:20-39';
   return options ? joinOptions(options) : TYPES[type];

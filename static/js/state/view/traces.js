@@ -61,7 +61,7 @@ export function withTrace(view, id, depth = null) {
   return { ...rest, base, cursor: null, runs: [{ kind: TRACE, own: {}, trace: id }, ...runs] };
 }
 
-/** Remove recordings. @param {View} view @param {string[]} ids @returns {View} */
+/** Return a view without some recordings. @param {View} view @param {string[]} ids @returns {View} */
 export function withoutRecords(view, ids) {
   return { ...view, runs: view.runs.filter(({ trace }) => trace === undefined || !ids.includes(trace)) };
 }

@@ -85,7 +85,7 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
 
 
 def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing | None) -> set[str]:
-    """Return the keys of a layer's metrics whose inputs are missing."""
+    """Return the keys of the metrics of a layer that a recording cannot have, as their inputs were not recorded."""
     layer, before = recorded.layers[index], recorded.layers[max(index - 1, 0)]
     reads_state = len(recorded.state_nNC) == 1  # the branch then reads the state itself
     lacks = {
@@ -104,7 +104,7 @@ def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing | None) -> 
 
 
 def _knows_read_gradient(layer: JoinedLayer, before: JoinedLayer, index: int) -> bool:
-    """Return whether the gradient at the branch's input was recorded, or follows from others."""
+    """Return whether a recording has the gradient at the input of a layer's branch, or it follows from others."""
     if layer.grad_u_NC is None:
         return index > 0 and layer.reads is not None and before.grad_after_nNC is not None
     return layer.h_post is not None or not layer.subtracts_read
