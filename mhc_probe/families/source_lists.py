@@ -343,7 +343,7 @@ class _Path:
         self._ends = call.list_ends()
 
     def find(self, lists: _Lists) -> _Found | None:
-        """Return the branches and what the block returns; None if there is no such path."""
+        """Find the branches between the sources that a block takes and returns; None if there is no such path."""
         found = (self._follow(first, lists, 0) for first in range(len(self._call.calls)))
         return next((one for one in found if one is not None), None)
 

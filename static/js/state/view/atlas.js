@@ -103,7 +103,7 @@ export function cellAfterKey(key, { run, stream, layer }, parts, act) {
   return { run: row.run, stream: row.stream, layer: clip(layer + by[1], row.layers) };
 }
 
-/** List the rows of the map from top to bottom: each stream of each run, or its branch, or its sources. @param {Part[]} parts @param {string} act */
+/** List the rows of the atlas from top to bottom: each stream of each run, or its branch, or its sources. @param {Part[]} parts @param {string} act */
 export function listRows(parts, act) {
   return parts.flatMap(({ run, atlas }) => {
     const effects = effectsOf(atlas, act) ?? [];
