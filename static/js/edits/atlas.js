@@ -181,7 +181,7 @@ function toStops() {
   return stops.filter(([place]) => place >= 0.5).map(([place, color]) => [2 * place - 1, color]);
 }
 
-/** Return the colour at a share of the scale. @param {[number, string][]} stops @param {number} share */
+/** Return the colour of an effect, given as a share of the scale. @param {[number, string][]} stops @param {number} share */
 function colorAt(stops, share) {
   const next = Math.max(
     1,

@@ -292,7 +292,7 @@ function invertMatrix(matrix, n) {
   return right;
 }
 
-/** Swap two rows in place. @param {Float64Array} matrix @param {number} n @param {number} one @param {number} other */
+/** Swap two rows of a matrix in place, to solve linear equations. @param {Float64Array} matrix @param {number} n @param {number} one @param {number} other */
 function swapRows(matrix, n, one, other) {
   for (let k = 0; k < n; k++) {
     [matrix[one * n + k], matrix[other * n + k]] = [matrix[other * n + k], matrix[one * n + k]];

@@ -5,7 +5,7 @@ import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
 import { findPreset, nameIn, pathOf, showsPreset, toView } from './presets.js';
 import { fields } from './signals.js';
-import { pushStep, replaceStep } from './trail.js';
+import { currentAddress, pushStep, replaceStep } from './trail.js';
 import { EMPTY, toHash, toLongTexts, toLookHash } from './view/hash.js';
 import { fromSpecs } from './view/spec.js';
 
@@ -46,11 +46,6 @@ export const trainedView = () => fromSpecs(fields.value, boot.rules.trained);
 /** Return whether the address may change with the view; false for a snapshot's. */
 export function mayChangeAddress() {
   return [HOME, `${HOME}index.html`].includes(location.pathname) || nameIn(location.pathname) !== undefined;
-}
-
-/** Return path and hash of the current address. */
-function currentAddress() {
-  return location.pathname + location.hash;
 }
 
 /** Replace the address during a drag. @param {View} view */

@@ -23,7 +23,7 @@ let first = at;
 let hasChanged = false;
 
 /** Return path and hash of the current address. */
-function currentAddress() {
+export function currentAddress() {
   return location.pathname + location.hash;
 }
 

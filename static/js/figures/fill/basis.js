@@ -33,7 +33,7 @@ export function viewBetween(panel, key) {
   return view;
 }
 
-/** Build the view at t from that at 0. @param {PanelView} first @param {string} key @param {number} percent @returns {PanelView} */
+/** Build the view of a figure in a basis at a percentage of the way to the fixed basis, from that at 0. @param {PanelView} first @param {string} key @param {number} percent @returns {PanelView} */
 function toViewBetween(first, key, percent) {
   const move = (/** @type {string} */ source) => source.replace(/\.0$/, `.${percent}`);
   const data = first.figure.data.map((trace) => ({

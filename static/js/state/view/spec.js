@@ -244,7 +244,7 @@ export function fromSpecs(fields, specs) {
 }
 
 /** List all settings of a spec by path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
-function flattenSpec(fields, spec) {
+export function flattenSpec(fields, spec) {
   if (spec === null) return { [KIND]: TRACE };
   return Object.fromEntries(
     [...fields.values()].map((field) => [field.path, readSetting(spec, field.path) ?? field.initial]),
