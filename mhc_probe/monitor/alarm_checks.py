@@ -119,6 +119,27 @@ def check_gradient(observation: Observation, limits: Limits) -> Iterator[Alarm]:
     yield Alarm(kind="vanished", text=text, layer=least, value=10**ratio, limit=limits.vanished, panel="gradient")
 
 
+def check_decay(observation: Observation, decay: Decay | None, updates: int | None, limits: Limits) -> Iterator[Alarm]:
+    """Raise an alarm if weight decay alone leaves too little of the mixing parameters by the last planned update, or
+    has left too little so far.
+    """
+    if decay is None:
+        return
+    end = observation.iteration if updates is None else max(updates, observation.iteration)
+    log_share = decay.predict_log_share(end - observation.iteration)
+    if log_share >= math.log(limits.decay):
+        return
+    share, until = math.exp(log_share), observation.iteration + decay.count_updates(LITTLE)
+    by = f"by update {end}" if end > observation.iteration else f"in {end} updates"
+    halves = f"halves them every {round(decay.half_life)} updates" if math.isfinite(decay.half_life) else "has ended"
+    decays = f", {_format_percent(LITTLE)} is left at update {math.ceil(until)}" if math.isfinite(until) else ""
+    text = (
+        f"Weight decay alone leaves {_format_percent(share)} of the mixing parameters {by}: it {halves}{decays}. "
+        "Logits that decay to 0 make mixing uniform, as far as gradients do not act against it."
+    )
+    yield Alarm(kind="decay", text=text, layer=None, value=share, limit=limits.decay, panel="mixing")
+
+
 CHECKS: tuple[Callable[[Observation, Limits], Iterator[Alarm]], ...] = (
     check_finite,
     check_gain,
@@ -142,28 +163,3 @@ def _find_lost(observation: Observation, key: str) -> np.ndarray:
 
 def _format_percent(share: float) -> str:
     return f"{format_number(100 * float(share))} %"
-
-
-def check_decay(observation: Observation, decay: Decay | None, updates: int | None, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm if weight decay alone leaves too little of the mixing parameters by the last planned update, or
-    has left too little so far.
-    """
-    if decay is None:
-        return
-    end = observation.iteration if updates is None else max(updates, observation.iteration)
-    log_share = decay.predict_log_share(end - observation.iteration)
-    if log_share >= math.log(limits.decay):
-        return
-    share, until = math.exp(log_share), observation.iteration + decay.count_updates(LITTLE)
-    by = f"by update {end}" if end > observation.iteration else f"in {end} updates"
-    halves = f"halves them every {round(decay.half_life)} updates" if math.isfinite(decay.half_life) else "has ended"
-    decays = f", {_format_percent(LITTLE)} is left at update {math.ceil(until)}" if math.isfinite(until) else ""
-    text = (
-        f"Weight decay alone leaves {_format_percent(share)} of the mixing parameters {by}: it {halves}{decays}. "
-        "Logits that decay to 0 make mixing uniform, as far as gradients do not act against it."
-    )
-    yield Alarm(kind="decay", text=text, layer=None, value=share, limit=limits.decay, panel="mixing")
-
-
-def _format_percent(share: float) -> str:
-    return f"{format_number(100 * share)} %"
