@@ -59,10 +59,10 @@ export function SweepCard({ view, sweep, links }) {
   const figure = found && (isPrinting.value ? found.paper : found.screen);
   const tableItem = { title: isTable ? 'Show as figure' : 'Show as table', run: () => setIsTable(!isTable) };
   return html`
-    <section class="card panel sweep-card" id="panel-sweep" data-panel="sweep" aria-labelledby="panel-sweep-title" aria-busy=${!found && !failure.value}>
+    <section class="card panel sweep-card" id="panel-map" data-panel="map" aria-labelledby="panel-map-title" aria-busy=${!found && !failure.value}>
       <header class="card-head">
         <div class="card-title">
-          <h1 id="panel-sweep-title">Sweep</h1>
+          <h1 id="panel-map-title">Sweep</h1>
           <span class="unit">${kindName(view.runs[sweep.run].kind)} · ${describeAxes(fields, sweep)}</span>
         </div>
         ${found ? html`<div class="card-tools"><${SweepHelp} metric=${found.values.metric} /><${Menu} label="Sweep: more" items=${[tableItem, ...exportItems(view, sweep, { values: found.values, figure: found.screen }, () => Promise.resolve(found.paper))]} /></div>` : null}
