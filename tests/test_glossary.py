@@ -37,7 +37,7 @@ CHECK_FILES = (
 SWEEP_FILES = ("mhc_core/figures/sweep.py", "app/mhc_scope/pages/raster_sweep.py", "static/js/sweep/*.js")
 ATLAS_FILES = ("static/js/edits/*.js", "static/js/state/atlas.js", "static/js/state/view/atlas.js")
 NOT_CHECK = re.compile(r"(?i)(?<![a-z])(lines?|claims?|claimed|obstacles?)(?![a-z])")
-NOT_FIGURE = re.compile(r"(?<![\w.'])maps?\b(?!\()")  # a map is a function
+NOT_FIGURE = re.compile(r"""(?<![\w.'"-])maps?\b(?!\()""")  # a map is a function; "map" is a panel's key
 ONE_WORD = [(files, NOT_CHECK) for files in CHECK_FILES] + [(files, NOT_FIGURE) for files in SWEEP_FILES + ATLAS_FILES]
 # Retired words that stay, as others read them.
 KEPT = {
