@@ -61,7 +61,7 @@ class SdistWithFiles(sdist):
     """Also what a wheel is built from: files that belong to no Python package."""
 
     def make_distribution(self) -> None:
-        """Add them to the list, and pack."""
+        """Add the files of the page to the list of the source distribution, and pack it."""
         static = [f"static/{name}" for name in ("package.json", "package-lock.json", "compress.mjs")]
         self.filelist.extend([*list_files(), *static, "constraints.txt"])
         super().make_distribution()

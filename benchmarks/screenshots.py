@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 FOLDER = DOCS / "screenshots"
 MAX_KB = 400
 A4_PX = (794, 1123)
-MAP_MS = 300_000
+SWEEP_MS = 300_000
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def open_presets(page: Page) -> None:
     expect(page.locator(".gallery .spark path").first).to_be_attached()
 
 
-def fill_map(page: Page) -> None:
-    """Compute the map of the default sweep."""
+def compute_sweep(page: Page) -> None:
+    """Compute the default sweep."""
     press(page, "Sweep")
-    page.locator(".map").get_by_role("button", name="Compute").click()
-    expect(page.locator(".map-acts")).to_contain_text(re.compile(r"(?<!\d)(\d+) of \1 runs"), timeout=MAP_MS)
-    expect(page.locator(".map-cells button").first).to_be_visible(timeout=MAP_MS)
+    page.locator(".sweep").get_by_role("button", name="Compute").click()
+    expect(page.locator(".sweep-acts")).to_contain_text(re.compile(r"(?<!\d)(\d+) of \1 runs"), timeout=SWEEP_MS)
+    expect(page.locator(".sweep-cells button").first).to_be_visible(timeout=SWEEP_MS)
     page.mouse.move(5, 5)
 
 
@@ -83,7 +83,11 @@ SHOTS = (
     ),
     Shot("api", "The calls that make exactly this view.", "dark", act=lambda page: press(page, "API")),
     Shot("help", "Help: the single keys, and how to turn them off.", act=lambda page: press(page, "Help")),
-    Shot("map", "The map: a grid of runs over two settings, coloured by the gain; a cell opens its run.", act=fill_map),
+    Shot(
+        "sweep",
+        "The sweep: a grid of runs over two settings, coloured by the gain; a cell opens its run.",
+        act=compute_sweep,
+    ),
     Shot("embed", "One figure in another page's frame.", size=(1440, 1000), act=open_embed),
     Shot("print", "Printed from the dark theme: light, with what is folded on the screen.", "dark", A4_PX, to_paper),
 )

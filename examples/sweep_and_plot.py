@@ -1,4 +1,4 @@
-"""HC's largest gain over depth and streams, as a table and as a map: `mhc-scope serve` elsewhere, then run this."""
+"""HC's largest gain over depth and streams, as a table and as a heatmap: `mhc-scope serve` elsewhere, then run this."""
 
 import plotly.graph_objects as go
 

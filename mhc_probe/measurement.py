@@ -28,10 +28,10 @@ from mhc_core.record.start import CapturedInput
 from mhc_core.spec import EditSpec, SpecError
 from mhc_core.stack import LayerOutput
 from mhc_probe.edits import ModelEdits
+from mhc_probe.missing_values import mark_unknown
 from mhc_probe.mixing import add_gates, find_mixings
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 from mhc_probe.recording.parameter_norms import ParameterNorms
-from mhc_probe.unknown import mark_unknown
 
 
 @dataclass(frozen=True)

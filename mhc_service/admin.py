@@ -76,14 +76,14 @@ async def stop_run(run_id: str, service: Service) -> Response:
 
 @router.post("/results/clear", dependencies=[Depends(require_own_page), Depends(require_operator_password)])
 async def clear_results(encoder: Encoding) -> Response:
-    """Delete the cached files of large results."""
+    """Delete the cached files of large results, on the operator's request."""
     await asyncio.to_thread(encoder.files.clear)
     return RedirectResponse("../../admin?done=cleared", 303)
 
 
 @router.post("/prune", dependencies=[Depends(require_own_page), Depends(require_operator_password)])
 async def prune(request: Request) -> Response:
-    """Start to delete old runs immediately."""
+    """Start deleting old runs immediately, on the operator's request."""
     storage: Storage = request.app.state.storage
     storage.is_near_full.set()
     return RedirectResponse("../admin?done=pruned", 303)

@@ -70,7 +70,7 @@ class ServiceExtension:
         app.state.count_file = app.state.metrics_registry.count_file
         for router in (pages.router, routes.router):
             app.include_router(router, dependencies=[Depends(require_read)])
-        for router in (routes.keyed_router, operators.router, admin.router, sign_in.router):
+        for router in (routes.owner_router, operators.router, admin.router, sign_in.router):
             app.include_router(router)
 
     def add_middleware(self, app: "FastAPI") -> None:

@@ -7,7 +7,7 @@ import secrets
 import time
 
 from mhc_scope.services.errors import InvalidTokenError
-from mhc_scope.services.identity import ClientIdentity, Rights, hash_secret, hash_text, to_address_key, to_block
+from mhc_scope.services.identity import ClientIdentity, Rights, hash_secret, hash_text, to_block, to_ip_key
 from mhc_service.settings import ServiceSettings
 from mhc_service.tokens import TokenStore, read_token_id
 
@@ -38,8 +38,8 @@ class Identities:
             return await self._find_holder(token, address)
         if name:
             return ClientIdentity(to_named_key(name), address, "run", is_known=True)
-        key = to_address_key(address) if cookie is None else to_cookie_key(cookie)
-        return ClientIdentity(key or to_address_key(address), address, self._anonymous)
+        key = to_ip_key(address) if cookie is None else to_cookie_key(cookie)
+        return ClientIdentity(key or to_ip_key(address), address, self._anonymous)
 
     async def _find_holder(self, text: str, address: str) -> ClientIdentity:
         """Return the client of an access token; refuse one that is unknown or expired."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import prometheus_client as prometheus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mhc_scope.observe import context
+from mhc_scope import log_context
 from mhc_scope.services.encoder import Encoder
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.streams import StreamLimit
@@ -177,7 +177,7 @@ class RequestMetrics:
         """Count an answer by method, route and status, and a refusal also by the kind of its problem."""
         self._metrics_registry.requests.labels(method, route, status).inc()
         if status >= 400:
-            kind = context.read().get("problem", "none")
+            kind = log_context.read().get("problem", "none")
             self._metrics_registry.refusals.labels(kind, status).inc()
 
 

@@ -82,7 +82,7 @@ def get_operator_queries(request: Request) -> OperatorQueries:
     openapi_extra=require(OPERATOR),
 )
 async def get_metrics(request: Request, service: Service) -> Response:
-    """Return counters and gauges in the format of Prometheus."""
+    """Return the counters and gauges of the server for operators (`/metrics`), in the format of Prometheus."""
     state = request.app.state
     metrics_registry: MetricsRegistry = state.metrics_registry
     await metrics_registry.observe(

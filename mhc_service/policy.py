@@ -11,7 +11,7 @@ from mhc_scope.store.runs import LiveCost
 from mhc_service.cookies import COOKIE, TOKEN_COOKIE
 from mhc_service.identity import Identities
 from mhc_service.quotas import QuotaStreams, ReadQuota, StorageQuota, require_queue_quota
-from mhc_service.rooms.store import ROOM_ADDRESS, RoomStore
+from mhc_service.rooms.store import ROOM_PREFIX, RoomStore
 from mhc_service.settings import ServiceSettings
 from mhc_service.stored_bytes import StoredBytes
 from mhc_service.tokens import TokenStore, read_token_id
@@ -79,7 +79,7 @@ class ServicePolicy(OpenPolicy):
         room = await self._rooms.get(name)
         if room is None:
             raise not_found("room", name)
-        return replace(client, address=f"{ROOM_ADDRESS}{room.id}", room=room.id, room_s=room.max_seconds)
+        return replace(client, address=f"{ROOM_PREFIX}{room.id}", room=room.id, room_s=room.max_seconds)
 
     def _read_name(self, credentials: Credentials) -> str | None:
         """Return the name of the person who has signed in at the proxy; None for two names, as one is then forged."""

@@ -20,7 +20,7 @@ from mhc_scope.services.errors import (
     TooMuchReadError,
     TooMuchStoredError,
 )
-from mhc_scope.services.identity import SERVER, ClientIdentity, to_address_key
+from mhc_scope.services.identity import SERVER, ClientIdentity, to_ip_key
 from mhc_scope.services.policy import describe_taken, sum_seconds, to_wait_s
 from mhc_scope.services.streams import StreamLimit
 from mhc_scope.store.runs import LiveCost
@@ -168,5 +168,5 @@ def _to_limits(client: ClientIdentity, client_limit: float, address_limit: float
 
     Clients without a cookie have one quota together, at least half of that of their address.
     """
-    is_anonymous = client.key == to_address_key(client.address)
+    is_anonymous = client.key == to_ip_key(client.address)
     return max(client_limit, address_limit / 2) if is_anonymous else client_limit, address_limit

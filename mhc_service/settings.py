@@ -91,13 +91,13 @@ class ServiceSettings(Settings):
     @field_validator("ray_trained")
     @classmethod
     def _check_ray_trained(cls, folder: str) -> str:
-        """Require an absolute path, or none."""
+        """Require that the folder for trained stacks of Ray workers is an absolute path, or empty."""
         if folder and not PurePosixPath(folder).is_absolute():
             raise ValueError("wanted an absolute path, such as /var/tmp/mhc-trained")
         return folder
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Return the addresses to listen on: the port, and the private port if there is one."""
+    def endpoints(self) -> list[tuple[str, int]]:
+        """Return each host and port to listen on: the public one, and the private one if there is one."""
         private = [(self.private_host, self.private_port)] if self.private_port else []
-        return super().addresses + private
+        return super().endpoints + private

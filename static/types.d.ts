@@ -151,7 +151,7 @@ export interface View {
   base: Record<string, Value>;
   runs: Choice[];
   cursor: number | null;
-  map?: MapChoice;
+  sweep?: SweepChoice;
   /** The preset that it came from. */
   preset?: string;
   /** Whether runs are drawn relative to the first. */
@@ -166,14 +166,14 @@ export interface View {
   open?: string[];
 }
 /** Choices of an open sweep: the varied run, its fields, and the number of each cell. */
-export interface MapChoice {
+export interface SweepChoice {
   run: number;
-  x: MapAxis;
-  y?: MapAxis;
+  x: SweepAxis;
+  y?: SweepAxis;
   metric: string;
   reduce: string;
 }
-export interface MapAxis {
+export interface SweepAxis {
   path: string;
   values: number[];
 }

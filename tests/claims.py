@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from mhc_core.figures import PANELS
 from mhc_core.spec import FAMILIES
 from mhc_scope.api import openapi
-from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
+from mhc_scope.api.routers import OWNER_ROUTERS, ROUTERS
 from mhc_scope.presets import PRESETS
 from tests.conftest import ROOT
 
@@ -125,7 +125,7 @@ def _room(path: Path) -> str:
 
 def _describe_interface() -> dict[str, Any]:
     app = FastAPI(generate_unique_id_function=lambda route: route.name)
-    for router in (*ROUTERS, *KEYED_ROUTERS):
+    for router in (*ROUTERS, *OWNER_ROUTERS):
         app.include_router(router)
     return openapi.describe(app)
 

@@ -23,8 +23,7 @@ READ = {
     "templates": "*.html",
 }
 RETIRED = re.compile(r"(?i)\b(heard|hearing|told|tells?|asked|held|fed|anew|whoever|beside)\b")
-# "check" is the one word for a comparison, where these were used too.
-OF_CHECKS = re.compile(r"(?i)(?<![a-z])(lines?|claims?|claimed|obstacles?)(?![a-z])")
+# Words that files of one subject do not use, as the subject has another word.
 CHECK_FILES = (
     *("mhc_core/check.py", "mhc_core/measure/consistency.py", "mhc_core/measure/detection.py"),
     *(
@@ -35,6 +34,11 @@ CHECK_FILES = (
     ),
     *("mhc_probe/commands/check.py", "mhc_probe/conformance/*.py", "docs/check.md", "static/js/cards/verify*.js"),
 )
+SWEEP_FILES = ("mhc_core/figures/sweep.py", "app/mhc_scope/pages/raster_sweep.py", "static/js/sweep/*.js")
+ATLAS_FILES = ("static/js/edits/*.js", "static/js/state/atlas.js", "static/js/state/view/atlas.js")
+NOT_CHECK = re.compile(r"(?i)(?<![a-z])(lines?|claims?|claimed|obstacles?)(?![a-z])")
+NOT_FIGURE = re.compile(r"""(?<![\w.'"-])maps?\b(?!\()""")  # a map is a function; "map" is a panel's key
+ONE_WORD = [(files, NOT_CHECK) for files in CHECK_FILES] + [(files, NOT_FIGURE) for files in SWEEP_FILES + ATLAS_FILES]
 # Retired words that stay, as others read them.
 KEPT = {
     ".tell()": "a method of Python's files",
@@ -90,12 +94,12 @@ def test_retired_words_do_not_come_back(folder: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("files", CHECK_FILES)
-def test_a_check_has_one_name(files: str) -> None:
+@pytest.mark.parametrize(("files", "other_words"), ONE_WORD)
+def test_checks_sweeps_and_atlases_have_one_name(files: str, other_words: re.Pattern[str]) -> None:
     paths = sorted(ROOT.glob(files))
     assert paths
     numbered = [(path, *place) for path in paths for place in enumerate(path.read_text().splitlines(), 1)]
-    found = [f"{path.name}:{number}: {line}" for path, number, line in numbered if OF_CHECKS.search(line)]
+    found = [f"{path.name}:{number}: {line}" for path, number, line in numbered if other_words.search(line)]
     assert found == []
 
 

@@ -39,7 +39,7 @@ from mhc_core.measure.run import run
 from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
 from mhc_scope.cli import main
-from mhc_scope.offline.widget import Widget
+from mhc_scope.widget import Widget
 
 result = Result()
 for frame in run(parse_spec({"depth": 2, "width": 8, "input": {"tokens": 8}})):

@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from mhc_scope import limits
+from mhc_scope import limits, spans
 from mhc_scope.api import health, openapi
 from mhc_scope.api.dependencies import require_read
 from mhc_scope.api.http import problems, request_spans
@@ -23,10 +23,9 @@ from mhc_scope.api.http.root_path import RootPath
 from mhc_scope.api.http.stream import NDJSON
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.traces import MAX_BATCH_BYTES
-from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
+from mhc_scope.api.routers import OWNER_ROUTERS, ROUTERS
 from mhc_scope.engine.registry import build_engine
 from mhc_scope.extension import NAME, Extension, load_extension, open_database
-from mhc_scope.observe import spans
 from mhc_scope.pages import link_cards, routes, security
 from mhc_scope.pages.assets import FIRST_MODULE, FOLDERS, Assets
 from mhc_scope.pages.link_pictures import Pictures
@@ -95,7 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
         extension.add_routes(app)
     for router in (*ROUTERS, link_cards.router, routes.router):
         app.include_router(router, dependencies=[Depends(require_read)])
-    for router in (*KEYED_ROUTERS, health.router):
+    for router in (*OWNER_ROUTERS, health.router):
         app.include_router(router)
     app.add_route("/openapi.json", openapi.get_description, include_in_schema=False)
     for prefix in FOLDERS:

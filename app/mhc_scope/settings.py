@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, text: str) -> str:
-        """Require http origins separated by commas."""
+        """Require that the setting has http origins, separated by commas."""
         for origin in filter(None, text.split(",")):
             parts = urlsplit(origin)
             if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
@@ -190,8 +190,8 @@ class Settings(BaseSettings):
         return self.public_url and self.public_url.removesuffix(self.root) + self.root
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Return the addresses on which the server listens."""
+    def endpoints(self) -> list[tuple[str, int]]:
+        """Return host and port on which the server listens."""
         return [(self.host, self.port)]
 
     @property

@@ -105,7 +105,7 @@ class Branch(nn.Module, ABC):
 
 
 def count_kept_by_activation(activation: str, values: float) -> float:
-    """Count the values that autograd stores for an activation of `values` inputs before a matrix product."""
+    """Count the values that autograd keeps for the backward pass of an activation of `values` inputs, for costs."""
     return values * (2 if activation in KEEPS_INPUT else 1)
 
 

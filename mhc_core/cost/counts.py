@@ -86,7 +86,7 @@ def _projects_apart(spec: RunSpec) -> bool:
 
 
 def _count_logits(spec: RunSpec) -> int:
-    """Count the logits of one layer's H_res."""
+    """Count the logits from which a layer computes H_res, for the cost of a connection."""
     return spec.family.logits(spec.streams)
 
 

@@ -273,7 +273,7 @@ def _count_pass(spec: RunSpec) -> Work:
 
 
 def _count_probe(spec: RunSpec) -> Work:
-    """Return the work of measuring one pass."""
+    """Return the predicted operations of measuring one pass, apart from the pass."""
     return Work(
         eigen_flops=count_rank_flops(spec),
         moved_bytes=OUT_OF_CACHE[spec.dtype] * count_probe_moved_bytes(spec),

@@ -109,7 +109,7 @@ class _Sources:
 
     @property
     def _source_rms(self) -> Array:
-        """Return the root mean square of every source, (K, N, 1)."""
+        """Return the root mean square of every source over depth, (K, N, 1), in numpy."""
         found: Array = np.sqrt((self.sources_KNC**2).mean(-1, keepdims=True) + KEY_EPS)
         return found
 

@@ -1,4 +1,4 @@
-"""Maps of the gates of single features: a column a layer, a band of rows a stream, a row a feature."""
+"""Heatmaps of the gates of single features: a column a layer, a band of rows a stream, a row a feature."""
 
 from mhc_core.figures.cells import SIDE_BY_SIDE, X_FROM_1, axis_names, build_cells
 from mhc_core.figures.panel import Template, axis_title, update_axes
@@ -8,22 +8,22 @@ PLACE = "layer %{x}, stream %{y:.0f}, feature %{customdata}"
 
 
 def build_gates(runs: int, theme: Theme) -> Template:
-    """Build a map of the mean gates of each run, with colours from 0 to 1."""
-    return _build_map("gates", runs, theme, cmin=0.0, cmax=1.0)
+    """Build a heatmap of the mean gates of each run, with colours from 0 to 1."""
+    return _build_heatmap("gates", runs, theme, cmin=0.0, cmax=1.0)
 
 
 def build_own_range(runs: int, theme: Theme) -> Template:
-    """Build the same map with colours from the least to the largest gate of all runs."""
-    return _build_map("gates", runs, theme)
+    """Build the same heatmap with colours from the least to the largest gate of all runs."""
+    return _build_heatmap("gates", runs, theme)
 
 
 def build_spread(runs: int, theme: Theme) -> Template:
-    """Build a map of the standard deviation of gates over tokens, with colours from 0 to the largest of all runs."""
-    return _build_map("gates_std", runs, theme, cmin=0.0)
+    """Build a heatmap of the standard deviation of gates over tokens, coloured from 0 to the largest of all runs."""
+    return _build_heatmap("gates_std", runs, theme, cmin=0.0)
 
 
-def _build_map(key: str, runs: int, theme: Theme, **colors: float) -> Template:
-    """Build a map of a metric for each run, side by side; `cmin` and `cmax` are ends of the colour scale."""
+def _build_heatmap(key: str, runs: int, theme: Theme, **colors: float) -> Template:
+    """Build a heatmap of a metric for each run, side by side; `cmin` and `cmax` are ends of the colour scale."""
     heat = {
         "key": key,
         "fill": {

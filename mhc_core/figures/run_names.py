@@ -9,7 +9,7 @@ from mhc_core.spec import FAMILIES, EditSpec
 
 KIND_NAMES = {kind: family.name for kind, family in FAMILIES.items()}
 LETTERS = "ABCDEFGH"
-MAP = ("composite_gain_fwd", "max")  # what a map shows unless it says otherwise
+SWEEP_DEFAULT = ("composite_gain_fwd", "max")  # metric and reduction of a sweep that states none
 KEYS = {"name": "name", "map": "map", "metric": "map.metric", "reduce": "map.reduce"}  # of a page's state
 NAME_LENGTH = 24  # letters of a run's name that figures have room for
 
@@ -56,10 +56,13 @@ def _read_edits(source: Source) -> list[EditSpec]:
     return [EditSpec.model_validate(edit) for edit in found or ()]
 
 
-def to_map(state: str) -> tuple[str, str] | None:
-    """Return the metric and the reduction of the map that a page's state shows; None without a map."""
+def to_sweep_choice(state: str) -> tuple[str, str] | None:
+    """Return the metric and the reduction of the sweep that a page's state shows; None without one."""
     pairs = dict(parse_qsl(state))
-    return (pairs.get(KEYS["metric"], MAP[0]), pairs.get(KEYS["reduce"], MAP[1])) if KEYS["map"] in pairs else None
+    if KEYS["map"] not in pairs:
+        return None
+    metric, reduction = SWEEP_DEFAULT
+    return pairs.get(KEYS["metric"], metric), pairs.get(KEYS["reduce"], reduction)
 
 
 def to_names(state: str) -> dict[str, str]:

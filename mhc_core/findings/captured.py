@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mhc_core.findings.gains import build_headline, describe_product, number_gains, read_gains
+from mhc_core.findings.gains import build_headline, describe_product, read_gains, to_gain_numbers
 from mhc_core.findings.words import build_finding, count, format_magnitude, format_number, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding, Headline
@@ -27,14 +27,14 @@ def describe_captured(result: Result) -> Finding:
     if result.streams == 1:
         factors = "factor" if result.depth == 1 else f"product of {result.depth} factors"
         text = describe_product(f"One stream is scaled at each layer: the {factors}", gains, COMPOSITES)
-        return build_finding("connection", f"{text}.", "gain", number_gains(gains))
+        return build_finding("connection", f"{text}.", "gain", to_gain_numbers(gains))
     rows, columns = (float(np.abs(result.layers[f"h_res_{side}_sum"] - 1).max()) for side in ("row", "col"))
     product = "The only mixing matrix" if result.depth == 1 else f"The product of up to {result.depth} mixing matrices"
     text = (
         f"{describe_product(product, gains, COMPOSITES)}; row sums of H_res are within {format_number(rows)} of 1, "
         f"column sums within {format_number(columns)}."
     )
-    numbers = number_gains(gains)
+    numbers = to_gain_numbers(gains)
     return build_finding(
         "connection", text, "gain", {**numbers, "row_error": to_finite(rows), "col_error": to_finite(columns)}
     )

@@ -118,7 +118,7 @@ def _choose_verb(gains: list[Gain]) -> str:
     return "amplifies up to" if least > AMPLIFIES else "has a gain of up to"
 
 
-def number_gains(gains: list[Gain]) -> dict[str, float | int | None]:
+def to_gain_numbers(gains: list[Gain]) -> dict[str, float | int | None]:
     """Return the numbers in a sentence about gains, by name; {} for a stack whose gain is not known to its end."""
     numbers: dict[str, float | int | None] = {}
     for gain in gains:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mhc_core.findings.gains import describe_product, number_gains, read_gains
+from mhc_core.findings.gains import describe_product, read_gains, to_gain_numbers
 from mhc_core.findings.words import build_finding, count, format_number, format_percent, is_dynamic, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
@@ -15,7 +15,7 @@ FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 def describe_connection(spec: RunSpec, result: Result) -> Finding:
     """Describe what products of the mixing matrices do to a signal that all streams share."""
     gains, has_seeds = read_gains(result), result.seeds is not None
-    numbers = number_gains(gains)
+    numbers = to_gain_numbers(gains)
     text = _describe_skip_path(spec, result)
     if text is None:
         text = describe_product(_describe_product_of_mixings(spec, result), gains, spec.dtype, has_seeds=has_seeds)

@@ -82,7 +82,7 @@ def format_factor(log10: float | np.floating[Any]) -> str:
 
 
 def format_percent(share: float) -> str:
-    """Format a share in percent."""
+    """Format a share from 0 to 1 in percent, for a sentence."""
     return f"{format_number(100 * share)} %"
 
 

@@ -30,7 +30,7 @@ class GaussianInput(nn.Module):
         assert step is None, "a spec that trains on vectors is refused"
 
     def forward(self) -> torch.Tensor:
-        """Return the random vectors, (B, T, C)."""
+        """Return the input of the stack: the random vectors, (B, T, C)."""
         return self.x_BTC
 
     def read_out(self, out_BTC: torch.Tensor) -> None:

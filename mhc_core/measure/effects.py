@@ -42,7 +42,7 @@ class BaseRecorder:
         self.gradients.append(gradient.detach())
 
     def build(self, loss: torch.Tensor) -> BasePass:
-        """Return the pass whose layers are recorded."""
+        """Return the pass without edits whose layers were recorded, as the base of effects."""
         states = [output.state for output in self.outputs]
         return BasePass(states, self.gradients[::-1], loss.detach(), Base.of(self.outputs))
 

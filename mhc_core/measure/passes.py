@@ -59,7 +59,7 @@ class _Tape:
     logit_norms: list[torch.Tensor] = field(default_factory=list)
 
     def drop_last(self) -> None:
-        """Remove the last layer from the tape."""
+        """Remove the last layer from the tape, once its backward pass was measured."""
         for layers in (self.leaves, self.values, self.outputs, self.static):
             del layers[-1:]
 

@@ -178,7 +178,7 @@ def _run(stack: Stack, shake: "Shake", jacobian: int = 0) -> _Pass:
 
 
 def _run_base(stack: Stack, shake: "Shake") -> list[LayerOutput]:
-    """Run a stack without its edits, and give the edits the states and coefficients that they restore.
+    """Run the recomputed stack without its edits; give the edits the states and coefficients that they restore.
 
     Its rounding is of another draw: two passes of a run are rounded independently.
     """

@@ -758,7 +758,7 @@ def _rms(x: Array) -> float:
 
 
 def _norm_of_all(parts: Sequence[Array]) -> float:
-    """Return euclidean norm of all entries together."""
+    """Return the euclidean norm of all entries of several arrays together, in numpy."""
     flat = np.concatenate([np.ravel(part) for part in parts]) if parts else np.zeros(1)
     return _rms(flat) * math.sqrt(flat.size) if flat.size else 0.0
 

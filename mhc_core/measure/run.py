@@ -38,7 +38,7 @@ from mhc_core.record.start import (
 )
 from mhc_core.spec import NUMERICS_VERSION, RunSpec, SpecError
 from mhc_core.stack import Stack, build_stack
-from mhc_core.theory.laws import find_silence, predict
+from mhc_core.theory.laws import explain_missing_laws, predict
 
 # Of a predicted cost, what is the same on every machine.
 COUNTS = {"parameters", "flops", "bytes_moved", "peak_bytes"}
@@ -112,7 +112,7 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
         cka=CkaEstimator(estimator=spec.cka, samples=count_cka_samples(samples, spec.depth)),
         theory=[Law(**curve.to_data()) for curve in predict(spec)],
         drift=_build_drift(spec),
-        no_law={key: MissingPremise(**asdict(premise)) for key, premise in find_silence(spec).items()},
+        no_law={key: MissingPremise(**asdict(premise)) for key, premise in explain_missing_laws(spec).items()},
     )
 
 

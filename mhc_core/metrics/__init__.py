@@ -27,7 +27,7 @@ SOME_LAYERS: set[str] = set()
 
 
 def to_catalogue() -> list[dict[str, Any]]:
-    """Return the catalogue as plain data, in order of declaration."""
+    """Return the catalogue of all metrics as plain data, in order of declaration."""
     return [asdict(metric) for metric in METRICS.values()]
 
 

@@ -1,4 +1,4 @@
-"""One number of every run of a grid: what a map of runs shows."""
+"""One number of every run of a grid: what a sweep shows."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -77,8 +77,8 @@ def predict(spec: RunSpec) -> list[Curve]:
     return [curve for curve in _predict_curves(spec) if curve.speaks_L.any()]
 
 
-def find_silence(spec: RunSpec) -> dict[str, UnmetPremise]:
-    """Return the unmet premise of each metric that some law predicts, but none here."""
+def explain_missing_laws(spec: RunSpec) -> dict[str, UnmetPremise]:
+    """Return why no law predicts a metric of this spec, by metric: the premise that does not hold."""
     weak = {curve.metric: _too_weak(spec, curve) for curve in _predict_curves(spec) if not curve.speaks_L.any()}
     return find_unmet_premises(spec) | weak
 

@@ -32,7 +32,7 @@ class Network:
 
     @property
     def depth(self) -> int:
-        """Return the number of layers."""
+        """Return the number of layers of the network whose signal is predicted."""
         return len(self.scale_L)
 
     @property

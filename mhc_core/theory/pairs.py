@@ -179,7 +179,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
     out, slope = activation.phi(h), activation.slope(h)
 
     def average(values: Array) -> Array:
-        """Return the weighted sum of each row of values."""
+        """Return the mean over the inner Gaussian: the weighted sum of a function's values at the nodes, (K)."""
         found: Array = np.einsum("kj,kj->k", values, weight)
         return found
 

@@ -134,7 +134,7 @@ class Subject:
             """Call the module with a branch that returns y; return the next state."""
 
             def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-                """Record the branch's input, and return y."""
+                """Stand for the branch of a connection under test: record what it reads, and return the given y."""
                 inputs.append(self._split_tokens(u))
                 return self._join_tokens(y)
 
@@ -195,7 +195,7 @@ class Subject:
         return tensor.flatten(0, 1) if self.layout.joins_tokens else tensor
 
     def _split_tokens(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Split the joined axis of B and T, if the layout and the tensor have one."""
+        """Split the joined axis of batch and tokens of a tensor for the module under test, if its layout has one."""
         is_joined = self.layout.joins_tokens and tensor.ndim and len(tensor) == BATCH * TOKENS
         return tensor.unflatten(0, (BATCH, TOKENS)) if is_joined else tensor
 

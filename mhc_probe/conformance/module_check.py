@@ -65,5 +65,5 @@ def to_code(values: torch.Tensor) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a number with three significant digits."""
+    """Format a number of a check with three significant digits."""
     return f"{value:.3g}"

@@ -132,7 +132,7 @@ def _parse_our_spec(bench: Bench, options: FamilyOptions, init: str, eps: float 
 
 
 def _set_parameters(layer: nn.Module, parameters: dict[str, torch.Tensor]) -> None:
-    """Set parameters of a layer by name."""
+    """Copy values into parameters of our layer, by their names."""
     for name, value in parameters.items():
         setattr(layer, name, nn.Parameter(value))
 

@@ -286,7 +286,7 @@ class _UpdateHooks:
 
 
 def _list_orientations(matrix: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield a matrix and its transpose."""
+    """Yield a prediction matrix of alternating updates, and its transpose."""
     yield matrix
     yield matrix.mT
 

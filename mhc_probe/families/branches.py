@@ -66,7 +66,7 @@ class Branches(Residual):
 
 
 class _OpenBranch(NamedTuple):
-    """A branch that has returned and is not added yet, with the numbers of its input and output tensors."""
+    """A branch that has returned and is not added yet, with the ids of its input and output tensors."""
 
     site: int
     read: int
@@ -84,10 +84,10 @@ class _Sum(NamedTuple):
 
 
 class _Multiple(NamedTuple):
-    """A tensor c x, with the number that x had."""
+    """A tensor c x, with the id that x had."""
 
     x: torch.Tensor
-    number: int
+    id: int
     c: float
 
 
@@ -101,7 +101,7 @@ class _BranchHooks(TorchFunctionMode):
         self._reset_pass()
 
     def _reset_pass(self) -> None:
-        """Forget the branches and sums of the pass before."""
+        """Forget the branches and the additions of the pass before."""
         self._lineage, self._terms = Lineage(), TermReader()
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
         self._reads: list[int | None] = []  # inputs of the branches that are running
@@ -159,7 +159,7 @@ class _BranchHooks(TorchFunctionMode):
         multiple = None
         if len(terms.known) == 1 and all(tensor.numel() == 1 for tensor in terms.others):
             x, c = terms.known[0]
-            multiple = None if x is out else _Multiple(x, self._lineage.number(x), c)
+            multiple = None if x is out else _Multiple(x, self._lineage.find_id(x), c)
         self._lineage.record(made, list_operands([*args, *kwargs.values()]))
         if multiple is not None:
             self._multiples[made[0]] = multiple
@@ -167,10 +167,10 @@ class _BranchHooks(TorchFunctionMode):
     # ---- branches
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
-        """Store the tensor that a branch reads."""
+        """Record which state a branch of the model is called with."""
         if self._callers and not is_in_backward():
             state = find_state(args, kwargs)
-            self._reads.append(None if state is None else self._lineage.number(state))
+            self._reads.append(None if state is None else self._lineage.find_id(state))
 
     def leave(self, sites: Sequence[int], layer: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         """Store the output of a branch. A branch that raised has no output."""
@@ -194,7 +194,7 @@ class _BranchHooks(TorchFunctionMode):
         site = next((site for site in sites if site not in self._called), None)
         if read is not None and returned is not None and site is not None:
             self._called.add(site)
-            self._open.append(_OpenBranch(site, read, self._lineage.number(returned)))
+            self._open.append(_OpenBranch(site, read, self._lineage.find_id(returned)))
 
     # ---- sums
 
@@ -221,14 +221,14 @@ class _BranchHooks(TorchFunctionMode):
                     is_alone = len(others) == len(known) == 1 and x is tensor
                     yield _Sum(branch, x, c, *(known[0] if is_alone else (None, 0.0)))
 
-    def _is_made_of(self, tensor: torch.Tensor, number: int) -> bool:
-        return self._lineage.is_made_of(self._lineage.number(tensor), number)
+    def _is_made_of(self, tensor: torch.Tensor, source: int) -> bool:
+        return self._lineage.is_made_of(self._lineage.find_id(tensor), source)
 
     def _find_state(self, tensor: torch.Tensor, factor: float, read: int) -> tuple[torch.Tensor | None, float]:
         """Return x and c of a tensor c x, where the branch's input was computed from x; None if there is none."""
-        while not self._lineage.is_made_of(read, self._lineage.number(tensor)):
+        while not self._lineage.is_made_of(read, self._lineage.find_id(tensor)):
             multiple = self._multiples.get(tensor)
-            if multiple is None or multiple.number != self._lineage.number(multiple.x):  # changed in place since
+            if multiple is None or multiple.id != self._lineage.find_id(multiple.x):  # changed in place since
                 return None, 0.0
             tensor, factor = multiple.x, factor * multiple.c
         return tensor, factor

@@ -8,7 +8,7 @@ CONTAINERS = (nn.ModuleList, nn.ModuleDict)  # they have no forward pass; their 
 
 
 def extend_path(path: str, module: nn.Module, name: str) -> str:
-    """Return the path of a module's part."""
+    """Return the path of a submodule, such as `model.layers[0]`, from the path of its module."""
     if isinstance(module, nn.ModuleDict):
         return f'{path}["{name}"]'
     return f"{path}[{name}]" if name.isdigit() else f"{path}.{name}"

@@ -79,6 +79,7 @@ class Residual(Adapter):
         return [self.layers[layer.site]]
 
     def find_excess(self) -> SpecError | None:
+        """Return why the model is no residual network: its layers return growing lists; None if they do not."""
         # Attention over depth by functions returns such lists; `SourceLists` reads some of its forms.
         sizes = [size for _, size in sorted(self.lists.items())]
         if not sizes or sizes != sorted(sizes) or sizes[0] == sizes[-1]:

@@ -43,6 +43,7 @@ def find_reading_blocks(model: nn.Module) -> list[nn.Module]:
 
 
 def _has_query(module: nn.Module, widths: set[int]) -> bool:
+    """Return whether a block has a vector that can be the query of attention over depth."""
     rows = [parameter.shape[1] for parameter in module.parameters() if parameter.ndim == 2 and len(parameter) == 1]
     return any(row in widths or not widths for row in rows)
 
@@ -116,7 +117,7 @@ def _is_like(value: Any, shape: torch.Size) -> bool:
 
 
 def _list_items(output: Any) -> list[Any]:
-    """Return the parts of an output."""
+    """Return the tensors or other values in the output of a module, as a list."""
     if isinstance(output, Mapping):
         return list(output.values())
     if is_dataclass(output) and not isinstance(output, type):
@@ -234,7 +235,7 @@ class _ListHooks:
     # ---- blocks
 
     def enter_block(self, block: nn.Module, args: Any, kwargs: Any) -> None:
-        """Store what enters a block."""
+        """Record the state and the list of sources that a block of the model is called with."""
         if is_in_backward() or self.adapter.mismatch is not None:
             return
         state = find_state(args, kwargs)
@@ -315,6 +316,7 @@ class _ListHooks:
 
 
 def _are_same(tensors: Sequence[torch.Tensor], sources: Sequence[DepthSource]) -> bool:
+    """Return whether a list of tensors has the values of the recorded sources over depth."""
     return len(tensors) == len(sources) and all(
         are_equal(x.detach(), own.values) for x, own in zip(tensors, sources, strict=True)
     )
@@ -341,7 +343,7 @@ class _Path:
         self._ends = call.list_ends()
 
     def find(self, lists: _Lists) -> _Found | None:
-        """Return the branches and what the block returns; None if there is no such path."""
+        """Find the branches between the sources that a block takes and returns; None if there is no such path."""
         found = (self._follow(first, lists, 0) for first in range(len(self._call.calls)))
         return next((one for one in found if one is not None), None)
 

@@ -1,6 +1,6 @@
 """Monitor a model while it trains: a trace that grows, and alarms as sentences."""
 
-from mhc_probe.monitor.alarms import Alarm, Limits
+from mhc_probe.monitor.alarm import Alarm, Limits
 from mhc_probe.monitor.monitor import Monitor
 from mhc_probe.monitor.sealing import seal
 

@@ -52,7 +52,7 @@ class DecayTracker:
         self._logs: WeakKeyDictionary[Optimizer, dict[int, float]] = WeakKeyDictionary()
 
     def add(self, optimizer: Optimizer) -> None:
-        """Follow an optimiser, whose settings then count for what is predicted."""
+        """Follow an optimiser of the model, whose learning rate and weight decay then count in what is predicted."""
         self._logs.setdefault(optimizer, {})
 
     def count(self, optimizer: Optimizer) -> None:

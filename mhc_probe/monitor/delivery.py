@@ -77,7 +77,7 @@ class DeliveryQueue:
 
     @property
     def has_capacity(self) -> bool:
-        """Return whether the queue takes one more batch."""
+        """Return whether the queue takes one more batch of a monitor's lines."""
         with self._changed:
             return not self._has_refused and self._waiting < self.max_waiting
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mhc_core.record.summary import EndStatus, Finding
 from mhc_core.spec import SpecError
-from mhc_probe.monitor.alarms import Alarm
+from mhc_probe.monitor.alarm import Alarm
 from mhc_probe.monitor.delivery import PATIENCE_S, DeliveryQueue, DeliveryTarget
 from mhc_probe.monitor.file import GrowingFile
 from mhc_probe.monitor.observation import Observation

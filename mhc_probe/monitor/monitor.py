@@ -19,7 +19,9 @@ from torch.utils.hooks import RemovableHandle
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_probe.attachment import attach
-from mhc_probe.monitor.alarms import Alarm, AlarmLog, History, Limits, check_decay, find_alarms
+from mhc_probe.monitor.alarm import Alarm, AlarmLog, Limits
+from mhc_probe.monitor.alarm_checks import check_decay, find_alarms
+from mhc_probe.monitor.alarm_history import History
 from mhc_probe.monitor.callbacks import build_lightning_callback, build_transformers_callback
 from mhc_probe.monitor.decay import DecayTracker
 from mhc_probe.monitor.destinations import open_destinations
@@ -245,7 +247,7 @@ class Monitor:
         return last if self.iteration < last < following else following
 
     def _start_observer(self) -> None:
-        """Observe the next pass of the model."""
+        """Add hooks that observe the next training pass of the model."""
         self._loss = None
         self._observer = PassObserver(self.model, self._candidates)
 

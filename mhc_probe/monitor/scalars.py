@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mhc_core.record.summary import EndStatus
-from mhc_probe.monitor.alarms import Alarm
+from mhc_probe.monitor.alarm import Alarm
 from mhc_probe.monitor.observation import Observation
 
 PREFIX = "mhc"

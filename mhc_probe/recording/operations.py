@@ -60,7 +60,7 @@ class OperationTracker(TorchFunctionMode):
         return factors
 
     def _activate(self) -> None:
-        """Start to intercept torch's operations."""
+        """Start intercepting the operations of torch that touch the state."""
         self._is_active = True
         self.__enter__()
 

@@ -54,7 +54,7 @@ class PassRecorder:
                 alternative.discard()
 
     def discard(self) -> None:
-        """Stop recording, and drop what was recorded."""
+        """Stop recording the pass, and drop what was recorded of it."""
         for recorded in self.passes:
             recorded.remove()
         self.passes, self._is_discarded = [], True

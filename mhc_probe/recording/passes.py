@@ -79,7 +79,7 @@ class Pass:
         self.layers[site] = RecordedLayer(site, copy, None if edited is None else edited.detach().clone())
 
     def read(self, site: int, u: torch.Tensor) -> None:
-        """Store the input of a layer's branch."""
+        """Record the input of a layer's branch in the current pass."""
         layer = self.layers[site]
         layer.u = u.detach().clone() if layer.u is None else layer.u
         layer.awaits_grad_u = u.requires_grad

@@ -32,7 +32,7 @@ class Replacement(TorchFunctionMode):
         self.__enter__()
 
     def stop(self) -> None:
-        """Stop replacing the tensor."""
+        """Stop replacing the tensor that an edit changes in the model."""
         if self._is_active:
             self._is_active = False
             # A recomputation that stops early takes the modes that it has entered with it.

@@ -53,7 +53,7 @@ class Peers:
         self._loops = [asyncio.create_task(loop) for loop in (self._poll_forever(), self._report_watched_forever())]
 
     async def stop(self) -> None:
-        """Stop to exchange changes with other servers."""
+        """Stop exchanging changes with other servers."""
         self._hub.on_watch = None
         await asyncio.to_thread(self._listener.stop)
         for loop in self._loops:

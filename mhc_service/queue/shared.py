@@ -52,12 +52,12 @@ class SharedQueue(LocalQueue):
         await self._remove()
 
     async def disconnect(self) -> None:
-        """Stop to exchange notifications with other servers."""
+        """Stop exchanging notifications with other servers."""
         if self._peers is not None:
             await self._peers.stop()
 
     async def read_progress(self, run_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
-        """Return status and frames of runs: viewers have not seen what has changed since."""
+        """Read status and number of frames of runs that other servers compute, to wake viewers who lack frames."""
         query = select(runs.c.id, runs.c.status, runs.c.frames).where(runs.c.id.in_(list(run_ids)))
         rows = await self._shared.read(lambda connection: connection.execute(query).all())
         return {row.id: (row.status, row.frames) for row in rows}

@@ -58,7 +58,7 @@ class Bridge:
             self._run_command(self._slots[message["worker"]], message["command"])
 
     def _run_command(self, slot: Slot, command: dict[str, Any]) -> None:
-        """Cancel the slot's job, or start one."""
+        """Start a job on a worker of the Ray cluster, or cancel it, as the server commands."""
         if "cancel" in command:
             slot.cancel(command["cancel"])
         else:

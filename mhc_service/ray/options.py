@@ -20,7 +20,7 @@ class Options:
 
     @classmethod
     def from_settings(cls, settings: ServiceSettings) -> "Options":
-        """Take the options from the operator's settings."""
+        """Build the options of the Ray engine from the operator's settings."""
         return cls(
             settings.ray_address,
             settings.ray_cpus,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from mhc_scope.api.dependencies import KeyedClient, Service, read_bearer
+from mhc_scope.api.dependencies import KeyHolder, Service, read_bearer
 from mhc_scope.api.http.problems import not_found
 from mhc_service.rooms.rooms import Rooms
 from mhc_service.rooms.store import Room, RoomStore
@@ -29,7 +29,7 @@ async def find_room(rooms: RoomService, room_id: str) -> Room:
 RoomById = Annotated[Room, Depends(find_room)]
 
 
-async def find_own_room(request: Request, rooms: RoomService, client: KeyedClient, room: RoomById) -> Room:
+async def find_own_room(request: Request, rooms: RoomService, client: KeyHolder, room: RoomById) -> Room:
     """Return the room of an id if its teacher sends the request, before any of the body is read."""
     rooms.require_key(room, read_bearer(request) or "", client)
     return room

@@ -16,7 +16,7 @@ from mhc_service.rooms.dependencies import OwnRoom, RoomById, RoomService
 from mhc_service.rooms.models import DeletedRoomBody, NewRoomBody, RoomBody, RoomRequest, SavedViewBody
 
 router = APIRouter(prefix=API, tags=["rooms"])
-keyed_router = APIRouter(prefix=API, tags=["rooms"])  # for callers with the key of the room
+owner_router = APIRouter(prefix=API, tags=["rooms"])  # for callers with the key of the room
 
 BODY = {"requestBody": refer_to(RoomRequest)}
 OF_TEACHER = require(KEY, TOKEN)  # an admin's token
@@ -43,20 +43,20 @@ async def get_room(room: RoomById) -> RoomBody:
     return RoomBody.build(room)
 
 
-@keyed_router.put("/rooms/{room_id}", response_model=RoomBody, openapi_extra=BODY | OF_TEACHER)
+@owner_router.put("/rooms/{room_id}", response_model=RoomBody, openapi_extra=BODY | OF_TEACHER)
 async def change_room(request: Request, rooms: RoomService, room: OwnRoom) -> RoomBody:
     """Replace the teacher's settings of the room."""
     plan = parse_model(RoomRequest, await request.body()).to_plan()
     return RoomBody.build(await rooms.change(room, plan))
 
 
-@keyed_router.get("/rooms/{room_id}/views", openapi_extra=OF_TEACHER)
+@owner_router.get("/rooms/{room_id}/views", openapi_extra=OF_TEACHER)
 async def list_room_views(rooms: RoomService, room: OwnRoom) -> list[SavedViewBody]:
     """Return the views that were saved in the room, newest first; for its teacher."""
     return [SavedViewBody.build(view) for view in await rooms.store.list_views(room.id)]
 
 
-@keyed_router.get("/rooms/{room_id}/export", response_class=Response, responses=ZIP, openapi_extra=OF_TEACHER)
+@owner_router.get("/rooms/{room_id}/export", response_class=Response, responses=ZIP, openapi_extra=OF_TEACHER)
 async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
     """Return everything of the room in a zip: sheet, presets, views, and the frames of their runs; for its teacher."""
     file = await rooms.export(room)
@@ -64,7 +64,7 @@ async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
     return StreamingResponse(_read_pieces(file), media_type=OCTETS, headers=headers)
 
 
-@keyed_router.delete("/rooms/{room_id}", openapi_extra=OF_TEACHER)
+@owner_router.delete("/rooms/{room_id}", openapi_extra=OF_TEACHER)
 async def delete_room(rooms: RoomService, room: OwnRoom) -> DeletedRoomBody:
     """Delete the room, the views that were saved in it, and their runs that no other view uses; for its teacher."""
     views, runs = await rooms.store.delete(room.id)

@@ -11,7 +11,7 @@ from mhc_scope.store.runs import LIVE
 from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_scope.store.tables import frames, rooms, runs, snapshots
 
-ROOM_ADDRESS = "room:"  # before a room's id: the address of runs that were requested in it
+ROOM_PREFIX = "room:"  # before the id of a room, in the column `address` of runs that were requested in it
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RoomStore:
         self._database = database
 
     async def add(self, room: Room) -> None:
-        """Insert a new room."""
+        """Insert the room of a new course."""
         await self._database.call(lambda connection: connection.execute(insert(rooms).values(asdict(room))))
 
     @reading
@@ -61,7 +61,7 @@ class RoomStore:
         await self._database.call(lambda connection: connection.execute(query))
 
     async def count(self) -> int:
-        """Return how many rooms exist."""
+        """Return how many rooms of courses exist."""
         return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
 
     @reading
@@ -76,7 +76,7 @@ class RoomStore:
         own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
         connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
         unpin_unreferenced(connection, {run_id for view in own for run_id in list_runs_of_view(view.runs, view.sweep)})
-        of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
+        of_room = runs.c.address == f"{ROOM_PREFIX}{room_id}"
         unpinned = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
         ids = list(connection.execute(unpinned).scalars())
         connection.execute(delete(frames).where(frames.c.run_id.in_(ids)))

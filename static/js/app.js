@@ -11,9 +11,9 @@ import { Strip } from './cards/strip.js';
 import { observed, verified } from './cards/verifying.js';
 import { Continue } from './controls/continueview.js';
 import { followCursor } from './controls/cursor.js';
-import { followKeys } from './controls/keys.js';
 import { followPlay } from './controls/play.js';
 import { PresetBanner } from './controls/presetbanner.js';
+import { followShortcuts } from './controls/shortcuts.js';
 import { SkipLinks } from './controls/skip.js';
 import { Sliders } from './controls/sliders.js';
 import { TopBar } from './controls/topbar.js';
@@ -75,7 +75,7 @@ function App() {
 }
 
 /** Whether the view has a sweep; a computed value, so that dialogs do not render on every change of the view. */
-const hasMap = computed(() => state.view.value.map !== undefined);
+const hasSweep = computed(() => state.view.value.sweep !== undefined);
 
 /** Rarely used dialogs: when each is needed, and how it is loaded. */
 const LAZY_DIALOGS = {
@@ -111,9 +111,9 @@ const LAZY_DIALOGS = {
     isWanted: () => observed.value !== null,
     load: () => import('./cards/lens.js').then((module) => module.LensDialog),
   },
-  map: {
-    isWanted: () => hasServer && hasMap.value,
-    load: () => import('./map/map.js').then((module) => module.MapDialog),
+  sweep: {
+    isWanted: () => hasServer && hasSweep.value,
+    load: () => import('./sweep/dialog.js').then((module) => module.SweepDialog),
   },
   stage: {
     isWanted: () => presented.value !== null,
@@ -121,9 +121,9 @@ const LAZY_DIALOGS = {
   },
 };
 
-/** Render the map of all cuts, if it is open. */
+/** Render the atlas of all cuts, if it is open. */
 const Atlas = () =>
-  html`<${Lazy} isWanted=${shownCut.value !== null} load=${() => import('./controls/atlas.js').then((module) => module.AtlasRow)} />`;
+  html`<${Lazy} isWanted=${shownCut.value !== null} load=${() => import('./edits/atlas.js').then((module) => module.AtlasRow)} />`;
 
 /** Whether the pointer is on a layer: a click there may make an edit, so its list is loaded before. */
 const isPointed = computed(() => state.hovered.value !== null);
@@ -135,7 +135,7 @@ const isPointed = computed(() => state.hovered.value !== null);
  */
 function Edits({ isAtPicture }) {
   if (isAtPicture !== (featuredKey() !== undefined)) return null;
-  return html`<${Lazy} isWanted=${hasEdits.value || isPointed.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
+  return html`<${Lazy} isWanted=${hasEdits.value || isPointed.value} load=${() => import('./edits/list.js').then((module) => module.EditsRow)} />`;
 }
 
 /** Render all dialogs of the page; each is loaded when it is first opened. */
@@ -184,7 +184,7 @@ function dismissNotices() {
   if (unknownPreset.value.length > 0) leavePreset();
 }
 
-/** Render what was computed, for print only. */
+/** Render the foot line of a printed page: which runs were computed. */
 function PrintedFoot() {
   state.dataTick.value;
   return html`<p class="only-print">${footLine()}</p>`;
@@ -237,7 +237,7 @@ async function main() {
   render(html`<${App} />`, root);
   // While the server responds; a failure is shown where a figure needs it.
   if (boot.needs_plotly) requestAnimationFrame(() => loadPlotly().catch(() => null));
-  followKeys();
+  followShortcuts();
   followPlay();
   if (hasServer) followDrops();
   followCursor();

@@ -5,7 +5,6 @@ import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
 import { FrameSliders } from './cards/framesliders.js';
 import { followPrint } from './figures/print.js';
-import { MapCard } from './map/mapcard.js';
 import { ApiError, getSchema, retryWhileBusy } from './net/api.js';
 import { PictureCard } from './picture/card.js';
 import { boot } from './state/boot.js';
@@ -14,12 +13,13 @@ import { readSpec, showSnapshot } from './state/runner.js';
 import * as state from './state/signals.js';
 import { fromHash } from './state/view/hash.js';
 import { fromSpecs, toFields } from './state/view/spec.js';
+import { SweepCard } from './sweep/card.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
 
 /** @typedef {import('../types').Boot} Boot */
 
-/** The snapshot's view with its sweep; null if it has none. @type {{view: import('../types').View, map: import('../types').MapChoice} | null} */
+/** The snapshot's view with its sweep; null if it has none. @type {{view: import('../types').View, sweep: import('../types').SweepChoice} | null} */
 let sweepView = null;
 
 /** Set up the view of an embedded card: the snapshot's runs, with its names and look. @param {Boot} boot */
@@ -33,12 +33,12 @@ async function prepareView({ runs = [], state: hash = '', theme = 'light', panel
   state.fields.value = toFields(schema);
   state.templates.value = templates;
   const shared = fromHash(hash, state.fields.value, boot.rules).view;
-  if (sweep && shared.map) sweepView = { view: shared, map: shared.map };
+  if (sweep && shared.sweep) sweepView = { view: shared, sweep: shared.sweep };
   const found = fromSpecs(state.fields.value, specs);
   const named = found.runs.map((choice, run) =>
     shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice,
   );
-  const { base: _, runs: __, map: ___, ...look } = shared;
+  const { base: _, runs: __, sweep: ___, ...look } = shared;
   const cards = view ? { ...look.cards, [panel]: view } : look.cards;
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
 }
@@ -61,7 +61,7 @@ function describeEnd(label, end) {
 /** Render the embedded card. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
 function EmbeddedCard({ panelKey: key, sweep }) {
   if (key === 'map' && sweep && sweepView)
-    return html`<${MapCard} view=${sweepView.view} map=${sweepView.map} links=${sweep} />`;
+    return html`<${SweepCard} view=${sweepView.view} sweep=${sweepView.sweep} links=${sweep} />`;
   const panel = state.templates.value?.panels.find((item) => item.key === key);
   if (key === 'picture') return html`<${PictureCard} level="h1" /><${FrameSliders} />`;
   if (key === 'cost') return html`<${CostCard} level="h1" />`;

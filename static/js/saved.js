@@ -66,7 +66,7 @@ function drawCard({ still, live, template }, runs) {
   drawPlot(live, figure, { width: Math.max(LEAST_PX, live.clientWidth), height });
 }
 
-/** Draw the picture, without the signal. @param {Card} card @param {Columns[] | null} runs null for the saved state */
+/** Draw the picture in a saved file, without the animation. @param {Card} card @param {Columns[] | null} runs null for the saved state */
 function drawPicture({ still, live, template }, runs) {
   const needed = [...SIZES, ...MIXING];
   const isKnownToSliders = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));

@@ -79,12 +79,12 @@ function addViews(shown, isFilled) {
   };
 }
 
-/** Return whether a figure shows data. @param {Figure} figure */
+/** Return whether a figure of the widget shows data. @param {Figure} figure */
 function hasData({ data }) {
   return data.some((trace) => trace.visible !== false);
 }
 
-/** Draw the figure of a card. @param {Shown} shown */
+/** Draw the figure of a card of the widget. @param {Shown} shown */
 function drawCard(shown) {
   const template = shown.panel.views[shown.view].figure;
   const known = moved !== null && canFillFigure(template, moved) ? moved : null;
@@ -130,7 +130,7 @@ function moveTo(wanted) {
   parent.postMessage({ layer }, '*'); // to the notebook that embeds this document; the layer is all that it receives
 }
 
-/** Draw the figures of all cards. */
+/** Draw the figures of all cards of the widget. */
 function drawAllCards() {
   slider.value = String(layer + 1);
   /** @type {HTMLElement} */ (document.getElementById('place')).textContent = `layer ${layer + 1} of ${layers}`;

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 
-from mhc_scope.offline.document import write_document
+from mhc_scope.document import write_document
 from tests.core.conftest import CONNECTIONS, build_spec, measure
 
 

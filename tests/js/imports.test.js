@@ -14,7 +14,8 @@ const RANKS = [
   ['ui'],
   ['figures'],
   ['share'],
-  ['cards', 'map', 'picture'],
+  ['cards', 'sweep', 'picture'],
+  ['edits'],
   ['controls'],
   [''],
 ];

@@ -13,8 +13,8 @@ from mhc_scope.services.identity import (
     Rights,
     hash_secret,
     require_rights,
-    to_address_key,
     to_block,
+    to_ip_key,
     to_viewer,
 )
 from mhc_scope.store.sqlite_database import SqliteDatabase
@@ -146,7 +146,7 @@ def test_a_cookie_is_one_client_wherever_it_is(url: str) -> None:
 
 @pytest.mark.parametrize("cookie", [None, "", "x", "a" * 33, "ä" * 32, "name:ann", "'" * 32, "token:0123456789abcdef"])
 def test_without_a_cookie_of_ours_it_is_the_address(url: str, cookie: str | None) -> None:
-    assert identify(url, cookie=cookie).key == to_address_key(HOST)
+    assert identify(url, cookie=cookie).key == to_ip_key(HOST)
 
 
 @pytest.mark.parametrize(("anonymous", "allowed"), [("run", {"read", "run"}), ("read", {"read"}), ("none", set[str]())])
@@ -175,8 +175,8 @@ def test_a_client_owns_what_is_its_own_and_an_admin_everything() -> None:
     assert not ann.owns("")  # the server's own
     assert SERVER.owns("cookie:a")
     # A script is known by its address alone: what it made belongs to all there.
-    assert ann.owns(to_address_key(HOST))
-    assert not ClientIdentity("cookie:a", "198.51.100.1").owns(to_address_key(HOST))
+    assert ann.owns(to_ip_key(HOST))
+    assert not ClientIdentity("cookie:a", "198.51.100.1").owns(to_ip_key(HOST))
 
 
 def test_a_viewer_is_a_clients_own() -> None:

@@ -15,7 +15,7 @@ from mhc_scope.services.errors import (
     TooMuchReadError,
     TooMuchStoredError,
 )
-from mhc_scope.services.identity import SERVER, ClientIdentity, to_address_key
+from mhc_scope.services.identity import SERVER, ClientIdentity, to_ip_key
 from mhc_scope.services.policy import RUN_S, OpenPolicy
 from mhc_scope.store.runs import LiveCost, NewJob, RunStore
 from mhc_scope.store.snapshots import Owner, SnapshotStore
@@ -101,7 +101,7 @@ def test_a_class_behind_one_address_fits_the_default_quotas() -> None:
 
 
 def test_scripts_of_an_address_are_one_client_with_half_of_its_quota() -> None:
-    script = ClientIdentity(to_address_key(CLASS), CLASS)
+    script = ClientIdentity(to_ip_key(CLASS), CLASS)
     require_capacity(script, [5], live(script, *[5] * 3), QUEUE)
     with pytest.raises(TooManyRunsError, match="for this client; 20 s"):
         require_capacity(script, [5], live(script, *[5] * 4), QUEUE)

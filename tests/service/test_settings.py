@@ -15,7 +15,7 @@ def test_a_flag_or_a_variable_chooses_the_service(monkeypatch: pytest.MonkeyPatc
     assert type(load_settings(["--port", "0"])) is Settings
     found = load_settings(["--service", "--anonymous=read", "--private-port", "9100"])
     assert isinstance(found, ServiceSettings)
-    assert (found.anonymous, found.addresses) == ("read", [("127.0.0.1", 8000), ("127.0.0.1", 9100)])
+    assert (found.anonymous, found.endpoints) == ("read", [("127.0.0.1", 8000), ("127.0.0.1", 9100)])
     monkeypatch.setenv("MHC_SERVICE", "true")
     assert isinstance(load_settings(), ServiceSettings)
     assert type(load_settings(["--no-service"])) is Settings

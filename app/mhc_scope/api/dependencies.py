@@ -8,11 +8,10 @@ from fastapi import Depends, Query, Request
 
 from mhc_core.record import codec
 from mhc_core.record.result import Result
-from mhc_scope import limits
+from mhc_scope import limits, log_context
 from mhc_scope.api.http.problems import Problem, not_found
 from mhc_scope.api.http.proxies import FROM_PROXY
 from mhc_scope.engine.contract import RUN
-from mhc_scope.observe import context
 from mhc_scope.services import identity, streams
 from mhc_scope.services.encoder import Encoder
 from mhc_scope.services.live_traces import LiveTraces
@@ -56,7 +55,7 @@ def read_bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def read_key(request: Request) -> str | None:
+def read_owner_key(request: Request) -> str | None:
     """Return the bearer token if it is the key of the resource that the request names; None without one."""
     bearer = read_bearer(request)
     return None if bearer and request.app.state.policy.is_token(bearer) else bearer
@@ -67,9 +66,9 @@ async def get_client(request: Request) -> identity.ClientIdentity:
     return await _identify_client(request, read_bearer(request))
 
 
-async def get_keyed_client(request: Request) -> identity.ClientIdentity:
+async def get_key_holder(request: Request) -> identity.ClientIdentity:
     """Return the client, for routes whose bearer may be the key of a resource instead of an access token."""
-    return await _identify_client(request, None if read_key(request) is not None else read_bearer(request))
+    return await _identify_client(request, None if read_owner_key(request) is not None else read_bearer(request))
 
 
 async def _identify_client(request: Request, token: str | None) -> identity.ClientIdentity:
@@ -83,7 +82,7 @@ async def _identify_client(request: Request, token: str | None) -> identity.Clie
             is_from_proxy=bool(request.scope.get(FROM_PROXY)),
         )
     )
-    context.note(client=client.key)
+    log_context.note(client=client.key)
     return client
 
 
@@ -111,9 +110,9 @@ def get_viewer(
 
 
 Client = Annotated[identity.ClientIdentity, Depends(get_client)]
-KeyedClient = Annotated[identity.ClientIdentity, Depends(get_keyed_client)]
+KeyHolder = Annotated[identity.ClientIdentity, Depends(get_key_holder)]
 Runner = Annotated[identity.ClientIdentity, Depends(require_run)]
-ResourceKey = Annotated[str | None, Depends(read_key)]
+OwnerKey = Annotated[str | None, Depends(read_owner_key)]
 Viewer = Annotated[str, Depends(get_viewer)]
 
 

@@ -49,7 +49,7 @@ async def list_metrics() -> dict[str, Any]:
 
 @router.get("/presets", response_model=PresetsBody)
 async def list_presets(request: Request) -> Response:
-    """Return named comparisons; the first is `default`."""
+    """Return the presets, named comparisons of runs; the first is `default`."""
     return write_presets().respond(request)
 
 

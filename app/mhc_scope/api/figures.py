@@ -40,7 +40,7 @@ async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "l
 
 @router.get("/runs/{run_id}/figures")
 async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
-    """Return the figures of a run."""
+    """Return a list of the figures of a run, with their addresses."""
     await find_done(service, run_id)
     base = to_address(f"{API}/runs/{run_id}/figures")
     return [

@@ -16,7 +16,7 @@ NOT_READY: Responses = {503: {"description": "Not yet, or no longer", "model": R
 
 @router.get("/livez", openapi_extra=require())
 async def get_liveness() -> LivenessBody:
-    """Return 200: the process answers."""
+    """Return 200 for probes of liveness: the process answers."""
     return LivenessBody(status="alive")
 
 

@@ -66,7 +66,7 @@ async def get_result(download: Annotated[Download, Depends()], arrays: Arrays = 
 
 @router.get("/runs/{run_id}/result.json", response_model=ResultBody, responses=CHANGELESS)
 async def get_result_json(download: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
-    """Return the whole result as columns."""
+    """Return the whole result of a run as JSON, a list for each column."""
     return await download.respond("json", arrays)
 
 
@@ -84,5 +84,5 @@ async def get_result_npz(download: Annotated[Download, Depends()]) -> Response:
 
 @router.get("/runs/{run_id}/result.{ending}", include_in_schema=False)
 async def refuse_ending(ending: str) -> None:
-    """Answer 404: no other format exists."""
+    """Answer 404 to a request for a result in a format that does not exist."""
     raise invalid_query("ending", ending, f"one of {', '.join(MEDIA_TYPES)}")

@@ -30,5 +30,5 @@ ROUTERS = (
     descriptions.router,
     costs.router,
 )
-# For callers with the secret of the resource, known or not.
-KEYED_ROUTERS = (traces.keyed_router, snapshots.keyed_router)
+# For callers who send the key of a snapshot or a recording instead of an access token.
+OWNER_ROUTERS = (traces.owner_router, snapshots.owner_router)

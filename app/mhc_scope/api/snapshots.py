@@ -6,14 +6,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from mhc_core.figures.panels.map import build_map
 from mhc_core.figures.style import THEMES, ThemeName
+from mhc_core.figures.sweep import build_sweep
 from mhc_scope import limits
 from mhc_scope.api.dependencies import (
     Client,
     InstalledPolicy,
-    KeyedClient,
-    ResourceKey,
+    KeyHolder,
+    OwnerKey,
     Runner,
     Service,
     SnapshotById,
@@ -32,7 +32,7 @@ from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.snapshots import DeletedBody, NewSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
 from mhc_scope.api.models.sweeps import ValuesBody
-from mhc_scope.services.ownership import new_key, require_owner, to_owner
+from mhc_scope.services.ownership import new_owner_key, require_owner, to_owner
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.stored_sweeps import StoredSweep, from_stored, list_done, to_stored
 from mhc_scope.services.sweep_values import MeasuredSweep
@@ -41,7 +41,7 @@ from mhc_scope.store.snapshots import SnapshotStore
 
 router = APIRouter(prefix=API, tags=["snapshots"])
 # A view's key allows deleting it: this route needs nothing else.
-keyed_router = APIRouter(prefix=API, tags=["snapshots"])
+owner_router = APIRouter(prefix=API, tags=["snapshots"])
 
 BODY = refer_to(SnapshotRequest)
 
@@ -80,7 +80,7 @@ async def create_snapshot(
     await service.storage.require_space()
     sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
     done = [] if sweep is None else list_done(sweep)
-    key = new_key()
+    key = new_owner_key()
     owner = to_owner(client, key, limits.KEEP_SNAPSHOT_S)
     snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, done, owner)
     body = NewSnapshotBody.build_new(snapshot, key if is_new else None)
@@ -104,8 +104,8 @@ async def list_snapshots(snapshots: Snapshots, client: Client, mine: Mine = True
     return [OwnSnapshotBody.build(snapshot) for snapshot in await snapshots.list_of(client.key)]
 
 
-@keyed_router.delete("/snapshots/{snapshot_id}", openapi_extra=require(KEY, TOKEN, BROWSER, is_optional=True))
-async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedClient, key: ResourceKey) -> DeletedBody:
+@owner_router.delete("/snapshots/{snapshot_id}", openapi_extra=require(KEY, TOKEN, BROWSER, is_optional=True))
+async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyHolder, key: OwnerKey) -> DeletedBody:
     """Delete a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
 
     Its link and its frames are invalid from then on. Idempotent except for 404.
@@ -120,7 +120,7 @@ async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedC
 
 @router.get("/snapshots/{snapshot_id}")
 async def get_snapshot(snapshot: SnapshotById) -> SnapshotBody:
-    """Return a stored view."""
+    """Return a snapshot: the stored view behind a short link."""
     return SnapshotBody.build(snapshot)
 
 
@@ -143,4 +143,4 @@ async def get_stored_values(measured: StoredSweepNumbers) -> ValuesBody:
 @router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_stored_figure(measured: StoredSweepNumbers, theme: ThemeName = "light") -> Response:
     """Return the values of a stored view's sweep as a Plotly heatmap: `plotly.io.from_json` reads it."""
-    return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))
+    return await respond_figure(lambda: build_sweep(measured.grid, THEMES[theme]))

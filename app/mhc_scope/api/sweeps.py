@@ -1,4 +1,4 @@
-"""Serve sweeps: a grid of runs over one or two fields, one number per cell, and their map."""
+"""Serve sweeps: a grid of runs over one or two fields, one number per cell, and their figure."""
 
 from typing import Annotated, Any
 
@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from mhc_core.figures.panels.map import build_map
 from mhc_core.figures.style import THEMES, ThemeName
+from mhc_core.figures.sweep import build_sweep
 from mhc_core.record.grid import Axis
 from mhc_scope.api.dependencies import Runner, SweepById, SweepService, Values
 from mhc_scope.api.http.bodies import parse_model, refer_to
@@ -87,4 +87,4 @@ async def get_sweep_values(measured: SweepNumbers) -> ValuesBody:
 @router.get("/{sweep_id}/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_sweep_figure(measured: SweepNumbers, theme: ThemeName = "light") -> Response:
     """Return the values of a sweep as a Plotly heatmap: `plotly.io.from_json` reads it."""
-    return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))
+    return await respond_figure(lambda: build_sweep(measured.grid, THEMES[theme]))

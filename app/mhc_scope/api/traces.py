@@ -33,7 +33,7 @@ from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["traces"])
 # A trace's token allows writing it: these routes need nothing else.
-keyed_router = APIRouter(prefix=API, tags=["traces"])
+owner_router = APIRouter(prefix=API, tags=["traces"])
 
 OCTETS = "application/octet-stream"
 # No other media type: generated clients support none for zip or NDJSON.
@@ -82,7 +82,7 @@ async def open_live_trace(request: Request, traces: TraceService, live: LiveServ
     return LiveTraceBody(id=run.id, token=opened.token, url=page, due=run.frames, links=links)
 
 
-@keyed_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY | require(KEY))
+@owner_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY | require(KEY))
 async def feed_live_trace(
     request: Request, run: OwnedTrace, live: LiveService, index: FirstIndex
 ) -> LiveTraceStateBody:
@@ -94,7 +94,7 @@ async def feed_live_trace(
     return LiveTraceStateBody(id=state.record_id, status=state.status, due=state.due)
 
 
-@keyed_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)} | require(KEY))
+@owner_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)} | require(KEY))
 async def end_live_trace(request: Request, run: OwnedTrace, live: LiveService) -> LiveTraceStateBody:
     """Close a trace that grows; one that has ended stays unchanged."""
     ending = parse_model(EndRequest, await read_body(request))

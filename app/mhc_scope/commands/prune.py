@@ -58,7 +58,7 @@ async def _prune(settings: Settings, since: float, known: argparse.Namespace) ->
         if known.dry_run:
             return f"{count} runs of {size} bytes would be deleted"
         dropped = await retention.drop_unused(database, since, traces_since, spare)
-        pages = await (retention.vacuum(database) if known.vacuum else retention.return_pages(database))
+        pages = await (retention.vacuum(database) if known.vacuum else retention.release_pages(database))
         return f"deleted {dropped} runs of {size} bytes; {pages} pages returned to the disk"
     finally:
         await database.close()

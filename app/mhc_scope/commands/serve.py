@@ -6,8 +6,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from mhc_scope import logs
 from mhc_scope.commands.configuration import InvalidSettings, find_unknown_variables, load_settings
-from mhc_scope.observe import logs
 
 log = logging.getLogger("mhc.settings")
 
@@ -36,7 +36,7 @@ def serve(arguments: Sequence[str]) -> int:
     from mhc_scope.extension import MissingExtension
     from mhc_scope.files import MissingAsset
     from mhc_scope.main import create_app
-    from mhc_scope.observe.spans import NoTelemetry
+    from mhc_scope.spans import NoTelemetry
     from mhc_scope.store.errors import UnusableDatabase
 
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mhc_scope.api.http.proxies import TrustedProxies
 from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.limits import ConnectionLimits
-from mhc_scope.edge.memory import ConnectionPeak, return_memory
+from mhc_scope.edge.memory import ConnectionPeak, release_memory
 from mhc_scope.edge.waiting import WaitingConnections
 from mhc_scope.services.identity import to_block
 
@@ -40,7 +40,7 @@ class Gate:
         self._timer = loop.call_later(self.limits.tick_s, self._look, loop)
 
     def stop(self) -> None:
-        """Stop checking the limits of connections."""
+        """Stop checking the limits of the connections of the server at intervals."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -51,7 +51,7 @@ class Gate:
             protocol.block = to_block(protocol.address)
         self.waiting.begin(protocol, now)
         if protocol.block is not None:
-            self._count_by_address(protocol, protocol.block)
+            self._count_by_ip(protocol, protocol.block)
         over = len(self._all) - self.limits.capacity
         if over <= 0 or self._free_one(protocol):
             return
@@ -59,8 +59,8 @@ class Gate:
         if over > self.limits.probes:
             protocol.close_waiting()
 
-    def _count_by_address(self, protocol: "EdgeProtocol", block: str) -> None:
-        """Count a connection of a block of addresses; refuse it where the block has more than its limit."""
+    def _count_by_ip(self, protocol: "EdgeProtocol", block: str) -> None:
+        """Count a connection of a block of IP addresses; refuse it where the block has more than its limit."""
         self._by_address[block] += 1
         if self._by_address[block] <= self.limits.per_address:
             return
@@ -94,6 +94,6 @@ class Gate:
             for protocol in list(self._all):
                 protocol.keep_time(loop.time())
             if self._peak.has_halved(len(self._all)):
-                loop.call_later(SETTLE_S, loop.run_in_executor, None, return_memory)
+                loop.call_later(SETTLE_S, loop.run_in_executor, None, release_memory)
         finally:
             self.start(loop)

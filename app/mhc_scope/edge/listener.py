@@ -35,8 +35,8 @@ class ListeningSocket:
         loop.add_reader(sock.fileno(), self._accept_batch)
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Return the address at which the socket listens."""
+    def endpoint(self) -> tuple[str, int]:
+        """Return host and port at which the socket listens."""
         host, port = self._sock.getsockname()[:2]
         return str(host), int(port)
 

@@ -33,7 +33,7 @@ def freeze_permanent_objects() -> None:
     gc.set_threshold(*THRESHOLDS)
 
 
-def return_memory() -> None:
+def release_memory() -> None:
     """Give freed memory of this process back to the system.
 
     glibc keeps memory that is free below the highest used piece: after 800 connections, as much again as is in use.

@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
         try:
-            found = [bind(host, port) for host, port in self._settings.addresses]
+            found = [bind(host, port) for host, port in self._settings.endpoints]
         except OSError as error:
             logger.error("cannot listen: %s", error)
             await self.lifespan.shutdown()
@@ -70,7 +70,7 @@ class Server(uvicorn.Server):
         self._gate.start(loop)
         self.servers = [ListeningSocket(loop, sock, self._build_protocol) for socks in found for sock in socks]  # type: ignore[misc]
         for listener in self.servers:
-            host, port = listener.address  # type: ignore[attr-defined]
+            host, port = listener.endpoint  # type: ignore[attr-defined]
             logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         self.started = True
 

@@ -68,6 +68,7 @@ class Handover(Generic[Entry]):
         return next((worker for worker in self._idle if base in self._bases.get(worker, ())), None)
 
     def _pass_on(self, entry: Entry, worker: Worker, arrival: asyncio.Future[Entry]) -> None:
+        """Give a job to a waiting worker, and note the run without edits that the worker then has in memory."""
         base = name_base(entry.job)
         if base is not None:
             self._bases.setdefault(worker, deque(maxlen=KNOWN_BASES)).append(base)

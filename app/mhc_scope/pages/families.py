@@ -63,7 +63,7 @@ class Entry:
 
     @property
     def uses(self) -> tuple[Use, ...]:
-        """Return the models with this connection."""
+        """Return the published models that use a family of connections, for the page `/families`."""
         return self.family.uses
 
 

@@ -39,6 +39,7 @@ def _describe_spec(initialisation: Initialisation) -> str:
 
 
 def _format_cells(learning: Learning) -> dict[str, str]:
+    """Return the cells of the table on `/families` about how an initialisation learns, by title."""
     return {
         "H_pre": _format_range(learning.h_pre),
         "H_post": _format_range(learning.h_post),

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from mhc_core.figures.panels.map import build_map, to_axis_titles
-from mhc_core.figures.run_names import KIND_NAMES, label_sources, to_labels, to_map, to_names
+from mhc_core.figures.run_names import KIND_NAMES, label_sources, to_labels, to_names, to_sweep_choice
 from mhc_core.figures.style import THEMES
+from mhc_core.figures.sweep import build_sweep, to_axis_titles
 from mhc_core.findings.numerals import format_value
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import REDUCTIONS, Reduction, to_title
@@ -21,7 +21,15 @@ from mhc_scope.api.dependencies import Service, SnapshotById, find_done, load_re
 from mhc_scope.api.http.addresses import to_base
 from mhc_scope.api.http.problems import not_found
 from mhc_scope.pages.claims import build_claim
-from mhc_scope.pages.link_pictures import REVISION, THEME, Headlines, Map, PictureContent, Pictures, to_view
+from mhc_scope.pages.link_pictures import (
+    REVISION,
+    THEME,
+    Headlines,
+    PictureContent,
+    Pictures,
+    SweepPicture,
+    build_content,
+)
 from mhc_scope.presets import BY_NAME, KEY, OPENING, Preset, find_unchanged_preset
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.stored_sweeps import from_stored
@@ -53,8 +61,8 @@ class Card:
 
 
 @dataclass(frozen=True)
-class MapRequest:
-    """The map that a stored view opens with."""
+class ShownSweep:
+    """The sweep that a stored view opens with."""
 
     sweep: SweepGrid
     metric: str
@@ -96,9 +104,9 @@ async def build_snapshot_preview(request: Request, service: Runs, snapshot: Stor
     title, findings = snapshot.title or claim or ", ".join(labels), _join_findings(labels, runs)
     description = snapshot.note or (f"{claim}. {findings}" if claim and claim != title else findings)
     alt = _describe_streams(labels, claim)
-    if (wanted := _find_map(snapshot)) is not None:
+    if (wanted := _find_sweep(snapshot)) is not None:
         kind, x, y = _name_axes(wanted.sweep)
-        alt = f"Map: {to_title(METRICS[wanted.metric], wanted.reduction)}, of {kind} over {x}" + (y and f" and {y}")
+        alt = f"Sweep: {to_title(METRICS[wanted.metric], wanted.reduction)}, of {kind} over {x}" + (y and f" and {y}")
     return _to_card(request, url, title, description, f"{url}/picture.png", alt)
 
 
@@ -120,7 +128,7 @@ async def get_preset_picture(request: Request, service: Service, preset: PresetB
 async def get_snapshot_picture(request: Request, service: Service, stored: SnapshotById) -> Response:
     """Return the picture in link previews of a snapshot, as PNG."""
     return await _respond_with_picture(
-        request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored)
+        request, service, stored.id, stored.runs, stored.state, stored.title, _find_sweep(stored)
     )
 
 
@@ -131,7 +139,7 @@ async def _respond_with_picture(
     run_ids: Sequence[str],
     state: str,
     title: str,
-    wanted: MapRequest | None,
+    wanted: ShownSweep | None,
     names: Sequence[str] | None = None,
 ) -> Response:
     """Return the link picture of finished runs as PNG, or 304; with a preset's headlines if its view is unchanged."""
@@ -148,10 +156,10 @@ async def _respond_with_picture(
         given = to_names(state)
         own = label_sources([run.source for run in runs], given) if preset is None else to_labels(preset.labels, given)
         labels = names or own
-        shown = None if wanted is None else await _load_map(request.app.state.sweep_values, wanted)
+        shown = None if wanted is None else await _load_sweep(request.app.state.sweep_values, wanted)
         results = [await load_result(service, run) for run in runs]
         headlines = None if preset is None else _to_headlines(preset, results)
-        return to_view(title or build_claim(labels, runs) or "", runs, labels, results, shown, headlines)
+        return build_content(title or build_claim(labels, runs) or "", runs, labels, results, shown, headlines)
 
     pictures: Pictures = request.app.state.pictures
     return Response(await pictures.get(key, load_content), headers=headers, media_type="image/png")
@@ -164,21 +172,23 @@ def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
     return Headlines(preset.number_title, texts)
 
 
-def _find_map(snapshot: StoredSnapshot) -> MapRequest | None:
-    """Return the map that a snapshot's page would show; None if it has no sweep, or shows no map."""
-    wanted = to_map(snapshot.state)
+def _find_sweep(snapshot: StoredSnapshot) -> ShownSweep | None:
+    """Return the sweep that a snapshot's page would show; None if it has none, or shows none."""
+    wanted = to_sweep_choice(snapshot.state)
     if snapshot.sweep is None or wanted is None or wanted[0] not in METRICS:
         return None
     found = [reduction for reduction in REDUCTIONS if reduction == wanted[1]]
-    return MapRequest(from_stored(snapshot.sweep), wanted[0], found[0]) if found else None
+    return ShownSweep(from_stored(snapshot.sweep), wanted[0], found[0]) if found else None
 
 
-async def _load_map(values: SweepReader, wanted: MapRequest) -> Map:
-    """Measure a sweep and build its map for a link picture."""
+async def _load_sweep(values: SweepReader, wanted: ShownSweep) -> SweepPicture:
+    """Measure a sweep and draw it for a link picture."""
     measured = await values.measure(wanted.sweep, wanted.metric, wanted.reduction)
-    figure = await asyncio.to_thread(build_map, measured.grid, THEMES[THEME])
+    figure = await asyncio.to_thread(build_sweep, measured.grid, THEMES[THEME])
     kind, x, y = _name_axes(wanted.sweep)
-    return Map(figure, to_title(measured.grid.metric, measured.grid.reduction), f"{kind}: {x} →" + (y and f", {y} ↑"))
+    return SweepPicture(
+        figure, to_title(measured.grid.metric, measured.grid.reduction), f"{kind}: {x} →" + (y and f", {y} ↑")
+    )
 
 
 def _name_axes(sweep: SweepGrid) -> tuple[str, str, str]:

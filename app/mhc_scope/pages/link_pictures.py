@@ -1,7 +1,7 @@
 """Draw the picture of a link: what a chat or a feed shows of a view, from its stored runs.
 
-It has a claim, the streams of each run on one linear scale, and at the right the number of each run. A view with a map
-shows that map instead of the streams, because it covered them when the view was shared.
+It has a claim, the streams of each run on one linear scale, and at the right the number of each run. An open sweep
+is shown instead of the streams, because it covered them when the view was shared.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from mhc_core.findings.gains import BY_DESIGN
 from mhc_core.record.source import Source, SpecSource
 from mhc_scope.pages.claims import DIRECTIONS, to_gain_text
 from mhc_scope.pages.raster import Canvas, measure, shorten
-from mhc_scope.pages.raster_map import draw_map
 from mhc_scope.pages.raster_picture import Lanes, draw_ribbons, find_largest, place_lanes, read_sizes
+from mhc_scope.pages.raster_sweep import draw_sweep
 from mhc_scope.store.runs import StoredRun
 
 WIDTH, HEIGHT = 1200, 630
@@ -33,7 +33,7 @@ MARGIN = 48
 STREAMS = (196, 158, 756, 408)  # left, top, width, height
 NAMES = (MARGIN, 136)  # left, width
 NUMBERS = (976, WIDTH - MARGIN - 976)
-MAP = (596, 228, 452, 330)
+SWEEP_BOX = (596, 228, 452, 330)
 NUMBER_SIZES = (50, 40, 30, 24)  # the largest that fits
 NAME_GAP = 64  # least distance of two runs' names
 
@@ -49,8 +49,8 @@ class PictureRun:
 
 
 @dataclass(frozen=True)
-class Map:
-    """Describe the map of a picture: its figure (`figures.map`), the title of its number, and its settings."""
+class SweepPicture:
+    """Describe the sweep of a picture: its figure, the title of its number, and its settings."""
 
     figure: go.Figure
     title: str
@@ -73,15 +73,15 @@ class PictureContent:
     foot: str
     runs: Sequence[PictureRun]
     more: int = 0
-    map: Map | None = None
+    sweep: SweepPicture | None = None
 
 
-def to_view(
+def build_content(
     title: str,
     runs: Sequence[StoredRun],
     labels: Sequence[str],
     results: Sequence[Columns],
-    shown: Map | None = None,
+    shown: SweepPicture | None = None,
     headlines: Headlines | None = None,
 ) -> PictureContent:
     """Build the content of a link picture from finished runs; `headlines` replace gains, as in a preset's view."""
@@ -124,16 +124,16 @@ def draw(view: PictureContent, theme: Theme = THEMES[THEME]) -> bytes:
     lanes = place_lanes([read_sizes(view.runs[run].columns).shape[1] for run in order], STREAMS)
     styles = to_run_styles([run.columns.method for run in view.runs], theme.name)
     colors = [(style or theme.blank).color for style in styles]
-    if view.map is None:
+    if view.sweep is None:
         placed = [(view.runs[run].columns, colors[run], lane) for run, lane in zip(order, lanes, strict=True)]
         draw_ribbons(canvas, placed, STREAMS)
     else:
-        left, top = MAP[:2]
-        canvas.text(left, top - 40, shorten(view.map.title, 18, WIDTH - MARGIN - left), 18, theme.ink)
-        canvas.text(left, top - 14, shorten(view.map.axes, 18, WIDTH - MARGIN - left), 18, theme.muted)
-        draw_map(canvas, view.map.figure, MAP)
+        left, top = SWEEP_BOX[:2]
+        canvas.text(left, top - 40, shorten(view.sweep.title, 18, WIDTH - MARGIN - left), 18, theme.ink)
+        canvas.text(left, top - 14, shorten(view.sweep.axes, 18, WIDTH - MARGIN - left), 18, theme.muted)
+        draw_sweep(canvas, view.sweep.figure, SWEEP_BOX)
     for run, y in zip(order, _spread(lanes), strict=True):
-        _draw_names(canvas, view.runs[run], colors[run], y, NUMBERS[0] if view.map is None else NAMES[0] + 220)
+        _draw_names(canvas, view.runs[run], colors[run], y, NUMBERS[0] if view.sweep is None else NAMES[0] + 220)
     file = io.BytesIO()
     canvas.finish().save(file, "PNG")
     return file.getvalue()

@@ -163,7 +163,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
 
 @router.get("/")
 async def get_index(request: Request, service: Service) -> Response:
-    """Return the page of the instrument."""
+    """Return the HTML page of the instrument, at `/`."""
     return await render_index(request, service)
 
 

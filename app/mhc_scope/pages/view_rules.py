@@ -7,7 +7,7 @@ from mhc_core.family import GROUPS
 from mhc_core.figures.at_once import to_at_once_rules
 from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.panels.costs import MEASURES
-from mhc_core.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
+from mhc_core.figures.run_names import KEYS, LETTERS, NAME_LENGTH, SWEEP_DEFAULT
 from mhc_core.figures.style import MAX_RUNS
 from mhc_core.spec import FAMILIES
 from mhc_core.spec.connection import MAPPED
@@ -40,7 +40,7 @@ def to_view_rules() -> dict[str, Any]:
             {"title": title, "kinds": [kind for kind, family in FAMILIES.items() if family.group == title]}
             for title in GROUPS
         ],
-        "map": {"metric": MAP[0], "reduce": MAP[1]},
+        "map": {"metric": SWEEP_DEFAULT[0], "reduce": SWEEP_DEFAULT[1]},
         "keys": KEYS | {"preset": KEY},
         "costs": MEASURES,
         "methods": to_plain_methods(),

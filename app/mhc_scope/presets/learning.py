@@ -65,6 +65,7 @@ def measure_distance(before: Result, after: Result) -> float:
 
 
 def _compute(spec: RunSpec) -> Result:
+    """Compute the run of a spec, and return its columns."""
     from mhc_core.measure.run import run  # imports torch, which reading the file does not need
 
     result = Result()
@@ -78,6 +79,7 @@ def _find_range(weights: np.ndarray) -> tuple[float, float]:
 
 
 def _find_median(result: Result, key: str) -> float | None:
+    """Return the median over layers of a metric of a trained run; None if it was not measured."""
     column = result.layers.get(key)
     if column is None or np.isnan(column).all():
         return None

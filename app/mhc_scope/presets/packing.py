@@ -26,6 +26,7 @@ def pack(lines: Sequence[bytes]) -> bytes:
     lists: dict[bytes, list[np.ndarray]] = {mark: [] for mark in _TYPES}
 
     def take_out(found: re.Match[bytes]) -> bytes:
+        """Move a list of numbers from the text of frames to `lists`; return the mark that stands for it."""
         for mark, number in _TYPES.items():
             with np.errstate(over="ignore"):  # such a list comes back different
                 values = np.array(orjson.loads(found[0]), dtype=number)

@@ -13,7 +13,7 @@ from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.expiry import drop_expired
 from mhc_scope.store.queue.sweeps import drop_ended
-from mhc_scope.store.retention import drop_oldest, drop_unused, return_pages
+from mhc_scope.store.retention import drop_oldest, drop_unused, release_pages
 
 log = logging.getLogger("mhc.housekeeping")
 
@@ -38,7 +38,7 @@ class Housekeeping:
         self._task = asyncio.create_task(self._run_forever())
 
     async def stop(self) -> None:
-        """Cancel deletions that have not begun."""
+        """Stop deleting old runs regularly; cancel deletions that have not begun."""
         if self._task is not None:
             self._task.cancel()
 
@@ -51,7 +51,7 @@ class Housekeeping:
         freed = 0
         if excess := await self._storage.count_excess():
             freed = await drop_oldest(self._database, excess, now - min(SPARED_S, settings.keep_s), self._spare)
-        pages = await return_pages(self._database)
+        pages = await release_pages(self._database)
         self._storage.forget()
         log.info("deleted %d views, %d old runs, %d bytes of other runs; %d pages returned", views, old, freed, pages)
 

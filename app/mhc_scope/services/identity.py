@@ -41,7 +41,7 @@ class ClientIdentity:
         What a script without a cookie made belongs to its address, as nothing else is known of the script.
         """
         is_own = key != "" and key == self.key
-        return is_own or (key != "" and key == to_address_key(self.address)) or self.rights == "admin"
+        return is_own or (key != "" and key == to_ip_key(self.address)) or self.rights == "admin"
 
 
 # Runs that the server starts on its own count against no client.
@@ -81,8 +81,8 @@ def to_block(host: str) -> str:
     return str(ipaddress.IPv6Network((address, IPV6_PREFIX), strict=False))
 
 
-def to_address_key(address: str) -> str:
-    """Return the key of all clients at an address that nothing else identifies."""
+def to_ip_key(address: str) -> str:
+    """Return the key of all clients at an IP address that nothing else identifies."""
     return f"address:{address}"
 
 

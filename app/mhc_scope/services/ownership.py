@@ -10,7 +10,7 @@ from mhc_scope.store.snapshots import Owner, StoredSnapshot
 KEY_BYTES = 24
 
 
-def new_key() -> str:
+def new_owner_key() -> str:
     """Return a new random key for the creator of a snapshot, who can delete it with this key."""
     return secrets.token_urlsafe(KEY_BYTES)
 

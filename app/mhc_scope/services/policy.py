@@ -11,7 +11,7 @@ from typing import Protocol
 from mhc_core.findings.numerals import format_value
 from mhc_scope import limits
 from mhc_scope.services.errors import InvalidTokenError, QueueFullError
-from mhc_scope.services.identity import ClientIdentity, to_address_key, to_block
+from mhc_scope.services.identity import ClientIdentity, to_block, to_ip_key
 from mhc_scope.services.streams import StreamLimit
 from mhc_scope.settings import Settings
 from mhc_scope.store.runs import LiveCost
@@ -117,7 +117,7 @@ class OpenPolicy:
                 "This server has no accounts, so it accepts no access token: send the request without one."
             )
         address = to_block(credentials.host)
-        return ClientIdentity(to_address_key(address), address)
+        return ClientIdentity(to_ip_key(address), address)
 
     def is_token(self, text: str) -> bool:
         """Return whether a bearer is an access token: False, because there are none without accounts."""

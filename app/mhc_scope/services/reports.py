@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mhc_scope import limits
+from mhc_scope import limits, spans
 from mhc_scope.engine.contract import Crash, EndStatus, Sink, SinkError
-from mhc_scope.observe import spans
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog

@@ -74,7 +74,7 @@ WRITERS: dict[str, Callable[[str, Result], bytes]] = {"json": to_json, "csv": to
 
 
 def _add_lines(result: Result, lines: Sequence[bytes]) -> None:
-    """Add encoded frames to a result."""
+    """Decode frames from the store, and add them to the columns of a result."""
     for line in lines:
         result.add(codec.decode_line(line))
 

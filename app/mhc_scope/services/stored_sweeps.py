@@ -1,8 +1,8 @@
 """Store a sweep with a snapshot, in its state at that time.
 
 The snapshot's row contains axes, run ids, states and reasons, and its done runs are kept forever, like those that are
-compared. Cells that had not ended are `missing` and stay so: a later state needs another snapshot. Numbers and map are
-measured from the kept runs on request, for any metric.
+compared. Cells that had not ended are `missing` and stay so: a later state needs another snapshot. Numbers and
+figure are measured from the kept runs on request, for any metric.
 """
 
 from typing import Any

@@ -30,7 +30,7 @@ class SweepReader:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._numbers: OrderedDict[str, Numbers] = OrderedDict()
-        # A page requests numbers and figure of a map at the same time: each run is read for the first request only.
+        # A page requests numbers and figure of a sweep at the same time: each run is read for the first request only.
         self._reading = asyncio.Lock()
 
     async def measure(self, sweep: SweepGrid, key: str, reduction: Reduction) -> MeasuredSweep:

@@ -76,7 +76,7 @@ async def drop_oldest(database: Database, excess_bytes: int, unused_since: float
     return freed
 
 
-async def return_pages(database: Database) -> int:
+async def release_pages(database: Database) -> int:
     """Return unused pages to the disk, if the database was created for that; return how many."""
     if database.path is None or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
         return 0

@@ -20,7 +20,7 @@ RENEW_EVERY_S = 86_400.0
 
 @dataclass(frozen=True)
 class StoredSnapshot:
-    """Describe a stored view; `sweep` is the one behind its map, if it has one."""
+    """Describe a stored view; `sweep` is the open one, if there is one."""
 
     id: str
     runs: list[str]

@@ -56,7 +56,7 @@ class SqliteFile:
         self._lock = handle
 
     def unlock(self) -> None:
-        """Release the lock of the data folder."""
+        """Release the lock that keeps other servers out of the data folder."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

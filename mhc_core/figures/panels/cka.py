@@ -12,7 +12,7 @@ UNKNOWN = (
 
 
 def build(runs: int, theme: Theme) -> Template:
-    """Build a figure with one L x L map per run, side by side on one scale from 0 to 1."""
+    """Build a figure with one L x L heatmap per run, side by side on one scale from 0 to 1."""
     heat = {
         "key": "cka",
         "fill": {"z": "matrices.cka", "name": "cka_label"},

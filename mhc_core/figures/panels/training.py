@@ -46,7 +46,7 @@ def build_loss(runs: int, theme: Theme) -> Template:
 
 
 def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> Template:
-    """Build a figure with one map per run of log10, a row per step, the first on top.
+    """Build a figure with one heatmap per run of log10, a row per step, the first on top.
 
     Gains below and above 1 have their own colours.
     """

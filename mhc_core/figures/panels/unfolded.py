@@ -16,7 +16,7 @@ UNKNOWN = (
 
 
 def build(scale: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with one map per run on one scale that is symmetric about 0; outputs of later layers are blank."""
+    """Build a figure with one heatmap per run on one scale symmetric about 0; outputs of later layers are blank."""
     is_log = scale == "log"
     heat = {
         "key": "unfolded",

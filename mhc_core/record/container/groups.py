@@ -203,6 +203,6 @@ def _find_flagged(frame: Any, key: str, value: Any) -> np.ndarray:
 
 
 def _require_no_infinity(value: Any, path: str) -> None:
-    """Raise SpecError if a value holds infinity."""
+    """Refuse a frame of a record file in which a value is infinite: raise SpecError."""
     if np.isinf(np.asarray(value, dtype=np.float64)).any():
         raise SpecError(path, "infinity", "finite numbers, and null where a status says why")

@@ -29,7 +29,7 @@ export function BasisSlider({ panel, view }) {
   `;
 }
 
-/** Describe a position of the slider. @param {number} percent */
+/** Describe a position of the slider between two bases of the streams. @param {number} percent */
 function describeShare(percent) {
   if (percent === 0) return '0, as computed';
   return percent === 100 ? '1, every H_res is the identity' : `${percent / 100} of the way to H_res = identity`;

@@ -104,7 +104,7 @@ export function useTemplate(view) {
 /** Render the title of a card; a separate component because the title follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
 const CardTitle = ({ panel, view }) => html`${toCardTitle(panel, view)}`;
 
-/** Render the buttons that choose a view. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
+/** Render the buttons that choose a view of the card's figure. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {
   const views = state.offeredViews(panel);
   if (views.length < 2) return null;

@@ -220,7 +220,7 @@ function StackTable() {
   `;
 }
 
-/** Render a cost with a bar. @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
+/** Render a cell of the cost table: a number with a bar. @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
 function CostCell({ text, added, share }) {
   return html`<td role="cell">${text}<small>${added}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }

@@ -20,7 +20,7 @@ export function trainingProgress(columns) {
   return `step ${columns.trained} of ${trainSteps(columns)}${time}`;
 }
 
-/** Describe the latest step of a recorded model. @param {Columns} columns */
+/** Describe the latest training step of a model that is monitored elsewhere. @param {Columns} columns */
 function watchedProgress({ trained, iterations }) {
   const number = iterations[trained - 1];
   if (trained === 0) return 'training, before the first step';

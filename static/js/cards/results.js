@@ -68,7 +68,7 @@ function lossUnit() {
   return `nats per ${unit}, ${trained.has(true) ? 'after training' : 'untrained'}`;
 }
 
-/** Render the results of a run. @param {{slot: Slot | undefined, run: number}} props */
+/** Render the row of a run in the results table. @param {{slot: Slot | undefined, run: number}} props */
 function ResultRow({ slot, run }) {
   if (!slot) return html`<tr class="awaited"><th scope="row">…</th></tr>`;
   return html`<${KnownRow} slot=${slot} run=${run} />`;
@@ -163,7 +163,7 @@ function Findings({ slot }) {
   `;
 }
 
-/** Scroll to a panel. @param {string} key of a panel */
+/** Scroll to the figure that a finding names. @param {string} key of a panel */
 function showPanel(key) {
   showSectionOf(key);
   // Its card is rendered with the section.

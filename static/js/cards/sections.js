@@ -42,7 +42,7 @@ const openSections = computed(() => {
   return Object.keys(SECTIONS).filter((section) => chosen.some(({ group }) => group === section));
 });
 
-/** Open or close a section. @param {string} section @param {boolean} isOpen */
+/** Open or close a section of figures. @param {string} section @param {boolean} isOpen */
 function setOpen(section, isOpen) {
   const open = openSections.value;
   if (open.includes(section) === isOpen) return;
@@ -75,7 +75,7 @@ export function Sections() {
   return html`<div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>`;
 }
 
-/** Render a section. @param {{section: string, panels: Panel[]}} props */
+/** Render a section of figures below the first screen. @param {{section: string, panels: Panel[]}} props */
 function Section({ section, panels }) {
   const isOpen = openSections.value.includes(section);
   const { title } = SECTIONS[section];

@@ -73,7 +73,7 @@ export function describeClaim(runs) {
   return `${[growth, ends].filter(Boolean).join(', ')}.`;
 }
 
-/** Describe the task after the last step. @param {Runs} runs */
+/** Describe the task for the reader after the last step of the story. @param {Runs} runs */
 export function describeTask({ hc }) {
   const gain = hc ? formatKnownGain(hc) : null;
   return `Your turn: drag “Drift σ” below the picture and watch HC${gain === null ? '' : `. Its gain is ×${gain} now`}.`;
@@ -178,7 +178,7 @@ function formatKnownGain(columns, key) {
 /** Return whether the mixing amplifies a shared signal. @param {Columns} columns */
 const amplifies = (columns) => (gainOf(columns) ?? 0) >= ONE;
 
-/** Return whether both gains are 1. @param {Columns} columns */
+/** Return whether a run's gains are 1 forward and backward. @param {Columns} columns */
 function isBound(columns) {
   return [gainOf(columns), gainOf(columns, BACKWARD)].every((gain) => gain !== null && Math.abs(gain) < ONE);
 }
@@ -200,7 +200,7 @@ function largestLayerGain(columns) {
 /** Return log10 of a metric over layers. @param {Columns} columns @param {string} key */
 const logsOf = ({ log10 }, key) => Array.from(/** @type {Float64Array} */ (log10.get(key) ?? []));
 
-/** Format the number of layers. @param {Columns} columns */
+/** Format the depth for a sentence of the story. @param {Columns} columns */
 function formatLayers(columns) {
   const depth = depthOf(columns);
   return depth === 1 ? '1 layer' : `${depth} layers`;

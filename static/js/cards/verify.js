@@ -48,7 +48,7 @@ async function verifyRun(id, aborted) {
   }
 }
 
-/** Load the titles of metrics. @param {AbortSignal} aborted */
+/** Load the titles of metrics, for the table of checks. @param {AbortSignal} aborted */
 async function loadMetrics(aborted) {
   if (METRICS.act_rms) return;
   for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;

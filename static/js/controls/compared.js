@@ -5,6 +5,7 @@ import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
 import { isVerifiable, observed, openVerification } from '../cards/verifying.js';
 import { specOf } from '../data/record.js';
+import { AtlasButton } from '../edits/atlas.js';
 import { shortenName } from '../figures/fill/labels.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showDifference } from '../state/actions.js';
@@ -27,7 +28,6 @@ import {
 } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
-import { MapButton } from './atlas.js';
 import { FieldHelp } from './fieldhelp.js';
 import { Control, joinPaths, targetOf, toListed } from './fields.js';
 import { OpenTrace, Twin } from './traces.js';
@@ -103,11 +103,11 @@ function RunSwatch({ run }) {
   return html`<${Swatch} style=${chosenStyles.value[run]} />`;
 }
 
-/** Render the button of the map that a recording brought, or how to record one. @param {{run: number}} props */
+/** Render the button of the atlas that a recording brought, or how to record one. @param {{run: number}} props */
 function RecordedCuts({ run }) {
   if (!isComputing || !isComplete(run)) return null;
-  if (recordedAtlases.value.includes(run)) return html`<p><${MapButton} /></p>`;
-  return html`<p class="hint">It has no map of every cut. To record one, call <code>probe.atlas(batch)</code> before the recording is saved.</p>`;
+  if (recordedAtlases.value.includes(run)) return html`<p><${AtlasButton} /></p>`;
+  return html`<p class="hint">It has no atlas of every cut. To record one, call <code>probe.atlas(batch)</code> before the recording is saved.</p>`;
 }
 
 /** Return whether the record of a slot is complete. @param {number} run */
@@ -116,7 +116,7 @@ function isComplete(run) {
   return state.slots.value[run]?.columns.end?.status === 'done';
 }
 
-/** Render the menu of a run. @param {{run: number, isOnly: boolean}} props */
+/** Render the menu of a compared run. @param {{run: number, isOnly: boolean}} props */
 function RunMenu({ run, isOnly }) {
   const runs = useComputed(() => state.settings.value.runs).value;
   const canVerify = useComputed(() => isVerifiable(state.slots.value[run])).value;
@@ -124,7 +124,7 @@ function RunMenu({ run, isOnly }) {
   return html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${items} />`;
 }
 
-/** List the menu items of a run. @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
+/** List the menu items of a compared run. @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
 function itemsOf(run, isOnly, canVerify) {
   const rename = () => {
     renamed.value = run;

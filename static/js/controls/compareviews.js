@@ -34,7 +34,7 @@ export function mergeViews(fields, views, most) {
   };
 }
 
-/** List the runs of a view. @param {Map<string, Field>} fields @param {View} view @returns {Run[]} */
+/** List the runs of a stored view that is compared. @param {Map<string, Field>} fields @param {View} view @returns {Run[]} */
 function toRuns(fields, view) {
   const streams = fields.get('connection.streams');
   return view.runs

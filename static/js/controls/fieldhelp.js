@@ -17,7 +17,7 @@ export const FieldHelp = memo(function FieldHelp({ field, id }) {
   `;
 });
 
-/** Describe range and default. @param {Field} field */
+/** Describe range and default of a setting. @param {Field} field */
 function describeRange({ min, max, unit, initial, options }) {
   const isLong = typeof initial === 'string' && !options;
   const usual = isLong ? [] : [`Default ${nameOf(initial)}`];

@@ -74,7 +74,7 @@ function isFound(field) {
     .every((word) => text.includes(word));
 }
 
-/** Return the group of a field. @param {Field} field */
+/** Return the group of settings in which a field is shown. @param {Field} field */
 function groupOf(field) {
   return MOVED[field.path] ?? field.group;
 }
@@ -177,7 +177,7 @@ function EditsField({ field, id, run = null, help }) {
 
 /** Load the control of the edits of one run, or of those that all share. @param {number | null} run */
 const loadEdits = (run) => async () => {
-  const { EditsControl } = await import('./editform.js');
+  const { EditsControl } = await import('../edits/form.js');
   return () => html`<${EditsControl} run=${run} />`;
 };
 const loadCommon = loadEdits(null);
@@ -191,7 +191,7 @@ function refuse(path, sentence) {
   refusal.value = { path, sentence };
 }
 
-/** Render a number input. @param {Part & {label?: string}} props */
+/** Render the number input of a setting. @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
   const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;

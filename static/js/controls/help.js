@@ -4,7 +4,7 @@ import { GLOSSARY } from '../data/glossary.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
-import { areKeysOn, enableKeys, SHORTCUTS } from './keys.js';
+import { areShortcutsOn, enableShortcuts, SHORTCUTS } from './shortcuts.js';
 
 /** Render the dialog with terms and keyboard shortcuts. */
 export function HelpDialog() {
@@ -25,8 +25,8 @@ function HelpSheet() {
       `,
       )}
     </table>
-    <label class="choice"><input type="checkbox" checked=${areKeysOn.value}
-      onChange=${(/** @type {any} */ event) => enableKeys(event.target.checked)} /> Enable keyboard shortcuts</label>
+    <label class="choice"><input type="checkbox" checked=${areShortcutsOn.value}
+      onChange=${(/** @type {any} */ event) => enableShortcuts(event.target.checked)} /> Enable keyboard shortcuts</label>
     <p class="hint">Shortcuts are off while you type. Tab reaches every control, the arrow keys move sliders, Escape closes what is open.</p>
   `;
 }

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { commit, dragTo } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { playStops } from '../state/view/grid.js';
+import { playStops } from '../state/view/sweep.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Field} Field */

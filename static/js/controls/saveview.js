@@ -12,7 +12,6 @@ import { toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
 import { toTable } from '../figures/table.js';
-import { cornerText, fitMap, mapAxes, mapSettings, missingText, READING, toMapNumbers } from '../map/cells.js';
 import { toMarkup as toPicture, toTables } from '../picture/files.js';
 import { HELP, MEANING, TITLE } from '../picture/geometry/words.js';
 import { downloadText } from '../share/export.js';
@@ -22,8 +21,17 @@ import { toFileName, toSavedPage } from '../share/standalone.js';
 import { loadTemplates, theme } from '../state/look.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
-import { cells, drawIn, sourceOf as sourceOfMap } from '../state/sweeper.js';
+import { cells, drawIn, sourceOf as sourceOfSweep } from '../state/sweeper.js';
 import { kindName } from '../state/view/spec.js';
+import {
+  cornerText,
+  describeAxes,
+  describeSharedSettings,
+  fitSweepFigure,
+  missingText,
+  READING,
+  toSweepNumbers,
+} from '../sweep/cells.js';
 import { html } from '../ui/html.js';
 import { collectLiveData } from './liveview.js';
 
@@ -74,7 +82,7 @@ async function collectContent(words, links) {
     cards: [
       toPictureCard(/** @type {Templates} */ (state.templates.value), onPaper),
       ...cards,
-      ...(await toMapCard(isDark)),
+      ...(await toSweepCard(isDark)),
       { ...COST, supplement: toMarkup(html`<${CostTables} /><${PaperClaim} />`) },
     ],
     live: await collectLiveData(),
@@ -166,30 +174,30 @@ function toPictureCard(now, onPaper) {
 }
 
 /** Build the card of the open sweep in the saved file; none without cells. @param {boolean} isDark @returns {Promise<import('../share/standalone.js').Card[]>} */
-async function toMapCard(isDark) {
-  const { map } = state.view.value;
-  if (!map || !cells.value || !sourceOfMap(map)) return [];
+async function toSweepCard(isDark) {
+  const { sweep } = state.view.value;
+  if (!sweep || !cells.value || !sourceOfSweep(sweep)) return [];
   const { values, figure } = cells.value;
   const fields = state.fields.value;
-  const drawMap = (/** @type {Figure} */ drawn) => {
-    const { figure: fitted, height } = fitMap(drawn, WIDTH_PX);
+  const drawSweep = (/** @type {Figure} */ drawn) => {
+    const { figure: fitted, height } = fitSweepFigure(drawn, WIDTH_PX);
     return toSvg(fitted, { width: WIDTH_PX, height });
   };
-  const kind = kindName(state.view.value.runs[map.run].kind);
+  const kind = kindName(state.view.value.runs[sweep.run].kind);
   const { title } = values;
-  const { head, rows } = toMapNumbers(map, values);
+  const { head, rows } = toSweepNumbers(sweep, values);
   const { meaning, formula, source } = values.metric;
   return [
     {
       key: 'map',
       title: 'Sweep',
-      unit: `${mapAxes(fields, map)} · ${mapSettings(fields, state.view.value, map)}`,
+      unit: `${describeAxes(fields, sweep)} · ${describeSharedSettings(fields, state.view.value, sweep)}`,
       meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
       help: { formula, reading: READING, symbol: values.metric.key, source },
-      svg: await drawMap(figure),
-      paper: isDark ? await drawMap(await drawIn(map, 'light')) : '',
+      svg: await drawSweep(figure),
+      paper: isDark ? await drawSweep(await drawIn(sweep, 'light')) : '',
       supplement: '',
-      numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
+      numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, sweep), ...head], rows },
     },
   ];
 }
@@ -221,7 +229,7 @@ function toNumbers(panel, layer) {
   };
 }
 
-/** Render a component to markup, without buttons. @param {any} part */
+/** Render a component to HTML for the saved file, without buttons. @param {any} part */
 function toMarkup(part) {
   const box = document.createElement('div');
   render(part, box);

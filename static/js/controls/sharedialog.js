@@ -32,7 +32,7 @@ import { CopyText, Dialog } from '../ui/menu.js';
 const FRAME_HEIGHTS = { unfolded: 480, theory: 680, cost: 1000 };
 const FRAME_WIDTH = 720;
 const FRAME_HEIGHT = 400;
-const MAP_HEIGHT = 240; // without rows
+const SWEEP_HEIGHT = 240; // without rows
 const ROW_HEIGHT = 46;
 const DAY_MS = 86_400_000;
 
@@ -74,7 +74,7 @@ export function ShareDialog() {
       <h3>Live link (recomputes)</h3>
       <${LiveLink} />
       <h3>Embed a figure</h3>
-      ${links.value?.id ? html`<${EmbedCode} id=${links.value.id} hasMap=${links.value.hasMap} />` : html`<p class="hint">Create a snapshot link first: the embed shows its numbers.</p>`}
+      ${links.value?.id ? html`<${EmbedCode} id=${links.value.id} hasSweep=${links.value.hasSweep} />` : html`<p class="hint">Create a snapshot link first: the embed shows its numbers.</p>`}
       <h3>Download as HTML</h3>
       <p class="choice"><button type="button" onClick=${saveFile}>Download</button> <span class="hint" role="status">${saved.value || 'One file with all figures and numbers.'}</span></p>
     <//>
@@ -114,7 +114,7 @@ function LiveLink() {
 /** Count the days until a time. @param {string} time in the server's format */
 const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now()) / DAY_MS));
 
-/** Render the deletion with a confirmation. */
+/** Render the button that deletes a snapshot, with a confirmation. */
 function DeleteButton() {
   const [isConfirming, setConfirming] = useState(false);
   return isConfirming
@@ -127,15 +127,15 @@ function DeleteButton() {
 /** Return the height of the frame that embeds a panel, in px; sweep and picture depend on their content. @param {string} key */
 function frameHeightOf(key) {
   const { value: templates } = state.templates;
-  if (key === 'map') return MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2);
+  if (key === 'map') return SWEEP_HEIGHT + ROW_HEIGHT * (state.view.value.sweep?.y?.values.length ?? 2);
   if (key === PICTURE && templates) return toFrameHeight(templates, FRAME_WIDTH);
   return FRAME_HEIGHTS[key] ?? FRAME_HEIGHT;
 }
 
-/** Render the code that embeds a figure of the snapshot. @param {{id: string, hasMap: boolean}} props */
-function EmbedCode({ id, hasMap }) {
+/** Render the code that embeds a figure of the snapshot. @param {{id: string, hasSweep: boolean}} props */
+function EmbedCode({ id, hasSweep }) {
   const picture = { key: PICTURE, title: TITLE };
-  const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Sweep' }] : [])];
+  const others = [{ key: 'cost', title: 'Cost' }, ...(hasSweep ? [{ key: 'map', title: 'Sweep' }] : [])];
   const panels = [picture, ...state.shownPanels.value, ...others];
   const panel = panels.find((item) => item.key === framed.value);
   const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });

@@ -31,7 +31,7 @@ export function toSpark(curves, width, height) {
   };
 }
 
-/** Build the SVG path of a curve. @param {(number | null)[]} curve @param {number} width @param {(value: number) => number} toY @returns {Line} */
+/** Build the SVG path of a curve in the sketch of a preset. @param {(number | null)[]} curve @param {number} width @param {(value: number) => number} toY @returns {Line} */
 function toLine(curve, width, toY) {
   let d = '';
   let isDown = false;
@@ -49,7 +49,7 @@ function toLine(curve, width, toY) {
   return { d, end };
 }
 
-/** Round a coordinate to tenths. @param {number} value */
+/** Round a coordinate of a sketch to tenths of a pixel. @param {number} value */
 function roundToTenths(value) {
   return Math.round(value * 10) / 10;
 }

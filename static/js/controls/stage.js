@@ -35,13 +35,13 @@ const ACTS = {
 const hasSummary = (columns) => columns.summary !== null;
 
 /** Focus the menu of the card that was presented, unless something else has the focus. @param {string} key */
-function returnFocus(key) {
+function restoreFocus(key) {
   if (document.activeElement !== document.body) return;
   const tools = document.querySelector(`[data-panel="${key}"] .card-tools > button:last-of-type`);
   /** @type {HTMLElement | null} */ (tools)?.focus();
 }
 
-/** Return the title of a card. @param {Panel | {key: string, title: string} | null | undefined} card */
+/** Return the title of a presented card. @param {Panel | {key: string, title: string} | null | undefined} card */
 function titleOf(card) {
   if (!card) return '';
   return 'views' in card ? toCardTitle(card, state.viewOf(card)) : card.title;
@@ -52,7 +52,7 @@ export function Stage() {
   const at = presented.value;
   const last = useRef(at);
   useEffect(() => {
-    if (!at && last.current) returnFocus(last.current.key);
+    if (!at && last.current) restoreFocus(last.current.key);
     last.current = at;
   }, [at]);
   const card = at && listCards().find(({ key }) => key === at.key);
@@ -61,7 +61,7 @@ export function Stage() {
   <//>`;
 }
 
-/** Render the presented card. @param {{panel: Panel | undefined}} props undefined for the picture */
+/** Render the card that fills the screen in presentation mode. @param {{panel: Panel | undefined}} props undefined for the picture */
 function Presented({ panel }) {
   useEffect(() => {
     const onKeyDown = (/** @type {KeyboardEvent} */ event) => {

@@ -32,7 +32,7 @@ export function titleOfView(view, labels = toLabels(view, fields.value, boot.rul
 const nameSetting = (field, value) =>
   [field.control === EDITS ? '' : field.title, textOf(field, value)].join(' ').trim();
 
-/** List the settings of a title. @param {View} view */
+/** List the settings that the title of a view names. @param {View} view */
 function settingsOf({ base }) {
   const set = [...fields.value.values()].filter(({ path }) => path in base);
   const settings = set.map((field) => nameSetting(field, base[field.path]).slice(0, MAX_LETTERS));

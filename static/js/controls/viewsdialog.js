@@ -123,7 +123,7 @@ function VisitedView({ item }) {
   `;
 }
 
-/** Run a deletion and focus the Undo button, because the pressed button is removed. @param {() => void} act */
+/** Delete visited views, and focus the Undo button, because the pressed button is removed. @param {() => void} act */
 function dropAndFocus(act) {
   act();
   ticked.value = ticked.value.filter((key) => stored.value.items.some((item) => item.key === key));

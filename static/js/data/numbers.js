@@ -129,7 +129,7 @@ function countDecimals(size, digits) {
   return size === 0 ? 0 : Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
 }
 
-/** Format m × 10^k. @param {boolean} negative @param {number} log10 @param {number} digits */
+/** Format a number as m × 10^k. @param {boolean} negative @param {number} log10 @param {number} digits */
 function formatScientific(negative, log10, digits) {
   let exponent = Math.floor(log10);
   let mantissa = (10 ** (log10 - exponent)).toFixed(digits);
@@ -147,7 +147,7 @@ function superscript(power) {
   return String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : SUPERSCRIPTS[Number(sign)]));
 }
 
-/** Remove trailing zeros after the decimal point. @param {string} text */
+/** Remove trailing zeros of a formatted number after its decimal point. @param {string} text */
 function stripZeros(text) {
   return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text;
 }

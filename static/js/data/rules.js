@@ -7,7 +7,7 @@ export function withRules({ data, layout }, rules) {
   return { data, layout: { ...layout, meta: { ...layout.meta, rules } } };
 }
 
-/** Copy the rules into all templates. @param {Templates} templates as received @returns {Templates} */
+/** Copy the rules for filling figures into all templates. @param {Templates} templates as received @returns {Templates} */
 export function carryRules({ panels, rules, ...rest }) {
   const toView = (/** @type {import('../../types').PanelView} */ view) => ({
     ...view,

@@ -18,7 +18,7 @@ import { stepsOn } from './fill/steps.js';
 export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
   const isElsewhere = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
   const resting = isElsewhere ? toMarks(areas, figure, layer, step, false) : [];
-  overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
+  overlay.classList.toggle('over-heatmap', figure.layout.meta.grid !== undefined);
   placeMarks(overlay, [
     ...resting.map((mark) => ({ ...mark, className: `${mark.className} resting` })),
     ...toMarks(areas, figure, hovered ?? layer, step, true),
@@ -59,7 +59,7 @@ function toMarks(areas, figure, layer, step, hasDots) {
   });
 }
 
-/** Create a mark. @param {string} className @param {Record<string, number>} sides in pixels @returns {Mark} */
+/** Create a mark of the cursor: its place and size in a figure, as CSS. @param {string} className @param {Record<string, number>} sides in pixels @returns {Mark} */
 function toMark(className, sides) {
   const style = Object.entries(sides).map(([side, pixels]) => `${side}: ${pixels.toFixed(1)}px;`);
   return { className, style: style.join(' ') };
@@ -83,7 +83,7 @@ function horizontalLine(area, position) {
   return isSeen ? [toMark('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
 }
 
-/** Mark with a frame the cursor's matrix. @param {Area} area @param {number} cursor */
+/** Draw a frame around the matrix of the cursor's layer. @param {Area} area @param {number} cursor */
 function matrixFrame(area, cursor) {
   const left = Math.max(area.left, area.toX(cursor + 0.5));
   const right = Math.min(area.left + area.width, area.toX(cursor + 1.5));

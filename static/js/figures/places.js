@@ -80,7 +80,7 @@ function hasIntervalGains(panel, view) {
   return columnsForInterval(forInterval(view.figure), columns, shownStep(panel, view.figure)) !== null;
 }
 
-/** Describe the interval; empty for all layers. */
+/** Describe the interval of layers; empty for all layers. */
 export function describeInterval() {
   const { value: interval } = state.chosenInterval;
   if (!interval) return '';

@@ -144,7 +144,7 @@ function recolorNumbers(element) {
   }
 }
 
-/** Remove a plot. @param {HTMLElement} element */
+/** Remove a Plotly figure from its element. @param {HTMLElement} element */
 export function removePlot(element) {
   Plotly.purge(element);
 }
@@ -169,7 +169,7 @@ export function listenToPlot(element, { onClick, onDoubleClick, onHover, onMove,
   });
 }
 
-/** Return the hover text in one line. @param {HTMLElement} element */
+/** Return the hover text of a Plotly figure in one line. @param {HTMLElement} element */
 export function readHover(element) {
   const texts = [...element.querySelectorAll('.hoverlayer text')].map((text) => {
     const lines = [...text.querySelectorAll('tspan.line')];
@@ -196,7 +196,7 @@ export function plotAreasOf(element) {
     }));
 }
 
-/** Return the range of an axis. @param {HTMLElement} element @param {string} name @returns {[number, number]} */
+/** Return the shown range of an axis of a Plotly figure. @param {HTMLElement} element @param {string} name @returns {[number, number]} */
 function axisRange(element, name) {
   return /** @type {any} */ (element)._fullLayout[name].range.slice();
 }

@@ -18,7 +18,7 @@ export function followPrint() {
   print.addEventListener('change', () => (print.matches ? startPrinting() : endPrinting())); // print emulation sends no print events
 }
 
-/** Count the runs of templates. @param {import('../../types').Templates | null} templates */
+/** Count the runs for which templates of figures are made. @param {import('../../types').Templates | null} templates */
 function countRuns(templates) {
   return templates && new Set(templates.panels[0].figure.data.map((trace) => trace.meta.run)).size;
 }

@@ -135,7 +135,7 @@ function missingEntryText(columns, key, layer) {
   return formatValue(null, null, flags?.get(layer) ?? flags?.get(state.cursor.value));
 }
 
-/** Build the columns of a law. @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
+/** Build the table columns of a law: what it predicts. @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
 function lawColumns(title, read, isRaw) {
   if (!isRaw) return [{ title: `${title}, law`, data: read('law.text') ?? [] }];
   return ['values', 'low', 'high'].flatMap((part) => {
@@ -209,7 +209,7 @@ function featureTable(panel, isRaw) {
   return { head: [`feature at layer ${layer + 1}`, ...titles], rows };
 }
 
-/** Build a column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+/** Build a table column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function streamsOf(slot, column, isRaw) {
   const layers = depthOf(slot.columns);
   const data =

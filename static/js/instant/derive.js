@@ -162,7 +162,7 @@ function equalsFirstLayers(base, { layers }, rules, key) {
   return key !== 'cka' || (spec?.dtype === 'float64' && layers > cka_layers === depthOf(base) > cka_layers);
 }
 
-/** List the metrics of a record. @param {Columns} base */
+/** List the metrics that the columns of a record have. @param {Columns} base */
 function keysOf({ layers, matrices }) {
   return [...layers.keys(), ...matrices.keys()];
 }

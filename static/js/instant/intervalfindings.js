@@ -51,7 +51,7 @@ function largestOf(columns, key, { first, last }) {
   return Math.max(...logs.map((log10, index) => log10 ?? (values?.[first + index] === 0 ? -Infinity : Number.NaN)));
 }
 
-/** List the findings about an interval. @param {Columns} columns @param {Interval} interval @returns {Finding[]} */
+/** List the findings about an interval of layers. @param {Columns} columns @param {Interval} interval @returns {Finding[]} */
 export function toIntervalFindings(columns, interval) {
   const last = Math.min(interval.last, depthOf(columns) - 1);
   if (interval.first > last) return []; // the stack has fewer layers
@@ -60,7 +60,7 @@ export function toIntervalFindings(columns, interval) {
   );
 }
 
-/** State the gains of the product. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
+/** State the gains of the mixing of an interval of layers. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
 function describeMixing(columns, interval) {
   const gains = gainsOf(columns, interval);
   if (!gains) return null;

@@ -31,7 +31,7 @@ function transpose(raw, { n }) {
   return matrix;
 }
 
-/** Average all permutations with weights softmax(t). @type {ResidualMap} */
+/** Compute H_res as the average of all permutations, with weights softmax(t). @type {ResidualMap} */
 function mixPermutations(raw, { n, round }) {
   const weights = softmax(raw, round);
   const matrix = new Float64Array(n * n);

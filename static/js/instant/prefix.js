@@ -67,7 +67,7 @@ export function copyIntoDeeper(target, base, layers, keys) {
   }
 }
 
-/** Lengthen a column with unknown values. @param {any} column one number per layer, or several @param {number} layers @returns {any} */
+/** Lengthen a column to a larger depth, with unknown values. @param {any} column one number per layer, or several @param {number} layers @returns {any} */
 function lengthenColumn(column, layers) {
   if (Array.isArray(column)) return [...column, ...new Array(layers - column.length).fill(null)];
   const longer = new Float64Array(layers).fill(NaN);
@@ -75,7 +75,7 @@ function lengthenColumn(column, layers) {
   return longer;
 }
 
-/** Lengthen a matrix with unknown values. @param {Matrix} matrix (L, …) @param {number} layers @returns {Matrix} */
+/** Lengthen matrices of layers to a larger depth, with unknown values. @param {Matrix} matrix (L, …) @param {number} layers @returns {Matrix} */
 function lengthenMatrix({ shape: [all, ...rest], data }, layers) {
   const longer = new Float64Array((data.length / all) * layers).fill(NaN);
   longer.set(data);

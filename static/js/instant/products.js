@@ -74,7 +74,7 @@ function measureBackwardProducts({ shape: [layers, n], data }) {
   ];
 }
 
-/** Compute one number from each product. @param {Scaled[]} products @param {(scaled: Float64Array) => number} read @returns {Powers} */
+/** Compute one number from each product of mixing matrices. @param {Scaled[]} products @param {(scaled: Float64Array) => number} read @returns {Powers} */
 function measureProducts(products, read) {
   return products.map(({ scaled, exponent }) => ({ scaled: read(scaled), exponent }));
 }
@@ -124,7 +124,7 @@ function scaleInPlace(values, power) {
   for (let index = 0; index < values.length; index++) values[index] = values[index] * first * second;
 }
 
-/** Compute row sums and column sums. @param {ArrayLike<number>} matrix (n, n) @param {number} n */
+/** Compute row and column sums of a product of mixing matrices. @param {ArrayLike<number>} matrix (n, n) @param {number} n */
 function sumsOf(matrix, n) {
   const [rows, columns] = [new Float64Array(n), new Float64Array(n)];
   for (let i = 0; i < n; i++) {

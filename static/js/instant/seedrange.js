@@ -23,7 +23,7 @@ export function countDraws({ n, layers, initial }) {
   return draws < MIN_DRAWS ? 0 : draws;
 }
 
-/** Return whether a matrix is the identity. @param {ArrayLike<number>} initial @param {number} n */
+/** Return whether a mixing matrix is the identity. @param {ArrayLike<number>} initial @param {number} n */
 function isIdentity(initial, n) {
   return Array.from(initial).every((value, index) => value === (index % (n + 1) === 0 ? 1 : 0));
 }

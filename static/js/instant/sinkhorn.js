@@ -61,7 +61,7 @@ function sumExp(matrix, n, start, step, round) {
   return { most, sum };
 }
 
-/** Iterate with eps, as DeepSeek-V4 does. @param {Float64Array} logits @param {number} n @param {number} rounds @param {number} eps @param {Round} round */
+/** Normalise rows and columns in rounds of Sinkhorn with eps, as DeepSeek-V4 does. @param {Float64Array} logits @param {number} n @param {number} rounds @param {number} eps @param {Round} round */
 function sinkhornWithEps(logits, n, rounds, eps, round) {
   const matrix = Float64Array.from(logits);
   softmax(matrix, n, 1, n, round);

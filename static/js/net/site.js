@@ -46,7 +46,7 @@ const toRefusal = (status, problem) => toJsonResponse(problem, status);
 /** Caches the lists in `api/`. @type {Record<string, Promise<any> | undefined>} */
 const lists = {};
 
-/** Read a list in `api/` once. @param {string} name @returns {Promise<any>} */
+/** Fetch a list of the static site, once. @param {string} name @returns {Promise<any>} */
 function readList(name) {
   lists[name] ??= fetchFile(`api/${name}.json`).then((answered) => {
     if (!answered.ok) throw new TypeError(`${name}: ${answered.status}`); // callers treat it as a broken connection
@@ -56,7 +56,7 @@ function readList(name) {
   return lists[name];
 }
 
-/** Answer a comparison: statuses first, then frames. @param {Spec[]} specs @param {string[]} have ids of complete runs on the page @param {AbortSignal | null} [signal] */
+/** Answer a request for several runs from files, as the server would: statuses first, then frames. @param {Spec[]} specs @param {string[]} have ids of complete runs on the page @param {AbortSignal | null} [signal] */
 async function answerComparison(specs, have, signal) {
   const entries = /** @type {Entry[]} */ (await readList('runs'));
   const submitted = specs.map((spec) => findRun(entries, spec));
@@ -92,7 +92,7 @@ function withoutMoved(spec) {
 /** Return drift and Sinkhorn rounds. @param {Spec | null} spec */
 const mixingOf = (spec) => [spec?.connection.noise, spec?.connection.sinkhorn_iters];
 
-/** Serialise settings independently of their order. @param {any} value @returns {string} */
+/** Return a text that identifies settings independently of their order, to find their run among the files. @param {any} value @returns {string} */
 function toSettingsKey(value) {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? '';
   return `{${Object.keys(value)

@@ -68,7 +68,7 @@ export function PictureCard({ level = 'h2', children = null }) {
   `;
 }
 
-/** List the items of the menu. @param {Templates} templates @param {number} layer at the cursor, from 1 @param {{hasOthers: boolean, canEdit: boolean, isPart: boolean}} choice whether several runs are compared, a run can be edited, and the page has other cards @param {import('../ui/menu.js').Item} tableItem */
+/** List the items of the menu of the picture. @param {Templates} templates @param {number} layer at the cursor, from 1 @param {{hasOthers: boolean, canEdit: boolean, isPart: boolean}} choice whether several runs are compared, a run can be edited, and the page has other cards @param {import('../ui/menu.js').Item} tableItem */
 function itemsOf(templates, layer, { hasOthers, canEdit, isPart }, tableItem) {
   const nextItem = {
     title: 'Next run',
@@ -90,7 +90,7 @@ function itemsOf(templates, layer, { hasOthers, canEdit, isPart }, tableItem) {
   ];
 }
 
-/** Open the drawer at the edits. */
+/** Open the drawer of settings at the edits. */
 function openEdits() {
   openSettings();
   opensEdits.value = true;

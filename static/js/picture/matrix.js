@@ -81,7 +81,7 @@ export function whyFixed(matrix) {
 const add = ({ run, layer }, part) =>
   setEdits(run, [...ownEdits(run), { layers: [layer, layer], what: 'h_res', ...part }]);
 
-/** List what replaces a whole matrix. @param {Matrix} matrix @returns {import('../ui/menu.js').Item[]} */
+/** List the menu items that replace a whole mixing matrix. @param {Matrix} matrix @returns {import('../ui/menu.js').Item[]} */
 export function listReplacements(matrix) {
   const project = () =>
     add(matrix, {

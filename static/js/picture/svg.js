@@ -5,7 +5,7 @@ import { DASH, WIDER, widthOf } from './geometry/shapes.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
 
-/** Build the SVG markup of shapes. @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
+/** Build the SVG markup of the picture from its shapes. @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
 export function toSvg(shapes, palette, { width, height }) {
   const body = drawAll(shapes, palette);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${escapeText(palette.font)}">
@@ -17,7 +17,7 @@ ${body}
 /** Numbers gradients and clips: their ids must be unique within a page. */
 let count = 0;
 
-/** Return the SVG elements of shapes. @param {Shape[]} shapes @param {Palette} palette */
+/** Return the SVG elements of shapes of the picture. @param {Shape[]} shapes @param {Palette} palette */
 function drawAll(shapes, palette) {
   return shapes
     .map((shape) => {

@@ -119,7 +119,7 @@ export async function figureToPdf({ data, layout }, size, caption) {
   return toPdf(await toSvg(lettered, size), size, caption);
 }
 
-/** Load the light templates. */
+/** Load the templates of figures in the light theme, for paper. */
 export async function paperTemplates() {
   return loadTemplates(state.view.value.runs.length, 'light');
 }

@@ -34,7 +34,7 @@ function fromPlainJson(item) {
   return new ARRAYS[/** @type {keyof typeof ARRAYS} */ (kind)](bytes.buffer);
 }
 
-/** Encode an array as base64. @param {Float32Array | Float64Array | Uint8Array} array */
+/** Encode a typed array as base64. @param {Float32Array | Float64Array | Uint8Array} array */
 export function toBase64({ buffer, byteOffset, byteLength }) {
   const bytes = new Uint8Array(buffer, byteOffset, byteLength);
   let text = '';

@@ -143,7 +143,7 @@ function writeLines(pdf, lines, url, top) {
   });
 }
 
-/** Write a text into a PDF file. @param {any} pdf @param {string} text @param {number} x @param {number} y @param {{size: number, style: string, color: string}} look */
+/** Write a text of a figure into a PDF file. @param {any} pdf @param {string} text @param {number} x @param {number} y @param {{size: number, style: string, color: string}} look */
 function writeText(pdf, text, x, y, { size, style, color }) {
   pdf.setFont(FONT, style);
   pdf.setFontSize(size);

@@ -1,4 +1,4 @@
-/** Collects the scripts that a saved file embeds for its sliders: the page's modules and the Plotly library. Counterpart: `app/mhc_scope/offline`. */
+/** Collects the scripts that a saved file embeds for its sliders: the page's modules and the Plotly library. Counterpart: `app/mhc_scope/document.py`. */
 
 import { toBase64 } from './pack.js';
 import { MissingPart } from './paper.js';

@@ -4,8 +4,8 @@ import { signal } from '@preact/signals';
 import { ApiError, deleteSnapshot, postSnapshot } from '../net/api.js';
 import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
-import { dropKey, keepKey, keyOf } from '../state/keys.js';
 import { theme } from '../state/look.js';
+import { dropOwnerKey, ownerKeyOf, storeOwnerKey } from '../state/ownerkeys.js';
 import { preset } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
@@ -16,7 +16,7 @@ import { notify } from '../ui/clipboard.js';
 /**
  * Links in the dialog. `long` opens the settings; empty if a recording has no id. `id` and `short` are those of the snapshot, empty until
  * it is created; `expires` is empty if it never expires. `isOwn`: the snapshot was created in this browser.
- * @typedef {{id: string, short: string, long: string, hasMap: boolean, isOwn: boolean, expires: string}} Links
+ * @typedef {{id: string, short: string, long: string, hasSweep: boolean, isOwn: boolean, expires: string}} Links
  */
 
 /** Null while the dialog is closed. */
@@ -46,7 +46,7 @@ export function openShareDialog(panel) {
   };
   failure.value = saved.value = '';
   const long = hasUnnamed(state.view.value) ? '' : new URL(urlOf(state.view.value), location.href).href;
-  links.value = { id: '', short: '', long, hasMap: false, isOwn: false, expires: '' };
+  links.value = { id: '', short: '', long, hasSweep: false, isOwn: false, expires: '' };
 }
 
 /** Counts requests for a link and closings of the dialog; responses of earlier requests are ignored. */
@@ -68,10 +68,10 @@ export async function createLink() {
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value, boot.rules);
-    const snapshot = await withSource(state.view.value.map, (shownSource) =>
+    const snapshot = await withSource(state.view.value.sweep, (shownSource) =>
       postSnapshot({ runs, state: hash, sweep: shownSource?.id ?? null, ...toTitleAndNote() }),
     );
-    const trouble = snapshot.key ? keepKey(snapshot.id, snapshot.key) : '';
+    const trouble = snapshot.key ? storeOwnerKey(snapshot.id, snapshot.key) : '';
     if (trouble) notify(trouble);
     if (request !== latestRequest || links.value === null) return;
     const short = new URL(snapshot.url, location.href).href;
@@ -80,8 +80,8 @@ export async function createLink() {
       ...links.value,
       id,
       short,
-      hasMap: sweep !== null,
-      isOwn: keyOf(id) !== '',
+      hasSweep: sweep !== null,
+      isOwn: ownerKeyOf(id) !== '',
       expires: expires ?? '',
     };
   } catch (error) {
@@ -96,7 +96,7 @@ export async function createLink() {
 export async function deleteLink() {
   const id = links.value?.id ?? '';
   try {
-    await deleteSnapshot(id, keyOf(id));
+    await deleteSnapshot(id, ownerKeyOf(id));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // 404: the snapshot is already deleted.
@@ -105,7 +105,7 @@ export async function deleteLink() {
       return;
     }
   }
-  dropKey(id);
+  dropOwnerKey(id);
   links.value = null;
   notify('The link is deleted.');
 }

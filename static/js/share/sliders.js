@@ -42,7 +42,7 @@ export function addSliders({ runs, sliders, derivation }, box, show) {
   for (const slider of sliders) box.querySelector('.sliders')?.append(toLabel(slider, moveSlider));
 }
 
-/** Create the label of a slider. @param {Slider} slider @param {(path: string, value: number) => number} moveSlider returns the resulting value */
+/** Create the label of a slider in a saved file. @param {Slider} slider @param {(path: string, value: number) => number} moveSlider returns the resulting value */
 function toLabel({ path, title, unit, stops, value }, moveSlider) {
   const [label, output, input] = ['label', 'output', 'input'].map((tag) => document.createElement(tag));
   const range = /** @type {HTMLInputElement} */ (input);

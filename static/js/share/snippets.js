@@ -44,7 +44,7 @@ export function toFigureQuery({ view, layer, step, interval = null, theme, diffe
   ];
 }
 
-/** Build the path of a figure. @param {string[]} ids @param {string} panel @param {[string, string][]} query */
+/** Build the path of a figure in the HTTP interface. @param {string[]} ids @param {string} panel @param {[string, string][]} query */
 export function toFigurePath(ids, panel, query) {
   const [first, ...others] = ids;
   const parts = new URLSearchParams([...(others.length > 0 ? [['with', others.join(',')]] : []), ...query]);

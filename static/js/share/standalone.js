@@ -78,7 +78,7 @@ ${openScript('module')}>import "${entry}";</script>
 `;
 }
 
-/** Build the HTML of a run's findings. @param {RunReport} run */
+/** Build the HTML of a run's findings for the saved file. @param {RunReport} run */
 function toStory({ label, color, paperColor, headline, findings }) {
   const allNumbers = findings.flatMap(({ numbers }) => numbers);
   const behind = allNumbers.map(

@@ -86,7 +86,7 @@ function flushAddressUpdate() {
   cursorTimer = 0;
 }
 
-/** Change the ends of the interval. @param {{first?: number, last?: number}} change layers from 0 */
+/** Change the first or last layer of the interval. @param {{first?: number, last?: number}} change layers from 0 */
 export function moveInterval(change) {
   state.setInterval(change);
   const { first, last } = state.interval.value;
@@ -96,7 +96,7 @@ export function moveInterval(change) {
   updateAddress();
 }
 
-/** Show all layers. */
+/** Show all layers again, without an interval. */
 export function clearInterval() {
   moveInterval({ first: 0, last: state.layers.value - 1 });
 }

@@ -5,7 +5,7 @@ import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
 import { findPreset, nameIn, pathOf, showsPreset, toView } from './presets.js';
 import { fields } from './signals.js';
-import { pushStep, replaceStep } from './trail.js';
+import { currentAddress, pushStep, replaceStep } from './trail.js';
 import { EMPTY, toHash, toLongTexts, toLookHash } from './view/hash.js';
 import { fromSpecs } from './view/spec.js';
 
@@ -48,11 +48,6 @@ export function mayChangeAddress() {
   return [HOME, `${HOME}index.html`].includes(location.pathname) || nameIn(location.pathname) !== undefined;
 }
 
-/** Return path and hash of the current address. */
-function currentAddress() {
-  return location.pathname + location.hash;
-}
-
 /** Replace the address during a drag. @param {View} view */
 export function replaceAddress(view) {
   if (before === null) keptBefore = history.state;
@@ -74,16 +69,16 @@ export function pushAddress(view) {
 export function pushSweep(view) {
   const url = mayChangeAddress() ? urlOf(view) : currentAddress();
   history.replaceState({ ...history.state, sweep: null }, '');
-  history.pushState({ ...pushStep(url), ...toTexts(view), sweep: view.map }, '', url);
+  history.pushState({ ...pushStep(url), ...toTexts(view), sweep: view.sweep }, '', url);
 }
 
 /** Return whether Back closes the sweep. */
 export const isSweepStep = () => Boolean(history.state?.sweep);
 
 /** Return the view with the sweep of the history state, if it has one; null there closes the view's own sweep. @param {View} view @returns {View} */
-export function withHistorySweep({ map, ...view }) {
-  const { sweep = map } = history.state ?? {};
-  return sweep ? { ...view, map: sweep } : view;
+export function withHistorySweep({ sweep: own, ...view }) {
+  const { sweep = own } = history.state ?? {};
+  return sweep ? { ...view, sweep } : view;
 }
 
 /** Replace the address without a history entry, as for the cursor. @param {View} view */

@@ -45,15 +45,15 @@ const keys = computed(() => {
 export const atlases = computed(() => keys.value.map((key) => (key === null ? null : entries.value.get(key))));
 
 /** Whether the server computes cuts of the view's runs. */
-export const isMapping = computed(() => atlases.value.some((entry) => entry && isOpen(entry)));
+export const isComputingAtlases = computed(() => atlases.value.some((entry) => entry && isOpen(entry)));
 
-/** Whether the map starts as soon as the runs have ended: after its button, and at first where the address opens it. */
+/** Whether the atlas starts as soon as the runs have ended: after its button, and at first where the address opens it. */
 export const isWanted = signal(true);
 
 /** Return whether an atlas is computed or waits. @param {Entry} entry */
 const isOpen = ({ status }) => status === 'waiting' || status === 'running';
 
-/** Show a way of cutting, or close the map. @param {string | null} act */
+/** Show a way of cutting, or close the atlas. @param {string | null} act */
 export function showCut(act) {
   const { cards, ...rest } = state.view.value;
   const { [ATLAS]: _, ...others } = cards ?? {};
@@ -90,7 +90,7 @@ export async function computeAtlases() {
   });
 }
 
-/** Cancel running computations. */
+/** Cancel the running computations of atlases. */
 export function stopAtlases() {
   computing.abort();
   isWanted.value = false;
@@ -141,7 +141,7 @@ async function followAtlas(key, first, aborted) {
   }
 }
 
-/** Wait for the next poll. @param {AbortSignal} aborted */
+/** Wait until the state of an atlas is requested again. @param {AbortSignal} aborted */
 async function waitForPoll(aborted) {
   await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   aborted.throwIfAborted();

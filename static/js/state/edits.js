@@ -180,13 +180,13 @@ function announceChange(text, edits) {
   ].join(' ');
 }
 
-/** The way of cutting that the map of all cuts shows; null while it is closed. */
+/** The way of cutting that the atlas shows; null while it is closed. */
 export const shownCut = computed(() => {
   const act = state.view.value.cards?.[ATLAS];
   return isComputing && act !== undefined && act in CUTS ? act : null;
 });
 
-/** Runs that are recordings with an atlas of their own, which their map shows. */
+/** Runs that are recordings with an atlas of their own, which the page shows. */
 export const recordedAtlases = computed(() => {
   state.dataTick.value;
   const { runs } = state.settings.value;

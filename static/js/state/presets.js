@@ -80,7 +80,7 @@ function toRise({ loss, lossBase }) {
   };
 }
 
-/** Detach the view from its preset. */
+/** Detach the view from its preset, whose text then no longer applies. */
 export function leavePreset() {
   const { preset: _, ...rest } = state.view.value;
   state.view.value = rest;

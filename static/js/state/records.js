@@ -20,7 +20,7 @@ export const keptIds = () => [...kept.keys()];
 /** Return a kept record. @param {string} id */
 export const recallRecord = (id) => kept.get(id)?.columns;
 
-/** Keep a complete record. @param {string} id @param {Columns} columns */
+/** Keep a complete record of a run for later views. @param {string} id @param {Columns} columns */
 export function keepRecord(id, columns) {
   const spec = specOf(columns);
   keepLatest(id, { columns, moved: spec && splitSpec(toSpecs(fields.value, fromSpecs(fields.value, [spec]))[0]) });

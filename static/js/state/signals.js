@@ -260,7 +260,7 @@ function clampToInterval(layer) {
 /** Whether runs are drawn relative to the first; needs two runs. */
 export const isDifference = computed(() => view.value.difference === true && view.value.runs.length > 1);
 
-/** Switch the difference mode. @param {boolean} isOn */
+/** Switch whether figures show the difference of two runs. @param {boolean} isOn */
 export function setDifference(isOn) {
   const { difference: _, ...rest } = view.value;
   view.value = isOn ? { ...rest, difference: true } : rest;
@@ -321,7 +321,7 @@ export const fieldErrors = computed(() => {
   return found.size > 0 ? found : NO_ERRORS;
 });
 
-/** Set a common setting. @param {string} path @param {Value} value */
+/** Set a setting that all runs of the view share. @param {string} path @param {Value} value */
 export function setBase(path, value) {
   const { [path]: _, ...rest } = view.value.base;
   const isDefault = value === fields.value.get(path)?.initial;
@@ -353,7 +353,7 @@ export function addRun() {
   view.value = { ...view.value, runs: [...view.value.runs, { kind, own: {} }] };
 }
 
-/** Insert a copy after a run. @param {number} run */
+/** Insert a copy of a run after it. @param {number} run */
 export function duplicateRun(run) {
   const { name: _, ...copy } = view.value.runs[run];
   view.value = { ...view.value, runs: view.value.runs.toSpliced(run + 1, 0, { ...copy, own: { ...copy.own } }) };
@@ -365,17 +365,17 @@ export function renameRun(run, name) {
   view.value = { ...view.value, runs: view.value.runs.with(run, name ? { ...rest, name } : rest) };
 }
 
-/** Remove a run. @param {number} run */
+/** Remove a run from the view. @param {number} run */
 export function removeRun(run) {
   view.value = { ...view.value, runs: view.value.runs.filter((_, index) => index !== run) };
 }
 
-/** Set the cursor's layer. @param {number} layer from 0 */
+/** Set the layer of the cursor. @param {number} layer from 0 */
 export function setCursor(layer) {
   view.value = { ...view.value, cursor: clampToInterval(layer) };
 }
 
-/** Return the common value of a setting. @param {Field} field */
+/** Return the value of a setting that all runs share. @param {Field} field */
 export function baseValue(field) {
   return settingOf(view.value, { kind: '', own: {} }, field);
 }

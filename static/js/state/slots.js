@@ -79,7 +79,7 @@ export function updateModels() {
   });
 }
 
-/** Build the choice of a slot. @param {string | null} model @param {string} id @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
+/** Build the settings of the run in a slot. @param {string | null} model @param {string} id @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
 function toChoice(model, id, known) {
   if (model === null) return known ?? { kind: TRACE, own: {} };
   if (known?.trace === id) return known;
@@ -131,7 +131,7 @@ export function setPlace({ run, position }) {
   state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
 }
 
-/** Show derived columns in the slots. @param {string[]} requestKeys @param {ReturnType<typeof import('./records.js').recallColumnsFor>[]} derived none is null */
+/** Show columns that were derived without the server as the runs of the view. @param {string[]} requestKeys @param {ReturnType<typeof import('./records.js').recallColumnsFor>[]} derived none is null */
 export function showDerivedColumns(requestKeys, derived) {
   const before = listBefore();
   state.batch(() => {

@@ -5,10 +5,10 @@ import { ApiError, cancelSweep, getSweepFigure, getSweepValues, postSweep } from
 import { boot } from './boot.js';
 import { theme } from './look.js';
 import * as state from './signals.js';
-import { toSweep } from './view/grid.js';
 import { fromHash } from './view/hash.js';
+import { toSweepBody } from './view/sweep.js';
 
-/** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues */
+/** @typedef {import('../../types').SweepChoice} SweepChoice @typedef {import('../../types').SweepValues} SweepValues */
 
 const POLL_MS = 250;
 
@@ -28,28 +28,28 @@ let requestedBody = '';
 function findSnapshotSweep(grid) {
   const snapshot = state.snapshot.value;
   if (!snapshot?.sweep) return null;
-  const map = snapshotMap();
-  if (!map || grid !== JSON.stringify(toSweep(state.fields.value, state.view.value, map))) return null;
+  const sweep = snapshotSweep();
+  if (!sweep || grid !== JSON.stringify(toSweepBody(state.fields.value, state.view.value, sweep))) return null;
   return { id: snapshot.id, links: snapshot.sweep, isSnapshot: true };
 }
 
-/** Return the sweep choices of the shown snapshot. @returns {MapChoice | undefined} */
-export function snapshotMap() {
+/** Return the sweep choices of the shown snapshot. @returns {SweepChoice | undefined} */
+export function snapshotSweep() {
   const snapshot = state.snapshot.value;
-  return snapshot?.sweep ? fromHash(snapshot.state, state.fields.value, boot.rules).view.map : undefined;
+  return snapshot?.sweep ? fromHash(snapshot.state, state.fields.value, boot.rules).view.sweep : undefined;
 }
 
-/** Return the source of the shown cells, to be stored with a snapshot. @param {MapChoice | undefined} map */
-export function sourceOf(map) {
-  return map && cells.value && source && areCellsOf(map) ? source : null;
+/** Return the source of the shown cells, to be stored with a snapshot. @param {SweepChoice | undefined} sweep */
+export function sourceOf(sweep) {
+  return sweep && cells.value && source && areCellsOf(sweep) ? source : null;
 }
 
 /**
  * Call `use` with the source of the sweep's cells. A restarted server has lost the sweep, but not its runs: requesting it again restores it without computing missing cells.
- * @template T @param {MapChoice | undefined} map @param {(shownSource: ReturnType<typeof sourceOf>) => Promise<T>} use @returns {Promise<T>}
+ * @template T @param {SweepChoice | undefined} sweep @param {(shownSource: ReturnType<typeof sourceOf>) => Promise<T>} use @returns {Promise<T>}
  */
-export async function withSource(map, use) {
-  const shownSource = sourceOf(map);
+export async function withSource(sweep, use) {
+  const shownSource = sourceOf(sweep);
   try {
     return await use(shownSource);
   } catch (error) {
@@ -60,32 +60,35 @@ export async function withSource(map, use) {
   }
 }
 
-/** Load the figure of the sweep's cells in another theme. @param {MapChoice} map @param {string} name */
-export function drawIn(map, name) {
+/** Load the figure of the sweep's cells in another theme. @param {SweepChoice} sweep @param {string} name */
+export function drawIn(sweep, name) {
   const shown = cells.value;
-  return withSource(map, async (shownSource) => {
+  return withSource(sweep, async (shownSource) => {
     if (!shown || !shownSource) throw new Error('there are no cells to draw');
-    return shown.theme === name ? shown.figure : getSweepFigure(shownSource.links, map.metric, map.reduce, name);
+    return shown.theme === name ? shown.figure : getSweepFigure(shownSource.links, sweep.metric, sweep.reduce, name);
   });
 }
 
-/** Compute a sweep, or continue it. A snapshot's sweep is shown unchanged unless the user presses the button. @param {MapChoice} map @param {boolean} [isPressed] */
-export async function fillMap(map, isPressed = false) {
+/** Compute a sweep, or continue it. A snapshot's sweep is shown unchanged unless the user presses the button. @param {SweepChoice} sweep @param {boolean} [isPressed] */
+export async function computeSweep(sweep, isPressed = false) {
   following.abort();
   following = new AbortController();
   const { signal: aborted } = following;
-  const body = toSweep(state.fields.value, state.view.value, map);
+  const body = toSweepBody(state.fields.value, state.view.value, sweep);
   isFilling.value = true;
-  await reportProblems(aborted, () => followSweep(body, map, aborted, isPressed));
+  await reportProblems(aborted, () => followSweep(body, sweep, aborted, isPressed));
   if (!aborted.aborted) isFilling.value = false;
 }
 
-/** Show another metric, reduction or theme of the shown cells; a running sweep continues. @param {MapChoice} map */
-export async function showMap(map) {
-  if (isFilling.value) return fillMap(map);
+/** Show another metric, reduction or theme of the shown cells; a running sweep continues. @param {SweepChoice} sweep */
+export async function showSweep(sweep) {
+  if (isFilling.value) return computeSweep(sweep);
   const { signal: aborted } = following;
   await reportProblems(aborted, () =>
-    withSource(map, async (shownSource) => void (shownSource && (await pollSweep(shownSource.links, map, aborted)))),
+    withSource(
+      sweep,
+      async (shownSource) => void (shownSource && (await pollSweep(shownSource.links, sweep, aborted))),
+    ),
   );
 }
 
@@ -102,8 +105,8 @@ async function reportProblems(aborted, act) {
   }
 }
 
-/** Cancel the sweep; computed cells stay. @param {MapChoice} map */
-export async function stopMap(map) {
+/** Cancel the sweep; computed cells stay. @param {SweepChoice} sweep */
+export async function stopSweep(sweep) {
   following.abort();
   following = new AbortController();
   isFilling.value = false;
@@ -112,16 +115,16 @@ export async function stopMap(map) {
   // Errors do not matter: the server has lost the sweep.
   await cancelSweep(stopped.id).catch(() => undefined);
   if (source === stopped && !isFilling.value)
-    await pollSweep(stopped.links, map, following.signal).catch(() => undefined);
+    await pollSweep(stopped.links, sweep, following.signal).catch(() => undefined);
 }
 
-/** Return whether the shown cells belong to these choices. @param {MapChoice} map */
-export function areCellsOf(map) {
-  return requestedBody === JSON.stringify(toSweep(state.fields.value, state.view.value, map));
+/** Return whether the shown cells belong to these choices. @param {SweepChoice} sweep */
+export function areCellsOf(sweep) {
+  return requestedBody === JSON.stringify(toSweepBody(state.fields.value, state.view.value, sweep));
 }
 
-/** Request a sweep and poll it until it ends. @param {any} body @param {MapChoice} map @param {AbortSignal} aborted @param {boolean} isPressed */
-async function followSweep(body, map, aborted, isPressed) {
+/** Request a sweep and poll it until it ends. @param {any} body @param {SweepChoice} sweep @param {AbortSignal} aborted @param {boolean} isPressed */
+async function followSweep(body, sweep, aborted, isPressed) {
   const name = JSON.stringify(body);
   const isLive = isPressed || (name === requestedBody && source?.isSnapshot === false);
   const snapshot = isLive ? null : findSnapshotSweep(name);
@@ -130,7 +133,7 @@ async function followSweep(body, map, aborted, isPressed) {
     try {
       source = snapshot ?? { ...(await postSweep(body, aborted)), isSnapshot: false };
       requestedBody = name;
-      while (await pollSweep(source.links, map, aborted)) await waitUnlessAborted(POLL_MS, aborted);
+      while (await pollSweep(source.links, sweep, aborted)) await waitUnlessAborted(POLL_MS, aborted);
       return;
     } catch (error) {
       // Unreachable, busy or restarted: the same request continues the sweep.
@@ -141,13 +144,13 @@ async function followSweep(body, map, aborted, isPressed) {
   }
 }
 
-/** Fetch numbers and figure; return whether the sweep continues. @param {import('../../types').SweepLinks} links @param {MapChoice} map @param {AbortSignal} aborted */
-async function pollSweep(links, map, aborted) {
-  const values = await getSweepValues(links, map.metric, map.reduce, aborted);
+/** Fetch numbers and figure; return whether the sweep continues. @param {import('../../types').SweepLinks} links @param {SweepChoice} sweep @param {AbortSignal} aborted */
+async function pollSweep(links, sweep, aborted) {
+  const values = await getSweepValues(links, sweep.metric, sweep.reduce, aborted);
   const isNew = JSON.stringify(values) !== JSON.stringify(cells.value?.values) || cells.value?.theme !== theme.value;
   if (isNew) {
     const name = theme.value;
-    const figure = await getSweepFigure(links, map.metric, map.reduce, name, aborted);
+    const figure = await getSweepFigure(links, sweep.metric, sweep.reduce, name, aborted);
     cells.value = { values, figure, theme: name };
   }
   return values.is_open;
@@ -161,7 +164,7 @@ function waitUnlessAborted(ms, aborted) {
       'abort',
       () => {
         clearTimeout(timer);
-        reject(new DOMException('the map is another now', 'AbortError'));
+        reject(new DOMException('the sweep has changed', 'AbortError'));
       },
       { once: true },
     );

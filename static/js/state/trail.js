@@ -23,7 +23,7 @@ let first = at;
 let hasChanged = false;
 
 /** Return path and hash of the current address. */
-function currentAddress() {
+export function currentAddress() {
   return location.pathname + location.hash;
 }
 
@@ -39,7 +39,7 @@ export function pushStep(url) {
   return { step: at };
 }
 
-/** Replace the current address. @param {string} url */
+/** Replace the last address of the trail of visited addresses. @param {string} url */
 export function replaceStep(url) {
   if (steps[at] === url) return;
   steps[at] = url;

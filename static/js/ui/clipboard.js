@@ -16,7 +16,7 @@ export function notify(text) {
   timer = setTimeout(() => (message.value = ''), SEEN_MS);
 }
 
-/** Render the message. @param {{isOver?: boolean}} props `isOver`: within a dialog, which covers the page's own; default false */
+/** Render the message at the foot of the page, such as that a text was copied. @param {{isOver?: boolean}} props `isOver`: within a dialog, which covers the page's own; default false */
 export function Toast({ isOver = false }) {
   return html`<p class=${message.value ? 'toast' : 'sr'} role=${isOver ? 'log' : 'status'} aria-live="polite">${message.value}</p>`;
 }

@@ -30,7 +30,7 @@ def test_no_part_of_an_answer_waits_for_the_other_side() -> None:
         loop = asyncio.get_running_loop()
         told: asyncio.Future[int] = loop.create_future()
         listener = ListeningSocket(loop, bind("127.0.0.1", 0)[0], lambda: Seen(told))
-        _, writer = await asyncio.open_connection(*listener.address)
+        _, writer = await asyncio.open_connection(*listener.endpoint)
         try:
             async with asyncio.timeout(10):
                 return await told

@@ -37,14 +37,14 @@ print(before / measure())
 PIECES, PIECE_BYTES = 500, 100_000
 TRIMMED = f"""
 import os
-from mhc_scope.edge.memory import return_memory
+from mhc_scope.edge.memory import release_memory
 from benchmarks.scale import read_resident
 
 before = read_resident(os.getpid())
 pieces = [bytes([k % 256]) * ({PIECE_BYTES} if k % 2 else 2_000) for k in range(2 * {PIECES})]
 del pieces[1::2]
 kept = read_resident(os.getpid()) - before
-return_memory()
+release_memory()
 print(kept, read_resident(os.getpid()) - before)
 """
 HEAPS = """
@@ -101,7 +101,7 @@ def test_what_was_freed_between_things_in_use_goes_back() -> None:
 def test_a_gate_notices_that_a_crowd_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     given = threading.Event()
     monkeypatch.setattr("mhc_scope.edge.gate.SETTLE_S", 0.0)
-    monkeypatch.setattr("mhc_scope.edge.gate.return_memory", given.set)
+    monkeypatch.setattr("mhc_scope.edge.gate.release_memory", given.set)
 
     async def work() -> bool:
         gate = Gate(None, ConnectionLimits(0.04, 0.04, 0.04, 10**6, 10**6, 10), "", "")

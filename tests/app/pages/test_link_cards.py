@@ -20,7 +20,7 @@ from mhc_core.figures.style import THEMES
 from mhc_core.record.source import SpecSource
 from mhc_scope.api.http.addresses import to_base
 from mhc_scope.pages.claims import build_claim
-from mhc_scope.pages.link_pictures import MAP, STREAMS
+from mhc_scope.pages.link_pictures import STREAMS, SWEEP_BOX
 from mhc_scope.pages.raster import Canvas, measure, shorten
 from mhc_scope.pages.raster_picture import UNIT_PX, place_lanes, to_ribbons
 from mhc_scope.presets import OPENING
@@ -133,7 +133,7 @@ def test_a_loud_run_bursts_its_lanes_and_the_others_stay_in_front_of_it(web: htt
 
 
 @pytest.mark.full
-def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> None:
+def test_a_view_with_an_open_sweep_shows_it(web: httpx.Client, server: Server) -> None:
     spec = small("hc", noise=0.5)
     grid = {
         "spec": spec,
@@ -144,7 +144,7 @@ def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> N
         run, sweep = compute(api, spec), api.post(SWEEP, json=grid).json()["id"]
         finish(api, sweep)
         values = api.get(f"{SWEEP}/{sweep}/values").json()["log10"]
-        body = {"runs": [run], "title": "a map", "sweep": sweep}
+        body = {"runs": [run], "title": "a sweep", "sweep": sweep}
         states = (
             "v=1&map=A&map.x=depth,2,8,64",
             "v=1&map=A&map.metric=act_rms&map.reduce=last",
@@ -154,14 +154,14 @@ def test_a_view_with_a_map_shows_the_map(web: httpx.Client, server: Server) -> N
         names = [api.post("/snapshots", json=body | {"state": state}).json()["id"] for state in states]
     gain, activation, none, unknown = (read_picture(web.get(f"/s/{name}/picture.png")) for name in names)
     alts = [read_tags(web, f"/s/{name}")["og:image:alt"] for name in names]
-    assert alts[0] == "Map: Composite gain, forward, largest over layers, of HC over Depth and Streams"
-    assert alts[1] == "Map: Activation, last layer, of HC over Depth and Streams"
+    assert alts[0] == "Sweep: Composite gain, forward, largest over layers, of HC over Depth and Streams"
+    assert alts[1] == "Sweep: Activation, last layer, of HC over Depth and Streams"
     assert alts[2] == alts[3]
     assert alts[2].startswith("Size of the signal in each stream, layer by layer: A HC. Largest gain: A HC ×")
     assert np.array_equal(none[200:580, 560:], unknown[200:580, 560:])
     assert np.any(gain[200:580, 560:] != activation[200:580, 560:])
     # The row of the first y below, the columns from left to right, in the colours of the figure.
-    theme, (left, top, width, height) = THEMES["dark"], MAP
+    theme, (left, top, width, height) = THEMES["dark"], SWEEP_BOX
     bound = max(abs(value) for row in values for value in row)
     scale = [[1 - stop, color] for stop, color in reversed(theme.diverging)]
     for row, column in ((0, 0), (0, 2), (1, 1), (1, 2)):

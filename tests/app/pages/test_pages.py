@@ -223,7 +223,7 @@ def test_a_page_names_the_modules_that_it_will_import(web: httpx.Client) -> None
     packed = set(re.findall(r"^'(js/[^']+)': \(\(\) => \{$", web.get(address).text, re.MULTILINE))
     assert len(packed) > 80
     assert all((ROOT / "static" / name).is_file() for name in packed)
-    for later in ("js/map/map.js", "js/controls/saveview.js", "js/share/pdf.js", "js/embed.js"):
+    for later in ("js/sweep/dialog.js", "js/controls/saveview.js", "js/share/pdf.js", "js/embed.js"):
         assert later not in packed
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, select
 from mhc_core.record.source import SpecSource
 from mhc_scope.store import retention as sweeping
 from mhc_scope.store.database import Database
-from mhc_scope.store.retention import drop_oldest, drop_unused, return_pages
+from mhc_scope.store.retention import drop_oldest, drop_unused, release_pages
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.tables import frames, runs
@@ -169,10 +169,10 @@ def test_pages_are_given_back_to_the_disk(tmp_path: Path) -> None:
         before = path.stat().st_size
         await drop_unused(database, time.time(), 0.0, ())
         assert path.stat().st_size == before
-        pages = await return_pages(database)
+        pages = await release_pages(database)
         assert pages * 4096 > 0.9 * before
         assert path.stat().st_size < 0.1 * before
-        assert await return_pages(database) == 0
+        assert await release_pages(database) == 0
 
     do(to_url(path), work)
     assert os.stat(path).st_mode & 0o777 == 0o600

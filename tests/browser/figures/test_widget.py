@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from mhc_probe import attach
-from mhc_scope.offline.document import write_document
-from mhc_scope.offline.widget import MODULE, Widget
+from mhc_scope.document import write_document
+from mhc_scope.widget import MODULE, Widget
 from tests.browser.share.test_saved_sliders import move
 from tests.conftest import ROOT
 from tests.core.conftest import CONNECTIONS, build_spec, measure
@@ -46,7 +46,7 @@ window.model = {
 window.leave = render({ model, el: document.getElementById('el') });
 </script>"""
 NOTEBOOK = """
-from mhc_scope.offline.widget import Widget
+from mhc_scope.widget import Widget
 from tests.core.conftest import build_spec, measure
 widget = Widget(measure(build_spec()), layer=1)
 widget

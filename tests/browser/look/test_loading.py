@@ -55,10 +55,10 @@ def test_a_page_names_beforehand_what_it_runs(open_page: OpenPage, server: Serve
 def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=6&width=16")
     wait_until_done(page)
-    assert "js/map/map.js" not in find_modules(page)[0]
+    assert "js/sweep/dialog.js" not in find_modules(page)[0]
     page.get_by_role("button", name="Sweep", exact=True).click()
-    expect(page.locator("dialog[open]:has(.map)")).to_be_visible()
-    assert "js/map/map.js" in find_modules(page)[0]
+    expect(page.locator("dialog[open]:has(.sweep)")).to_be_visible()
+    assert "js/sweep/dialog.js" in find_modules(page)[0]
 
 
 @pytest.mark.full
@@ -143,7 +143,7 @@ def test_a_part_that_does_not_come_says_what_to_do(open_page: OpenPage, watch: W
     watch.allow("status of 404")
     page = open_page("/#v=1&runs=mhc&depth=6&width=16")
     wait_until_done(page)
-    page.route("**/js/map/map.js", lambda route: route.fulfill(status=404, body=""))
+    page.route("**/js/sweep/dialog.js", lambda route: route.fulfill(status=404, body=""))
     page.get_by_role("button", name="Sweep", exact=True).click()
     expect(page.get_by_text("could not be loaded. Reload the page to try again.")).to_be_visible()
 

@@ -1,4 +1,4 @@
-"""The map of all cuts: computed, read, clicked, moved over with keys, and the same after a reload."""
+"""The atlas of all cuts: computed, read, clicked, moved over with keys, and the same after a reload."""
 
 import re
 

@@ -130,7 +130,7 @@ def test_the_map_of_a_recording_shows_numbers_and_offers_no_edit(
     headers = {"content-type": "application/octet-stream"}
     trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
     page = open_page(f"/#v=1&runs=trace&A.trace={trace}", height=1100)
-    expect(page.get_by_role("region", name="Edits")).to_contain_text("was recorded with a map of every cut")
+    expect(page.get_by_role("region", name="Edits")).to_contain_text("was recorded with an atlas of every cut")
     page.get_by_role("button", name="Map every cut").click()
     expect(page).to_have_url(re.compile("view.atlas=zero"))
     cells, said = page.locator(".atlas-box"), page.locator("#atlas-cell")
@@ -159,7 +159,7 @@ def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) ->
     expect(page.get_by_role("button", name="Sweep", exact=True)).to_be_disabled()
     expect(page.get_by_role("button", name="Map every cut")).to_have_count(0)
     page.get_by_role("button", name="All settings").click()  # of a recording alone there are none
-    expect(page.locator(".drawer")).to_contain_text("It has no map of every cut.")
+    expect(page.locator(".drawer")).to_contain_text("It has no atlas of every cut.")
     page.locator(".drawer").get_by_role("button", name="Add a run").click()
     wait_until_done(page)
     assert heads(page)[0] == f"A {NAME}"

@@ -12,8 +12,8 @@ from pypdf.generic import DictionaryObject
 
 from mhc_core.spec import parse_spec
 from tests.browser.conftest import OpenPage, Watch, open_section_of, wait_until_done, wait_until_drawn
-from tests.browser.map.test_map import wait_for_cells
 from tests.browser.share.test_copying import choose
+from tests.browser.sweep.test_sweep import wait_for_cells
 from tests.conftest import Server
 
 pytestmark = pytest.mark.full

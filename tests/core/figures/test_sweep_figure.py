@@ -9,7 +9,7 @@ import plotly.io
 import pytest
 from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
 
-from mhc_core.figures.panels.map import _bar_ticks
+from mhc_core.figures.sweep import _bar_ticks
 from mhc_core.findings.numerals import format_value
 from tests.app.api.test_sweeps import DEPTHS, SWEEP, build_grid, finish
 from tests.browser.audit import contrast

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mhc_core.theory.laws import find_silence, predict
+from mhc_core.theory.laws import explain_missing_laws, predict
 from mhc_core.theory.premises import SPOKEN_OF
 from tests.core.conftest import build_spec
 from tests.core.theory.test_curves import BASE, MLP, PLAIN, PRE, RESIDUAL, TWO
@@ -32,7 +32,7 @@ def test_every_metric_has_a_curve_or_the_premise_that_is_not_met() -> None:
     for fields in SPECS:
         spec = build_spec(BASE, **fields)
         drawn = {curve.metric for curve in predict(spec)}
-        premises = find_silence(spec)
+        premises = explain_missing_laws(spec)
         assert drawn | premises.keys() == SPOKEN_OF.keys(), fields
         assert not drawn & premises.keys(), fields
         for premise in premises.values():
@@ -59,4 +59,4 @@ def test_every_metric_has_a_curve_or_the_premise_that_is_not_met() -> None:
     ],
 )
 def test_the_premise_that_is_not_met_is_named(metric: str, field: str, fields: dict[str, Any]) -> None:
-    assert find_silence(build_spec(BASE, **fields))[metric].field == field
+    assert explain_missing_laws(build_spec(BASE, **fields))[metric].field == field

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  cellForKey,
+  cellAfterKey,
   describeCell,
   describeUse,
   effectsOf,
@@ -108,14 +108,14 @@ test('colours span the runs, over two decades', () => {
 });
 
 test('arrow keys move over the rows of all runs and stay inside', () => {
-  const move = (key, stream, layer, run = 1) => cellForKey(key, { run, stream, layer }, parts, 'zero');
+  const move = (key, stream, layer, run = 1) => cellAfterKey(key, { run, stream, layer }, parts, 'zero');
   assert.deepEqual(move('ArrowRight', 0, 2), { run: 1, stream: 0, layer: 2 });
   assert.deepEqual(move('ArrowLeft', 3, 2), { run: 1, stream: 3, layer: 1 });
   assert.deepEqual(move('ArrowDown', 0, 4, 0), { run: 1, stream: 0, layer: 2 }, 'that stack is shallower');
   assert.deepEqual(move('ArrowUp', 0, 0, 0), { run: 0, stream: 0, layer: 0 });
   assert.deepEqual(move('End', 0, 0, 0), { run: 0, stream: 0, layer: 4 });
   assert.equal(move('x', 0, 0), null);
-  assert.deepEqual(cellForKey('ArrowUp', { run: 1, stream: 0, layer: 0 }, parts, 'identity'), {
+  assert.deepEqual(cellAfterKey('ArrowUp', { run: 1, stream: 0, layer: 0 }, parts, 'identity'), {
     run: 1,
     stream: 0,
     layer: 0,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultMap, fromPairs } from '../../../static/js/state/view/grid.js';
 import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
 import { toSpecs, withoutUnnamed } from '../../../static/js/state/view/spec.js';
+import { defaultSweep, fromPairs } from '../../../static/js/state/view/sweep.js';
 import {
   findRecordId,
   hasUnnamed,
@@ -104,7 +104,7 @@ test('a spec added to recordings only gives the common settings, which sliders c
 
 test('a sweep varies a run that has a spec', () => {
   const { view } = read(`runs=mhc,trace&B.trace=${ID}`);
-  assert.equal(defaultMap(fields, view, viewRules).run, 0);
+  assert.equal(defaultSweep(fields, view, viewRules).run, 0);
   const problems = [];
   const pairs = new Map([
     ['map', 'B'],

@@ -16,8 +16,8 @@ from mhc_core.record.result import Result
 from mhc_probe import Monitor
 from mhc_probe.adapter import LayerSite
 from mhc_probe.monitor import Alarm, Limits
-from mhc_probe.monitor.alarms import History, find_alarms
-from mhc_probe.monitor.alarms.history import TRACKED
+from mhc_probe.monitor.alarm_checks import find_alarms
+from mhc_probe.monitor.alarm_history import TRACKED, History
 from mhc_probe.monitor.observation import Observation
 from tests.probe.monitor.models import KINDS, NAMES, draw_batches, train
 

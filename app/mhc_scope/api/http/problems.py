@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from mhc_core.spec import SpecError, SpecErrors
+from mhc_scope import log_context
 from mhc_scope.api.models.links import to_address
-from mhc_scope.observe import context
 from mhc_scope.services import errors
 from mhc_scope.store.errors import StoreUnavailable
 
@@ -127,7 +127,7 @@ class Problem(Exception):
 
 def to_response(problem: Problem, path: str) -> Response:
     """Convert a problem to a response in problem+json; `instance` is the requested path."""
-    context.note(problem=problem.kind)
+    log_context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": to_address(f"/docs#problem-{problem.kind}"),
         "title": TITLES[problem.kind],
@@ -184,7 +184,7 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
     async def respond(request: Request, error: Exception) -> Response:
         """Return the problem of an exception as a page for browsers, else as JSON, and note it in the log."""
         problem = _to_problem(request, error)
-        context.note(problem=problem.kind)
+        log_context.note(problem=problem.kind)
         shown = None if isinstance(error, SpecErrors) else show(request, problem)
         return shown or to_response(problem, request.url.path)
 

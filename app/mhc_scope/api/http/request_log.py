@@ -8,8 +8,8 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mhc_scope import log_context
 from mhc_scope.api.http import request_spans
-from mhc_scope.observe import context
 
 log = logging.getLogger("mhc.request")
 
@@ -31,7 +31,7 @@ class RequestLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = choose_id(Headers(scope=scope).get(HEADER))
-        context.begin(context.Context(request=request_id))
+        log_context.begin(log_context.Context(request=request_id))
         started, answer = time.perf_counter(), _Answer()
 
         async def send_counted(message: Message) -> None:
@@ -73,4 +73,4 @@ def _note_run(scope: Scope) -> None:
     """Add the id of the run in the request's path to its log line."""
     run_id = scope.get("path_params", {}).get("run_id")
     if isinstance(run_id, str):
-        context.note(run=run_id[:64])
+        log_context.note(run=run_id[:64])

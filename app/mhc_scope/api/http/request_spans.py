@@ -6,7 +6,7 @@ from typing import Any
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import get_current_span
 
-from mhc_scope.observe import context, spans
+from mhc_scope import log_context, spans
 
 PROBES = ("/livez", "/readyz", "/metrics")
 
@@ -32,5 +32,5 @@ def is_probe(scope: MutableMapping[str, Any]) -> bool:
 
 def note_ids() -> None:
     """Add the ids of the log line to the tracing span of the current request, if it has one."""
-    for name, value in context.read().items():
+    for name, value in log_context.read().items():
         get_current_span().set_attribute(f"{spans.NAMESPACE}.{name}", value)

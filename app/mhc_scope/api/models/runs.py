@@ -23,7 +23,7 @@ class SubmittedBody(BaseModel):
 
     @classmethod
     def build(cls, submitted: Submission) -> "SubmittedBody":
-        """Build the response about a submitted run."""
+        """Build the JSON body that answers the request for a run."""
         return cls(
             id=submitted.run_id,
             status=submitted.status,

@@ -20,7 +20,7 @@ class TraceBody(BaseModel):
 
     @classmethod
     def build(cls, record_id: str, url: str, frames: int) -> "TraceBody":
-        """Build the response about a stored trace."""
+        """Build the JSON body that answers the upload of a recording."""
         return cls(id=record_id, url=url, frames=frames, links=to_links(record_id))
 
 

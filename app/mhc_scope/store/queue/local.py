@@ -142,7 +142,7 @@ class LocalQueue:
         self._notify_released(connection, released)
 
     def _read_claimed(self, connection: Connection) -> list[Row[Any]]:
-        """Return the rows of all running runs."""
+        """Return the rows of all runs that a worker is computing, as the queue stores them."""
         columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
         return list(connection.execute(select(*columns).where(IS_COMPUTED)))
 

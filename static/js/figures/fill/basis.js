@@ -33,7 +33,7 @@ export function viewBetween(panel, key) {
   return view;
 }
 
-/** Build the view at t from that at 0. @param {PanelView} first @param {string} key @param {number} percent @returns {PanelView} */
+/** Build the view of a figure in a basis at a percentage of the way to the fixed basis, from that at 0. @param {PanelView} first @param {string} key @param {number} percent @returns {PanelView} */
 function toViewBetween(first, key, percent) {
   const move = (/** @type {string} */ source) => source.replace(/\.0$/, `.${percent}`);
   const data = first.figure.data.map((trace) => ({
@@ -143,7 +143,7 @@ function identity(n) {
   return Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
 }
 
-/** Multiply two matrices (n, n). @param {Float64Array} left @param {Float64Array} right @param {number} n */
+/** Multiply two mixing matrices (n, n). @param {Float64Array} left @param {Float64Array} right @param {number} n */
 function multiply(left, right, n) {
   return multiplyAt(left, 0, right, n);
 }

@@ -129,7 +129,7 @@ function isStreamed(column) {
   return Array.isArray(column);
 }
 
-/** Map the numbers of a column. @param {any} column @param {(value: number) => number} map @returns {any} */
+/** Apply a function to each number of a column, also within lists. @param {any} column @param {(value: number) => number} map @returns {any} */
 function mapNumbers(column, map) {
   return isStreamed(column) ? column.map((row) => (row ? row.map(map) : row)) : column.map(map);
 }

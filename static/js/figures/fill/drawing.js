@@ -79,7 +79,7 @@ export function chooseDrawn(template, slots, drawn) {
 function newDataOf(slot, keys) {
   const { columns, label } = slot;
   const derived = derivedOf(slot, keys);
-  const signature = derived ? `known ${numberColumns(derived)} ${label}` : '';
+  const signature = derived ? `known ${identifyColumns(derived)} ${label}` : '';
   // Derived columns are drawn already, so a finished run keeps their signature.
   if (columns.end?.status === 'done') return derived ? { columns, label, signature } : describeColumns(slot, keys);
   if (derived) return { columns: derived, label, signature };
@@ -94,7 +94,7 @@ function describeColumns({ id, columns, label }, keys) {
   return {
     columns,
     label,
-    signature: [id || numberColumns(columns), label, columns.end !== null, ...versions].join(' '),
+    signature: [id || identifyColumns(columns), label, columns.end !== null, ...versions].join(' '),
   };
 }
 
@@ -108,14 +108,14 @@ function lastOfAll(slots, keys) {
   return [...new Array(count).keys()].findIndex(hasEarlier);
 }
 
-/** Numbers of columns without an id. @type {WeakMap<Columns, number>} */
-const numbers = new WeakMap();
+/** Ids of columns of runs that have none. @type {WeakMap<Columns, number>} */
+const columnIds = new WeakMap();
 let count = 0;
 
-/** Number columns that have no run id yet, so that signatures distinguish them. @param {Columns} columns */
-function numberColumns(columns) {
-  const known = numbers.get(columns) ?? ++count;
-  numbers.set(columns, known);
+/** Return an id of columns whose run has none yet, so that signatures distinguish them. @param {Columns} columns */
+function identifyColumns(columns) {
+  const known = columnIds.get(columns) ?? ++count;
+  columnIds.set(columns, known);
   return known;
 }
 

@@ -23,7 +23,7 @@ export function textColorOn(scale, share) {
   return luminance(from.map((value, index) => value + part * (to[index] - value))) > EVEN ? '#000000' : '#ffffff';
 }
 
-/** Parse a colour. @param {string} color @returns {number[]} 0 to 255 */
+/** Parse a colour into red, green and blue. @param {string} color @returns {number[]} 0 to 255 */
 function toRgb(color) {
   if (color.startsWith('#')) return [1, 3, 5].map((start) => Number.parseInt(color.slice(start, start + 2), 16));
   return (color.match(/[\d.]+/g) ?? []).slice(0, 3).map(Number);
@@ -90,7 +90,7 @@ export function lettersIn(texts, room) {
   return Math.floor(room / (LETTER * Math.max(1, ...texts.map((text) => [...text].length))));
 }
 
-/** Format the number of a cell. @param {Trace} trace @param {number} row @param {number} column @returns {string} */
+/** Format the number that a cell of a heatmap shows. @param {Trace} trace @param {number} row @param {number} column @returns {string} */
 function toText({ texttemplate, text, z }, row, column) {
   if (texttemplate === '%{text}') return text[row][column];
   return formatFixed(z[row][column], 2);

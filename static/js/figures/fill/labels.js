@@ -11,7 +11,7 @@ const HIGH = 0.8;
 /** Positions closer than this are equal: their lines cover each other. */
 const SAME = 0.005;
 
-/** Return the indexes of positions from lowest to highest; among equal positions the first is the highest. @param {number[]} places */
+/** Return the indexes of the positions of curve labels from lowest to highest; among equal positions the first is the highest. @param {number[]} places */
 function sortIndexes(places) {
   const rising = places.map((_, index) => index).sort((a, b) => places[a] - places[b]);
   const bases = [...places];
@@ -204,7 +204,7 @@ export function footNote(text, color, ground) {
   };
 }
 
-/** Describe why there is no number. @param {string} status */
+/** Describe why a table or a figure has no number, by its status. @param {string} status */
 export function formatStatus(status) {
   return status === 'constant' ? 'constant over samples' : statusText(status);
 }

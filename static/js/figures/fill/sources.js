@@ -106,7 +106,7 @@ export function lawOf(columns, key) {
   return columns.start?.theory?.find((/** @type {Record<string, any>} */ curve) => curve.metric === key) ?? null;
 }
 
-/** Return an attribute of a law. @param {Columns} columns @param {string} source attribute and metric */
+/** Return what a law predicts, as the data of a trace: values, bounds or texts. @param {Columns} columns @param {string} source attribute and metric */
 function fromLaw(columns, source) {
   const [part, key] = source.split(/\.(.*)/s);
   const curve = lawOf(columns, key);
@@ -220,7 +220,7 @@ function fromSteps(matrix) {
   return matrix && matrix.shape.length > 1 ? toRows(matrix.data, matrix.shape[1]) : toList(matrix?.data);
 }
 
-/** Evaluate a source that reads a matrix. @param {string} name @param {Matrix} matrix @param {number} cursor */
+/** Return the data of a trace whose source is a matrix of each layer. @param {string} name @param {Matrix} matrix @param {number} cursor */
 function fromMatrix(name, matrix, cursor) {
   if (name === 'matrices') return toRows(matrix.data, matrix.shape[1]);
   if (name === 'lower')

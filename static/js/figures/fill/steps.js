@@ -120,7 +120,7 @@ export function atStep(columns, step, rules) {
   return found;
 }
 
-/** Return whether a metric has data. @param {Columns} columns @param {string} key */
+/** Return whether the columns of a run have data of a metric. @param {Columns} columns @param {string} key */
 function hasMetric(columns, key) {
   return columns.layers.has(key) || columns.matrices.has(key);
 }

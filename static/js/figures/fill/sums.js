@@ -65,12 +65,12 @@ function productTexts(product) {
   return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span, cells: null };
 }
 
-/** Return the sum of values. @param {number[]} values */
+/** Return the sum of a row or column of a matrix. @param {number[]} values */
 function addUp(values) {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
-/** Create ticks with one sum each. @param {string[]} texts @param {boolean} isRoomy */
+/** Create axis ticks whose labels are the row or column sums of a matrix. @param {string[]} texts @param {boolean} isRoomy */
 function sumTicks(texts, isRoomy) {
   return {
     tickmode: 'array',

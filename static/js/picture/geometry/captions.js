@@ -22,7 +22,7 @@ const GROUND = { pad: 6, half: 8, opacity: 0.88 }; // of a name over the strips
 
 const MAX_TICKS = { wide: 5, medium: 5, narrow: 4 };
 
-/** Return the names of runs, without letters if the names are unique. @param {Shown[]} runs @returns {string[]} */
+/** Return the names of runs in the picture, without letters if the names are unique. @param {Shown[]} runs @returns {string[]} */
 export function toNames(runs) {
   const bare = runs.map(({ label }) => label.replace(/^[A-Z] /, ''));
   return bare.map((name, run) => (bare.indexOf(name) === bare.lastIndexOf(name) ? name : runs[run].label));
@@ -58,7 +58,7 @@ function describeRun({ reading, end, edited }) {
   return reading ? describeStreams(reading, edited) : (end ?? '');
 }
 
-/** Shorten a name to a width. @param {string} name @param {number} size @param {number} room */
+/** Shorten the name of a run to a width in the picture. @param {string} name @param {number} size @param {number} room */
 export function shorten(name, size, room) {
   let text = name;
   for (let most = name.length - 1; widthOf(text, size, true) > room && most > 2; most--) text = shortenName(name, most);

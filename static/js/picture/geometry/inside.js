@@ -30,9 +30,9 @@ const SMALL = 12;
 const ROW_PX = 15;
 const NUMBER_GAP_PX = 13; // smallest distance of streams with numbers
 const ROW_LAYOUT_PX = 540; // from this width there is room next to the streams
-const MAP_PX = { cell: 16, most: 64 };
-const LEAST_MAP_PX = 54; // height of the text next to it
-const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell and around all cells; digits are wide
+const HEATMAP_PX = { cell: 16, most: 64 };
+const LEAST_HEATMAP_PX = 54; // height of the text next to it
+const COLOR_SCALE = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell and around all cells; digits are wide
 
 /** Draw the magnified layer of a run: reading, branch, writing and mixing. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes are those of earlier settings: their numbers are then hidden; default false @param {import('./edits.js').Mark[]} [edits] of the run @param {string} [letter] of the run @returns {Shape[]} */
 export function toInside(reading, run, name, layout, layer, isBehind = false, edits = [], letter = '') {
@@ -64,7 +64,7 @@ function toTitle(frame, start, name, letter) {
   return toText(x, frame.top + 24, text, 'ink', { size: TITLE.size, isBold: true, ...more });
 }
 
-/** Describe the parts of a layer. @param {Reading} reading */
+/** Describe the parts of the magnified layer. @param {Reading} reading */
 function describeParts({ outputs, streams }) {
   if (outputs) return 'reads the embedding and earlier outputs';
   return streams === 1 ? 'reads · adds' : 'reads · mixes · writes';
@@ -106,7 +106,7 @@ function toLinks(reading, { left, right, lanes, middle, half, branch }, layer) {
   };
 }
 
-/** Build a curve with horizontal ends. @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
+/** Build a curve with horizontal ends for the picture. @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
 function toCurve(x0, y0, x1, y1) {
   const bend = 0.5 * (x1 - x0);
   return [x0, y0, x0 + bend, y0, x1 - bend, y1, x1, y1];
@@ -267,14 +267,14 @@ export function describeReads(reading, layer) {
 /** Add up values. @param {number[]} values */
 const sumOf = (values) => values.reduce((sum, value) => sum + value, 0);
 
-/** Draw the product of the matrices up to a layer: a map of its weights, the gain, and a colour scale. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
+/** Draw the product of the matrices up to a layer: a heatmap of its weights, the gain, and a colour scale. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
 function toProduct({ mix, streams: n }, layer, left, top) {
   if (n === 1 || !mix.mean || !weightsAt(mix.mean, layer)) return [];
   const product = multiplySpan(mix.mean, 'first-cursor', layer);
   if (!product.scaled.every(Number.isFinite)) return [];
   const log10 = toLog10(Math.max(...rowSums(product).map(Math.abs)), product.exponent);
   const most = Math.max(...product.scaled.map(Math.abs));
-  const cell = Math.min(MAP_PX.cell, MAP_PX.most / n);
+  const cell = Math.min(HEATMAP_PX.cell, HEATMAP_PX.most / n);
   const cells = Array.from(product.scaled, (weight, index) => {
     const [x, y] = [left + (index % n) * cell, top + Math.floor(index / n) * cell];
     const share = most > 0 ? Math.abs(weight) / most : 0;
@@ -289,27 +289,36 @@ function toProduct({ mix, streams: n }, layer, left, top) {
     toText(x, top + 8, words, 'muted'),
     toText(x, top + 28, formatGain(log10), 'ink', { size: 16, isBold: true }),
     toText(x, top + 48, 'Cell: weight, column → row', 'muted'),
-    ...toKey(
+    ...toColorScale(
       hasNegative ? `−${largest}` : '0',
       largest,
       hasNegative ? -1 : 0,
       left,
-      top + Math.max(n * cell, LEAST_MAP_PX) + 13,
+      top + Math.max(n * cell, LEAST_HEATMAP_PX) + 13,
     ),
   ];
 }
 
-/** Draw a cell of the map of weights in the magnified layer. @param {number} x @param {number} y @param {number} cell @param {number} share of the largest weight, with its sign @returns {Shape} */
+/** Draw a cell of the heatmap of weights in the magnified layer. @param {number} x @param {number} y @param {number} cell @param {number} share of the largest weight, with its sign @returns {Shape} */
 function toCell(x, y, cell, share) {
   const corners = toCorners(x, y, x + cell - 1, y + cell - 1);
   return toArea(corners, share < 0 ? 'minus' : 'plus', 0.08 + 0.92 * Math.abs(share));
 }
 
-/** Draw the colour scale of the map of weights in the magnified layer. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
-function toKey(low, high, first, left, y) {
-  const start = left + KEY.wide * widthOf(low, SMALL) + KEY.gap;
-  const cells = inclusiveRange(0, KEY.cells - 1).map((index) =>
-    toCell(start + KEY.cell * index, y - KEY.cell / 2, KEY.cell, first + ((1 - first) * index) / (KEY.cells - 1)),
+/** Draw the colour scale of the heatmap of weights in the magnified layer. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
+function toColorScale(low, high, first, left, y) {
+  const start = left + COLOR_SCALE.wide * widthOf(low, SMALL) + COLOR_SCALE.gap;
+  const cells = inclusiveRange(0, COLOR_SCALE.cells - 1).map((index) =>
+    toCell(
+      start + COLOR_SCALE.cell * index,
+      y - COLOR_SCALE.cell / 2,
+      COLOR_SCALE.cell,
+      first + ((1 - first) * index) / (COLOR_SCALE.cells - 1),
+    ),
   );
-  return [toText(left, y, low, 'muted'), ...cells, toText(start + KEY.cell * KEY.cells + KEY.gap, y, high, 'muted')];
+  return [
+    toText(left, y, low, 'muted'),
+    ...cells,
+    toText(start + COLOR_SCALE.cell * COLOR_SCALE.cells + COLOR_SCALE.gap, y, high, 'muted'),
+  ];
 }

@@ -96,7 +96,7 @@ function toStrip(plan, run, isLowest) {
   return [...(isLowest ? [] : toRunRibbons(plan, run)), ...edges, ...lines];
 }
 
-/** Draw the ribbons of a run. @param {Plan} plan @param {number} run @returns {Shape[]} */
+/** Draw the ribbons of a run: the size of the signal in each stream. @param {Plan} plan @param {number} run @returns {Shape[]} */
 function toRunRibbons({ layout, runs, scale }, run) {
   const { reading } = runs[run];
   return reading ? toRibbons(reading, run, layout, layout.bands[run], scale) : [];

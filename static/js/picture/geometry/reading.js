@@ -43,7 +43,7 @@ export function toReading(columns, mixed = columns) {
   };
 }
 
-/** Read weights and their deviation. @param {Columns} columns @param {string} key @returns {Weights} */
+/** Read the weights of the mixing of a run, and their standard deviation over tokens. @param {Columns} columns @param {string} key @returns {Weights} */
 function weightsOf({ matrices }, key) {
   return { mean: matrices.get(key) ?? null, spread: matrices.get(`${key}_std`) ?? null };
 }

@@ -24,17 +24,17 @@ const LETTER = { usual: 0.55, bold: 0.6, narrow: 0.3, raised: 0.42 };
 const RAISED = /[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]/;
 const NARROW = /[ .,:;'|il1jt()]/;
 
-/** Create an area. @param {number[]} points @param {Ink} color @param {number} [opacity] default 1 @param {Stop[]} [heats] @returns {Area} */
+/** Create an area of the picture. @param {number[]} points @param {Ink} color @param {number} [opacity] default 1 @param {Stop[]} [heats] @returns {Area} */
 export function toArea(points, color, opacity = 1, heats = undefined) {
   return heats ? { kind: 'area', points, color, opacity, heats } : { kind: 'area', points, color, opacity };
 }
 
-/** Create a line. @param {number[]} points @param {Ink} color @param {Partial<Line>} [look] @returns {Line} */
+/** Create a line of the picture. @param {number[]} points @param {Ink} color @param {Partial<Line>} [look] @returns {Line} */
 export function toLine(points, color, look = {}) {
   return { kind: 'line', points, color, opacity: 1, width: 1, isDashed: false, isCurve: false, ...look };
 }
 
-/** Create a text. @param {number} x @param {number} y @param {string} text @param {Ink} color @param {Partial<Text>} [look] @returns {Text} */
+/** Create a text of the picture. @param {number} x @param {number} y @param {string} text @param {Ink} color @param {Partial<Text>} [look] @returns {Text} */
 export function toText(x, y, text, color, look = {}) {
   return { kind: 'text', x, y, text, color, size: 12, anchor: 'start', isBold: false, hasHalo: false, ...look };
 }

@@ -65,7 +65,7 @@ function toRelative(reading) {
   return { ...reading, gradients: gradients.map((log10) => log10 - first) };
 }
 
-/** Return the largest log10 at a position. @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} quantity @param {number} position */
+/** Return the largest size at a position of the animation, as log10. @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} quantity @param {number} position */
 function largestAt(readings, quantity, position) {
   let most = -Infinity;
   for (const reading of readings) {
@@ -132,7 +132,7 @@ export function toSignal(plan, courses, { leg, share }) {
   ];
 }
 
-/** Draw the lanes ahead of the front. @param {Plan} plan @returns {Shape[]} */
+/** Draw the lanes of all streams, along which the animated signal moves. @param {Plan} plan @returns {Shape[]} */
 function toRails({ layout: { bands, strips } }) {
   return bands.flatMap(({ lanes }) => lanes.map((y) => toLine([strips.left, y, strips.right, y], 'grid')));
 }

@@ -27,7 +27,7 @@ export function pictureCaption(isLog, { leg = null, isFading = false, isMixed = 
   return isMixed ? `${width} Thin lines: mixing, dashed where negative.` : width;
 }
 
-/** Describe a weight between two streams. @param {import('./strip.js').Exchange} exchange */
+/** Describe the weight with which layers mix one stream into another. @param {import('./strip.js').Exchange} exchange */
 export function describeExchange({ source, target, weight, from, to }) {
   const where = to - from === 1 ? `layer ${to}` : `layers ${from + 1} to ${to}`;
   return `stream ${source + 1} → ${target + 1}, ${where}: ${formatFixed(weight, 2)}`;
@@ -66,7 +66,7 @@ export function toSentence({ label, name = label, reading, gain, peak, end }, la
   return `${name}: ${streams}${gains}${sizes}${toLayerWords(reading, layer)}`;
 }
 
-/** Describe the sizes at a layer. @param {Reading} reading @param {number} layer */
+/** Describe the sizes of the streams at a layer. @param {Reading} reading @param {number} layer */
 function toLayerWords(reading, layer) {
   if (layer >= reading.layers) return '';
   const sizes = [layer, layer + 1].map((position) => sizesAt(reading, position));
@@ -126,7 +126,7 @@ export function toLayerTable(runs, layer, show) {
   };
 }
 
-/** Build the row of a stream. @param {string} label @param {Reading} reading @param {number} layer @param {number} stream @param {number} most @param {(value: number) => string | number} show */
+/** Build the row of a stream in the readout of the picture. @param {string} label @param {Reading} reading @param {number} layer @param {number} stream @param {number} most @param {(value: number) => string | number} show */
 function toStreamRow(label, reading, layer, stream, most, show) {
   const n = reading.streams;
   const [read, mix, write] = [reading.read, reading.mix, reading.write].map(({ mean, spread }) => ({

@@ -1,4 +1,4 @@
-/** The atlas as a map: which cells it has, what each of them is in words, and the edit that it stands for. No browser here. */
+/** The atlas on the page: which cells it has, what each of them is in words, and the edit that it stands for. No browser here. */
 
 import { formatValue, inclusiveRange } from '../../data/numbers.js';
 import { CUTS, describeEdit } from './edits.js';
@@ -53,7 +53,7 @@ export function includesCell(edit, cell) {
   return isSame && first <= cell.layers[0] && cell.layers[0] <= last;
 }
 
-/** Describe a cell with its numbers. @param {Part} part @param {string} act @param {Cell} cell */
+/** Describe a cell of the atlas: its cut and its effect. @param {Part} part @param {string} act @param {Cell} cell */
 export function describeCell({ label, atlas }, act, cell) {
   const edit = toEdit(atlas, act, cell);
   if (!edit) return '';
@@ -69,7 +69,7 @@ export function describeCell({ label, atlas }, act, cell) {
   return `${label}: ${describeEdit(edit)}: ${change}${losses}${output}`;
 }
 
-/** Say what the map offers while no cell is shown. @param {boolean} hasRuns whether edits of some runs can be changed @param {boolean} hasRecordings */
+/** Say what the atlas offers while no cell is shown. @param {boolean} hasRuns whether edits of some runs can be changed @param {boolean} hasRecordings */
 export function describeUse(hasRuns, hasRecordings) {
   if (!hasRuns) return 'Point at a cell for its numbers. A recording cannot be edited.';
   return `A click on a cell makes that edit${hasRecordings ? '; a recording cannot be edited' : ''}.`;
@@ -86,7 +86,7 @@ function numbersOf(atlas, act, { stream, layer }) {
 export const toPercent = (effect) => `${formatValue(100 * effect, null, undefined, 2)} %`;
 
 /** Return the cell that an arrow key moves to; null for other keys. @param {string} key @param {Cell} cell @param {Part[]} parts from top to bottom @param {string} act */
-export function cellForKey(key, { run, stream, layer }, parts, act) {
+export function cellAfterKey(key, { run, stream, layer }, parts, act) {
   const rows = listRows(parts, act);
   const at = rows.findIndex((row) => row.run === run && row.stream === stream);
   const clip = (/** @type {number} */ value, /** @type {number} */ count) => Math.min(Math.max(value, 0), count - 1);
@@ -103,7 +103,7 @@ export function cellForKey(key, { run, stream, layer }, parts, act) {
   return { run: row.run, stream: row.stream, layer: clip(layer + by[1], row.layers) };
 }
 
-/** List the rows of the map from top to bottom: each stream of each run, or its branch, or its sources. @param {Part[]} parts @param {string} act */
+/** List the rows of the atlas from top to bottom: each stream of each run, or its branch, or its sources. @param {Part[]} parts @param {string} act */
 export function listRows(parts, act) {
   return parts.flatMap(({ run, atlas }) => {
     const effects = effectsOf(atlas, act) ?? [];
@@ -119,7 +119,7 @@ export function listRows(parts, act) {
   });
 }
 
-/** Name a row. @param {string} what @param {number} index */
+/** Name a row of the atlas. @param {string} what @param {number} index */
 function nameRow(what, index) {
   if (what === BRANCH) return 'branch';
   return what === SOURCE && index === 0 ? 'embedding' : `${what === SOURCE ? SOURCE : 'stream'} ${index + 1}`;

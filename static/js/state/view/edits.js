@@ -32,7 +32,7 @@ export const editRules = { does: {}, needs: {}, mixed: [], most: 0, entries: 0 }
 /** Encode edits as text. @param {readonly Edit[]} edits */
 export const toEditsText = (edits) => edits.map(toEditText).join(',');
 
-/** Encode one edit. @param {Edit} edit */
+/** Encode one edit for the hash of an address. @param {Edit} edit */
 function toEditText(edit) {
   const { layers, what, index, do: act, isOff } = edit;
   const [first, last] = layers.map((layer) => layer + 1);
@@ -96,7 +96,7 @@ function readOrdinal(text) {
   return Number.isInteger(number) && number >= 1 ? number - 1 : null;
 }
 
-/** Decode first and last layer. @param {string} text @returns {[number, number] | null} */
+/** Decode the first and last layer of an edit. @param {string} text @returns {[number, number] | null} */
 function readLayers(text) {
   const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
   const ends = [readOrdinal(first), readOrdinal(last)];

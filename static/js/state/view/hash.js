@@ -1,9 +1,9 @@
 /** Encodes a view as the hash of the address, and decodes it: readable `k=v` pairs that differ from the default. No browser here. */
 
 import { EDITS, readEdits, toEditsText } from './edits.js';
-import { fromPairs, toPairs } from './grid.js';
 import { joinOptions } from './refusals.js';
 import { defaultView, KIND, readSetting, settingOf, TRACE } from './spec.js';
+import { fromPairs, toPairs } from './sweep.js';
 import { isRecordId } from './traces.js';
 
 /**
@@ -109,7 +109,7 @@ function toLook(view, rules) {
   for (const [panel, key] of Object.entries(view.cards ?? {}).sort()) pairs.push([`${CARD}${panel}`, key]);
   if (view.difference) pairs.push(['difference', 'true']);
   if (view.open) pairs.push(['open', view.open.join(',') || NONE]);
-  if (view.map) pairs.push(...toPairs(view.map, rules));
+  if (view.sweep) pairs.push(...toPairs(view.sweep, rules));
   return pairs;
 }
 
@@ -164,8 +164,8 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
     else setSetting(view, key, text, fields, rules, problems);
   }
   clampToStack(view, fields, problems);
-  const map = fromPairs(pairs, fields, view, rules, problems);
-  return { view: map ? { ...view, map } : view, problems };
+  const sweep = fromPairs(pairs, fields, view, rules, problems);
+  return { view: sweep ? { ...view, sweep } : view, problems };
 }
 
 /** Add the omitted texts that are known to the pairs. @param {Map<string, string>} pairs @param {Record<string, string>} texts */
@@ -181,7 +181,7 @@ function withTexts(pairs, texts) {
 const describeOmitted = (key) =>
   `${key}: the text is too long for this link, so the default text is used; a snapshot link keeps it`;
 
-/** Split a hash into keys and texts. @param {string} hash @returns {Map<string, string>} */
+/** Split the hash of an address into keys and texts. @param {string} hash @returns {Map<string, string>} */
 function splitHash(hash) {
   const parts = hash.replace(/^#/, '').split('&').filter(Boolean);
   return new Map(
@@ -273,7 +273,7 @@ function setSetting(view, key, text, fields, rules, problems) {
   else setUnlessDefault(target, field, toBounds(value, field, key, problems), own !== null);
 }
 
-/** Describe the valid values of a field. @param {Field} field */
+/** Describe the valid values of a setting, for a message about an invalid address. @param {Field} field */
 function describeValues({ control, options, type }) {
   if (control === EDITS) return 'edits such as stream:2:zero:20-39';
   return options ? joinOptions(options) : TYPES[type];

@@ -65,7 +65,7 @@ const NAMES = {
   layernorm_scaling: 'LayerNorm scaling',
 };
 
-/** Return the view of an empty hash. @param {ViewRules} rules @returns {View} */
+/** Return the view of an address without a hash. @param {ViewRules} rules @returns {View} */
 export function defaultView({ kinds }) {
   return { base: {}, runs: kinds.map((kind) => ({ kind, own: {} })), cursor: null };
 }
@@ -244,7 +244,7 @@ export function fromSpecs(fields, specs) {
 }
 
 /** List all settings of a spec by path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
-function flattenSpec(fields, spec) {
+export function flattenSpec(fields, spec) {
   if (spec === null) return { [KIND]: TRACE };
   return Object.fromEntries(
     [...fields.values()].map((field) => [field.path, readSetting(spec, field.path) ?? field.initial]),
@@ -301,7 +301,7 @@ function nameEditsOfModels(models, recorded, nameEdits) {
   });
 }
 
-/** Label runs. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} models @param {(runs: Edit[][]) => string[]} nameEdits names the edits of runs that differ in them */
+/** Build the labels of the runs of a view, such as `A Residual`. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} models @param {(runs: Edit[][]) => string[]} nameEdits names the edits of runs that differ in them */
 function buildLabels(view, fields, rules, models, nameEdits) {
   const editsOf = (/** @type {Choice} */ choice, /** @type {Field} */ field) =>
     toSpecEdits(String(settingOf(view, choice, field)), stackOf(fields, view, choice));
@@ -386,7 +386,7 @@ export function haveSameSpecs(fields, one, other, path = null) {
   return one.runs.length === ours.length && ours.join('\n') === theirs.join('\n');
 }
 
-/** Remove a setting from a spec. @param {Record<string, any>} spec @param {string | null} path */
+/** Return a spec without one of its settings. @param {Record<string, any>} spec @param {string | null} path */
 function withoutSetting(spec, path) {
   const [part, leaf] = path?.split('.') ?? [];
   if (!part || !spec[part]) return spec;

@@ -1,6 +1,6 @@
 /** Recordings among the runs of a view: they have an id instead of a spec, and settings do not change them. No browser here. */
 
-import { appliesTo, KIND, readSetting, TRACE, toDifferences, toSpec } from './spec.js';
+import { appliesTo, flattenSpec, KIND, TRACE, toDifferences, toSpec } from './spec.js';
 
 /**
  * @typedef {import('../../../types').Choice} Choice
@@ -61,7 +61,7 @@ export function withTrace(view, id, depth = null) {
   return { ...rest, base, cursor: null, runs: [{ kind: TRACE, own: {}, trace: id }, ...runs] };
 }
 
-/** Remove recordings. @param {View} view @param {string[]} ids @returns {View} */
+/** Return a view without some recordings. @param {View} view @param {string[]} ids @returns {View} */
 export function withoutRecords(view, ids) {
   return { ...view, runs: view.runs.filter(({ trace }) => trace === undefined || !ids.includes(trace)) };
 }
@@ -77,7 +77,7 @@ export function withoutRecords(view, ids) {
  */
 export function withSpec(fields, view, spec, index) {
   const isFirst = view.runs.every(({ kind }) => kind === TRACE);
-  const settings = settingsOf(fields, spec);
+  const settings = flattenSpec(fields, spec);
   const { [KIND]: kind, ...others } = settings;
   const base = isFirst ? toBase(fields, others) : view.base;
   /** @type {Choice} */
@@ -95,16 +95,9 @@ export function withSpec(fields, view, spec, index) {
 
 /** Return whether adding a spec to the view replaces its seed or input by those of the other runs. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
 export function replacesInput(fields, view, spec) {
-  const settings = Object.entries(settingsOf(fields, spec)).filter(([path]) => COMMON.test(path));
+  const settings = Object.entries(flattenSpec(fields, spec)).filter(([path]) => COMMON.test(path));
   const hasRuns = view.runs.some(({ kind }) => kind !== TRACE);
   return hasRuns && settings.some(([path, value]) => value !== (view.base[path] ?? fields.get(path)?.initial));
-}
-
-/** List all settings of a spec by path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
-function settingsOf(fields, spec) {
-  return Object.fromEntries(
-    [...fields.values()].map(({ path, initial }) => [path, readSetting(spec, path) ?? initial]),
-  );
 }
 
 /** Keep the settings that differ from the default. @param {Map<string, Field>} fields @param {Record<string, Value>} settings */

@@ -70,6 +70,6 @@ def _columns_of_runs() -> list[sa.Column[object]]:
 
 
 def _add_columns(table: str, *columns: sa.Column[object]) -> None:
-    """Add columns to a table."""
+    """Add columns to a table of the database."""
     for column in columns:
         op.add_column(table, column)

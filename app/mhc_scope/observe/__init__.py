@@ -1,1 +1,0 @@
-"""Report to operators: log lines that name request, run and client."""

@@ -1,1 +1,0 @@
-"""Show the page's figures without a server: in one HTML document, and in a notebook widget that contains it."""
