@@ -17,7 +17,7 @@ from tests.browser.conftest import wait_until_done
 CUTS = 11
 FIRST_SEED = 3_000
 RUNS = {1: "three", 2: "two"}  # that a cut of this stream changes
-REASON = "each run is computed with and without the cut; server and page share the two cores with them"
+REASON = "each run is computed again; server and page share the two cores with the workers"
 CLOCK = (
     DONE
     + """

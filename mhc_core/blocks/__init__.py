@@ -1,5 +1,9 @@
 """What a layer computes. A new block is one file with its branches and one line here."""
 
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+
 from mhc_core.blocks.branch import Branch
 from mhc_core.blocks.conv import Conv
 from mhc_core.blocks.mlp import Mlp
@@ -26,6 +30,12 @@ def build_branch(spec: RunSpec, layer: int) -> Branch:
 def name_layers(spec: RunSpec) -> list[str]:
     """Return the type of each layer, such as "attention"."""
     return [branch_type(spec, layer).name for layer in range(spec.depth)]
+
+
+@lru_cache(maxsize=64)
+def count_branches(spec: RunSpec) -> Mapping[type[Branch], int]:
+    """Return how many layers each class of branches computes; what a run costs is summed over these."""
+    return Counter(branch_type(spec, layer) for layer in range(spec.depth))
 
 
 def branch_type(spec: RunSpec, layer: int) -> type[Branch]:

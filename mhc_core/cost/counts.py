@@ -9,7 +9,7 @@ of the depth. Bytes and calls are those of our operators, counted by tests on re
 Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
 """
 
-from mhc_core.blocks import branch_type
+from mhc_core.blocks import branch_type, count_branches
 from mhc_core.metrics.logits import MAX_SAMPLES
 from mhc_core.spec import BYTE_INPUTS, RunSpec
 
@@ -35,7 +35,7 @@ END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of 
 
 def count_parameters(spec: RunSpec) -> int:
     """Count the trainable values of a spec's stack exactly."""
-    branches = sum(branch_type(spec, layer).count_parameters(spec) for layer in range(spec.depth))
+    branches = sum(layers * branch.count_parameters(spec) for branch, layers in count_branches(spec).items())
     ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
     if spec.block.scaling in ("rezero", "skipinit"):
         branches += spec.depth
@@ -105,7 +105,7 @@ def _head_parameters(spec: RunSpec) -> int:
 
 def count_pass_flops(spec: RunSpec) -> float:
     """Count the operations of one pass, forward and backward."""
-    branches = sum(branch_type(spec, layer).count_flops(spec) for layer in range(spec.depth))
+    branches = sum(layers * branch.count_flops(spec) for branch, layers in count_branches(spec).items())
     reads = spec.family.reads
     depth = 0 if reads is None else reads.operations * count_sources(spec) * spec.width
     return 3 * count_samples(spec) * (branches + spec.depth * _mixing_flops(spec) + depth)
@@ -137,7 +137,7 @@ def count_equivalent_flops(spec: RunSpec) -> float:
     """Return how many operations of matrix products take as long as the other arithmetic of one pass, forward and
     backward.
     """
-    slow = sum(branch_type(spec, layer).count_equivalent_flops(spec) for layer in range(spec.depth))
+    slow = sum(layers * branch.count_equivalent_flops(spec) for branch, layers in count_branches(spec).items())
     return 3 * count_samples(spec) * slow
 
 
@@ -157,7 +157,7 @@ def count_rank_flops(spec: RunSpec) -> float:
 def count_pass_bytes(spec: RunSpec) -> float:
     """Count the bytes that a forward and backward pass reads and writes, weights and their gradients included."""
     item = _values_bytes(spec)
-    branches = sum(branch_type(spec, layer).count_moved(spec) for layer in range(spec.depth))
+    branches = sum(layers * branch.count_moved(spec) for branch, layers in count_branches(spec).items())
     norms = {"pre": 1, "post": _copies(spec), "none": 0}[spec.block.norm_position]
     passes = 12 + norms * 12
     reads = spec.family.reads
@@ -190,7 +190,7 @@ def count_pass_calls(spec: RunSpec) -> float:
         layer = spec.family.costs.calls
     if is_dynamic(spec):
         layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec) + spec.family.map_calls
-    return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
+    return sum(layers * (branch.calls + layer) for branch, layers in count_branches(spec).items())
 
 
 def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
@@ -203,12 +203,16 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
     weights = parameters * ITEM_BYTES[spec.dtype]
     tape = count_tape_bytes(spec) + _objects_bytes(spec)
     if recomputes(spec) and not whole_graph:
-        states = count_samples(spec) * spec.depth * _copies(spec) * spec.width * ITEM_BYTES[spec.dtype]
-        states += count_samples(spec) * count_sources(spec) * spec.width * ITEM_BYTES[spec.dtype]
-        tape = states + tape / spec.depth + LAYER_BYTES * spec.depth
+        sources = count_samples(spec) * count_sources(spec) * spec.width * ITEM_BYTES[spec.dtype]
+        tape = count_state_bytes(spec) + sources + tape / spec.depth + LAYER_BYTES * spec.depth
     kept = tape + _probe_bytes(spec) + _scratch_bytes(spec) + _base_bytes(spec)
     # Weights are drawn in float32, all of them before any is converted.
     return max(4.0 * parameters, weights + kept)
+
+
+def count_state_bytes(spec: RunSpec) -> int:
+    """Count the bytes of the states that leave all layers."""
+    return count_samples(spec) * spec.depth * _copies(spec) * spec.width * ITEM_BYTES[spec.dtype]
 
 
 def _base_bytes(spec: RunSpec) -> float:
@@ -255,7 +259,7 @@ def count_tape_bytes(spec: RunSpec) -> float:
     norm = {"pre": 1, "post": n, "none": 0}[spec.block.norm_position]
     copied = 1 if spec.family.has_streams else 0
     layer = (n + 1 + norm + copied) * width * item + _mixing_kept(spec)
-    branches = sum(branch_type(spec, index).count_kept(spec) for index in range(spec.depth))
+    branches = sum(layers * branch.count_kept(spec) for branch, layers in count_branches(spec).items())
     return count_samples(spec) * (branches * item + spec.depth * layer + _depth_kept(spec))
 
 

@@ -91,6 +91,16 @@ def without_training(cost: Estimate, spec: RunSpec, rates: Rates = DEFAULT_RATES
     return cost.model_copy(update=_spread(seconds, 0.0))
 
 
+def without_base(cost: Estimate, spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Return the predicted cost of a run with edits that does not train, with the remaining time where a worker has
+    kept the pass without edits.
+
+    Counts stay, as in `without_training`.
+    """
+    seconds = cost.seconds - _to_seconds(_count_measured_pass(spec), rates, spec.dtype)
+    return cost.model_copy(update=_spread(seconds, 0.0))
+
+
 def _spread(seconds: float, loading_s: float) -> dict[str, float]:
     """Return predicted seconds with their quantiles, from counted seconds and those for loading."""
     ends = {"seconds_low": seconds / SPREAD, "seconds_high": seconds * SPREAD + loading_s}

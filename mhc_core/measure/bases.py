@@ -2,7 +2,7 @@
 
 An edited run compares its states and gradients with those of the same run without edits. A process that has just
 computed that run, or the same one with other edits, still has them: the same tensors, so that results are the same to
-the last bit.
+the last bit. `mhc_core.measure.run.prepare` computes them in advance.
 """
 
 from collections import OrderedDict
@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from mhc_core.cost.counts import count_state_bytes
 from mhc_core.measure.effects import BasePass
-from mhc_core.measure.layout import Layout
 from mhc_core.spec import RunSpec
 
 KEPT_BYTES = 64 * 2**20  # of all passes: three of the default depth, width and streams
@@ -28,14 +28,13 @@ class Bases:
         self.most_bytes = most_bytes
         self._passes: OrderedDict[str, BasePass] = OrderedDict()
 
-    def has_room(self, layout: Layout) -> bool:
-        """Return whether a pass of this size may be kept. Only on the CPU, whose memory is larger than a card's.
+    def has_room(self, spec: RunSpec, device: torch.device) -> bool:
+        """Return whether the pass of a spec may be kept. Only on the CPU, whose memory is larger than a card's.
 
         Not over depth, where each state holds all earlier outputs.
         """
-        is_kept = layout.device.type == "cpu" and layout.has_mixing
-        state_bytes = layout.state_entries * layout.dtype.itemsize
-        return is_kept and STATES_PER_LAYER * layout.depth * state_bytes <= self.most_bytes
+        is_kept = device.type == "cpu" and spec.family.has_mixing
+        return is_kept and STATES_PER_LAYER * count_state_bytes(spec) <= self.most_bytes
 
     def find(self, spec: RunSpec) -> BasePass | None:
         """Return the pass of a spec without its edits, if it is kept."""

@@ -9,8 +9,9 @@ With a value residual layers also take the values of the first attention layer. 
 the state is, and their gradient is added up on the way down, into the graph of the layer that made them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ from mhc_core.record.frames import PassFrame
 from mhc_core.rng import normal
 from mhc_core.stack import DTYPES, LayerOutput, Stack
 
+Returned = TypeVar("Returned")
 MIXING_GRADIENTS = ("mixing_grad_norm", "h_res_grad", "logit_grad_norm")
 
 
@@ -79,7 +81,7 @@ def measure(
     static = stack.connection.static_mixing()
     layout = lay_out(stack, device)
     tape = _Tape(recomputes(spec))
-    bases = bases if bases and bases.has_room(layout) else None
+    bases = bases if bases and bases.has_room(spec, device) else None
     logits = LogitProbe(stack)
     base, shared = _find_base(stack, static, tape, logits, bases) if spec.edits else (None, [])
     logits.listen(range(len(shared), spec.depth))
@@ -138,16 +140,25 @@ def _find_base(
     if base is None:
         first = find_first_edit(stack.spec)
         logits.listen(range(first))
-        base, shared = record_base(stack, static, tape, first)
+        base, shared = _exhaust(record_base(stack, static, tape, first))
         if bases:
             bases.keep(stack.spec, base)
     stack.edits.base = base.read
     return base, shared
 
 
-def record_base(stack: Stack, static: Mixing | None, tape: _Tape, first: int) -> tuple[BasePass, list[LayerOutput]]:
+def keep_base(stack: Stack, bases: Bases) -> Iterator[None]:
+    """Run a stack without its edits, and keep that pass. Yields after each layer: closing the generator stops it."""
+    tape = _Tape(recomputes(stack.spec))
+    base, _ = yield from record_base(stack, stack.connection.static_mixing(), tape, first=0)
+    bases.keep(stack.spec, base)
+
+
+def record_base(
+    stack: Stack, static: Mixing | None, tape: _Tape, first: int
+) -> Generator[None, None, tuple[BasePass, list[LayerOutput]]]:
     """Run a stack without its edits, forward and backward; return that pass, and what the layers below the first edit
-    did.
+    did. Yields after each layer.
 
     first: the first layer that edits change. They do not change the forward pass of the layers below it, which stay on
     the tape.
@@ -160,13 +171,25 @@ def record_base(stack: Stack, static: Mixing | None, tape: _Tape, first: int) ->
             recorder.add_output(output)
             state, values = output.state, output.values
             del output
+            yield
         leaf = state.detach().requires_grad_()
         loss = stack.loss(leaf)
         (grad,) = torch.autograd.grad(loss, leaf)
         for layer in reversed(range(stack.spec.depth)):
             recorder.add_gradient(grad)
             grad = _descend_state(stack, layer, grad, tape, keeps=layer < first)
+            yield
     return recorder.build(loss), recorder.outputs[:first]
+
+
+def _exhaust(steps: Generator[None, None, Returned]) -> Returned:
+    """Run a generator to its end, and return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            returned: Returned = end.value
+            return returned
 
 
 def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray:

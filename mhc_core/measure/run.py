@@ -1,6 +1,6 @@
 """`run(spec)`: everything that a spec asks for, as a sequence of frames."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from mhc_core.findings import summarise
 from mhc_core.inputs import describe_input
 from mhc_core.measure.bases import Bases
 from mhc_core.measure.jacobian import measure_jacobian
-from mhc_core.measure.passes import measure, measure_disturbed_gradient
+from mhc_core.measure.passes import keep_base, measure, measure_disturbed_gradient
 from mhc_core.measure.seeds import measure_seeds
 from mhc_core.measure.trained import TrainedStacks
 from mhc_core.measure.training import train
@@ -70,6 +70,21 @@ def run(spec: RunSpec, trained: TrainedStacks | None = None, bases: Bases | None
             result.add(frame)
             yield frame
     yield summarise(spec, result, disturbed_L)
+
+
+def prepare(spec: RunSpec, bases: Bases) -> Generator[None]:
+    """Compute the pass of a spec without its edits in advance, and keep it if there is room.
+
+    Yields after each layer. Closing the generator stops the computation, and nothing is kept.
+
+    Raises
+    ------
+    SpecError
+        If the spec asks for a device that this machine lacks.
+    """
+    device = choose_device(spec)
+    if bases.find(spec) is None and bases.has_room(spec, device):
+        yield from keep_base(build_stack(spec).to(device), bases)
 
 
 def choose_device(spec: RunSpec) -> torch.device:

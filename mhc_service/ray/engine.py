@@ -1,5 +1,6 @@
 """Run the engine of a cluster: the slots of the local engine, with remote workers."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,6 +38,13 @@ class RayEngine(LocalEngine):
         """Return whether the stack of a spec is in a folder of trained stacks that this server shares with workers."""
         folder = self._options.trained
         return bool(folder) and TrainedStacks(Path(folder)).has(spec, choose_threads(spec, self._options.cpus))
+
+    def has_base(self, spec: RunSpec) -> bool:
+        """Return False: which device an actor computes on is not known here."""
+        return False
+
+    def prepare(self, specs: Sequence[RunSpec]) -> None:
+        """Do nothing: actors compute jobs only."""
 
     async def spawn_worker(self) -> Worker:
         """Open a worker on the Ray cluster."""

@@ -105,6 +105,16 @@ class Engine(ABC):
         """Return whether workers would read the trained stack of a spec; False if the engine stores none."""
         return False
 
+    def has_base(self, spec: RunSpec) -> bool:
+        """Return whether a worker has probably kept the pass of a spec without edits; False if unknown."""
+        return False
+
+    def prepare(self, specs: Sequence[RunSpec]) -> None:
+        """Let idle workers compute the passes of specs without edits soon, because edits may follow. The latest call
+        counts. An engine whose workers cannot do it does nothing.
+        """
+        return
+
     @property
     @abstractmethod
     def rates(self) -> Rates:

@@ -7,12 +7,12 @@ busy, an idle one takes the job.
 import asyncio
 from collections import deque
 from typing import Generic, Protocol, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import orjson
 
 from mhc_scope.engine.contract import RUN, Job
-from mhc_scope.engine.worker import Worker
+from mhc_scope.engine.worker import Worker, without_edits
 
 # Last ones of each worker. What it has forgotten meanwhile costs time only.
 KNOWN_BASES = 4
@@ -36,6 +36,7 @@ class Handover(Generic[Entry]):
         self._entries: deque[Entry] = deque()
         self._idle: dict[Worker, asyncio.Future[Entry]] = {}  # the one that waits longest comes first
         self._bases: WeakKeyDictionary[Worker, deque[bytes]] = WeakKeyDictionary()
+        self._used: WeakSet[Worker] = WeakSet()  # those that have computed anything
 
     def put(self, entry: Entry) -> None:
         """Pass a job to an idle worker, or let it wait for one."""
@@ -48,6 +49,26 @@ class Handover(Generic[Entry]):
     def knows(self, job: Job) -> bool:
         """Return whether an idle worker has computed the job's run without edits."""
         return self._find_worker(job) is not None
+
+    def has_base(self, job: Job) -> bool:
+        """Return whether a worker, idle or not, has computed the job's run without edits."""
+        return any(name_base(job) in known for known in self._bases.values())
+
+    @property
+    def idle(self) -> list[Worker]:
+        """Return the workers that wait for jobs; the one that waits longest comes first."""
+        return [*self._idle]
+
+    def is_used(self, worker: Worker) -> bool:
+        """Return whether a worker has computed anything."""
+        return worker in self._used
+
+    def note(self, worker: Worker, job: Job) -> None:
+        """Record that a worker computes a job, or the pass of its run without edits."""
+        self._used.add(worker)
+        base = name_base(job)
+        if base is not None:
+            self._bases.setdefault(worker, deque(maxlen=KNOWN_BASES)).append(base)
 
     def wait(self, worker: Worker) -> asyncio.Future[Entry]:
         """Return a future of the worker's next job."""
@@ -69,9 +90,7 @@ class Handover(Generic[Entry]):
 
     def _pass_on(self, entry: Entry, worker: Worker, arrival: asyncio.Future[Entry]) -> None:
         """Give a job to a waiting worker, and note the run without edits that the worker then has in memory."""
-        base = name_base(entry.job)
-        if base is not None:
-            self._bases.setdefault(worker, deque(maxlen=KNOWN_BASES)).append(base)
+        self.note(worker, entry.job)
         arrival.set_result(entry)
 
 
@@ -79,4 +98,4 @@ def name_base(job: Job) -> bytes | None:
     """Return a text that identifies the job's run without its edits; None for another kind of job."""
     if job.kind != RUN:
         return None
-    return orjson.dumps({key: value for key, value in job.spec.items() if key != "edits"}, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(without_edits(job.spec), option=orjson.OPT_SORT_KEYS)

@@ -5,17 +5,20 @@ If there are two workers or more, a spare one takes short jobs that come when al
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
+import torch
 
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
 from mhc_core.cost.threads import choose_threads
+from mhc_core.measure.bases import Bases
 from mhc_core.measure.trained import TrainedStacks
 from mhc_core.spec import RunSpec
-from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
+from mhc_scope.engine.contract import RUN, Crash, EndStatus, Engine, Job, Sink, SinkError
 from mhc_scope.engine.handover import Handover
 from mhc_scope.engine.process import WorkerProcess
 from mhc_scope.engine.worker import Worker
@@ -32,6 +35,8 @@ KILL_GRACE_S = 1.0
 RETRY_S, RETRY_MAX_S = 0.5, 30.0
 # A spare worker that has been idle for this long is replaced by a new one, which needs a tenth of the memory.
 SPARE_IDLE_S = 60.0
+# Idle workers compute passes for edits this long after the page has requested the runs, which it draws meanwhile.
+PREPARE_AFTER_S = 2.0
 
 
 @dataclass(eq=False)
@@ -64,6 +69,7 @@ class LocalEngine(Engine):
         self._spare: Worker | None = None  # once it is warm
         self._slots: list[asyncio.Task[None]] = []
         self._deaths = 0
+        self._preparing: asyncio.TimerHandle | None = None
         self._sink: Sink
 
     async def start(self, sink: Sink) -> None:
@@ -74,6 +80,8 @@ class LocalEngine(Engine):
 
     async def stop(self) -> None:
         """Cancel all slots; each kills its worker process."""
+        if self._preparing is not None:
+            self._preparing.cancel()
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
@@ -131,6 +139,29 @@ class LocalEngine(Engine):
         threads = choose_threads(spec, self._settings.threads_per_worker)
         return TrainedStacks(self._trained_folder).has(spec, threads)
 
+    def has_base(self, spec: RunSpec) -> bool:
+        """Return whether a worker has computed the run of a spec without edits, and may have kept it."""
+        job = _to_job(spec)
+        return _may_keep_base(spec) and (self._handover.has_base(job) or self._spare_handover.has_base(job))
+
+    def prepare(self, specs: Sequence[RunSpec]) -> None:
+        """Let idle workers compute the passes of specs without edits in `PREPARE_AFTER_S`, one each.
+
+        The latest call counts.
+        """
+        if self._preparing is not None:
+            self._preparing.cancel()
+        loop = asyncio.get_running_loop()
+        self._preparing = loop.call_later(PREPARE_AFTER_S, self._prepare_bases, specs)
+
+    def _prepare_bases(self, specs: Sequence[RunSpec]) -> None:
+        """Let each idle worker compute a pass without edits that no worker has."""
+        missing = (_to_job(spec) for spec in specs if _may_keep_base(spec) and not self.has_base(spec))
+        idle = [(handover, one) for handover in (self._handover, self._spare_handover) for one in handover.idle]
+        for job, (handover, worker) in zip(missing, idle, strict=False):
+            handover.note(worker, job)
+            worker.send({"base": job.spec})
+
     @property
     def _trained_folder(self) -> Path:
         return self._settings.data / "trained"
@@ -186,13 +217,11 @@ class LocalEngine(Engine):
             if not first or not first[0].startswith(READY):
                 return False
             self._note_ready(worker, first[0], is_spare=is_spare)
-            idle_s = None  # a new worker may wait forever
-            while (entry := await self._take_job(worker, handover, idle_s)) is not None:
+            while (entry := await self._take_job(worker, handover, SPARE_IDLE_S if is_spare else None)) is not None:
                 if entry.imposed_end is not None:
                     continue  # cancelled on its way here, and ended
                 if not await self._execute(worker, entry):
                     break
-                idle_s = SPARE_IDLE_S if is_spare else None
             return True
         finally:
             self._workers.pop(worker, None)
@@ -221,13 +250,18 @@ class LocalEngine(Engine):
         )
 
     async def _take_job(self, worker: Worker, handover: Jobs, idle_s: float | None) -> LocalJob | None:
-        """Return the next job, or None when the worker dies while it waits, or has waited for too long."""
+        """Return the next job, or None when the worker dies while it waits, or has waited for too long.
+
+        A worker that has computed nothing may wait forever.
+        """
         arrival, death = handover.wait(worker), asyncio.create_task(worker.wait())
         either: set[asyncio.Future[Any]] = {arrival, death}
         if not arrival.done():
             self._sink.on_free()
         try:
-            await asyncio.wait(either, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
+            while not (await asyncio.wait(either, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED))[0]:
+                if handover.is_used(worker):
+                    break
             handover.leave(worker)
             if arrival.done() and not death.done():
                 return arrival.result()
@@ -326,3 +360,15 @@ class LocalEngine(Engine):
             log.exception("the end of run %s could not be stored", entry.job.id)
         self._entries.pop(entry.job.id, None)
         entry.settled.set()
+
+
+def _to_job(spec: RunSpec) -> Job:
+    """Return the job of a spec's run without edits."""
+    plain = spec.model_copy(update={"edits": ()})
+    return Job(plain.id, RUN, plain.canonical())
+
+
+def _may_keep_base(spec: RunSpec) -> bool:
+    """Return whether workers on this machine keep the pass of a spec without edits."""
+    is_on_card = spec.device != "cpu" and torch.cuda.is_available()
+    return Bases().has_room(spec, torch.device("cuda" if is_on_card else "cpu"))

@@ -29,3 +29,8 @@ class Worker(Protocol):
 
     def kill(self) -> None:
         """Kill the worker immediately; do nothing if it has ended."""
+
+
+def without_edits(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec of a job without its edits. Jobs that differ in nothing else share a pass."""
+    return {key: value for key, value in spec.items() if key != "edits"}

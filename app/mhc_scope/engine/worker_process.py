@@ -1,7 +1,8 @@
 """Run a worker process: read jobs from one pipe, write encoded frames to another.
 
-Commands, one JSON object a line: `{"run": id, "kind": "run", "spec": {...}}` and `{"cancel": id}`. Answers, one a line:
-a frame, or a word: `#ready {rates}`, and after the frames of a job `#end {"status", "reason"}`.
+Commands, one JSON object a line: `{"run": id, "kind": "run", "spec": {...}}`, `{"cancel": id}` and `{"base": spec}`.
+Answers, one a line: a frame, or a word: `#ready {rates}`, and after the frames of a job `#end {"status", "reason"}`. A
+base has no answer: an idle worker computes the pass of the spec without edits, and keeps it.
 Started by `mhc_scope.engine.process`.
 """
 
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,6 +23,7 @@ import orjson
 from mhc_core.record import codec
 from mhc_scope.engine.heap import keep_freed_memory
 from mhc_scope.engine.pipe import AnswerWriter
+from mhc_scope.engine.worker import without_edits
 
 if TYPE_CHECKING:
     from mhc_core.measure.bases import Bases
@@ -61,7 +63,10 @@ def serve(
     rates, bases = warm_up(), open_bases()
     sender.send(b"#ready " + rates + b"\n")
     while True:
-        job = receiver.next_job()
+        job = receiver.next_command()
+        if "base" in job:
+            prepare_base(job["base"], receiver.must_stop, threads, bases)
+            continue
         status, reason = execute(job, receiver.cancelled, sender, threads, memory_bytes, trained, bases)
         sender.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
 
@@ -94,6 +99,26 @@ def execute(
         traceback.print_exc()
         return "failed", f"{type(error).__name__}: {error}"
     return "done", None
+
+
+def prepare_base(
+    body: dict[str, Any], must_stop: Callable[[dict[str, Any]], bool], threads: int, bases: "Bases"
+) -> None:
+    """Compute the pass of a spec without its edits, and keep it, unless it must stop before: real jobs come first."""
+    import torch
+
+    from mhc_core.cost.threads import choose_threads
+    from mhc_core.measure.run import prepare
+    from mhc_core.spec import parse_spec
+
+    try:
+        spec = parse_spec(body)
+        torch.set_num_threads(choose_threads(spec, threads))
+        for _ in prepare(spec, bases):
+            if must_stop(body):
+                return
+    except Exception:  # nobody waits for the pass: runs with edits will compute it, and report what is wrong
+        traceback.print_exc()
 
 
 def _compute_job(
@@ -131,11 +156,21 @@ class _CommandReader:
     def __init__(self, source: BinaryIO) -> None:
         self.cancelled = threading.Event()
         self._source, self._current = source, ""
-        self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._next: dict[str, Any] | None = None  # the job that has arrived and has not begun
         threading.Thread(target=self._read_commands, daemon=True).start()
 
-    def next_job(self) -> dict[str, Any]:
-        return self._jobs.get()
+    def next_command(self) -> dict[str, Any]:
+        """Return the next job, or the next pass to prepare."""
+        command = self._commands.get()
+        if "run" in command:
+            self._next = None
+        return command
+
+    def must_stop(self, base: dict[str, Any]) -> bool:
+        """Return whether a job waits that does not need this pass."""
+        job = self._next
+        return job is not None and (job["kind"] != "run" or without_edits(job["spec"]) != without_edits(base))
 
     def _read_commands(self) -> None:
         """Queue jobs, and set `cancelled` when the current one is cancelled; end the process when its parent ends."""
@@ -144,7 +179,10 @@ class _CommandReader:
             if "run" in command:
                 self._current = command["run"]
                 self.cancelled.clear()
-                self._jobs.put(command)
+                self._next = command
+                self._commands.put(command)
+            elif "base" in command:
+                self._commands.put(command)
             elif command["cancel"] == self._current:
                 self.cancelled.set()
         os._exit(0)  # The parent has ended; no one reads the results.

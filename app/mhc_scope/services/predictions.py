@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mhc_core.cost.estimates import SPREAD, Estimate, estimate, without_training
+from mhc_core.cost.estimates import SPREAD, Estimate, estimate, without_base, without_training
 from mhc_core.cost.rates import Rates
 from mhc_core.measure.atlas import estimate_atlas
 from mhc_core.measure.lens import estimate_lens
@@ -88,10 +88,15 @@ class Predictions:
                 ratios.append(ratio)
 
     def _count(self, kind: str, spec: RunSpec) -> Estimate:
-        """Return the counted cost, without training where the trained stack is stored; a verification trains none."""
+        """Return the counted cost, without what workers have already: a trained stack, or the pass without edits.
+
+        A verification trains nothing.
+        """
         counted = COUNT[kind](spec, self._engine.rates)
         if spec.train.steps and kind != VERIFICATION and self._engine.has_trained(spec):
             return without_training(counted, spec, self._engine.rates)
+        if kind == RUN and spec.edits and not spec.train.steps and self._engine.has_base(spec):
+            return without_base(counted, spec, self._engine.rates)
         return counted
 
     def _is_shared(self) -> bool:

@@ -132,6 +132,9 @@ class Runs:
             If the caller has disconnected before its turn.
         """
         found = await self._submit({spec.id: JobRequest(RUN, spec) for spec in specs}, client, limit_s, caller)
+        stored = [spec for spec in specs if found[spec.id].status == "done"]
+        if stored and client != SERVER:  # what the server requests for itself nobody edits
+            self.engine.prepare(stored)
         return [found[spec.id] for spec in specs]
 
     def announce(self, run_ids: Iterable[str]) -> None:

@@ -34,6 +34,7 @@ class Puppet(Engine):
         self.workers = workers
         self.frames: dict[str, int] = {}  # job -> frames that it has given
         self.begun: list[str] = []
+        self.prepared: list[list[str]] = []
         self._sink: Sink
 
     async def start(self, sink: Sink) -> None:
@@ -50,6 +51,10 @@ class Puppet(Engine):
         assert len(self.frames) < self.workers, "a server takes no more runs than it has workers"
         self.frames[job.id] = 0
         self.begun.append(job.id)
+
+    def prepare(self, specs: Sequence[RunSpec]) -> None:
+        """Record their ids."""
+        self.prepared.append([spec.id for spec in specs])
 
     async def cancel(self, job_id: str) -> None:
         """End it as cancelled."""

@@ -8,6 +8,7 @@ import pytest
 
 from mhc_scope import limits
 from mhc_scope.api.http.stream import Feed
+from mhc_scope.services.identity import SERVER, ClientIdentity
 from tests.app.cluster.puppet import Server, check_log, make_spec, play, start_local, wait_until
 from tests.app.store.place import Place
 
@@ -215,3 +216,19 @@ def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(
         await server.stop()
 
     play(act())
+
+
+def test_bases_of_stored_runs_are_prepared_when_a_client_opens_them(tmp_path: Path) -> None:
+    """A run that is computed now needs no preparation, and the server itself edits nothing."""
+
+    async def scene() -> None:
+        server = await start_local(tmp_path)
+        stored, new = make_spec(1), make_spec(2)
+        run_id = await server.submit(stored)
+        await server.compute(run_id)
+        await server.runs.submit([stored, new], SERVER)
+        await server.runs.submit([stored, new], ClientIdentity("me", "me"))
+        assert server.engine.prepared == [[run_id]]
+        await server.stop()
+
+    play(scene())

@@ -4,17 +4,24 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from mhc_core.spec import parse_spec
+from mhc_scope.engine import local
 from mhc_scope.engine.contract import RUN, VERIFICATION, Job
 from mhc_scope.engine.handover import KNOWN_BASES, Handover
 from mhc_scope.engine.local import LocalEngine
 from mhc_scope.settings import Settings
+from tests.contract.engine.recorder import Recorder
 
 CUT = [{"layers": [1, 1], "what": "stream", "index": 0, "do": "zero"}]
 
 
 class Idle:
     """A worker that only waits."""
+
+    async def wait(self) -> None:
+        await asyncio.Event().wait()
 
 
 @dataclass(frozen=True)
@@ -104,5 +111,57 @@ def test_the_spare_worker_takes_a_run_whose_base_it_alone_has() -> None:
         assert [arrival.result().job.id for arrival in arrivals] == [job.id for job in edited[1:]], (
             "they do not wait for it"
         )
+
+    asyncio.run(check())
+
+
+class Preparing(Idle):
+    """A worker that records its commands."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+
+    def send(self, command: dict[str, Any]) -> None:
+        self.commands.append(command)
+
+
+def test_idle_workers_prepare_a_base_each_unless_one_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "PREPARE_AFTER_S", 0.0)
+
+    async def check() -> None:
+        engine = LocalEngine(Settings(workers=2))
+        known, fresh, spare = (Preparing() for _ in range(3))
+        specs = [parse_spec(build_entry(seed=seed, edits=CUT).job.spec) for seed in range(5)]
+        large, over_depth = (build_entry(**fields) for fields in ({"width": 4096}, {"connection": {"kind": "attnres"}}))
+        await give(engine._handover, known, build_entry(seed=0))  # type: ignore[arg-type]
+        for worker in (known, fresh):
+            engine._handover.wait(worker)  # type: ignore[arg-type]
+        engine._spare_handover.wait(spare)  # type: ignore[arg-type]
+        assert [engine.has_base(spec) for spec in specs] == [True, False, False, False, False]
+        engine.prepare(specs[-1:])  # a later call counts instead
+        engine.prepare([parse_spec(large.job.spec), parse_spec(over_depth.job.spec), *specs])
+        await asyncio.sleep(0.01)
+        found = [[command["base"] for command in worker.commands] for worker in (known, fresh, spare)]
+        assert found == [[build_entry(seed=seed).job.spec] for seed in (1, 2, 3)]
+        assert [engine.has_base(spec) for spec in specs] == [True, True, True, True, False]
+        edited = build_entry(seed=2, edits=CUT)
+        engine.submit(edited.job)
+        assert list(engine._handover.idle) == [known]
+
+    asyncio.run(check())
+
+
+def test_a_spare_worker_is_replaced_once_it_has_computed_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits without end before, and then for a while only: also after a base, which takes memory as a run does."""
+
+    async def check() -> None:
+        engine, spare = LocalEngine(Settings(workers=2)), Preparing()
+        engine._sink = Recorder()
+        waiting = asyncio.create_task(engine._take_job(spare, engine._spare_handover, 0.01))  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        engine._prepare_bases([parse_spec(build_entry().job.spec)])
+        assert await asyncio.wait_for(waiting, 30) is None
+        assert spare.commands
 
     asyncio.run(check())

@@ -24,9 +24,13 @@ class Busy:
     running: int = 0
     rates: Rates = DEFAULT_RATES
     trained: tuple[RunSpec, ...] = ()
+    bases: tuple[RunSpec, ...] = ()
 
     def has_trained(self, spec: RunSpec) -> bool:
         return spec in self.trained
+
+    def has_base(self, spec: RunSpec) -> bool:
+        return spec.model_copy(update={"edits": ()}) in self.bases
 
 
 @dataclass
@@ -168,6 +172,19 @@ def test_loading_at_first_use_is_in_the_upper_end_alone() -> None:
         added_s = counted.seconds_high - SPREAD * counted.seconds
         assert math.isclose(added_s, 0.7 if spec is trained else 0.0, abs_tol=1e-9)
         assert found.seconds_high - added_s == pytest.approx(found.seconds_likely**2 / found.seconds_low)
+
+
+def test_a_run_with_edits_whose_base_is_kept_takes_one_pass_less() -> None:
+    edit = {"layers": [1, 1], "what": "branch", "do": "zero"}
+    plain, edited, trained = (
+        parse_spec({"edits": edits, "train": {"steps": steps}}) for edits, steps in (([], 0), ([edit], 0), ([edit], 5))
+    )
+    new, kept = make(Busy()), make(Busy(bases=(plain, trained.model_copy(update={"edits": ()}))))
+    assert kept.predict(RUN, edited).seconds == pytest.approx(new.predict(RUN, plain).seconds, rel=0.1)
+    assert new.predict(RUN, edited).seconds > 1.2 * new.predict(RUN, plain).seconds
+    assert kept.predict(RUN, edited).flops == new.predict(RUN, edited).flops
+    for kind, spec in ((RUN, plain), (RUN, trained), (ATLAS, edited), (VERIFICATION, edited)):
+        assert kept.predict(kind, spec) == new.predict(kind, spec)
 
 
 def test_where_the_trained_stack_is_stored_steps_take_no_time(clock: Clock) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 
+from mhc_core.cost.counts import count_state_bytes
 from mhc_core.measure import passes
 from mhc_core.measure.bases import Bases, count_bytes
 from mhc_core.measure.layout import lay_out
-from mhc_core.measure.run import run
+from mhc_core.measure.run import prepare, run
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
@@ -25,7 +26,7 @@ def encode(spec: RunSpec, bases: Bases | None = None) -> list[bytes]:
     return [codec.encode_frame(frame, "run", index) for index, frame in enumerate(run(spec, bases=bases))]
 
 
-def refuse(*_: object) -> None:
+def refuse(*_: object, **__: object) -> None:
     raise AssertionError("the run without edits is computed again")
 
 
@@ -105,8 +106,30 @@ def test_a_large_pass_and_one_on_a_card_are_not_kept() -> None:
     small = Bases(1000)
     encode(spec, small)
     assert small.find(spec) is None
-    stack = build_stack(spec)
-    assert Bases().has_room(lay_out(stack, CPU))
-    assert not Bases().has_room(lay_out(stack, torch.device("cuda")))
-    over_depth = build_stack(build_spec(SMALL, connection={"kind": "denseformer"}))
-    assert not Bases().has_room(lay_out(over_depth, CPU)), "its states hold all earlier outputs"
+    assert Bases().has_room(spec, CPU)
+    assert not Bases().has_room(spec, torch.device("cuda"))
+    over_depth = build_spec(SMALL, connection={"kind": "denseformer"})
+    assert not Bases().has_room(over_depth, CPU), "its states hold all earlier outputs"
+
+
+def test_states_are_counted_as_large_as_they_are() -> None:
+    for connection in CONNECTIONS.values():
+        spec = build_spec(SMALL, connection=connection)
+        layout = lay_out(build_stack(spec), CPU)
+        if layout.has_mixing:
+            assert count_state_bytes(spec) == spec.depth * layout.state_entries * layout.dtype.itemsize
+
+
+@pytest.mark.parametrize("kind", ["residual", "hc"])
+def test_a_base_that_is_prepared_is_the_one_that_a_run_keeps(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, edited = build_both({"kind": kind}, cuts=kind == "hc")
+    due, bases = encode(edited), Bases()
+    steps = prepare(plain, bases)
+    next(steps)
+    steps.close()
+    assert bases.find(plain) is None, "it was stopped"
+    assert sum(1 for _ in prepare(plain, bases)) == 2 * plain.depth
+    monkeypatch.setattr(passes, "record_base", refuse)
+    assert encode(edited, bases) == due
+    assert list(prepare(plain, bases)) == [], "it is there"
+    assert list(prepare(plain, Bases(1000))) == [], "it has no room"

@@ -8,6 +8,7 @@ from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.record import codec
 from mhc_core.spec import parse_spec
+from mhc_scope.engine import local
 from mhc_scope.engine.contract import RUN, VERIFICATION, Job
 from tests.contract.engine.bench import SMALL, Bench
 
@@ -44,6 +45,19 @@ async def test_lines_are_those_of_the_core(bench: Bench) -> None:
     await bench.recorder.wait_for_end("core")
     expected = [codec.encode_frame(frame, "core", index) for index, frame in enumerate(run(parse_spec(spec)))]
     assert bench.recorder.of["core"].lines == expected
+
+
+async def test_lines_are_the_same_after_the_base_was_prepared(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an engine whose workers cannot prepare it, this is one more run with edits."""
+    monkeypatch.setattr(local, "PREPARE_AFTER_S", 0.0)
+    edited = parse_spec(SMALL | {"seed": 8, "edits": [{"layers": (1, 1), "what": "branch", "do": "zero"}]})
+    await bench.wait_until_free()
+    bench.engine.prepare([edited])
+    await asyncio.sleep(0.1)
+    bench.engine.submit(Job("edited", RUN, edited.canonical()))
+    await bench.recorder.wait_for_end("edited")
+    expected = [codec.encode_frame(frame, "edited", index) for index, frame in enumerate(run(edited))]
+    assert bench.recorder.of["edited"].lines == expected
 
 
 async def test_a_verification_is_the_recomputation_of_the_core(bench: Bench) -> None:
