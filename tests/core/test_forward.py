@@ -31,7 +31,7 @@ def assert_equal_to_reference(stack: Stack, rtol: float = 1e-11) -> None:
     assert stack().item() == pytest.approx(wanted.loss, rel=rtol)
 
 
-@pytest.mark.sample("values", "pairs")
+@pytest.mark.sample("values", 5)
 @pytest.mark.parametrize("moved", [False, True], ids=["initial", "moved"])
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
@@ -64,7 +64,7 @@ def test_every_number_of_parts(dynamic: bool, streams: int) -> None:
     assert_equal_to_reference(shake(build_stack(build_spec(connection=connection))))
 
 
-@pytest.mark.sample(24, "pairs")
+@pytest.mark.sample(25, 5)
 @pytest.mark.parametrize("output", ["mean", "sum", "head"])
 @pytest.mark.parametrize("position", ["pre", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
@@ -83,7 +83,7 @@ SCALINGS = {
 }
 
 
-@pytest.mark.sample(24, 3)
+@pytest.mark.sample(25, 5)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
     assert_equal_to_reference(shake(stack))
 
 
-@pytest.mark.sample("values", 2)
+@pytest.mark.sample("values", 5)
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_value_residuals_of_every_connection(connection: dict[str, Any], position: str) -> None:

@@ -42,7 +42,7 @@ def test_sizes_gradients_and_cka_of_every_step_are_those_of_plain_autograd(kind:
 # ---- for every way of joining layers
 
 
-@pytest.mark.sample(6, 2)
+@pytest.mark.sample(7, 3)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
     before, step = take_one_step(connection=CONNECTIONS[name])
@@ -64,7 +64,7 @@ def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
     np.testing.assert_allclose(step["step_cka"], before.matrices["cka"], atol=2e-5)
 
 
-@pytest.mark.sample(6, 2)
+@pytest.mark.sample(7, 3)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) -> None:
     """The stack is stopped before its third step and read by the reference in plain numpy."""

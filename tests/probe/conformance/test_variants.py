@@ -94,9 +94,8 @@ class Clamped(PlainMHC):
 
 
 @pytest.mark.parametrize("build", [Static, Linears, ChannelsOuter, LearnedNorm, LogDomain, Transposing, Clamped])
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(1, 6))])
-def test_a_variant_is_not_accused(build: type[PlainMHC], seed: int) -> None:
-    report = check(build(), seed=seed)
+def test_a_variant_is_not_accused(build: type[PlainMHC]) -> None:
+    report = check(build())
     assert report.passed, str(report)
     assert all(one.verdict != "design" for one in report.checks), str(report)
     for name in ("orientation", "order", "rounds", "exp", "precision", "gradients"):

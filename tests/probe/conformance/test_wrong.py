@@ -20,8 +20,6 @@ from tests.probe.conformance.wrong import (
     scale_gradient,
 )
 
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in (1, 2))]
-
 
 class TakesBranch(nn.Module):
     """The same module, called with the branch."""
@@ -54,10 +52,9 @@ def test_there_are_forty_and_more() -> None:
 
 @pytest.mark.sample(10)
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_mistake_is_named(name: str, seed: int) -> None:
+def test_a_mistake_is_named(name: str) -> None:
     wrong = WRONG[name]
-    report = check(wrong.build if wrong.check == "sharing" else wrong.build(), seed=seed, **wrong.options)
+    report = check(wrong.build if wrong.check == "sharing" else wrong.build(), **wrong.options)
     failed = {failure.name for failure in report.failures}
     assert wrong.check in failed, str(report)
     assert failed <= {wrong.check} | wrong.others, str(report)
@@ -66,9 +63,10 @@ def test_a_mistake_is_named(name: str, seed: int) -> None:
         assert failure.measured, failure
         assert failure.likely, failure
         assert failure.reproduce, failure
+    assert any(LIKELY.get(name, "") in failure.likely for failure in report.failures), str(report)
 
 
-SEVEN = {
+LIKELY = {
     "branch added before the mixing": "added before the mixing",
     "branch reads after the mixing": "reads the streams after the mixing",
     "one mean H_post for all streams": "a mean or another map over streams",
@@ -77,12 +75,6 @@ SEVEN = {
     "branch gradient scaled by 1.02": "a gradient that is scaled",
     "coefficients from x.detach()": "coefficients computed from a detached state",
 }
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("name", SEVEN)
-def test_the_likely_mistake_is_said_in_words(name: str) -> None:
-    assert any(SEVEN[name] in failure.likely for failure in check(WRONG[name].build()).failures)
 
 
 @pytest.mark.full
