@@ -13,6 +13,8 @@ from mhc_core.families import FAMILIES
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure, shake
+from tests.core.connections.test_depth import FORMS as DEPTH_FORMS
+from tests.core.connections.test_depth import KIND
 from tests.core.measure.test_gradients import VARIANTS
 from tests.oracles.plain_branches import Tensor
 from tests.oracles.plain_families import CLIMBS, MAPS
@@ -25,12 +27,10 @@ BLOCKS: dict[str, dict[str, Any]] = {
     "mlp": {"kind": "mlp", "activation": "silu"},
     "conv": {"kind": "conv", "activation": "tanh"},
     "pair": {"kind": "pair"},
+    "mlp without a norm": {"kind": "mlp", "norm_position": "none", "branch_scale": 0.7},
 }
 FORMS: dict[str, dict[str, Any]] = {
-    "blocks of 2": {"kind": "attnres", "depth_block": 2},
-    "heads, normed": {"kind": "attnres", "depth_heads": 4, "depth_values": "normed"},
-    "delta": {"kind": "attnres", "depth_form": "delta", "depth_block": 2},
-    "delta_gated": {"kind": "attnres", "depth_form": "delta_gated"},
+    **{f"attnres, {name}": KIND | form for name, form in DEPTH_FORMS.items()},
     "denseformer, blocks of 2": {"kind": "denseformer", "depth_block": 2},
     "gated, mean": {"kind": "gated", "output": "mean", "streams": 3},
     "go_mhc, 2 streams": {"kind": "go_mhc", "streams": 2},
@@ -104,7 +104,7 @@ def check(spec: RunSpec) -> None:
     assert {name: gap for name, gap in gaps.items() if not gap <= TOLERANCE} == {}
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample("values", 5)
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("connection", CONNECTIONS)
 def test_every_family_has_the_gradients_of_a_plain_network(connection: str, block: str) -> None:

@@ -563,8 +563,6 @@ def test_a_value_that_is_five_percent_too_large_is_found_in_every_column(name: s
 
 # Formulas of the coefficients.
 
-SIGMOID = torch.sigmoid
-
 
 def softmax_pre(*arguments: Any) -> Mixing:
     t_pre, dtype = arguments[0], arguments[4]
