@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 
+from mhc_core.connections import build_connection
+from mhc_core.spec import parse_spec
 from mhc_probe.conformance import check
-from tests.probe.conformance.plain import PlainMHC
+from mhc_probe.conformance.options import FAMILIES
+from tests.probe.conformance.plain import WIDTH, PlainMHC
 from tests.probe.conformance.right import RIGHT
 
 NEED_OPTIONS = {"start", "expand", "reduce", "sharing", "compile"}
@@ -44,3 +48,20 @@ def test_the_plain_module_passes_in_all_sizes(streams: int) -> None:
     assert report.passed, str(report)
     named = {one.name for one in report.checks if one.verdict == "not applicable"}
     assert named == NEED_OPTIONS, str(report)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind != "gated"])
+def test_our_own_families_are_not_accused(kind: str) -> None:
+    connection = {"kind": kind, "streams": 4, "dynamic": True, "init": "megatron"}
+    spec = parse_spec({"depth": 2, "width": WIDTH, "block": {"kind": "mlp"}, "connection": connection})
+    mixers = build_connection(spec).mixers
+    assert isinstance(mixers, nn.ModuleList)
+    report = check(mixers, kind)
+    assert report.passed, str(report)
+    assert report["dynamic part"].verdict == "holds"
+    assert report["sharing"].verdict == "holds"
+    # Skew matrices have a diagonal of zeros, and the identity has no gate.
+    dead = {"orthostochastic": "b_res (4 entries)", "go_mhc": "b_res (8 entries)", "identity_hc": "a (1 entry)"}
+    assert dead.get(kind, "") in report["gradients"].statement
+    assert report["gradients"].verdict == ("design" if kind in dead else "holds")
