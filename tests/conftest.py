@@ -78,11 +78,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Playwright leaves an event loop running in its thread, and Ray starts machines from the main thread alone.
     """
-    sampling.mark_full(items, exhaustive=not _is_everyday(config))
+    left_out = sampling.mark_full(items, everyday=_is_everyday(config))
     if _is_everyday(config):  # Before other plugins see the cases: each takes time for each case, in each process.
         left_out = [item for item in items if item.get_closest_marker("full")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=left_out)
+    dropped = set(left_out)
+    items[:] = [item for item in items if item not in dropped]
     items.sort(key=lambda item: item.path.relative_to(ROOT).parts[1] not in SERVERS)
 
 

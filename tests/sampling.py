@@ -3,7 +3,8 @@
 `@pytest.mark.sample("values")` takes so many cases that every value of every parameter occurs,
 `@pytest.mark.sample("pairs")` so many that every pair of values of two parameters does, and
 `@pytest.mark.sample(3)` each third. A second argument of the same form says which cases `make test-rest` adds:
-`@pytest.mark.sample("values", "pairs")`. Those that it leaves out are marked `exhaustive`. `make test-full` runs all.
+`@pytest.mark.sample("values", "pairs")`. No target runs the cases that both leave out: where parameters do not act on
+each other, a fault shows in one of those that remain.
 """
 
 from collections import Counter, defaultdict
@@ -15,11 +16,12 @@ import pytest
 Value = tuple[str, str]  # A parameter and what it is.
 
 
-def mark_full(items: Iterable[pytest.Item], *, exhaustive: bool = True) -> None:
-    """Mark the trials, what is exhaustive, and cases that the samples of their tests leave out.
+def mark_full(items: Iterable[pytest.Item], *, everyday: bool = False) -> list[pytest.Item]:
+    """Mark the trials, what is exhaustive, and cases that samples leave out; return the cases that no target runs.
 
-    exhaustive: also choose what `make test-rest` leaves out, which takes a second.
+    everyday: return none, since all of them are marked `full`. The choice takes a second.
     """
+    left_out: list[pytest.Item] = []
     cases: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("trial") or item.get_closest_marker("exhaustive"):
@@ -29,13 +31,14 @@ def mark_full(items: Iterable[pytest.Item], *, exhaustive: bool = True) -> None:
     for test in cases.values():
         marker = test[0].get_closest_marker("sample")
         assert marker is not None
-        fast, *rest = (choose(test, wanted) for wanted in marker.args[: 2 if exhaustive else 1])
+        fast, *rest = (choose(test, wanted) for wanted in marker.args[: 1 if everyday else 2])
         for index, item in enumerate(test):
             if index in fast:
                 continue
             item.add_marker(pytest.mark.full)
             if rest and index not in rest[0]:
-                item.add_marker(pytest.mark.exhaustive)
+                left_out.append(item)
+    return left_out
 
 
 def choose(test: list[pytest.Function], wanted: int | str) -> set[int]:

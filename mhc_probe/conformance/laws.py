@@ -1,10 +1,11 @@
 """Fit known laws to a measured map: Sinkhorn by its order, rounds and eps, and maps of single logits.
 
-Independent of `mhc_core.connections`, in plain loops over float64 matrices.
+Independent of `mhc_core.connections`, in plain operations on float64 matrices.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
@@ -67,43 +68,57 @@ def fit_sinkhorn(logits: torch.Tensor, measured: torch.Tensor, positives: tuple[
     A law with an eps must be clearly better than one without, as an eps also imitates rounding.
     """
     logits, measured = logits.double(), measured.double()
-    fits = [
-        Fit(law, _measure_difference(matrix, measured))
-        for name in positives
-        for law, matrix in list_sinkhorn(name, logits)
+    all_fits: list[Fit] = []
+    plain_fits: list[Fit] = []
+    for name in positives:
+        errors = (compute_sinkhorn(name, logits) - measured).abs().amax((1, 2)).nan_to_num(nan=math.inf).tolist()
+        laws, plain = list_laws(name)
+        for fits, places in ((all_fits, range(len(laws))), (plain_fits, plain)):
+            place = min(places, key=errors.__getitem__)
+            fits.append(Fit(laws[place], errors[place]))
+    best, without_eps = (min(fits, key=lambda fit: fit.error) for fits in (all_fits, plain_fits))
+    return without_eps if without_eps.error <= 3 * best.error else best
+
+
+# Pairs of an eps and where it is added.
+ADDED = ((0.0, "both"), *product(EPS[1:], ("both", "result", "first", "second")))
+
+
+@cache
+def list_laws(positive: str) -> tuple[list[SinkhornLaw], list[int]]:
+    """Return all K laws that start with this positive map, and the places of those without an eps or with the usual."""
+    laws = [SinkhornLaw(positive, halves, 1, 0.0, f"{halves} alone") for halves in ("rows", "columns")]
+    laws += [
+        SinkhornLaw(positive, last, rounds, eps, "both", eps_in)
+        for last in ("rows", "columns")
+        for eps, eps_in in ADDED
+        for rounds in range(1, MAX_ROUNDS + 1)
     ]
-    best = min(fits, key=lambda fit: fit.error)
-    plain = min((fit for fit in fits if _is_plain(fit.law)), key=lambda fit: fit.error)
-    return plain if plain.error <= 3 * best.error else best
+    usual = [law.eps <= TINY_EPS and law.eps_in in ("both", "result") for law in laws]
+    return laws, [place for place, is_usual in enumerate(usual) if is_usual]
 
 
-def _is_plain(law: SinkhornLaw) -> bool:
-    return law.eps <= TINY_EPS and law.eps_in in ("both", "result")
-
-
-def list_sinkhorn(positive: str, logits: torch.Tensor) -> Iterator[tuple[SinkhornLaw, torch.Tensor]]:
-    """Yield all laws of Sinkhorn's rounds that start with this positive map, each with its matrix."""
+def compute_sinkhorn(positive: str, logits: torch.Tensor) -> torch.Tensor:
+    """Return the matrices (K, n, n) of these laws from logits (n, n)."""
     start = POSITIVE[positive](logits)
-    for halves, dim in (("rows alone", 1), ("columns alone", 0)):
-        yield SinkhornLaw(positive, halves.partition(" ")[0], 1, 0.0, halves), start / start.sum(dim, keepdim=True)
-    for (last, first_dim), eps in product((("rows", 0), ("columns", 1)), EPS):
-        for eps_in in ("both", "result", "first", "second") if eps else ("both",):
-            for rounds, matrix in enumerate(_run_rounds(start, first_dim, eps, MAX_ROUNDS, eps_in), start=1):
-                yield SinkhornLaw(positive, last, rounds, eps, "both", eps_in), matrix
+    rows, columns = (torch.stack(_run_rounds(matrix, MAX_ROUNDS, ADDED), 1) for matrix in (start, start.T))
+    halves = torch.stack([start / start.sum(dim, keepdim=True) for dim in (1, 0)])
+    return torch.cat([halves, rows.flatten(0, 1), columns.mT.flatten(0, 1)])
 
 
-def _run_rounds(
-    start: torch.Tensor, first_dim: int, eps: float, rounds: int, eps_in: str = "both"
-) -> Iterator[torch.Tensor]:
-    """Yield the matrix (n, n) after each Sinkhorn round, which normalises `first_dim` first; see `SinkhornLaw`."""
-    matrix, first, second = start, 0.0 if eps_in == "second" else eps, 0.0 if eps_in == "first" else eps
-    for number in range(rounds):
-        if number == 0 and eps_in == "result":
-            matrix = matrix / matrix.sum(first_dim, keepdim=True) + eps
-        else:
-            matrix = matrix / (matrix.sum(first_dim, keepdim=True) + first)
-        matrix = matrix / (matrix.sum(1 - first_dim, keepdim=True) + second)
-        yield matrix
+def _run_rounds(start: torch.Tensor, rounds: int, added: Sequence[tuple[float, str]]) -> list[torch.Tensor]:
+    """Return the matrices (V, n, n) after each Sinkhorn round, which ends with rows, for V of `ADDED`."""
+    first, second, result = (
+        torch.tensor([eps if where in places else 0.0 for eps, where in added], dtype=start.dtype)[:, None, None]
+        for places in (("both", "first"), ("both", "second", "result"), ("result",))
+    )
+    matrix = start / (start.sum(0, keepdim=True) + first) + result
+    found = [matrix / (matrix.sum(2, keepdim=True) + second)]
+    first = first + result  # only the very first half adds it to its result
+    while len(found) < rounds:
+        matrix = found[-1] / (found[-1].sum(1, keepdim=True) + first)
+        found.append(matrix / (matrix.sum(2, keepdim=True) + second))
+    return found
 
 
 def fit_scalar(logits: torch.Tensor, measured: torch.Tensor) -> tuple[str, float]:
@@ -123,7 +138,7 @@ def draw_slow_logits(n: int, rounds: int, seed: int) -> torch.Tensor:
     for scale, salt in product((2.0, 3.0, 4.0, 5.0, 6.0, 8.0), range(12)):
         generator = torch.Generator().manual_seed(1000 * seed + salt)
         logits = scale * torch.randn(n, n, generator=generator)
-        *_, before, after = _run_rounds(POSITIVE["exp"](logits.double()), 0, 0.0, rounds + 1)
+        *_, before, after = _run_rounds(POSITIVE["exp"](logits.double()), rounds + 1, [(0.0, "both")])
         change = (after - before).abs().max().item()
         if change > VISIBLE:
             return logits

@@ -1,4 +1,7 @@
-"""Attention over depth: every form against the numpy loops of `reference.py`, and against closed forms."""
+"""Attention over depth: gradients of every form, and closed forms.
+
+`tests/oracles/test_plain_families.py` compares every form with an independent network.
+"""
 
 from typing import Any
 
@@ -10,7 +13,6 @@ from mhc_core.connections.depth import read_sources
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure, shake
 from tests.core.measure.test_gradients import assert_loop_is_autograd
-from tests.core.test_forward import assert_equal_to_reference
 
 KIND = {"kind": "attnres"}
 FORMS: dict[str, dict[str, Any]] = {
@@ -25,15 +27,6 @@ FORMS: dict[str, dict[str, Any]] = {
     "delta-gated": {"depth_form": "delta_gated", "depth_heads": 2},
     "delta-normed": {"depth_form": "delta", "depth_values": "normed"},
 }
-
-
-@pytest.mark.sample(4)
-@pytest.mark.parametrize("position", ["pre", "post", "none"])
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_every_form_is_that_of_the_loops(form: dict[str, Any], position: str) -> None:
-    spec = build_spec(depth=5, connection={**KIND, **form}, block={"norm_position": position, "branch_scale": 0.7})
-    assert_equal_to_reference(build_stack(spec), rtol=1e-12)
-    assert_equal_to_reference(shake(build_stack(spec)), rtol=1e-12)
 
 
 @pytest.mark.sample(4)

@@ -13,7 +13,7 @@ from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample("values", "pairs")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("block", ["transformer", "mlp", "conv", "pair"])

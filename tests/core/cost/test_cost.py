@@ -30,7 +30,7 @@ MORE: dict[str, dict[str, Any]] = {
 ALL = CONNECTIONS | MORE
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(9, "values")
 @pytest.mark.parametrize("streams", [1, 2, 4, 7])
 @pytest.mark.parametrize("connection", ALL.values(), ids=ALL)
 def test_the_count_of_parameters_is_exact(connection: dict[str, Any], streams: int) -> None:

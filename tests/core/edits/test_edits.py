@@ -66,7 +66,7 @@ def assert_as_in_numpy(stack: Stack) -> None:
 
 
 # The next test has several edits of every connection.
-@pytest.mark.sample(25, 2)
+@pytest.mark.sample(25, 3)
 @pytest.mark.parametrize("position", ["pre", "post"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_every_edit_of_every_connection(connection: dict[str, Any], position: str) -> None:
@@ -157,7 +157,7 @@ FROZEN: dict[str, list[Edit]] = {
 }
 
 
-@pytest.mark.sample(8, 2)
+@pytest.mark.sample(9, 5)
 @pytest.mark.parametrize("name", MULTI_STREAM)
 @pytest.mark.parametrize("idle", [*IDLE, *FROZEN])
 def test_edits_that_change_nothing_leave_every_bit(name: str, idle: str) -> None:

@@ -35,7 +35,7 @@ from tests.core.figures.filled import (
 )
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample("values", 5)
 @pytest.mark.parametrize("comparison", COMPARISONS)
 @pytest.mark.parametrize(("key", "view"), list_views(), ids=[f"{key}-{view.key}" for key, view in list_views()])
 def test_the_page_fills_in_the_same_values(key: str, view: View, comparison: str) -> None:
@@ -60,7 +60,7 @@ def test_half_a_run_and_no_run_are_filled_as_well(key: str, view: View) -> None:
     assert not any(trace.get("visible", True) for trace in ours["data"] if trace["meta"]["run"] == 2)
 
 
-@pytest.mark.sample(17)
+@pytest.mark.sample(17, 4)
 @pytest.mark.parametrize("comparison", ["three", "overflow", "many streams", "unlike depth", "trained"])
 @pytest.mark.parametrize(("key", "view"), list_views(), ids=[f"{key}-{view.key}" for key, view in list_views()])
 def test_the_page_draws_the_same_differences(key: str, view: View, comparison: str) -> None:
@@ -72,7 +72,7 @@ def test_the_page_draws_the_same_differences(key: str, view: View, comparison: s
     assert_same_values(fill_difference(template, results, LABELS, 2), theirs, f"{key} {comparison}", abs_tol=2e-7)
 
 
-@pytest.mark.sample(17)
+@pytest.mark.sample(17, 4)
 @pytest.mark.parametrize("comparison", ["three", "overflow", "seeds", "unlike depth", "dynamic"])
 @pytest.mark.parametrize(("key", "view"), list_views(), ids=[f"{key}-{view.key}" for key, view in list_views()])
 def test_the_page_shows_the_same_values_of_chosen_layers(key: str, view: View, comparison: str) -> None:
@@ -119,7 +119,7 @@ def test_a_figure_of_chosen_layers_says_which_its_composites_are_of() -> None:
 FOLLOWERS = [(key, view) for key, view in list_views() if figures.PANELS[key].follows_step]
 
 
-@pytest.mark.sample(12)
+@pytest.mark.sample(13, 4)
 @pytest.mark.parametrize("step", [0, 2, 9])
 @pytest.mark.parametrize(("key", "view"), FOLLOWERS, ids=[f"{key}-{view.key}" for key, view in FOLLOWERS])
 def test_the_page_shows_the_same_values_of_a_step(key: str, view: View, step: int) -> None:
@@ -225,7 +225,7 @@ def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
     assert "static" in static.layout.annotations[-1].text
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample("values", 7)
 @pytest.mark.parametrize("comparison", COMPARISONS)
 @pytest.mark.parametrize(
     ("key", "view"),

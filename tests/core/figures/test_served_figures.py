@@ -46,7 +46,7 @@ def assert_apart(drawn: go.Figure) -> None:
     assert all(left >= -1 and right <= WIDTH - MARGINS_PX for left, _, right, _ in boxes)
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample("values", 9)
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
 @pytest.mark.parametrize("comparison", [name for name in COMPARISONS if name != "kept"])
 @pytest.mark.parametrize(("key", "view"), CASES, ids=[f"{key}-{view.key}" for key, view in CASES])

@@ -8,10 +8,11 @@ import torch
 
 from mhc_core.findings.words import format_factor, format_loss, format_magnitude
 from mhc_core.record.result import Result
-from mhc_core.record.summary import Finding, Headline
+from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
-from tests.core.conftest import CONNECTIONS, build_spec, measure, require
+from tests.core.conftest import CONNECTIONS, build_spec, measure
+from tests.core.findings.reader import Run, read_headline, read_sentence
 
 SPECS: dict[str, RunSpec] = {
     **{name: build_spec(connection=connection) for name, connection in CONNECTIONS.items()},
@@ -89,30 +90,45 @@ def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> Non
             assert not isinstance(value, float) or np.isfinite(value)
 
 
-def test_the_headline_is_the_largest_gain_forward_with_that_backward_next_to_it(told: Told) -> None:
-    spec, result, _ = told
-    headline = result.summary.headline
-    if not spec.family.has_mixing:
-        weights = np.abs(result.matrices["unfolded"][-1])
-        assert (headline.label, headline.value) == ("largest share", pytest.approx(weights.max() / weights.sum()))
-        return
-    if not spec.family.skips:
-        assert headline == Headline(label="gain", value=0.0, log10=None, text="no skip path")
-        return
-    largest = {
-        direction: np.nanmax(result.layers_log10[f"composite_gain_{key}"])
-        for direction, key in (("forward", "fwd"), ("backward", "bwd"))
-    }
-    if headline.text == "gain 1× (by design)":
-        assert headline == Headline(label="gain", value=1.0, log10=0.0, text=headline.text)
-        assert max(map(abs, largest.values())) < 1e-6
-        return
-    forward, backward = (format_factor(largest[direction]) for direction in ("forward", "backward"))
-    assert headline.label == "gain"
-    assert headline.text == f"gain {forward}, backward {backward}"
-    assert headline.log10 == pytest.approx(largest["forward"], abs=1e-12)
-    if headline.value is not None:
-        assert headline.value == pytest.approx(10 ** require(headline.log10))
+def test_every_sentence_and_the_headline_say_what_the_columns_say(told: Told) -> None:
+    spec, result, findings = told
+    run = Run(spec, result, [result])
+    for finding in findings.values():
+        read_sentence(run, finding.key, finding.text)
+    read_headline(run, result.summary.headline.text)
+
+
+def test_sentences_are_there_where_there_is_something_to_say(told: Told) -> None:
+    spec, result, findings = told
+    lost = {key for key in ("act_rms", "grad_rms", "composite_gain_fwd") if key in result.status}
+    assert ("limits" in findings) == bool(lost)
+    assert ("loss" in findings) == (spec.input.kind in ("text", "corpus", "digits"))
+    assert ("training" in findings) == (spec.streams > 1 and spec.train.steps > 0)
+    updates = np.isfinite(result.steps["step_grad_norm"]).sum() if spec.train.steps else 0
+    assert ("stop" in findings) == (updates < spec.train.steps)
+
+
+def test_numbers_of_findings_are_those_of_the_columns(told: Told) -> None:
+    _, result, findings = told
+    if "activation" in findings:
+        numbers, logs = findings["activation"].numbers, result.layers_log10["act_rms"]
+        assert numbers["input_rms"] == pytest.approx(result.input["act_rms"])
+        assert numbers["last_rms_log10"] == pytest.approx(logs[np.isfinite(logs)][-1])
+    if "gradient" in findings:
+        first, last = result.layers_log10["grad_rms"][[0, -1]]
+        wanted = None if result.layers["grad_rms"][0] == 0 else pytest.approx(first - last)
+        assert findings["gradient"].numbers["first_to_last_log10"] == wanted
+    if "loss" in findings and result.steps:
+        numbers = findings["loss"].numbers
+        assert numbers["loss_untrained"] == result.loss_untrained
+        assert numbers["loss"] == (result.loss if np.isfinite(result.loss) else None)
+    if "training" in findings:
+        numbers = findings["training"].numbers
+        for key in ("fwd", "bwd"):
+            before, after = np.max(result.steps_log10[f"step_gain_{key}"][0]), numbers[f"gain_{key}_log10"]
+            assert after == pytest.approx(np.max(result.layers_log10[f"composite_gain_{key}"]), abs=1e-12)
+            assert numbers[f"gain_{key}_log10_untrained"] == pytest.approx(before, abs=1e-12)
+            assert numbers[f"gain_{key}_log10_largest"] >= max(before, after) - 1e-12
 
 
 def test_no_signal_by_symmetry_is_said_only_where_h_res_has_no_gradient(told: Told) -> None:
@@ -148,74 +164,6 @@ def spread_of_streams(spec: RunSpec) -> float:
     return worst
 
 
-def read_layer(finding: Finding) -> int:
-    """The layer that a finding names."""
-    layer = finding.numbers["layer"]
-    assert isinstance(layer, int)
-    return layer
-
-
-def test_rows_are_called_exact_only_where_they_are(told: Told) -> None:
-    """With eps every sum is larger by it, and rows are off as columns are."""
-    spec, result, findings = told
-    if "truncation" not in findings:
-        return
-    finding = findings["truncation"]
-    layer = read_layer(finding)
-    rows, columns = result.layers["h_res_row_sum"][layer], result.layers["h_res_col_sum"][layer]
-    error = np.abs(columns - 1).max()
-    if spec.connection.is_dynamic:
-        # The mean over tokens is no worse than the worst of them; test_metrics computes that one from its definition.
-        assert finding.numbers["ds_error"] == result.layers["ds_error_tokens"].max() >= error
-        assert "worst token" in finding.text
-    else:
-        assert error == pytest.approx(finding.numbers["ds_error"], rel=1e-3)
-    assert f"layer {layer + 1}" in finding.text
-    assert ("rows are exact" in finding.text) == (spec.connection.sinkhorn_eps == 0)
-    if spec.connection.sinkhorn_eps == 0:
-        assert np.abs(rows - 1).max() < 2e-6
-
-
-def test_a_stream_is_called_unchanged_only_where_nothing_changes_it(told: Told) -> None:
-    spec, _, findings = told
-    if spec.block.norm_position == "post":
-        assert "unchanged" not in findings["connection"].text
-
-
-def test_activations_go_where_they_are_said_to_go(told: Told) -> None:
-    _, result, findings = told
-    if "activation" not in findings:
-        return
-    numbers = findings["activation"].numbers
-    finite = np.flatnonzero(np.isfinite(result.layers_log10["act_rms"]))
-    assert numbers["input_rms"] == pytest.approx(result.input["act_rms"])
-    assert numbers["last_rms_log10"] == pytest.approx(result.layers_log10["act_rms"][finite[-1]])
-
-
-def test_the_gradient_changes_as_it_is_said_to(told: Told) -> None:
-    _, result, findings = told
-    if "gradient" not in findings:
-        return
-    first, last = result.layers_log10["grad_rms"][[0, -1]]
-    change, text = findings["gradient"].numbers["first_to_last_log10"], findings["gradient"].text
-    if result.layers["grad_rms"][0] == 0:
-        assert change is None
-        assert "is zero at the first layer" in text
-        return
-    assert change == pytest.approx(first - last)
-    assert ("larger" in text) == (change >= np.log10(1.05))
-    assert ("smaller" in text) == (change <= -np.log10(1.05))
-
-
-def test_a_limit_is_told_exactly_where_something_left_its_range(told: Told) -> None:
-    spec, result, findings = told
-    lost = {key for key in ("act_rms", "grad_rms", "composite_gain_fwd") if key in result.status}
-    assert ("limits" in findings) == bool(lost)
-    if "act_rms" in lost:
-        layer = read_layer(findings["limits"])
-        assert set(range(layer, spec.depth)) == set(result.status["act_rms"])
-
-
 def test_signals_that_vanish_below_the_least_float_are_told() -> None:
     result = measure(SPECS["vanishing"])
     assert result.layers["act_rms"][-1] == 0  # in float32; in truth about 1e-60
@@ -224,54 +172,6 @@ def test_signals_that_vanish_below_the_least_float_are_told() -> None:
     assert texts["zero"] == f"Activations are zero from layer {first + 1} on."
     small = [layer for layer, flag in result.status.get("act_rms", {}).items() if flag == "underflow"]
     assert all(first > layer for layer in small)
-
-
-def test_the_loss_is_told_beside_that_of_guessing(told: Told) -> None:
-    spec, result, findings = told
-    evenly = {"text": "5.55", "corpus": "5.55", "digits": "2.30"}
-    assert ("loss" in findings) == (spec.input.kind in evenly)
-    if "loss" in findings and np.isfinite(result.loss) and not spec.train.steps:
-        assert findings["loss"].text.startswith(f"Untrained loss {result.loss:.2f} nats/")
-        assert evenly[spec.input.kind] in findings["loss"].text
-
-
-def test_training_is_told_by_the_losses_before_and_after(told: Told) -> None:
-    spec, result, findings = told
-    if not spec.train.steps:
-        assert {"training", "stop"}.isdisjoint(findings)
-        return
-    text, numbers = findings["loss"].text, findings["loss"].numbers
-    untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
-    assert numbers["loss_untrained"] == untrained.loss
-    assert text.startswith(f"Loss {untrained.loss:.3f} nats/byte before training, ")
-    if np.isfinite(result.loss):
-        assert numbers["loss"] == result.loss
-        assert f"{result.loss:.3f} nats/byte after" in text
-    else:
-        assert numbers["loss"] is None
-        assert "not a finite number after" in text
-    updates = int(np.isfinite(result.steps["step_grad_norm"]).sum())
-    assert f"after {updates} step{'' if updates == 1 else 's'}" in text
-    assert ("stop" in findings) == (updates < spec.train.steps)
-
-
-def test_the_gain_changes_through_training_as_it_is_said_to(told: Told) -> None:
-    spec, result, findings = told
-    assert ("training" in findings) == (spec.streams > 1 and spec.train.steps > 0)
-    if "training" not in findings:
-        return
-    text, numbers = findings["training"].text, findings["training"].numbers
-    untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
-    parts = re.split(" forward", text)
-    for told_part, key in zip(parts, ("fwd", "bwd"), strict=True):
-        before, after = (np.max(run.layers_log10[f"composite_gain_{key}"]) for run in (untrained, result))
-        name = f"gain_{key}_log10"
-        assert numbers[f"{name}_untrained"] == pytest.approx(before, abs=1e-12)
-        assert numbers[name] == pytest.approx(after, abs=1e-12)
-        assert numbers[f"{name}_largest"] >= max(before, after) - 1e-12
-        assert ("grows" in told_part) == (after - before >= np.log10(1.01))
-        assert ("falls" in told_part) == (before - after >= np.log10(1.01))
-        assert ("stays" in told_part) == (abs(after - before) < np.log10(1.01))
 
 
 def test_rows_are_off_with_eps() -> None:
@@ -340,8 +240,8 @@ def test_magnitudes_in_sentences_are_written_as_in_figures(log10: float, text: s
     assert format_magnitude(float(log10)) == text
 
 
-@pytest.mark.sample(4)
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 12))])
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("scale", [0.2, 1.0])
 def test_a_gradient_that_rounding_decides_is_called_unresolved(scale: float, seed: int) -> None:
     """Without a norm, attention passes from shares to a choice of one token, and a stack from calm to chaos."""

@@ -16,7 +16,6 @@ from tests.core.findings.reader import FalseSentence, Run, Template, read_headli
 
 pytestmark = pytest.mark.full
 
-full = pytest.mark.full
 CONNECTION: dict[str, list[Any]] = {
     "kind": list(CONNECTION_KINDS),
     "streams": [1, 2, 4],
@@ -154,21 +153,6 @@ def read_runs(source: Iterator[RunSpec], count: int, *, beyond: bool = False) ->
     return reading
 
 
-FEW: list[tuple[int, int, dict[str, bool]]] = [
-    (0, 8, {}),
-    (1, 4, {"seeds": True}),
-    (2, 4, {"beyond": True}),
-    (3, 8, {"edited": True}),
-]
-
-
-@pytest.mark.parametrize(("seed", "count", "kind"), FEW)
-def test_sentences_of_a_few_random_runs_say_what_the_columns_say(seed: int, count: int, kind: dict[str, bool]) -> None:
-    reading = read_runs(specs(seed, **kind), count, beyond=kind.get("beyond", False))
-    assert not reading.false, reading.report()
-    assert reading.seen.total() > 2 * count
-
-
 @pytest.mark.parametrize("kind", [{}, {"seeds": True}, {"beyond": True}, {"edited": True}])
 def test_the_reader_finds_what_is_changed_in_a_sentence(kind: dict[str, bool]) -> None:
     """Each number of each sentence, made another one: the reader must call all of them false."""
@@ -202,26 +186,17 @@ def change(number: str) -> str:
     return f"{float(number) * 1.2 + 1:.{decimals}f}"
 
 
-# 300 runs of one seed, 100 of several, and 50 that overflow. `make test-rest` checks the first batch of each, and
-# `make test-full` all.
-later = pytest.mark.exhaustive
 SAMPLES = [
-    *(pytest.param(seed, 50, {}, id=f"one seed, {seed}", marks=later if seed > 10 else ()) for seed in range(10, 16)),
-    *(
-        pytest.param(seed, 25, {"seeds": True}, id=f"several seeds, {seed}", marks=later if seed > 20 else ())
-        for seed in range(20, 24)
-    ),
-    pytest.param(30, 25, {"beyond": True}, id="beyond, 30"),
-    pytest.param(31, 25, {"beyond": True}, id="beyond, 31", marks=later),
-    pytest.param(40, 50, {"edited": True}, id="edited, 40"),
-    pytest.param(41, 50, {"edited": True}, id="edited, 41", marks=later),
-    pytest.param(42, 15, {"edited": True, "seeds": True}, id="edited, several seeds"),
+    pytest.param(10, 30, {}, id="one seed"),
+    pytest.param(20, 12, {"seeds": True}, id="several seeds"),
+    pytest.param(30, 12, {"beyond": True}, id="beyond"),
+    pytest.param(40, 30, {"edited": True}, id="edited"),
+    pytest.param(42, 8, {"edited": True, "seeds": True}, id="edited, several seeds"),
 ]
 
 
-@full
 @pytest.mark.parametrize(("seed", "count", "kind"), SAMPLES)
 def test_every_sentence_says_what_the_columns_say(seed: int, count: int, kind: dict[str, bool]) -> None:
     reading = read_runs(specs(seed, **kind), count, beyond=kind.get("beyond", False))
-    print(reading.report())
     assert not reading.false, reading.report()
+    assert reading.seen.total() > 2 * count

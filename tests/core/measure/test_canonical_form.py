@@ -12,7 +12,7 @@ from tests.core.drawn import EVERY_FIELD, draw_written_out
 
 pytestmark = pytest.mark.full
 
-BATCHES, BATCH = 40, 50
+RANDOM = 50
 
 
 def list_fields(part: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -29,10 +29,8 @@ def test_every_field_is_drawn() -> None:
     assert set(EVERY_FIELD) == set(list_fields(RunSpec))
 
 
-@pytest.mark.sample(BATCHES, 10)
-@pytest.mark.parametrize("seed", range(BATCHES))
-def test_the_canonical_form_of_random_specs_gives_the_same_frames(seed: int) -> None:
-    for spec in draw_written_out(seed, BATCH):
+def test_the_canonical_form_of_random_specs_gives_the_same_frames() -> None:
+    for spec in draw_written_out(0, RANDOM):
         stored = parse_spec(spec.canonical())
         assert stored.id == spec.id
         for index, (written, canonical) in enumerate(zip(run(spec), run(stored), strict=True)):

@@ -1,4 +1,4 @@
-"""Faults of attention over depth that a run shares with its recomputation are found by the relations of its own."""
+"""Faults of attention over depth that a run shares with its recomputation are found; test_family_faults has more."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,20 +50,6 @@ def plant_softmax_over_samples(patch: Patch) -> None:
     patch.setattr(depth, "_attend", attend)
 
 
-def plant_sum_without_the_embedding(patch: Patch) -> None:
-    plain = depth._sum_weighted
-    patch.setattr(depth, "_sum_weighted", lambda values, x: plain(values[1:], x[1:]))
-
-
-def plant_blocks_that_end_early(patch: Patch) -> None:
-    plain = depth._add_output
-
-    def add(state: torch.Tensor, y_NC: torch.Tensor, *, appends: bool) -> torch.Tensor:
-        return plain(state, 0 * y_NC if not appends else y_NC, appends=appends)
-
-    patch.setattr(depth, "_add_output", add)
-
-
 def plant_queries_that_do_not_start_at_0(patch: Patch) -> None:
     patch.setattr(depth, "draw_mixing_noise", lambda spec, count: torch.full((spec.depth, count), 0.01))
 
@@ -82,8 +68,6 @@ FAULTS: dict[str, tuple[Callable[[Patch], None], dict[str, Any], str]] = {
     "keys without their norm, queries of 0": (plant_keys_without_norm, {"noise": 0.0}, "depth_weights"),
     "a softmax over samples": (plant_softmax_over_samples, {"noise": 0.3}, "depth_weights"),
     "a softmax over samples, queries of 0": (plant_softmax_over_samples, {"noise": 0.0}, "depth_mean"),
-    "a sum without the embedding": (plant_sum_without_the_embedding, {"noise": 0.0}, "depth_rule"),
-    "blocks that end early": (plant_blocks_that_end_early, {"depth_block": 3}, "depth_rule"),
     "queries that do not start at 0": (plant_queries_that_do_not_start_at_0, {"noise": 0.0}, "depth_mean"),
     "a gate left out": (plant_gate_left_out, {"depth_form": "delta_gated"}, "depth_rule"),
 }

@@ -161,7 +161,7 @@ ONE_BY_ONE = {"tbp-dynamic": 300 + 30 * 9}
 RUNS = [*product(["default"], CONNECTIONS), ("large", "mhc"), ("large", "mhc-dynamic")]
 
 
-# The test of layers above has every connection; of whole runs that is exhaustive.
+# The test of layers above has every connection.
 @pytest.mark.sample(6, 6)
 @pytest.mark.parametrize(("size", "name"), to_params(RUNS))
 def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str) -> None:

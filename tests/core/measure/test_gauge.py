@@ -23,7 +23,7 @@ WELL_CONDITIONED = 100.0
 SINGULAR_WHEN_DEEP = ("hc", "orthostochastic", "go_mhc")
 
 
-@pytest.mark.sample(8, 3)
+@pytest.mark.sample(8, 5)
 @pytest.mark.parametrize("kind", COPYING)
 @pytest.mark.parametrize("depth", [8, 64, pytest.param(256, marks=pytest.mark.full)])
 @pytest.mark.parametrize("norm_position", ["pre", "none"])

@@ -23,7 +23,7 @@ BASE: dict[str, Any] = {
 }
 
 
-@pytest.mark.sample(120, "pairs")
+@pytest.mark.sample(120, "values")
 @pytest.mark.parametrize("weights", ["he", "orthogonal"])
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("block", ["transformer", "mlp", "conv", "pair"])

@@ -1,7 +1,6 @@
 """Verification: true runs hold in every type, and each kind of wrong number is caught and named."""
 
 import copy
-import itertools
 from collections import Counter
 from typing import Any
 
@@ -165,16 +164,6 @@ def test_a_saturated_map_of_mixing_is_no_fault(seed: int) -> None:
     assert failures(verify_run(spec)) == []
 
 
-@pytest.mark.exhaustive
-def test_of_honest_runs_at_kinks_and_in_chaos_one_of_100_fails_at_most() -> None:
-    chaos = {"block": KINKS["block"] | {"activation": "tanh", "branch_scale": 2.0}}
-    failed = 0
-    for more, seed in itertools.product(({}, chaos), range(50)):
-        spec = parse_spec(KINKS | more | {"seed": seed})
-        failed += any(law == "recomputation" for law, _ in failures(verify_run(spec)))
-    assert failed <= 1
-
-
 def test_what_a_type_cannot_hold_is_left_out_of_laws() -> None:
     """Xavier weights halve a relu state's square in every layer: from layer 250 on it is subnormal in float32."""
     block = {"activation": "relu", "mlp_ratio": 0, "norm_position": "none", "weights": "xavier"}
@@ -301,28 +290,17 @@ def test_a_fault_in_the_metrics_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
     assert ("recomputation", "grad_rms") in failures(checks)
 
 
-def count_false_alarms(count: int, seed: int) -> tuple[int, Counter[str]]:
-    """Comparisons with the recomputation of honest random runs, and those that fail, by metric."""
+@pytest.mark.full
+def test_of_honest_random_runs_at_most_one_comparison_in_a_hundred_fails() -> None:
+    """At most one of 40 runs, by each metric."""
     choices: dict[str, list[Any]] = {"depth": [3, 8, 16], "dtype": list(TYPES), "jacobian": [0, 3], "train__steps": [0]}
     compared, failed = 0, Counter[str]()
-    for body in draw_specs(count, seed, **choices):
+    for body in draw_specs(40, seed=2, **choices):
         checks = [check for check in verify_run(parse_spec(body)) if check.name in ("recomputation", *MAPS)]
         compared += sum(check.verdict != "skipped" for check in checks)
         failed += Counter(check.metric for check in checks if check.verdict == "fails")
-    return compared, failed
-
-
-@pytest.mark.full
-def test_few_honest_random_runs_fail_none() -> None:
-    assert count_false_alarms(16, seed=1)[1] == Counter()
-
-
-@pytest.mark.full
-@pytest.mark.parametrize(("count", "seed"), [(40, 2), pytest.param(200, 3, marks=pytest.mark.exhaustive)])
-def test_of_honest_random_runs_at_most_one_comparison_in_a_hundred_fails(count: int, seed: int) -> None:
-    compared, failed = count_false_alarms(count, seed)
     assert failed.total() <= 0.01 * compared, failed
-    assert max(failed.values(), default=0) <= 0.03 * count, failed
+    assert max(failed.values(), default=0) <= 1, failed
 
 
 TRAINED: dict[str, Any] = {"input": {"kind": "text"}, "train": {"steps": 5, "lr": 0.01}}

@@ -12,11 +12,9 @@ from tests.core.conftest import build_spec, measure
 
 DEFAULT: dict[str, Any] = {"depth": 64, "device": "cpu"}
 COMPARED: dict[str, dict[str, Any]] = {
-    "residual": {"kind": "residual"},
     "hc": {"kind": "hc"},
     "mhc": {"kind": "mhc"},
     "hc-dynamic": {"kind": "hc", "dynamic": True},
-    "mhc-dynamic": {"kind": "mhc", "dynamic": True},
     # These have streams apart and mixing that changes from token to token.
     "mhc_lite": {"kind": "mhc", "init": "mhc_lite"},
     "deepseek_v4": {"kind": "mhc", "init": "deepseek_v4", "dynamic": True},

@@ -41,7 +41,7 @@ def by_mpmath(function: Callable[[mp.mpf], mp.mpf], q: float) -> float:
         return float(mp.quad(lambda z: function(scale * z) * mp.npdf(z), sorted(marks)))
 
 
-@pytest.mark.sample(4, "pairs")
+@pytest.mark.sample(4, "values")
 @pytest.mark.parametrize("q", Q)
 @pytest.mark.parametrize("part", OURS)
 @pytest.mark.parametrize("name", THEIRS)
@@ -90,7 +90,7 @@ def average_pairs(name: str, q: float, c: float) -> dict[str, float]:
     }
 
 
-@pytest.mark.sample("values", "pairs")
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("c", [-0.9, -0.3, 0.0, 0.4, 0.95])
 @pytest.mark.parametrize("q", [0.01, 2.0, 20.0])
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -119,7 +119,7 @@ def test_the_correlation_map_has_no_other_fixed_point_than_one() -> None:
         assert found[layer] == pytest.approx(value, abs=5e-9)
 
 
-@pytest.mark.sample(4, "pairs")
+@pytest.mark.sample(4, "values")
 @pytest.mark.parametrize("c", [-0.97, -0.2, 0.07, 0.5, 0.95, 0.998, 0.99999])
 @pytest.mark.parametrize("q", [0.03, 1.0, 7.0])
 @pytest.mark.parametrize("name", ["relu", "tanh", "gelu", "silu"])

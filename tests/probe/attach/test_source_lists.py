@@ -2,13 +2,14 @@
 
 The model has the structure of those of flash-linear-attention; `tests/rigs/flash_linear_attention.py` runs these.
 
+`test_depth.py` tests what is common to all reads over depth: findings, files, padding, low precision and training.
+
 Shapes: N samples, C width, J the embedding and the outputs so far, K sources.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mhc_core.measure.consistency import check_record
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
-from mhc_probe import Monitor, attach
+from mhc_probe import attach
 from mhc_probe.attachment import Attachment
 from mhc_probe.families.finder import build_candidates
 from mhc_probe.families.source_lists import find_reading_blocks
@@ -156,28 +156,6 @@ def test_states_gradients_and_weights_are_those_of_hooks(
 @cache
 def record_once() -> Result:
     return record_pass(build_function_reader(4))
-
-
-def test_the_findings_are_of_the_weights() -> None:
-    result = record_once()
-    texts = {finding.key: finding.text for finding in result.summary.findings}
-    weights = result.matrices["unfolded"][-1, :-1].astype(float)
-    place = int(weights.argmax())
-    name = f"the output of layer {place}" if place else "the embedding"
-    share = 100 * weights[place] / weights.sum()
-    assert texts["connection"].startswith("Layer 8 reads the embedding and 7 outputs; ")
-    assert f"{name} has the largest share, {share:.3g} %" in texts["connection"]
-    assert not {"reading", "several_reads"} & texts.keys()
-    assert "unchanged" not in " ".join(texts.values())
-    assert "gain" not in result.summary.headline.text
-    assert not {"h_res", "h_pre", "h_post"} & result.matrices.keys()
-
-
-def test_a_record_can_be_stored_and_is_consistent(tmp_path: Path) -> None:
-    record_once().save(tmp_path / "model.mhct")
-    result = Result.load(tmp_path / "model.mhct")
-    np.testing.assert_array_equal(result.matrices["unfolded"], record_once().matrices["unfolded"])
-    assert not [check.name for check in check_record(result) if check.verdict == "fail"]
 
 
 @pytest.mark.parametrize("raises", [False, True])
@@ -318,25 +296,6 @@ def test_layers_that_are_computed_again_count_once() -> None:
 
 
 @pytest.mark.full
-def test_padding_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build_function_reader(2)
-    mask = torch.ones(2, 12, dtype=torch.long)
-    mask[0, 8:] = 0
-    result = record_pass(model, attention_mask=mask)
-    states = HandRead(model, monkeypatch).states
-    assert result.layers["act_rms"][-1] == pytest.approx(rms(states[-1].detach()[mask.bool()]), rel=TOLERANCE)
-
-
-@pytest.mark.full
-def test_bfloat16_is_read_to_its_rounding() -> None:
-    model = build_function_reader(2).to(torch.bfloat16)
-    result = record_pass(model)
-    wanted = record_pass(build_function_reader(2))
-    assert result.depth == LAYERS
-    np.testing.assert_allclose(result.matrices["unfolded"], wanted.matrices["unfolded"], atol=0.02)
-
-
-@pytest.mark.full
 def test_a_model_that_has_been_read_may_overflow_later() -> None:
     model: Any = build_function_reader(2)
     candidates = build_candidates(model)
@@ -349,20 +308,3 @@ def test_a_model_that_has_been_read_may_overflow_later() -> None:
     assert np.isfinite(result.layers["act_rms"][:3]).all()
     assert np.isnan(result.layers["act_rms"][3:]).all()
     assert set(result.status["unfolded"].values()) == {"nan"}  # computed, and not unknown
-
-
-@pytest.mark.full
-def test_a_training_is_watched(tmp_path: Path) -> None:
-    model = FunctionReader(4)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.0)
-    with Monitor(model, every=2, to=tmp_path / "run.mhct") as monitor:
-        for _ in range(5):
-            optimizer.zero_grad()
-            feed(model).backward()
-            optimizer.step()
-    assert monitor.alarms == []
-    result = Result.load(tmp_path / "run.mhct")
-    assert [*result.iterations.values()] == [0, 2, 4]
-    first, last = result.kept["step_unfolded"][0], result.kept["step_unfolded"][-1]
-    np.testing.assert_allclose(last, result.matrices["unfolded"], rtol=1e-6)
-    assert np.abs(last - first).max() > 1e-4

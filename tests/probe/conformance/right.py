@@ -16,6 +16,7 @@ from tests.probe.conformance.elsewhere import build_deepseek_v4, build_mhc, writ
 from tests.probe.conformance.plain import STREAMS, WIDTH, PlainMHC
 
 Added = Callable[[torch.Tensor], torch.Tensor]
+Logits = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 N, C = STREAMS, WIDTH
 
 
@@ -277,6 +278,33 @@ class Static(nn.Module):
         return u, lambda y: h_res @ x + 2 * self.b_post.sigmoid()[:, None] * y.unsqueeze(-2)
 
 
+class ChannelsOuter(PlainMHC):
+    """The state is flattened channel by channel."""
+
+    def logits(self, x: torch.Tensor) -> Logits:
+        v = x.mT.flatten(2).float()
+        return self.add_up(v / v.square().mean(-1, keepdim=True).add(1e-6).sqrt())
+
+
+class LearnedNorm(PlainMHC):
+    """A norm with a gain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned = nn.RMSNorm(STREAMS * WIDTH)
+
+    def logits(self, x: torch.Tensor) -> Logits:
+        return self.add_up(self.learned(x.flatten(2)).float())
+
+
+class Clamped(PlainMHC):
+    """Sums that are kept above a small number."""
+
+    def round(self, matrix: torch.Tensor) -> torch.Tensor:
+        matrix = matrix / matrix.sum(-2, keepdim=True).clamp_min(1e-8)
+        return matrix / matrix.sum(-1, keepdim=True).clamp_min(1e-8)
+
+
 RIGHT: dict[str, Right] = {
     "einsum": Right(Einsum),
     "tokens on one axis, bmm, one linear map": Right(JoinedTokens),
@@ -293,6 +321,9 @@ RIGHT: dict[str, Right] = {
     "backward pass by hand": Right(HandWritten),
     "stored transposed, streams second": Right(StoredTransposed),
     "static": Right(Static),
+    "channels flattened first": Right(ChannelsOuter),
+    "a norm with a gain": Right(LearnedNorm),
+    "sums kept above a small number": Right(Clamped),
     "DeepSeek-V4": Right(build_deepseek_v4, {"write": write_transposed}),
     "hyper-connections": Right(build_mhc),
 }

@@ -34,15 +34,6 @@ def test_maps_of_single_logits_are_found(name: str) -> None:
     assert fit_scalar(logits, SCALAR[name](logits.double()))[0] == name
 
 
-@pytest.mark.sample(12)
-@pytest.mark.parametrize("name", [name for name, wrong in WRONG.items() if wrong.check != "sharing"])
-def test_a_failure_can_be_reproduced(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    module, options = WRONG[name].build(), WRONG[name].options
-    for failure in check(module, seed=1, **options).failures:
-        exec(failure.reproduce, {"module": module, **options})
-        assert capsys.readouterr().out, failure
-
-
 def test_a_report_is_read_by_people_and_programs() -> None:
     report = check(WRONG["H_res applied transposed"].build())
     assert json.loads(report.to_json())["checks"][6]["verdict"] == "fails"

@@ -17,10 +17,9 @@ from tests.probe.conformance.reads import RIGHT, WRONG, Read
 
 
 @pytest.mark.sample(8)
-@pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("name", RIGHT)
-def test_a_right_read_passes(name: str, seed: int) -> None:
-    report = check(RIGHT[name](), "attnres", seed=seed)
+def test_a_right_read_passes(name: str) -> None:
+    report = check(RIGHT[name](), "attnres")
     assert report.passed, str(report)
     assert {one.verdict for one in report.checks} == {"holds"}
     assert [one.name for one in report.checks] == list(CHECKS)
@@ -34,15 +33,16 @@ def test_heads_and_normed_values_are_said() -> None:
     assert "plain values, logits not over the root" in check(Read(), "attnres")["reference"].statement
 
 
-@pytest.mark.sample(8)
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", WRONG)
-def test_a_mistake_is_named(name: str, seed: int) -> None:
+def test_a_mistake_is_named(name: str, tmp_path: Path) -> None:
     wanted, build = WRONG[name]
-    report = check(build(), "attnres", seed=seed)
+    report = check(build(), "attnres")
     assert not report.passed
     assert report[wanted].verdict == "fails", str(report)
     assert report[wanted].likely
+    (tmp_path / "show.py").write_text(report[wanted].reproduce)
+    runpy.run_path(str(tmp_path / "show.py"), {"module": build()})
 
 
 @pytest.mark.sample(4)
@@ -60,15 +60,6 @@ def test_the_module_does_not_change() -> None:
     assert module.training
     assert (module.query == 0).all()
     assert module.query.grad is None
-
-
-@pytest.mark.sample(8)
-@pytest.mark.parametrize("name", WRONG)
-def test_what_reproduces_a_failure_runs(name: str, tmp_path: Path) -> None:
-    wanted, build = WRONG[name]
-    failed = check(build(), "attnres")[wanted]
-    (tmp_path / "show.py").write_text(failed.reproduce)
-    runpy.run_path(str(tmp_path / "show.py"), {"module": build()})
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class Kind:
 
     build: Callable[[], Any]
     list_layers: Callable[[Any], Any] = lambda model: None
-    updates: int = 500  # of a long training; of one whose layers are slow on a CPU, fewer
+    updates: int = 200  # of a long training; of one whose layers are slow on a CPU, fewer
 
 
 KINDS = {
