@@ -1,6 +1,6 @@
-"""Make the data folder of a release, in its checkout: `python -m tests.contract.make_released OUT`.
+"""Make the data folder of a release: `python -m tests.contract.make_released CHECKOUT OUT`.
 
-Writes OUT.sqlite, the database as the server leaves it, and OUT.json, ids and answers of the same server.
+Writes OUT.sqlite, the database as that checkout's server leaves it, and OUT.json, ids and answers of the same server.
 """
 
 import json
@@ -8,17 +8,17 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
+import orjson
 
-from tests.conftest import start_server
+from tests.contract.checkouts import Checkout, Question, Server
+from tests.contract.fresh import finish_sweep
+from tests.contract.questions import API, NDJSON
 
-API = "/api/v1"
 TINY: dict[str, Any] = {
     "width": 8,
     "block": {"kind": "mlp", "mlp_ratio": 1},
@@ -38,33 +38,31 @@ MAP_STATE = "v=1&runs=hc&depth=2&width=8&connection.streams=2&map=A&map.x=depth,
 
 def main(arguments: Sequence[str]) -> None:
     """Write both files."""
-    out = Path(arguments[0])
+    checkout, out = Checkout(Path(arguments[0]).resolve()), Path(arguments[1])
+    checkout.require_own_packages()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        server = start_server(data, "--no-precompute", "--workers", "1", forked=False)
+        server = Server(checkout, data)
         try:
-            with httpx.Client(base_url=server.url, timeout=300) as http:
-                known = fill(http)
+            server.wait()
+            known = fill(server)
         finally:
-            server.terminate()
+            server.stop()
         out.with_suffix(".json").write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n")
         write_database(data / "mhc-scope.db", out.with_suffix(".sqlite"))
 
 
-def fill(http: httpx.Client) -> dict[str, Any]:
+def fill(server: Server) -> dict[str, Any]:
     """Put runs, a verification, a sweep and snapshots in; ids and answers."""
-    ids = {name: str(post(http, "/runs", spec)["id"]) for name, spec in SPECS.items()}
+    ids = {name: str(post(server, "/runs", spec)["id"]) for name, spec in SPECS.items()}
     for run_id in ids.values():
-        http.get(f"{API}/runs/{run_id}/events", headers={"Accept": "application/x-ndjson"})
-    post(http, f"/runs/{ids['hc']}/verify", {})
-    sweep = post(http, "/runs/sweep", SWEEP)
-    while sweep["is_open"]:
-        time.sleep(0.1)
-        sweep = read(http.get(sweep["links"]["self"]))
+        server.ask(Question(f"{API}/runs/{run_id}/events", headers=NDJSON))
+    post(server, f"/runs/{ids['hc']}/verify", {})
+    sweep = finish_sweep(server.ask, SWEEP)
     view = {"runs": [ids["hc"], ids["trained"]], "state": STATE, "title": "Two runs", "note": "A note."}
     map_view = {"runs": [ids["hc"]], "state": MAP_STATE, "title": "A map", "sweep": sweep["id"]}
-    snapshots = {"runs": post(http, "/snapshots", view)["id"], "sweep": post(http, "/snapshots", map_view)["id"]}
-    answers = {path: read(http.get(path)) for path in list_paths(ids, snapshots)}
+    snapshots = {"runs": post(server, "/snapshots", view)["id"], "sweep": post(server, "/snapshots", map_view)["id"]}
+    answers = {path: ask(server, Question(path)) for path in list_paths(ids, snapshots)}
     return {"runs": ids, "sweep": {"id": sweep["id"], "ids": sweep["ids"]}, "snapshots": snapshots, "answers": answers}
 
 
@@ -76,14 +74,17 @@ def list_paths(ids: dict[str, str], snapshots: dict[str, str]) -> list[str]:
     return [*runs, *results, f"{runs[0]}/verify", *kept, f"{kept[-1]}/sweep/values"]
 
 
-def post(http: httpx.Client, path: str, body: Any) -> Any:
+def post(server: Server, path: str, body: Any) -> Any:
     """The answer to a body."""
-    return read(http.post(f"{API}{path}", json=body))
+    return ask(server, Question(f"{API}{path}", body=body))
 
 
-def read(answer: httpx.Response) -> Any:
+def ask(server: Server, question: Question) -> Any:
     """An answer in JSON; a refusal is an error."""
-    return answer.raise_for_status().json()
+    answer = server.ask(question)
+    if answer.status >= 400:
+        raise RuntimeError(f"{question} was answered with {answer.status}: {answer.body!r}")
+    return orjson.loads(answer.body)
 
 
 def write_database(source: Path, target: Path) -> None:

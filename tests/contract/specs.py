@@ -66,3 +66,11 @@ MEASUREMENTS: dict[str, Spec] = {
 }
 
 SPECS: dict[str, Spec] = CONNECTIONS | STACKS | MEASUREMENTS
+
+# Runs that one figure shows together: letters A to D.
+COMPARISONS: dict[str, tuple[str, ...]] = {
+    "four": ("plain", "residual", "hc", "mhc"),
+    "dynamic": ("hc_dynamic", "mhc_dynamic", "frac_dynamic"),
+    "unlike": ("float64", "one_layer", "seeds"),
+    "trained": ("trained", "trained_dynamic", "hc"),
+}

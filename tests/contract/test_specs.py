@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from mhc_core.figures.style import MAX_RUNS
 from mhc_core.spec import CONNECTION_KINDS, FAMILIES, RunSpec, parse_spec, run_spec
-from tests.contract.specs import SPECS
+from tests.contract.specs import COMPARISONS, SPECS
 
 IDS = json.loads((Path(__file__).parent / "data" / "ids.json").read_text())
 # The connections of that release. Later ones have no id of it and cannot join the thirty; tests of the core run them.
@@ -77,3 +78,4 @@ def test_corners_are_met() -> None:
     assert any(spec.connection.kind == "mhc" and spec.streams == 1 for spec in PARSED.values())
     assert any(spec.seeds > 1 for spec in PARSED.values())
     assert any(spec.jacobian for spec in PARSED.values())
+    assert all(1 < len(names) <= MAX_RUNS and set(names) <= SPECS.keys() for names in COMPARISONS.values())

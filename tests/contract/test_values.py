@@ -1,12 +1,17 @@
-"""What the comparison with a release takes for equal, for wording, and for a difference."""
+"""What the comparison of two checkouts takes for equal, for wording, and for a difference."""
 
 import base64
+import io
+import json
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.contract.checkouts import Answer
+from tests.contract.files import read_csv, read_lines, read_npz
+from tests.contract.report import Report
 from tests.contract.values import compare, count_values
 
 
@@ -73,13 +78,61 @@ REWORDED = {
 
 
 @pytest.mark.parametrize(("before", "after"), REWORDED.items())
-def test_other_words_with_the_same_numbers_are_no_difference(before: str, after: str) -> None:
-    assert [item.kind for item in compare({"text": before}, {"text": after})] == ["wording"]
+def test_other_words_with_the_same_numbers_are_listed_and_no_difference(before: str, after: str) -> None:
+    report = Report()
+    row = report.add("figures")
+    row.take("one", {"text": before}, {"text": after})
+    assert report.is_equal
+    row.take("another", {"text": before.replace("5", "7")}, {"text": after.replace("5", "7")})
+    assert list(row.wording.values()) == [2]
+    assert "wording: 1 texts differ" in "\n".join(report.show())
 
 
-def test_a_key_more_is_told_apart_from_a_difference() -> None:
-    assert [(item.kind, item.path) for item in compare([{"x": 1}], [{"x": 1, "y": 2}])] == [("added", "0.y")]
+def test_a_key_more_is_listed_where_answers_may_grow_and_a_difference_elsewhere() -> None:
+    for may_grow in (True, False):
+        report = Report()
+        row = report.add("frames", may_grow)
+        row.take("one", [{"x": 1}], [{"x": 1, "y": 2}])
+        assert report.is_equal is may_grow
+        assert row.added == ({"*.y": 1} if may_grow else {})
+
+
+def test_what_is_ignored_is_no_difference_and_what_stands_beside_it_is() -> None:
+    row = Report().add("runs", ignored=r"(?:^|\.)timings(?:\.|$)")
+    row.take("one", {"timings": {"run_s": 1}, "frames": 3}, {"timings": {"run_s": 2}, "frames": 4})
+    assert row.examples == {"frames": "one: frames: 3 -> 4"}
+
+
+def test_a_refusal_is_no_answer_to_compare_and_other_statuses_differ() -> None:
+    row = Report().add("answers")
+    with pytest.raises(RuntimeError, match="404"):
+        row.take_json("/nowhere", Answer(404, b"{}"), Answer(404, b"{}"))
+    row.take_json("/here", Answer(200, b"{}"), Answer(500, b"crash"))
+    row.take_json("/refused", Answer(422, b"{}"), Answer(422, b"{}"), refused=True)
+    assert (row.compared, row.different) == (2, 1)
 
 
 def test_values_are_counted_in_packed_arrays_too() -> None:
     assert count_values({"a": pack([[1, 2], [3, 4]]), "b": [1, None, "x"], "c": [[1], {"d": 2}]}) == 9
+
+
+def test_files_are_read_as_columns() -> None:
+    file = io.BytesIO()
+    arrays: dict[str, Any] = {"layers.x": np.array([1.0, math.nan]), "meta": np.frombuffer(b'{"run": "r"}', np.uint8)}
+    np.savez(file, **arrays)
+    found = read_npz(file.getvalue())
+    assert (found["meta"], found["layers.x"]["type"]) == ({"run": "r"}, "<f8")
+    assert read_csv(b"# matrices are left out\nlayer,x\n0,1.5\n1,\n") == {"layer": ["0", "1"], "x": ["1.5", ""]}
+    with pytest.raises(RuntimeError, match="failed"):
+        read_lines(json.dumps({"type": "end", "status": "failed"}).encode())
+
+
+def test_places_that_differ_in_many_items_are_listed_once() -> None:
+    report = Report()
+    row = report.add("figures")
+    for index in range(3):
+        row.take(f"figure {index}", {"data": [{"y": [1, 2]}]}, {"data": [{"y": [3, 4]}]})
+    row.take("figure 3", {"data": []}, {"data": []})
+    assert (row.compared, row.different, row.differences) == (4, 3, {"data.*.y.*": 6})
+    assert "data.*.y.* (6), first figure 0: data.0.y.0: 1 -> 3" in "\n".join(report.show())
+    assert report.to_plain()[0]["different"] == 3

@@ -1,4 +1,4 @@
-"""The stack and its loss once more, in float64 under plain autograd: loops over streams, and sums as printed.
+"""The stack and its measurements once more, in float64 under plain autograd: loops over streams, and sums as printed.
 
 Written from the equations alone. Sources by number: HC = arXiv 2409.19606, Frac-Connections = 2503.14125,
 mHC = 2512.24880, mHC-lite = 2601.05732, KromHC = 2601.21579. Of the product it takes the parameters, as data by name.
@@ -7,6 +7,7 @@ Shapes: B sequences, T tokens, n streams or parts of the width, C width. A state
 of n parts (B, T, C / n). Coefficients are (n) or (n, n), after (B, T) where they differ from token to token.
 """
 
+from dataclasses import dataclass
 from itertools import permutations
 
 import torch
@@ -18,20 +19,39 @@ from tests.oracles.plain_families import MAPS
 State = list[Tensor]
 
 
-def climb(spec: RunSpec, p: dict[str, Tensor], embedded: Tensor) -> Tensor:
-    """The loss of the whole network of the parameters `p`, from the embedding's output (B, T, C)."""
-    state = expand(spec, embedded)
+@dataclass
+class Climb:
+    """What the way up leaves: states 0 to L, and of every layer its input u, output y (B, T, C) and coefficients."""
+
+    states: list[State]
+    reads: list[Tensor]
+    outputs: list[Tensor]
+    mixings: list[tuple[Tensor, Tensor, Tensor]]
+    loss: Tensor
+
+
+def climb(spec: RunSpec, p: dict[str, Tensor], embedded: Tensor | None = None) -> Climb:
+    """The whole network of the parameters `p`, from an embedding (B, T, C) that can be given."""
+    state = expand(spec, embed(spec, p) if embedded is None else embedded)
     if spec.connection.expand == "scaled":
         state = [p["connection.expand_scale"][i] * x for i, x in enumerate(state)]
-    values = list[Tensor]()
+    found, values = Climb([state], [], [], [], torch.zeros(())), list[Tensor]()
     passed = torch.tensor([1.0] + [0.0] * (len(state) - 1), dtype=torch.float64)  # what the first layer reads with
     is_late = spec.connection.read_from == "previous"
     for layer in range(spec.depth):
         pre, post, res = find_coefficients(spec, p, layer, state)
         if is_late:
             pre, passed = passed, pre
-        state = write(spec, post, res, state, branch(spec, p, layer, read(spec, pre, state), values))
-    return find_loss(spec, p, finish(spec, weigh(passed, state)) if is_late else collapse(spec, p, state))
+        u = read(spec, pre, state)
+        y = branch(spec, p, layer, u, values)
+        state = write(spec, post, res, state, y)
+        found.states.append(state)
+        found.reads.append(u)
+        found.outputs.append(y)
+        found.mixings.append((pre, post, res))
+    out = finish(spec, weigh(passed, state)) if is_late else collapse(spec, p, state)
+    found.loss = find_loss(spec, p, out)
+    return found
 
 
 # What enters and what leaves.

@@ -46,7 +46,7 @@ FORMS: dict[str, dict[str, Any]] = {
 def run_plainly(spec: RunSpec, p: dict[str, Tensor], x: Tensor) -> Tensor:
     """The loss of the plain network with `x` (B, T, C) as the output of the embedding."""
     if spec.connection.kind not in CLIMBS:
-        return climb(spec, p, x)
+        return climb(spec, p, x).loss
     return find_loss(spec, p, finish(spec, CLIMBS[spec.connection.kind](spec, p, x)))
 
 
