@@ -20,7 +20,7 @@ import { VerifyMark } from './verifying.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../instant/measure.js').Measured} Measured */
 
-/** Columns of the table. @type {{key: keyof Measured, title: string, note: string, format: (log10: number, columns: Columns) => string}[]} */
+/** Columns of the table. @type {{key: Exclude<keyof Measured, 'loss'>, title: string, note: string, format: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
   { key: 'forward', title: 'Gain, forward', note: 'largest over depth', format: formatRunGain },
   { key: 'backward', title: 'Gain, backward', note: 'largest over depth', format: formatRunGain },
@@ -91,18 +91,28 @@ function toCells(slot, run, isOpen, toggle) {
   const style = stylesOf()[run];
   const { label, columns } = shownOf(slot, (item) => item.layers.has('composite_gain_fwd'));
   const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.derived);
-  const measured = measureRun(columns, state.chosenInterval.value);
   const cells = html`
     <th scope="row" style=${{ '--run': style?.color }}>
       <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} title=${state.tooltipOf(run, label)} onClick=${toggle}><${Swatch} style=${style} />${label}</button>
       <${Progress} slot=${slot} />
     </th>
-    ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${measured[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${style?.color} />`)}
-    <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
+    <${Numbers} run=${run} columns=${columns} color=${style?.color} />
     ${hasServer ? html`<td><${VerifyMark} slot=${slot} /></td>` : null}
   `;
   return { isOld, cells };
 }
+
+/** Render the numbers of a run. A slider that moves leaves those of runs without its setting as they are. */
+const Numbers = memo(
+  (/** @type {{run: number, columns: Columns, color: string | undefined}} */ { run, columns, color }) => {
+    state.dataTick.value;
+    const { loss, ...logs } = measureRun(columns, state.chosenInterval.value);
+    return html`
+    ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${logs[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${color} />`)}
+    <td data-run=${run} data-metric="loss" data-value=${loss.value}>${loss.value === null ? '–' : loss.value.toFixed(2)}<${Sparkline} curve=${loss.curve} color=${color} /></td>
+  `;
+  },
+);
 
 /** Render a number; its data attributes identify the number for tests. @param {{run: number, name: string, measured: Measured['forward'], format: (log10: number) => string, color: string | undefined}} props */
 function ResultCell({ run, name, measured: { log10, why, curve }, format, color }) {

@@ -34,19 +34,23 @@ const SECTIONS = {
 };
 const COST = 'cost';
 
-/** Open sections: those in the address, else those with a panel whose view is chosen in the address. */
+/** Keys of open sections, joined to a string, so that sections render only on changes: those in the address, else those with a panel whose view is chosen in the address. */
 const openSections = computed(() => {
   const { open, cards } = state.view.value;
-  if (open) return open;
+  if (open) return open.join();
   const chosen = state.shownPanels.value.filter(({ key }) => cards?.[key] !== undefined && key !== origin.value?.panel);
-  return Object.keys(SECTIONS).filter((section) => chosen.some(({ group }) => group === section));
+  return Object.keys(SECTIONS)
+    .filter((section) => chosen.some(({ group }) => group === section))
+    .join();
 });
+
+/** Return whether a section is open. @param {string} section */
+const isSectionOpen = (section) => openSections.value.split(',').includes(section);
 
 /** Open or close a section of figures. @param {string} section @param {boolean} isOpen */
 function setOpen(section, isOpen) {
-  const open = openSections.value;
-  if (open.includes(section) === isOpen) return;
-  const next = Object.keys(SECTIONS).filter((key) => (key === section ? isOpen : open.includes(key)));
+  if (isSectionOpen(section) === isOpen) return;
+  const next = Object.keys(SECTIONS).filter((key) => (key === section ? isOpen : isSectionOpen(key)));
   state.view.value = { ...state.view.value, open: next };
   updateAddress();
 }
@@ -77,7 +81,7 @@ export function Sections() {
 
 /** Render a section of figures below the first screen. @param {{section: string, panels: Panel[]}} props */
 function Section({ section, panels }) {
-  const isOpen = openSections.value.includes(section);
+  const isOpen = isSectionOpen(section);
   const { title } = SECTIONS[section];
   const onToggle = (/** @type {any} */ event) => setOpen(section, event.currentTarget.open);
   return html`

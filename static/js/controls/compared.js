@@ -55,7 +55,7 @@ export function Compared() {
 
 /** Render the switch for differences to run A. */
 function DifferenceSwitch() {
-  const others = boot.rules.letters.slice(1, state.settings.value.runs.length);
+  const others = useComputed(() => boot.rules.letters.slice(1, state.settings.value.runs.length)).value;
   if (!others) return null;
   const comparisons = [...others].map((letter) => `${letter} − A`).join(', ');
   return html`
@@ -204,23 +204,31 @@ function RunName({ choice, run }) {
 
 /** Render the settings in which the runs differ. */
 function Differences() {
-  const view = state.settings.value;
-  const rows = toDifferences(state.fields.value, view);
-  if (view.runs.length < 2 || rows.length < 2) return null; // a single difference is usually the connection
-  const show = (
-    /** @type {import('../../types').Field} */ field,
-    /** @type {import('../../types').Value | null} */ value,
-  ) => (value === null ? '–' : String(textOf(field, value)).slice(0, boot.rules.name_length));
+  const text = useComputed(() => JSON.stringify(listDifferences())).value; // most moves of a slider leave it as it is
+  /** @type {string[][]} */
+  const rows = JSON.parse(text);
+  if (rows.length < 2) return null; // a single difference is usually the connection
+  const letters = [...boot.rules.letters].slice(0, rows[0].length - 1);
   return html`
     <details class="differences"><summary>${rows.length} differences</summary>
       <div class="table-box" tabindex="0" role="region" aria-label="Settings in which the runs differ">
         <table class="numbers">
-          <thead><tr><th scope="col">setting</th>${view.runs.map((_, run) => html`<th scope="col">${boot.rules.letters[run]}</th>`)}</tr></thead>
-          <tbody>${rows.map(({ field, values }) => html`<tr><th scope="row">${field.title}</th>${values.map((value) => html`<td>${show(field, value)}</td>`)}</tr>`)}</tbody>
+          <thead><tr><th scope="col">setting</th>${letters.map((letter) => html`<th scope="col">${letter}</th>`)}</tr></thead>
+          <tbody>${rows.map(([title, ...values]) => html`<tr><th scope="row">${title}</th>${values.map((value) => html`<td>${value}</td>`)}</tr>`)}</tbody>
         </table>
       </div>
     </details>
   `;
+}
+
+/** List the settings in which the runs differ: the title of each, then its text for each run; none for a single run. @returns {string[][]} */
+function listDifferences() {
+  const view = state.settings.value;
+  if (view.runs.length < 2) return [];
+  return toDifferences(state.fields.value, view).map(({ field, values }) => [
+    field.title,
+    ...values.map((value) => (value === null ? '–' : String(textOf(field, value)).slice(0, boot.rules.name_length))),
+  ]);
 }
 
 /** Describe a setting that a run has for itself. @param {import('../../types').Field} field @param {import('../../types').Value} value */

@@ -86,6 +86,8 @@ export class PictureBox {
     this.drawn = '';
     /** What is behind the static parts, and a canvas with it if it was the same in the last two drawings. @type {{key: any, canvas: HTMLCanvasElement | null}} */
     this.back = { key: null, canvas: null };
+    /** What the canvas of the cursor shows: shapes, colours and size. @type {any} */
+    this.cursorDrawn = null;
     /** Sizes need a pass; names, gains and the magnified layer may be derived earlier. */
     this.dimmers = { sizes: new Dimmer(still), mixing: new Dimmer(cursor) };
     this.timer = 0;
@@ -128,6 +130,7 @@ export class PictureBox {
     // Redraw text that was drawn before its font was loaded.
     const onFonts = () => {
       this.drawn = '';
+      this.cursorDrawn = null;
       this.drawSoon();
     };
     document.fonts.addEventListener('loadingdone', onFonts);
@@ -210,7 +213,7 @@ export class PictureBox {
   /** Draw what follows the cursor. @param {import('./geometry/picture.js').Plan} plan */
   drawCursor(plan) {
     const layer = this.layer(plan);
-    this.paintOn(this.cursor, toCursor(plan, layer, state.chosenInterval.peek(), magnifiedRun(plan.runs)));
+    this.paintCursor(plan, toCursor(plan, layer, state.chosenInterval.peek(), magnifiedRun(plan.runs)));
     const { x, y, width, height } = frameOf(plan.layout, layer);
     const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
     Object.assign(this.frame.style, {
@@ -307,6 +310,14 @@ export class PictureBox {
       this.paintOn(this.back.canvas, back);
     }
     this.paintOn(this.still, this.back.canvas ? front : [...back, ...front], this.back.canvas);
+  }
+
+  /** Paint what follows the cursor if it changed: most Sinkhorn rounds leave it as it is. @param {import('./geometry/picture.js').Plan} plan @param {import('./geometry/shapes.js').Shape[]} shapes */
+  paintCursor({ layout: { width, height } }, shapes) {
+    const drawn = [shapes, this.palette, width, height, this.density];
+    if (areEqual(drawn, this.cursorDrawn)) return;
+    this.cursorDrawn = drawn;
+    this.paintOn(this.cursor, shapes);
   }
 
   /** Describe the picture for screen readers. */

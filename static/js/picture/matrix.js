@@ -1,6 +1,6 @@
 /** The mixing matrix of the magnified layer as a table to edit: entries to drag or type, rows to set or exchange, and what replaces all of it. */
 
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { projectToDoublyStochastic } from '../instant/birkhoff.js';
 import { boot } from '../state/boot.js';
@@ -8,12 +8,14 @@ import { canEdit, dragEdits, dropEdits, editsByRun, ownEdits, setEdits, undoEdit
 import * as state from '../state/signals.js';
 import { withEntry, withRow } from '../state/view/edits.js';
 import { useDraft } from '../ui/draft.js';
-import { html } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { useWhileSeen } from '../ui/seen.js';
 import { shownRuns } from './files.js';
 import { weightsAt } from './geometry/reading.js';
-import { magnifiedRun, matrixOpened, toPalette } from './shown.js';
+import { toColors } from './geometry/run.js';
+import { areEqual } from './geometry/shapes.js';
+import { magnifiedRun, matrixOpened } from './shown.js';
 
 /** @typedef {import('../../types').Edit} Edit */
 /** H_res of a run at a layer, row by row. @typedef {{run: number, layer: number, n: number, entries: number[]}} Matrix */
@@ -50,12 +52,12 @@ function magnifiedMatrix() {
 /** Round an entry to the digits that an edit keeps. @param {number} value */
 const round = (value) => Number(value.toPrecision(DIGITS));
 
-/** Return the matrix of the magnified layer; the last one stays until the next is known. @param {{current: Element | null}} outer the element around it @returns {Matrix | null} */
+/** Return the matrix of the magnified layer: the same object while it is equal, and until the next is known. @param {{current: Element | null}} outer the element around it @returns {Matrix | null} */
 export function useMatrix(outer) {
   const last = useRef(/** @type {Matrix | null} */ (null));
   return useWhileSeen(outer, () => {
     const found = magnifiedMatrix();
-    if (found !== undefined) last.current = found;
+    if (found !== undefined && !areEqual(found, last.current)) last.current = found;
     return last.current && state.settings.value.runs[last.current.run] ? last.current : null;
   });
 }
@@ -110,7 +112,7 @@ function turnRow({ run, layer, n, entries }, row) {
 const rowOf = ({ n, entries }, row) => entries.slice(row * n, (row + 1) * n);
 
 /** Render a matrix as a table to edit. @param {{matrix: Matrix, digits?: number}} props `digits` after the point; default 3 */
-export function MatrixTable({ matrix, digits = SHOWN_DIGITS }) {
+function EditableTable({ matrix, digits = SHOWN_DIGITS }) {
   const { run, layer, n, entries } = matrix;
   const numbers = Array.from({ length: n }, (_, index) => index);
   const exchange = (/** @type {number} */ row) => add(matrix, { do: 'swap', index: row, other: row + 1 });
@@ -131,11 +133,16 @@ export function MatrixTable({ matrix, digits = SHOWN_DIGITS }) {
   `;
 }
 
+/** A table that is rendered only if the matrix changes. */
+export const MatrixTable = memo(EditableTable);
+
+/** Colours of the theme; null until the templates are loaded. */
+const colors = computed(() => state.templates.value && toColors(state.templates.value.panels[0].figure, []));
+
 /** Return the colour behind an entry: that of its sign, stronger for larger ones. @param {number} value */
 function colorOf(value) {
-  const { value: templates } = state.templates;
-  if (!templates) return '';
-  const { plus, minus } = toPalette(templates);
+  if (!colors.value) return '';
+  const { plus, minus } = colors.value;
   return `color-mix(in srgb, ${value < 0 ? minus : plus} ${MOST_INK * Math.min(1, Math.abs(value))}%, transparent)`;
 }
 

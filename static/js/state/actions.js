@@ -24,11 +24,14 @@ let cursorTimer = 0;
 /** Apply a change during a drag: request runs as fast as possible, update the address after a delay. @param {() => void} change */
 export function dragTo(change) {
   if (!state.isDragging.value) flushAddressUpdate();
-  state.isDragging.value = true;
-  change();
-  leaveSnapshot();
-  if (showDerived()) requestSoon();
-  else requestRuns();
+  // One batch: effects of the page run once for each move.
+  state.batch(() => {
+    state.isDragging.value = true;
+    change();
+    leaveSnapshot();
+    if (showDerived()) requestSoon();
+    else requestRuns();
+  });
   clearTimeout(addressTimer);
   addressTimer = setTimeout(() => replaceAddress(state.view.value), ADDRESS_MS);
 }

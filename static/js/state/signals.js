@@ -75,9 +75,14 @@ export const settings = computed(() => {
   if (settled?.base !== base || settled.runs !== runs) settled = view.value;
   return settled;
 });
-export const labels = computed(() =>
-  toLabels(settings.value, fields.value, boot.rules, models.value, recordedEdits.value),
-);
+/** Last value of `labels`: the same list while equal, so that nothing that shows only labels is rendered as a slider moves. @type {string[]} */
+let latestLabels = [];
+export const labels = computed(() => {
+  const next = toLabels(settings.value, fields.value, boot.rules, models.value, recordedEdits.value);
+  if (next.length !== latestLabels.length || next.some((label, run) => label !== latestLabels[run]))
+    latestLabels = next;
+  return latestLabels;
+});
 const fullLabels = computed(() =>
   toFullLabels(settings.value, fields.value, boot.rules, models.value, recordedEdits.value),
 );

@@ -68,6 +68,34 @@ ROWS = """place => new Promise((resolve) => {
     const rows = [...document.querySelectorAll('.results-table tbody tr:not(.findings)')];
     requestAnimationFrame(() => resolve(rows.map((row) => 'waits' in row.dataset)));
 })"""
+# How often each canvas of the picture is painted until it shows the last move, and how often components are rendered.
+WORK = """async ([field, places]) => {
+    const { options } = await import('preact');
+    const { __r: onRender } = options;
+    const rendered = { Cell: 0, Section: 0, Sparkline: 0 };
+    options.__r = (node) => {
+        if (node.type.name in rendered) rendered[node.type.name]++;
+        onRender?.(node);
+    };
+    const box = document.querySelector('.picture-box');
+    const canvases = [...box.querySelectorAll('canvas')].slice(0, 2);
+    const painted = [0, 0];
+    const { clearRect } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.clearRect = function (...rest) {
+        if (canvases.includes(this.canvas)) painted[canvases.indexOf(this.canvas)]++;
+        return clearRect.apply(this, rest);
+    };
+    const slider = document.getElementById(field);
+    for (const place of places) {
+        Object.assign(rendered, { Cell: 0, Section: 0, Sparkline: 0 });
+        painted.fill(0);
+        slider.value = String(place);
+        slider.dispatchEvent(new Event('input', { bubbles: true }));
+        do await new Promise(requestAnimationFrame);
+        while (box.ariaBusy);
+    }
+    return { ...rendered, painted };
+}"""
 # A hand that goes to and fro, deeper than all that is here, until it is let go; whether a sketch then has whole curves.
 CREEP = """() => {
     const slider = document.getElementById('field-depth');
@@ -293,6 +321,26 @@ def test_rows_of_results_out_of_sight_follow_when_the_slider_rests(
     wait_until_done(page)
     expect(page.locator(".results-table tr[data-waits]")).to_have_count(0)
     assert row.locator("[data-metric=activation]").inner_text() != before
+
+
+@pytest.mark.parametrize(
+    ("field", "places", "sparklines", "painted"),
+    [("setting-connection-sinkhorn_iters", [19, 18], 5, [1, 0]), ("field-connection-noise", [5, 4], 10, [1, 1])],
+    ids=["mHC alone", "HC and mHC"],
+)
+def test_a_move_renders_and_paints_what_it_changes(
+    open_page: OpenPage, field: str, places: list[int], sparklines: int, painted: list[int]
+) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    open_settings(page)
+    cells = page.locator(".drawer .edits-matrix td input")  # of HC; out of sight
+    expect(cells).to_have_count(16)
+    page.evaluate(SETTLED)
+    with silence(page):
+        found: dict[str, Any] = page.evaluate(WORK, [field, places])
+    assert found == {"Cell": 0, "Section": 0, "Sparkline": sparklines, "painted": painted}
+    page.locator(f"#{field}").dispatch_event("change")
+    wait_until_done(page)
 
 
 def test_what_the_server_says_otherwise_is_an_error_and_is_drawn(open_page: OpenPage, watch: Any) -> None:
