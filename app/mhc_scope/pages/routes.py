@@ -116,10 +116,9 @@ def to_boot(page: str, **values: Any) -> Markup:
 
 
 def describe_preset(preset: Preset) -> dict[str, Any]:
-    """Return for the page a preset, and whether its figure is one that only Plotly draws, such as a matrix."""
+    """Return for the page a preset, and whether its figure is one that only Plotly draws: axes of equal scale."""
     layout = PANELS[preset.panel].build(len(preset.specs), THEMES["light"], preset.view)["layout"]
-    is_sketched = "grid" not in layout["meta"] and "scaleanchor" not in layout["xaxis"]
-    return {"preset": preset.to_plain(), "needs_plotly": not is_sketched}
+    return {"preset": preset.to_plain(), "needs_plotly": "scaleanchor" in layout["xaxis"]}
 
 
 def describe_workers(request: Request) -> dict[str, float]:
