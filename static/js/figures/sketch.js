@@ -11,23 +11,25 @@ import { cellRange, drawBar, drawCells, marginWithBar, toColors, writeCells } fr
 const TICK_GAP = { below: 4, turned: 3, left: 1, right: 1 }; // from the axis to its numbers
 /** Distance from the axis to below its numbers. @param {number} size of the numbers */
 const depthBelow = (size) => 0.5 + Math.round(1.22 * size);
+const LEAST_PX = { x: 80, y: 40 }; // between two ticks of an axis that does not say how many
 const NOTE_PAD = { left: 2, right: -2, turned: 2 }; // as in Plotly's annotations
 // Of Plotly: from the top of capitals to the baseline, from their middle to the baseline, and from line to line, as shares of the size.
 const SHIFT = { cap: 0.7, middle: 0.35, line: 1.3 };
 const SUPERSCRIPT = { size: 0.7, rise: 0.42 };
 const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // in line widths
 
-/** Return whether a figure has only curves, matrices, horizontal lines and plain text, on axes of ranges that Plotly does not change. @param {Figure} figure filled */
+/** Return whether a figure has only curves, matrices of even cells, horizontal lines, circles and plain text. @param {Figure} figure filled */
 export function canSketch({ data, layout }) {
-  const isPlain = (/** @type {any} */ { text }) => !/<(?!br>)/.test(text); // no bold letters
-  const isRule = (/** @type {any} */ { type, y0, y1 }) => type === 'line' && y0 === y1;
+  const isKnown = (/** @type {Trace} */ { type, mode = 'lines', x, y }) =>
+    (type === 'scatter' && mode === 'lines') || (type === 'heatmap' && x === undefined && y === undefined);
+  const hasRanges = ([x, y] = ['', '']) =>
+    isCells(data, x) || (layout[y].range && (layout[x].range || tracesOn(data, x).some(({ x: places }) => places)));
+  const isShape = (/** @type {any} */ { type, y0, y1 }) => type === 'circle' || (type === 'line' && y0 === y1);
   return (
-    pairsOf(layout).every(
-      ([x, y]) => !layout[x].scaleanchor && (isCells(data, x) || (layout[x].range && layout[y].range)),
-    ) &&
-    data.every(({ type, x }) => type === 'scatter' || (type === 'heatmap' && x === undefined)) &&
-    (layout.shapes ?? []).every(isRule) &&
-    layout.annotations.every(isPlain)
+    data.every(isKnown) &&
+    pairsOf(layout).every(hasRanges) &&
+    (layout.shapes ?? []).every(isShape) &&
+    layout.annotations.every((/** @type {any} */ { text }) => !/<(?!br>)/.test(text))
   );
 }
 
@@ -70,11 +72,11 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
   const plots = pairsOf(layout).map(([x, y]) => toPlot(figure, paper, x, y));
   for (const plot of plots) {
     drawAxes(pen, plot, layout.font);
-    for (const shape of layout.shapes ?? []) drawRule(pen, shape, plot.area);
     pen.save();
     pen.beginPath();
     pen.rect(plot.area.left, plot.area.top, plot.area.width, plot.area.height);
     pen.clip();
+    for (const shape of layout.shapes ?? []) drawShape(pen, shape, plot.area);
     drawTraces(pen, tracesOn(data, plot.area.x), plot.area, colors, layout.font);
     pen.restore();
   }
@@ -109,23 +111,49 @@ function drawPaper(pen, layout, colors, width, height) {
 
 /** Compute the position of one plot of a figure. @param {Figure} figure @param {import('./sketchcells.js').Paper} paper @param {string} x name of its horizontal axis @param {string} y @returns {Plot} */
 function toPlot({ data, layout }, paper, x, y) {
-  const withRange = (/** @type {any} */ axis, /** @type {'x' | 'y'} */ letter) => {
-    if (axis.range) return axis;
-    const range = cellRange(tracesOn(data, x)[0], letter);
-    return { ...axis, range: axis.autorange === 'reversed' ? range.reverse() : range };
-  };
-  const [xaxis, yaxis] = [withRange(layout[x], 'x'), withRange(layout[y], 'y')];
-  const [[start, end], [low, high]] = [xaxis.domain ?? [0, 1], yaxis.domain ?? [0, 1]];
+  const [[start, end], [low, high]] = [layout[x].domain ?? [0, 1], layout[y].domain ?? [0, 1]];
   const area = {
     left: paper.left + start * paper.width,
     top: paper.top + (1 - high) * paper.height,
     width: (end - start) * paper.width,
     height: (high - low) * paper.height,
   };
+  const traces = tracesOn(data, x);
+  const [xaxis, yaxis] = [
+    toAxis(layout[x], traces, layout.shapes ?? [], 'x', area.width),
+    toAxis(layout[y], traces, [], 'y', area.height),
+  ];
+  if (xaxis.scaleanchor) equalizeScales(xaxis, yaxis, area);
   const share = (/** @type {number} */ value, /** @type {number[]} */ [from, to]) => (value - from) / (to - from);
   const toX = (/** @type {number} */ value) => area.left + area.width * share(value, xaxis.range);
   const toY = (/** @type {number} */ value) => area.top + area.height * (1 - share(value, yaxis.range));
   return { area: { x, y, ...area, toX, toY }, xaxis, yaxis };
+}
+
+/** Return an axis with the range and number of ticks that Plotly chooses where the figure has none. @param {any} axis @param {Trace[]} traces @param {any[]} shapes @param {'x' | 'y'} letter @param {number} length_px */
+function toAxis(axis, traces, shapes, letter, length_px) {
+  const nticks = axis.nticks ?? Math.min(9, Math.max(4, length_px / LEAST_PX[letter])) + 1;
+  if (axis.range) return { ...axis, nticks };
+  const [first] = traces;
+  const range = first.type === 'heatmap' ? cellRange(first, letter) : lineRange(traces, shapes);
+  return { ...axis, nticks, range: axis.autorange === 'reversed' ? range.reverse() : range };
+}
+
+/** Return the horizontal range of curves and circles. @param {Trace[]} traces @param {any[]} shapes @returns {[number, number]} */
+function lineRange(traces, shapes) {
+  const places = traces.flatMap(({ x }) => Array.from(x)).filter((place) => place !== null);
+  const edges = shapes.filter(({ type }) => type === 'circle').flatMap(({ x0, x1 }) => [x0, x1]);
+  const [low, high] = [Math.min(...places, ...edges), Math.max(...places, ...edges)];
+  return low < high ? [low, high] : [low - 1, high + 1];
+}
+
+/** Extend one of two axes at both ends, in place, so that a unit is as long on both. @param {{range: [number, number]}} xaxis @param {{range: [number, number]}} yaxis @param {{width: number, height: number}} area */
+function equalizeScales(xaxis, yaxis, { width, height }) {
+  const unit_px = Math.min(width / (xaxis.range[1] - xaxis.range[0]), height / (yaxis.range[1] - yaxis.range[0]));
+  const extend = (/** @type {[number, number]} */ [low, high], /** @type {number} */ length_px) =>
+    /** @type {[number, number]} */ ([-1, 1].map((side) => (low + high + (side * length_px) / unit_px) / 2));
+  xaxis.range = extend(xaxis.range, width);
+  yaxis.range = extend(yaxis.range, height);
 }
 
 /** Draw the traces of a plot. @param {CanvasRenderingContext2D} pen @param {Trace[]} visible @param {Area} area @param {import('./sketchcells.js').Colors | null} colors @param {Font} font */
@@ -173,18 +201,28 @@ function drawAxes(pen, { area, xaxis, yaxis }, font) {
   pen.save();
   pen.translate(area.left - depth, area.top + area.height / 2);
   pen.rotate(-Math.PI / 2);
-  drawTitle(pen, yaxis.title, [0, 0], font, true);
+  drawTitle(pen, yaxis.title, [0, 0], font, area.left - depth);
   pen.restore();
 }
 
-/** Write the title of an axis at the end of its numbers: below them, or turned left of them. @param {CanvasRenderingContext2D} pen @param {any} title @param {[number, number]} at @param {Font} font @param {boolean} [isTurned] default false */
-function drawTitle(pen, title, [x, y], font, isTurned = false) {
+/**
+ * Draw the title of an axis at the end of its numbers: below them, or turned left of them.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {any} title
+ * @param {[number, number]} at
+ * @param {Font} font
+ * @param {number} [room_px] left of the numbers, which a turned title stays within; default: the title is not turned
+ */
+function drawTitle(pen, title, [x, y], font, room_px) {
   if (!title?.text) return;
   const used = { ...font, ...title.font };
-  const lines = title.text.split('<br>');
-  const first = isTurned ? -title.standoff - used.size * SHIFT.middle : title.standoff + used.size * SHIFT.cap;
+  const { standoff } = title;
+  const first =
+    room_px === undefined
+      ? standoff + used.size * SHIFT.cap
+      : -Math.min(standoff + used.size * SHIFT.middle, room_px - used.size);
   setFont(pen, used);
-  for (const [index, line] of lines.entries())
+  for (const [index, line] of title.text.split('<br>').entries())
     writeText(pen, line, [x, y + first + index * SHIFT.line * used.size], 'center', 'alphabetic', used);
 }
 
@@ -203,10 +241,15 @@ function ticksOf({ range, tickmode, tickvals, ticktext, dtick, nticks }) {
   }));
 }
 
-/** Draw a horizontal line across the plot, such as that at 1, on a canvas. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
-function drawRule(pen, { y0, line }, area) {
+/** Draw a circle, or a horizontal line across the plot such as that at 1. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
+function drawShape(pen, { type, x0, x1, y0, y1, line }, area) {
   Object.assign(pen, { lineWidth: line.width, strokeStyle: line.color });
-  strokeLine(pen, [area.left, area.toY(y0)], [area.left + area.width, area.toY(y0)]);
+  const y = area.toY(y0);
+  if (type === 'line') return strokeLine(pen, [area.left, y], [area.left + area.width, y]);
+  const [left, right, top] = [area.toX(x0), area.toX(x1), area.toY(y1)];
+  pen.beginPath();
+  pen.ellipse((left + right) / 2, (y + top) / 2, (right - left) / 2, (y - top) / 2, 0, 0, 2 * Math.PI);
+  pen.stroke();
 }
 
 /** Draw a straight line between two points. @param {CanvasRenderingContext2D} pen @param {[number, number]} from @param {[number, number]} to */

@@ -270,12 +270,33 @@ test('notes may have lines and a ground, titles are turned, and so are numbers o
   assert.equal(draw(matrices(), 'rotate').calls.length, 3); // the title, and the numbers 1 and 2 of the second matrix
 });
 
-test('axes of equal scale, shapes and marked-up text are left to Plotly', () => {
+test('an axis without a range has that of its curves, and is longer where units are equally long', () => {
+  const yaxis = { range: [-1, 1], nticks: 5 };
+  const [tight] = draw(figure({ xaxis: { gridcolor: '#eee' } }), 'ellipse').areas;
+  assert.deepEqual([tight.toX(1), tight.toX(3)], [50, 250]);
+  const shapes = [{ type: 'circle', x0: 1, x1: 3, y0: -1, y1: 1, line: { width: 1, color: '#777' } }];
+  const equal = draw(figure({ xaxis: { gridcolor: '#eee', scaleanchor: 'y' }, yaxis, shapes }), 'ellipse');
+  assert.deepEqual(equal.calls[0].slice(0, 4), [150, 60, 50, 50]); // a circle
+  const high = { ...SIZE, height: 350 };
+  const target = canvas();
+  drawSketch(
+    /** @type {any} */ (target),
+    /** @type {any} */ (figure({ xaxis: { scaleanchor: 'y' }, yaxis, shapes })),
+    high,
+  );
+  const [[, ...circle]] = target.calls.filter(([name]) => name === 'ellipse');
+  assert.deepEqual(circle.slice(0, 4), [150, 160, 100, 100]);
+});
+
+test('axes without a range, rectangles, markers, uneven cells and marked-up text are left to Plotly', () => {
   assert.ok(canSketch(/** @type {any} */ (figure())));
   assert.ok(canSketch(/** @type {any} */ (matrices())));
   assert.ok(canSketch(/** @type {any} */ (figure({ annotations: [{ text: 'B: a note<br>here', bgcolor: '#fff' }] }))));
-  assert.ok(!canSketch(/** @type {any} */ (figure({ xaxis: { range: [0, 1], scaleanchor: 'y' } }))));
-  assert.ok(!canSketch(/** @type {any} */ (figure({ shapes: [{ type: 'circle', y0: -1, y1: 1 }] }))));
+  assert.ok(canSketch(/** @type {any} */ (figure({ shapes: [{ type: 'circle', y0: -1, y1: 1 }] }))));
+  assert.ok(canSketch(/** @type {any} */ (figure({ xaxis: {} }))));
+  assert.ok(!canSketch(/** @type {any} */ (figure({ yaxis: {} }))));
+  assert.ok(!canSketch(/** @type {any} */ (figure({ shapes: [{ type: 'rect', y0: -1, y1: 1 }] }))));
+  assert.ok(!canSketch(/** @type {any} */ ({ ...figure(), data: [{ type: 'scatter', mode: 'markers' }] })));
   assert.ok(!canSketch(/** @type {any} */ (figure({ annotations: [{ text: 'No <b>run</b> here' }] }))));
-  assert.ok(!canSketch(/** @type {any} */ (matrices({ x: [1, 2] }))));
+  for (const places of [{ x: [1, 2] }, { y: [1, 2] }]) assert.ok(!canSketch(/** @type {any} */ (matrices(places))));
 });
