@@ -48,7 +48,9 @@ export function drawCells(pen, trace, area, { low, high, scale }) {
     for (let column = 0; column < columns; column++) {
       const value = z[row][column];
       if (!Number.isFinite(value)) continue;
-      image.data.set([...colorAt(stops, (value - low) / (high - low)), 255], 4 * (from + column));
+      const at = 4 * (from + column);
+      colorAt(stops, (value - low) / (high - low), image.data, at);
+      image.data[at + 3] = 255;
     }
   }
   const canvas = new OffscreenCanvas(columns, rows);

@@ -20,19 +20,27 @@ export function parseScale(scale) {
   return scale.map(([place, color]) => ({ place, rgb: toRgb(color) }));
 }
 
-/** Interpolate the colour at a position on a scale as Plotly does; beyond the ends it is that of the end. @param {Stop[]} stops @param {number} share from 0 to 1 @returns {number[]} red, green and blue, 0 to 255 */
-export function colorAt(stops, share) {
-  const at = Math.min(1, Math.max(0, share));
-  const above = stops.findIndex(({ place }) => place >= at);
-  const [low, high] = [stops[Math.max(0, above - 1)], stops[above]];
-  const part = high.place > low.place ? (at - low.place) / (high.place - low.place) : 0;
-  return low.rgb.map((value, index) => value + part * (high.rgb[index] - value));
+/**
+ * Interpolate the colour at a position on a scale as Plotly does; beyond the ends it is that of the end.
+ * @param {Stop[]} stops
+ * @param {number} share from 0 to 1
+ * @param {number[] | Uint8ClampedArray} [color] where red, green and blue are written, 0 to 255; default a new list
+ * @param {number} [at] the place of red in it; default 0
+ */
+export function colorAt(stops, share, color = [0, 0, 0], at = 0) {
+  let above = 1;
+  while (above < stops.length - 1 && stops[above].place < share) above++;
+  const [low, high] = [stops[above - 1], stops[above]];
+  const part = Math.min(1, Math.max(0, (share - low.place) / (high.place - low.place)));
+  for (let index = 0; index < 3; index++)
+    color[at + index] = low.rgb[index] + part * (high.rgb[index] - low.rgb[index]);
+  return color;
 }
 
 /** Return the legible text colour at a position on a colour scale. @param {ColorScale} scale @param {number} share from 0 to 1 */
 export function textColorOn(scale, share) {
   const at = Number.isNaN(share) ? 0.5 : share; // NaN: an axis without extent, or a cell without a number
-  return luminance(colorAt(parseScale(scale), at)) > EVEN ? '#000000' : '#ffffff';
+  return luminance([...colorAt(parseScale(scale), at)]) > EVEN ? '#000000' : '#ffffff';
 }
 
 /** Parse a colour. @param {string} color @returns {number[]} 0 to 255 */
