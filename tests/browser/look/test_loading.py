@@ -220,16 +220,13 @@ OTHER_LEVELS, OTHER_SHARE = 40, 0.025  # edges of letters and of cells may be a 
 
 @pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(("preset", "panel"), [("hc_unfolded", "unfolded"), ("init_presets", "mixing")])
-def test_matrices_look_as_plotly_draws_them_before_it_is_there(
-    open_page: OpenPage, watch: Watch, preset: str, panel: str, theme: str
-) -> None:
+def test_matrices_look_as_plotly_draws_them_before_it_is_there(open_page: OpenPage, watch: Watch, theme: str) -> None:
     page = open_page("/docs", wait=False, theme=theme)
     held: list[Route] = []
     page.route(f"{DRAWS}*", lambda route: held.append(route))
-    page.goto(f"{watch.origin}/p/{preset}#depth=8", wait_until="commit")
-    chart = page.locator(f"[data-panel={panel}] .plot-box")
-    sketch = page.locator(f"[data-panel={panel}] .plot-box:not([data-waits]) .sketch")
+    page.goto(f"{watch.origin}/p/hc_unfolded#depth=8", wait_until="commit")
+    chart = page.locator("[data-panel=unfolded] .plot-box")
+    sketch = page.locator("[data-panel=unfolded] .plot-box:not([data-waits]) .sketch")
     wait_until(page, lambda: page.locator(".status").get_attribute("data-phase") == "idle")
     expect(sketch).to_be_attached()
     page.evaluate(SETTLED)
@@ -238,11 +235,11 @@ def test_matrices_look_as_plotly_draws_them_before_it_is_there(
     page.route(f"{DRAWS}*", lambda route: route.continue_())  # later requests
     for route in held:
         route.continue_()
-    expect(page.locator(f"[data-panel={panel}] .main-svg").first).to_be_attached()
+    expect(page.locator("[data-panel=unfolded] .main-svg").first).to_be_attached()
     expect(sketch).to_have_count(0)
     drawn = read_picture(chart)
     apart = np.abs(sketched - drawn).max(axis=2)
-    cells = np.array(page.evaluate(CELLS, panel), dtype=int)
+    cells = np.array(page.evaluate(CELLS, "unfolded"), dtype=int)
     inside = cells[(cells[:, 0] > 0) & (cells[:, 0] < drawn.shape[1])]
     assert len(inside) >= 18
     assert apart[inside[:, 1], inside[:, 0]].max() <= CELL_LEVELS
