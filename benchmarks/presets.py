@@ -2,7 +2,8 @@
 
 Each preset gets a server and a browser with an empty cache twice: once it is chosen among the examples of an open
 page, and once it is opened by its link, which includes what every first visit loads. It is drawn when the page has its
-numbers and every figure in sight is that of its runs. Standard error has a line for each preset.
+numbers and every figure in sight is that of its runs, drawn by Plotly or as a sketch that shows data. Standard error
+has a line for each preset.
 """
 
 import statistics
@@ -40,8 +41,26 @@ const isPresetDrawn = ({ name, panel }) => {
     && numbers.every((cell) => cell.textContent !== '…') && isViewDone()
     && document.querySelector(`#panel-${panel} :is(.main-svg, .sketch)`) !== null;
 };
+// Curves and cells have colours, axes and their numbers are grey; names of runs are left and right of the middle.
+const isBlank = (sketch) => {
+  const [left, width] = [Math.round(0.2 * sketch.width), Math.round(0.55 * sketch.width)];
+  const { data } = sketch.getContext('2d').getImageData(left, 0, width, sketch.height);
+  let colored = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    const [red, green, blue] = data.subarray(at, at + 3);
+    if (data[at + 3] > 128 && Math.max(red, green, blue) - Math.min(red, green, blue) > 24) colored++;
+  }
+  return colored < 100;
+};
+const listBlank = () => [...document.querySelectorAll('.sketch')]
+  .filter((sketch) => isInSight(sketch) && isBlank(sketch))
+  .map((sketch) => sketch.closest('[data-panel]').dataset.panel);
 const whenDrawn = (preset) => new Promise((done) => {
-  const look = () => isPresetDrawn(preset) ? done(performance.now()) : requestAnimationFrame(look);
+  const look = () => {
+    if (!isPresetDrawn(preset)) return requestAnimationFrame(look);
+    const at = performance.now();
+    done({ at, blank: listBlank() });
+  };
   requestAnimationFrame(look);
 });
 """
@@ -51,12 +70,18 @@ OPENED = "window.openedAt = whenDrawn(%s);"
 CHOOSE = """(name) => {
   const begun = performance.now();
   document.querySelector(`.gallery a[href='/p/${name}']`).click();
-  return window.openedAt.then((drawn) => (drawn - begun) / 1000);
+  return window.openedAt.then(({ at, blank }) => ({ seconds: (at - begun) / 1000, blank }));
 }"""
 
 
 def open_preset(browser: Browser, server: Server, preset: Preset, *, is_chosen: bool) -> float:
-    """Return the seconds until a preset is drawn, from the click on it or from the start of the navigation."""
+    """Return the seconds until a preset is drawn, from the click on it or from the start of the navigation.
+
+    Raises
+    ------
+    RuntimeError
+        If a sketch in sight shows no data then, or the page not all runs, so that the time has no meaning.
+    """
     context = browser.new_context(viewport=VIEWPORT)
     page = context.new_page()
     page.add_init_script(f"(() => {{ {DRAWN} {OPENED % to_javascript(preset)} }})()")
@@ -65,13 +90,15 @@ def open_preset(browser: Browser, server: Server, preset: Preset, *, is_chosen: 
         wait_until_done(page)
         page.get_by_role("button", name="Examples").click()
         page.locator(".gallery .spark path").first.wait_for(state="attached")
-        seconds = page.evaluate(CHOOSE, preset.name)
+        drawn = page.evaluate(CHOOSE, preset.name)
     else:
         page.goto(f"{server.url}/p/{preset.name}")
-        seconds = page.evaluate("window.openedAt.then((drawn) => drawn / 1000)")
+        drawn = page.evaluate("window.openedAt.then(({ at, blank }) => ({ seconds: at / 1000, blank }))")
+    if drawn["blank"]:
+        raise RuntimeError(f"{preset.name}: sketches without data: {', '.join(drawn['blank'])}")
     check_runs(page, preset)
     context.close()
-    return float(seconds)
+    return float(drawn["seconds"])
 
 
 def to_javascript(preset: Preset) -> str:

@@ -482,8 +482,6 @@ export interface Boot {
   snapshot?: Snapshot;
   /** The preset of a preset's page. */
   preset?: Preset;
-  /** Whether only Plotly draws the preset's figure; others are sketched before Plotly is loaded. */
-  needs_plotly?: boolean;
   runs?: string[];
   state?: string;
   sweep?: SnapshotSweep | null;

@@ -19,7 +19,6 @@ import { Sliders } from './controls/sliders.js';
 import { TopBar } from './controls/topbar.js';
 import { DropZone, followDrops } from './controls/traces.js';
 import { followVisits } from './controls/visits.js';
-import { loadPlotly } from './figures/plot.js';
 import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
 import { ApiError, getPresets, getSchema, retryWhileBusy } from './net/api.js';
@@ -235,8 +234,6 @@ async function main() {
   requestPresetRuns();
   root.replaceChildren(); // Preact would keep the loading text
   render(html`<${App} />`, root);
-  // While the server responds; a failure is shown where a figure needs it.
-  if (boot.needs_plotly) requestAnimationFrame(() => loadPlotly().catch(() => null));
   followShortcuts();
   followPlay();
   if (hasServer) followDrops();

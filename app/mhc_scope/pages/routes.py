@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mhc_core import __version__
 from mhc_core.figures import PANELS
-from mhc_core.figures.style import THEMES, ThemeName, to_shared_colors
+from mhc_core.figures.style import ThemeName, to_shared_colors
 from mhc_core.record import codec
 from mhc_scope.api.dependencies import (
     Service,
@@ -34,7 +34,7 @@ from mhc_scope.pages.initialisations import build_rows, describe_training
 from mhc_scope.pages.link_cards import build_default_preview, build_preset_preview, build_snapshot_preview, find_preset
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
-from mhc_scope.presets import FORMER, Preset
+from mhc_scope.presets import FORMER
 from mhc_scope.services.policy import Policy
 from mhc_scope.settings import Settings
 
@@ -115,13 +115,6 @@ def to_boot(page: str, **values: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def describe_preset(preset: Preset) -> dict[str, Any]:
-    """Return for the page a preset, and whether its figure is one that only Plotly draws, such as a matrix."""
-    layout = PANELS[preset.panel].build(len(preset.specs), THEMES["light"], preset.view)["layout"]
-    is_sketched = "grid" not in layout["meta"] and "scaleanchor" not in layout["xaxis"]
-    return {"preset": preset.to_plain(), "needs_plotly": not is_sketched}
-
-
 def describe_workers(request: Request) -> dict[str, float]:
     """Return for the page how many runs this server computes at the same time, and which the spare worker takes."""
     settings: Settings = request.app.state.settings
@@ -195,7 +188,7 @@ async def get_preset_page(request: Request, service: Service, name: str) -> Resp
         return RedirectResponse(FORMER[name], status_code=308)
     preset = find_preset(name)
     card = await build_preset_preview(request, service, preset)
-    boot = to_boot("index", **describe_preset(preset))
+    boot = to_boot("index", preset=preset.to_plain())
     return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
 
 

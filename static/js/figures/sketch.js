@@ -1,34 +1,55 @@
 /**
- * Draws curves on a canvas during a drag, and new ones before Plotly does: Plotly takes four frames. Scales, fonts, colours and
- * positions are those of the filled figure, so that nothing jumps when Plotly draws it afterwards.
+ * Draws curves and matrices on a canvas during a drag, and new ones before Plotly does: Plotly takes four frames. Scales, fonts, colours
+ * and positions are those of the filled figure, so that nothing jumps when Plotly draws it afterwards.
  */
 
 import { inclusiveRange, niceStep } from '../data/numbers.js';
+import { cellRange, drawBar, drawCells, marginWithBar, toColors, writeCells } from './sketchcells.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace @typedef {import('./plot.js').Area} Area */
 
-const TICK_GAP = { below: 4, left: 1 }; // from the axis to its numbers
+const TICK_GAP = { below: 4, turned: 3, left: 1, right: 1 }; // from the axis to its numbers
+/** Distance from the axis to below its numbers. @param {number} size of the numbers */
+const depthBelow = (size) => 0.5 + Math.round(1.22 * size);
+const LEAST_PX = { x: 80, y: 40 }; // between two ticks of an axis that does not say how many
 const NOTE_PAD = { left: 2, right: -2, turned: 2 }; // as in Plotly's annotations
-const TITLE_GAP = 12; // from the bottom
+// Of Plotly: from the top of capitals to the baseline, from their middle to the baseline, and from line to line, as shares of the size.
+const SHIFT = { cap: 0.7, middle: 0.35, line: 1.3 };
 const SUPERSCRIPT = { size: 0.7, rise: 0.42 };
 const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // in line widths
 
-/** Return whether a figure has only curves, horizontal lines and plain text, on axes of ranges that Plotly does not change. @param {Figure} figure filled */
+/** Return whether a figure has only curves, matrices of even cells, horizontal lines, circles and plain text. @param {Figure} figure filled */
 export function canSketch({ data, layout }) {
-  const isPlain = (/** @type {any} */ { text, bgcolor }) => !text.includes('<') && !bgcolor;
-  const hasRanges = Boolean(layout.xaxis?.range && layout.yaxis?.range && !layout.xaxis.scaleanchor);
-  const isRule = (/** @type {any} */ { type, y0, y1 }) => type === 'line' && y0 === y1;
+  const isKnown = (/** @type {Trace} */ { type, mode = 'lines', x, y }) =>
+    (type === 'scatter' && mode === 'lines') || (type === 'heatmap' && x === undefined && y === undefined);
+  const hasRanges = ([x, y] = ['', '']) =>
+    isCells(data, x) || (layout[y].range && (layout[x].range || tracesOn(data, x).some(({ x: places }) => places)));
+  const isShape = (/** @type {any} */ { type, y0, y1 }) => type === 'circle' || (type === 'line' && y0 === y1);
   return (
-    hasRanges &&
-    !layout.meta.grid &&
-    data.every((trace) => trace.type === 'scatter') &&
-    (layout.shapes ?? []).every(isRule) &&
-    layout.annotations.every(isPlain)
+    data.every(isKnown) &&
+    pairsOf(layout).every(hasRanges) &&
+    (layout.shapes ?? []).every(isShape) &&
+    layout.annotations.every((/** @type {any} */ { text }) => !/<(?!br>)/.test(text))
   );
 }
 
+/** List the names of the visible pairs of axes. @param {Record<string, any>} layout @returns {[string, string][]} */
+function pairsOf(layout) {
+  const pairs = layout.meta.grid?.cells ?? [['xaxis', 'yaxis']];
+  return pairs.filter((/** @type {string[]} */ [x]) => layout[x] && layout[x].visible !== false);
+}
+
+/** Return the name in a layout of an axis of a trace or note. @param {string} [id] such as x2, or "x2 domain" */
+const nameOf = (id = 'x') => id.replace(' domain', '').replace(/^[xy]/, '$&axis');
+
+/** List the visible traces on a horizontal axis. @param {Trace[]} data @param {string} x */
+const tracesOn = (data, x) => data.filter((trace) => trace.visible !== false && nameOf(trace.xaxis) === x);
+
+/** Return whether there are matrices on a horizontal axis, so that its range is that of their cells. @param {Trace[]} data @param {string} x */
+const isCells = (data, x) => tracesOn(data, x).some(({ type }) => type === 'heatmap');
+
 /**
- * Draw a filled figure, and return the position of its plot.
+ * Draw a filled figure, and return the positions of its plots.
  * @param {HTMLCanvasElement} canvas
  * @param {Figure} figure
  * @param {{width: number, height: number, magnified: number}} size
@@ -44,69 +65,175 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
     canvas.style.setProperty('width', `${width * magnified}px`);
   }
   pen.setTransform(scale, 0, 0, scale, 0, 0);
-  const { layout } = figure;
   pen.clearRect(0, 0, width, height);
-  const area = toPlotArea(layout, width, height);
-  drawAxes(pen, layout, area, height);
-  for (const shape of layout.shapes ?? []) drawRule(pen, shape, area);
-  pen.save();
-  pen.beginPath();
-  pen.rect(area.left, area.top, area.width, area.height);
-  pen.clip();
-  const visible = figure.data.filter((trace) => trace.visible !== false);
+  const { data, layout } = figure;
+  const colors = toColors(figure);
+  const paper = drawPaper(pen, layout, colors, width, height);
+  const plots = pairsOf(layout).map(([x, y]) => toPlot(figure, paper, x, y));
+  for (const plot of plots) {
+    drawAxes(pen, plot, layout.font);
+    pen.save();
+    pen.beginPath();
+    pen.rect(plot.area.left, plot.area.top, plot.area.width, plot.area.height);
+    pen.clip();
+    for (const shape of layout.shapes ?? []) drawShape(pen, shape, plot.area);
+    drawTraces(pen, tracesOn(data, plot.area.x), plot.area, colors, layout.font);
+    pen.restore();
+  }
+  const areas = plots.map(({ area }) => area);
+  for (const note of layout.annotations) drawNote(pen, note, layout.font, paper, areas);
+  return areas;
+}
+
+/** Draw what is outside the plots, a colour bar if there is one, and return the position of all plots. @param {CanvasRenderingContext2D} pen @param {Record<string, any>} layout @param {import('./sketchcells.js').Colors | null} colors @param {number} width @param {number} height @returns {import('./sketchcells.js').Paper} */
+function drawPaper(pen, layout, colors, width, height) {
+  const { margin, font, coloraxis } = layout;
+  const { l: left, t: top } = margin;
+  const toPlace = (/** @type {number} */ right) => ({
+    left,
+    top,
+    width: width - left - right,
+    height: height - top - margin.b,
+  });
+  if (!colors || coloraxis.showscale === false) return toPlace(margin.r);
+  const numbers = { ...font, ...coloraxis.colorbar.tickfont };
+  const ticks = ticksOf({ ...coloraxis.colorbar, range: [colors.low, colors.high] });
+  setFont(pen, numbers);
+  const widths = ticks.map(({ text }) => measureText(pen, text, numbers));
+  const paper = toPlace(marginWithBar(layout, Math.max(0, ...widths), width));
+  const { x, toY } = drawBar(pen, colors, coloraxis.colorbar, paper);
+  setFont(pen, numbers);
+  for (const { value, text } of ticks) writeText(pen, text, [x, toY(value)], 'left', 'middle', numbers);
+  return paper;
+}
+
+/** A plot: its position, and its axes with their ranges. @typedef {{area: Area, xaxis: any, yaxis: any}} Plot */
+
+/** Compute the position of one plot of a figure. @param {Figure} figure @param {import('./sketchcells.js').Paper} paper @param {string} x name of its horizontal axis @param {string} y @returns {Plot} */
+function toPlot({ data, layout }, paper, x, y) {
+  const [[start, end], [low, high]] = [layout[x].domain ?? [0, 1], layout[y].domain ?? [0, 1]];
+  const area = {
+    left: paper.left + start * paper.width,
+    top: paper.top + (1 - high) * paper.height,
+    width: (end - start) * paper.width,
+    height: (high - low) * paper.height,
+  };
+  const traces = tracesOn(data, x);
+  const [xaxis, yaxis] = [
+    toAxis(layout[x], traces, layout.shapes ?? [], 'x', area.width),
+    toAxis(layout[y], traces, [], 'y', area.height),
+  ];
+  if (xaxis.scaleanchor) equalizeScales(xaxis, yaxis, area);
+  const share = (/** @type {number} */ value, /** @type {number[]} */ [from, to]) => (value - from) / (to - from);
+  const toX = (/** @type {number} */ value) => area.left + area.width * share(value, xaxis.range);
+  const toY = (/** @type {number} */ value) => area.top + area.height * (1 - share(value, yaxis.range));
+  return { area: { x, y, ...area, toX, toY }, xaxis, yaxis };
+}
+
+/** Return an axis with the range and number of ticks that Plotly chooses where the figure has none. @param {any} axis @param {Trace[]} traces @param {any[]} shapes @param {'x' | 'y'} letter @param {number} length_px */
+function toAxis(axis, traces, shapes, letter, length_px) {
+  const nticks = axis.nticks ?? Math.min(9, Math.max(4, length_px / LEAST_PX[letter])) + 1;
+  if (axis.range) return { ...axis, nticks };
+  const [first] = traces;
+  const range = first.type === 'heatmap' ? cellRange(first, letter) : lineRange(traces, shapes);
+  return { ...axis, nticks, range: axis.autorange === 'reversed' ? range.reverse() : range };
+}
+
+/** Return the horizontal range of curves and circles. @param {Trace[]} traces @param {any[]} shapes @returns {[number, number]} */
+function lineRange(traces, shapes) {
+  const places = traces.flatMap(({ x }) => Array.from(x)).filter((place) => place !== null);
+  const edges = shapes.filter(({ type }) => type === 'circle').flatMap(({ x0, x1 }) => [x0, x1]);
+  const [low, high] = [Math.min(...places, ...edges), Math.max(...places, ...edges)];
+  return low < high ? [low, high] : [low - 1, high + 1];
+}
+
+/** Extend one of two axes at both ends, in place, so that a unit is as long on both. @param {{range: [number, number]}} xaxis @param {{range: [number, number]}} yaxis @param {{width: number, height: number}} area */
+function equalizeScales(xaxis, yaxis, { width, height }) {
+  const unit_px = Math.min(width / (xaxis.range[1] - xaxis.range[0]), height / (yaxis.range[1] - yaxis.range[0]));
+  const extend = (/** @type {[number, number]} */ [low, high], /** @type {number} */ length_px) =>
+    /** @type {[number, number]} */ ([-1, 1].map((side) => (low + high + (side * length_px) / unit_px) / 2));
+  xaxis.range = extend(xaxis.range, width);
+  yaxis.range = extend(yaxis.range, height);
+}
+
+/** Draw the traces of a plot. @param {CanvasRenderingContext2D} pen @param {Trace[]} visible @param {Area} area @param {import('./sketchcells.js').Colors | null} colors @param {Font} font */
+function drawTraces(pen, visible, area, colors, font) {
   for (const [index, trace] of visible.entries()) {
+    if (colors && trace.type === 'heatmap') {
+      drawCells(pen, trace, area, colors);
+      if (trace.texttemplate) writeCells(pen, trace, area, colors, font);
+      continue;
+    }
     if (trace.fill === 'tonexty') fillBetween(pen, visible[index - 1], trace, area);
     if (trace.line.width !== 0) drawLine(pen, trace, area);
   }
-  pen.restore();
-  for (const note of layout.annotations) drawNote(pen, note, layout, area);
-  return [area];
 }
 
-/** Compute the position of the plot inside a figure, in px. @param {Record<string, any>} layout @param {number} width @param {number} height @returns {Area} */
-function toPlotArea({ margin, xaxis, yaxis }, width, height) {
-  const area = {
-    left: margin.l,
-    top: margin.t,
-    width: width - margin.l - margin.r,
-    height: height - margin.t - margin.b,
-  };
-  const share = (/** @type {number} */ value, /** @type {number[]} */ [low, high]) => (value - low) / (high - low);
-  return {
-    x: 'xaxis',
-    y: 'yaxis',
-    ...area,
-    toX: (value) => area.left + area.width * share(value, xaxis.range),
-    toY: (value) => area.top + area.height * (1 - share(value, yaxis.range)),
-  };
-}
-
-/** Draw axes, ticks and title. @param {CanvasRenderingContext2D} pen @param {Record<string, any>} layout @param {Area} area @param {number} height */
-function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
+/** Draw axes, ticks and titles. @param {CanvasRenderingContext2D} pen @param {Plot} plot @param {Font} font */
+function drawAxes(pen, { area, xaxis, yaxis }, font) {
   const [right, bottom] = [area.left + area.width, area.top + area.height];
   Object.assign(pen, { lineWidth: 1, strokeStyle: xaxis.gridcolor });
-  setFont(pen, font);
+  const below = { ...font, ...xaxis.tickfont };
+  setFont(pen, below);
+  let under = depthBelow(below.size);
   for (const { value, text } of ticksOf(xaxis)) {
     const x = area.toX(value);
     if (xaxis.showgrid !== false) strokeLine(pen, [x, area.top], [x, bottom]);
-    writeText(pen, text, [x, bottom + TICK_GAP.below], 'center', 'top', font);
+    if (xaxis.showticklabels === false) continue;
+    if (xaxis.tickangle) {
+      writeTurned(pen, text, [x, bottom + TICK_GAP.turned], xaxis.tickangle, below);
+      under = Math.max(under, TICK_GAP.turned + measureText(pen, text, below));
+    } else writeText(pen, text, [x, bottom + TICK_GAP.below], 'center', 'top', below);
   }
+  drawTitle(pen, xaxis.title, [area.left + area.width / 2, bottom + under], font);
+  const numbers = { ...font, ...yaxis.tickfont };
+  setFont(pen, numbers);
+  let depth = 0; // of the numbers left of the axis
   for (const { value, text } of ticksOf(yaxis)) {
     const y = area.toY(value);
-    strokeLine(pen, [area.left, y], [right, y]);
-    writeText(pen, text, [area.left - TICK_GAP.left, y], 'right', 'middle', font);
+    if (yaxis.showgrid !== false) strokeLine(pen, [area.left, y], [right, y]);
+    if (yaxis.showticklabels === false) continue;
+    if (yaxis.side === 'right') writeText(pen, text, [right + TICK_GAP.right, y], 'left', 'middle', numbers);
+    else writeText(pen, text, [area.left - TICK_GAP.left, y], 'right', 'middle', numbers);
+    depth = Math.max(depth, TICK_GAP.left + measureText(pen, text, numbers));
   }
-  const below = /** @type {[number, number]} */ ([area.left + area.width / 2, height - TITLE_GAP]);
-  writeText(pen, xaxis.title?.text ?? '', below, 'center', 'middle', font);
+  if (!yaxis.title) return;
+  pen.save();
+  pen.translate(area.left - depth, area.top + area.height / 2);
+  pen.rotate(-Math.PI / 2);
+  drawTitle(pen, yaxis.title, [0, 0], font, area.left - depth);
+  pen.restore();
+}
+
+/**
+ * Draw the title of an axis at the end of its numbers: below them, or turned left of them.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {any} title
+ * @param {[number, number]} at
+ * @param {Font} font
+ * @param {number} [room_px] left of the numbers, which a turned title stays within; default: the title is not turned
+ */
+function drawTitle(pen, title, [x, y], font, room_px) {
+  if (!title?.text) return;
+  const used = { ...font, ...title.font };
+  const { standoff } = title;
+  const first =
+    room_px === undefined
+      ? standoff + used.size * SHIFT.cap
+      : -Math.min(standoff + used.size * SHIFT.middle, room_px - used.size);
+  setFont(pen, used);
+  for (const [index, line] of title.text.split('<br>').entries())
+    writeText(pen, line, [x, y + first + index * SHIFT.line * used.size], 'center', 'alphabetic', used);
 }
 
 /** Compute the ticks of an axis as Plotly draws them. @param {any} axis @returns {{value: number, text: string}[]} */
-function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, nticks }) {
+function ticksOf({ range, tickmode, tickvals, ticktext, dtick, nticks }) {
+  const [low, high] = [Math.min(...range), Math.max(...range)]; // numbers may grow downwards
   if (tickmode === 'array')
     return tickvals
       .map((/** @type {number} */ value, /** @type {number} */ index) => ({ value, text: ticktext[index] }))
       .filter((/** @type {{value: number}} */ { value }) => value >= low && value <= high);
-  const step = dtick ?? niceStep((high - low) / nticks);
+  const step = dtick ?? niceStep(((high - low) / nticks) * (1 + 2e-9)); // Plotly's step is larger than that, never equal
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   return inclusiveRange(Math.ceil(low / step), Math.floor(high / step)).map((index) => ({
     value: index * step,
@@ -114,10 +241,15 @@ function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, ntic
   }));
 }
 
-/** Draw a horizontal line across the plot, such as that at 1, on a canvas. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
-function drawRule(pen, { y0, line }, area) {
+/** Draw a circle, or a horizontal line across the plot such as that at 1. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
+function drawShape(pen, { type, x0, x1, y0, y1, line }, area) {
   Object.assign(pen, { lineWidth: line.width, strokeStyle: line.color });
-  strokeLine(pen, [area.left, area.toY(y0)], [area.left + area.width, area.toY(y0)]);
+  const y = area.toY(y0);
+  if (type === 'line') return strokeLine(pen, [area.left, y], [area.left + area.width, y]);
+  const [left, right, top] = [area.toX(x0), area.toX(x1), area.toY(y1)];
+  pen.beginPath();
+  pen.ellipse((left + right) / 2, (y + top) / 2, (right - left) / 2, (y - top) / 2, 0, 0, 2 * Math.PI);
+  pen.stroke();
 }
 
 /** Draw a straight line between two points. @param {CanvasRenderingContext2D} pen @param {[number, number]} from @param {[number, number]} to */
@@ -157,26 +289,50 @@ function fillBetween(pen, lower, upper, area) {
   pen.fill();
 }
 
-/** Draw an annotation of a figure on a canvas. @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
-function drawNote(pen, note, { font }, area) {
+/** Draw an annotation of a figure. @param {CanvasRenderingContext2D} pen @param {any} note @param {Font} font @param {import('./sketchcells.js').Paper} paper @param {Area[]} areas */
+function drawNote(pen, note, font, paper, areas) {
   const pad = /** @type {Record<string, number>} */ (NOTE_PAD)[note.textangle ? 'turned' : note.xanchor] ?? 0;
-  const x = pad + (note.xref === 'x' ? area.toX(note.x) : area.left + area.width * note.x);
-  const y = note.yref === 'y' ? area.toY(note.y) : area.top + area.height * (1 - note.y);
+  const placeOf = (/** @type {string} */ ref, /** @type {'x' | 'y'} */ letter) =>
+    areas.find((area) => area[letter] === nameOf(ref));
+  const [across, down] = [placeOf(note.xref, 'x') ?? paper, placeOf(note.yref, 'y') ?? paper];
+  const isOfData = (/** @type {string} */ ref) => /^[xy]\d*$/.test(ref);
+  const x = isOfData(note.xref) ? /** @type {Area} */ (across).toX(note.x) : across.left + across.width * note.x;
+  const y = isOfData(note.yref) ? /** @type {Area} */ (down).toY(note.y) : down.top + down.height * (1 - note.y);
   const used = { ...font, ...note.font };
   setFont(pen, used);
-  const baseline = /** @type {Record<string, CanvasTextBaseline>} */ ({
-    top: 'top',
-    middle: 'middle',
-    bottom: 'bottom',
-  });
-  const at = /** @type {[number, number]} */ ([x + (note.xshift ?? 0), y - (note.yshift ?? 0)]);
-  if (note.textangle) at[1] += NOTE_PAD.turned;
-  if (!note.textangle) return writeText(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
+  const at = /** @type {[number, number]} */ ([x + pad + (note.xshift ?? 0), y - (note.yshift ?? 0)]);
+  if (!note.textangle) return writeLines(pen, note, at, used);
+  writeTurned(pen, note.text, [at[0], at[1] + NOTE_PAD.turned], note.textangle, used);
+}
+
+/** Write a turned text in the current font; turned upwards, it ends at its top. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {number} angle in degrees @param {Font} font */
+function writeTurned(pen, text, at, angle, font) {
   pen.save();
   pen.translate(...at);
-  pen.rotate((note.textangle * Math.PI) / 180);
-  writeText(pen, note.text, [0, 0], 'right', 'middle', used); // turned upwards, a text ends at its top
+  pen.rotate((angle * Math.PI) / 180);
+  writeText(pen, text, [0, 0], 'right', 'middle', font);
   pen.restore();
+}
+
+/** Write the lines of an annotation, on its ground if it has one. @param {CanvasRenderingContext2D} pen @param {any} note @param {[number, number]} at @param {Font} font */
+function writeLines(pen, { text, xanchor, yanchor, bgcolor, borderpad = 1 }, [x, y], font) {
+  const lines = text.split('<br>');
+  const step = SHIFT.line * font.size;
+  const [pad, height] = [borderpad + 1, lines.length * step];
+  const top = { top: y + pad, middle: y - height / 2, bottom: y - pad - height }[
+    /** @type {'top' | 'middle' | 'bottom'} */ (yanchor)
+  ];
+  if (bgcolor) {
+    const width = Math.max(...lines.map((/** @type {string} */ line) => measureText(pen, line, font)));
+    const left = { left: x, center: x - width / 2, right: x - width }[
+      /** @type {'left' | 'center' | 'right'} */ (xanchor)
+    ];
+    pen.fillStyle = bgcolor;
+    pen.fillRect(left - pad, top - pad, width + 2 * pad, height + 2 * pad);
+    pen.fillStyle = font.color;
+  }
+  for (const [index, line] of lines.entries())
+    writeText(pen, line, [x, top + (index + 0.5) * step], xanchor, 'middle', font);
 }
 
 /** @typedef {{size: number, family: string, color: string}} Font */
@@ -192,17 +348,35 @@ function setSize(pen, size, family) {
   pen.font = `${size}px ${family}`;
 }
 
-/** Write a text on a canvas, with an exponent if it has one, in the current font. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline @param {Font} font */
-function writeText(pen, text, [x, y], align, baseline, { size, family }) {
+/** Split a text into what is before its exponent, and the exponent. @param {string} text @returns {[string, string]} */
+function splitPower(text) {
   const [, before, power] = text.match(/^(.*?)<sup>(.*)<\/sup>$/) ?? [text, text, ''];
+  return [before, power];
+}
+
+/** Measure a text with its exponent, in the current font. @param {CanvasRenderingContext2D} pen @param {string} text @param {Font} font @returns {number} in px */
+function measureText(pen, text, { size, family }) {
+  const [before, power] = splitPower(text);
+  const width = pen.measureText(before).width;
+  if (!power) return width;
+  setSize(pen, SUPERSCRIPT.size * size, family);
+  const room = pen.measureText(power).width;
+  setSize(pen, size, family);
+  return width + room;
+}
+
+/** Write a text on a canvas, with an exponent if it has one, in the current font. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {CanvasTextAlign} align 'right' or 'left' with an exponent @param {CanvasTextBaseline} baseline @param {Font} font */
+function writeText(pen, text, [x, y], align, baseline, { size, family }) {
+  const [before, power] = splitPower(text);
   Object.assign(pen, { textAlign: align, textBaseline: baseline });
   if (!power) {
     pen.fillText(before, x, y);
     return;
   }
+  const width = pen.measureText(before).width;
   setSize(pen, SUPERSCRIPT.size * size, family);
   const room = pen.measureText(power).width;
-  pen.fillText(power, x, y - SUPERSCRIPT.rise * size); // right-aligned, like the labels of the vertical axis
+  pen.fillText(power, align === 'right' ? x : x + width, y - SUPERSCRIPT.rise * size);
   setSize(pen, size, family);
-  pen.fillText(before, x - room, y);
+  pen.fillText(before, align === 'right' ? x - room : x, y);
 }

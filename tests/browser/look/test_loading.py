@@ -1,14 +1,17 @@
 """A page loads what it runs, all at once, and leaves the rest until it is asked for."""
 
+import io
 import re
 import threading
 
 import httpx
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from mhc_scope.files import CHECKOUT, list_files, read_file
-from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_done
+from tests.browser.conftest import SETTLED, OpenPage, Watch, open_settings, wait_until, wait_until_done
 from tests.conftest import Server, compute
 
 DRAWS = "**/plotly-cartesian.min.js"
@@ -191,8 +194,60 @@ def test_curves_come_before_what_draws_figures(open_page: OpenPage, watch: Watch
     expect(sketch).to_be_attached()
     assert page.evaluate("'Plotly' in window") is False
     before = sketch.locator("..").bounding_box()
-    while held:
-        held.pop().continue_()
+    page.route(DRAWS, lambda route: route.continue_())  # later requests
+    for route in held:
+        route.continue_()
     expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
     expect(sketch).to_have_count(0)
     assert page.locator("[data-panel=gain] .plot-box").bounding_box() == before
+
+
+# Middles of some cells of each matrix, in px from the corner of the chart.
+CELLS = """key => {
+    const box = document.querySelector(`[data-panel=${key}] .plot`);
+    return box.data.flatMap(({ z, x0, dx, y0, dy, xaxis, yaxis }) => {
+        const axes = box._fullLayout;
+        const [x, y] = [axes[`xaxis${xaxis.slice(1)}`], axes[`yaxis${yaxis.slice(1)}`]];
+        const places = (count) => [0, Math.floor(count / 3), count - 1];
+        return places(z.length).flatMap((row) => places(z[0].length).map((column) => [
+            x._offset + x.l2p(x0 + column * dx), y._offset + y.l2p(y0 + row * dy),
+        ]));
+    });
+}"""
+CELL_LEVELS = 4  # of 255; a cursor's line is as wide in both pictures
+OTHER_LEVELS, OTHER_SHARE = 40, 0.025  # edges of letters and of cells may be a pixel apart
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_matrices_look_as_plotly_draws_them_before_it_is_there(open_page: OpenPage, watch: Watch, theme: str) -> None:
+    page = open_page("/docs", wait=False, theme=theme)
+    held: list[Route] = []
+    page.route(f"{DRAWS}*", lambda route: held.append(route))
+    page.goto(f"{watch.origin}/p/hc_unfolded#depth=8", wait_until="commit")
+    chart = page.locator("[data-panel=unfolded] .plot-box")
+    sketch = page.locator("[data-panel=unfolded] .plot-box:not([data-waits]) .sketch")
+    wait_until(page, lambda: page.locator(".status").get_attribute("data-phase") == "idle")
+    expect(sketch).to_be_attached()
+    page.evaluate(SETTLED)
+    sketched = read_picture(chart)
+    assert page.evaluate("'Plotly' in window") is False
+    page.route(f"{DRAWS}*", lambda route: route.continue_())  # later requests
+    for route in held:
+        route.continue_()
+    expect(page.locator("[data-panel=unfolded] .main-svg").first).to_be_attached()
+    expect(sketch).to_have_count(0)
+    drawn = read_picture(chart)
+    apart = np.abs(sketched - drawn).max(axis=2)
+    cells = np.array(page.evaluate(CELLS, "unfolded"), dtype=int)
+    inside = cells[(cells[:, 0] > 0) & (cells[:, 0] < drawn.shape[1])]
+    assert len(inside) >= 18
+    assert apart[inside[:, 1], inside[:, 0]].max() <= CELL_LEVELS
+    assert len({tuple(color) for color in sketched[inside[:, 1], inside[:, 0]]}) >= 3, "not blank"
+    assert (apart > OTHER_LEVELS).mean() <= OTHER_SHARE
+
+
+def read_picture(place: Locator) -> np.ndarray:
+    """What is seen at a place: (height, width, 3), from 0 to 255."""
+    picture = Image.open(io.BytesIO(place.screenshot(scale="css", animations="disabled")))
+    return np.asarray(picture.convert("RGB"), dtype=int)

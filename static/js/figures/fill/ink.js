@@ -13,14 +13,34 @@ const SIZES = [7, 12];
 
 /** @typedef {[number, string][]} ColorScale stops from 0 to 1, colours as #rrggbb or rgb() */
 
+/** A stop of a colour scale. @typedef {{place: number, rgb: number[]}} Stop */
+
+/** Parse the colours of a scale. @param {ColorScale} scale @returns {Stop[]} */
+export function parseScale(scale) {
+  return scale.map(([place, color]) => ({ place, rgb: toRgb(color) }));
+}
+
+/**
+ * Interpolate the colour at a position on a scale as Plotly does; beyond the ends it is that of the end.
+ * @param {Stop[]} stops
+ * @param {number} share from 0 to 1
+ * @param {number[] | Uint8ClampedArray} [color] where red, green and blue are written, 0 to 255; default a new list
+ * @param {number} [at] the place of red in it; default 0
+ */
+export function colorAt(stops, share, color = [0, 0, 0], at = 0) {
+  let above = 1;
+  while (above < stops.length - 1 && stops[above].place < share) above++;
+  const [low, high] = [stops[above - 1], stops[above]];
+  const part = Math.min(1, Math.max(0, (share - low.place) / (high.place - low.place)));
+  for (let index = 0; index < 3; index++)
+    color[at + index] = low.rgb[index] + part * (high.rgb[index] - low.rgb[index]);
+  return color;
+}
+
 /** Return the legible text colour at a position on a colour scale. @param {ColorScale} scale @param {number} share from 0 to 1 */
 export function textColorOn(scale, share) {
-  const at = Number.isNaN(share) ? 0.5 : Math.min(1, Math.max(0, share)); // NaN: an axis without extent, or a cell without a number
-  const above = scale.findIndex(([place]) => place >= at);
-  const [low, high] = [scale[Math.max(0, above - 1)], scale[above]];
-  const part = high[0] > low[0] ? (at - low[0]) / (high[0] - low[0]) : 0;
-  const [from, to] = [toRgb(low[1]), toRgb(high[1])];
-  return luminance(from.map((value, index) => value + part * (to[index] - value))) > EVEN ? '#000000' : '#ffffff';
+  const at = Number.isNaN(share) ? 0.5 : share; // NaN: an axis without extent, or a cell without a number
+  return luminance([...colorAt(parseScale(scale), at)]) > EVEN ? '#000000' : '#ffffff';
 }
 
 /** Parse a colour into red, green and blue. @param {string} color @returns {number[]} 0 to 255 */
@@ -91,7 +111,7 @@ export function lettersIn(texts, room) {
 }
 
 /** Format the number that a cell of a heatmap shows. @param {Trace} trace @param {number} row @param {number} column @returns {string} */
-function toText({ texttemplate, text, z }, row, column) {
+export function toText({ texttemplate, text, z }, row, column) {
   if (texttemplate === '%{text}') return text[row][column];
   return formatFixed(z[row][column], 2);
 }
