@@ -15,7 +15,7 @@ from mhc_core.spec import SpecError, SpecErrors, parse_spec
 from mhc_scope.commands import site
 from mhc_scope.commands.site import GRIDS
 from mhc_scope.pages.site import list_grid, to_record_path, to_sent
-from mhc_scope.presets import OPENING, PRESETS
+from mhc_scope.presets import OPENING, PRESETS, records
 from mhc_scope.presets.records import SPECS
 from tests.conftest import Call, Server, compute
 
@@ -130,6 +130,7 @@ def test_what_cannot_be_written_is_refused(server: Server, tmp_path: Path, capsy
 
 
 def test_a_second_call_computes_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "SPECS", {spec.id: spec for spec in OPENING.specs})  # all others take seconds to pack
     monkeypatch.setitem(GRIDS, "tiny", {"depth": [4], "connection.streams": [2], "connection.noise": [0.3]})
     assert write(tmp_path / "out", grid="tiny") == 0
     monkeypatch.setattr(site, "_compute_record", lambda _: pytest.fail("it is there already"))
