@@ -78,7 +78,7 @@ def _link_needed(folder: Path) -> None:
         tops = {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}
         for top in tops if name != "mhc-scope" else ():
             if not (folder / top).exists():
-                (folder / top).symlink_to(package.locate_file(top).resolve())  # type: ignore[attr-defined]
+                (folder / top).symlink_to(Path(str(package.locate_file(top))).resolve())
 
 
 @pytest.fixture
