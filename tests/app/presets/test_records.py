@@ -84,7 +84,7 @@ def test_a_record_is_that_of_a_new_run(run_id: str) -> None:
     assert stored.layers.keys() == new.layers.keys()
     # Attention without norms amplifies rounding until only sizes are the same on each processor; Verify knows how much.
     is_unstable = (spec.block.kind, spec.block.norm_position) == ("transformer", "none")
-    for key in ("act_rms",) if is_unstable else (key for key in new.layers if not key.startswith(ROUNDING)):
+    for key in ["act_rms"] if is_unstable else [key for key in new.layers if not key.startswith(ROUNDING)]:
         if key in new.layers_log10:
             np.testing.assert_allclose(stored.layers_log10[key], new.layers_log10[key], atol=CLOSE, err_msg=key)
         else:

@@ -29,8 +29,8 @@ def list_cases() -> list[object]:
     """All runs, the cheapest first; those whose properties others have are left to `make trials`: they take minutes."""
     cases, seen = list[object](), set[tuple[str, object]]()
     for spec in sorted(SPECS.values(), key=lambda spec: spec.depth * spec.width**2 * spec.input.batch):
-        marks = pytest.mark.trial if list_properties(spec) <= seen else ()
-        cases.append(pytest.param(spec, marks=marks, id=spec.id[:8]))
+        is_like_others = list_properties(spec) <= seen
+        cases.append(pytest.param(spec, marks=pytest.mark.trial if is_like_others else (), id=spec.id[:8]))
         seen |= list_properties(spec)
     return cases
 
