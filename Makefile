@@ -57,7 +57,7 @@ test-full: setup-dev chromium postgresql nginx faketime test-js
 	$(PYTEST) -m "not trial" --ignore $(ALONE) $(RETRY) -m "not trial"; }
 	$(BIN)/pytest $(ALONE)
 
-# Before a release: short forms of the trials in docs/endurance.md, one at a time, for they load the machine.
+# Before a release: short forms of the trials in docs/endurance.md, one at a time, for they load the machine, and all presets computed again.
 trials: setup-dev postgresql faketime
 	$(BIN)/pytest -m trial
 

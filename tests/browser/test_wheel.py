@@ -1,7 +1,7 @@
 """The product as others install it: a wheel, in an environment of its own, run far from the checkout.
 
 `MHC_TEST_VENV` names an environment of another Python, empty but for torch, which is large. Tests put the wheel there,
-too.
+too, with what pip installs for it.
 """
 
 import contextlib
@@ -13,10 +13,12 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import httpx
 import pytest
+from packaging.requirements import Requirement
 from playwright.sync_api import Browser, expect
 
 from mhc_core.record.result import Result
@@ -48,19 +50,35 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def place(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A folder with a spec, and with an environment in which nothing but the wheel is installed, and what it needs."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    if request.param == "this Python":
-        _run([sys.executable, "-m", "venv", "--without-pip", "venv"], folder)
-    elif other := os.environ.get("MHC_TEST_VENV"):
-        (folder / "venv").symlink_to(Path(other).resolve())
-    else:
-        pytest.skip("MHC_TEST_VENV names no environment of another Python")
     # Bytecode is made as it is needed: of torch's, little is. The pip of these tests is faster than that of a new venv.
     pip = [sys.executable, "-m", "pip", "--python", "venv/bin/python", "install", "--quiet", "--no-compile"]
-    pip += ["--constraint", str(ROOT / "constraints.txt")]
-    _run([*pip, str(wheels[0])], folder)
+    if request.param == "this Python":
+        _run([sys.executable, "-m", "venv", "--without-pip", "venv"], folder)
+        _link_needed(next(folder.glob("venv/lib/python*/site-packages")))
+    elif other := os.environ.get("MHC_TEST_VENV"):
+        (folder / "venv").symlink_to(Path(other).resolve())
+        _run([*pip, "--constraint", str(ROOT / "constraints.txt"), str(wheels[0])], folder)
+    else:
+        pytest.skip("MHC_TEST_VENV names no environment of another Python")
     _run([*pip, "--force-reinstall", "--no-deps", str(wheels[0])], folder)  # where one of the same version was there
     (folder / "spec.json").write_text(SPEC)
     return folder
+
+
+def _link_needed(folder: Path) -> None:
+    """Link the packages that the wheel requires, and those that they require; no others: pip would copy 0.8 GB."""
+    waiting, seen = ["mhc-scope"], set[str]()
+    while waiting:
+        if (name := waiting.pop()) in seen:
+            continue
+        seen.add(name)
+        package = distribution(name)
+        needed = [Requirement(text) for text in package.requires or ()]
+        waiting += [each.name for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+        tops = {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}
+        for top in tops if name != "mhc-scope" else ():
+            if not (folder / top).exists():
+                (folder / top).symlink_to(Path(str(package.locate_file(top))).resolve())
 
 
 @pytest.fixture

@@ -64,15 +64,14 @@ def pid_of_bridge(bench: Bench) -> int:
 
 def test_a_cluster_writes_its_address_into_its_own_folder() -> None:
     """Ray's default folder may not exist, or hold the address of another cluster."""
-    cluster = RayCluster(nodes=0)
-    try:
-        (written,) = cluster.folder.rglob("ray_current_cluster")
-        assert written.read_text() == cluster.address
-    finally:
-        cluster.stop()
+    cluster = start_cluster()
+    (written,) = cluster.folder.rglob("ray_current_cluster")
+    assert written.read_text() == cluster.address
 
 
 def test_a_run_fails_with_the_bridge_and_the_next_one_finds_another() -> None:
+    """Killed, told to stop, and hanging while a run is cancelled, one after the other."""
+
     async def case(bench: Bench) -> None:
         (busy,) = await bench.occupy()
         old = pid_of_bridge(bench)
@@ -82,6 +81,20 @@ def test_a_run_fails_with_the_bridge_and_the_next_one_finds_another() -> None:
         assert end.index == len(bench.recorder.of[busy].lines) > 0
         await bench.compute()
         assert pid_of_bridge(bench) != old
+
+        (busy,) = await bench.occupy()
+        os.kill(pid_of_bridge(bench), signal.SIGTERM)
+        assert (await bench.recorder.wait_for_end(busy)).status == "failed"
+        await bench.compute()
+
+        (busy,) = await bench.occupy()
+        bridge = pid_of_bridge(bench)
+        os.kill(bridge, signal.SIGSTOP)
+        begun = time.monotonic()
+        (end,) = await bench.cancel(busy)
+        assert (end.status, time.monotonic() - begun < 2) == ("cancelled", True)
+        os.kill(bridge, signal.SIGCONT)
+        await bench.compute()
 
     play(case)
 
@@ -106,30 +119,6 @@ def test_a_bridge_whose_server_is_killed_before_it_has_read_all_ends_as_well() -
         await Bridge(Options("", 1, 0.0, 1.0, GIB), writer).serve(reader)
 
     asyncio.run(asyncio.wait_for(scene(), 20))
-
-
-def test_a_bridge_that_is_told_to_stop_is_replaced_too() -> None:
-    async def case(bench: Bench) -> None:
-        (busy,) = await bench.occupy()
-        os.kill(pid_of_bridge(bench), signal.SIGTERM)
-        assert (await bench.recorder.wait_for_end(busy)).status == "failed"
-        await bench.compute()
-
-    play(case)
-
-
-def test_a_bridge_that_hangs_does_not_hold_a_cancel() -> None:
-    async def case(bench: Bench) -> None:
-        (busy,) = await bench.occupy()
-        bridge = pid_of_bridge(bench)
-        os.kill(bridge, signal.SIGSTOP)
-        begun = time.monotonic()
-        (end,) = await bench.cancel(busy)
-        assert (end.status, time.monotonic() - begun < 2) == ("cancelled", True)
-        os.kill(bridge, signal.SIGCONT)
-        await bench.compute()
-
-    play(case)
 
 
 def test_on_a_small_cluster_others_are_waited_for_and_a_lost_machine_is_replaced() -> None:

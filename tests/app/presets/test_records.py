@@ -19,8 +19,9 @@ from tests.core.conftest import measure
 MAX_BYTES = 7_000_000  # every install carries them; no visitor waits for them
 # Float32 sums differ in their last digits from one processor to the next, and training amplifies that.
 CLOSE, FIRST_STEPS, CLOSE_TRAINED = 2e-3, 3, 0.1
-QUICK = {spec.id for preset in (OPENING, BY_NAME["relu_correlation"]) for spec in preset.specs}
-MEASURED = ("act_rms", "grad_rms", "composite_gain_fwd", "composite_gain_bwd", "gain_fwd")
+QUICK = {spec.id for spec in OPENING.specs[1:]}
+# Columns of what rounding leaves of a sum or a gradient, by the beginning of their names.
+ROUNDING = ("ds_error", "mixing_grad", "mixing_signal")
 by_id = pytest.mark.parametrize("run_id", SPECS)
 
 
@@ -71,7 +72,6 @@ def train_first_steps(spec: RunSpec) -> list[float]:
     return losses
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(
     "run_id", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in SPECS]
 )
@@ -81,8 +81,14 @@ def test_a_record_is_that_of_a_new_run(run_id: str) -> None:
         np.testing.assert_allclose(stored.steps["step_loss"][:FIRST_STEPS], train_first_steps(spec), rtol=CLOSE_TRAINED)
         return
     new = measure(spec)
-    for key in (key for key in MEASURED if spec.family.has_mixing or "gain" not in key):
-        np.testing.assert_allclose(stored.layers_log10[key], new.layers_log10[key], atol=CLOSE, err_msg=key)
+    assert stored.layers.keys() == new.layers.keys()
+    # Attention without norms amplifies rounding until only sizes are the same on each processor; Verify knows how much.
+    is_unstable = (spec.block.kind, spec.block.norm_position) == ("transformer", "none")
+    for key in ["act_rms"] if is_unstable else [key for key in new.layers if not key.startswith(ROUNDING)]:
+        if key in new.layers_log10:
+            np.testing.assert_allclose(stored.layers_log10[key], new.layers_log10[key], atol=CLOSE, err_msg=key)
+        else:
+            np.testing.assert_allclose(stored.layers[key], new.layers[key], rtol=2 * CLOSE, atol=CLOSE, err_msg=key)
     weights = "h_res" if spec.family.has_mixing else "unfolded"
     np.testing.assert_allclose(stored.matrices[weights], new.matrices[weights], rtol=CLOSE, atol=CLOSE)
 

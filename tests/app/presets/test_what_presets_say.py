@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import get_args
 
 import numpy as np
@@ -17,20 +18,19 @@ from mhc_core.spec.train import TrainSpec
 from mhc_scope.presets import PRESETS, Preset
 from mhc_scope.presets.records import read_result
 from tests import claims
-from tests.core.conftest import measure
+from tests.core.conftest import measure, require
 
 BY_NAME = {preset.name: preset for preset in PRESETS}
-full = pytest.mark.full
 
 
 def get(name: str) -> Preset:
     return BY_NAME[name]
 
 
-def run(name: str) -> dict[str, Result]:
-    """Results of a preset's runs by label; each spec is computed once a session."""
-    preset = get(name)
-    return {label: measure(spec) for label, spec in zip(preset.labels, preset.specs, strict=True)}
+@cache
+def read(name: str) -> dict[str, Result]:
+    """Results of a preset's runs by label, from records; `test_a_record_is_that_of_a_new_run` computes them again."""
+    return {label: read_result(spec.id) for label, spec in specs_of(name).items()}
 
 
 def specs_of(name: str) -> dict[str, RunSpec]:
@@ -66,22 +66,17 @@ def test_default_is_one_stack_joined_in_three_ways() -> None:
 
 
 def test_hc_starts_as_the_residual_network_and_mhc_does_up_to_rounding() -> None:
-    results = run("at_init")
+    results = read("at_init")
     wanted = results["Residual"].layers["act_rms"]
     np.testing.assert_array_equal(results["HC"].layers["act_rms"], wanted)
     np.testing.assert_allclose(results["mHC"].layers["act_rms"], wanted, rtol=2e-6)
 
 
 def test_a_cut_leaves_less_of_a_difference_at_the_end_than_behind_it() -> None:
-    for result in run("cut_stream").values():
+    for result in read("cut_stream").values():
         effect = result.layers["effect_state"]
         assert not effect[:20].any()
         assert effect[20] == effect.max() > 1.2 * effect[-1]
-
-
-def read(name: str) -> dict[str, Result]:
-    """Results of a preset's runs by label as they ship: training takes half a minute a run."""
-    return {label: read_result(spec.id) for label, spec in specs_of(name).items()}
 
 
 def test_training_makes_the_weights_over_depth_uneven() -> None:
@@ -110,20 +105,20 @@ def test_training_alone_gives_hc_a_gain_above_100_and_leaves_that_of_mhc_at_1() 
     assert grows_when_trained(read("trained"))
 
 
-@full
+@pytest.mark.trial
 def test_a_new_training_says_the_same_of_gains() -> None:
-    assert grows_when_trained(run("trained"))
+    assert grows_when_trained({label: measure(spec) for label, spec in specs_of("trained").items()})
 
 
 def test_hcs_gain_is_460_after_64_layers_and_790_at_its_peak() -> None:
-    gains = run("default")["HC"].layers["composite_gain_fwd"]
+    gains = read("default")["HC"].layers["composite_gain_fwd"]
     assert gains[-1] == pytest.approx(460, abs=0.5)
     assert (gains.max(), gains.argmax() + 1) == (pytest.approx(790, abs=0.5), 58)
 
 
 def test_the_gradient_starts_as_small_as_the_signal_ends_large() -> None:
     """What the help of both gains and gradients says: HC's backward gain is large, and its gradient small."""
-    results = run("default")
+    results = read("default")
     hc, residual = results["HC"].layers, results["Residual"].layers
     assert hc["composite_gain_bwd"][16] == pytest.approx(81.3, abs=0.05)
     assert hc["grad_rms"][16] < residual["grad_rms"][16]
@@ -134,14 +129,13 @@ def test_the_gradient_starts_as_small_as_the_signal_ends_large() -> None:
     assert growth[0] > 5 * growth[1], "from the last layer down the mixing amplifies it"
 
 
-@full
 def test_hcs_gain_is_in_the_billions_after_256_layers() -> None:
-    assert run("deep")["HC"].layers["composite_gain_fwd"][-1] == pytest.approx(9.1e9, rel=0.005)
+    assert read("deep")["HC"].layers["composite_gain_fwd"][-1] == pytest.approx(9.1e9, rel=0.005)
     assert {spec.depth for spec in specs_of("deep").values()} == {4 * 64}
 
 
 def test_strong_drift_multiplies_hcs_signal_and_leaves_an_error_in_mhcs_columns() -> None:
-    results = run("strong_drift")
+    results = read("strong_drift")
     hc = results["HC"]
     assert hc.layers["act_rms"][-1] / hc.input["act_rms"] == pytest.approx(9.3e19, rel=0.02)
     assert off_one(results["mHC"], "row") < 1e-6
@@ -149,7 +143,7 @@ def test_strong_drift_multiplies_hcs_signal_and_leaves_an_error_in_mhcs_columns(
 
 
 def test_relatives_have_a_backward_gain_of_one_and_sinkhorn_has_one_of_1_02() -> None:
-    gains = {label: largest(result, "composite_gain_bwd") for label, result in run("relatives").items()}
+    gains = {label: largest(result, "composite_gain_bwd") for label, result in read("relatives").items()}
     assert gains.pop("mHC") == pytest.approx(1.02, abs=5e-4)
     assert list(gains.values()) == pytest.approx([1.0] * 3, abs=1e-6)
 
@@ -158,16 +152,15 @@ def test_frac_and_hc_have_the_same_drift_on_as_many_parts_as_copies() -> None:
     specs = specs_of("frac")
     assert same_but(specs["Frac"], specs["HC"], "connection.kind")
     assert specs["Frac"].streams == 4
-    results = run("frac")
+    results = read("frac")
     np.testing.assert_array_equal(results["Frac"].matrices["h_res"], results["HC"].matrices["h_res"])
 
 
-@full
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(1, 4))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.trial) for seed in range(1, 4))])
 def test_hcs_training_becomes_unstable_where_that_of_the_others_does_not(seed: int) -> None:
     """The loss rises to more than twice that before training. How the gradient norm goes depends on the processor."""
     for label, spec in specs_of("mhc_fig_2").items():
-        result = measure(spec.model_copy(update={"seed": seed}))
+        result = measure(spec.model_copy(update={"seed": seed})) if seed else read_result(spec.id)
         loss = result.steps["step_loss"]
         assert len(loss) == 40
         rise = loss.max() / loss[0]
@@ -181,7 +174,7 @@ def test_the_learning_rate_of_that_is_500_times_theirs() -> None:
 
 
 def test_hcs_gain_compounds_over_60_layers() -> None:
-    hc = run("mhc_fig_3")["HC"]
+    hc = read("mhc_fig_3")["HC"]
     assert len(hc.layers["gain_fwd"]) == 60
     assert largest(hc, "gain_fwd") < 3
     gains = hc.layers["composite_gain_fwd"]
@@ -190,7 +183,7 @@ def test_hcs_gain_compounds_over_60_layers() -> None:
 
 
 def test_mhcs_gain_stays_bounded_with_the_same_drift() -> None:
-    results = run("mhc_fig_7")
+    results = read("mhc_fig_7")
     gains = {label: largest(result, "composite_gain_bwd") for label, result in results.items()}
     assert gains["HC"] == pytest.approx(858, abs=0.5)
     assert gains["mHC"] == pytest.approx(1.003, abs=5e-4)
@@ -199,7 +192,7 @@ def test_mhcs_gain_stays_bounded_with_the_same_drift() -> None:
 
 
 def test_the_gain_of_a_layer_is_its_largest_row_sum_and_backward_its_largest_column_sum() -> None:
-    for result in run("mhc_fig_8").values():
+    for result in read("mhc_fig_8").values():
         for gain, axis in (("gain_fwd", 2), ("gain_bwd", 1)):
             sums = np.abs(result.matrices["h_res"].astype(np.float64).sum(axis)).max(1)
             np.testing.assert_allclose(result.layers[gain], sums, rtol=1e-5)
@@ -208,7 +201,7 @@ def test_the_gain_of_a_layer_is_its_largest_row_sum_and_backward_its_largest_col
 def test_the_headline_of_fig_8_is_the_product_that_its_figure_shows() -> None:
     preset = get("mhc_fig_8")
     for label, gain in (("HC", 525), ("mHC", 1)):
-        result = run("mhc_fig_8")[label]
+        result = read("mhc_fig_8")[label]
         product = np.linalg.multi_dot(result.matrices["h_res"].astype(np.float64)[::-1])
         shown = np.abs(product.sum(0)).max()
         told = reduce_metric(result, preset.metric, preset.reduction).value
@@ -228,7 +221,7 @@ def test_rounds_of_sinkhorn_play_from_0_to_200() -> None:
 
 
 def test_three_rounds_bring_an_exploding_gain_to_within_three_percent_of_one() -> None:
-    gains = {label: largest(result, "composite_gain_bwd") for label, result in run("sinkhorn_rounds").items()}
+    gains = {label: largest(result, "composite_gain_bwd") for label, result in read("sinkhorn_rounds").items()}
     assert gains["0 rounds"] == pytest.approx(7.8e4, rel=0.02)
     assert gains["3 rounds"] == pytest.approx(1.026, abs=1e-3)
     assert 1.0 < gains["20 rounds"] < gains["3 rounds"]
@@ -236,7 +229,7 @@ def test_three_rounds_bring_an_exploding_gain_to_within_three_percent_of_one() -
 
 def test_late_layers_of_pre_norm_read_alike_and_those_of_hc_do_up_to_their_sign() -> None:
     """A median of cosines near 1 and near -1 is somewhere between, and says nothing of how alike inputs are."""
-    cosines = {label: result.layers["cos_prev"][-16:] for label, result in run("hc_collapse").items()}
+    cosines = {label: result.layers["cos_prev"][-16:] for label, result in read("hc_collapse").items()}
     sizes = {label: float(np.median(np.abs(late))) for label, late in cosines.items()}
     assert sizes["pre-norm"] == pytest.approx(0.990, abs=5e-4)
     assert sizes["HC, no drift"] == pytest.approx(sizes["pre-norm"], abs=1e-6)
@@ -248,12 +241,12 @@ def test_late_layers_of_pre_norm_read_alike_and_those_of_hc_do_up_to_their_sign(
 
 def peak(name: str, label: str, key: str) -> tuple[float, int]:
     """The largest value of a column over depth, and the layer of it, counted from 1."""
-    column = run(name)[label].layers[key]
+    column = read(name)[label].layers[key]
     return float(column.max()), int(column.argmax()) + 1
 
 
 def compute_deep() -> list[str]:
-    gains = [run(name)["HC"].layers["composite_gain_fwd"] for name in ("default", "deep")]
+    gains = [read(name)["HC"].layers["composite_gain_fwd"] for name in ("default", "deep")]
     return [f"{gains[0][-1]:.0f}", str(len(gains[0])), f"{gains[1][-1] / 1e9:.1f}", str(len(gains[1]))]
 
 
@@ -272,7 +265,7 @@ def compute_depth_attention() -> list[str]:
 
 
 def compute_strong_drift() -> list[str]:
-    hc, mhc = (run("strong_drift")[label] for label in ("HC", "mHC"))
+    hc, mhc = (read("strong_drift")[label] for label in ("HC", "mHC"))
     spec = specs_of("strong_drift")["mHC"]
     decades = math.floor(math.log10(hc.layers["act_rms"][-1] / hc.input["act_rms"]))
     rows = mhc.layers["h_res_row_sum"].mean()
@@ -289,7 +282,7 @@ def compute_relatives() -> list[str]:
 
 
 def compute_fig_3() -> list[str]:
-    hc = run("mhc_fig_3")["HC"].layers
+    hc = read("mhc_fig_3")["HC"].layers
     (most, layer), limit = peak("mhc_fig_3", "HC", "composite_gain_fwd"), math.ceil(hc["gain_fwd"].max())
     return [str(limit), str(layer), f"{most:.0f}", str(len(hc["gain_fwd"])), f"{hc['composite_gain_fwd'][-1]:.0f}"]
 
@@ -297,7 +290,7 @@ def compute_fig_3() -> list[str]:
 def compute_fig_7() -> list[str]:
     gains = [peak("mhc_fig_7", label, "composite_gain_bwd")[0] for label in get("mhc_fig_7").labels]
     specs = list(specs_of("mhc_fig_7").values())
-    sums = f"{run('mhc_fig_7')['mHC'].layers['h_res_col_sum'].mean():.0f}"
+    sums = f"{read('mhc_fig_7')['mHC'].layers['h_res_col_sum'].mean():.0f}"
     drift = f"{specs[2].connection.noise:g}"
     return [
         str(specs[1].connection.sinkhorn_iters),
@@ -323,20 +316,20 @@ def compute_sinkhorn_rounds() -> list[str]:
 
 
 def compute_collapse() -> list[str]:
-    cosines = {label: result.layers["cos_prev"][-16:] for label, result in run("hc_collapse").items()}
+    cosines = {label: result.layers["cos_prev"][-16:] for label, result in read("hc_collapse").items()}
     sizes = [f"{np.median(np.abs(cosines[label])):.3f}" for label in ("pre-norm", "HC")]
     return ["16", *sizes]
 
 
 def compute_init_identity() -> list[str]:
-    shares = {label: result.layers["composite_sigma2"] for label, result in run("init_identity").items()}
+    shares = {label: result.layers["composite_sigma2"] for label, result in read("init_identity").items()}
     kept, after_one = shares["mHC-lite"], shares["lucidrains"][0]
     return [str(len(kept)), f"{100 * kept[-1]:.0f}", f"{100 * after_one:.0f}"]
 
 
 def compute_cut() -> list[str]:
     (edit,) = get("cut_stream").specs[0].edits
-    effects = {label: 100 * result.layers["effect_state"] for label, result in run("cut_stream").items()}
+    effects = {label: 100 * result.layers["effect_state"] for label, result in read("cut_stream").items()}
     behind = [f"{effects[label][edit.layers[0]]:.0f}" for label in ("HC", "mHC")]
     end = 10 * math.ceil(max(effect[-1] for effect in effects.values()) / 10)
     return [str(edit.layers[0] + 1), str(get("cut_stream").specs[0].depth), *behind, str(end)]
@@ -363,25 +356,25 @@ HALVES = ("early", "late")
 
 
 def test_singular_values_of_products_are_as_said() -> None:
-    results = {label: result.layers for label, result in run("kept_differences").items()}
+    results = {label: result.layers for label, result in read("kept_differences").items()}
     least = {label: layers["composite_sigma_min"][-1] for label, layers in results.items()}
     assert results["mHC"]["composite_sigma2"][-1] < 1e-9, "the largest share of a difference that is left"
     assert least["C-mHC"] > math.exp(-4 - 4**2 / 24)
     assert [least["Orthogonal"], least["oHC"]] == pytest.approx([1, 1], abs=1e-5)
-    signed = run("negative_entries")
+    signed = read("negative_entries")
     assert all(result.layers["h_res_min"].min() < 0 for result in signed.values())
     assert signed["Orthogonal"].layers["composite_sigma_min"][-1] == pytest.approx(1, abs=1e-5)
     assert max(off_one(signed["sHC"], side) for side in ("row", "col")) < 1e-6
 
 
 def compute_kept_differences() -> list[str]:
-    least = {label: result.layers["composite_sigma_min"][-1] for label, result in run("kept_differences").items()}
+    least = {label: result.layers["composite_sigma_min"][-1] for label, result in read("kept_differences").items()}
     depth = get("kept_differences").specs[0].depth
     return [str(depth), f"{least['C-mHC']:.2f}", f"{least['Orthogonal']:.0f}"]
 
 
 def compute_negative_entries() -> list[str]:
-    results = run("negative_entries")
+    results = read("negative_entries")
     gains = {label: largest(result, "composite_gain_fwd") for label, result in results.items()}
     kept = results["JPmHC"].layers["composite_sigma_min"][-1]
     sums = f"{results['sHC'].layers['h_res_row_sum'].mean():.0f}"
@@ -389,7 +382,7 @@ def compute_negative_entries() -> list[str]:
 
 
 def test_exact_sums_keep_a_gradient_that_streams_share() -> None:
-    results = run("exact_sums")
+    results = read("exact_sums")
     for label in ("go-mHC", "TBP-mHC"):
         assert largest(results[label], "composite_gain_bwd") == pytest.approx(1, abs=1e-6)
         assert max(off_one(results[label], side) for side in ("row", "col")) < 1e-6
@@ -397,11 +390,11 @@ def test_exact_sums_keep_a_gradient_that_streams_share() -> None:
 
 
 def compute_exact_sums() -> list[str]:
-    return ["1", f"{largest(run('exact_sums')['osHC'], 'composite_gain_bwd'):.2f}"]
+    return ["1", f"{largest(read('exact_sums')['osHC'], 'composite_gain_bwd'):.2f}"]
 
 
 def test_gates_differ_between_features_of_one_family_alone() -> None:
-    results = run("gated_features")
+    results = read("gated_features")
     spread = results["Gated Residual"].layers["gate_spread"]
     assert 1e-3 < spread.min() < spread.max() < 0.01
     for label in ("mHC", "Identity HC"):
@@ -411,10 +404,10 @@ def test_gates_differ_between_features_of_one_family_alone() -> None:
 
 
 def compute_weighted_states() -> list[str]:
-    read = {label: result.matrices["unfolded"][-1, :24] for label, result in run("weighted_states").items()}
+    weights = {label: result.matrices["unfolded"][-1, :24] for label, result in read("weighted_states").items()}
     for label in ("Residual", "DenseFormer", "LAuReL"):
-        np.testing.assert_array_equal(read[label], 1)
-    return ["24", "1", f"{read['Weighted'][0]:.2f}"]
+        np.testing.assert_array_equal(weights[label], 1)
+    return ["24", "1", f"{weights['Weighted'][0]:.2f}"]
 
 
 def find_moves(name: str) -> dict[str, float]:
@@ -470,17 +463,14 @@ TOLD: dict[str, Callable[[], list[str]]] = {
 NUMBER = re.compile(r"(?<![A-Za-z\d.,])\d+(?:[.,]\d+)*")
 
 
-@pytest.mark.sample(8)
-@pytest.mark.parametrize(
-    "name", [pytest.param(preset.name, marks=full if preset.name == "deep" else ()) for preset in PRESETS]
-)
+@pytest.mark.parametrize("name", BY_NAME)
 def test_every_number_of_a_description_is_that_of_its_runs(name: str) -> None:
     said = NUMBER.findall(get(name).description)
     assert said == (TOLD[name]() if said else [])
 
 
 def test_without_drift_hc_reads_the_sum_of_all_before() -> None:
-    weights = {label: result.matrices["unfolded"] for label, result in run("hc_unfolded").items()}
+    weights = {label: result.matrices["unfolded"] for label, result in read("hc_unfolded").items()}
     np.testing.assert_array_equal(weights["HC, no drift"], np.tri(64, 65))
     assert np.abs(weights["HC"]).max() == pytest.approx(912, rel=0.01)
     np.testing.assert_allclose(weights["mHC"], np.tri(64, 65), atol=1e-6)
@@ -498,11 +488,10 @@ def test_digits_are_convolutions_over_images() -> None:
         assert (spec.block.kind, spec.input.kind, spec.input.tokens) == ("conv", "digits", 64)
 
 
-@pytest.mark.full
 def test_every_run_of_where_theory_speaks_has_laws() -> None:
     for spec in specs_of("laws").values():
         assert (spec.block.kind, spec.width, spec.input.kind) == ("mlp", 128, "gaussian")
-        assert measure(spec).start.theory
+        assert require(read_result(spec.id).start).theory
 
 
 def test_plain_and_residual_stacks_differ_in_the_skip_alone() -> None:
@@ -512,7 +501,7 @@ def test_plain_and_residual_stacks_differ_in_the_skip_alone() -> None:
 
 def test_relu_layers_align_unrelated_tokens() -> None:
     for label, wanted in (("width 64", 0.985), ("width 256", 0.959)):
-        cosines = run("relu_correlation")[label].layers["token_cos"]
+        cosines = read("relu_correlation")[label].layers["token_cos"]
         assert cosines[-1] == pytest.approx(wanted, abs=5e-4)
         assert cosines[0] == pytest.approx(0.318, abs=5e-3), "from 0, which the map takes to 1/pi"
     correlation = 0.0
@@ -532,7 +521,7 @@ def test_norms_and_scalings_are_those_that_are_said() -> None:
 
 
 def test_starts_leave_the_share_of_differences_that_is_said() -> None:
-    shares = {label: result.layers["composite_sigma2"] for label, result in run("init_identity").items()}
+    shares = {label: result.layers["composite_sigma2"] for label, result in read("init_identity").items()}
     assert shares["mHC-lite"][-1] == pytest.approx(0.92, abs=5e-3)
     assert shares["lucidrains"][0] == pytest.approx(0.30, abs=5e-3)
     assert 0 < shares["lucidrains"][-1] < 1e-30
@@ -587,7 +576,7 @@ def test_ours_beside_the_papers_numbers_are_those_in_the_claims() -> None:
         assert preset.reference
         said = " ".join(row.ours for row in rows_of(name))
         for label in preset.reference.numbers:
-            number = reduce_metric(run(name)[label], preset.metric, preset.reduction)
+            number = reduce_metric(read(name)[label], preset.metric, preset.reduction)
             assert number.value is not None
             digits = f"{number.value:.0f}" if number.value > 10 else f"{number.value:.3f}"
             assert digits in said, (name, label)
