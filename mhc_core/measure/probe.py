@@ -68,7 +68,7 @@ class ForwardProbe:
         self.cka = cka() if with_cka else None
         self.means: list[dict[str, np.ndarray]] = []
         self.reads = [torch.ones(1, dtype=torch.float64, device=layout.device)]  # of the first layer: the embedding
-        self.products = TokenProducts(downwards=False)
+        self.products = TokenProducts(downwards=False, together=self.pace.most)
         self.last_layer = layout.depth - 1
 
     def observe_input(self, state: torch.Tensor) -> list[ForwardFrame | SimilarityFrame]:
@@ -193,8 +193,7 @@ class BackwardProbe:
         self.pace = _Pace(layout, growth=4)
         self.waiting: list[_Gradients] = []
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
-        self.products = TokenProducts(downwards=True)
-        self.h_res: list[torch.Tensor] = []
+        self.products = TokenProducts(downwards=True, together=self.pace.most)
         self.read_entries = 1
 
     def observe(
@@ -215,7 +214,7 @@ class BackwardProbe:
             norms = [list(islice(found, count)) for count in (1, len(grad_weights), len(weights))]
         self.waiting.append(_Gradients(layer, grad_nNC, *norms))
         if h_res is not None:
-            self.h_res.append(h_res.detach())
+            self.products.add([h_res.detach()])
         if len(self.waiting) < self.pace.due and layer != INPUT_LAYER:
             return []
         self._measure()
@@ -234,8 +233,6 @@ class BackwardProbe:
         if not waiting:
             return
         self.pace.grow()
-        self.products.add(self.h_res)
-        self.h_res = []
         g_KnNC = torch.stack([layer.grad_nNC for layer in waiting]).to(self.dtype)
         merged_KNC = self.layout.merge_grad(g_KnNC)
         measured = measure_gradients(g_KnNC, merged_KNC)

@@ -143,21 +143,21 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
         "composite_min_col_sum": (down.sum(1).min(1), down_exp),
     }
     if n > 1:
-        kept, largest = list_singular_values(np.concatenate([apart, up])).reshape(2, -1, n)[:, :, 0]
-        found["composite_sigma2"] = (kept, apart_exp)
-        found["composite_sigma_max"] = (largest, up_exp)
-        found["composite_sigma_min"] = _find_least_singular_values(h_res_Lnn)
+        kept, largest, own = list_singular_values(np.concatenate([apart, up, h_res_Lnn])).reshape(3, -1, n)
+        found["composite_sigma2"] = (kept[:, 0], apart_exp)
+        found["composite_sigma_max"] = (largest[:, 0], up_exp)
+        found["composite_sigma_min"] = _find_least_singular_values(h_res_Lnn, count_invertible(own))
     return {key: unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
 
 
-def _find_least_singular_values(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_least_singular_values(h_res_Lnn: np.ndarray, known: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the least singular value of H_l ... H_1 as scaled * 2^exponent, (L) each; nan where rounding decides it.
 
     It is 1 over the largest of the inverse: in the product itself all that is small is lost in the rounding of what is
     large. Rounding changes H by a relative size r, and the value by up to r times the condition of H, of all layers
     together.
     """
-    layers, known = len(h_res_Lnn), count_invertible(h_res_Lnn)
+    layers = len(h_res_Lnn)
     found, exponents = np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)
     if known:
         inverse, inverse_exp = accumulate(np.linalg.inv(h_res_Lnn[:known]).transpose(0, 2, 1))
@@ -165,11 +165,13 @@ def _find_least_singular_values(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.n
     return found, exponents
 
 
-def count_invertible(h_res_Lnn: np.ndarray) -> int:
-    """Count the layers, from the first on, whose product has a least singular value that rounding does not decide."""
-    singular_Ln = list_singular_values(h_res_Lnn)
+def count_invertible(singular_Ln: np.ndarray) -> int:
+    """Count the layers, from the first on, whose product has a least singular value that rounding does not decide.
+
+    singular_Ln: the singular values of every layer's matrix.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):  # an edit can make a matrix 0
-        lost_L = np.cumsum(h_res_Lnn.shape[1] * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
+        lost_L = np.cumsum(singular_Ln.shape[1] * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
     return int((lost_L < LOST).sum())
 
 
