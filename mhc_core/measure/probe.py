@@ -22,7 +22,7 @@ from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS, SOME_LAYERS
 from mhc_core.metrics.gauge import measure_gauge_norms, measure_remainder
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
-from mhc_core.metrics.mixing import measure_composites, measure_matrices
+from mhc_core.metrics.mixing import Products, measure_composites, measure_matrices
 from mhc_core.metrics.paths import count_streams, measure_kernel_shares, unfold
 from mhc_core.metrics.shares import measure_branch_share, measure_shares
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
@@ -286,13 +286,14 @@ def build_mixing_frame(
     gradients: further columns as values.
     cast: type in which unfolded connections travel, for they are as many as CKA's values.
     """
-    columns = (measure_composites(means["h_res"]) if "h_res" in means else {}) | gains
+    products = Products(means["h_res"]) if "h_res" in means else None
+    columns = (measure_composites(means["h_res"], products=products) if products else {}) | gains
     columns |= {key: with_log10(value) for key, value in gradients.items()}
     tables: dict[str, tuple[np.ndarray, LayerStatus]] = {}
     if "h_pre" in means and means["h_pre"].shape[1] > 1:
         mixing = means["h_pre"], means["h_post"], means["h_res"]
         shares = measure_kernel_shares(*mixing)
-        columns |= {"kernel_rank": with_log10(count_streams(shares))} | measure_gauge_norms(*mixing)
+        columns |= {"kernel_rank": with_log10(count_streams(shares))} | measure_gauge_norms(*mixing, products=products)
         tables["kernel_shares"] = to_stack(shares, np.float64)
     group = to_columns(columns, np.float64)
     weights = means.get("unfolded")
