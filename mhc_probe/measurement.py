@@ -237,10 +237,8 @@ def _find_written_gradient(layer: JoinedLayer, h_post: torch.Tensor) -> torch.Te
 
 def _multiply_backward(mixings: Sequence[Mixing], together: int) -> TokenProducts:
     """Return the products of each sample's matrices, starting at the last layer."""
-    products = TokenProducts(downwards=True)
-    matrices = [mixing.h_res for mixing in reversed(mixings)]
-    for first in range(0, len(matrices), together):
-        products.add(matrices[first : first + together])
+    products = TokenProducts(downwards=True, together=together)
+    products.add([mixing.h_res for mixing in reversed(mixings)])
     return products
 
 

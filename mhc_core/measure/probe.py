@@ -22,7 +22,7 @@ from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS, SOME_LAYERS
 from mhc_core.metrics.gauge import measure_gauge_norms, measure_remainder
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
-from mhc_core.metrics.mixing import measure_composites, measure_matrices
+from mhc_core.metrics.mixing import Products, measure_composites, measure_matrices
 from mhc_core.metrics.paths import count_streams, measure_kernel_shares, unfold
 from mhc_core.metrics.shares import measure_branch_share, measure_shares
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
@@ -68,7 +68,7 @@ class ForwardProbe:
         self.cka = cka() if with_cka else None
         self.means: list[dict[str, np.ndarray]] = []
         self.reads = [torch.ones(1, dtype=torch.float64, device=layout.device)]  # of the first layer: the embedding
-        self.products = TokenProducts(downwards=False)
+        self.products = TokenProducts(downwards=False, together=self.pace.most)
         self.last_layer = layout.depth - 1
 
     def observe_input(self, state: torch.Tensor) -> list[ForwardFrame | SimilarityFrame]:
@@ -193,8 +193,7 @@ class BackwardProbe:
         self.pace = _Pace(layout, growth=4)
         self.waiting: list[_Gradients] = []
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
-        self.products = TokenProducts(downwards=True)
-        self.h_res: list[torch.Tensor] = []
+        self.products = TokenProducts(downwards=True, together=self.pace.most)
         self.read_entries = 1
 
     def observe(
@@ -215,7 +214,7 @@ class BackwardProbe:
             norms = [list(islice(found, count)) for count in (1, len(grad_weights), len(weights))]
         self.waiting.append(_Gradients(layer, grad_nNC, *norms))
         if h_res is not None:
-            self.h_res.append(h_res.detach())
+            self.products.add([h_res.detach()])
         if len(self.waiting) < self.pace.due and layer != INPUT_LAYER:
             return []
         self._measure()
@@ -234,8 +233,6 @@ class BackwardProbe:
         if not waiting:
             return
         self.pace.grow()
-        self.products.add(self.h_res)
-        self.h_res = []
         g_KnNC = torch.stack([layer.grad_nNC for layer in waiting]).to(self.dtype)
         merged_KNC = self.layout.merge_grad(g_KnNC)
         measured = measure_gradients(g_KnNC, merged_KNC)
@@ -289,13 +286,14 @@ def build_mixing_frame(
     gradients: further columns as values.
     cast: type in which unfolded connections travel, for they are as many as CKA's values.
     """
-    columns = (measure_composites(means["h_res"]) if "h_res" in means else {}) | gains
+    products = Products(means["h_res"]) if "h_res" in means else None
+    columns = (measure_composites(means["h_res"], products=products) if products else {}) | gains
     columns |= {key: with_log10(value) for key, value in gradients.items()}
     tables: dict[str, tuple[np.ndarray, LayerStatus]] = {}
     if "h_pre" in means and means["h_pre"].shape[1] > 1:
         mixing = means["h_pre"], means["h_post"], means["h_res"]
         shares = measure_kernel_shares(*mixing)
-        columns |= {"kernel_rank": with_log10(count_streams(shares))} | measure_gauge_norms(*mixing)
+        columns |= {"kernel_rank": with_log10(count_streams(shares))} | measure_gauge_norms(*mixing, products=products)
         tables["kernel_shares"] = to_stack(shares, np.float64)
     group = to_columns(columns, np.float64)
     weights = means.get("unfolded")

@@ -39,10 +39,7 @@ MAX_LAYERS = 128  # that are mapped together: Sinkhorn keeps what each round fin
 
 def measure_ranges(logits_LSm: torch.Tensor) -> torch.Tensor:
     """Measure res_logit_range (L), in the logits' own type."""
-    import torch
-
-    low, high = torch.aminmax(logits_LSm, dim=2)
-    return (high - low).amax(1)
+    return (logits_LSm.amax(2) - logits_LSm.amin(2)).amax(1)  # `aminmax` along an axis is ten times slower
 
 
 def measure_rounding(

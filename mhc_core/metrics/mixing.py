@@ -3,6 +3,9 @@
 Products are rescaled at every step and their logarithm kept, so that 1e401 is a number like any other.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from mhc_core.metric import OURS, Metric
@@ -98,6 +101,51 @@ METRICS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Products:
+    """Products of the mixing of layers and their singular values, computed once for all metrics that read them.
+
+    A product, as its singular values, is scaled * 2^exponent; nan where a matrix is not finite.
+
+    Attributes
+    ----------
+    h_res_Lnn: H_res of every layer.
+    """
+
+    h_res_Lnn: np.ndarray
+
+    @cached_property
+    @np.errstate(invalid="ignore")
+    def chains(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return three chains of products scaled, (3, L, n, n), and their exponents, (3, L).
+
+        H_l ... H_1; the transpose of H_L ... H_l, the last layer first; and C H_l C ... C H_1 C.
+        """
+        centre = _centre(self.h_res_Lnn.shape[1])
+        # The backward product grows on its right: its transpose accumulates the transposes from the last layer down.
+        chains = [self.h_res_Lnn, self.h_res_Lnn[::-1].transpose(0, 2, 1), centre @ self.h_res_Lnn @ centre]
+        products, exponents = accumulate(np.stack(chains, 1))
+        return products.swapaxes(0, 1), exponents.T
+
+    @cached_property
+    def singular_values(self) -> np.ndarray:
+        """Return the singular values of H_l ... H_1, of C H_l C ... C H_1 C, and of every H_l, (3, L, n)."""
+        up_Lnn, _, apart_Lnn = self.chains[0]
+        found = list_singular_values(np.concatenate([up_Lnn, apart_Lnn, self.h_res_Lnn]))
+        return found.reshape(3, *self.h_res_Lnn.shape[:2])
+
+    @cached_property
+    def inverses(self) -> np.ndarray:
+        """Return H_l^-1 of the layers, from the first on, the inverse of whose product rounding does not decide."""
+        return np.linalg.inv(self.h_res_Lnn[: _count_invertible(self.singular_values[2])])
+
+    @cached_property
+    def inverse_sizes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the norm of (H_l ... H_1)^-1, scaled, and its exponent, for the layers of `inverses`."""
+        products, exponents = accumulate(self.inverses.transpose(0, 2, 1))
+        return list_singular_values(products)[:, 0], exponents
+
+
 @np.errstate(invalid="ignore")
 def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
     """Measure metrics of each matrix alone: row and column sums (K, n), the others (K); singular values where n > 1."""
@@ -123,17 +171,18 @@ def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @np.errstate(invalid="ignore")  # of matrices that overflowed the product is nan, which is the result
-def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def measure_composites(
+    h_res_Lnn: np.ndarray, *, products: Products | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Measure metrics of the products over depth: key -> (value, log10 of its magnitude), each (L).
 
     Forward at l is H_l ... H_1, backward at l is H_L ... H_l (mHC's convention). A value beyond float64 is inf or 0
     and its log10 is finite. A product that is exactly zero has log10 -inf.
+
+    products: those of these matrices, if other metrics read them too; by default they are computed.
     """
-    n = h_res_Lnn.shape[1]
-    # The backward product grows on its right: its transpose accumulates the transposes from the last layer down.
-    chains = [h_res_Lnn, h_res_Lnn[::-1].transpose(0, 2, 1), _centre(n) @ h_res_Lnn @ _centre(n)]
-    products, exponents = accumulate(np.stack(chains, 1))
-    (up, down, apart), (up_exp, down_exp, apart_exp) = products.swapaxes(0, 1), exponents.T
+    products = products or Products(h_res_Lnn)
+    (up, down, _), (up_exp, down_exp, apart_exp) = products.chains
     down, down_exp = np.ascontiguousarray(down[::-1].transpose(0, 2, 1)), down_exp[::-1]
     found = {
         "composite_gain_fwd": (np.abs(up.sum(2)).max(1), up_exp),
@@ -142,34 +191,34 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
         "composite_norm_1": (np.abs(down).sum(1).max(1), down_exp),
         "composite_min_col_sum": (down.sum(1).min(1), down_exp),
     }
-    if n > 1:
-        kept, largest = list_singular_values(np.concatenate([apart, up])).reshape(2, -1, n)[:, :, 0]
+    if h_res_Lnn.shape[1] > 1:
+        largest, kept = products.singular_values[:2, :, 0]
         found["composite_sigma2"] = (kept, apart_exp)
         found["composite_sigma_max"] = (largest, up_exp)
-        found["composite_sigma_min"] = _find_least_singular_values(h_res_Lnn)
+        found["composite_sigma_min"] = _find_least_singular_values(products)
     return {key: unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
 
 
-def _find_least_singular_values(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_least_singular_values(products: Products) -> tuple[np.ndarray, np.ndarray]:
     """Find the least singular value of H_l ... H_1 as scaled * 2^exponent, (L) each; nan where rounding decides it.
 
     It is 1 over the largest of the inverse: in the product itself all that is small is lost in the rounding of what is
     large. Rounding changes H by a relative size r, and the value by up to r times the condition of H, of all layers
     together.
     """
-    layers, known = len(h_res_Lnn), count_invertible(h_res_Lnn)
+    layers, (sizes, powers) = len(products.h_res_Lnn), products.inverse_sizes
     found, exponents = np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)
-    if known:
-        inverse, inverse_exp = accumulate(np.linalg.inv(h_res_Lnn[:known]).transpose(0, 2, 1))
-        found[:known], exponents[:known] = 1 / list_singular_values(inverse)[:, 0], -inverse_exp
+    found[: len(sizes)], exponents[: len(sizes)] = 1 / sizes, -powers
     return found, exponents
 
 
-def count_invertible(h_res_Lnn: np.ndarray) -> int:
-    """Count the layers, from the first on, whose product has a least singular value that rounding does not decide."""
-    singular_Ln = list_singular_values(h_res_Lnn)
+def _count_invertible(singular_Ln: np.ndarray) -> int:
+    """Count the layers, from the first on, whose product has a least singular value that rounding does not decide.
+
+    singular_Ln: the singular values of every layer's matrix.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):  # an edit can make a matrix 0
-        lost_L = np.cumsum(h_res_Lnn.shape[1] * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
+        lost_L = np.cumsum(singular_Ln.shape[1] * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
     return int((lost_L < LOST).sum())
 
 

@@ -71,24 +71,33 @@ class TokenProducts:
 
     Upwards M_l = H_l ... H_1, and the gain is the largest |row sum|; downwards M_l = H_L ... H_l, the largest
     |column sum|. A sample's product is scaled * 2^exponent; nothing is copied to the host.
+
+    together: how many layers are multiplied by one set of calls, some dozens at most: within them a product is not
+        rescaled, and grows by less than n a layer.
     """
 
-    def __init__(self, *, downwards: bool) -> None:
-        self.downwards = downwards
+    def __init__(self, *, downwards: bool, together: int) -> None:
+        self.downwards, self.together = downwards, together
+        self.waiting: list[torch.Tensor] = []
         self.scaled_Nnn: torch.Tensor | None = None
         self.exponents_N: torch.Tensor | None = None
         self.found: list[tuple[torch.Tensor, ...]] = []
 
     def add(self, h_res_KNnn: Sequence[torch.Tensor]) -> None:
-        """Multiply the products of each sample by the next K layers' matrices. Static matrices (n, n) are ignored.
+        """Add the next K layers' matrices of each sample, and multiply those that wait once they are enough.
 
-        K is some dozens at most: within them a product is not rescaled, and grows by less than n a layer.
+        Static matrices (n, n) are ignored.
         """
+        self.waiting += [h_res_Nnn for h_res_Nnn in h_res_KNnn if h_res_Nnn.ndim == 3]
+        while len(self.waiting) >= self.together:
+            self._multiply_waiting()
+
+    def _multiply_waiting(self) -> None:
+        """Multiply the products by the matrices of at most `together` layers, and measure them."""
         import torch
 
-        if not h_res_KNnn or h_res_KNnn[0].ndim == 2:
-            return
-        factors_KNnn, exponents_KN = _rescale(torch.stack(list(h_res_KNnn)).double())
+        taken, self.waiting = self.waiting[: self.together], self.waiting[self.together :]
+        factors_KNnn, exponents_KN = _rescale(torch.stack(taken).double())
         products_KNnn, shifts_KN = _rescale(self._multiply(factors_KNnn))
         sums_KN = exponents_KN.cumsum(0)
         sums_KN = sums_KN if self.exponents_N is None else sums_KN + self.exponents_N
@@ -100,6 +109,8 @@ class TokenProducts:
         """Return the accumulated gains of samples' products on the device, for `to_gains`; {} if mixing is static."""
         import torch
 
+        if self.waiting:
+            self._multiply_waiting()
         if not self.found:
             return {}
         parts = [torch.cat(columns) for columns in zip(*self.found, strict=True)]

@@ -196,7 +196,7 @@ def share_without_the_last_read(h_pre: np.ndarray, h_post: np.ndarray, h_res: np
     return np.vstack([found, np.eye(1, found.shape[1])])
 
 
-def gauge_one_layer_off(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> dict[str, Any]:
+def gauge_one_layer_off(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray, **_: Any) -> dict[str, Any]:
     """Reads behind their own H_res, writes in front of it."""
     turned = np.einsum("ln,lnm->lm", h_pre, h_res), np.einsum("lmn,ln->lm", h_res, h_post)
     return measure_gauge_norms(*turned, h_res)

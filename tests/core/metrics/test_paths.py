@@ -238,7 +238,7 @@ def test_products_of_tokens_beyond_float64(loud: float, quiet: float, downwards:
     """In each of 40 layers the first sample's matrix is multiplied by `loud`, the others' by `quiet`."""
     samples = np.random.default_rng(0).standard_normal((40, 5, 3, 3))
     order = samples[::-1] if downwards else samples
-    products = TokenProducts(downwards=downwards)
+    products = TokenProducts(downwards=downwards, together=24)
     scale = torch.tensor([loud, quiet, quiet, quiet, quiet], dtype=torch.float64)[:, None, None]
     for block in (slice(0, 1), slice(1, 25), slice(25, 40)):
         products.add([scale * torch.from_numpy(matrices.copy()) for matrices in order[block]])
