@@ -33,7 +33,7 @@ from mhc_scope.api.costs import to_csv
 from mhc_scope.api.models.snapshots import SnapshotBody
 from mhc_scope.pages.assets import Assets
 from mhc_scope.pages.link_cards import MAX_DESCRIPTION, SUMMARY, Card
-from mhc_scope.pages.routes import Pages, describe_preset, to_boot
+from mhc_scope.pages.routes import Pages, to_boot
 from mhc_scope.presets import OPENING, PRESETS
 from mhc_scope.presets.sketches import read_sketches
 from mhc_scope.store.snapshots import StoredSnapshot
@@ -118,7 +118,7 @@ class StaticSite:
         common: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}
         write_page("index.html", "mHC Scope", SUMMARY, to_boot("index", **common), name="index.html")
         for preset in PRESETS:
-            boot = to_boot("index", **describe_preset(preset), **common)
+            boot = to_boot("index", preset=preset.to_plain(), **common)
             path = f"preset-{preset.name}.html"
             write_page(path, preset.title, preset.description, boot, name="preset.html", preset=preset)
         for view in views:

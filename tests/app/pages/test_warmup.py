@@ -7,7 +7,7 @@ from mhc_scope.api.figures import write_panels
 from mhc_scope.pages import routes
 from mhc_scope.pages.assets import Assets
 from mhc_scope.pages.link_cards import Card
-from mhc_scope.pages.routes import Pages, describe_preset, to_boot
+from mhc_scope.pages.routes import Pages, to_boot
 from mhc_scope.pages.warmup import warm_up
 from mhc_scope.presets import PRESETS
 
@@ -20,7 +20,7 @@ def test_the_first_page_compiles_no_template_and_writes_no_body(monkeypatch: pyt
     read: list[str] = []
     monkeypatch.setattr(routes, "read_file", read.append)
     card = Card("a title", "a sentence", url=None, picture=None, picture_path=None, alt="")
-    boot = to_boot("index", **describe_preset(preset))
+    boot = to_boot("index", preset=preset.to_plain())
     for name in ("index.html", "preset.html"):
         assert b"a title" in pages.render(name, boot=boot, card=card, preset=preset).body
     assert read == []
