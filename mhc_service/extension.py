@@ -82,7 +82,7 @@ class ServiceExtension:
         app.add_middleware(RequestMetrics, metrics_registry=app.state.metrics_registry)
 
     def describe(self) -> "tuple[dict[str, dict[str, str]], dict[str, type]]":
-        """Return the kinds of credentials and the models of request bodies for the OpenAPI description."""
+        """Return what this add-on adds to the OpenAPI description: security schemes, and models of request bodies."""
         from mhc_service.credentials import SCHEMES
         from mhc_service.rooms.models import RoomRequest
 

@@ -77,7 +77,7 @@ class QuotaStreams(StreamLimit):
         ServerStreamLimitError
             If the server has as many as it may.
         """
-        keys = _to_keys(client)
+        keys = _to_quota_keys(client)
         limits = _to_limits(client, self._settings.client_streams, self._settings.address_streams)
         for whose, key, limit in zip(WHOSE, keys, limits, strict=True):
             if self._open[key] >= limit:
@@ -90,7 +90,7 @@ class QuotaStreams(StreamLimit):
     def _count(self, client: ClientIdentity, change: int) -> None:
         """Change the numbers of open event streams of a client and of its address."""
         super()._count(client, change)
-        for key in _to_keys(client):
+        for key in _to_quota_keys(client):
             self._open[key] += change
             if not self._open[key]:
                 del self._open[key]
@@ -120,11 +120,11 @@ class ReadQuota:
         """
         limits = _to_limits(client, self._settings.client_read_bytes, self._settings.address_read_bytes)
         windows = [RateLimitItemPerMinute(max(READ_KB, int(limit / KILO))) for limit in limits]
-        for whose, key, window in zip(WHOSE, _to_keys(client), windows, strict=True):
+        for whose, key, window in zip(WHOSE, _to_quota_keys(client), windows, strict=True):
             if not self._limiter.test(window, key, cost=_to_kb(size_bytes, window)):
                 megabytes = window.amount * KILO / 1e6
                 raise TooMuchReadError(f"Reading is limited to {megabytes:g} MB of frames per minute for {whose}.")
-        for key, window in zip(_to_keys(client), windows, strict=True):
+        for key, window in zip(_to_quota_keys(client), windows, strict=True):
             self._limiter.hit(window, key, cost=_to_kb(size_bytes, window))
 
 
@@ -158,7 +158,7 @@ class StorageQuota:
                 raise TooMuchStoredError(detail)
 
 
-def _to_keys(client: ClientIdentity) -> tuple[str, str]:
+def _to_quota_keys(client: ClientIdentity) -> tuple[str, str]:
     """Return the keys of the quotas against which a client's request counts."""
     return f"client {client.key}", f"at {client.address}"
 

@@ -64,5 +64,5 @@ def find_root() -> Path:
 
 
 def is_installed() -> bool:
-    """Return whether this is an installed package, and not a checkout."""
+    """Return whether this is an installed package, which alone carries the page's files, and not a checkout."""
     return CARRIED.is_dir()

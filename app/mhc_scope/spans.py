@@ -95,7 +95,7 @@ def _build_provider() -> "TracerProvider":
         """Hide the query of a request, such as a view's text or a viewer's token, from spans, as the log does."""
 
         def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-            """Remove the query from the address in a span."""
+            """Hide the query of a request's address in the span that is exported."""
             if span.attributes and QUERY in span.attributes:
                 span.set_attribute(QUERY, HIDDEN)
 

@@ -34,8 +34,8 @@ class Mlp(Branch):
 
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
-        """Count the values per token that autograd stores for the MLP, those of the hidden layer."""
-        # Without the second matrix nothing keeps the activation's output but the output itself.
+        """Count the values per token that autograd stores for the backward pass of the MLP."""
+        # With one matrix alone no second product needs the output of the activation: only the MLP's output is stored.
         hidden = spec.block.mlp_ratio * spec.width
         return count_kept_by_activation(spec.block.activation, hidden) if hidden else spec.width
 

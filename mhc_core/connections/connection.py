@@ -209,8 +209,8 @@ class Connection(nn.Module, ABC):
         """Any state, or its gradient, as (n, N, C), without a copy."""
 
     def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """The state with these streams (n, N, C), the inverse of `streams`; its other content is that of `state`."""
-        raise AssertionError("the streams of this family are not its whole state")
+        """Return a state with these streams (n, N, C), the inverse of `streams`; all else in it is that of `state`."""
+        raise AssertionError("a family whose state holds more than its streams must override join_streams")
 
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The part of a state that was copied from the state before, and the part that its layer has computed; joined

@@ -93,7 +93,7 @@ class WeightedDepth(OverDepth):
         return row[: layer + 2]
 
     def _start_rows(self, device: torch.device) -> None:
-        """Reset the row of weights of the embedding, which the first layer reads and which is averaged first."""
+        """Start the weights over depth with the row of the embedding, which is the first layer's only source."""
         if self._sources.device != device or not len(self._sources):
             ends = sum(self._ends_block(layer) for layer in range(self.layers))
             self._sources = torch.zeros(ends + 1, self.layers + 1, dtype=torch.float64, device=device)

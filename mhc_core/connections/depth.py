@@ -50,7 +50,7 @@ class DepthAttention(OverDepth):
         self.register_buffer("zero", torch.zeros(spec.width))
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Query:
-        """Return the query and the gate with which attention over depth reads after this layer."""
+        """Return the learned query and gate of the read over depth after this layer; `state` is not used."""
         is_read = layer < len(self.queries)
         query = self.queries[layer] if is_read else self.get_buffer("zero")
         return Query(query, self.gates[layer] if is_read and len(self.gates) else self.get_buffer("one"))

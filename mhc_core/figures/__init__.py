@@ -47,10 +47,11 @@ def figure(
     """Return the panel `key` with the data of finished runs, titled, as a notebook shows it: with Plotly's legend
     and margins.
 
-    `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
-    `step` is a step of training from 0, which panels follow that can; None is the trained stack, which is also what
-    they show of a step without data, and they say that.
-    `interval` is the first and the last layer that are shown and multiplied; None is all. The cursor is moved into it.
+    `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws each run relative to the
+    first. `step` is a step of training from 0, for panels that can show one; None is the trained stack, which is also
+    shown for a step without data, as the title then says.
+    `interval` is the first and the last layer that are shown and whose H_res are multiplied; None is all. The cursor is
+    moved into it.
     """
     panel = PANELS[key]
     template = panel.build(len(results), THEMES[theme], view)
@@ -60,13 +61,13 @@ def figure(
     is_of_step = step is not None and panel.follows_step and can_follow(template, results, step)
     shown: list[Columns | None] = [at_step(result, step if is_of_step else None) for result in results]
     part = None if interval == (0, max(result.depth for result in results) - 1) else interval
-    is_told = "composites" in template["layout"]["meta"] and not is_of_step
-    of_part = to_part(shown, *part) if part and is_told else None
+    has_products = "composites" in template["layout"]["meta"] and not is_of_step
+    of_part = to_part(shown, *part) if part and has_products else None
     shown = of_part or shown
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
     shown_view = panel.find_view(view)
-    said = (shown_view and shown_view.unit) or panel.unit
-    unit = to_unit(template, said) if difference else said
+    unit_of_runs = (shown_view and shown_view.unit) or panel.unit
+    unit = to_unit(template, unit_of_runs) if difference else unit_of_runs
     places = [_format_layers(template, results, cursor)] if key == "detail" else []
     if part and any(trace["meta"]["key"].startswith(COMPOSITES) for trace in template["data"]):
         places.append(f"layers {part[0] + 1}–{part[1] + 1}" if of_part else "of all layers")

@@ -65,8 +65,8 @@ def to_sweep_choice(state: str) -> tuple[str, str] | None:
     return pairs.get(KEYS["metric"], metric), pairs.get(KEYS["reduce"], reduction)
 
 
-def to_names(state: str) -> dict[str, str]:
-    """Return the names that a user gave to runs, by letter, from a page's state: `C.name=ours` and the like."""
+def read_run_names(state: str) -> dict[str, str]:
+    """Read the names that a user gave to runs, by letter, from the query of a view's address, as in `C.name=ours`."""
     pairs = parse_qsl(state)
     named = [(key[0], value) for key, value in pairs if key[1:] == f".{KEYS['name']}" and value]
     return {letter: value[:NAME_LENGTH] for letter, value in named if letter in LETTERS}

@@ -126,14 +126,14 @@ def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
         return None
     uneven = np.ptp(result.matrices["h_post"], axis=1).max()
     rows = np.abs(result.layers["h_res_row_sum"] - 1).max()
-    if max(uneven, rows) > 1e-6 or _measure_spread(result) > 5e-5:
+    if max(uneven, rows) > 1e-6 or _find_spread(result) > 5e-5:
         return None
     text = f"All streams stay identical, so H_res gets no gradient: any {_name_class(spec)} would do the same."
     return build_finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
-def _measure_spread(result: Result) -> float:
-    """Measure how far the sizes of a layer's streams are apart at most, in decades: coarse rounding parts them."""
+def _find_spread(result: Result) -> float:
+    """Return the largest ratio between sizes of a layer's streams, in decades; coarse rounding makes them differ."""
     sizes = result.layers_log10["act_rms_streams"]
     known = sizes[np.isfinite(sizes).all(1)]
     return float(np.ptp(known, axis=1).max(initial=0.0))

@@ -75,7 +75,7 @@ class ForwardProbe:
         """Measure the embedding's output; return it as a forward frame of layer -1."""
         x_KnNC = self.layout.to_streams(state).unsqueeze(0).to(self.dtype)
         self.measured.append(([INPUT_LAYER], measure_states(x_KnNC, self.layout.merge(x_KnNC))))
-        return self._send() if self.pace.sends(1) else []
+        return self._fetch_frames() if self.pace.sends(1) else []
 
     def observe(self, layer: int, output: LayerOutput) -> list[ForwardFrame | SimilarityFrame]:
         """Add a layer's output; return frames of the layers that are measured by now, and in the end of all."""
@@ -87,7 +87,7 @@ class ForwardProbe:
         waiting, self.waiting = self.waiting, []
         self.measured.append(([layer for layer, _ in waiting], self._measure([output for _, output in waiting])))
         count = sum(len(layers) for layers, _ in self.measured if layers != [INPUT_LAYER])
-        return self._send() if is_last or self.pace.sends(count) else []
+        return self._fetch_frames() if is_last or self.pace.sends(count) else []
 
     def mean_mixing(self) -> dict[str, np.ndarray]:
         """Return the mean over samples of the coefficients of every layer: h_pre, h_post (L, n), h_res (L, n, n),
@@ -137,8 +137,8 @@ class ForwardProbe:
     def _stack_states(self, states: list[torch.Tensor]) -> torch.Tensor:
         return torch.stack([self.layout.to_streams(state) for state in states]).to(self.dtype)
 
-    def _send(self) -> list[ForwardFrame | SimilarityFrame]:
-        """Return the frames of all layers that are measured; the host waits for the device once."""
+    def _fetch_frames(self) -> list[ForwardFrame | SimilarityFrame]:
+        """Fetch what was measured since the last call, waiting for the device once, and return its frames."""
         blocks, self.measured = self.measured, []
         fetched = fetch_all([measured for _, measured in blocks])
         return [
@@ -220,12 +220,12 @@ class BackwardProbe:
         self._measure()
         # After the first layer the input comes, and ends the pass.
         sends = layer == INPUT_LAYER or (layer > 0 and self.pace.sends(sum(len(block[0]) for block in self.measured)))
-        return self._send() if sends or not self.pace.is_card else []
+        return self._fetch_frames() if sends or not self.pace.is_card else []
 
     def finish(self) -> list[BackwardFrame]:
         """Return the frames of the remaining layers, for a pass that ends before it has reached the input."""
         self._measure()
-        return self._send()
+        return self._fetch_frames()
 
     def _measure(self) -> None:
         """Measure the gradients of the layers added so far as one block."""
@@ -248,7 +248,7 @@ class BackwardProbe:
             }
         self.measured.append(([layer.layer for layer in waiting], measured))
 
-    def _send(self) -> list[BackwardFrame]:
+    def _fetch_frames(self) -> list[BackwardFrame]:
         """Return the frames of all gradients that are measured; the host waits for the device once."""
         blocks, self.measured = self.measured, []
         fetched = fetch_all([measured for _, measured in blocks])

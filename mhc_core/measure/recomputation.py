@@ -209,7 +209,7 @@ class Shake:
 
 
 def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
-    """Record every layer's output while the stack runs, until the context ends; gradients at outputs are kept."""
+    """Disturb and record every layer's output, with its gradient, until the returned function is called."""
     recorded: list[LayerOutput] = []
     plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
     is_learned = stack.spec.family.has_coefficients  # elsewhere coefficients are 0 and 1

@@ -28,7 +28,7 @@ def measure_reads(block: LayerBlock) -> "torch.Tensor":
 
 
 def measure_writes(block: LayerBlock) -> "torch.Tensor":
-    """Return the effective number of streams that each layer writes, (K), by the mean of H_post over samples."""
+    """Return the effective number of streams that each layer writes, (K), from H_post or its mean over samples."""
     return count_effective(block.h_post.mean(1) if block.h_res.ndim == 4 else block.h_post)
 
 

@@ -190,7 +190,7 @@ class RunSpec(SpecPart):
 
     @property
     def family(self) -> Family:
-        """Return the family of the connection, which states the properties of its mixing: those that edits leave."""
+        """Return the family of the connection, whose properties of mixing are those that still hold after edits."""
         family = self.connection.family
         return family.without_constraints if self.edits_mixing else family
 

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from mhc_core.theory.activations import ACTIVATIONS
-from mhc_core.theory.draws import DRAWS, Fourth, Normals, concentrate, to_gamma
+from mhc_core.theory.draws import DRAWS, Fourth, Normals, interpolate_concentration, to_gamma
 from mhc_core.theory.forward import Forward
 from mhc_core.theory.gaussian import Array
 from mhc_core.theory.moments import mean_square_slope, second_moment, square_of, squared_slope_of
@@ -84,7 +84,7 @@ class Backward:
         of norms and slopes are those of the mean over samples; they add `spread` where one sample is the whole mean.
         """
         samples = self.network.samples
-        alone_D = concentrate(samples, math.log(before.one / before.two))
+        alone_D = interpolate_concentration(samples, math.log(before.one / before.two))
         one, two = self._fourth.one / before.one - 1, self._fourth.two / before.two - 1
         more_D = spread * (alone_D - 1 / samples) / max(1 - 1 / samples, 1 / samples)
         found: Array = np.maximum(alone_D * one + (1 - alone_D) * two + more_D, 0.0)

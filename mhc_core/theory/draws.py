@@ -30,8 +30,8 @@ def to_gamma(variance: Array | float, normal: Array) -> Array:
     return np.maximum(1 - ninth + np.sqrt(ninth) * normal, 1e-4) ** 3
 
 
-def concentrate(samples: int, variance: float) -> Array:
-    """Return sum_s w_s^2 of each draw (D), where w are the shares of samples whose sizes are log-normal.
+def interpolate_concentration(samples: int, variance: float) -> Array:
+    """Interpolate sum_s w_s^2 for each random draw (D), where w are the shares of samples whose sizes are log-normal.
 
     It is 1 / samples where all are equal, and 1 where one sample is nearly the whole sum.
     """
@@ -45,7 +45,7 @@ def concentrate(samples: int, variance: float) -> Array:
 
 @lru_cache(maxsize=64)
 def _list_concentrations(samples: int) -> Array:
-    """Return the sums of `concentrate` for all `SPREADS`, (S, D)."""
+    """Return the sums of `interpolate_concentration` for all `SPREADS`, (S, D)."""
     rows = min(DRAWS, max(ROWS, VALUES // samples))
     values = Normals(2).draw(rows * samples).reshape(rows, samples)
     found = []

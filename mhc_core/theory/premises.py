@@ -62,7 +62,7 @@ def has_unit_sums(spec: RunSpec) -> bool:
 
 
 def is_norm_bounded(spec: RunSpec) -> bool:
-    """Return whether no H_res of several streams has a norm above 1 by construction."""
+    """Return whether each H_res has a norm of at most 1 by construction, which laws may use; False for one stream."""
     return spec.streams > 1 and spec.family.norm_bounded and not spec.maps_coarsely
 
 
@@ -279,7 +279,7 @@ SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
 
 
 def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
-    """Build the single-stream network of a spec, with the factors of its branches and of the path past them."""
+    """Build the single-stream network of a spec for the laws, with the factors of its branches and of the skip path."""
     block, width = spec.block, spec.width
     hidden = block.mlp_ratio * width or width
     return Network(

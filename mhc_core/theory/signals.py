@@ -34,7 +34,7 @@ class SignalBands(NamedTuple):
 
 @lru_cache(maxsize=64)
 def find_signal_bands(network: Network) -> SignalBands:
-    """Return the bands of state sizes, gradients and cosines after each layer, from random draws of a network."""
+    """Return the bands in which theory expects log10 sizes of states and gradients, and cosines without a skip path."""
     forward = Forward(network)
     backward = Backward(forward)
     return SignalBands(

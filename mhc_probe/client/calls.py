@@ -121,7 +121,7 @@ def get_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
 
 
 def cancel_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
-    """Cancel the remaining cells of a sweep."""
+    """Cancel the runs of a sweep that have not ended, and return the sweep."""
     body = yield from send_json("DELETE", f"/runs/sweep/{to_id(sweep)}", limit_s)
     return Sweep.from_response(body)
 

@@ -175,7 +175,7 @@ def _check_sharing(subjects: list[Subject]) -> ModuleCheck:
 
 @torch.no_grad()
 def _check_compiled(bench: Bench, is_wanted: bool) -> ModuleCheck:
-    """Check that the module gives the same results under torch.compile."""
+    """Check that the module gives the same coefficients under torch.compile."""
     if not is_wanted:
         raise NotApplicable("not requested: compiled=True compares with torch.compile")
     bench.reset()

@@ -56,7 +56,7 @@ class FamilyOptions:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        """Raise SpecError for an option that is out of its range."""
+        """Raise SpecError for an option that is not allowed."""
         if self.name not in FAMILIES:
             raise SpecError("family", self.name, f"one of {', '.join(FAMILIES)}, attnres")
         if not 1 <= self.rounds <= 45:

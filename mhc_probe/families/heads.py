@@ -80,7 +80,7 @@ def find_heads(
 
 
 def _hook_part(part: nn.Module, seen: dict[nn.Module, int]) -> list[Any]:
-    """Hook a module so that its linear maps of joined heads are stored, with their number."""
+    """Hook a module to store in `seen` each linear map that reads joined attention heads, with the number of heads."""
     joins = _Joins()
     handles = [part.register_forward_hook(joins.leave, always_call=True)]
     for module in part.modules():

@@ -41,14 +41,14 @@ class Peers:
         self._server, self._member, self._hub = database.server, member, hub
         self._read_progress, self._put_watchers = read_progress, put_watchers
         self._listener = NotificationListener(database.url, self._receive)
-        self._watched_changed = asyncio.Event()
+        self._watch_changed = asyncio.Event()
         self._progress: dict[str, tuple[str, int]] = {}
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start to exchange changes with other servers: two loops and the listener of notifications."""
         self._loop = asyncio.get_running_loop()
-        self._hub.on_watch = self._watched_changed.set
+        self._hub.on_watch = self._watch_changed.set
         self._listener.start()
         self._loops = [asyncio.create_task(loop) for loop in (self._poll_forever(), self._report_watched_forever())]
 
@@ -79,7 +79,7 @@ class Peers:
         while True:
             await asyncio.sleep(POLL_S)
             self._member.wake()
-            self._watched_changed.set()
+            self._watch_changed.set()
             try:
                 await self._poll()
             except StoreUnavailable as error:
@@ -99,9 +99,9 @@ class Peers:
     async def _report_watched_forever(self) -> None:
         """Store who watches which run here, for other servers, whenever that has changed."""
         while True:
-            await self._watched_changed.wait()
+            await self._watch_changed.wait()
             await asyncio.sleep(GATHER_S)
-            self._watched_changed.clear()
+            self._watch_changed.clear()
             try:
                 await self._put_watchers(self._hub.count_viewers())
             except StoreUnavailable as error:

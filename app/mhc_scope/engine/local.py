@@ -140,7 +140,7 @@ class LocalEngine(Engine):
         return TrainedStacks(self._trained_folder).has(spec, threads)
 
     def has_base(self, spec: RunSpec) -> bool:
-        """Return whether a worker has computed the run of a spec without edits, and may have kept it."""
+        """Return whether a worker has computed the run of a spec without its edits, and has probably kept it."""
         job = _to_job(spec)
         return _may_keep_base(spec) and (self._handover.has_base(job) or self._spare_handover.has_base(job))
 

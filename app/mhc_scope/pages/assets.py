@@ -91,6 +91,7 @@ class Assets:
     """
 
     def __init__(self, root: str = "", added: Mapping[str, Path] = MappingProxyType({})) -> None:
+        """Read the files that the page loads. `root`: what their addresses begin with; `added`: folders of add-ons."""
         self._root = root
         self._files: dict[str, _File] = {}
         self._addresses: dict[str, str] = {}

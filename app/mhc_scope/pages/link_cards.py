@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from mhc_core.figures.run_names import KIND_NAMES, label_sources, to_labels, to_names, to_sweep_choice
+from mhc_core.figures.run_names import KIND_NAMES, label_sources, read_run_names, to_labels, to_sweep_choice
 from mhc_core.figures.style import THEMES
 from mhc_core.figures.sweep import build_sweep, to_axis_titles
 from mhc_core.findings.numerals import format_value
@@ -99,7 +99,7 @@ async def build_preset_preview(request: Request, service: Runs, preset: Preset) 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: StoredSnapshot) -> Card:
     """Return the link preview of a snapshot: its title or claim, and its note or a finding of each run."""
     runs = await _find_done_runs(service, snapshot.runs)
-    labels = label_sources([run.source for run in runs], to_names(snapshot.state))
+    labels = label_sources([run.source for run in runs], read_run_names(snapshot.state))
     claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
     title, findings = snapshot.title or claim or ", ".join(labels), _join_findings(labels, runs)
     description = snapshot.note or (f"{claim}. {findings}" if claim and claim != title else findings)
@@ -153,7 +153,7 @@ async def _respond_with_picture(
 
     async def load_content() -> PictureContent:
         """Read the runs and build the content of the link picture."""
-        given = to_names(state)
+        given = read_run_names(state)
         own = label_sources([run.source for run in runs], given) if preset is None else to_labels(preset.labels, given)
         labels = names or own
         shown = None if wanted is None else await _load_sweep(request.app.state.sweep_values, wanted)

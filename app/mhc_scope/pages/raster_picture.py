@@ -54,7 +54,7 @@ def read_sizes(columns: Columns) -> np.ndarray:
 
 
 def find_largest(sizes_Ln: np.ndarray) -> float:
-    """Return the largest of log10 sizes; -inf if none is known."""
+    """Return the largest finite log10 size, which sets the scale of a link's picture; -inf if there is none."""
     known = sizes_Ln[np.isfinite(sizes_Ln)]
     return float(known.max(initial=-np.inf))
 

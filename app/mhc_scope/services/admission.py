@@ -13,7 +13,7 @@ SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch
 
 
 def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecError]:
-    """Return the errors for which this server does not admit a spec, one per size field and limit; [] if it does."""
+    """Return why this server refuses a spec as too expensive, one error per size field and limit; [] if it does not."""
     errors = []
     if cost.seconds > settings.max_run_seconds:
         got, limit = f"{format_value(cost.seconds, digits=3)} s", f"{settings.max_run_seconds:g} s"

@@ -33,7 +33,7 @@ class Encoder:
         self._made: dict[str, asyncio.Task[Path]] = {}
 
     async def start(self) -> None:
-        """Delete the files that an earlier process left unfinished."""
+        """Prepare the folder of encoded results: delete files that an earlier process left unfinished."""
         await asyncio.to_thread(self.files.clean)
 
     def stop(self) -> None:

@@ -39,7 +39,7 @@ class UnannouncedRuns:
             self._callers.pop(run_id, None)
 
     def waits(self, caller: Caller) -> bool:
-        """Return whether a caller still waits for the id of a run."""
+        """Return whether a caller still waits for the id of a run that it has submitted."""
         return any(caller in callers for callers in self._callers.values())
 
     def leave(self, caller: Caller) -> list[str]:

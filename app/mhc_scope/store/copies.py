@@ -71,7 +71,7 @@ def require_intact(database: sqlite3.Connection, path: Path) -> None:
 
 @contextlib.contextmanager
 def _open(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """Open an existing database in a mode of SQLite's URIs; raise UnusableDatabase if it is missing or fails."""
+    """Open a database for a copy, in a mode of SQLite's URIs; raise UnusableDatabase if it is missing or fails."""
     if not path.exists():
         raise UnusableDatabase(f"there is no database {path}")
     try:

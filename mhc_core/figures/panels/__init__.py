@@ -37,7 +37,7 @@ def collect_panels() -> dict[str, Panel]:
     InvalidAddition
         If a metric's chart is a view of a panel that does not exist, or has the key of a panel.
     """
-    panels = {panel.key: panel for panel in _list_own()}
+    panels = {panel.key: panel for panel in _list_panels()}
     for added in LAYER_METRICS.values():
         key, of = added.metric.key, added.chart.view_of
         if of and of not in panels:
@@ -48,7 +48,7 @@ def collect_panels() -> dict[str, Panel]:
     return panels
 
 
-def _list_own() -> Iterator[Panel]:
+def _list_panels() -> Iterator[Panel]:
     """Yield the panels of the files in this folder, in the order in which they are shown."""
     for module in import_files(__name__, FIRST):
         yield from (item for item in vars(module).values() if isinstance(item, Panel))

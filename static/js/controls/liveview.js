@@ -50,7 +50,7 @@ export async function collectLiveData() {
   return text.length > MAX_CHARACTERS ? null : { given: text, ...(await collectScripts()) };
 }
 
-/** Return whether columns for other settings can be derived from a run. @param {Columns} columns */
+/** Return whether the page can compute a run's columns at other settings: it tries with the run's own. @param {Columns} columns */
 function canDerive(columns) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return (

@@ -135,7 +135,7 @@ function formatWait() {
   return formatSecondsRange(low_s, high_s);
 }
 
-/** Render the predicted seconds and memory of the view's runs. */
+/** Render the predicted time, memory, operations and parameters of the view's runs. */
 export function PredictedCost() {
   const estimates = state.estimates.value;
   if (estimates.length === 0 || !hasServer) return null;

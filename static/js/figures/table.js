@@ -129,7 +129,7 @@ function measuredColumns({ columns }, { key }, title, read, isRaw) {
   });
 }
 
-/** Describe why an entry of the cursor's row has no number: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
+/** Describe why an entry of a matrix has no number in a table of the layer at the cursor: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
 function missingEntryText(columns, key, layer) {
   const flags = columns.status.get(key);
   return formatValue(null, null, flags?.get(layer) ?? flags?.get(state.cursor.value));

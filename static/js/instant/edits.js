@@ -38,10 +38,10 @@ export function applyEdits({ h_res, h_pre, h_post }, edits, cast) {
         entries[index] = cast(value);
       });
     }
-    const turn = toMatrix(own, n);
-    if (!turn) continue;
+    const streamMatrix = toMatrix(own, n);
+    if (!streamMatrix) continue;
     for (const key of /** @type {const} */ (['h_res', 'h_pre']))
-      multiplyInto(layerOf(edited[key], layer), turn, n, cast);
+      multiplyInto(layerOf(edited[key], layer), streamMatrix, n, cast);
   }
   return edited;
 }

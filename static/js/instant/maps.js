@@ -17,7 +17,7 @@ export const MAPS = {
   block_energy: sumBlockEnergy,
   transport: fillTransport,
   circulant: addShifts,
-  row_softmax: divideRows,
+  row_softmax: softmaxRows,
   cayley: transformSkew,
   iterated_cayley: iterateCayley,
   quaternions: rotateByQuaternions,
@@ -257,8 +257,8 @@ function addShifts(raw, { n, layers, round }) {
   });
 }
 
-/** Apply softmax to each row, in doubles like Python. @type {ResidualMap} */
-function divideRows(raw, { n, round }) {
+/** Apply softmax to each row in float64, as Python does, and round the result. @type {ResidualMap} */
+function softmaxRows(raw, { n, round }) {
   const matrix = new Float64Array(n * n);
   for (let start = 0; start < n * n; start += n)
     matrix.set(

@@ -10,9 +10,9 @@ import {
   canEdit,
   cutStream,
   dragEdits,
-  dropEdits,
   editsByRun,
   editsOf,
+  finishEditDrag,
   isComputing,
   setEdits,
   targetOf,
@@ -41,10 +41,10 @@ import { exchangeAt } from './geometry/strip.js';
 import { describeExchange, TITLE, toSentence } from './geometry/words.js';
 import { rangesDrawn } from './seeds.js';
 import {
+  awaitsFirstRuns,
   chooseShown,
   chosenRun,
   guessStreams,
-  isAwaited,
   isFading,
   isLog,
   isMixed,
@@ -106,7 +106,7 @@ export class PictureBox {
     /** Cursors before the last press, and before the press before it. */
     this.before = [cursorsNow(), cursorsNow()];
     boxes.add(this);
-    if (isAwaited()) this.reserve();
+    if (awaitsFirstRuns()) this.reserve();
     this.size = new ResizeObserver(() => {
       this.room = null;
       this.redraw();
@@ -173,7 +173,7 @@ export class PictureBox {
     const templates = state.templates.peek();
     const { width, zoom } = this.measure();
     if (width === 0) return;
-    if (!templates || isAwaited()) return this.reserve();
+    if (!templates || awaitsFirstRuns()) return this.reserve();
     const chosen = chooseShown(templates, this.chosen);
     this.dimmers.sizes.set(chosen.sizes.isStale || state.isOutdated.peek());
     this.dimmers.mixing.set(chosen.mixing.isStale || state.isOutdated.peek());
@@ -368,7 +368,7 @@ export class PictureBox {
       showAll();
     });
     box.addEventListener('pointercancel', () => {
-      if (this.grabbed?.isMoved) dropEdits();
+      if (this.grabbed?.isMoved) finishEditDrag();
       this.grabbed = null;
       this.isDragging = false;
     });
@@ -508,7 +508,7 @@ export class PictureBox {
   drop({ pointerType }) {
     const { grip, edits, layer, isMoved } = /** @type {NonNullable<typeof this.grabbed>} */ (this.grabbed);
     const target = targetOf(grip.run);
-    if (isMoved) dropEdits();
+    if (isMoved) finishEditDrag();
     else if (pointerType === 'touch') moveCursor(layer);
     else setEdits(target, grip.part === 'handle' ? this.restoreAt(0) : edits.toSpliced(grip.mark.place, 1));
     this.grabbed = null;

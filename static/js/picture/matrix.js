@@ -4,7 +4,7 @@ import { computed, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { projectToDoublyStochastic } from '../instant/birkhoff.js';
 import { boot } from '../state/boot.js';
-import { canEdit, dragEdits, dropEdits, editsByRun, ownEdits, setEdits, undoEdit } from '../state/edits.js';
+import { canEdit, dragEdits, editsByRun, finishEditDrag, ownEdits, setEdits, undoEdit } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { withEntry, withRow } from '../state/view/edits.js';
 import { useDraft } from '../ui/draft.js';
@@ -166,7 +166,7 @@ function Cell({ matrix, row, column, value: computed, digits }) {
   const drop = () => {
     if (moved.value === null) return;
     moved.value = null;
-    dropEdits();
+    finishEditDrag();
   };
   /** Change the entry while an arrow key is down, and undo by the key that does it elsewhere. @param {KeyboardEvent} event */
   const onKeyDown = (event) => {

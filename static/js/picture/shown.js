@@ -136,7 +136,7 @@ export function placesOf(templates) {
 }
 
 /** Return whether the first runs are expected but have sent nothing yet. */
-export function isAwaited() {
+export function awaitsFirstRuns() {
   return state.slots.peek().length === 0 && ['loading', 'checking', 'running'].includes(state.phase.peek());
 }
 

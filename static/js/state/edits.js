@@ -126,8 +126,8 @@ export function dragEdits(target, edits) {
   if (text !== readText(target)) dragTo(() => writeEdits(target, text));
 }
 
-/** Finish a drag of edits. */
-export function dropEdits() {
+/** Finish a drag of edits: what changed can be undone, and is announced. */
+export function finishEditDrag() {
   if (!before) return;
   const { target, text } = before;
   before = null;

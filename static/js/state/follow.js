@@ -144,12 +144,12 @@ let ticked = 0;
 /** Schedule an update of the page: immediately for the first frames, then a few times per second, for short runs when they are due. */
 function scheduleTick() {
   if (ticking) return;
-  const rest = isAwaited() ? 0 : Math.max(ticked + TICK_MS, state.dueAt.value) - performance.now();
+  const rest = awaitsFirstRuns() ? 0 : Math.max(ticked + TICK_MS, state.dueAt.value) - performance.now();
   ticking = setTimeout(tickNow, rest);
 }
 
 /** Return whether the page waits for first frames; derived columns are shown before them. */
-function isAwaited() {
+function awaitsFirstRuns() {
   return (
     !state.hasDrawn.value && state.slots.value.some(({ derived, columns }) => derived === null && columns.end === null)
   );

@@ -25,7 +25,10 @@ test('a sentence states streams, their sizes, and their change by the layer at t
   assert.equal(toSentence(hc(), 0), 'B HC: 2 streams, sizes from 1 to 30; at layer 1, attention, from 1 to 2 and 30');
   assert.equal(toSentence(residual, 1), 'A Residual: one stream, sizes from 1 to 3; at layer 2, from 2 to 3');
   assert.equal(toSentence(hc(), 5), 'B HC: 2 streams, sizes from 1 to 30', 'of a layer that it does not have');
-  assert.equal(toSentence({ label: 'C mHC', reading: null, gain: null, end: null }, 0), 'C mHC: no layer has come yet');
+  assert.equal(
+    toSentence({ label: 'C mHC', reading: null, gain: null, end: null }, 0),
+    'C mHC: no layer is computed yet',
+  );
 });
 
 test('the caption states what widths represent, also during an animation', () => {

@@ -128,7 +128,7 @@ def to_problem(got: int, limit: int) -> Problem:
 
 
 def _replay_body(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that delivers a body that was read already, then what follows."""
+    """Return a `receive` that delivers a body that was read already, then the messages of the original one."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:

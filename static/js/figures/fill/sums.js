@@ -54,7 +54,7 @@ function matrixTexts(matrix) {
     rows: rows.map((row) => sumText(addUp(row))),
     below: columnSums.map(sumText),
     span,
-    cells: cellTexts(rows),
+    cells: formatCells(rows),
   };
 }
 
@@ -95,8 +95,8 @@ function sumText(value) {
   return Math.abs(value) < 1e3 ? formatFixed(value, 2) : formatValue(value);
 }
 
-/** Format the numbers of a matrix's cells if two decimals do not suit them, else return null. @param {number[][]} rows */
-function cellTexts(rows) {
+/** Format the numbers of a matrix's cells if one is 100 or more, else return null: Plotly writes two decimals. @param {number[][]} rows */
+function formatCells(rows) {
   const isShort = rows.flat().every((value) => Math.abs(value) < 100);
   return isShort ? null : rows.map((row) => row.map((value) => formatValue(value, null, undefined, CELL_DIGITS)));
 }

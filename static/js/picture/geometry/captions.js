@@ -180,7 +180,7 @@ export function toCaptionLines({ layout: { strips, inside, width }, scale, isFad
   return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 
-/** Return a tick step: `rough` if it is an integer, such as 16 for 64 layers, else a round number. @param {number} rough */
-function tickStep(rough) {
-  return Number.isInteger(rough) ? rough : niceStep(rough);
+/** Return the step between ticks: the wanted one if it is an integer, such as 16 for 64 layers, else a round number near it. @param {number} wanted */
+function tickStep(wanted) {
+  return Number.isInteger(wanted) ? wanted : niceStep(wanted);
 }

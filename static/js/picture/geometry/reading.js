@@ -69,7 +69,7 @@ export function sharesAt({ outputs, layers }, layer) {
   return sum > 0 ? weights.map((weight) => weight / sum) : null;
 }
 
-/** Return log10 of a stream before the layers (0) or after so many. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */
+/** Return log10 of a stream's size or gradient after `position` layers. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */
 export function logAt(reading, quantity, position, stream) {
   return reading[quantity][position * reading.streams + stream];
 }

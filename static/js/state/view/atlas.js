@@ -14,12 +14,12 @@ const DECADES = 2; // of effects over the colours
 
 /** Return the effect of a way of cutting by layer and stream; null if the atlas has none. @param {Atlas} atlas @param {string} act */
 export function effectsOf(atlas, act) {
-  const place = placeOf(atlas, act);
+  const place = findCut(atlas, act);
   return place < 0 ? null : (atlas.effect_last?.[place] ?? null);
 }
 
-/** Return the index of a way of cutting in the arrays; -1 if the atlas has none. @param {Atlas} atlas @param {string} key of the way of cutting */
-function placeOf({ cuts }, key) {
+/** Return the index of a way of cutting in the arrays of an atlas; -1 if it has none. @param {Atlas} atlas @param {string} key of the way of cutting */
+function findCut({ cuts }, key) {
   const { act, isOfSources = false } = CUTS[key];
   return cuts.findIndex(({ what, do: own }) => own === act && (what === SOURCE) === isOfSources);
 }
@@ -41,7 +41,7 @@ export const leastShown = (most) => most / 10 ** DECADES;
 
 /** Build the edit of a cell; null if the atlas lacks this way of cutting. @param {Atlas} atlas @param {string} act @param {Cell} cell @returns {Edit | null} */
 export function toEdit(atlas, act, { stream, layer }) {
-  const cut = atlas.cuts[placeOf(atlas, act)];
+  const cut = atlas.cuts[findCut(atlas, act)];
   if (!cut) return null;
   return { layers: [layer, layer], what: cut.what, ...(cut.what === BRANCH ? {} : { index: stream }), do: cut.do };
 }
@@ -78,7 +78,7 @@ export function describeUse(hasRuns, hasRecordings) {
 /** Return the numbers of a cell; null where there is none. @param {Atlas} atlas @param {string} act @param {Cell} cell */
 function numbersOf(atlas, act, { stream, layer }) {
   const readCell = (/** @type {(number | null)[][][] | null} */ values) =>
-    values?.[placeOf(atlas, act)]?.[layer]?.[stream] ?? null;
+    values?.[findCut(atlas, act)]?.[layer]?.[stream] ?? null;
   return { effect: readCell(atlas.effect_last), loss: readCell(atlas.loss), divergence: readCell(atlas.output_kl) };
 }
 
@@ -107,7 +107,7 @@ export function cellAfterKey(key, { run, stream, layer }, parts, act) {
 export function listRows(parts, act) {
   return parts.flatMap(({ run, atlas }) => {
     const effects = effectsOf(atlas, act) ?? [];
-    const what = atlas.cuts[placeOf(atlas, act)]?.what;
+    const what = atlas.cuts[findCut(atlas, act)]?.what;
     const count = what === BRANCH ? 1 : (effects[0]?.length ?? 0); // all arrays are as wide as the widest
     return inclusiveRange(0, count - 1).map((stream) => ({
       run,
@@ -146,7 +146,7 @@ export function toAtlasCsv(parts) {
   const head = ['run', 'what', 'do', 'layer', 'stream', 'effect_last', 'loss', 'loss_base', 'output_kl'];
   const rows = parts.flatMap((part) =>
     Object.keys(CUTS).flatMap((key) => {
-      const cut = part.atlas.cuts[placeOf(part.atlas, key)];
+      const cut = part.atlas.cuts[findCut(part.atlas, key)];
       return listRows([part], key).flatMap(({ run, stream, values }) =>
         values.map((_, layer) => {
           const { effect, loss, divergence } = numbersOf(part.atlas, key, { run, stream, layer });

@@ -68,7 +68,7 @@ export function withoutRecords(view, ids) {
 
 /**
  * Insert a run with a spec. Settings that differ from the common ones become its own, except seed and input, which are those of the other
- * runs. If the view has only recordings, its settings become the common ones, which sliders change.
+ * runs. If the view has no other run with a spec, the settings of the new run become the common ones, which sliders change.
  * @param {Map<string, Field>} fields
  * @param {View} view
  * @param {any} spec
