@@ -1,4 +1,4 @@
-"""Seconds until a preset is drawn, on a server that has just started. `python -m benchmarks.presets` prints rows.
+"""Seconds until presets are drawn on a new server. `python -m benchmarks.presets [NAME ...]` prints rows; default all.
 
 Each preset gets a server and a browser with an empty cache twice: once it is chosen among the examples of an open
 page, and once it is opened by its link, which includes what every first visit loads. It is drawn when the page has its
@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.chromium import DONE, VIEWPORT, open_server
 from benchmarks.rows import Row, print_rows
-from mhc_scope.presets import PRESETS, Preset
+from mhc_core.figures.style import THEMES
+from mhc_scope.presets import BY_NAME, PRESETS, Preset
 from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
 from tests.conftest import Server
 
@@ -23,11 +24,13 @@ TITLES = {
     True: ("a preset chosen in an open page, all figures in sight", "not yet known where the time goes"),
     False: ("a preset opened by its link", "what a first visit loads comes first"),
 }
-AGAINST = f"{len(PRESETS)} presets, a fresh server and browser for each"
+CHOSEN = [preset for preset in PRESETS if preset.name in (sys.argv[1:] or BY_NAME)]
+AGAINST = f"{len(CHOSEN)} presets, a fresh server and browser for each"
 
 # `preset.numbers` are what the page says of each run, which it takes from the runs' own columns.
 DRAWN = (
     DONE
+    + f"const GRID = {[int(THEMES['light'].grid[at : at + 2], 16) for at in (1, 3, 5)]};"
     + """
 // Charts near the window are drawn for the next scroll: they are not in sight.
 const isInSight = (part) => {
@@ -41,16 +44,15 @@ const isPresetDrawn = ({ name, panel }) => {
     && numbers.every((cell) => cell.textContent !== '…') && isViewDone()
     && document.querySelector(`#panel-${panel} :is(.main-svg, .sketch)`) !== null;
 };
-// Curves and cells have colours, axes and their numbers are grey; names of runs are left and right of the middle.
+// Where a figure has curves or cells and lines of the grid alone: axes and their numbers are left and below.
 const isBlank = (sketch) => {
   const [left, width] = [Math.round(0.2 * sketch.width), Math.round(0.55 * sketch.width)];
-  const { data } = sketch.getContext('2d').getImageData(left, 0, width, sketch.height);
-  let colored = 0;
-  for (let at = 0; at < data.length; at += 4) {
-    const [red, green, blue] = data.subarray(at, at + 3);
-    if (data[at + 3] > 128 && Math.max(red, green, blue) - Math.min(red, green, blue) > 24) colored++;
-  }
-  return colored < 100;
+  const [top, height] = [Math.round(0.1 * sketch.height), Math.round(0.65 * sketch.height)];
+  const { data } = sketch.getContext('2d').getImageData(left, top, width, height);
+  let drawn = 0;
+  for (let at = 0; at < data.length; at += 4)
+    if (data[at + 3] > 128 && GRID.some((value, channel) => Math.abs(data[at + channel] - value) > 40)) drawn++;
+  return drawn < 100;
 };
 const listBlank = () => [...document.querySelectorAll('.sketch')]
   .filter((sketch) => isInSight(sketch) && isBlank(sketch))
@@ -82,7 +84,7 @@ def open_preset(browser: Browser, server: Server, preset: Preset, *, is_chosen: 
     RuntimeError
         If a sketch in sight shows no data then, or the page not all runs, so that the time has no meaning.
     """
-    context = browser.new_context(viewport=VIEWPORT)
+    context = browser.new_context(viewport=VIEWPORT, color_scheme="light")
     page = context.new_page()
     page.add_init_script(f"(() => {{ {DRAWN} {OPENED % to_javascript(preset)} }})()")
     if is_chosen:
@@ -120,11 +122,11 @@ def check_runs(page: Page, preset: Preset) -> None:
 
 
 def measure() -> list[Row]:
-    """Open every preset both ways, and return the rows."""
+    """Open every preset, or those that are named, both ways, and return the rows."""
     seconds: dict[bool, list[float]] = {True: [], False: []}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        for preset in PRESETS:
+        for preset in CHOSEN:
             for is_chosen, found in seconds.items():
                 with open_server() as server:
                     found.append(open_preset(browser, server, preset, is_chosen=is_chosen))
