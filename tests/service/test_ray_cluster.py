@@ -70,7 +70,7 @@ def test_a_cluster_writes_its_address_into_its_own_folder() -> None:
 
 
 def test_a_run_fails_with_the_bridge_and_the_next_one_finds_another() -> None:
-    """Killed, told to stop, and hanging while a run is cancelled, one after the other."""
+    """The bridge is killed, then stopped, then hangs while a run is cancelled."""
 
     async def case(bench: Bench) -> None:
         (busy,) = await bench.occupy()

@@ -54,17 +54,17 @@ def test_a_sweep_is_chosen_computed_and_a_cell_opened(open_page: OpenPage, serve
     dialog.get_by_role("button", name="Compute 6 runs").click()
     wait_for_cells(page, 6)
     # The same numbers over HTTP, from runs posted alone.
-    told = dict(numbers(page))
+    shown = dict(numbers(page))
     with httpx.Client(base_url=server.api, timeout=30) as http:
         spec = {"depth": 6, "width": 32, "connection": {"kind": "hc", "streams": 3}}
         posted = http.post("/runs", json=spec)
         assert posted.status_code == 200, "the cell is that run"
         gains = http.get(f"/runs/{posted.json()['id']}/result").json()["layers"]["composite_gain_fwd"]
-    assert float(told["Depth 6, Streams 3"]) == pytest.approx(max(gains), rel=1e-3)
+    assert float(shown["Depth 6, Streams 3"]) == pytest.approx(max(gains), rel=1e-3)
     # Another number of the same runs needs none of them again.
     dialog.get_by_role("combobox", name="Metric").select_option("effective_rank")
     expect(dialog.locator("[data-cell]").first).not_to_have_attribute(
-        "aria-label", re.compile(re.escape(told["Depth 2, Streams 2"]))
+        "aria-label", re.compile(re.escape(shown["Depth 2, Streams 2"]))
     )
     assert "map.metric=effective_rank" in page.url
     cell = dialog.get_by_role("button", name=re.compile("^Depth 6, Streams 3:"))
@@ -141,9 +141,9 @@ def test_the_sweep_by_keyboard_alone(open_page: OpenPage) -> None:
 def test_the_table_says_what_the_cells_say(see_page: OpenPage) -> None:
     page = see_page(SMALL)
     wait_for_cells(page, 6)
-    told = [number for _, number in numbers(page)]
+    shown = [number for _, number in numbers(page)]
     dialog_of(page).get_by_role("button", name="Table").click()
-    assert dialog_of(page).locator("tbody td").all_text_contents() == told
+    assert dialog_of(page).locator("tbody td").all_text_contents() == shown
     assert dialog_of(page).locator("tbody th").all_text_contents() == ["3", "2"], "in the figure's order"
     dialog_of(page).get_by_role("button", name="Table").click()
 
@@ -212,20 +212,20 @@ def open_stored(open_page: OpenPage, server: Server, share: Locator) -> tuple[Pa
 def test_a_sweep_is_shared_and_opens_as_it_was(open_page: OpenPage, server: Server) -> None:
     page = open_page(SMALL)
     wait_for_cells(page, 6)
-    told = numbers(page)
+    shown = numbers(page)
     share = share_sweep(page)
     expect(share.get_by_label("Embed code")).to_contain_text("panel=map")
     stored, asked = open_stored(open_page, server, share)
     dialog = dialog_of(stored)
     expect(dialog.get_by_role("status")).to_have_text("6 of 6 runs, from this snapshot")
     expect(dialog.locator("[data-cell]")).to_have_count(6)
-    assert numbers(stored) == told
+    assert numbers(stored) == shown
     dialog.get_by_role("combobox", name="Metric").select_option("effective_rank")
-    expect(dialog.locator("[data-cell]").first).not_to_have_attribute("aria-label", ": ".join(told[0]))
+    expect(dialog.locator("[data-cell]").first).not_to_have_attribute("aria-label", ": ".join(shown[0]))
     dialog.get_by_role("button", name="Close").click()
     press(stored, "Sweep")
     expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
-    assert numbers(stored) == told, "the button opens the sweep that was stored"
+    assert numbers(stored) == shown, "the button opens the sweep that was stored"
     assert not [line for line in asked if line.startswith("POST /api/v1/runs/sweep ")]
     assert not [line for line in asked if re.match("POST .*/sweep$", line)], "nothing is computed"
     # Shared again it is the same link, and a cell opens its run.
@@ -247,8 +247,8 @@ def test_a_sweep_that_is_shared_half_done_says_what_is_missing(open_page: OpenPa
     wait_until_done(page)
     stored, _ = open_stored(open_page, server, share_sweep(page))
     dialog = dialog_of(stored)
-    told = re.compile(r"^([1-7]) of 8 runs; (\d) not computed, from this snapshot$")
-    expect(dialog.get_by_role("status")).to_have_text(told)
+    shown = re.compile(r"^([1-7]) of 8 runs; (\d) not computed, from this snapshot$")
+    expect(dialog.get_by_role("status")).to_have_text(shown)
     expect(dialog.get_by_role("button", name="Depth 321, Streams 3: cancelled")).to_be_visible()
     expect(dialog.get_by_role("button", name="Compute 8 runs")).to_be_enabled()
 
@@ -266,12 +266,12 @@ def test_a_sweep_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_
         loading.value.save_as(tmp_path / name)
         taken[name] = (tmp_path / name).read_bytes()
     rows = list(csv.DictReader(io.StringIO(taken["csv"].decode())))
-    told = dict(numbers(page))
+    shown = dict(numbers(page))
     assert [row["status"] for row in rows] == ["done"] * 6
     for row in rows:
         place = f"Depth {row['depth']}, Streams {row['connection.streams']}"
         value = float(row["composite_gain_fwd max"])
-        assert float(told[place]) == pytest.approx(value, rel=1e-3)
+        assert float(shown[place]) == pytest.approx(value, rel=1e-3)
         assert float(row["log10 composite_gain_fwd max"]) == pytest.approx(math.log10(value))
     drawn = plotly.io.from_json(taken["json"].decode())
     assert [[10**z for z in row] for row in drawn.data[1].z] == [

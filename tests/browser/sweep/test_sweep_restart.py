@@ -45,7 +45,7 @@ def test_a_whole_sweep_is_shared_and_saved(page: Page, start: Callable[[], Serve
     page.goto(start().url + SMALL)
     wait_for_cells(page, 6)
     wait_until_done(page)
-    told = numbers(page)
+    before = numbers(page)
     start()
     share = share_sweep(page)
     expect(share.get_by_label("Embed code")).to_contain_text("panel=map")
@@ -54,11 +54,11 @@ def test_a_whole_sweep_is_shared_and_saved(page: Page, start: Callable[[], Serve
     with page.expect_download() as loading:
         share.get_by_role("button", name="Download").click()
     loading.value.save_as(tmp_path / "view.html")
-    assert told[0][1] in (tmp_path / "view.html").read_text("utf-8")
+    assert before[0][1] in (tmp_path / "view.html").read_text("utf-8")
     page.goto(link)
     expect(dialog_of(page).get_by_role("status")).to_have_text("6 of 6 runs, from this snapshot")
     expect(page.locator("[data-cell]")).to_have_count(6)
-    assert numbers(page) == told
+    assert numbers(page) == before
 
 
 def test_what_was_cancelled_stays_so(page: Page, start: Callable[[], Server]) -> None:

@@ -64,18 +64,18 @@ REST = {"no norm", "overflow of gain alone", *(name for place, name in enumerate
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.full) if name in REST else name for name in SPECS])
-def told(request: pytest.FixtureRequest) -> tuple[RunSpec, Result, dict[str, Finding]]:
+def measured(request: pytest.FixtureRequest) -> tuple[RunSpec, Result, dict[str, Finding]]:
     spec = SPECS[request.param]
     result = measure(spec)
     return spec, result, {finding.key: finding for finding in result.summary.findings}
 
 
-Told = tuple[RunSpec, Result, dict[str, Finding]]
+MeasuredRun = tuple[RunSpec, Result, dict[str, Finding]]
 
 
 @pytest.mark.sample(9)
-def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> None:
-    spec, result, findings = told
+def test_every_sentence_is_one_with_a_panel_and_plain_numbers(measured: MeasuredRun) -> None:
+    spec, result, findings = measured
     assert result.summary.findings[0].key == "connection"
     assert len(findings) == len(result.summary.findings)
     for finding in findings.values():
@@ -90,16 +90,16 @@ def test_every_sentence_is_one_with_a_panel_and_plain_numbers(told: Told) -> Non
             assert not isinstance(value, float) or np.isfinite(value)
 
 
-def test_every_sentence_and_the_headline_say_what_the_columns_say(told: Told) -> None:
-    spec, result, findings = told
+def test_every_sentence_and_the_headline_say_what_the_columns_say(measured: MeasuredRun) -> None:
+    spec, result, findings = measured
     run = Run(spec, result, [result])
     for finding in findings.values():
         read_sentence(run, finding.key, finding.text)
     read_headline(run, result.summary.headline.text)
 
 
-def test_sentences_are_there_where_there_is_something_to_say(told: Told) -> None:
-    spec, result, findings = told
+def test_sentences_are_there_where_there_is_something_to_say(measured: MeasuredRun) -> None:
+    spec, result, findings = measured
     lost = {key for key in ("act_rms", "grad_rms", "composite_gain_fwd") if key in result.status}
     assert ("limits" in findings) == bool(lost)
     assert ("loss" in findings) == (spec.input.kind in ("text", "corpus", "digits"))
@@ -108,8 +108,8 @@ def test_sentences_are_there_where_there_is_something_to_say(told: Told) -> None
     assert ("stop" in findings) == (updates < spec.train.steps)
 
 
-def test_numbers_of_findings_are_those_of_the_columns(told: Told) -> None:
-    _, result, findings = told
+def test_numbers_of_findings_are_those_of_the_columns(measured: MeasuredRun) -> None:
+    _, result, findings = measured
     if "activation" in findings:
         numbers, logs = findings["activation"].numbers, result.layers_log10["act_rms"]
         assert numbers["input_rms"] == pytest.approx(result.input["act_rms"])
@@ -131,8 +131,8 @@ def test_numbers_of_findings_are_those_of_the_columns(told: Told) -> None:
             assert numbers[f"gain_{key}_log10_largest"] >= max(before, after) - 1e-12
 
 
-def test_no_signal_by_symmetry_is_said_only_where_h_res_has_no_gradient(told: Told) -> None:
-    spec, _, findings = told
+def test_no_signal_by_symmetry_is_said_only_where_h_res_has_no_gradient(measured: MeasuredRun) -> None:
+    spec, _, findings = measured
     if spec.connection.kind != "mhc" or spec.streams == 1:
         assert "symmetry" not in findings
         return

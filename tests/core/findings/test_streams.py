@@ -49,7 +49,7 @@ SAID = {
 }
 KEYS = {"dominant", "ignored", "uniform", "unlearned", "mapping"}
 
-Told = tuple[RunSpec, Result, dict[str, Finding]]
+MeasuredRun = tuple[RunSpec, Result, dict[str, Finding]]
 
 
 def find(result: Result) -> dict[str, Finding]:
@@ -57,7 +57,7 @@ def find(result: Result) -> dict[str, Finding]:
 
 
 @pytest.fixture(params=SPECS)
-def told(request: pytest.FixtureRequest) -> Told:
+def measured(request: pytest.FixtureRequest) -> MeasuredRun:
     spec = SPECS[request.param]
     result = measure(spec)
     return spec, result, find(result)
@@ -68,8 +68,8 @@ def test_what_is_said_of_which_run(name: str) -> None:
     assert set(find(measure(SPECS[name]))) == SAID.get(name, set())
 
 
-def test_every_number_of_a_sentence_stands_in_it(told: Told) -> None:
-    _, _, findings = told
+def test_every_number_of_a_sentence_stands_in_it(measured: MeasuredRun) -> None:
+    _, _, findings = measured
     for key, finding in findings.items():
         assert finding.text.endswith(".")
         numbers = finding.numbers
@@ -88,8 +88,8 @@ def test_every_number_of_a_sentence_stands_in_it(told: Told) -> None:
             assert f"{counted} {number + 1}" in finding.text.lower(), "people count from 1"
 
 
-def test_a_stream_dominates_where_it_holds_most(told: Told) -> None:
-    _, result, findings = told
+def test_a_stream_dominates_where_it_holds_most(measured: MeasuredRun) -> None:
+    _, result, findings = measured
     if "dominant" not in findings:
         return
     numbers = findings["dominant"].numbers
@@ -102,8 +102,8 @@ def test_a_stream_dominates_where_it_holds_most(told: Told) -> None:
     assert np.isnan(result.layers["act_share_max"][layer + 1 :]).all()
 
 
-def test_mixing_is_called_uniform_where_its_product_is(told: Told) -> None:
-    spec, result, findings = told
+def test_mixing_is_called_uniform_where_its_product_is(measured: MeasuredRun) -> None:
+    spec, result, findings = measured
     if spec.streams == 1 or not np.isfinite(result.matrices["h_res"]).all():
         return
     total = measures.product(result.matrices["h_res"].astype(np.float64), 0, spec.depth - 1)
@@ -136,8 +136,8 @@ def test_few_streams_in_use_are_counted(kind: str, few: bool) -> None:
         assert f"largest at layer {used.argmax() + 1})" in found[0].text
 
 
-def test_mixing_is_called_unlearned_where_training_left_it(told: Told) -> None:
-    spec, result, findings = told
+def test_mixing_is_called_unlearned_where_training_left_it(measured: MeasuredRun) -> None:
+    spec, result, findings = measured
     if not spec.train.steps or spec.streams == 1:
         return
     untrained = measure(spec.model_copy(update={"train": RunSpec().train}))
@@ -154,8 +154,8 @@ def test_mixing_is_called_unlearned_where_training_left_it(told: Told) -> None:
         assert moved > 1e-3 or result.loss > 0.99 * untrained.loss
 
 
-def test_what_bfloat16_leaves_is_that_of_the_columns(told: Told) -> None:
-    _, result, findings = told
+def test_what_bfloat16_leaves_is_that_of_the_columns(measured: MeasuredRun) -> None:
+    _, result, findings = measured
     if "mapping" not in findings:
         return
     numbers, layers = findings["mapping"].numbers, result.layers
