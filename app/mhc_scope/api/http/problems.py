@@ -212,6 +212,7 @@ def _to_problem(request: Request, error: Exception) -> Problem:
             return Problem("invalid-query", 422, "; ".join(map(str, items)), errors=items)
         case HTTPException():
             return _from_http(request, error)
+    assert isinstance(error, StoreUnavailable)
     log.warning("%s %s: %s", request.method, request.url.path, error)
     return Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"})
 
