@@ -1,5 +1,7 @@
 """The atlas of a run over the API: cuts that are those of single runs; progress, cancelling, refusals."""
 
+import json
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +10,8 @@ import httpx
 import numpy as np
 import pytest
 
+from mhc_core.record import codec
+from mhc_scope.api.models.atlases import AtlasBody
 from tests.conftest import compute
 
 FreshSpec = Callable[..., dict[str, Any]]
@@ -73,3 +77,8 @@ def test_an_atlas_can_be_cancelled(client: httpx.Client, fresh_spec: FreshSpec) 
 
 def test_without_an_atlas_there_is_nothing_to_cancel(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     check_problem(client.delete(f"/runs/{compute(client, fresh_spec())}/atlas"), 404, "not-found")
+
+
+def test_values_that_are_not_finite_are_null() -> None:
+    body = AtlasBody(run="run", status="done", done=1.0, cuts=[], loss=[[[math.nan, math.inf, 1.0]]])
+    assert json.loads(codec.to_json(body.model_dump()))["loss"] == [[[None, None, 1.0]]]
