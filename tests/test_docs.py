@@ -102,9 +102,13 @@ def test_rest_lines_work_as_printed(server: Server) -> None:
 
 
 def test_documents_point_at_files_that_exist() -> None:
-    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")):
+        text = document.read_text()
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (document.parent / target).exists(), f"{document.name} points at {target}"
+        for target in re.findall(r"`((?:app|benchmarks|deploy|docs|mhc_(?:core|probe|service)|static|tests)/[\w./-]+)`", text):
+            is_pattern = Path(target).stem in ("KIND", "NAME")
+            assert is_pattern or (ROOT / target).exists(), f"{document.name} names {target}"
 
 
 def test_licences_are_those_of_what_is_installed_from_the_lock_file() -> None:
