@@ -106,7 +106,9 @@ def test_documents_point_at_files_that_exist() -> None:
         text = document.read_text()
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (document.parent / target).exists(), f"{document.name} points at {target}"
-        for target in re.findall(r"`((?:app|benchmarks|deploy|docs|mhc_(?:core|probe|service)|static|tests)/[\w./-]+)`", text):
+        for target in re.findall(
+            r"`((?:app|benchmarks|deploy|docs|mhc_(?:core|probe|service)|static|tests)/[\w./-]+)`", text
+        ):
             is_pattern = Path(target).stem in ("KIND", "NAME")
             assert is_pattern or (ROOT / target).exists(), f"{document.name} names {target}"
 
