@@ -117,7 +117,7 @@ def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
 
 def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
     """Describe that streams stay identical: they start so, and uniform H_post and rows of H_res that sum to 1 keep
-    them so (equations section 3).
+    them so.
     """
     cosine = result.layers.get("stream_cos")
     family = spec.family
