@@ -1,4 +1,4 @@
-"""How manifold-constrained mixing starts, by public implementation (equations section 3).
+"""How manifold-constrained mixing starts, by public implementation (docs/equations.md).
 
 Biases b_pre, b_post: (L, n). `certainty` is by how much the logit that keeps streams apart exceeds the others: 8 is
 close to the identity, 0 the uniform matrix; each family turns it into logits of its own. `project` draws phi of one

@@ -1,4 +1,4 @@
-"""The seven starts of mHC against the numbers of their table (equations section 3)."""
+"""The seven starts of mHC against the numbers of their table (docs/equations.md)."""
 
 import math
 from typing import Any

@@ -124,7 +124,7 @@ def test_near_the_identity_streams_apart_leave_mixing_frozen(dtype: str, kind: s
 
 
 def test_at_the_uniform_matrix_a_share_of_1_over_n_gets_through() -> None:
-    """There the Jacobian of Sinkhorn is C G C / n (equations section 2)."""
+    """There the Jacobian of Sinkhorn is C G C / n."""
     result = collect(apart(build_spec(depth=6, connection={"init": "megatron", "noise": 0.0})))
     np.testing.assert_allclose(result.layers["mixing_grad_share"][1:-1], 1 / 4, rtol=1e-10)
     assert not {"symmetry", "frozen"} & keys(result)
