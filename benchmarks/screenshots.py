@@ -66,30 +66,28 @@ def to_paper(page: Page) -> None:
 
 
 SHOTS = (
-    Shot("wide-light", "The default comparison on a wide screen: HC's gain climbs to hundreds, mHC's stays at one."),
-    Shot("wide-dark", "The same in the dark theme.", "dark"),
-    Shot("phone-light", "On a phone, 390 px wide: the story first, then the figures.", "light", (390, 844)),
+    Shot("wide-light", "The default comparison on a wide screen. HC's gain rises to hundreds, mHC's stays at 1."),
+    Shot("wide-dark", "The default comparison in the dark theme.", "dark"),
+    Shot("phone-light", "On a phone, 390 px wide: the story, then the figures.", "light", (390, 844)),
     Shot(
         "phone-dark",
-        "On a phone with all settings open: the picture above follows while a slider is dragged.",
+        "All settings on a phone. The picture changes while you drag a slider.",
         "dark",
         (390, 844),
         open_settings,
     ),
-    Shot("4k-dark", "At 3840 px: every figure at once.", "dark", (3840, 2160)),
-    Shot("presets", "Examples: previews from real runs beside what the papers print.", act=open_presets),
-    Shot(
-        "share", "Share: a link to these very numbers, one to the settings, and one figure for another page.", act=share
-    ),
-    Shot("api", "The calls that make exactly this view.", "dark", act=lambda page: press(page, "API")),
-    Shot("help", "Help: the single keys, and how to turn them off.", act=lambda page: press(page, "Help")),
+    Shot("4k-dark", "Every figure, on a screen 3840 px wide.", "dark", (3840, 2160)),
+    Shot("presets", "Examples: sketches and numbers of runs, next to numbers from the papers.", act=open_presets),
+    Shot("share", "Share: a link to these numbers, a link to the settings, and a figure to embed.", act=share),
+    Shot("api", "The API calls for the current view.", "dark", act=lambda page: press(page, "API")),
+    Shot("help", "Help: the keyboard shortcuts, and how to turn them off.", act=lambda page: press(page, "Help")),
     Shot(
         "sweep",
-        "The sweep: a grid of runs over two settings, coloured by the gain; a cell opens its run.",
+        "A sweep: a grid of runs over two settings, coloured by gain. A click on a cell opens its run.",
         act=compute_sweep,
     ),
-    Shot("embed", "One figure in another page's frame.", size=(1440, 1000), act=open_embed),
-    Shot("print", "Printed from the dark theme: light, with what is folded on the screen.", "dark", A4_PX, to_paper),
+    Shot("embed", "One figure, embedded in another page.", size=(1440, 1000), act=open_embed),
+    Shot("print", "Printed from the dark theme: in light colours, with all sections open.", "dark", A4_PX, to_paper),
 )
 
 
@@ -118,8 +116,8 @@ def take(browser: Browser, url: str, shot: Shot) -> int:
 
 def write_list() -> None:
     """Write docs/screenshots.md."""
-    lines = [f"## {shot.text}\n\n![{shot.text}](screenshots/{shot.name}.png)\n" for shot in SHOTS]
-    head = "# Screenshots\n\nMade by `python -m benchmarks screenshots` from the default comparison, on a CPU.\n"
+    lines = [f"{shot.text}\n\n![{shot.text}](screenshots/{shot.name}.png)\n" for shot in SHOTS]
+    head = "# Screenshots\n\n`python -m benchmarks screenshots` makes them from the default comparison.\n"
     (DOCS / "screenshots.md").write_text("\n".join([head, *lines]))
 
 
