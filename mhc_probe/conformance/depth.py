@@ -46,22 +46,23 @@ CALLS: dict[str, Call] = {
 }
 
 DETECTS = {
-    "read": "Finds what is read as no weighted sum of the sources: another axis of the softmax, a value of its own for "
-    "each channel. Slices of the width with weights of their own are heads.",
-    "weights": "Finds weights that are negative or do not sum to 1 over the sources, of the sources or of the normed "
-    "sources: a sigmoid, a softmax over something else. It cannot find a wrong softmax of the right axis.",
-    "uniform": "Finds weights that are not equal where a query is 0: a bias by age, a source that is left out.",
-    "key norm": "Finds weights that change with the size of a source, as without a norm of the keys.",
+    "read": "Finds a read that is not a weighted sum of the sources: a softmax over another axis, or a separate "
+    "value for each channel. Slices of the width with separate weights are heads.",
+    "weights": "Finds weights, of the sources or of the normed sources, that are negative or do not sum to 1 over "
+    "the sources: a sigmoid, a softmax over something else. It cannot find a wrong softmax over the right axis.",
+    "uniform": "Finds weights that are not equal if a query is 0: a bias by age, a source that is left out.",
+    "key norm": "Finds weights that change with the size of a source, because the keys are not normed.",
     "token axis": "Finds weights that depend on other tokens or sequences.",
-    "other sources": "Finds weights of two sources whose ratio depends on a later source, which a softmax over depth "
-    "keeps: a norm over all sources, a padded or shifted list.",
-    "source order": "Finds weights that depend on the place of a source in the list: a design, positions over depth.",
+    "other sources": "Finds a ratio of two sources' weights that depends on a later source, which no softmax over "
+    "depth does: a norm over all sources, a padded or shifted list.",
+    "source order": "Finds weights that depend on the position of a source in the list: a design, positions over "
+    "depth.",
     "training mode": "Finds dropout or noise on weights.",
-    "reference": "Finds any other difference from our read with the same query, such as a temperature, a norm that "
-    "subtracts the mean, or an eps above about 1e-3. Known are plain and normed values, logits that are over the root "
-    "of the width or not, and a gain of the keys.",
-    "gradients": "Finds gradients of sources, queries and gains that differ from ours: a detached key or value. It is "
-    "measured where the reference holds.",
+    "reference": "Finds any other difference from our read with the same query, such as a temperature, a norm "
+    "that subtracts the mean, or an eps above about 1e-3. It accepts plain and normed values, logits with or "
+    "without a division by the root of the width, and a gain of the keys.",
+    "gradients": "Finds gradients of sources, queries and gains that differ from ours: a detached key or value. "
+    "It is measured if the reference holds.",
 }
 
 
