@@ -10,16 +10,15 @@ from mhc_service.settings import ServiceSettings
 TARGET = Path(__file__).with_name("settings.md")
 HEAD = """# Settings of the server
 
-Each setting is a flag of `mhc-scope serve` and an environment variable; a flag wins over its variable.
-`make settings` writes this file from `app/mhc_scope/settings.py` and `mhc_service/settings.py`.
+Each setting is a flag of `mhc-scope serve` and an environment variable; the flag takes precedence.
+Names that end in `_S` are times in seconds. `make settings` writes this file from `app/mhc_scope/settings.py` and
+`mhc_service/settings.py`.
 
-## Of the instrument
+## Every server
 
 """
 SERVICE = """
-## Of the service
-
-With `--service` there are these as well:
+## With `--service`
 
 """
 COLUMNS = """| variable | flag | default | meaning |

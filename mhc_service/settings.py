@@ -13,40 +13,44 @@ WANTED_URL = "wanted that of PostgreSQL or of an SQLite file, such as postgresql
 
 
 class ServiceSettings(Settings):
-    """Define the settings of a server for groups; docs/settings.md is written from the field descriptions."""
+    """Serve the page and the API to groups. Each setting is a flag and an environment variable, `MHC_` with the
+    flag's name.
+    """
 
     sso_header: str = Field(
         "",
-        description="Header in which a trusted proxy names who has signed in, such as X-Remote-User; empty means none.",
+        description="Header in which a trusted proxy names the signed-in person, such as X-Remote-User; empty means "
+        "none.",
     )
     anonymous: Literal["run", "read", "none"] = Field(
-        "run", description="What a client without a token or a name may do: run, read or none."
+        "run", description="Rights of clients without a token or a name: run, read or none."
     )
     lease_s: PositiveFloat = Field(
         10.0, description="Time within which other servers on PostgreSQL take over the runs of a lost server."
     )
     private_host: str = Field("127.0.0.1", description="Address of the private port.")
-    private_port: Port = Field(0, description="Port at which operators read /metrics; 0 means none.")
+    private_port: Port = Field(0, description="Separate port for /metrics; 0 means none.")
 
     client_queue_s: PositiveFloat = Field(
-        120.0, description="Predicted time of runs waiting or running, of one client."
+        120.0, description="Largest predicted time of waiting and running runs of one client."
     )
-    address_queue_s: PositiveFloat = Field(600.0, description="The same of all clients of one address.")
-    client_streams: PositiveInt = Field(16, description="Event streams open at the same time, of one client.")
-    address_streams: PositiveInt = Field(400, description="The same of all clients of one address.")
+    address_queue_s: PositiveFloat = Field(600.0, description="The same for all clients of one IP address.")
+    client_streams: PositiveInt = Field(16, description="Largest number of open event streams of one client.")
+    address_streams: PositiveInt = Field(400, description="The same for all clients of one IP address.")
     client_read_bytes: PositiveInt = Field(
-        200_000_000, description="Frames that one client may have read a minute, as results and figures."
+        200_000_000,
+        description="Bytes of frames that the server reads per minute for results and figures of one client.",
     )
-    address_read_bytes: PositiveInt = Field(2_000_000_000, description="The same of all clients of one address.")
-    max_client_bytes: PositiveInt = Field(1 * GIB, description="What one client may keep, in traces and views.")
-    max_address_bytes: PositiveInt = Field(5 * GIB, description="The same of all clients of one address.")
+    address_read_bytes: PositiveInt = Field(2_000_000_000, description="The same for all clients of one IP address.")
+    max_client_bytes: PositiveInt = Field(1 * GIB, description="Bytes of traces and views that one client may store.")
+    max_address_bytes: PositiveInt = Field(5 * GIB, description="The same for all clients of one IP address.")
 
     rooms_by: Literal["token", "anyone"] = Field(
-        "token", description="Who makes rooms for courses: clients with a token, or anyone."
+        "token", description="Who may create rooms for courses: token (clients with a token) or anyone."
     )
     max_rooms: PositiveInt = Field(200, description="Largest number of rooms for courses.")
     max_room_seconds: PositiveFloat = Field(
-        600.0, description="Largest predicted time of runs that a room may have waiting or running."
+        600.0, description="Largest predicted time of waiting and running runs of one room."
     )
 
     ray_address: str = Field("", description="Address host:port of the head of the Ray cluster, for the engine ray.")
@@ -57,15 +61,15 @@ class ServiceSettings(Settings):
         0.0,
         ge=0,
         le=64,
-        description="GPUs of the cluster for a run, unless its device is cpu; 0.25 shares one.",
+        description="GPUs of the cluster for a run, unless its device is cpu; with 0.25, four runs share one.",
     )
     ray_wait_s: PositiveFloat = Field(
-        60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."
+        60.0, description="Time for which a run waits for CPUs, GPUs or memory of the cluster before it fails."
     )
     ray_trained: str = Field(
         "",
-        description="Folder on the machines of the cluster, shared or one on each, where workers keep trained stacks "
-        "for runs that differ in their edits alone; empty means that each run trains.",
+        description="Folder on the machines of the cluster, shared or one on each, in which workers store trained "
+        "stacks for runs that differ only in their edits; empty means that each run trains.",
     )
 
     @field_validator("database_url")

@@ -22,14 +22,18 @@ GROUP = "mhc_scope.commands"
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; return the exit code: 0, 1 if a verification or a check fails, or 2 for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="mhc-scope", description="mHC Scope")
+    parser = argparse.ArgumentParser(
+        prog="mhc-scope", description="Compute and show how signals travel through deep residual stacks."
+    )
     parser.add_argument("--version", action="version", version=f"mhc-scope {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", add_help=False, help="serve the page and the API; --help lists settings")
-    run = commands.add_parser("run", help="compute one spec here, and write its columns")
+    commands.add_parser("serve", add_help=False, help="serve the page and the API; serve --help lists settings")
+    run = commands.add_parser("run", help="compute a spec without a server, and write its result")
     run.add_argument("spec", help="a JSON file; - reads standard input")
-    run.add_argument("--out", type=Path, help="where to write: .npz, .json or .csv")
-    check = commands.add_parser("verify", help="compute one spec here, and compare it with theory and float64")
+    run.add_argument("--out", type=Path, help="file for the result: .npz, .json or .csv")
+    check = commands.add_parser(
+        "verify", help="compute a spec without a server, and check it against theory and float64"
+    )
     check.add_argument("spec", help="a JSON file; - reads standard input")
     commands.add_parser("schema", help="print the JSON schema of a spec")
     for command in (*COMMANDS, *_load_commands()):

@@ -52,7 +52,7 @@ def parse_database_url(url: str, wanted: str) -> URL | None:
 
 
 class Settings(BaseSettings):
-    """Define the instrument's settings; docs/settings.md is written from the field descriptions."""
+    """Serve the page and the API. Each setting is a flag and an environment variable, `MHC_` with the flag's name."""
 
     model_config = SettingsConfigDict(
         env_prefix="MHC_", cli_kebab_case=True, cli_implicit_flags=True, extra="forbid", frozen=True
@@ -63,61 +63,62 @@ class Settings(BaseSettings):
     data: Path = Field(Path("data"), description="Folder of the database.")
     database_url: str = Field(
         "",
-        description="SQLAlchemy URL of an SQLite file, or with --service of PostgreSQL; empty means a file in the data "
-        "folder.",
+        description="SQLAlchemy URL of an SQLite file, or with --service of a PostgreSQL database; empty means a file "
+        "in the data folder.",
     )
     forwarded_allow_ips: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded-For names the client, separated by commas."
     )
     allowed_hosts: str = Field(
         "",
-        description="Host names that a request may use, separated by commas; * allows all. Addresses, "
-        "localhost, this machine's name and that of the public URL are allowed anyway.",
+        description="Further host names that a request may use, separated by commas; * allows all. IP addresses, "
+        "localhost, this machine's name and the name in the public URL are always allowed.",
     )
-    connections_per_address: PositiveInt = Field(256, description="Connections that one address may have, or one /64.")
-    root_path: str = Field("", description="Path below which a proxy shows the server, such as /tools/mhc.")
-    cors_origins: str = Field(
-        "", description="Origins whose pages may call the API, separated by commas; empty means none but this server's."
+    connections_per_address: PositiveInt = Field(
+        256, description="Largest number of connections of one IP address, or of one IPv6 /64."
     )
-    public_url: str = Field(
-        "", description="Address under which others reach the server; empty means that of the request."
-    )
+    root_path: str = Field("", description="Path below which a proxy serves this server, such as /tools/mhc.")
+    cors_origins: str = Field("", description="Further origins whose pages may call the API, separated by commas.")
+    public_url: str = Field("", description="Address that links use; empty means the address of the request.")
 
     connection: str = Field(
         "",
-        description="Connections of your own as module:Family, separated by commas. Connections of installed packages "
+        description="Your own connections as module:FAMILY, separated by commas. Connections of installed packages "
         "need no setting.",
     )
     metric: str = Field(
         "",
-        description="Metrics of your own as module:METRIC, separated by commas. Metrics of installed packages need no "
+        description="Your own metrics as module:METRIC, separated by commas. Metrics of installed packages need no "
         "setting.",
     )
     engine: str = Field(
         "local",
-        description="What computes runs: local, worker processes on this machine; with --service also ray, a cluster.",
+        description="Where runs are computed: local (worker processes on this machine) or, with --service, ray (a "
+        "cluster).",
     )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(
-        8 * GIB, description="Data memory that one worker may allocate; a run may be predicted to need half of it."
+        8 * GIB,
+        description="Memory that one worker may allocate; runs that are predicted to need more than half are refused.",
     )
-    run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
-    max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of an admitted spec.")
+    run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a running run fails.")
+    max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of a run; others are refused.")
 
-    queue_s: PositiveFloat = Field(1200.0, description="Predicted time of runs waiting or running, over all clients.")
-    keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
-    max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
-    log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
+    queue_s: PositiveFloat = Field(1200.0, description="Largest predicted time of all waiting and running runs.")
+    keep_s: PositiveFloat = Field(
+        86_400.0, description="Time for which a run is kept after its last use, unless a stored view contains it."
+    )
+    max_store_bytes: PositiveInt = Field(20 * GIB, description="Largest size of the database.")
+    log_format: LogFormat = Field("text", description="Format of the log: text, or json with one object a line.")
     spans: bool = Field(
-        False, description="Send spans of requests and runs by OpenTelemetry, whose OTEL_* variables say where to."
+        False, description="Send OpenTelemetry spans of requests and runs; the OTEL_* variables set the destination."
     )
     service: bool = Field(
-        False, description="Serve groups: accounts, quotas, courses, operators and clusters. It adds settings."
+        False, description="Add accounts, quotas, courses, the operator's page and clusters, with further settings."
     )
     precompute: bool = Field(
         True,
-        description="Serve presets from the records that ship with the package, and store the opening comparison at "
-        "start-up.",
+        description="Serve presets from the records in the package, and store the runs of the first page at start-up.",
     )
 
     @field_validator("database_url")

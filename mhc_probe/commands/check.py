@@ -14,22 +14,24 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("target", help="package.module:Class, or a function that builds a module")
     parser.add_argument("--args", default="{}", help="keyword arguments of the target, a JSON object")
     parser.add_argument(
-        "--family", default="mhc", help="mhc (default), hc, identity_hc, gated, attnres or a relative of mhc"
+        "--family",
+        default="mhc",
+        help="mhc (default), hc, attnres, gated, identity_hc, mhc_lite, kromhc, orthostochastic, go_mhc, tbp or circulant",
     )
+    parser.add_argument("--rounds", type=int, default=20, help="expected number of Sinkhorn rounds, 20 by default")
+    parser.add_argument("--eps", type=float, default=1e-6, help="expected eps of the Sinkhorn rounds, 1e-6 by default")
     parser.add_argument(
-        "--rounds", type=int, default=20, help="number of Sinkhorn rounds that it should have, 20 by default"
-    )
-    parser.add_argument(
-        "--eps", type=float, default=1e-6, help="eps of the Sinkhorn rounds that it should have, 1e-6 by default"
-    )
-    parser.add_argument(
-        "--dtype", default="float32", help="type of parameters and states in use: float32 (default) or bfloat16"
+        "--dtype", default="float32", help="type in which the module is used: float32 (default) or bfloat16"
     )
     parser.add_argument(
         "--streams", type=int, help="number of streams, if the shapes of parameters do not determine it"
     )
     parser.add_argument("--width", type=int, help="width of a stream, if the shapes of parameters do not determine it")
-    for name, meaning in (("write", "applies what it returns"), ("expand", "makes streams"), ("reduce", "ends them")):
+    for name, meaning in (
+        ("write", "applies coefficients"),
+        ("expand", "creates streams"),
+        ("reduce", "joins streams"),
+    ):
         parser.add_argument(f"--{name}", help=f"package.module:function that {meaning}, see docs/check.md")
     parser.add_argument("--compile", action="store_true", help="also compare with torch.compile, which takes a minute")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")

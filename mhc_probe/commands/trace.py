@@ -16,12 +16,12 @@ MAX_ROWS = 40
 
 def add_parser(commands: Any) -> None:
     """Add the command `trace` and its options to the command line."""
-    parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
-    parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
+    parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running the model")
+    parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of shards, or their folder")
     parser.add_argument(
         "--compare", type=Path, metavar="OTHER", help="another checkpoint: compare their mixing, layer by layer"
     )
-    parser.add_argument("--out", type=Path, help="file for its record, *.mhct; by default none is written")
+    parser.add_argument("--out", type=Path, help="file for the record, *.mhct; not written by default")
     parser.set_defaults(run=run)
 
 

@@ -16,15 +16,15 @@ MAX_NAME = 80
 
 def add_parser(commands: Any) -> None:
     """Add the command `tokens` and its three actions to the command line."""
-    parser = commands.add_parser("token", help="create access tokens, also while a server runs")
+    parser = commands.add_parser("token", help="create, list and remove access tokens, also while a server runs")
     actions = parser.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", help="create a token; it is printed once")
-    add.add_argument("name", help="who it is for")
+    add.add_argument("name", help="name of the person or script that uses it")
     add.add_argument("--rights", choices=("read", "run", "admin"), default="run", help="run (default) includes read")
-    add.add_argument("--days", type=float, default=90.0, help="how long it is valid; 0 means until it is removed")
+    add.add_argument("--days", type=float, default=90.0, help="days until it expires, 90 by default; 0 means never")
     listing = actions.add_parser("list", help="list all tokens, without their secrets")
-    remove = actions.add_parser("remove", help="refuse a token from now on")
-    remove.add_argument("id", help="id of the token, as list shows it")
+    remove = actions.add_parser("remove", help="remove a token, which is then refused")
+    remove.add_argument("id", help="id of the token, as shown by list")
     for action in (add, listing, remove):
         data_folder.add_data(action)
         action.add_argument("--database-url", help="URL of the database, as for serve")

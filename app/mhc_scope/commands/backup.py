@@ -11,12 +11,12 @@ from mhc_scope.commands.configuration import InvalidSettings
 
 def add_parser(commands: Any) -> None:
     """Add the commands `backup` and `restore` to the command line."""
-    backup = commands.add_parser("backup", help="copy the database, also while a server uses it")
-    backup.add_argument("file", type=Path, help="where to write; it is complete or does not exist")
-    backup.add_argument("--force", action="store_true", help="replace the file where there is one")
-    restore = commands.add_parser("restore", help="make a copy the database, while no server runs")
-    restore.add_argument("file", type=Path, help="a file that backup wrote; it is checked first")
-    restore.add_argument("--force", action="store_true", help="replace the database where there is one")
+    backup = commands.add_parser("backup", help="copy the database, also while a server runs")
+    backup.add_argument("file", type=Path, help="file to write; it is complete or does not exist")
+    backup.add_argument("--force", action="store_true", help="replace an existing file")
+    restore = commands.add_parser("restore", help="replace the database by a copy, while no server runs")
+    restore.add_argument("file", type=Path, help="a file from backup, which is checked first")
+    restore.add_argument("--force", action="store_true", help="replace an existing database")
     for parser, run in ((backup, run_backup), (restore, run_restore)):
         data_folder.add_data(parser)
         parser.set_defaults(run=run)

@@ -10,7 +10,7 @@ from mhc_scope.commands.configuration import InvalidSettings, load_settings, pri
 
 def add_parser(commands: Any) -> None:
     """Add the command `check-data` to the command line."""
-    parser = commands.add_parser("check-data", help="check that the database of a data folder is sound")
+    parser = commands.add_parser("check-data", help="check the database of a data folder for damage")
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.set_defaults(run=run)
 

@@ -17,9 +17,9 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 def add_parser(commands: Any) -> None:
     """Add the command `prune` to the command line."""
-    parser = commands.add_parser("prune", help="delete runs that no one has used for a while, also while a server runs")
-    parser.add_argument("--older-than", default="7d", help="time since the last use, such as 12h or 7d (default)")
-    parser.add_argument("--traces", action="store_true", help="traces too, which cannot be computed again")
+    parser = commands.add_parser("prune", help="delete unused runs, also while a server runs")
+    parser.add_argument("--older-than", default="7d", help="least time since the last use, such as 12h; 7d by default")
+    parser.add_argument("--traces", action="store_true", help="also delete traces, which cannot be computed again")
     parser.add_argument("--dry-run", action="store_true", help="print what would be deleted, and delete nothing")
     parser.add_argument("--vacuum", action="store_true", help="shrink the file as far as possible; no server may run")
     data_folder.add_data(parser)

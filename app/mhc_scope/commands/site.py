@@ -35,9 +35,13 @@ class ViewNotFound(Exception):
 def add_parser(commands: Any) -> None:
     """Add the command `site`, which writes the instrument as static files, to the command line."""
     parser = commands.add_parser("site", help="write the page as static files for any file server")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="new, empty, or a site that was written before")
-    parser.add_argument("--grid", choices=list(GRIDS), default="small", help="runs to compute for the sliders: small")
-    parser.add_argument("--view", action="append", default=[], metavar="ID", help="a snapshot to add; can be repeated")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write: new, empty, or an earlier site")
+    parser.add_argument(
+        "--grid", choices=list(GRIDS), default="small", help="runs to compute for the sliders; small by default"
+    )
+    parser.add_argument(
+        "--view", action="append", default=[], metavar="ID", help="a stored view to add; can be repeated"
+    )
     data_folder.add_data(parser)
     parser.set_defaults(run=run)
 
