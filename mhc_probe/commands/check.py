@@ -16,7 +16,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--family",
         default="mhc",
-        help="mhc (default), hc, attnres, gated, identity_hc, mhc_lite, kromhc, orthostochastic, go_mhc, tbp or circulant",
+        help="mhc (default), hc, attnres, gated, identity_hc, mhc_lite, kromhc, orthostochastic, go_mhc, tbp or "
+        "circulant",
     )
     parser.add_argument("--rounds", type=int, default=20, help="expected number of Sinkhorn rounds, 20 by default")
     parser.add_argument("--eps", type=float, default=1e-6, help="expected eps of the Sinkhorn rounds, 1e-6 by default")
