@@ -17,8 +17,8 @@ COPYRIGHT = re.compile(r"^ +Copyright \d{4} .+$", re.MULTILINE)
 TARGET = Path(__file__).with_name("licences.md")
 HEAD = """# Licences of bundled packages
 
-Packages of `static/package-lock.json` whose files the server sends to browsers, and the font of pictures that the server
-draws. `make licences` writes this file. Python packages are installed with their own licences.
+Packages of `static/package-lock.json` whose files the server sends to browsers, and the font of pictures that the
+server draws. `make licences` writes this file. Python packages are installed with their own licences.
 
 | package | version | licence | files |
 |---|---|---|---|
