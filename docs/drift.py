@@ -234,30 +234,27 @@ def _bullet(text: str) -> str:
 def _describe_question(runs: Sequence[Entry]) -> Iterator[str]:
     yield "# Where drift comes from: what training does to the mixing\n"
     yield _paragraph(
-        "The default view adds Gaussian noise of 0.3 to the residual mixing of HC and mHC and calls it drift. "
-        "Nothing in that view "
-        "is trained. This page measures what training does: how far the mixing of trained stacks moves, which gains "
-        "that gives, "
-        f"what four streams do for the loss, and whether training becomes unstable. It reports {len(runs)} trained "
-        "runs."
+        "The default view adds Gaussian noise of 0.3 to the residual mixing of HC and mHC, as a model of drift; "
+        "nothing in that view is trained. This page measures how far training moves the mixing, which gains result, "
+        "how four streams change the loss, and whether training becomes unstable. "
+        f"It reports {len(runs)} trained runs."
     )
-    yield "## What a drift of 0.3 stands for\n"
+    yield "## What a drift of 0.3 means\n"
     medians = _list(f"{_format(expect_gain(LAYERS_OF_27B, drift))} at {drift:.2f}" for drift in (0.30, 0.34, 0.36))
     yield _paragraph(
         f"The mHC paper reports gains of up to about {PAPERS_GAIN} for HC in its model of 27B parameters and "
         f"{LAYERS_OF_27B} layers. "
-        f"If mixing drifts at random, its matrices are I + σ N, N standard normal. The median of the largest gain over "
+        f"With random drift, mixing matrices are I + σ N, N standard normal. The median of the largest gain over "
         f"{LAYERS_OF_27B} such 4 x 4 matrices is {medians}, and reaches {PAPERS_GAIN} at σ = "
         f"{find_drift_of_gain(LAYERS_OF_27B, PAPERS_GAIN):.2f} (4096 draws; `tests/oracles/test_free_products.py` "
         "repeats it in "
-        "plain numpy). So 0.3 is the size that a random drift would need to give a gain of the paper's order. The "
-        "paper does not "
-        "print the drift of its own matrices."
+        "plain numpy). A gain of the paper's order of magnitude thus needs a random drift of 0.3 to 0.35. The paper "
+        "does not report the drift of its matrices."
     )
 
 
 def _describe_findings(runs: Sequence[Entry]) -> Iterator[str]:
-    yield "## What was found\n"
+    yield "## Findings\n"
     for describe in (
         describe_drift,
         describe_gain,
@@ -314,7 +311,7 @@ def describe_structure(runs: Sequence[Entry]) -> str:
     return (
         f"**Trained drift is not random.** In each layer it is close to a matrix of rank one, which holds "
         f"{100 * np.median(found):.0f} % of the squared drift in the median HC run ({100 * min(found):.0f} to "
-        f"{100 * max(found):.0f} %), where random drift has {100 * random:.0f} %."
+        f"{100 * max(found):.0f} %); for random drift it is {100 * random:.0f} %."
     )
 
 
@@ -331,7 +328,7 @@ def describe_course(runs: Sequence[Entry]) -> str:
         f"than 5 % below the highest of the run. The highest of all is {_format(peak_gain(top))}, after "
         f"{top['at'][place]} of {top['steps']} steps ({top['connection']}, {top['depth']} layers, rate "
         f"{top['lr']:g}), at "
-        f"a drift of {drift:.2f}, which at random gives {_format(expect_gain(top['depth'], drift))}."
+        f"a drift of {drift:.2f}; random drift of this size gives {_format(expect_gain(top['depth'], drift))}."
     )
 
 
@@ -370,13 +367,13 @@ def describe_benefit(runs: Sequence[Entry], depth: int) -> str:
     count = len(rows[0]["differences"])
     better = [row["connection"] for row in rows if max(row["differences"]) < 0]
     if count < 3:
-        conclusion = f"{'One seed decides' if count == 1 else f'{count} seeds decide'} nothing."
+        conclusion = f"{'One seed is' if count == 1 else f'{count} seeds are'} not conclusive."
     elif better:
         conclusion = f"Lower on every seed: {_list(better)}."
     else:
         conclusion = "No connection with four streams is lower on every seed: no benefit is visible at this size."
     return (
-        f"**Four streams at {depth} layers.** Held-out loss minus that of one stream, at equal compute and each at its "
+        f"**Four streams at {depth} layers.** Held-out loss minus that of one stream, at equal compute, each with its "
         f"best rate, {'on one seed' if count == 1 else f'median and range over {count} seeds'}: {'; '.join(said)}. "
         f"{conclusion}"
     )
@@ -404,19 +401,18 @@ def _describe_setup(runs: Sequence[Entry]) -> Iterator[str]:
         "rate after 100 steps of warm-up, float32, one CPU thread."
     )
     yield (
-        "```sh\npython -m benchmarks drift --journal drift.jsonl   # trains the runs that the journal lacks; stop "
-        "and resume at will\n"
+        "```sh\npython -m benchmarks drift --journal drift.jsonl   # trains the runs that are not in the journal; "
+        "can be stopped and resumed\n"
         "python docs/drift.py drift.jsonl                   # writes this page, its pictures and drift.json\n```\n"
     )
     for text in (
-        "**Drift**: root mean square change since the start, the unit of `connection.noise`. Of HC it is that of the "
-        "entries of "
-        "H_res, of mHC that of the logits behind H_res.",
-        "**Gain**: the largest composite gain over depth of the mean matrices on the measured batch.",
+        "**Drift**: root mean square change since the start, the unit of `connection.noise`: of the entries of H_res "
+        "for HC, and of the logits of H_res for mHC.",
+        "**Gain**: the largest composite gain over depth, of the matrices averaged over the measured batch.",
         "**Random gain**: the median gain of as many free matrices with a random drift of the same size.",
         "**Held-out loss**: mean over 8192 bytes of the last tenth of the text, in nats a byte. **Compute**: "
-        "operations of forward "
-        "and backward passes, as the cost card counts them. **CPU ms a step**: on a shared machine, so a rough figure.",
+        "operations of forward and backward passes, as counted by the cost card. **CPU ms a step**: on a shared "
+        "machine, therefore approximate.",
     ):
         yield _bullet(text)
     yield ""
@@ -425,9 +421,8 @@ def _describe_setup(runs: Sequence[Entry]) -> Iterator[str]:
 def _describe_tables(runs: Sequence[Entry]) -> Iterator[str]:
     yield "## Loss at equal compute\n"
     yield _paragraph(
-        "Each connection at the rate with the lowest median. Differences are to the residual stack of the same seed, "
-        "in nats a byte; "
-        "negative is better."
+        "Each connection has the rate with the lowest median. Differences are from the residual stack of the same "
+        "seed, in nats a byte; negative is better."
     )
     for depth in list_depths(runs):
         yield f"{depth} layers, {find_budget(runs, depth) / 1e9:.0f} GFLOP of training:\n"
@@ -500,15 +495,15 @@ def _middle(some: Sequence[Entry], key: str) -> float:
 def _describe_limits(runs: Sequence[Entry]) -> Iterator[str]:
     most, longest = max(run["parameters"] for run in runs), max(run["steps"] for run in runs)
     seeds = len({run["seed"] for run in runs})
-    yield "## What this does not show\n"
+    yield "## Limits\n"
     for text in (
-        f"**Size.** The largest stack here has {most:,} parameters. Nothing here says what happens at 27 billion.",
+        f"**Size.** The largest stack here has {most:,} parameters. Results may differ for 27 billion.",
         f"**Length.** At most {longest:,} steps and {longest * 128 / 1e6:.2f} MB of text. In the mHC paper HC's loss "
         "surges at about "
-        "step 12,000, of far larger batches.",
+        "step 12,000, with far larger batches.",
         "**Recipe.** A constant rate without weight decay or clipping. Other optimisers and schedules move the "
         "mixing differently.",
-        "**Start.** HC starts as its paper says, mHC as `lucidrains`. Other starts were not trained.",
+        "**Start.** HC starts as its paper says, mHC as `lucidrains`. Other initialisations were not trained.",
         "**Data.** One text of 1.1 MB, read as bytes, without positions.",
         f"**Seeds.** At most {seeds}, and one at some sizes. A difference of loss smaller than its range over seeds "
         "is not resolved.",
