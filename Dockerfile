@@ -1,6 +1,6 @@
 # CPU, the default: docker build --build-arg TORCH_INDEX=ADDRESS -t mhc-scope:cpu .
-#   ADDRESS is what PyTorch's install page shows for pip and CPU. Without it PyPI's torch comes, ten times as large, and
-#   the build stops and says so.
+#   ADDRESS is the index address that PyTorch's install page shows for pip and CPU. Without it, pip would install PyPI's
+#   torch, which is ten times as large, so the build stops with a message.
 # GPU: docker build --target gpu -t mhc-scope:gpu .
 ARG PYTHON_BASE=python:3.12.12-slim-bookworm
 ARG NODE_BASE=node:22.21.1-bookworm-slim
@@ -10,11 +10,11 @@ WORKDIR /page
 COPY static/package.json static/package-lock.json static/compress.mjs ./
 RUN npm ci --omit=dev --no-audit --no-fund && npm run compress
 
-# All that is not torch's: files, user, and what is run.
+# Everything except torch: files, user and command.
 FROM ${PYTHON_BASE} AS base
 ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
 ENV RAY_USAGE_STATS_ENABLED=0
-# A number, for Kubernetes cannot know that a name is not root's.
+# A number, because Kubernetes cannot check that a name is not root.
 RUN groupadd --gid 10001 scope \
     && useradd --no-log-init --uid 10001 --gid 10001 --create-home scope \
     && install --directory --owner 10001 --group 10001 --mode 0700 /data \

