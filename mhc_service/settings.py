@@ -42,7 +42,9 @@ class ServiceSettings(Settings):
         description="Bytes of frames that the server reads per minute for results and figures of one client.",
     )
     address_read_bytes: PositiveInt = Field(2_000_000_000, description="The same for all clients of one IP address.")
-    max_client_bytes: PositiveInt = Field(1 * GIB, description="Bytes of traces and views that one client may store.")
+    max_client_bytes: PositiveInt = Field(
+        1 * GIB, description="Bytes of recordings and snapshots that one client may store."
+    )
     max_address_bytes: PositiveInt = Field(5 * GIB, description="The same for all clients of one IP address.")
 
     rooms_by: Literal["token", "anyone"] = Field(

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
 
     queue_s: PositiveFloat = Field(1200.0, description="Largest predicted time of all waiting and running runs.")
     keep_s: PositiveFloat = Field(
-        86_400.0, description="Time for which a run is kept after its last use, unless a stored view contains it."
+        86_400.0, description="Time for which a run is kept after its last use, unless a snapshot contains it."
     )
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Largest size of the database.")
     log_format: LogFormat = Field("text", description="Format of the log: text, or json with one object a line.")

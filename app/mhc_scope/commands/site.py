@@ -39,9 +39,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--grid", choices=list(GRIDS), default="small", help="runs to compute for the sliders; small by default"
     )
-    parser.add_argument(
-        "--view", action="append", default=[], metavar="ID", help="a stored view to add; can be repeated"
-    )
+    parser.add_argument("--view", action="append", default=[], metavar="ID", help="a snapshot to add; can be repeated")
     data_folder.add_data(parser)
     parser.set_defaults(run=run)
 
