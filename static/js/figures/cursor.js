@@ -96,7 +96,7 @@ function styleOf({ sides, color }) {
   return [...place, ...(color ? [`background: ${color};`] : [])].join(' ');
 }
 
-/** Return whether a horizontal position is inside a plot area. @param {Area} area @param {number} x */
+/** Return whether a horizontal position in px is inside a plot area. @param {Area} area @param {number} x */
 function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
