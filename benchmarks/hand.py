@@ -1,10 +1,10 @@
 """A hand on a slider whose columns the page knows at once: depth down, drift, rounds. `python -m benchmarks.hand`.
 
 A slider is moved one stop every animation frame for `HAND_S`, back and forth over `STOPS` stops at most, on a
-page that shows the default comparison, at its top, where the picture is, and where the curves are in sight. The work of
-a move is the time of its `input` event and of the frame that follows, style and layout included, until the next message
-is let in. A frame counts when what is in sight has been drawn in it: the picture, or the charts of curves (both gains,
-and the activation for the depth).
+page that shows the default comparison, at its top, where the picture is, and where the curves are in sight. The drawer
+of settings is open only for a slider that is in it. The work of a move is the time of its `input` event and of the
+frame that follows, style and layout included, until the next message is let in. A frame counts when what is in sight
+has been drawn in it: the picture, or the charts of curves (both gains, and the activation for the depth).
 
 Then a mouse drags the slider down, a stop each `MOVE_MS`, and lets it go, each time under a new seed. From `change`,
 the release, until every run has ended and nothing waits or is dimmed: only then are all curves those of the server.
@@ -98,6 +98,12 @@ window.listen = (id) => {
 )
 
 
+def show_slider(page: Page, field: str) -> None:
+    """Open the settings if the slider is among them."""
+    if field.startswith("setting-"):
+        open_settings(page)
+
+
 def measure_hand(
     browser: Browser, url: str, slider: tuple[str, int], place: str, seconds: float = HAND_S
 ) -> dict[str, float]:
@@ -106,7 +112,7 @@ def measure_hand(
     page.add_init_script(COUNT)
     page.goto(url)
     wait_until_done(page)
-    open_settings(page)  # where the slider of the rounds is
+    show_slider(page, slider[0])
     scroll_to(page, place)
     found: dict[str, Any] = page.evaluate(MOVE, [*slider, place, seconds, STOPS])
     wait_until_done(page)
@@ -120,7 +126,7 @@ def release_once(page: Page, url: str, field: str, place: str, seed: int) -> flo
     page.goto("about:blank")
     page.goto(f"{url}/#v=1&seed={seed}")
     wait_until_done(page)
-    open_settings(page)
+    show_slider(page, field)
     scroll_to(page, place)
     page.evaluate("(field) => window.listen(field)", field)
     move = grab_slider(page, field)

@@ -105,7 +105,7 @@ class Edits:
     def mix(self, layer: int, mixing: Made) -> Made:
         """Return the coefficients H_pre, H_post and H_res of a layer after their edits.
 
-        Over depth, what the layer above reads is made here: its edits of sources come with what weighs these.
+        In attention over depth, a layer also makes the read of the next one: its edits of sources are applied here.
         """
         if self.touches(layer + 1, "source"):
             mixing = mixing.with_edit(partial(self.weigh, layer + 1))

@@ -197,7 +197,7 @@ class Settings(BaseSettings):
 
     @property
     def host_names(self) -> set[str]:
-        """Return the allowed host names of requests, without addresses and localhost; a * among them allows any."""
+        """Return the allowed names in the Host header of requests, except IP addresses and localhost; * allows any."""
         machine = socket.gethostname().lower()
         own = {self.host.lower(), machine, f"{machine}.local", urlsplit(self.public_url).hostname or ""}
         return {*own, *self.allowed_hosts.split(",")} - {""}

@@ -189,8 +189,11 @@ class Connection(nn.Module, ABC):
         """The branch input sum_j h_pre[j] x[j], (N, C)."""
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> torch.Tensor:
-        """The state after a layer, H_res x + H_post y, from the state x before it and the branch output y."""
-        raise AssertionError("a family without mixing makes its next state in `leave`")
+        """Return the state after a layer, H_res x + H_post y, from the state x before it and the branch output y.
+
+        A family without mixing matrices overrides `leave`, which calls this.
+        """
+        raise AssertionError("`leave` must be overridden where there is no mixing")
 
     def leave(self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> tuple[torch.Tensor, Made]:
         """The state after a layer, and the coefficients of the mixing that made it."""

@@ -61,6 +61,6 @@ class _Write(torch.autograd.Function):
 
 
 def _sum_streams(h_Nn: torch.Tensor, x_NnC: torch.Tensor) -> torch.Tensor:
-    """Return the sum of the streams, weighed for each sample, (N, C)."""
-    # A product of one row with a matrix for each sample is several times slower.
+    """Return the weighted sum of the streams of each sample, (N, C)."""
+    # `bmm`, one row by one matrix for each sample, is several times slower.
     return (h_Nn.unsqueeze(2) * x_NnC).sum(1)

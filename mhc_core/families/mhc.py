@@ -25,7 +25,7 @@ def compute_sinkhorn(logits: Array, settings: MapSettings, to_type: Round) -> Ar
 
 
 def _take_log_share(t: Array, axis: int) -> Array:
-    """Return log(e^t / sum e^t) over an axis, with every step rounded by `to_type`."""
+    """Return the logarithm of the softmax of t over an axis."""
     moved = t - t.max(axis, keepdims=True)
     found: Array = moved - np.log(np.exp(moved).sum(axis, keepdims=True))
     return found

@@ -174,7 +174,7 @@ class Result:
         Raises
         ------
         SpecError
-            If the file is no container, or holds what no record holds: the field is named.
+            If the file is not in the format of records, or a field of it has a wrong value; names the field.
         """
         result = cls()
         with open(path, "rb") as file:

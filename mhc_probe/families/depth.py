@@ -364,7 +364,7 @@ class _ReadLayer:
         return list(dict.fromkeys(parameter for call in self.calls for parameter in call.module.parameters()))
 
     def takes_what_was_read(self) -> bool:
-        """Return whether a part of the layer takes a tensor that was read as it is, not in a sum with another."""
+        """Return whether a module of the layer gets one of the layer's inputs unchanged, rather than their sum."""
         given = [x for call in self.calls for x in call.given]
         return any(x is read or are_equal(x.detach(), read.detach()) for x in given for read in self.tensors)
 
@@ -428,7 +428,7 @@ class _DepthHooks:
         self._stages = [[DepthSource(state.detach().clone(), frozenset({0}))]]
 
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
-        """Store what a block returns, as a possible sum of outputs."""
+        """Store the tensor that a block returns: it may be the partial sum of branch outputs that is no source yet."""
         returned = find_state(output, None)
         if returned is not None and not is_in_backward():
             self._partial = returned.detach()

@@ -118,7 +118,7 @@ def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]],
 
 
 def _is_same(state: torch.Tensor, before: object) -> bool:
-    """Return whether a state equals the one that was recorded before."""
+    """Return whether a state equals the state recorded after the layer before it, on any device and in any dtype."""
     values = getattr(before, "values", None)
     if values is state:
         return True

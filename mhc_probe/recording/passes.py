@@ -44,7 +44,7 @@ class RecordedLayer:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether every gradient of the recorded layer has been or will be recorded."""
+        """Return whether the gradients after the layer and at its branch input are recorded or awaited by hooks."""
         return self.awaits_grad_after and (self.u is None or self.awaits_grad_u)
 
     def get_written(self) -> LayerPass:

@@ -61,7 +61,7 @@ class TermReader:
         return Terms(known, [tensor for tensor in operands if id(tensor) not in named])
 
     def remember(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
-        """Store which tensors an operation has stacked, for a sum over the stack that may follow."""
+        """Store which tensors `torch.stack` joined: a sum over their new axis adds them, and `read` then lists them."""
         if name == "stack" and isinstance(out, torch.Tensor):
             axis = int(_get_argument(args, kwargs, 1, "dim", 0))
             self._stacks[out] = axis % out.ndim, [*_get_argument(args, kwargs, 0, "tensors")]

@@ -68,13 +68,13 @@ class Pack:
         return built
 
     def _to_function(self, name: str) -> str:
-        """Return a module as a function, which begins a line before the module does."""
+        """Return a module as a function that runs it and returns its exports. It adds one line before the module."""
         body = IMPORT.sub(lambda found: self._to_load(name, found, is_packed=True), self._sources[name])
         body = DYNAMIC_IMPORT.sub(lambda found: f"import('{self._from_pack(name, found['path'])}')", body)
         body = EXPORTS.sub("", EXPORT.sub("", body))
         if UNKNOWN.search(body):
             raise ValueError(f"{name} has an import or export that cannot be joined with others")
-        # In brackets, so that browsers compile it without reading it first: it runs soon.
+        # In brackets, so that browsers compile it at once: functions without are compiled when they are called.
         return f"(() => {{\n{body}\nreturn {{ {', '.join(self.list_exports(name))} }}; }})"
 
     def list_exports(self, name: str) -> list[str]:

@@ -154,7 +154,7 @@ function describeBenefit() {
   return 'We measured no benefit of four streams: at equal compute, one had lower loss in all 12 comparisons. The papers report benefits for LLMs.';
 }
 
-/** Describe the gain of each run, for connections that the story does not cover. @param {Runs} runs */
+/** Describe the gain of each run in one sentence, where the story of residual, HC and mHC does not fit the shown connections. @param {Runs} runs */
 function describeGains(runs) {
   const known = Object.values(runs).flatMap((columns) => {
     const gain = columns && formatKnownGain(columns);

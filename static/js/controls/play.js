@@ -94,7 +94,7 @@ function untilShown(aborted) {
   });
 }
 
-/** Wait for as long as a step is shown; rejects when aborted. @param {AbortSignal} aborted */
+/** Wait until the next value of the played setting is due; rejects when aborted. @param {AbortSignal} aborted */
 function waitForNextStep(aborted) {
   const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** Draws the cursors of layer and step over a plot in HTML, so that moving them redraws no figure, and writes the values there. */
+/** Draws the cursors of layer and step over a plot in HTML, so that moving them redraws no figure, or into its sketch, and writes the values there. */
 
 import { formatFactor } from '../data/gain.js';
 import { inclusiveRange } from '../data/numbers.js';
@@ -6,24 +6,54 @@ import { outermostPoints } from './fill/outermost.js';
 import { stepsOn } from './fill/steps.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
-/** An element that marks a cursor: its class and its style. @typedef {{className: string, style: string}} Mark */
+/** A line, a dot or a frame that marks a cursor: the class of its element, and its place in px. @typedef {{className: string, sides: Record<string, number>, color?: string}} Mark */
+/** Layer and step from 0; null for none. @typedef {{layer: number, step: number | null, hovered: number | null}} Cursors */
+
+/** Draw the cursors over a plot. @param {HTMLElement} overlay @param {Area[]} areas of the subplots @param {Figure} figure @param {Cursors} cursors */
+export function drawCursor(overlay, areas, figure, cursors) {
+  overlay.classList.toggle('over-heatmap', figure.layout.meta.grid !== undefined);
+  placeMarks(overlay, listMarks(areas, figure, cursors));
+}
+
+/** Return whether the cursors of a figure can be drawn into its sketch: lines and dots over curves. @param {Figure} figure */
+export function canPaintCursor({ layout: { meta } }) {
+  return Object.values({ ...meta.layers, ...meta.steps }).every((kind) => kind === 'line');
+}
 
 /**
- * Draw the cursors over a plot. While the pointer is over a layer of any figure, that layer's line is drawn too, with the dots on the curves.
- * @param {HTMLElement} overlay
- * @param {Area[]} areas of the subplots
+ * Draw the cursors into the sketch of a figure for which `canPaintCursor` holds, as they look over a plot. During a drag the browser then
+ * has no elements to lay out.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {Area[]} areas
  * @param {Figure} figure
- * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0; null for none
+ * @param {Cursors} cursors
  */
-export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
+export function paintCursor(pen, areas, figure, cursors) {
+  for (const { className, sides, color } of listMarks(areas, figure, cursors)) {
+    const isResting = className.endsWith(RESTING);
+    pen.globalAlpha = isResting ? RESTING_ALPHA : color ? 1 : LINE_ALPHA;
+    pen.fillStyle = color ?? figure.layout.meta.ink;
+    pen.beginPath();
+    if (color) pen.arc(sides.left, sides.top, DOT_PX / 2, 0, 2 * Math.PI);
+    else pen.rect(Math.round(sides.left), Math.round(sides.top), sides.width ?? 1, sides.height ?? 1);
+    pen.fill();
+  }
+  pen.globalAlpha = 1;
+}
+
+/** List the marks of the cursors in all plot areas. While the pointer is over a layer of any figure, that layer is marked too, with the dots on the curves. @param {Area[]} areas @param {Figure} figure @param {Cursors} cursors @returns {Mark[]} */
+function listMarks(areas, figure, { layer, step, hovered }) {
   const isElsewhere = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
   const resting = isElsewhere ? toMarks(areas, figure, layer, step, false) : [];
-  overlay.classList.toggle('over-heatmap', figure.layout.meta.grid !== undefined);
-  placeMarks(overlay, [
-    ...resting.map((mark) => ({ ...mark, className: `${mark.className} resting` })),
+  return [
+    ...resting.map((mark) => ({ ...mark, className: mark.className + RESTING })),
     ...toMarks(areas, figure, hovered ?? layer, step, true),
-  ]);
+  ];
 }
+
+const RESTING = ' resting';
+// As in panels.css.
+const [LINE_ALPHA, RESTING_ALPHA, DOT_PX] = [0.75, 0.3, 7];
 
 /** Styles that elements have. @type {WeakMap<Element, string>} */
 const styles = new WeakMap();
@@ -31,7 +61,8 @@ const styles = new WeakMap();
 /** Show marks in an overlay: elements that are there are moved, because the browser styles and lays out new ones. @param {HTMLElement} overlay @param {Mark[]} marks */
 function placeMarks(overlay, marks) {
   while (overlay.children.length > marks.length) overlay.lastElementChild?.remove();
-  for (const [index, { className, style }] of marks.entries()) {
+  for (const [index, mark] of marks.entries()) {
+    const [{ className }, style] = [mark, styleOf(mark)];
     const element = /** @type {HTMLElement} */ (
       overlay.children[index] ?? overlay.appendChild(document.createElement('div'))
     );
@@ -59,13 +90,13 @@ function toMarks(areas, figure, layer, step, hasDots) {
   });
 }
 
-/** Create a mark of the cursor: its place and size in a figure, as CSS. @param {string} className @param {Record<string, number>} sides in pixels @returns {Mark} */
-function toMark(className, sides) {
-  const style = Object.entries(sides).map(([side, pixels]) => `${side}: ${pixels.toFixed(1)}px;`);
-  return { className, style: style.join(' ') };
+/** Return the style of a mark's element. @param {Mark} mark */
+function styleOf({ sides, color }) {
+  const place = Object.entries(sides).map(([side, pixels]) => `${side}: ${pixels.toFixed(1)}px;`);
+  return [...place, ...(color ? [`background: ${color};`] : [])].join(' ');
 }
 
-/** Return whether a horizontal position is inside a plot area. @param {Area} area @param {number} x */
+/** Return whether a horizontal position in px is inside a plot area. @param {Area} area @param {number} x */
 function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
@@ -73,14 +104,16 @@ function isInside(area, x) {
 /** Mark with a vertical line a position of the horizontal axis. @param {Area} area @param {number} position */
 function verticalLine(area, position) {
   const x = area.toX(position);
-  return isInside(area, x) ? [toMark('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
+  return isInside(area, x)
+    ? [{ className: 'cursor-x', sides: { left: x - 0.5, top: area.top, height: area.height } }]
+    : [];
 }
 
 /** Mark with a horizontal line a position of the vertical axis. @param {Area} area @param {number} position */
 function horizontalLine(area, position) {
   const y = area.toY(position);
   const isSeen = y >= area.top && y <= area.top + area.height;
-  return isSeen ? [toMark('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
+  return isSeen ? [{ className: 'cursor-y', sides: { top: y - 0.5, left: area.left, width: area.width } }] : [];
 }
 
 /** Draw a frame around the matrix of the cursor's layer. @param {Area} area @param {number} cursor */
@@ -88,7 +121,9 @@ function matrixFrame(area, cursor) {
   const left = Math.max(area.left, area.toX(cursor + 0.5));
   const right = Math.min(area.left + area.width, area.toX(cursor + 1.5));
   if (right <= left) return [];
-  return [toMark('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
+  return [
+    { className: 'cursor-frame', sides: { left, top: area.top - 2, width: right - left, height: area.height + 4 } },
+  ];
 }
 
 /** Mark each curve with a dot at a position. @param {Area} area @param {Figure} figure @param {number} position */
@@ -98,8 +133,7 @@ function curveDots(area, figure, position) {
   return curvePointsAt(figure, position).flatMap(({ value, color }) => {
     const y = area.toY(value) - area.top;
     if (y < -1 || y > area.height + 1) return [];
-    const { className, style } = toMark('cursor-dot', { left: x, top: area.top + y });
-    return [{ className, style: `${style} background: ${color};` }];
+    return [{ className: 'cursor-dot', sides: { left: x, top: area.top + y }, color }];
   });
 }
 
@@ -123,7 +157,7 @@ function curvePointsAt(figure, position) {
  * Write the values of all curves at the cursor into an element: `at 17: 1.00 · 1.00 · 5.63`, each in its run's colour.
  * @param {HTMLElement} element
  * @param {Figure} figure
- * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0
+ * @param {Cursors} cursors
  */
 export function writeValues(element, figure, { layer, step, hovered }) {
   const { layers = {}, steps = {}, axes = {} } = figure.layout.meta;

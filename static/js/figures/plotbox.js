@@ -8,7 +8,7 @@ import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { boxes } from './boxes.js';
-import { drawCursor, writeValues } from './cursor.js';
+import { canPaintCursor, drawCursor, paintCursor, writeValues } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
 import { chooseDrawn, slotAtStep } from './fill/drawing.js';
 import { MIN_ROW_GAP } from './fill/fill.js';
@@ -168,9 +168,9 @@ function followsCursor(template) {
   return sources.some((source) => /^(at|row|montage|product|basis|signed_log\.basis|eigen)\./.test(source));
 }
 
-/** Return whether the pointer is dragging and the page shows derived columns. */
-function followsPointer() {
-  return state.isMoving.peek() && state.matchesView.peek();
+/** Return the layer and the step of the cursor, and the layer at the pointer. */
+function shownCursors() {
+  return { layer: state.cursor.peek(), step: state.step.peek(), hovered: state.hovered.peek() };
 }
 
 class PlotBox {
@@ -215,7 +215,7 @@ class PlotBox {
     this.sketchTimer = 0;
     /** Whether Plotly is being loaded for this figure. */
     this.isLoading = false;
-    /** Canvas over the plot, during a drag and until Plotly has drawn new curves. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
+    /** Canvas over the plot, during a drag and until Plotly has drawn new curves; `cursors` are those that are drawn into it, if any. @type {{canvas: HTMLCanvasElement, drawn: string, size: {width: number, height: number, magnified: number}, areas: import('./plot.js').Area[], cursors: string | null} | null} */
     this.sketch = null;
     this.dimmer = new Dimmer(this.box);
     this.pointer = new PlotPointer(this);
@@ -252,9 +252,9 @@ class PlotBox {
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.step.value];
-      const isTogether = followsPointer(); // dragging may move the cursor too
+      const isTogether = state.followsPointer(); // dragging may move the cursor too
       if (!(isTogether ? this.isInSight : this.isSeen)) return this.redraw();
-      this.box.dataset.waits = '';
+      if (!isTogether) this.box.dataset.waits = '';
       const cost_ms = followsCursor(this.template()) ? this.cost_ms : 0; // otherwise only lines move
       scheduleDraw(this, () => this.draw(), { cost_ms, isTogether }); // without delay: the user is moving the cursor
     });
@@ -271,10 +271,13 @@ class PlotBox {
       this.isAwaiting = true;
     }
     this.ids = ids;
-    this.box.dataset.waits = ''; // for hidden figures too
-    if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
+    const isTogether = state.followsPointer();
+    // What follows a drag is drawn in this frame: to mark it would cost styles twice.
+    if (!(isTogether && this.isInSight)) {
+      this.box.dataset.waits = ''; // for hidden figures too
+      if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
+    }
     clearTimeout(this.timer);
-    const isTogether = followsPointer();
     const cost_ms = this.isFast() && this.shown && canSketch(this.shown) ? 0 : this.cost_ms;
     const draw = () =>
       scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), {
@@ -290,7 +293,7 @@ class PlotBox {
 
   /** Return whether curves are sketched because Plotly would take too long: during a drag, and where new ones are awaited. */
   isFast() {
-    return followsPointer() || (this.isAwaiting && this.isInSight);
+    return state.followsPointer() || (this.isAwaiting && this.isInSight);
   }
 
   /** Return for how many ms to wait before the next drawing while frames arrive: computing may run on the same machine. */
@@ -344,17 +347,17 @@ class PlotBox {
     // After all figures of this turn, so that styles are computed once.
     if (pointed !== this.pointed) queueMicrotask(() => this.placeCursor());
     this.pointed = pointed;
-    if (this.sketch && !followsPointer()) this.replaceSketch();
+    if (this.sketch && !state.followsPointer()) this.replaceSketch();
     else if (state.phase.peek() !== 'running') this.isAwaiting = false;
   }
 
   /** Return width and magnification of the box; unchanged during a drag. */
   measure() {
-    if (!followsPointer()) this.room = null;
+    if (!state.followsPointer()) this.room = null;
     if (this.room) return this.room;
     const zoom = magnificationOf(this.box);
     const room = { width: Math.floor(this.box.clientWidth / zoom), zoom };
-    if (followsPointer()) this.room = room;
+    if (state.followsPointer()) this.room = room;
     return room;
   }
 
@@ -412,14 +415,28 @@ class PlotBox {
   /** Draw the figure on a canvas, which is fast enough for a drag. @param {Figure} figure @param {{width: number, zoom: number}} room @param {string} wanted */
   showSketch(figure, { width, zoom }, wanted) {
     const canvas = this.sketch?.canvas ?? document.createElement('canvas');
-    canvas.className = 'sketch';
-    if (!canvas.isConnected) this.overlay.before(canvas);
-    this.box.classList.add('sketched');
+    if (!this.sketch) {
+      canvas.className = 'sketch';
+      this.overlay.before(canvas);
+      this.box.classList.add('sketched');
+    }
     const height = this.roomFor(figure, width);
     if (!this.plot.hasChildNodes()) this.box.style.setProperty('height', `${height * zoom}px`);
     this.shown = figure;
-    const areas = drawSketch(canvas, figure, { width, height, magnified: zoom });
-    this.sketch = { canvas, drawn: wanted, areas };
+    const size = { width, height, magnified: zoom };
+    this.sketch = { canvas, drawn: wanted, size, areas: drawSketch(canvas, figure, size), cursors: null };
+    if (state.followsPointer() && canPaintCursor(figure)) this.paintCursor();
+  }
+
+  /** Draw the cursors into the sketch that was just drawn. */
+  paintCursor() {
+    if (!this.sketch || !this.shown) return;
+    const { canvas, areas } = this.sketch;
+    const cursors = shownCursors();
+    const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+    paintCursor(pen, areas, this.shown, cursors);
+    this.sketch.cursors = Object.values(cursors).join();
+    if (!this.overlay.hidden) this.overlay.hidden = true;
   }
 
   /** Let Plotly draw the figure. @param {Figure} figure @param {number} width @param {string} wanted */
@@ -435,6 +452,7 @@ class PlotBox {
     this.sketch?.canvas.remove();
     this.sketch = null;
     this.box.classList.remove('sketched');
+    if (this.overlay.hidden) queueMicrotask(() => this.placeCursor());
     const end = performance.now();
     this.restUntil = end + Math.max(MIN_REST_MS, REST * (end - begun));
     this.cost_ms = isFirst ? end - begun : Math.min(end - begun, CREEP * this.cost_ms);
@@ -465,9 +483,15 @@ class PlotBox {
 
   /** Draw the cursors over the figure, and write the values at the cursor. */
   placeCursor() {
-    const cursors = { layer: state.cursor.peek(), step: state.step.peek(), hovered: state.hovered.peek() };
+    const cursors = shownCursors();
     if (!this.shown) return;
-    drawCursor(this.overlay, this.areas(), this.shown, cursors);
+    if (!this.sketch?.cursors) {
+      if (this.overlay.hidden) this.overlay.hidden = false;
+      drawCursor(this.overlay, this.areas(), this.shown, cursors);
+    } else if (this.sketch.cursors !== Object.values(cursors).join()) {
+      drawSketch(this.sketch.canvas, this.shown, this.sketch.size);
+      this.paintCursor();
+    }
     const values = this.toValues();
     if (values) writeValues(values, this.shown, cursors);
   }

@@ -144,7 +144,7 @@ export class PictureBox {
 
   /** Schedule a drawing; short runs are drawn once they are complete, as in other figures. */
   redraw() {
-    this.box.setAttribute('aria-busy', 'true');
+    this.mark();
     clearTimeout(this.timer);
     const isWaiting = state.phase.peek() === 'running' && state.hasDrawn.peek();
     const rest = isWaiting ? state.dueAt.peek() - performance.now() : 0;
@@ -153,8 +153,13 @@ export class PictureBox {
   }
 
   drawSoon() {
-    this.box.setAttribute('aria-busy', 'true');
+    this.mark();
     scheduleDraw(this, () => this.draw());
+  }
+
+  /** Mark the picture as one that is not drawn yet; during a drag it is drawn in this frame, and to mark it would cost styles twice. */
+  mark() {
+    if (!(state.followsPointer() && this.isInSight)) this.box.setAttribute('aria-busy', 'true');
   }
 
   /** Return width and magnification of the box. */
@@ -221,7 +226,8 @@ export class PictureBox {
       height: px(height),
       transform: `translate(${px(x)}, ${px(y)})`,
     });
-    this.frame.hidden = plan.runs.every(({ reading }) => !reading);
+    const isHidden = plan.runs.every(({ reading }) => !reading);
+    if (this.frame.hidden !== isHidden) this.frame.hidden = isHidden;
     if (matrixOpened.peek()) this.placeMatrix(plan, layer);
   }
 
@@ -278,8 +284,8 @@ export class PictureBox {
     this.box.style.setProperty('min-height', '0');
     this.box.style.setProperty('height', px(height));
     const outer = /** @type {HTMLElement} */ (this.box.parentElement);
-    outer.dataset.form = form;
-    outer.dataset.inside = inside ? 'open' : 'closed';
+    const wanted = { form, inside: inside ? 'open' : 'closed' };
+    for (const [name, value] of Object.entries(wanted)) if (outer.dataset[name] !== value) outer.dataset[name] = value; // an equal value, too, makes the browser compute styles
     outer.style.setProperty('--row-top', px(strips.bottom + 22));
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
   }

@@ -31,7 +31,7 @@ export class SignalCanvas {
   /** Draw animation frames until the signal ends or is paused. @param {typeof sent.value} value */
   follow(value) {
     cancelAnimationFrame(this.frame);
-    this.canvas.hidden = value === null;
+    if (this.canvas.hidden !== (value === null)) this.canvas.hidden = value === null;
     if (value) this.step(value);
   }
 

@@ -107,6 +107,9 @@ export const matchesView = computed(
     slots.value.every((slot, run) => slot.requestKey === requestKeys.value[run]),
 );
 
+/** Return whether a slider is being dragged and the page shows columns that follow it. */
+export const followsPointer = () => isMoving.peek() && matchesView.peek();
+
 /** Whether the slots are outdated: settings have changed, and the server has not responded yet. */
 export const isOutdated = computed(() => {
   const isPending = ['checking', 'unconfirmed', 'refused', 'busy', 'running'].includes(phase.value);
