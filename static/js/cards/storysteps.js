@@ -14,12 +14,13 @@ import { depthOf, specOf } from '../data/record.js';
 const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
 
-/** The edit of the step about a cut, that of the example “Cut a stream”. @type {import('../../types').Edit} */
+/** The edit of the step about a cut. A record of mHC with it ships (app/mhc_scope/presets/opening.py). @type {import('../../types').Edit} */
 const CUT = { layers: [20, 20], what: 'stream', index: 2, do: 'zero' };
 
 /**
  * Steps of the story. `connections` are those of the runs that the step sets, or name a view: the first screen, or trained runs. `edits` are
- * those of all its runs. `magnified` is the connection to magnify, if the picture would magnify another one.
+ * those of the runs of the first screen that have several streams; the step shows these alone. `magnified` is the connection to magnify, if
+ * the picture would magnify another one.
  * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', edits?: import('../../types').Edit[], magnified?: string,
  *   describe: (runs: Runs) => string}[]}
  */
@@ -30,7 +31,7 @@ export const STEPS = [
   { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', describe: describeConstrained },
   {
     title: 'A stream is cut',
-    connections: [HC, { kind: 'mhc' }],
+    connections: 'opening',
     edits: [CUT],
     magnified: 'mhc',
     describe: describeCut,
