@@ -110,6 +110,8 @@ function StartHint() {
 
 /** Render the text of the step about the shown runs. */
 export function StoryText() {
+  if (state.slots.value.length === 0 && state.phase.value === 'unconfirmed')
+    return 'These runs are not computed yet. Press Run.';
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
   const isTask = taskView.value === state.settings.value;
