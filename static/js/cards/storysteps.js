@@ -3,13 +3,13 @@
  * here.
  */
 
-import { formatFactor, gainOf, ONE, peakLayerOf } from '../data/gain.js';
+import { formatFactor, formatRunGain, gainOf, ONE, peakLayerOf } from '../data/gain.js';
 import { formatFixed } from '../data/numbers.js';
-import { depthOf, specOf } from '../data/record.js';
+import { depthOf, modelOf, specOf } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
-/** The shown runs by connection, the first of each kind. @typedef {Record<string, Columns | undefined>} Runs */
+/** The shown runs by connection or recorded model, the first of each kind. @typedef {Record<string, Columns | undefined>} Runs */
 
 const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
@@ -52,12 +52,12 @@ export function toHeadline(shown) {
   return `One signal, ${layers}, ${COUNTS[kinds.size] ?? kinds.size} ${kinds.size === 1 ? 'way' : 'ways'} to connect them`;
 }
 
-/** Index runs by their kind of connection; the first run of a kind counts. @param {Columns[]} shown @returns {Runs} */
+/** Index runs by their kind of connection, and recordings by the name of the model; the first run of a kind counts. @param {Columns[]} shown @returns {Runs} */
 export function toRuns(shown) {
   /** @type {Runs} */
   const runs = {};
   for (const columns of shown) {
-    const kind = specOf(columns)?.connection.kind;
+    const kind = specOf(columns)?.connection.kind ?? modelOf(columns);
     if (kind && !runs[kind]) runs[kind] = columns;
   }
   return runs;
@@ -157,9 +157,10 @@ function describeBenefit() {
 
 /** Describe the gain of each run, for connections that the story does not cover. @param {Runs} runs */
 function describeGains(runs) {
-  const known = Object.values(runs).flatMap((columns) => {
-    const gain = columns && formatKnownGain(columns);
-    return gain ? [`${specOf(columns)?.connection.kind.replaceAll('_', ' ')} ×${gain}`] : [];
+  const known = Object.entries(runs).flatMap(([kind, columns]) => {
+    const gain = columns && gainOf(columns);
+    if (!columns || typeof gain !== 'number') return [];
+    return [`${specOf(columns) ? kind.replaceAll('_', ' ') : `recording of ${kind}`} ${formatRunGain(gain, columns)}`];
   });
   return known.length > 0 ? `How much mixing amplifies a shared signal: ${known.join(', ')}.` : '';
 }
