@@ -173,7 +173,7 @@ const formatDate = (time) => DAY.format(new Date(time));
 
 /** Describe a refusal; errors of settings are described per setting. @param {ApiError} problem */
 function describeProblem(problem) {
-  const sentences = problem.errors.length > 0 ? [...state.fieldErrors.value.values()] : [];
+  const sentences = problem.errors.length > 0 ? [...new Set(state.fieldErrors.value.values())] : [];
   return sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
 }
 

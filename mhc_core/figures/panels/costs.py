@@ -21,7 +21,7 @@ MEASURES = {
 }
 DRAWN = {"bytes_moved": "circle-open", "seconds": "circle"}
 ROW_PX = 26
-AXIS = "added to the residual connection: ● time, ○ memory traffic"
+AXIS = "added: ● time, ○ memory traffic"
 
 
 def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:

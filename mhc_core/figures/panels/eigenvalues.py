@@ -9,7 +9,10 @@ EMPTY = "Every run has one stream, or no mixing."
 
 
 def build(span: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with a line from the origin to each eigenvalue of each run, and the unit circle."""
+    """Build a figure with a line from the origin to a dot at each eigenvalue of each run, and the unit circle.
+
+    Real eigenvalues are all on one line, where only dots separate them.
+    """
     meta = {"axes": {"yaxis": {"scale": "linear", "include": [-1.05, 1.05]}}}
     figure = build_figure(
         theme,
@@ -24,6 +27,8 @@ def build(span: str, runs: int, theme: Theme) -> Template:
         fill = {"x": f"eigen.{span}.re", "y": f"eigen.{span}.im", "text": f"eigen.{span}.text", "name": "label"}
         figure["data"].append(
             curve(
+                mode="lines+markers",
+                marker={"size": 7},
                 line={"color": style.color, "width": style.width, "dash": style.dash},
                 meta={"run": run, "key": "h_res", "fill": fill, "end": True, "look": {"dash": True, "weight": 1.0}},
                 hovertemplate="%{text}<extra>%{fullData.name}</extra>",
@@ -45,8 +50,8 @@ PANEL = Panel(
     "fades, outside it grows.",
     help=Help(
         formula="H_res v = λ v; product of l layers: λ of H_res_l … H_res_1, drawn at |λ|^(1/l)",
-        reading="Each line from the centre ends at one eigenvalue. Where rows sum to 1, one of them is 1: the signal "
-        "that all streams share. Doubly stochastic matrices have the others inside the circle or on it: "
+        reading="Each line from the centre ends in a dot at one eigenvalue. Where rows sum to 1, one of them is 1: the "
+        "signal that all streams share. Doubly stochastic matrices have the others inside the circle or on it: "
         "differences between streams fade, the faster the shorter the line. Orthogonal matrices have all on "
         "the circle: pairs off the real axis turn streams into each other. A negative eigenvalue swaps two "
         "combinations of streams. Eigenvalues below 10⁻⁴ of the largest may be rounding and are left out.",

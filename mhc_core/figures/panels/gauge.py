@@ -18,8 +18,8 @@ from mhc_core.figures.panel import (
 )
 from mhc_core.figures.style import Theme
 
-ABSENT = "No value: a single stream, no mixing, parts of the width, a training step,<br>or a run of an earlier version."
-NO_INVERSE = "mixing has no inverse"  # in float32
+ABSENT = "No value: needs several streams of full width,<br>mixing, the last training step and a run of this version."
+NO_INVERSE = "no inverse in float32"
 SHARES = "kernel_shares"
 
 

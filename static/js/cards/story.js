@@ -4,6 +4,7 @@ import { computed, signal } from '@preact/signals';
 import { shownOf } from '../figures/fill/drawing.js';
 import { showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
+import { boot } from '../state/boot.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
@@ -16,14 +17,22 @@ const chosen = signal(/** @type {number | null} */ (null));
 
 /** Return the view that a step of the story shows. @param {number} step */
 function viewOfStep(step) {
-  const { connections, edits = [] } = STEPS[step];
+  const { connections, edits } = STEPS[step];
+  if (edits)
+    return fromSpecs(
+      state.fields.value,
+      boot.rules.opening.filter(hasStreams).map((spec) => ({ ...spec, edits })),
+    );
   if (connections === 'opening') return openingView();
   if (connections === 'trained') return trainedView();
   return fromSpecs(
     state.fields.value,
-    connections.map((connection) => ({ connection, edits })),
+    connections.map((connection) => ({ connection })),
   );
 }
+
+/** Return whether a spec has several streams. @param {any} spec */
+const hasStreams = ({ connection }) => boot.rules.connections[connection.kind].has_streams;
 
 /** Join the kinds of connection of a view's runs. @param {import('../../types').View} view */
 const kindsOf = (view) => view.runs.map(({ kind }) => kind).join();
@@ -101,6 +110,8 @@ function StartHint() {
 
 /** Render the text of the step about the shown runs. */
 export function StoryText() {
+  if (state.slots.value.length === 0 && state.phase.value === 'unconfirmed')
+    return 'These runs are not computed yet. Press Run.';
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
   const isTask = taskView.value === state.settings.value;

@@ -3,23 +3,24 @@
  * here.
  */
 
-import { formatFactor, gainOf, ONE, peakLayerOf } from '../data/gain.js';
+import { formatFactor, formatRunGain, gainOf, ONE, peakLayerOf } from '../data/gain.js';
 import { formatFixed } from '../data/numbers.js';
-import { depthOf, specOf } from '../data/record.js';
+import { depthOf, modelOf, specOf } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
-/** The shown runs by connection, the first of each kind. @typedef {Record<string, Columns | undefined>} Runs */
+/** The shown runs by connection or recorded model, the first of each kind. @typedef {Record<string, Columns | undefined>} Runs */
 
 const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
 
-/** The edit of the step about a cut, that of the example “Cut a stream”. @type {import('../../types').Edit} */
+/** The edit of the step about a cut. A record of mHC with it ships (app/mhc_scope/presets/opening.py). @type {import('../../types').Edit} */
 const CUT = { layers: [20, 20], what: 'stream', index: 2, do: 'zero' };
 
 /**
  * Steps of the story. `connections` are those of the runs that the step sets, or name a view: the first screen, or trained runs. `edits` are
- * those of all its runs. `magnified` is the connection to magnify, if the picture would magnify another one.
+ * those of the runs of the first screen that have several streams; the step shows these alone. `magnified` is the connection to magnify, if
+ * the picture would magnify another one.
  * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', edits?: import('../../types').Edit[], magnified?: string,
  *   describe: (runs: Runs) => string}[]}
  */
@@ -30,7 +31,7 @@ export const STEPS = [
   { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', describe: describeConstrained },
   {
     title: 'A stream is cut',
-    connections: [HC, { kind: 'mhc' }],
+    connections: 'opening',
     edits: [CUT],
     magnified: 'mhc',
     describe: describeCut,
@@ -51,12 +52,12 @@ export function toHeadline(shown) {
   return `One signal, ${layers}, ${COUNTS[kinds.size] ?? kinds.size} ${kinds.size === 1 ? 'way' : 'ways'} to connect them`;
 }
 
-/** Index runs by their kind of connection; the first run of a kind counts. @param {Columns[]} shown @returns {Runs} */
+/** Index runs by their kind of connection, and recordings by the name of the model; the first run of a kind counts. @param {Columns[]} shown @returns {Runs} */
 export function toRuns(shown) {
   /** @type {Runs} */
   const runs = {};
   for (const columns of shown) {
-    const kind = specOf(columns)?.connection.kind;
+    const kind = specOf(columns)?.connection.kind ?? modelOf(columns);
     if (kind && !runs[kind]) runs[kind] = columns;
   }
   return runs;
@@ -156,9 +157,10 @@ function describeBenefit() {
 
 /** Describe the gain of each run in one sentence, where the story of residual, HC and mHC does not fit the shown connections. @param {Runs} runs */
 function describeGains(runs) {
-  const known = Object.values(runs).flatMap((columns) => {
-    const gain = columns && formatKnownGain(columns);
-    return gain ? [`${specOf(columns)?.connection.kind.replaceAll('_', ' ')} ×${gain}`] : [];
+  const known = Object.entries(runs).flatMap(([kind, columns]) => {
+    const gain = columns && gainOf(columns);
+    if (!columns || typeof gain !== 'number') return [];
+    return [`${specOf(columns) ? kind.replaceAll('_', ' ') : `recording of ${kind}`} ${formatRunGain(gain, columns)}`];
   });
   return known.length > 0 ? `How much mixing amplifies a shared signal: ${known.join(', ')}.` : '';
 }

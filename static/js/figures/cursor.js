@@ -171,7 +171,7 @@ export function writeValues(element, figure, { layer, step, hovered }) {
   const points = position === null || position === undefined ? [] : curvePointsAt(figure, position);
   const isLog = axes.yaxis?.scale === 'log';
   const parts = points.map(({ value, text, run, names, color }) => {
-    const shownText = isLog ? formatFactor(value) : text;
+    const shownText = isLog ? formatFactor(value) : Number.isFinite(value) ? toFixedText(value) : text;
     return { text: names ? `${shownText} (${names})` : shownText, run, color };
   });
   if (element.children.length !== parts.length) element.replaceChildren(...createValues(parts.length));
@@ -183,6 +183,12 @@ export function writeValues(element, figure, { layer, step, hovered }) {
     if (styles.get(part) !== color) part.style.setProperty('--run', color);
     styles.set(part, color);
   }
+}
+
+/** Format a value of a linear axis with four digits, also if the last ones are 0. @param {number} value */
+function toFixedText(value) {
+  if (value === 0) return '0';
+  return `${value < 0 ? '−' : ''}${formatFactor(Math.log10(Math.abs(value)), 4)}`;
 }
 
 /** Create the nodes of so many values: what precedes them, and dots between them. @param {number} count */

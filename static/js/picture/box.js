@@ -41,7 +41,6 @@ import { exchangeAt } from './geometry/strip.js';
 import { describeExchange, TITLE, toSentence } from './geometry/words.js';
 import { rangesDrawn } from './seeds.js';
 import {
-  awaitsFirstRuns,
   chooseShown,
   chosenRun,
   guessStreams,
@@ -49,6 +48,7 @@ import {
   isLog,
   isMixed,
   isOpen,
+  lacksRuns,
   magnifiedKind,
   magnifiedRun,
   magnifyRun,
@@ -106,7 +106,7 @@ export class PictureBox {
     /** Cursors before the last press, and before the press before it. */
     this.before = [cursorsNow(), cursorsNow()];
     boxes.add(this);
-    if (awaitsFirstRuns()) this.reserve();
+    if (lacksRuns()) this.reserve();
     this.size = new ResizeObserver(() => {
       this.room = null;
       this.redraw();
@@ -178,7 +178,10 @@ export class PictureBox {
     const templates = state.templates.peek();
     const { width, zoom } = this.measure();
     if (width === 0) return;
-    if (!templates || awaitsFirstRuns()) return this.reserve();
+    if (!templates || lacksRuns()) {
+      if (['unconfirmed', 'refused'].includes(state.phase.peek())) this.box.removeAttribute('aria-busy');
+      return this.reserve();
+    }
     const chosen = chooseShown(templates, this.chosen);
     this.dimmers.sizes.set(chosen.sizes.isStale || state.isOutdated.peek());
     this.dimmers.mixing.set(chosen.mixing.isStale || state.isOutdated.peek());

@@ -135,10 +135,8 @@ export function placesOf(templates) {
   return toPlaces(FOLLOWER, /** @type {any} */ ({ figure: toTemplate(templates, SIZES) }));
 }
 
-/** Return whether the first runs are expected but have sent nothing yet. */
-export function awaitsFirstRuns() {
-  return state.slots.peek().length === 0 && ['loading', 'checking', 'running'].includes(state.phase.peek());
-}
+/** Return whether no runs are shown yet: they are expected, wait for Run, or are refused. */
+export const lacksRuns = () => state.slots.peek().length === 0;
 
 /** Return the streams of each run from its settings, or the usual number before the schema is loaded. */
 export function guessStreams() {

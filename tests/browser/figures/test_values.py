@@ -27,6 +27,17 @@ def test_the_charts_have_one_cursor_and_their_values_in_their_titles(see_page: O
 
 
 @pytest.mark.full
+def test_charts_are_level_if_the_values_of_one_take_two_lines(see_page: OpenPage) -> None:
+    page = see_page(VIEW, width=1085)
+    for panel in STRIP:
+        wait_until_drawn(page, panel)
+    heads = page.locator(".strip .at-cursor").evaluate_all("all => all.map((head) => head.clientHeight)")
+    assert len(set(heads)) > 1
+    boxes = [box.bounding_box() for box in page.locator(".strip .plot-box").all()]
+    assert len({box["y"] for box in boxes if box}) == 1
+
+
+@pytest.mark.full
 def test_a_chart_says_at_its_axis_what_its_numbers_are_of(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     said = {"gain": "mixing alone", "gain_bwd": "mixing alone", "activation": "mean of streams"}

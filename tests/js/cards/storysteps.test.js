@@ -85,6 +85,15 @@ test('other connections are listed with their gains', () => {
   assert.equal(describeClaim(runs), 'How much mixing amplifies a shared signal: frac ×100, kromhc ×1.00.');
 });
 
+test('a recording is described by the name of its model', () => {
+  const recording = runOf('none', { streams: 1 });
+  recording.start = { layers: 64, streams: 1, source: { kind: 'trace', model: { name: 'Tiny_GPT' } } };
+  assert.equal(
+    describeClaim(toRuns([recording])),
+    'How much mixing amplifies a shared signal: recording of Tiny_GPT ×1.',
+  );
+});
+
 test('with a norm after the addition, the text does not state that the input stays', () => {
   const post = runOf('residual', { spec: { block: { norm_position: 'post' } } });
   assert.doesNotMatch(one({ residual: post }), /unchanged|gain/);

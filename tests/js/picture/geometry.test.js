@@ -368,7 +368,7 @@ test('the magnified layer has a line for each weight, as thick as the weight, an
   const [half, twice] = lines.slice(-2);
   assert.ok(twice.width > half.width);
   const words = textsOf(shapes);
-  for (const word of ['Inside layer 1 of HC', 'triangle outgoing', 'reads · mixes · writes', '1', '2', '3'])
+  for (const word of ['Inside layer 1 of HC', 'triangle outgoing', 'reads · mixes · writes', '1.00', '2.00', '3.00'])
     assert.ok(words.includes(word), word);
 });
 
@@ -388,6 +388,7 @@ test('the letter of a run replaces a name with edits that does not fit', () => {
   assert.equal(titleOf(long).text, 'Inside layer 1 of run A');
   assert.equal(titleOf(long).title, `Inside layer 1 of ${long}`);
   assert.equal(titleOf('HC').text, 'Inside layer 1 of HC');
+  assert.equal(titleOf('Orthogonal').text, 'Layer 1 of Orthogonal');
   assert.match(titleOf('DeepseekV4ForCausalLM').text, /…/);
 });
 
@@ -399,7 +400,7 @@ test('numbers of any size fit into the magnified layer', () => {
 
 test('sizes of earlier settings are not drawn while those of the current settings are unknown', () => {
   const words = textsOf(magnify({}, true).shapes);
-  assert.ok(!words.includes('3') && words.includes('triangle outgoing'));
+  assert.ok(!words.includes('3.00') && words.includes('triangle outgoing'));
 });
 
 test('if the branch reads parts separately, each part has its own port', () => {

@@ -25,6 +25,10 @@ test("the server's errors become sentences", () => {
   assert.equal(describe('a finite number from 0.0 to 10.0', 'Drift'), 'Drift must be a number from 0 to 10.');
   assert.equal(describe('a divisor of width 65', 'Heads'), 'Heads (4) must divide width (65). Use 1, 5 or 13.');
   assert.equal(describe('one of mlp, conv', 'Block'), 'Block must be one of mlp, conv.');
+  assert.equal(
+    describe('at most 4.29 GB of predicted memory', 'Depth', '43.6 GB predicted'),
+    'This run needs about 43.6 GB of memory; this server allows 4.29 GB.',
+  );
   assert.equal(describeRefusal(undefined, { field: 'body', got: 1, wanted: 'an object' }), 'body must be an object.');
 });
 

@@ -16,7 +16,7 @@ export function addWaitingNote(figure, results, labels) {
 
 /** Return whether a run may still deliver data for the figure. @param {Figure} figure @param {Columns | null} result @param {number} run */
 function isWaiting({ data }, result, run) {
-  if (!result?.start) return true;
+  if (!result?.start) return !result?.end;
   const isKnown = result.waits.size > 0; // derived columns are final, except for those in `waits`
   if (isKnown) return data.some(({ meta }) => meta.run === run && result.waits.has(meta.key));
   return result.end === null;

@@ -44,7 +44,7 @@ export function toInside(reading, run, name, layout, layer, isBehind = false, ed
   const [x, y] = [frame.left + PAD_PX, frame.top];
   return [
     toEdge(layout),
-    toTitle(frame, `Inside layer ${layer + 1} of `, name, letter),
+    toTitle(frame, layer, name, letter),
     toText(x, y + 43, describeParts(reading), 'muted'),
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
@@ -55,10 +55,13 @@ export function toInside(reading, run, name, layout, layer, isBehind = false, ed
   ];
 }
 
-/** Draw the title; in front of the tools, the letter of a run replaces a long name with settings or edits, and other names are shortened. @param {NonNullable<Layout['inside']>} frame @param {string} start @param {string} name @param {string} letter */
-function toTitle(frame, start, name, letter) {
+/** Draw the title; in front of the tools, "Inside" is left out before a name, the letter of a run replaces a long name with settings or edits, and other names are shortened. @param {NonNullable<Layout['inside']>} frame @param {number} layer @param {string} name @param {string} letter */
+function toTitle(frame, layer, name, letter) {
   const x = frame.left + PAD_PX;
-  const short = shorten(name, TITLE.size, frame.right - TITLE.tools - x - widthOf(start, TITLE.size, true));
+  const room = frame.right - TITLE.tools - x;
+  const starts = [`Inside layer ${layer + 1} of `, `Layer ${layer + 1} of `];
+  const start = starts.find((words) => widthOf(words + name, TITLE.size, true) <= room) ?? starts[0];
+  const short = shorten(name, TITLE.size, room - widthOf(start, TITLE.size, true));
   const text = start + (short !== name && letter && name.includes(' ') ? `run ${letter}` : short);
   const more = text.endsWith(name) ? {} : { title: start + name };
   return toText(x, frame.top + 24, text, 'ink', { size: TITLE.size, isBold: true, ...more });
@@ -155,10 +158,13 @@ function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
         color: run,
         fill: run,
       });
-      return isRoomy && !isBehind ? [dot, toText(x + shift, y, formatLog(log10), 'ink', { anchor })] : [dot];
+      return isRoomy && !isBehind ? [dot, toText(x + shift, y, toSizeText(log10), 'ink', { anchor })] : [dot];
     }),
   );
 }
+
+/** Format the size of a stream, with the digits of the small charts. @param {number} log10 */
+const toSizeText = (log10) => (Number.isFinite(log10) ? formatFactor(log10) : formatLog(log10));
 
 /** Cross out the streams that are cut at the layer. @param {import('./edits.js').Mark[]} edits @param {Lens} lens @param {number} layer @returns {Shape[]} */
 function toCuts(edits, { left, lanes }, layer) {

@@ -38,6 +38,9 @@ export function describeRefusal(field, { field: path, got, wanted }) {
   const [, of, total] = wanted.match(/^a divisor of (\w+) (\d+)$/) ?? [];
   if (total)
     return `${title} (${got}) must divide ${of} (${total}). Use ${listDivisors(Number(total), field?.max ?? null)}.`;
+  const [, limit, resource] = wanted.match(/^at most (.+) of predicted (\w+)$/) ?? [];
+  if (limit)
+    return `This run needs about ${String(got).replace(' predicted', '')} of ${resource}; this server allows ${limit}.`;
   const plain = wanted
     .replace(/^an integer/, 'a whole number')
     .replace(/^a finite number/, 'a number')

@@ -25,6 +25,7 @@ test('an empty figure names the runs that are computed until they end', () => {
   assert.deepEqual(noteOf(run(null, null)), ['Computing A HC …']);
   assert.deepEqual(noteOf(run(START, null)), ['Computing A HC …']);
   assert.deepEqual(noteOf(run(START, { status: 'done', reason: null })), ['No run trains.']);
+  assert.deepEqual(noteOf(run(null, { status: 'cancelled', reason: null })), ['No run trains.']);
 });
 
 test('derived columns are final, unless they wait for the server', () => {
