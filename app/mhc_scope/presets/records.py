@@ -41,7 +41,7 @@ def read_record(run_id: str) -> list[bytes] | None:
 def to_path(spec: RunSpec) -> Path:
     """Return the file in which the shipped record of a spec is stored."""
     shared = spec.model_copy(update={"edits": ()}) if spec.train.steps else spec
-    return FOLDER / f"{shared.id}.xz"
+    return FOLDER / f"{shared.id}.br"
 
 
 def _read_lines(path: Path) -> list[bytes]:
@@ -78,7 +78,7 @@ def main(arguments: Iterable[str]) -> None:
     from mhc_scope.presets.sketches import write_sketches
 
     is_all = "--all" in arguments
-    for path in set(FOLDER.glob("*.xz")) - {to_path(spec) for spec in SPECS.values()}:
+    for path in set(FOLDER.glob("*.br")) - {to_path(spec) for spec in SPECS.values()}:
         path.unlink()
     missing = [spec for run_id, spec in SPECS.items() if is_all or read_record(run_id) is None]
     for number, spec in enumerate(missing, start=1):
