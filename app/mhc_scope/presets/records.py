@@ -32,6 +32,11 @@ def list_specs() -> dict[str, RunSpec]:
 SPECS: Mapping[str, RunSpec] = list_specs()
 
 
+def has_record(run_id: str) -> bool:
+    """Return whether the file with the record of a run ships."""
+    return run_id in SPECS and to_path(SPECS[run_id]).is_file()
+
+
 def read_record(run_id: str) -> list[bytes] | None:
     """Return the encoded frames of a run from index 0, without `end`; None if no record of it ships."""
     found = _read_lines(to_path(SPECS[run_id])) if run_id in SPECS else []
