@@ -90,9 +90,9 @@ PresetByName = Annotated[Preset, Depends(find_preset)]
 
 async def build_preset_preview(request: Request, service: Runs, preset: Preset) -> Card:
     """Return the link preview of a preset: title and claim, and its picture once its runs are done."""
-    runs = await _find_done_runs(service, [spec.id for spec in preset.specs])
+    are_done = [await service.is_done(spec.id) for spec in preset.specs]
     url = f"/p/{preset.name}"
-    picture = f"{url}/picture.png" if len(runs) == len(preset.specs) else None
+    picture = f"{url}/picture.png" if all(are_done) else None
     return _to_card(request, url, preset.title, preset.description, picture, _describe_streams(preset.labels))
 
 

@@ -188,6 +188,7 @@ async def get_preset_page(request: Request, service: Service, name: str) -> Resp
         return RedirectResponse(FORMER[name], status_code=308)
     preset = find_preset(name)
     card = await build_preset_preview(request, service, preset)
+    service.read_ahead([spec.id for spec in preset.specs])
     boot = to_boot("index", preset=preset.to_plain())
     return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
 

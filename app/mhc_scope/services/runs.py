@@ -1,6 +1,7 @@
 """Manage the life of a run: admitted, queued, computed, stored, watched, deleted. Connects the engine to the store."""
 
 import asyncio
+import contextlib
 import hashlib
 import math
 import time
@@ -13,7 +14,7 @@ from mhc_core.record.source import SpecSource
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_scope.engine.contract import RUN, Engine
 from mhc_scope.presets import OPENING
-from mhc_scope.presets.records import SPECS, read_record
+from mhc_scope.presets.records import SPECS, has_record, read_record
 from mhc_scope.services.admission import require_admissible
 from mhc_scope.services.dispatcher import Dispatcher
 from mhc_scope.services.errors import NoSpecError
@@ -23,6 +24,7 @@ from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.storage import Storage
 from mhc_scope.services.unannounced import Caller, CallerGone, UnannouncedRuns
 from mhc_scope.settings import Settings
+from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.runs import Cost, NewJob, StoredRun
 from mhc_scope.store.store import Store
@@ -77,6 +79,8 @@ class Runs:
         self._submitting = asyncio.Lock()
         self._unannounced = UnannouncedRuns()
         self.growing: set[str] = set()  # traces that clients write, for which no job runs here
+        self._unpacking: dict[str, asyncio.Task[StoredRun | None]] = {}  # shipped records that are being stored
+        self._reading: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Start the engine, continue the runs of an earlier process, and store the opening comparison."""
@@ -86,6 +90,7 @@ class Runs:
 
     async def stop(self) -> None:
         """Stop computing because the server stops; put running runs back into the queue."""
+        await asyncio.gather(*self._reading, *self._unpacking.values(), return_exceptions=True)
         await self._dispatcher.stop()
 
     @property
@@ -106,15 +111,24 @@ class Runs:
     async def find(self, run_id: str) -> StoredRun | None:
         """Return the stored run; a record that ships with the package is stored when it is first requested."""
         run = await self.store.get(run_id)
-        if run is not None or not self._settings.precompute or run_id not in SPECS:
+        if run is not None or not self._ships(run_id):
             return run
-        lines = await asyncio.to_thread(read_record, run_id)
-        if lines is None:
-            return None
-        spec = SPECS[run_id]
-        cost = self.predictions.predict(RUN, spec, 1).model_dump()
-        await self.store.add_record(run_id, SpecSource(spec=spec.canonical()), lines, cost=cost)
-        return await self.store.get(run_id)
+        if run_id not in self._unpacking:
+            self._unpacking[run_id] = asyncio.create_task(self._unpack(run_id))
+            self._unpacking[run_id].add_done_callback(lambda _: self._unpacking.pop(run_id))
+        # Shielded: other requests wait for it too.
+        return await asyncio.shield(self._unpacking[run_id])
+
+    async def is_done(self, run_id: str) -> bool:
+        """Return whether a run is done; a record that ships with the package need not be stored for that."""
+        run = await self.store.get(run_id)
+        return self._ships(run_id) if run is None else run.status == "done"
+
+    def read_ahead(self, run_ids: Sequence[str]) -> None:
+        """Start to store the shipped records of runs, which a page that is sent now will request."""
+        task = asyncio.create_task(self._find_all(run_ids))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
 
     async def submit(
         self, specs: Sequence[RunSpec], client: ClientIdentity, limit_s: float = math.inf, caller: Caller | None = None
@@ -238,6 +252,25 @@ class Runs:
         return await self._queue.count_stuck(self._settings.run_deadline_s)
 
     # Below: helpers.
+
+    def _ships(self, run_id: str) -> bool:
+        """Return whether a record of the run ships with the package and may be used."""
+        return self._settings.precompute and has_record(run_id)
+
+    async def _unpack(self, run_id: str) -> StoredRun | None:
+        """Store the shipped record of a run, and return the run."""
+        lines = await asyncio.to_thread(read_record, run_id)
+        if lines is None:
+            return None
+        spec = SPECS[run_id]
+        cost = self.predictions.predict(RUN, spec, 1).model_dump()
+        await self.log.add_record(run_id, SpecSource(spec=spec.canonical()), lines, cost)
+        return await self.store.get(run_id)
+
+    async def _find_all(self, run_ids: Sequence[str]) -> None:
+        """Store the shipped records of runs that are not stored."""
+        with contextlib.suppress(StoreUnavailable):  # the request that needs them reports it
+            await asyncio.gather(*map(self.find, run_ids))
 
     def _note_requested(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
         """Record how the ids are received: in the answer to this request, or later by the `caller`."""

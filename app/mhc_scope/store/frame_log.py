@@ -1,18 +1,20 @@
 """Append frames to the log, which every viewer reads, live or years later.
 
-A line is durable before any viewer sees it. Runs that this process computes are also cached in memory up to a limit, so
-that twenty viewers of a run do not cause twenty queries per frame; evicted lines are read from the database, the
-same bytes.
+A line is durable before any viewer sees it. Runs that this process computes, and records that it reads from the
+package, are also cached in memory up to a limit, so that twenty viewers of a run do not cause twenty queries per frame;
+evicted lines are read from the database, the same bytes.
 """
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 
+from mhc_core.record import codec
+from mhc_core.record.source import Source
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.frames import take_lines
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.claims import RunClaim
-from mhc_scope.store.runs import RunStore
+from mhc_scope.store.runs import Cost, RunStore
 
 PAGE, PAGE_BYTES = 256, 2**20
 # Each viewer buffers at most this much until its client has read it.
@@ -32,6 +34,13 @@ class FrameLog:
         """Start an empty log, new or again: viewers read its first frames from memory, not from the database."""
         self.forget(run_id)
         self._cached[run_id] = []
+
+    async def add_record(self, run_id: str, source: Source, lines: Sequence[bytes], cost: Cost) -> None:
+        """Store a complete record that is in memory, and keep it there: its viewers come next."""
+        if not await self._store.add_record(run_id, source, lines, cost=cost):
+            return  # another server has just stored it
+        self.begin(run_id)
+        self._extend_cached(run_id, 0, [*lines, codec.encode_end(run_id, len(lines), "done", None)])
 
     async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None) -> None:
         """Append frames to the log of a run; `RunStore.append` says what it raises."""

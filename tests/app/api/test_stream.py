@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import brotli
 import httpx
 import pytest
 
@@ -65,24 +66,29 @@ def test_a_cut_in_a_live_stream_loses_nothing(client: httpx.Client, fresh_spec: 
     assert first + second == whole
 
 
+def build_unpacker(coding: str) -> Callable[[bytes], bytes]:
+    """Return a function that decompresses the chunks of a stream one by one."""
+    return zlib.decompressobj(wbits=31).decompress if coding == "gzip" else brotli.Decompressor().process
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("accept", [{}, NDJSON])
+@pytest.mark.parametrize(("accept", "coding"), [({}, "gzip"), ({}, "br"), (NDJSON, "gzip")])
 def test_a_compressed_stream_is_the_same_and_waits_for_nothing(
-    client: httpx.Client, fresh_spec: FreshSpec, accept: dict[str, str]
+    client: httpx.Client, fresh_spec: FreshSpec, accept: dict[str, str], coding: str
 ) -> None:
     run_id = client.post("/runs", json=fresh_spec(**LONG)).json()["id"]
     url = f"/runs/{run_id}/events"
-    unpacker = zlib.decompressobj(wbits=31)
-    with client.stream("GET", url, headers=accept | {"Accept-Encoding": "gzip"}) as stream:
-        assert stream.headers["content-encoding"] == "gzip"
+    unpack = build_unpacker(coding)
+    with client.stream("GET", url, headers=accept | {"Accept-Encoding": coding}) as stream:
+        assert stream.headers["content-encoding"] == coding
         chunks = stream.iter_raw()
         text = ""
         while '"type":"start"' not in text:  # readable while the run goes on and much is still to come
-            text += unpacker.decompress(next(chunks)).decode()
+            text += unpack(next(chunks)).decode()
     assert client.get(f"/runs/{run_id}").json()["status"] == "running"
     client.delete(f"/runs/{run_id}")
     packed, plain = (
-        client.get(url, headers=accept | {"Accept-Encoding": encoding}) for encoding in ("gzip", "identity")
+        client.get(url, headers=accept | {"Accept-Encoding": encoding}) for encoding in (coding, "identity")
     )
     assert "content-encoding" not in plain.headers
     assert packed.content == plain.content
@@ -90,14 +96,15 @@ def test_a_compressed_stream_is_the_same_and_waits_for_nothing(
 
 
 @pytest.mark.full
-def test_a_compressed_stream_holds_nothing_back(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_a_compressed_stream_holds_nothing_back(lone_client: httpx.Client, fresh_spec: FreshSpec, coding: str) -> None:
     first, second = (lone_client.post("/runs", json=fresh_spec(**LONG)).json()["id"] for _ in range(2))
-    unpacker = zlib.decompressobj(wbits=31)
-    with lone_client.stream("GET", f"/runs/{second}/events", headers={"Accept-Encoding": "gzip"}) as stream:
+    unpack = build_unpacker(coding)
+    with lone_client.stream("GET", f"/runs/{second}/events", headers={"Accept-Encoding": coding}) as stream:
         chunks = stream.iter_raw()
         text = ""
         while "event: status" not in text:  # a hundred bytes, far fewer than a compressor gathers by itself
-            text += unpacker.decompress(next(chunks)).decode()
+            text += unpack(next(chunks)).decode()
     assert lone_client.get(f"/runs/{second}").json()["position"] == 1
     for run_id in (second, first):
         lone_client.delete(f"/runs/{run_id}")

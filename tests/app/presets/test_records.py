@@ -1,5 +1,9 @@
 """Records that ship with the package: complete, of this version, and as new runs would give them."""
 
+import contextlib
+import sqlite3
+import time
+
 import httpx
 import numpy as np
 import pytest
@@ -114,6 +118,17 @@ def test_a_fresh_server_has_the_results_of_a_preset_without_computing(launch: St
         assert run["timings"]["run_s"] is None
         found = http.get(f"/runs/{BY_NAME['digits'].specs[0].id}").json()
         assert (found["status"], found["spec"]["input"]["kind"]) == ("done", "digits"), "requested by its id alone"
+
+
+def test_the_page_of_a_preset_stores_its_records_before_they_are_requested(launch: StartServer) -> None:
+    server, preset = launch("--precompute", ready="/livez"), BY_NAME["trained"]
+    assert "/p/trained/picture.png" in httpx.get(f"{server.url}/p/trained").text
+    wanted, stored, end = {spec.id for spec in preset.specs}, set[str](), time.monotonic() + 60
+    while not wanted <= stored and time.monotonic() < end:
+        with contextlib.closing(sqlite3.connect(server.data / "mhc-scope.db")) as database:
+            stored = {run_id for (run_id,) in database.execute("SELECT id FROM runs WHERE status = 'done'")}
+        time.sleep(0.1)
+    assert wanted <= stored
 
 
 def test_a_server_without_shipped_records_computes(client: httpx.Client) -> None:

@@ -72,6 +72,27 @@ def test_what_happens_to_a_run_happens_to_no_other(tmp_path: Path) -> None:
     with_log(tmp_path, 0, work)
 
 
+@pytest.mark.parametrize("cache_bytes", [0, 10_000_000])
+def test_a_shipped_record_is_read_from_memory_as_it_is_stored(tmp_path: Path, cache_bytes: int) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        await log.add_record("s", SpecSource(spec={}), LINES[:3], {"seconds": 1.0})
+        assert ("s" in log._cached) == (cache_bytes > 0)
+        stored = await store.read("s", -1, 10)
+        assert await log.read("s", -1) == stored
+        assert [codec.frame_type(line) for line in stored] == ["forward"] * 3 + ["end"]
+
+    with_log(tmp_path, cache_bytes, work)
+
+
+def test_a_run_that_is_known_is_not_replaced_by_a_shipped_record(tmp_path: Path) -> None:
+    async def work(log: FrameLog, store: RunStore) -> None:
+        await log.append("r", 0, LINES[:2])
+        await log.add_record("r", SpecSource(spec={}), LINES[:3], {})
+        assert await log.read("r", -1) == await store.read("r", -1, 10) == LINES[:2]
+
+    with_log(tmp_path, 10_000_000, work)
+
+
 def test_the_end_is_in_the_database_and_not_in_memory_alone(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         await log.append("r", 0, LINES[:3])
