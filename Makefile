@@ -57,7 +57,8 @@ test-full: setup-dev chromium postgresql nginx faketime test-js
 	$(PYTEST) -m "not trial" --ignore $(ALONE) $(RETRY) -m "not trial"; }
 	$(BIN)/pytest $(ALONE)
 
-# Before a release: short forms of the trials in docs/endurance.md, one at a time because they load the machine, and all presets again.
+# Before a release: short forms of the trials in docs/endurance.md, one at a time because they load the machine, all presets again, and long
+# comparisons of random runs and of all language models.
 trials: setup-dev postgresql faketime
 	$(BIN)/pytest -m trial
 

@@ -1,6 +1,7 @@
 """Tests of the service talk to a real server process over a loopback port, with a data folder of its own."""
 
 import contextlib
+import gc
 import importlib
 import inspect
 import json
@@ -85,6 +86,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = set(left_out)
     items[:] = [item for item in items if item not in dropped]
     items.sort(key=lambda item: item.path.relative_to(ROOT).parts[1] not in SERVERS)
+
+
+def pytest_collection_finish() -> None:
+    """Exclude modules and cases, which stay until the end, from garbage collections: each would visit all of them."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass

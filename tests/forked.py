@@ -21,7 +21,7 @@ _context = multiprocessing.get_context("forkserver")
 
 def start_fork_server() -> None:
     """Start what servers and workers are forked from, unless it runs."""
-    _context.set_forkserver_preload(["mhc_scope.engine.template", "mhc_scope.main", "tests.forked"])
+    _context.set_forkserver_preload(["mhc_scope.engine.template", "mhc_scope.main", "tests.forked", "tests.frozen"])
     forkserver.ensure_running()
 
 

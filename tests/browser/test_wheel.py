@@ -81,7 +81,7 @@ def _link_needed(folder: Path) -> None:
                 (folder / top).symlink_to(Path(str(package.locate_file(top))).resolve())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served(place: Path) -> Iterator[str]:
     """The address of a server that was started there."""
     url = f"http://127.0.0.1:{free_port()}"

@@ -11,10 +11,9 @@ from tests.core.drawn import draw_written_out
 
 pytestmark = pytest.mark.full
 
-BATCHES, BATCH = 40, 5
+BATCHES, BATCH = 3, 5
 
 
-@pytest.mark.sample(BATCHES, 10)
 @pytest.mark.parametrize("seed", range(BATCHES))
 def test_both_write_the_same_file_for_random_specs(seed: int, http: httpx.Client, call: Call, tmp_path: Path) -> None:
     out = tmp_path / "result.json"

@@ -12,7 +12,7 @@ from tests.core.drawn import EVERY_FIELD, draw_written_out
 
 pytestmark = pytest.mark.full
 
-RANDOM = 50
+RANDOM = 25
 
 
 def list_fields(part: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -22,12 +22,12 @@ SMALL: dict[str, Any] = {"width": 16, "input": {"batch": 1, "tokens": 4}, "block
 EVERYTHING: dict[str, Any] = {"train": {"steps": 1, "clip": 1.0}, "jacobian": 1}
 FEW = [("mhc-dynamic", "transformer"), ("frac-dynamic", "pair")]
 BLOCKS = ("mlp", "transformer", "conv", "pair")
+# Mixing of tokens calls the same map as mixing that does not depend on them; that is made in three ways.
+FORMS = [name for name in CONNECTIONS if name in ("hc", "mhc", "frac") or f"{name}-dynamic" not in CONNECTIONS]
 # A layer calls its connection and its block one after the other, so each connection is joined with one block, by turns.
-ALL = [*FEW, *(case for case in zip(CONNECTIONS, cycle(BLOCKS), strict=False) if case not in FEW)]
-
-
-def to_params(cases: list[tuple[str, str]]) -> list[Any]:
-    return [pytest.param(*case, id="-".join(case), marks=[] if case in FEW else pytest.mark.full) for case in cases]
+ALL = [*FEW, *(case for case in zip(FORMS, cycle(BLOCKS), strict=False) if case[0] not in dict(FEW))]
+# The Jacobian's products run the same functions up and down as training: some connections have it.
+WITH_JACOBIAN = {*FEW, *ALL[::3]}
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,11 @@ def build_pair(name: str, block: str = "mlp", **fields: Any) -> list[RunSpec]:
     ]
 
 
-@pytest.mark.parametrize(("name", "block"), to_params(ALL))
+@pytest.mark.parametrize(("name", "block"), ALL)
 def test_no_layer_copies_from_or_to_the_host(device: FakeDevice, name: str, block: str) -> None:
     """Measuring, training and the Jacobian: what deeper stacks do more of, they do on the device alone."""
-    shallow, deep = device.count(build_pair(name, block, **EVERYTHING))
+    fields = EVERYTHING if (name, block) in WITH_JACOBIAN else {**EVERYTHING, "jacobian": 0}
+    shallow, deep = device.count(build_pair(name, block, **fields))
     assert deep.launches > shallow.launches
     assert deep.uploads == shallow.uploads
     assert deep.syncs == shallow.syncs
@@ -62,7 +63,7 @@ def test_values_of_the_first_layer_stay_on_the_device(device: FakeDevice) -> Non
     assert deep.syncs == shallow.syncs
 
 
-@pytest.mark.parametrize("kind", [pytest.param("mhc", marks=pytest.mark.full), "mhc_lite"])
+@pytest.mark.parametrize("kind", ["mhc", "mhc_lite"])
 def test_a_mapping_in_bfloat16_stays_on_the_device(device: FakeDevice, kind: str) -> None:
     connection = {"kind": kind, "init": "megatron", "dynamic": True, "mapping_dtype": "bfloat16"}
     specs = [build_spec(SMALL, **EVERYTHING, depth=depth, connection=connection) for depth in (2, 4)]
@@ -154,16 +155,13 @@ def test_a_wait_in_every_layer_is_found(device: FakeDevice) -> None:
 # and each is computed twice, once up and once more on the way down.
 SIZES: dict[str, tuple[dict[str, Any], float]] = {
     "default": ({"depth": 64, "width": 64, "input": {"batch": 2, "tokens": 64}}, 0.15),
-    "large": ({"depth": 256, "width": 512, "input": {"batch": 8, "tokens": 256}}, 0.2),
+    "large": ({"depth": 64, "width": 512, "input": {"batch": 8, "tokens": 256}}, 0.2),
 }
-# TBP places (n - 1)^2 entries one after the other, about 30 calls each with their gradients.
-ONE_BY_ONE = {"tbp-dynamic": 300 + 30 * 9}
-RUNS = [*product(["default"], CONNECTIONS), ("large", "mhc"), ("large", "mhc-dynamic")]
-
-
 # The test of layers above has every connection.
-@pytest.mark.sample(6, 6)
-@pytest.mark.parametrize(("size", "name"), to_params(RUNS))
+RUNS = [*product(["default"], list(CONNECTIONS)[::12]), ("large", "mhc")]
+
+
+@pytest.mark.parametrize(("size", "name"), RUNS)
 def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str) -> None:
     """Every operator call counts, those that only make views too; waits of the eigensolver are among the waits."""
     fields, max_syncs = SIZES[size]
@@ -171,7 +169,7 @@ def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str
     (calls,) = device.count([spec])
     weights = 0 if spec.family.has_mixing else 1  # attention over depth fetches its weights at the end
     assert (calls.syncs.total() - weights) / spec.depth <= max_syncs
-    assert calls.operators.total() / spec.depth <= ONE_BY_ONE.get(name, 450 if spec.connection.is_dynamic else 250)
+    assert calls.operators.total() / spec.depth <= (450 if spec.connection.is_dynamic else 250)
     if size == "default":
         # One transfer for 32 layers, up and down, and one of what is known at the end; one eigenvalue problem for 32
         # layers, and the input's own; the loss.

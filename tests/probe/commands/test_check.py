@@ -34,18 +34,7 @@ def test_a_sound_module_passes() -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(
-    "name",
-    [
-        "branch added before the mixing",
-        "branch reads after the mixing",
-        "one mean H_post for all streams",
-        "bias inside the gate",
-        "straight-through Sinkhorn",
-        "branch gradient scaled by 1.02",
-        "coefficients from x.detach()",
-    ],
-)
+@pytest.mark.parametrize("name", ["branch added before the mixing", "coefficients from x.detach()"])
 def test_a_mistake_that_prevents_a_check_exits_with_1(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", WRONG_ONE, "--args", json.dumps({"name": name})]) == 1
     assert "likely: " in capsys.readouterr().out
