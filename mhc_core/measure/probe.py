@@ -124,7 +124,8 @@ class ForwardProbe:
         self.blocks.append(known.blocks[place])
         self.means.append(known.means[place])
         self.u_before = outputs[-1].u.to(self.dtype)
-        self.products.add([output.mixing.h_res for output in outputs])
+        made: list[Any] = [output.mixing for output in outputs]
+        self.products.add([mixing.h_res for mixing in made])
         if self.cka and known.cka:
             self.cka.take(known.cka, len(outputs))
         return self.blocks[-1]
