@@ -3,6 +3,7 @@
 `Stack.forward` is the plain network under autograd. `run` drives the same layers one by one through `Stack.layer`.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -111,6 +112,12 @@ class Stack(nn.Module):
             yield
         finally:
             self.edits = own
+
+    def with_spec(self, spec: RunSpec) -> "Stack":
+        """Return a stack that shares all weights, for a spec that differs in its edits alone."""
+        other = copy.copy(self)
+        other.spec, other.edits = spec, Edits(spec)
+        return other
 
     @torch.no_grad()
     def record_base(self) -> None:

@@ -2,12 +2,13 @@
 
 An edited run compares its states and gradients with those of the same run without edits. A process that has just
 computed that run, or the same one with other edits, still has them: the same tensors, so that results are the same to
-the last bit. `mhc_core.measure.run.prepare` computes them in advance.
+the last bit. It also has the weights, and what was measured of the layers below the first edit, on the way up.
+`mhc_core.measure.run.prepare` computes passes in advance.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -15,8 +16,10 @@ import torch
 from mhc_core.cost.counts import count_state_bytes
 from mhc_core.measure.effects import BasePass
 from mhc_core.spec import RunSpec
+from mhc_core.stack import Stack
 
-KEPT_BYTES = 64 * 2**20  # of all passes: three of the default depth, width and streams
+# Of all passes: three of the default depth, width and streams, the last one with its weights and measurements.
+KEPT_BYTES = 72 * 2**20
 # A layer's state and gradient, and half as much again: its coefficients and what its branch adds.
 STATES_PER_LAYER = 2.5
 
@@ -27,6 +30,7 @@ class Bases:
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         self.most_bytes = most_bytes
         self._passes: OrderedDict[str, BasePass] = OrderedDict()
+        self._bytes: dict[str, int] = {}
 
     def has_room(self, spec: RunSpec, device: torch.device) -> bool:
         """Return whether the pass of a spec may be kept. Only on the CPU, whose memory is larger than a card's.
@@ -43,12 +47,49 @@ class Bases:
             self._passes.move_to_end(name_base(spec))
         return found
 
+    def choose_stack(self, stack: Stack) -> Stack | None:
+        """Return the stack of a pass if its weights may be kept: if training does not change them."""
+        return None if stack.spec.train.steps else stack
+
+    def find_stack(self, spec: RunSpec) -> Stack | None:
+        """Return a stack with the weights and the edits of a spec, if that of its pass is kept."""
+        base = self.find(spec)
+        return base.stack.with_spec(spec) if base and base.stack else None
+
     def keep(self, spec: RunSpec, base: BasePass) -> None:
-        """Keep the pass of a spec without its edits; forget those that were used least recently."""
-        self._passes[name_base(spec)] = base
+        """Keep the pass of a spec without its edits.
+
+        Forget stacks and measurements of the other passes, then these passes, then its own stack and measurements;
+        of all passes first those that were used least recently.
+        """
+        self._set(name_base(spec), base)
         self._passes.move_to_end(name_base(spec))
-        while count_bytes(self._passes.values()) > self.most_bytes:
-            self._passes.popitem(last=False)
+        *others, latest = self._passes
+        for names in (others, [latest]):
+            for forget in (self._forget_details, self._forget_pass):
+                for name in names:
+                    if self.count_kept_bytes() > self.most_bytes:
+                        forget(name)
+
+    def count_kept_bytes(self) -> int:
+        """Count the memory of all passes."""
+        return sum(self._bytes.values())
+
+    def _set(self, name: str, base: BasePass) -> None:
+        """Keep a pass under a name, and count its memory once, with weights and with what CKA compares layers by."""
+        weights = [*base.stack.parameters()] if base.stack else []
+        grams = [base.forward.cka.grams_LPP] if base.forward and base.forward.cka else []
+        self._passes[name], self._bytes[name] = base, count_bytes([base, weights, grams])
+
+    def _forget_details(self, name: str) -> None:
+        """Forget the stack of a pass, and what was measured on its way up."""
+        base = self._passes[name]
+        if base.stack or base.forward:
+            self._set(name, replace(base, stack=None, forward=None))
+
+    def _forget_pass(self, name: str) -> None:
+        """Forget a pass."""
+        del self._passes[name], self._bytes[name]
 
 
 def name_base(spec: RunSpec) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from mhc_core.edits import Base
 from mhc_core.measure.layout import Layout
-from mhc_core.measure.probe import detach_output
+from mhc_core.measure.probe import ForwardProbe, detach_output
 from mhc_core.metrics.effects import measure_distance, measure_divergence
 from mhc_core.stack import LayerOutput, Stack
 
@@ -18,12 +18,17 @@ from mhc_core.stack import LayerOutput, Stack
 class BasePass:
     """The run without edits: of each layer the state that leaves it and the gradient there, the loss, and what edits
     read of it.
+
+    stack: that of the run, if it is not trained afterwards.
+    forward: what was measured on the way up, if it was.
     """
 
     states: list[torch.Tensor]
     gradients: list[torch.Tensor]
     loss: torch.Tensor
     read: Base
+    stack: Stack | None = None
+    forward: ForwardProbe | None = None
 
 
 class BaseRecorder:
@@ -48,9 +53,13 @@ class BaseRecorder:
 
 
 class EffectProbe:
-    """Measures the distance of an edited pass from its base, which it forgets layer by layer."""
+    """Measures the distance of an edited pass from its base, which it forgets layer by layer.
 
-    def __init__(self, base: BasePass, layout: Layout) -> None:
+    first: the first layer that edits change.
+    """
+
+    def __init__(self, base: BasePass, layout: Layout, first: int) -> None:
+        self.first = first
         # Lists of its own, which shrink: others may keep the pass.
         self.base = replace(base, states=[*base.states], gradients=[*base.gradients])
         self.layout, self.last = layout, base.states[-1]
@@ -59,7 +68,8 @@ class EffectProbe:
 
     def add_state(self, layer: int, state: torch.Tensor) -> None:
         """Measure how far the state after a layer is from that without edits; layers come in order."""
-        self.states.append(self._compare(state, self.base.states[layer]))
+        base = self.base.states[layer]
+        self.states.append(self._compare(state, base) if layer >= self.first else self._compare_same(base))
         self.base.states[layer] = self.last
 
     def add_gradient(self, layer: int, gradient: torch.Tensor) -> None:
@@ -81,6 +91,10 @@ class EffectProbe:
         if logits is not None and base is not None:
             found["output_kl"] = float(measure_divergence(base, logits))
         return found
+
+    def _compare_same(self, base: torch.Tensor) -> torch.Tensor:
+        """Return the distance of a state from itself: 0, or nan where an entry is not finite."""
+        return self.layout.to_streams(base).abs().amax().double() * 0
 
     def _compare(self, found: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
         return measure_distance(self.layout.to_streams(found.detach()), self.layout.to_streams(base))

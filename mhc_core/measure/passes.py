@@ -10,7 +10,7 @@ the state is, and their gradient is added up on the way down, into the graph of 
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -85,9 +85,11 @@ def measure(
     logits = LogitProbe(stack)
     base, shared = _find_base(stack, static, tape, logits, bases) if spec.edits else (None, [])
     logits.listen(range(len(shared), spec.depth))
-    effects = EffectProbe(base, layout) if base else None
+    first = find_first_edit(spec) if spec.edits else 0
+    effects = EffectProbe(base, layout, first) if base else None
     recorder = BaseRecorder() if bases and not spec.edits else None
-    probe = ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
+    known = base.forward if base else None
+    probe = ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased", known=known, first=first)
 
     state, values = stack.embed().detach(), None
     yield from probe.observe_input(state)
@@ -117,7 +119,7 @@ def measure(
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
     if bases and recorder:
-        bases.keep(spec, recorder.build(loss))
+        bases.keep(spec, replace(recorder.build(loss), stack=bases.choose_stack(stack), forward=probe))
     yield from down.observe(INPUT_LAYER, stack.connection.gather_input_grad(grad))
     products = probe.products.columns() | down.products.columns()
     distances = effects.columns() if effects else {}
@@ -142,7 +144,7 @@ def _find_base(
         logits.listen(range(first))
         base, shared = _exhaust(record_base(stack, static, tape, first))
         if bases:
-            bases.keep(stack.spec, base)
+            bases.keep(stack.spec, replace(base, stack=bases.choose_stack(stack)))
     stack.edits.base = base.read
     return base, shared
 
@@ -151,7 +153,7 @@ def keep_base(stack: Stack, bases: Bases) -> Iterator[None]:
     """Run a stack without its edits, and keep that pass. Yields after each layer: closing the generator stops it."""
     tape = _Tape(recomputes(stack.spec))
     base, _ = yield from record_base(stack, stack.connection.static_mixing(), tape, first=0)
-    bases.keep(stack.spec, base)
+    bases.keep(stack.spec, replace(base, stack=bases.choose_stack(stack)))
 
 
 def record_base(

@@ -56,9 +56,22 @@ class _Pace:
 
 
 class ForwardProbe:
-    """Measures states, branches, mixing matrices and, unless left out, CKA on the way up."""
+    """Measures states, branches, mixing matrices and, unless left out, CKA on the way up.
 
-    def __init__(self, layout: Layout, *, with_cka: bool = True, biased_cka: bool = False) -> None:
+    known: another pass on a CPU, in which the layers below `first` are the same. They are not measured again.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        with_cka: bool = True,
+        biased_cka: bool = False,
+        known: "ForwardProbe | None" = None,
+        first: int = 0,
+    ) -> None:
+        self.known, self.first = known, first
+        self.blocks: list[list[ForwardFrame | SimilarityFrame]] = []  # frames of the blocks that are sent
         self.layout, self.dtype = layout, layout.measured_dtype
         self.pace = _Pace(layout, growth=2)
         self.waiting: list[tuple[int, LayerOutput]] = []
@@ -85,9 +98,14 @@ class ForwardProbe:
             return []
         self.pace.grow()
         waiting, self.waiting = self.waiting, []
+        if self.known and layer < self.first:
+            return self._repeat(self.known, [output for _, output in waiting])
         self.measured.append(([layer for layer, _ in waiting], self._measure([output for _, output in waiting])))
         count = sum(len(layers) for layers, _ in self.measured if layers != [INPUT_LAYER])
-        return self._fetch_frames() if is_last or self.pace.sends(count) else []
+        if not (is_last or self.pace.sends(count)):
+            return []
+        self.blocks.append(self._fetch_frames())
+        return self.blocks[-1]
 
     def mean_mixing(self) -> dict[str, np.ndarray]:
         """Return the mean over samples of the coefficients of every layer: h_pre, h_post (L, n), h_res (L, n, n),
@@ -99,6 +117,18 @@ class ForwardProbe:
         if not self.layout.has_mixing:
             return {"unfolded": stack_reads(self.reads[: self.layout.depth]).cpu().numpy()}
         return {key: np.concatenate([block[key] for block in self.means]) for key in self.means[0]}
+
+    def _repeat(self, known: "ForwardProbe", outputs: list[LayerOutput]) -> list[ForwardFrame | SimilarityFrame]:
+        """Return the frames of a block of layers from another pass, and take over what later blocks read of it."""
+        place = len(self.blocks)
+        self.blocks.append(known.blocks[place])
+        self.means.append(known.means[place])
+        self.u_before = outputs[-1].u.to(self.dtype)
+        made: list[Any] = [output.mixing for output in outputs]
+        self.products.add([mixing.h_res for mixing in made])
+        if self.cka and known.cka:
+            self.cka.take(known.cka, len(outputs))
+        return self.blocks[-1]
 
     @property
     def _cast(self) -> type[np.floating]:

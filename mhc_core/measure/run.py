@@ -60,7 +60,7 @@ def run(spec: RunSpec, trained: TrainedStacks | None = None, bases: Bases | None
     start = _build_start_frame(spec, device)
     result.add(start)
     yield start  # before the weights are drawn, which takes its time
-    stack = build_stack(spec).to(device)
+    stack = (bases.find_stack(spec) if bases else None) or build_stack(spec).to(device)
     for frame in _compute_frames(stack, device, trained, bases):
         result.add(frame)
         yield frame

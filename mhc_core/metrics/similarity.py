@@ -96,6 +96,12 @@ class CkaRows:
         self.faults_L[start : self.filled] = faults_K
         return rows / (self.norms_L[start : self.filled, None] * self.norms_L[: self.filled])
 
+    def take(self, other: CkaRows, count: int) -> None:
+        """Take over the next layers from another pass in which they are the same."""
+        start, self.filled = self.filled, self.filled + count
+        for name in ("grams_LPP", "norms_L", "faults_L"):
+            getattr(self, name)[start : self.filled] = getattr(other, name)[start : self.filled]
+
 
 def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
     """Return why each layer's features (P, C) have no CKA, as an index into `FAULTS`: (K)."""

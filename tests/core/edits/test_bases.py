@@ -1,18 +1,23 @@
 """Passes without edits that are kept: runs with edits read them, and every frame stays the same to the last bit."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 
 from mhc_core.cost.counts import count_state_bytes
+from mhc_core.edits import Base
 from mhc_core.measure import passes
+from mhc_core.measure import run as run_module
 from mhc_core.measure.bases import Bases, count_bytes
+from mhc_core.measure.effects import BasePass, EffectProbe
 from mhc_core.measure.layout import lay_out
+from mhc_core.measure.probe import ForwardProbe
 from mhc_core.measure.run import prepare, run
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec
-from mhc_core.stack import build_stack
+from mhc_core.stack import LayerOutput, build_stack
 from tests.core.conftest import CONNECTIONS, MIXED, MULTI_STREAM, build_spec, require
 
 CPU = torch.device("cpu")
@@ -86,6 +91,47 @@ def test_trained_stacks_share_the_base_of_the_stack_as_initialised() -> None:
     assert encode(edited, bases) == encode(edited)
 
 
+# Blocks of 1, 2, 4, 8 and 5 layers are measured together.
+@pytest.mark.parametrize(("first", "measured"), [(0, 20), (3, 17), (9, 13), (16, 5)])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_run_with_edits_measures_no_block_of_layers_below_them(
+    dynamic: bool, first: int, measured: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"kind": "mhc", "dynamic": dynamic}
+    cut = {**CUT, "layers": (first, first)}
+    plain, edited = (build_spec(SMALL, depth=20, connection=connection, edits=own) for own in ([], [cut]))
+    due, bases = encode(edited), Bases()
+    encode(plain, bases)
+    counts: list[int] = []
+    measure_block = ForwardProbe._measure
+
+    def count(probe: ForwardProbe, outputs: list[LayerOutput]) -> dict[str, torch.Tensor]:
+        counts.append(len(outputs))
+        return measure_block(probe, outputs)
+
+    monkeypatch.setattr(ForwardProbe, "_measure", count)
+    monkeypatch.setattr(run_module, "build_stack", refuse)
+    assert encode(edited, bases) == due
+    assert sum(counts) == measured
+    assert encode(edited, bases) == due, "it leaves what is kept as it was"
+
+
+@pytest.mark.parametrize("size", [math.inf, -math.inf, math.nan])
+def test_a_state_that_is_not_finite_has_no_distance_from_itself(size: float) -> None:
+    stack = build_stack(build_spec(SMALL, connection={"kind": "hc"}))
+    state = stack.embed().detach()
+    lost = state.clone()
+    lost.view(-1)[3] = size
+    layout = lay_out(stack, CPU)
+    for one in (state, lost):
+        base = BasePass([one], [], torch.zeros(()), Base([], [], []))
+        below, above = (EffectProbe(base, layout, first) for first in (1, 0))
+        for probe in (below, above):
+            probe.add_state(0, one.clone())
+        assert torch.equal(below.states[0].nan_to_num(7.0), above.states[0].nan_to_num(7.0))
+        assert below.states[0].dtype == above.states[0].dtype
+
+
 def test_bases_take_no_more_memory_than_allowed() -> None:
     specs = [build_spec(SMALL, connection={"kind": "hc"}, seed=seed) for seed in range(4)]
     one = Bases()
@@ -93,12 +139,31 @@ def test_bases_take_no_more_memory_than_allowed() -> None:
     kept = require(one.find(specs[0]))
     size, states = count_bytes(kept), 2 * sum(state.nbytes for state in kept.states)
     assert states < size < 2 * states
-    bases = Bases(3 * size)
+    weights = sum(weight.nbytes for weight in require(kept.stack).parameters())
+    grams = require(require(kept.forward).cka).grams_LPP.nbytes
+    whole = one.count_kept_bytes()
+    assert 0 <= size + weights + grams - whole < size / 10, "static mixing may be a parameter itself"
+    bases = Bases(whole + 2 * size)
     for spec in specs[:3]:
         encode(spec, bases)
+    assert [bool(bases.find_stack(spec)) for spec in specs] == [False, False, True, False]
+    assert bases.count_kept_bytes() == bases.most_bytes
     assert bases.find(specs[0]), "which makes it the one that was used last"
     encode(specs[3], bases)
     assert [bool(bases.find(spec)) for spec in specs] == [True, False, True, True]
+    assert [bool(bases.find_stack(spec)) for spec in specs] == [False, False, False, True]
+    assert bases.count_kept_bytes() == bases.most_bytes
+    alone = Bases(size)
+    encode(specs[0], alone)
+    assert alone.find(specs[0]), "without its stack and its measurements, for which there is no room"
+    assert alone.find_stack(specs[0]) is None
+
+
+def test_weights_that_are_trained_are_not_kept() -> None:
+    plain, bases = build_spec(SMALL, connection={"kind": "hc"}, train={"steps": 1}), Bases()
+    encode(plain, bases)
+    assert bases.find(plain)
+    assert bases.find_stack(plain) is None
 
 
 def test_a_large_pass_and_one_on_a_card_are_not_kept() -> None:
