@@ -31,6 +31,7 @@ NO_VALUES = "no layer of these has learned weights of values"
 UPWARD = ("forward", "similarity")  # frames of the way up
 MAX_FEATURES = 256  # of all streams of a layer together, whose single values a record keeps
 CACHED_ENTRIES = 2**17  # of a tensor of 1 MiB in float64
+LARGEST_POWER = 2.0**1023  # of two, in float64
 
 
 def pick_features(width: int, streams: int) -> Array:
@@ -95,13 +96,8 @@ class NoMixing(ValueError):
 
 
 class Moments(NamedTuple):
-    """Moments of the entries of streams: mean squares, mean fourth powers, and the largest square.
+    """The largest square, the mean square and the mean fourth power of each token's entries in each stream."""
 
-    second_Kn, fourth_Kn: of each stream. largest_KnN, second_KnN, fourth_KnN: of each token in it.
-    """
-
-    second_Kn: "torch.Tensor"
-    fourth_Kn: "torch.Tensor"
     largest_KnN: "torch.Tensor"
     second_KnN: "torch.Tensor"
     fourth_KnN: "torch.Tensor"
@@ -147,21 +143,27 @@ class LayerBlock:
         return self._stack_mixings("h_res")
 
     @cached_property
-    def scaled_moments(self) -> "Moments":
-        """Return moments of each stream over its largest |entry|, and of each token in it, in float64.
+    def largest_KnN(self) -> "torch.Tensor":
+        """Return the largest |entry| of each token in each stream, in the type of the streams."""
+        return find_largest(self.x_KnNC)
 
-        So scaled, no power overflows. They are computed in place: new memory for each takes several times as long.
+    @cached_property
+    def scaled_moments(self) -> "Moments":
+        """Return moments of each stream, and of each token in it, in float64.
+
+        A stream is scaled by a power of two, its largest |entry| to [1/2, 1): no power overflows, and nothing is
+        rounded. Powers are computed in place: new memory for each takes several times as long.
         """
         import torch
 
-        x_KnNC = self.x_KnNC
-        largest_KnN = torch.maximum(x_KnNC.amax(3), -x_KnNC.amin(3)).double()
-        largest_Kn = largest_KnN.amax(2)
-        parts = split_for_cache(x_KnNC)
-        scales = largest_Kn[:, :, None, None].split(len(parts[0]))
-        means = [_measure_powers(part, scale) for part, scale in zip(parts, scales, strict=True)]
-        second_Kn, second_KnN, fourth_Kn, fourth_KnN = map(torch.cat, zip(*means, strict=True))
-        return Moments(second_Kn, fourth_Kn, (largest_KnN / largest_Kn[:, :, None]).square(), second_KnN, fourth_KnN)
+        largest_KnN = self.largest_KnN.double()
+        largest_Kn1 = largest_KnN.amax(2, keepdim=True)
+        # Below the normal numbers of float64 the scale would be infinite.
+        scale_Kn1 = (torch.frexp(largest_Kn1).mantissa / largest_Kn1).clamp_max(LARGEST_POWER)
+        parts = split_for_cache(self.x_KnNC)
+        means = map(_measure_powers, parts, scale_Kn1.unsqueeze(3).split(len(parts[0])))
+        second_KnN, fourth_KnN = map(torch.cat, zip(*means, strict=True))
+        return Moments((largest_KnN * scale_Kn1).square(), second_KnN, fourth_KnN)
 
     def list_features(self) -> "list[torch.Tensor]":
         """Return for each layer of the block the weights of single features in what it reads, (N, n, C).
@@ -230,16 +232,20 @@ def split_for_cache(x: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
     return x.split(max(1, CACHED_ENTRIES // max(1, x[0].numel()))) if x.is_cpu else (x,)
 
 
-def _measure_powers(x_KnNC: "torch.Tensor", scale_Kn11: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
-    """Return the mean square of x / scale in each stream (K, n) and in each token (K, n, N), then the mean fourth
-    power; float64.
-    """
+def find_largest(x: "torch.Tensor") -> "torch.Tensor":
+    """Return the largest magnitude along the last axis; the magnitudes themselves would be as much memory again."""
     import torch
 
-    powers = x_KnNC.to(torch.float64, copy=True).div_(scale_Kn11).square_()
-    squares = powers.mean((2, 3)), powers.mean(3)
-    powers.square_()
-    return *squares, powers.mean((2, 3)), powers.mean(3)
+    return torch.maximum(x.amax(-1), -x.amin(-1))
+
+
+def _measure_powers(x_KnNC: "torch.Tensor", scale_Kn11: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
+    """Return mean square and mean fourth power of each token's entries times the scale, (K, n, N) each, float64."""
+    import torch
+
+    powers = x_KnNC.to(torch.float64, copy=True).mul_(scale_Kn11).square_()
+    second_KnN = powers.mean(3)
+    return second_KnN, powers.square_().mean(3)
 
 
 @dataclass(frozen=True)
@@ -418,8 +424,8 @@ class LayerMetric:
             If `measure` returns another shape than it states.
         """
         found = self.measure(block)
-        sizes = {"L": layers, "n": streams, "C": len(pick_features(width, streams))}
-        wanted = tuple(sizes[axis] for axis in self.metric.shape)
+        features = len(pick_features(width, streams)) if self.metric.shape == "LnC" else 0
+        wanted = tuple({"L": layers, "n": streams, "C": features}[axis] for axis in self.metric.shape)
         if tuple(found.shape) != wanted:
             raise ValueError(f"Metric {self.metric.key!r}: measure returned {tuple(found.shape)}, wanted {wanted}.")
         return found

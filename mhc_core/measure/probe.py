@@ -142,12 +142,12 @@ class ForwardProbe:
         u_before = u_KNC[0] if self.u_before is None else self.u_before
         self.u_before = u_KNC[-1]
         m_KNC = self.layout.merge(x_KnNC)
-        measured = measure_states(x_KnNC, m_KNC)
-        measured |= measure_branches(u_KNC, y_KNC, u_before)
         made = [output.mixing for output in outputs]
         values = [output.value_weights for output in outputs]
         entered = [self.layout.to_streams(output.entered) for output in outputs]
         block = LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made, values, entered)
+        measured = measure_states(x_KnNC, m_KNC, largest_KnN=block.largest_KnN)
+        measured |= measure_branches(u_KNC, y_KNC, u_before)
         measured |= _measure_added("forward", block, x_KnNC)
         self.reads += [one.weights for one in made if isinstance(one, DepthReads)]
         if not isinstance(made[0], DepthReads):

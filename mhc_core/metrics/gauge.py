@@ -128,7 +128,7 @@ def measure_remainder(h_res_KNnn: "torch.Tensor") -> "torch.Tensor":
     norm_K = torch.linalg.vector_norm(apart_KNnn, dim=(2, 3)).square().mean(1).sqrt()
     condition_K = torch.linalg.vector_norm(mean_K1nn, dim=(1, 2, 3)) * torch.linalg.vector_norm(undone, dim=(1, 2, 3))
     # nan compares as False.
-    return torch.where(condition_K * h_res_KNnn.shape[-1] * ROUNDING < LOST, norm_K, torch.nan)
+    return norm_K.masked_fill_(~(condition_K * h_res_KNnn.shape[-1] * ROUNDING < LOST), torch.nan)
 
 
 @np.errstate(divide="ignore")  # an edit can make a matrix 0

@@ -20,13 +20,14 @@ SILENT = 1e-75
 
 def measure_peak(block: LayerBlock) -> "torch.Tensor":
     """Measure the largest |entry| of each stream over its root mean square, (K, n)."""
-    return 1 / block.scaled_moments.second_Kn.sqrt()
+    moments = block.scaled_moments
+    return (moments.largest_KnN.amax(2) / moments.second_KnN.mean(2)).sqrt()
 
 
 def measure_kurtosis(block: LayerBlock) -> "torch.Tensor":
     """Measure the mean fourth power of each stream's entries over the squared mean square, (K, n)."""
     moments = block.scaled_moments
-    return moments.fourth_Kn / moments.second_Kn.square()
+    return moments.fourth_KnN.mean(2) / moments.second_KnN.mean(2).square()
 
 
 def measure_token_peak(block: LayerBlock) -> "torch.Tensor":
@@ -43,11 +44,8 @@ def measure_token_kurtosis(block: LayerBlock) -> "torch.Tensor":
 
 def _pick_worst(value_KnN: "torch.Tensor", second_KnN: "torch.Tensor") -> "torch.Tensor":
     """Return the largest value of the tokens that are not silent, (K, n); nan if all are, or one is not finite."""
-    import torch
-
     silent_KnN = second_KnN < SILENT**2
-    worst_Kn = value_KnN.masked_fill(silent_KnN, 0).amax(2)
-    return torch.where(silent_KnN.all(2), torch.nan, worst_Kn)
+    return value_KnN.masked_fill(silent_KnN, 0).amax(2).masked_fill_(silent_KnN.all(2), np.nan)
 
 
 def compute_peak(spec: "RunSpec", layer: ReferenceLayer) -> Array:

@@ -74,14 +74,11 @@ def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {}
     reads_Kn = np.abs(columns["h_read"]).sum(1) if "h_read" in columns else columns.get("h_pre")
     sizes = {"act": columns.get("act_rms_streams"), "read": reads_Kn, "write": columns["h_post"]}
-    found = {}
-    for key, size_Kn in sizes.items():
-        if size_Kn is None:
-            continue
-        share_Kn = to_shares(size_Kn, power=2 if key == "act" else 1)
-        found[f"{key}_share_max"] = share_Kn.max(1)
-        found[f"{key}_share_entropy"] = _measure_evenness(share_Kn)
-    return found
+    powers = {"act": 2, "read": 1, "write": 1}
+    shares = {key: to_shares(size_Kn, powers[key]) for key, size_Kn in sizes.items() if size_Kn is not None}
+    found = {f"{key}_share_max": share_Kn.max(1) for key, share_Kn in shares.items()}
+    evenness = _measure_evenness(np.stack(list(shares.values())))
+    return found | {f"{key}_share_entropy": column for key, column in zip(shares, evenness, strict=True)}
 
 
 def to_shares(sizes_Kn: np.ndarray, power: int = 1) -> np.ndarray:
@@ -95,12 +92,12 @@ def to_shares(sizes_Kn: np.ndarray, power: int = 1) -> np.ndarray:
     return np.where(lost, np.inf, share)
 
 
-def _measure_evenness(share_Kn: np.ndarray) -> np.ndarray:
-    """Return the entropy of the streams' shares over log n, (K): 1 if all are equal, 0 if one stream has all."""
+def _measure_evenness(shares: np.ndarray) -> np.ndarray:
+    """Return the entropy of the streams' shares (..., n) over log n: 1 if all are equal, 0 if one stream has all."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(share_Kn > 0, share_Kn * np.log(share_Kn), share_Kn)
+        terms = np.where(shares > 0, shares * np.log(shares), shares)
     # Rounding would put the even case above 1 and leave a negative zero where one stream has all.
-    evenness = np.abs(terms.sum(1)) / np.log(share_Kn.shape[1])
+    evenness = np.abs(terms.sum(-1)) / np.log(shares.shape[-1])
     return np.where(np.isfinite(evenness), np.minimum(evenness, 1.0), evenness)
 
 
@@ -135,7 +132,7 @@ def measure_branch_share(
         passed_Kn = _measure_passed(passing_KnNC, h_res)
     ratio = written_Kn / torch.hypot(written_Kn, passed_Kn)
     largest = torch.maximum(written_Kn, passed_Kn)
-    return {"branch_share": torch.where(largest.isinf(), torch.inf, ratio.square())}
+    return {"branch_share": ratio.square_().masked_fill_(largest.isinf(), torch.inf)}
 
 
 def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -177,4 +174,4 @@ def _take_apart(
     unit_Kn = torch.maximum(size_Kn, written_Kn)
     square_Kn = (size_Kn / unit_Kn).square() - 2 * (overlap_Kn / unit_Kn / unit_Kn) + (written_Kn / unit_Kn).square()
     passed_Kn = unit_Kn * square_Kn.clamp_min(0).sqrt()
-    return torch.where(unit_Kn.isinf(), torch.inf, passed_Kn)
+    return passed_Kn.masked_fill_(unit_Kn.isinf(), torch.inf)

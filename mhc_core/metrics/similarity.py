@@ -85,14 +85,14 @@ class CkaRows:
         x_KPC = kept_KPC.to(new_KPP.dtype)
         faults_K = find_faults(x_KPC)
         # Nothing of such a layer may reach the others: nan times 0 is nan.
-        x_KPC = torch.where((faults_K > 0)[:, None, None], 0.0, x_KPC)
+        x_KPC = x_KPC.masked_fill((faults_K > 0)[:, None, None], 0)
         fill_centred_gram(new_KPP, x_KPC, biased=self.biased)
         rows = new_KPP.flatten(1) @ self.grams_LPP[: self.filled].flatten(1).T
         # Norms come with the products: one pass over P x P entries a layer less.
         norms_K = rows[:, start:].diagonal().sqrt()
         is_rounding_K = ~(norms_K > MIN_NORM_EPS * torch.finfo(norms_K.dtype).eps)
-        faults_K = torch.where((faults_K == 0) & is_rounding_K, UNKNOWN, faults_K)
-        self.norms_L[start : self.filled] = torch.where(faults_K > 0, torch.nan, norms_K)
+        faults_K.masked_fill_((faults_K == 0) & is_rounding_K, UNKNOWN)
+        self.norms_L[start : self.filled] = norms_K.masked_fill_(faults_K > 0, torch.nan)
         self.faults_L[start : self.filled] = faults_K
         return rows / (self.norms_L[start : self.filled, None] * self.norms_L[: self.filled])
 
@@ -111,9 +111,8 @@ def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
     size_K = torch.maximum(high_KC, -low_KC).amax(1)  # nan where one entry is
     spread_K = (high_KC - low_KC).amax(1)
     same_K = spread_K <= SAME_ULPS * torch.finfo(x_KPC.dtype).eps * size_K
-    faults_K = torch.where(same_K, CONSTANT, 0)
-    faults_K = torch.where(size_K.isinf(), OVERFLOW, faults_K)
-    return torch.where(size_K.isnan(), UNKNOWN, faults_K)
+    faults_K = same_K * CONSTANT
+    return faults_K.masked_fill_(size_K.isinf(), OVERFLOW).masked_fill_(size_K.isnan(), UNKNOWN)
 
 
 def to_cka_status(faults_L: np.ndarray) -> dict[int, Status]:

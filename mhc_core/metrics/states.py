@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mhc_core.metric import OURS, Metric, split_for_cache
+from mhc_core.metric import OURS, Metric, find_largest, split_for_cache
 
 if TYPE_CHECKING:
     import torch
@@ -56,8 +56,12 @@ MAX_RANKED = 256  # samples of which a rank is taken
 LONGEST_SUM = 2**14  # entries; a float32 product over a million of them is off in the fifth digit
 
 
-def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch.Tensor]:
+def measure_states(
+    x_KnNC: torch.Tensor, m_KNC: torch.Tensor, *, largest_KnN: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
     """Return the metrics of K states alone: of their streams, and of the streams merged.
+
+    largest_KnN: what `find_largest` returns of the streams, if other metrics read it too; by default it is computed.
 
     Returns
     -------
@@ -68,15 +72,15 @@ def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch
         "act_rms": rms(m_KNC),
         "token_cos": token_cosine(m_KNC),
         "effective_rank": effective_rank(m_KNC),
-        **measure_streams(x_KnNC),
+        **measure_streams(x_KnNC, largest_KnN),
     }
 
 
-def measure_streams(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
+def measure_streams(x_KnNC: torch.Tensor, largest_KnN: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
     """Return metrics of each stream: act_rms_streams (K, n), and for n > 1 stream_cos (K), stream_cosines (K, n, n)."""
     measured = {"act_rms_streams": rms(x_KnNC)}
     if x_KnNC.shape[1] > 1:
-        measured["stream_cosines"] = _stream_cosines(x_KnNC)
+        measured["stream_cosines"] = _stream_cosines(x_KnNC, largest_KnN)
         measured["stream_cos"] = _mean_off_diagonal(measured["stream_cosines"])
     return measured
 
@@ -100,8 +104,9 @@ def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[s
     units = _to_unit(torch.cat([u_before_NC.unsqueeze(0), u_KNC]))
     cosines_KN = torch.linalg.vecdot(units[1:], units[:-1])
     ordered_KN = cosines_KN.sort(dim=1).values
+    is_lost_K = ordered_KN[:, -1].isnan()  # nan sorts last
     levels = {"cos_prev": 0.5, "cos_prev_p05": 0.05, "cos_prev_p95": 0.95}
-    return {key: _quantile(ordered_KN, level) for key, level in levels.items()}
+    return {key: _quantile(ordered_KN, level).masked_fill_(is_lost_K, torch.nan) for key, level in levels.items()}
 
 
 def rms(x: torch.Tensor) -> torch.Tensor:
@@ -121,25 +126,20 @@ def pick_samples(count: int, most: int, device: torch.device) -> torch.Tensor:
 
 
 def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
-    """Return a quantile (K), linear between order statistics; nan if a value, which sorts last, is nan.
-
-    `torch.quantile` costs more.
-    """
+    """Return a quantile (K), linear between order statistics; `torch.quantile` costs more."""
     import torch
 
     last = ordered_KN.shape[1] - 1
     low = int(level * last)
-    found = torch.lerp(ordered_KN[:, low], ordered_KN[:, min(low + 1, last)], level * last - low)
-    return torch.where(ordered_KN[:, last].isnan(), torch.nan, found)
+    return torch.lerp(ordered_KN[:, low], ordered_KN[:, min(low + 1, last)], level * last - low)
 
 
-def _to_unit(x: torch.Tensor) -> torch.Tensor:
-    """Return x divided by its norm over the last axis, without overflow."""
+def _to_unit(x: torch.Tensor, largest: torch.Tensor | None = None) -> torch.Tensor:
+    """Return x divided by its norm over the last axis, without overflow; `largest` is what `find_largest` returns."""
     # Divided by the largest entry first: the norm of a float32 vector near 1e19 overflows in float32.
     import torch
 
-    # The magnitudes themselves would be as much memory again.
-    x = x / torch.maximum(x.amax(-1, keepdim=True), -x.amin(-1, keepdim=True))
+    x = x / (find_largest(x) if largest is None else largest).unsqueeze(-1)
     return x.div_(torch.linalg.vector_norm(x, dim=-1, keepdim=True))
 
 
@@ -150,13 +150,13 @@ def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
     return (total - samples) / (samples * (samples - 1))
 
 
-def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
+def _stream_cosines(x_KnNC: torch.Tensor, largest_KnN: torch.Tensor | None) -> torch.Tensor:
     """Return the mean cosine over samples of each pair of streams, (K, n, n)."""
     import torch
 
     samples, width = x_KnNC.shape[2:]
     size = min(samples, max(1, LONGEST_SUM // width))
-    parts = _to_unit(x_KnNC).split([samples - samples % size, samples % size], dim=2)
+    parts = _to_unit(x_KnNC, largest_KnN).split([samples - samples % size, samples % size], dim=2)
     sums = [_sum_products(part, min(size, part.shape[2])) for part in parts if part.shape[2]]
     return torch.stack(sums).sum(0) / samples
 
@@ -185,14 +185,14 @@ def effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
     samples = m_KNC.shape[1]
     kept = m_KNC if samples <= MAX_RANKED else m_KNC[:, pick_samples(samples, MAX_RANKED, m_KNC.device)]
     largest_K = kept.abs().amax((1, 2)).double()  # not finite where one entry is not
-    usable_K = torch.isfinite(largest_K)
+    is_lost_K = ~torch.isfinite(largest_K)
     kept = kept.to(torch.float64, copy=True).div_(largest_K.clamp_min(torch.finfo(torch.float64).tiny)[:, None, None])
     # In float64 the squared singular values keep eight digits of the singular values.
     wide = kept.shape[1] < kept.shape[2]
     gram = kept @ kept.mT if wide else kept.mT @ kept
     # The eigensolver refuses non-finite input; such a layer gets nan afterwards.
-    gram = torch.where(usable_K[:, None, None], gram, 0.0)
+    gram.masked_fill_(is_lost_K[:, None, None], 0)
     singular = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
     share = singular / singular.sum(1, keepdim=True)
     rank = torch.exp(-torch.xlogy(share, share).sum(1))
-    return torch.where(usable_K, rank, torch.nan)
+    return rank.masked_fill_(is_lost_K, torch.nan)

@@ -30,9 +30,9 @@ def measure_weight(place: int, block: LayerBlock) -> "torch.Tensor":
     """Return one of the two weights for each layer of a block, (K); nan for layers without weights, such as MLPs."""
     import torch
 
+    pairs = block.list_value_weights()
     none = block.x_KnNC.new_full((2,), torch.nan, dtype=torch.float64)
-    pairs = [none if pair is None else pair.double() for pair in block.list_value_weights()]
-    return torch.stack(pairs)[:, place]
+    return torch.stack([none if pair is None else pair.double() for pair in pairs])[:, place]
 
 
 def read_weight(place: int, spec: "RunSpec", layer: ReferenceLayer) -> float:
