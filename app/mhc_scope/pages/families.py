@@ -3,6 +3,7 @@
 The page needs no script. All families are compared in the stack of the opening view.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from mhc_core.families import FAMILIES
 from mhc_core.family import GROUPS, Family, Group, Use
 from mhc_core.figures.run_names import LETTERS
 from mhc_core.figures.style import THEMES, sample_color, to_contrast
-from mhc_core.findings.numerals import format_fixed, format_value
+from mhc_core.findings.numerals import format_fixed
+from mhc_core.findings.words import format_magnitude
 from mhc_scope.presets.families import LAYER, Measured, build_family_spec, read_measured
 from mhc_scope.presets.opening import OPENING
 
@@ -47,7 +49,7 @@ class Entry:
 
     family, kind: the family, and its name in specs. parent: the name of the family that it changes. children: the
     entries of families that change it. properties: properties of its mixing, in words. cells: H_res of one layer, by
-    rows; [] for one stream. gains: gains of all layers together, forward and backward; {} without mixing. costs: by
+    rows; [] for one stream. gains: largest over the depth, forward and backward; {} without mixing. costs: by
     measure, the cost that it adds to the residual connection. href: the opening view with this family.
     """
 
@@ -150,7 +152,8 @@ def _format_gains(measured: Measured) -> dict[str, str]:
     """Return the measured gains of a family as texts, by direction; {} if it has none."""
     if measured.gain_forward is None:
         return {}
-    return {"forward": format_value(measured.gain_forward), "backward": format_value(measured.gain_backward)}
+    pairs = {"forward": measured.gain_forward, "backward": measured.gain_backward}
+    return {name: f"×{format_magnitude(math.log10(gain) if gain else -math.inf)}" for name, gain in pairs.items()}
 
 
 def _find_costs(kind: str) -> dict[str, str]:

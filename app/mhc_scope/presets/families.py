@@ -23,8 +23,8 @@ DIGITS = 7
 class Measured:
     """Measurements of one family.
 
-    id: id of the run. h_res: H_res of one layer, (n, n); None for one stream. gain_forward, gain_backward: gains of all
-    layers together; None where layers do not mix a state.
+    id: id of the run. h_res: H_res of one layer, (n, n); None for one stream. gain_forward, gain_backward: largest
+    composite gains over the depth, as in the table of results; None where layers do not mix a state.
     """
 
     id: str
@@ -56,8 +56,8 @@ def measure_family(kind: str) -> Measured:
     return Measured(
         spec.id,
         None if h_res is None else [[_round_digits(value) for value in row] for row in h_res],
-        _round_digits(result.layers["composite_gain_fwd"][-1]),
-        _round_digits(result.layers["composite_gain_bwd"][0]),
+        _round_digits(result.layers["composite_gain_fwd"].max()),
+        _round_digits(result.layers["composite_gain_bwd"].max()),
     )
 
 

@@ -120,8 +120,8 @@ def test_stored_numbers_are_those_of_a_new_run(kind: str) -> None:
         assert (stored.gain_forward, stored.gain_backward, stored.h_res) == (None, None, None)
         assert "composite_gain_fwd" not in result.layers
         return
-    assert stored.gain_forward == pytest.approx(result.layers["composite_gain_fwd"][-1], rel=1e-4)
-    assert stored.gain_backward == pytest.approx(result.layers["composite_gain_bwd"][0], rel=1e-4)
+    assert stored.gain_forward == pytest.approx(result.layers["composite_gain_fwd"].max(), rel=1e-4)
+    assert stored.gain_backward == pytest.approx(result.layers["composite_gain_bwd"].max(), rel=1e-4)
     if stored.h_res is not None:
         assert stored.h_res == pytest.approx(result.matrices["h_res"][LAYER], abs=1e-5)
 
