@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.rows import Row, print_rows
 from benchmarks.side_by_side import clock, median_ratio, time_interleaved
-from mhc_core.connections.newton import project_exactly
-from mhc_core.connections.sinkhorn import sinkhorn
+from mhc_core.layers.newton import project_exactly
+from mhc_core.layers.sinkhorn import sinkhorn
 from mhc_core.measure.passes import measure
 from mhc_core.metrics.states import effective_rank
 from mhc_core.spec import parse_spec

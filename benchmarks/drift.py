@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections.hc import DynamicHC, StaticHC
-from mhc_core.connections.manifold import DynamicManifold, StaticManifold
 from mhc_core.cost.counts import count_parameters, count_pass_flops, count_readout_flops
 from mhc_core.inputs.text import TextEmbedding, read_bytes
+from mhc_core.layers.hc import DynamicHC, StaticHC
+from mhc_core.layers.manifold import DynamicManifold, StaticManifold
 from mhc_core.measure.training import build_optimizer, learning_rate
 from mhc_core.metrics.mixing import measure_composites
 from mhc_core.spec import RunSpec, parse_spec

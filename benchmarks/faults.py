@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from mhc_core import stack as stacks
-from mhc_core.blocks import transformer
-from mhc_core.blocks.branch import Carried
-from mhc_core.connections import GatedMixing, Mixing, PassedMixing, depth, newton
+from mhc_core.layers import depth, newton, transformer
+from mhc_core.layers.branch import Carried
+from mhc_core.layers.connections import GatedMixing, Mixing, PassedMixing
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
 

@@ -19,7 +19,7 @@ from benchmarks import peer
 from benchmarks.peer import CKA_LAYERS, CKA_PAIRS, CKA_SAMPLES, LAYERS, STREAMS, TOKENS, WIDTH, draw
 from benchmarks.rows import Row, print_rows
 from benchmarks.side_by_side import clock, median_ratio, time_interleaved
-from mhc_core.connections import build_connection
+from mhc_core.layers.connections import build_connection
 from mhc_core.metrics.similarity import CkaRows
 from mhc_core.spec import parse_spec
 

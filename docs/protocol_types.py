@@ -1,4 +1,4 @@
-"""Writes `static/types/protocol.d.ts`, the frames as the page's modules see them. `make types` runs it.
+"""Writes `static/protocol.d.ts`, the frames as the page's modules see them. `make types` runs it.
 
 A JSON schema that pydantic writes has few shapes, so each is one line here; one that is new stops the script.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from mhc_core.record.schema import build_schemas
 
-TARGET = Path(__file__).resolve().parent.parent / "static" / "types" / "protocol.d.ts"
+TARGET = Path(__file__).resolve().parent.parent / "static" / "protocol.d.ts"
 HEAD = "/** The frames of a record. Written by `make types` from `mhc_core/record`; changes belong there. */\n"
 LINE_LENGTH = 120
 PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}

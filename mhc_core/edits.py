@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import torch
 
-from mhc_core.connections import GatedMixing, Made
+from mhc_core.layers.connections import GatedMixing, Made
 from mhc_core.rng import normal
 from mhc_core.spec import EditSpec
 

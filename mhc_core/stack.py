@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mhc_core.blocks import build_branch
-from mhc_core.blocks.branch import Carried
-from mhc_core.blocks.norms import normalise
-from mhc_core.connections import Made, Mixing, build_connection
 from mhc_core.edits import Base, Edits, fold, turn
 from mhc_core.inputs import build_input
+from mhc_core.layers.blocks import build_branch
+from mhc_core.layers.branch import Carried
+from mhc_core.layers.connections import Made, Mixing, build_connection
+from mhc_core.layers.norms import normalise
 from mhc_core.spec import EditSpec, RunSpec
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}

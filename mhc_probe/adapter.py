@@ -27,7 +27,7 @@ class LayerSite(NamedTuple):
 
 
 class SourceRead(NamedTuple):
-    """How what leaves a layer is read from the embedding and earlier outputs: see `mhc_core.connections.depth`.
+    """How what leaves a layer is read from the embedding and earlier outputs: see `mhc_core.layers.depth`.
 
     Attributes
     ----------

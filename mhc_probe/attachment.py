@@ -24,9 +24,9 @@ from mhc_probe.atlas import Batch, measure_atlas
 from mhc_probe.base import BaseRunner
 from mhc_probe.candidates import AdapterRecording, Candidates
 from mhc_probe.edits import ModelEdits, parse_edits
-from mhc_probe.families.finder import build_candidates
 from mhc_probe.measurement import Unedited, build_frames
 from mhc_probe.recording import compiled, padding
+from mhc_probe.recording.finder import build_candidates
 from mhc_probe.recording.joined import JoinedPasses
 from mhc_probe.recording.outputs import LossFunction, find_logits, find_loss, keep_rows
 from mhc_probe.recording.parameter_norms import ParameterNorms

@@ -8,8 +8,8 @@ import torch
 from mhc_core.spec import EditSpec
 from mhc_probe.candidates import Candidates
 from mhc_probe.edits import ModelEdits, UneditedPass, check_model_edits
-from mhc_probe.families.heads import find_heads
 from mhc_probe.mixing import find_mixings
+from mhc_probe.recording.heads import find_heads
 from mhc_probe.recording.joined import JoinedPasses
 from mhc_probe.recording.outputs import find_logits, find_loss, keep_rows
 from mhc_probe.recording.unchanged import copy_arguments, keep_unchanged

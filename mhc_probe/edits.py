@@ -14,8 +14,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from mhc_core.connections import Mixing
 from mhc_core.edits import Base, Edits, edit_entries, turn
+from mhc_core.layers.connections import Mixing
 from mhc_core.rng import normal
 from mhc_core.spec import EditSpec, SpecError
 from mhc_core.spec.edit import What, check_edit

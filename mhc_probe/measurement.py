@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from mhc_core.connections import DepthReads, Made, Mixing
 from mhc_core.edits import fold
 from mhc_core.findings import summarise_captured
 from mhc_core.findings.captured import describe_start_apart
 from mhc_core.findings.depth import describe_several_reads
+from mhc_core.layers.connections import DepthReads, Made, Mixing
 from mhc_core.measure.layout import Layout, max_together
 from mhc_core.measure.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_loss_frame, build_mixing_frame
 from mhc_core.measure.run import describe_device, describe_versions

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.layers.connections import Mixing
 from mhc_core.metrics import LAYER_METRICS
 from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, MixingFrame
 from mhc_core.record.values import Status

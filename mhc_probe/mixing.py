@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from mhc_core.connections import Mixing, RecordedMixing
+from mhc_core.layers.connections import Mixing, RecordedMixing
 from mhc_core.metric import pick_features
 from mhc_probe.laws import choose, find_tolerance, measure_write_error, solve_branch
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses

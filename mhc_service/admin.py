@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from mhc_scope.api.dependencies import Encoding, Service
-from mhc_scope.api.http.problems import not_found
+from mhc_scope.api.problems import not_found
 from mhc_scope.pages.routes import get_pages
 from mhc_scope.pages.security import FORM_HEADERS, require_own_page
 from mhc_scope.services.storage import Storage

@@ -5,7 +5,7 @@ import binascii
 
 from fastapi import Request
 
-from mhc_scope.api.http.problems import Problem
+from mhc_scope.api.problems import Problem
 from mhc_scope.services.errors import RefusalError
 from mhc_scope.services.identity import require_rights
 from mhc_service.cookies import read_access_token

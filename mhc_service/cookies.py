@@ -7,7 +7,7 @@ from starlette.requests import Request, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mhc_scope.api.dependencies import read_bearer
-from mhc_scope.api.http.root_path import to_route
+from mhc_scope.api.root_path import to_route
 from mhc_service.identity import new_cookie, to_cookie_key
 
 COOKIE = "mhc_client"

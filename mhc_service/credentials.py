@@ -1,6 +1,6 @@
 """Describe in OpenAPI how callers authenticate on a server with accounts."""
 
-from mhc_scope.api.http.credentials import BROWSER, OPERATOR, TOKEN
+from mhc_scope.api.credentials import BROWSER, OPERATOR, TOKEN
 from mhc_service.cookies import COOKIE
 
 SCHEMES: dict[str, dict[str, str]] = {

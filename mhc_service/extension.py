@@ -62,15 +62,14 @@ class ServiceExtension:
         from fastapi import Depends
 
         from mhc_scope.api.dependencies import require_read
-        from mhc_service import admin, operators, sign_in
+        from mhc_service import admin, operators, room_pages, room_routes, sign_in
         from mhc_service.metrics_registry import MetricsRegistry
-        from mhc_service.rooms import pages, routes
 
         app.state.metrics_registry = MetricsRegistry()
         app.state.count_file = app.state.metrics_registry.count_file
-        for router in (pages.router, routes.router):
+        for router in (room_pages.router, room_routes.router):
             app.include_router(router, dependencies=[Depends(require_read)])
-        for router in (routes.owner_router, operators.router, admin.router, sign_in.router):
+        for router in (room_routes.owner_router, operators.router, admin.router, sign_in.router):
             app.include_router(router)
 
     def add_middleware(self, app: "FastAPI") -> None:
@@ -84,7 +83,7 @@ class ServiceExtension:
     def describe(self) -> "tuple[dict[str, dict[str, str]], dict[str, type]]":
         """Return what this add-on adds to the OpenAPI description: security schemes, and models of request bodies."""
         from mhc_service.credentials import SCHEMES
-        from mhc_service.rooms.models import RoomRequest
+        from mhc_service.room_models import RoomRequest
 
         return SCHEMES, {"RoomRequest": RoomRequest}
 

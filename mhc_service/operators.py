@@ -6,10 +6,10 @@ import prometheus_client as prometheus
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from mhc_scope.api.contents import describe_texts
+from mhc_scope.api.credentials import OPERATOR, require
 from mhc_scope.api.dependencies import Service, get_client
-from mhc_scope.api.http.contents import describe_texts
-from mhc_scope.api.http.credentials import OPERATOR, require
-from mhc_scope.api.http.problems import Problem
+from mhc_scope.api.problems import Problem
 from mhc_scope.services.identity import ClientIdentity
 from mhc_service.metrics_registry import MetricsRegistry
 from mhc_service.operator_queries import OperatorQueries

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mhc_scope.api.http.problems import Problem, not_found
+from mhc_scope.api.problems import Problem, not_found
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.policy import Credentials, OpenPolicy
 from mhc_scope.store.database import Database
@@ -11,7 +11,7 @@ from mhc_scope.store.runs import LiveCost
 from mhc_service.cookies import COOKIE, TOKEN_COOKIE
 from mhc_service.identity import Identities
 from mhc_service.quotas import QuotaStreams, ReadQuota, StorageQuota, require_queue_quota
-from mhc_service.rooms.store import ROOM_PREFIX, RoomStore
+from mhc_service.room_store import ROOM_PREFIX, RoomStore
 from mhc_service.settings import ServiceSettings
 from mhc_service.stored_bytes import StoredBytes
 from mhc_service.tokens import TokenStore, read_token_id

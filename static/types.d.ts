@@ -1,8 +1,8 @@
 /** Types that the page's modules share. Nothing here reaches the browser. */
 
-import type { Finding, Headline, StartFrame } from './types/protocol';
+import type { Finding, Headline, StartFrame } from './protocol';
 
-export type * from './types/protocol';
+export type * from './protocol';
 
 export type Numbers = Float64Array | Float32Array;
 
@@ -108,7 +108,7 @@ export interface StepRules {
   /** Prefixes of metrics that no step has. */
   unknown: string[];
 }
-/** Sizes and limits of figures, as `mhc_core/figures/fill` defines and explains them. */
+/** Sizes and limits of figures, as `mhc_core/figures` defines and explains them. */
 export interface FigureRules {
   min_span: Record<string, number>;
   window_columns: number;

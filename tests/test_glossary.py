@@ -32,10 +32,10 @@ CHECK_FILES = (
         "mhc_core/theory/premises.py",
         "app/mhc_scope/api/models/verifications.py",
     ),
-    *("mhc_probe/commands/check.py", "mhc_probe/conformance/*.py", "docs/check.md", "static/js/cards/verify*.js"),
+    *("mhc_probe/check_command.py", "mhc_probe/conformance/*.py", "docs/check.md", "static/js/cards/verify*.js"),
 )
 SWEEP_FILES = ("mhc_core/figures/sweep.py", "app/mhc_scope/pages/raster_sweep.py", "static/js/sweep/*.js")
-ATLAS_FILES = ("static/js/edits/*.js", "static/js/state/atlas.js", "static/js/state/view/atlas.js")
+ATLAS_FILES = ("static/js/edits/*.js", "static/js/state/atlas.js", "static/js/state/atlascells.js")
 NOT_CHECK = re.compile(r"(?i)(?<![a-z])(lines?|claims?|claimed|obstacles?)(?![a-z])")
 NOT_FIGURE = re.compile(r"""(?<![\w.'"-])maps?\b(?!\()""")  # a map is a function; "map" is a panel's key
 ONE_WORD = [(files, NOT_CHECK) for files in CHECK_FILES] + [(files, NOT_FIGURE) for files in SWEEP_FILES + ATLAS_FILES]

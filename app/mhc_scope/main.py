@@ -10,20 +10,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from mhc_scope import limits, spans
-from mhc_scope.api import health, openapi
+from mhc_scope.api import health, openapi, problems, request_spans
+from mhc_scope.api.body_limit import BodyLimit
+from mhc_scope.api.cached_files import TURNS
 from mhc_scope.api.dependencies import require_read
-from mhc_scope.api.http import problems, request_spans
-from mhc_scope.api.http.body_limit import BodyLimit
-from mhc_scope.api.http.cached_files import TURNS
-from mhc_scope.api.http.head import HeadAsGet
-from mhc_scope.api.http.hosts import AllowedHosts
-from mhc_scope.api.http.proxies import TrustedProxies
-from mhc_scope.api.http.request_log import RequestLog
-from mhc_scope.api.http.root_path import RootPath
-from mhc_scope.api.http.stream import NDJSON
+from mhc_scope.api.head import HeadAsGet
+from mhc_scope.api.hosts import AllowedHosts
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.traces import MAX_BATCH_BYTES
+from mhc_scope.api.proxies import TrustedProxies
+from mhc_scope.api.request_log import RequestLog
+from mhc_scope.api.root_path import RootPath
 from mhc_scope.api.routers import OWNER_ROUTERS, ROUTERS
+from mhc_scope.api.stream import NDJSON
 from mhc_scope.engine.registry import build_engine
 from mhc_scope.extension import NAME, Extension, load_extension, open_database
 from mhc_scope.pages import link_cards, routes, security

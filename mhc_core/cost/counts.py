@@ -9,7 +9,7 @@ of the depth. Bytes and calls are those of our operators, counted by tests on re
 Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
 """
 
-from mhc_core.blocks import branch_type, count_branches
+from mhc_core.layers.blocks import branch_type, count_branches
 from mhc_core.metrics.logits import MAX_SAMPLES
 from mhc_core.spec import BYTE_INPUTS, RunSpec
 

@@ -10,7 +10,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from mhc_core.blocks import name_layers
 from mhc_core.cost.counts import (
     ITEM_BYTES,
     count_cka_steps,
@@ -37,6 +36,7 @@ from mhc_core.cost.counts import (
 )
 from mhc_core.cost.rates import DEFAULT_RATES, SMALL_PRODUCT, UP_AND_DOWN, Rates
 from mhc_core.cost.shares import MEASURES, REFERENCE, format_added
+from mhc_core.layers.blocks import name_layers
 from mhc_core.spec import CONNECTION_KINDS, RunSpec
 
 LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec

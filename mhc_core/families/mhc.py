@@ -69,7 +69,7 @@ ROUNDED = Family(
     norm_bounded=False,  # only in the limit
     iterates=True,
     operations=lambda n, rounds: 4 * n * n * rounds,
-    map="mhc_core.connections.sinkhorn:SinkhornMap",
+    map="mhc_core.layers.sinkhorn:SinkhornMap",
     map_reference=compute_sinkhorn,
     page_map=PageMap("sinkhorn", layers=128),
     paper="arXiv 2512.24880",
@@ -92,7 +92,7 @@ SOLVED = replace(
     iterates=False,
     operations=lambda n, rounds: 6 * (2 * n**3 / 3 + 30 * n * n),  # of six steps
     map_calls=400,  # small systems are solved one after the other
-    map="mhc_core.connections.newton:NewtonMap",
+    map="mhc_core.layers.newton:NewtonMap",
     map_reference=solve_duals,
     page_map=None,
 )

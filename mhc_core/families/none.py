@@ -13,7 +13,7 @@ FAMILY = Family(
     columns="free",
     by_token=False,
     drawn="nothing",
-    build="mhc_core.connections.residual:build_none",
+    build="mhc_core.layers.residual:build_none",
     keeps="each layer computes from the last one alone",
     gives_up="a path around the layers: signal and gradient shrink or grow with depth",
 )

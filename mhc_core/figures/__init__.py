@@ -6,13 +6,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mhc_core.figures.fill.composites import set_interval, to_span
-from mhc_core.figures.fill.difference import fill_difference, to_unit
-from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.parts import COMPOSITES, to_part
-from mhc_core.figures.fill.rules import RULES
-from mhc_core.figures.fill.sources import Columns
-from mhc_core.figures.fill.steps import (
+from mhc_core.figures.composites import set_interval, to_span
+from mhc_core.figures.difference import fill_difference, to_unit
+from mhc_core.figures.filling import fill
+from mhc_core.figures.panel import Panel
+from mhc_core.figures.panels import collect_panels
+from mhc_core.figures.parts import COMPOSITES, to_part
+from mhc_core.figures.rules import RULES
+from mhc_core.figures.sources import Columns
+from mhc_core.figures.steps import (
     TrainingResult,
     at_step,
     can_follow,
@@ -22,8 +24,6 @@ from mhc_core.figures.fill.steps import (
     nearest_kept,
     shows_kept,
 )
-from mhc_core.figures.panel import Panel
-from mhc_core.figures.panels import collect_panels
 from mhc_core.figures.style import MAX_RUNS, THEMES, Theme, ThemeName
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]

@@ -1,8 +1,8 @@
 """What a panel is, and the parts that panels are drawn from.
 
 A panel is a figure *template*: all of its look, none of its data. Traces say where their data comes from in
-`meta.fill`, axes and labels say how they follow it in `layout.meta`. `mhc_core/figures/fill` fills templates
-in Python, and `static/js/figures/fill` does so in the page, with labels where Python leaves names to Plotly's legend.
+`meta.fill`, axes and labels say how they follow it in `layout.meta`. `mhc_core/figures` fills templates
+in Python, and `static/js/figures` does so in the page, with labels where Python leaves names to Plotly's legend.
 
 `layout.meta` knows:
 
@@ -15,20 +15,20 @@ in Python, and `static/js/figures/fill` does so in the page, with labels where P
 - `sums`: True, row and column sums of the drawn matrices as tick labels, and numbers in their cells
 - `diverging`: the colour scale of a difference of matrices
 - `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
-  logarithmic scale of `fill/scales.py`
+  logarithmic scale of `figures/scales.py`
 - `composites`: "part" where chosen layers (`interval`, set while filling) have composite gains of their own
 - `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
 - `lost`: {status: what to say of a curve without numbers, in place of the status}
 - `empty`: what to say when no run has anything to draw
 - `theme`: the theme's name; `colors`: of cells, those of the runs; `muted`, `ink`: colours of notes and of text
-- `rules`: in the page alone, the sizes and limits of `fill/rules.py`, which Python has in place
+- `rules`: in the page alone, the sizes and limits of `figures/rules.py`, which Python has in place
 - `remarks`: in Python alone, a sentence for each run of which something is not drawn
 - `unknown`: what to say of runs without data at the step that is shown
 - `absent`: {"key": a metric of another package, "text": what to say of runs that ended without it}
 
 A trace's `meta` knows `run`, the place of its run; `key`, its metric; `fill`, where its data come from; `end`, whether
 it stands for its run: the page labels its end, and Python's legend names it; `look`, what of it follows the run's
-connection (`fill/dress.py`); and `parts`: what `customdata` counts where one trace draws several lines, such as
+connection (`figures/dress.py`); and `parts`: what `customdata` counts where one trace draws several lines, such as
 "stream", which the page names at the cursor.
 """
 
@@ -98,7 +98,7 @@ class Panel:
     live: whether it can be drawn while a run is going on.
     views: at least one; the first is the default.
     table: the columns of the table view.
-    follows_step: whether it shows a trained run as it was at the cursor's step (`fill/steps.py`); all that it
+    follows_step: whether it shows a trained run as it was at the cursor's step (`figures/steps.py`); all that it
         shows then is of the step, or of the trained stack where nothing is known of it.
     between: where views are stops of a scale, builds the view of a key between two of them; None for other keys.
     """
@@ -208,7 +208,7 @@ def curve(**keys: Any) -> Trace:
 def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
     """Return style and place of each run in drawing order, so that the first run is on top.
 
-    `fill/dress.py` puts those on top that leave the others to be seen.
+    `figures/dress.py` puts those on top that leave the others to be seen.
     """
     return [(run, theme.blank) for run in reversed(range(runs))]
 

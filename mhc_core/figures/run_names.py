@@ -15,7 +15,7 @@ NAME_LENGTH = 24  # letters of a run's name that figures have room for
 
 
 def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
-    """Return a name in so many letters, so that both ends identify it, as `static/js/figures/fill/labels.js` does.
+    """Return a name in so many letters, so that both ends identify it, as `static/js/figures/labels.js` does.
 
     Without the folders before it where it is a path, which has no spaces, and that is enough, or else with the middle
     of its last part left out.

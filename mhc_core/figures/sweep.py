@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from mhc_core.figures.cells import colorbar
-from mhc_core.figures.fill.numbers import log_ticks, nice_step
+from mhc_core.figures.numbers import log_ticks, nice_step
 from mhc_core.figures.panel import build_figure, quiet_axis
 from mhc_core.figures.style import Theme, sample_color, to_contrast
 from mhc_core.findings.numerals import format_value

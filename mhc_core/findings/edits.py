@@ -76,7 +76,7 @@ def shorten_edits(edits: Sequence[EditSpec]) -> str:
 
 
 def distinguish_edits(runs: Sequence[Sequence[EditSpec]]) -> list[str]:
-    """Name what distinguishes the edits of runs, as `static/js/state/view/edits.js` does.
+    """Name what distinguishes the edits of runs, as `static/js/state/editlist.js` does.
 
     These are the edits that not all runs have, after `+` where one run has only those that all have.
     """

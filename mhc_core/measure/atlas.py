@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing
 from mhc_core.cost.estimates import Estimate, estimate_atlas_work
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
+from mhc_core.layers.connections import Mixing
 from mhc_core.measure.run import choose_device
 from mhc_core.measure.trained import TrainedStacks
 from mhc_core.measure.training import train

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mhc_core.blocks.norms import normalise
-from mhc_core.connections import Mixing
+from mhc_core.layers.connections import Mixing
+from mhc_core.layers.norms import normalise
 from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge
 from mhc_core.metrics.mixing import LOST
 from mhc_core.spec import SpecError

@@ -16,10 +16,10 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing
 from mhc_core.cost.estimates import Estimate, estimate_lens_work
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.inputs import DigitsEmbedding, TextEmbedding
+from mhc_core.layers.connections import Mixing
 from mhc_core.measure.linear_probe import PROBED_SAMPLES, Targets, fit_probe, list_targets, measure_chance, show
 from mhc_core.measure.run import choose_device
 from mhc_core.measure.trained import TrainedStacks

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from mhc_core.connections.manifold import DynamicManifold, DynamicManifoldLayer, StaticManifold
+from mhc_core.layers.manifold import DynamicManifold, DynamicManifoldLayer, StaticManifold
 from mhc_core.metrics.logits import MAX_SAMPLES, measure_ranges, measure_rounding
 from mhc_core.metrics.states import pick_samples
 from mhc_core.stack import Stack

@@ -16,10 +16,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from mhc_core.connections import DepthReads, Mixing
 from mhc_core.cost.counts import recomputes
 from mhc_core.edits import find_first_edit
 from mhc_core.findings.signals import ROUNDINGS
+from mhc_core.layers.connections import DepthReads, Mixing
 from mhc_core.measure.bases import Bases
 from mhc_core.measure.effects import BasePass, BaseRecorder, EffectProbe
 from mhc_core.measure.layout import lay_out

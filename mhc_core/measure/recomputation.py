@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import DepthReads, Made, Mixing, Query
 from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.edits import Base
 from mhc_core.findings.signals import ROUNDINGS
+from mhc_core.layers.connections import DepthReads, Made, Mixing, Query
 from mhc_core.measure.identities import measure_identities, record_logits
 from mhc_core.measure.probe import detach_output
 from mhc_core.measure.reference_columns import (

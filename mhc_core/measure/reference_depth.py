@@ -1,6 +1,6 @@
 """What is read of earlier outputs a second time, in plain numpy by the formula that each family states.
 
-It shares no code with `mhc_core.connections`. The sources are made of the outputs here, so that neither the state nor
+It shares no code with `mhc_core.layers`. The sources are made of the outputs here, so that neither the state nor
 its layout is used. Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedding.
 """
 

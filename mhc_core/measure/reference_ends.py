@@ -1,6 +1,6 @@
 """What enters the layers, and what leaves them for the loss, a second time in plain numpy.
 
-It shares no code with `mhc_core.connections`; it reads parameters by their names.
+It shares no code with `mhc_core.layers`; it reads parameters by their names.
 Shapes: n streams, N samples, C width.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mhc_core.connections import PassedMixing
 from mhc_core.family import TINY, Array, compute_sigmoid, divide_by_rms
+from mhc_core.layers.connections import PassedMixing
 from mhc_core.measure.reference_edits import to_numpy
 from mhc_core.measure.reference_mixing import move_parameters, read_parameters
 from mhc_core.stack import LayerOutput, Stack

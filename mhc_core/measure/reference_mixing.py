@@ -1,6 +1,6 @@
 """Mixing coefficients of every family a second time, in plain numpy from the raw parameters.
 
-It shares no code with `mhc_core.connections`; it reads parameters by their names. `compute_coefficients` follows the
+It shares no code with `mhc_core.layers`; it reads parameters by their names. `compute_coefficients` follows the
 numpy formula that each family states. `check_coefficients` compares a stack with it at the stack's own parameters and
 at moved ones: at its start a sigmoid can equal a softmax, and a projection of zero hides what it multiplies.
 
@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing, PassedMixing
 from mhc_core.family import Array, Round, compute_sigmoid, divide_by_rms
+from mhc_core.layers.connections import Mixing, PassedMixing
 from mhc_core.measure.reference_edits import ReferenceCoefficients, edit_coefficients
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec

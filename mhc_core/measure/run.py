@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from mhc_core import __version__
-from mhc_core.blocks import name_layers
-from mhc_core.connections.drift import describe_drift
 from mhc_core.cost.counts import disturbs
 from mhc_core.cost.estimates import estimate
 from mhc_core.findings import summarise
 from mhc_core.inputs import describe_input
+from mhc_core.layers.blocks import name_layers
+from mhc_core.layers.drift import describe_drift
 from mhc_core.measure.bases import Bases
 from mhc_core.measure.jacobian import measure_jacobian
 from mhc_core.measure.passes import keep_base, measure, measure_disturbed_gradient

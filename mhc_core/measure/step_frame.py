@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mhc_core.connections import MATRICES
 from mhc_core.cost.counts import keeps_maps
+from mhc_core.layers.connections import MATRICES
 from mhc_core.measure.step_probe import INPUT, to_cka
 from mhc_core.metrics import METRICS, SOME_LAYERS
 from mhc_core.metrics.mixing import measure_composites

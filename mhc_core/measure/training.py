@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_
 
-from mhc_core.connections import DepthReads, Made, group_coefficients
+from mhc_core.layers.connections import DepthReads, Made, group_coefficients
 from mhc_core.measure.layout import lay_out
 from mhc_core.measure.probe import stack_reads
 from mhc_core.measure.step_frame import build_step_frame

@@ -12,10 +12,10 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from mhc_core.connections import build_connection
-from mhc_core.connections.connection import StreamMajor
 from mhc_core.families import FAMILIES
 from mhc_core.family import Family
+from mhc_core.layers.connection import StreamMajor
+from mhc_core.layers.connections import build_connection
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.spec.connection import InitPreset

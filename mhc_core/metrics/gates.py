@@ -2,7 +2,7 @@
 
 A branch reads sum_i w[i] * x[i]. A gate is the weight of a feature where each stream has the size 1 and their mean is
 read: G[i] = n rms(x[i]) w[i], so that u = 1/n sum_i G[i] * x[i] / rms(x[i]). It does not change with the size of a
-stream. What `mhc_core/connections/gated.py` calls g is G but for the epsilon of its norm.
+stream. What `mhc_core/layers/gated.py` calls g is G but for the epsilon of its norm.
 
 Shapes: K layers measured together, n streams, N samples, C features that `pick_features` keeps of each stream.
 """

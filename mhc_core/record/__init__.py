@@ -1,1 +1,1 @@
-"""The protocol: frames, columns and results, which workers, store, page and files all speak."""
+"""The protocol: frames, columns and results, which workers, store, page and files all speak; and records in files."""

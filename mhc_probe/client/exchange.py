@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from mhc_core.record import codec
-from mhc_core.record.container.credentials import to_headers
+from mhc_core.record.credentials import to_headers
 from mhc_core.spec.errors import SpecError
 from mhc_probe.client.errors import ArgumentError, LostError, RefusedError
 

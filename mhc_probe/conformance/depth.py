@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mhc_core.connections.depth import KEY_EPS, read_sources
+from mhc_core.layers.depth import KEY_EPS, read_sources
 from mhc_core.spec import SpecError
 from mhc_probe.conformance.bench import NotApplicable, NotMeasured
 from mhc_probe.conformance.discovery import REFUSALS
 from mhc_probe.conformance.module_check import ModuleCheck, design, fails, format_number, holds, judge
 from mhc_probe.conformance.report import Report
-from mhc_probe.families.depth import has_queries_alone
-from mhc_probe.families.values import list_tensors
+from mhc_probe.recording.depth import has_queries_alone
+from mhc_probe.recording.values import list_tensors
 
 FAMILY = "attnres"
 BATCH, TOKENS, SOURCES = 2, 3, 5

@@ -1,6 +1,6 @@
 """Fit known laws to a measured map: Sinkhorn by its order, rounds and eps, and maps of single logits.
 
-Independent of `mhc_core.connections`, in plain operations on float64 matrices.
+Independent of `mhc_core.layers`, in plain operations on float64 matrices.
 """
 
 import math

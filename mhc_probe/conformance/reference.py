@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from mhc_core.connections import Mixing, build_connection
-from mhc_core.connections.hc import DynamicHC
-from mhc_core.connections.manifold import DynamicManifold
+from mhc_core.layers.connections import Mixing, build_connection
+from mhc_core.layers.hc import DynamicHC
+from mhc_core.layers.manifold import DynamicManifold
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, ObservedMixing
 from mhc_probe.conformance.module_check import ModuleCheck, format_number, judge

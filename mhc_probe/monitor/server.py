@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import orjson
 
 from mhc_core.record.codec import frame_type
-from mhc_core.record.container.credentials import to_headers
+from mhc_core.record.credentials import to_headers
 from mhc_core.spec import SpecError
 from mhc_probe.monitor.delivery import MAX_WAITING, DestinationRefusedError, UnavailableError
 

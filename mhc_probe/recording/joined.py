@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from mhc_core.connections import DepthReads
+from mhc_core.layers.connections import DepthReads
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import Adapter, LayerPass, SourceRead
 from mhc_probe.recording.passes import Pass, RecordedLayer

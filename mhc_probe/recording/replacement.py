@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
-from mhc_probe.families.values import replace_tensor
+from mhc_probe.recording.values import replace_tensor
 
 
 class Replacement(TorchFunctionMode):

@@ -1,8 +1,8 @@
 """The log of frames if other servers write too: what they may write is read from the database."""
 
 from mhc_core.record.summary import EndStatus
+from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.frame_log import FrameLog
-from mhc_scope.store.queue.claims import RunClaim
 
 
 class SharedFrameLog(FrameLog):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.contract import Member
+from mhc_scope.store.queue_contract import Member
 from mhc_service.queue.listener import NotificationListener
 from mhc_service.queue.postgresql import PostgreSQLDatabase
 from mhc_service.queue.servers import Watched

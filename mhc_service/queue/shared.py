@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
+from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.database import reading, transaction
+from mhc_scope.store.local_queue import IS_COMPUTED, STOP_S, STUCK_S, LocalQueue
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import RunClaim
-from mhc_scope.store.queue.contract import CheckReport, Member
-from mhc_scope.store.queue.ends import release_lost
-from mhc_scope.store.queue.local import IS_COMPUTED, STOP_S, STUCK_S, LocalQueue
-from mhc_scope.store.queue.usage import forget_old
+from mhc_scope.store.queue_contract import CheckReport, Member
+from mhc_scope.store.run_ends import release_lost
 from mhc_scope.store.tables import runs
+from mhc_scope.store.usage import forget_old
 from mhc_service.queue import servers
 from mhc_service.queue.lease_watch import LeaseWatch
 from mhc_service.queue.leases import RENEW_AT, to_heartbeat_s, to_lease_duration_s

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mhc_scope.store.queue.sweeps import SweepStore
+from mhc_scope.store.sweeps import SweepStore
 from mhc_service.queue.lease_watch import LeaseWatch
 from mhc_service.queue.postgresql import PostgreSQLDatabase
 

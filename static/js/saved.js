@@ -2,14 +2,14 @@
 
 import { depthOf, methodOf, specOf } from './data/record.js';
 import { withRules } from './data/rules.js';
-import { fillDifference } from './figures/fill/difference.js';
-import { looks } from './figures/fill/dress.js';
-import { fill } from './figures/fill/fill.js';
-import { drawPlot } from './figures/plot.js';
-import { magnifiedOf, toCursor, toFrame, toPlan, toStaticShapes } from './picture/geometry/picture.js';
-import { MIXING, SIZES } from './picture/geometry/reading.js';
-import { toColors, toShown } from './picture/geometry/run.js';
+import { fillDifference } from './figures/difference.js';
+import { looks } from './figures/dress.js';
+import { fill } from './figures/fill.js';
+import { magnifiedOf, toCursor, toFrame, toPlan, toStaticShapes } from './picture/picture.js';
+import { MIXING, SIZES } from './picture/reading.js';
+import { toColors, toShown } from './picture/run.js';
 import { toSvg } from './picture/svg.js';
+import { drawPlot } from './plots/plot.js';
 import { unpackValue } from './share/pack.js';
 import { addSliders, canFillFigure, describeGains } from './share/sliders.js';
 

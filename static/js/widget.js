@@ -3,9 +3,9 @@
 import { addFrame, createColumns } from './data/columns.js';
 import { depthOf, describeMissingMetrics } from './data/record.js';
 import { carryRules } from './data/rules.js';
-import { looks } from './figures/fill/dress.js';
-import { fill } from './figures/fill/fill.js';
-import { drawPlot, listenToPlot, scheduleDraw } from './figures/plot.js';
+import { looks } from './figures/dress.js';
+import { fill } from './figures/fill.js';
+import { drawPlot, listenToPlot, scheduleDraw } from './plots/plot.js';
 import { addSliders, canFillFigure, describeGains, toSliders } from './share/sliders.js';
 
 /**

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from mhc_core.connections import build_connection
 from mhc_core.families import FAMILIES
 from mhc_core.family import Family
+from mhc_core.layers.connections import build_connection
 from mhc_core.measure.run import run
 from mhc_core.record.frames import AnyFrame, StepFrame
 from mhc_core.record.result import Result

@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mhc_core.connections import Mixing
+from mhc_core.layers.connections import Mixing
 from mhc_core.stack import LayerOutput, Stack
 
 # Operators that return another view of the same memory, or nothing but a handle.

@@ -26,7 +26,7 @@ ASKED_FOR = {
     "mhc_core/record/tables.py": {"pandas", "polars"},
     "mhc_probe/__init__.py": {BY_NAME},  # its own modules
     "mhc_probe/client": {"httpx", "tqdm"},
-    "mhc_probe/commands/targets.py": {BY_NAME},  # what the user names
+    "mhc_probe/command_targets.py": {BY_NAME},  # what the user names
     "mhc_probe/monitor/callbacks.py": {"lightning", "pytorch_lightning", "transformers"},
 }
 ROOT = Path(mhc_core.__file__).parent.parent

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.families import FAMILIES
+from mhc_core.layers.noise import draw_mixing_noise
 from mhc_core.rng import normal
 from mhc_core.stack import build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure

@@ -22,7 +22,7 @@ import httpx
 
 from benchmarks.rows import Row
 from mhc_core.spec import RunSpec
-from mhc_scope.api.http.contents import ITEM_SCHEMA
+from mhc_scope.api.contents import ITEM_SCHEMA
 from tests.conftest import Server, start_server
 from tests.ports import free_port
 

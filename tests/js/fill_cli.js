@@ -3,10 +3,10 @@
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { withRules } from '../../static/js/data/rules.js';
-import { fillDifference } from '../../static/js/figures/fill/difference.js';
-import { looks } from '../../static/js/figures/fill/dress.js';
-import { fill } from '../../static/js/figures/fill/fill.js';
-import { atStep, canShowStep } from '../../static/js/figures/fill/steps.js';
+import { fillDifference } from '../../static/js/figures/difference.js';
+import { looks } from '../../static/js/figures/dress.js';
+import { fill } from '../../static/js/figures/fill.js';
+import { atStep, canShowStep } from '../../static/js/figures/steps.js';
 import { recomputeComposites } from '../../static/js/instant/interval.js';
 
 const toPlain = (_, value) =>

@@ -7,12 +7,11 @@ const FOLDER = new URL('../../static/js/', import.meta.url);
 /** Folders by rank, from computation to display. A folder imports only folders of a lower rank; app.js and embed.js import all. */
 const RANKS = [
   ['data', 'net'],
-  ['figures/fill'],
+  ['figures'],
   ['instant'],
-  ['state/view', 'picture/geometry'],
   ['state'],
   ['ui'],
-  ['figures'],
+  ['plots'],
   ['share'],
   ['cards', 'sweep', 'picture'],
   ['edits'],
@@ -62,9 +61,20 @@ test('no import goes in a circle', () => {
   for (const name of modules.keys()) visit(name, []);
 });
 
+/** Whether a module computes alone: those of three folders, and all that are marked. */
+const isPure = (path) =>
+  ['data', 'figures', 'instant'].includes(folderOf(path)) || modules.get(path).text.includes('No browser here.');
+
+test('modules that compute alone import only such modules, and names of requests', () => {
+  for (const path of modules.keys()) {
+    if (isPure(path))
+      for (const other of ours(path)) assert.ok(isPure(other) || folderOf(other) === 'net', `${path} imports ${other}`);
+  }
+});
+
 test('data, filling of figures, and modules marked as pure, touch neither browser nor framework', () => {
   for (const [path, { text, imports }] of modules) {
-    if (!['data', 'figures/fill', 'instant'].includes(folderOf(path)) && !text.includes('No browser here.')) continue;
+    if (!isPure(path)) continue;
     assert.deepEqual(
       imports.filter((target) => !isOurs(target)),
       [],
@@ -76,7 +86,7 @@ test('data, filling of figures, and modules marked as pure, touch neither browse
 
 test('one module touches Plotly', () => {
   const users = [...modules].filter(([, { text }]) => /\bPlotly\./.test(text)).map(([name]) => name);
-  assert.deepEqual(users, ['figures/plot.js']);
+  assert.deepEqual(users, ['plots/plot.js']);
 });
 
 test('everything third-party is in the import map', () => {

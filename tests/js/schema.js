@@ -1,6 +1,6 @@
 /** A small schema in the server's form, for the tests of pure modules. */
 
-import { toFields } from '../../static/js/state/view/spec.js';
+import { toFields } from '../../static/js/state/spec.js';
 
 const multi = [{ 'connection.kind': ['hc', 'mhc'] }];
 

@@ -1,9 +1,9 @@
 /** Data that the server sends to the page. `tests/app/pages/test_sent.py` checks that the file equals it. */
 
 import { readFileSync } from 'node:fs';
-import { looks } from '../../static/js/figures/fill/dress.js';
-import { editRules } from '../../static/js/state/view/edits.js';
-import { connections } from '../../static/js/state/view/spec.js';
+import { looks } from '../../static/js/figures/dress.js';
+import { editRules } from '../../static/js/state/editlist.js';
+import { connections } from '../../static/js/state/spec.js';
 
 const sent = JSON.parse(readFileSync(new URL('sent.json', import.meta.url), 'utf8'));
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from mhc_core.connections import build_connection
-from mhc_core.connections.connection import Mixing
-from mhc_core.connections.manifold import DynamicManifold, DynamicManifoldLayer
-from mhc_core.connections.output import DynamicHead
+from mhc_core.layers.connection import Mixing
+from mhc_core.layers.connections import build_connection
+from mhc_core.layers.manifold import DynamicManifold, DynamicManifoldLayer
+from mhc_core.layers.output import DynamicHead
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 

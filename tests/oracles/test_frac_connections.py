@@ -10,8 +10,8 @@ import pytest
 import torch
 from hyper_connections import HyperConnections
 
-from mhc_core.connections import Mixing, build_connection
-from mhc_core.connections.frac import DynamicFrac, DynamicFracLayer, StaticFrac
+from mhc_core.layers.connections import Mixing, build_connection
+from mhc_core.layers.frac import DynamicFrac, DynamicFracLayer, StaticFrac
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 

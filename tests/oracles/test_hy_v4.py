@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mhc_core.connections.inits import build_preset
+from mhc_core.layers.inits import build_preset
 from mhc_core.spec import parse_spec
 
 pytestmark = pytest.mark.full

@@ -5,8 +5,8 @@ import torch
 from hyper_connections import HyperConnections
 from torch import nn
 
-from mhc_core.connections import build_connection
-from mhc_core.connections.hc import DynamicHC, DynamicHCLayer, StaticHC
+from mhc_core.layers.connections import build_connection
+from mhc_core.layers.hc import DynamicHC, DynamicHCLayer, StaticHC
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 

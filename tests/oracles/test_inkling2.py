@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from mhc_core.connections import build_connection
+from mhc_core.layers.connections import build_connection
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 

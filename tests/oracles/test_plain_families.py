@@ -13,8 +13,8 @@ from mhc_core.families import FAMILIES
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, shake
-from tests.core.connections.test_depth import FORMS as DEPTH_FORMS
-from tests.core.connections.test_depth import KIND
+from tests.core.layers.test_depth import FORMS as DEPTH_FORMS
+from tests.core.layers.test_depth import KIND
 from tests.core.measure.test_gradients import VARIANTS
 from tests.oracles.plain_branches import Tensor
 from tests.oracles.plain_families import CLIMBS, MAPS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections.sinkhorn import sinkhorn
+from mhc_core.layers.sinkhorn import sinkhorn
 from tests.oracles.conftest import draw
 
 pytestmark = pytest.mark.full

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from mhc_core.connections import build_connection
+from mhc_core.layers.connections import build_connection
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 

@@ -8,11 +8,11 @@ from mhc_core.record.frames import AnyFrame
 from mhc_core.record.source import SpecSource
 from mhc_core.record.stages import AtlasFrame
 from mhc_scope.api import on_demand
+from mhc_scope.api.contents import Responses
 from mhc_scope.api.dependencies import Runner, Service, Viewer, charge_reading, find_done
-from mhc_scope.api.http.contents import Responses
-from mhc_scope.api.http.problems import Problem, not_found
 from mhc_scope.api.models.atlases import AtlasBody, CutBody
 from mhc_scope.api.models.links import API
+from mhc_scope.api.problems import Problem, not_found
 from mhc_scope.engine.contract import ATLAS
 from mhc_scope.services.runs import read_spec
 from mhc_scope.store.runs import StoredRun

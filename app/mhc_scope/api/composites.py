@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends
 
 from mhc_core.metrics.intervals import multiply_interval
 from mhc_scope.api.dependencies import Service, charge_reading, find_done, load_result
-from mhc_scope.api.http.queries import LayerIndex, check_interval
 from mhc_scope.api.models.composites import CompositeBody
 from mhc_scope.api.models.links import API
+from mhc_scope.api.queries import LayerIndex, check_interval
 
 router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 

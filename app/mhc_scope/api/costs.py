@@ -12,10 +12,10 @@ from mhc_core.cost.paper_models import PaperCosts, paper_shapes
 from mhc_core.figures.panels.costs import MEASURES, build_costs, to_added
 from mhc_core.figures.style import THEMES, ThemeName
 from mhc_core.spec import parse_spec
+from mhc_scope.api.bodies import SPEC_BODY
+from mhc_scope.api.contents import describe_texts
 from mhc_scope.api.dependencies import Service
-from mhc_scope.api.http.bodies import SPEC_BODY
-from mhc_scope.api.http.contents import describe_texts
-from mhc_scope.api.http.drawing import respond_figure
+from mhc_scope.api.drawing import respond_figure
 from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
 

@@ -9,8 +9,8 @@ from fastapi import Depends, Query, Request
 from mhc_core.record import codec
 from mhc_core.record.result import Result
 from mhc_scope import limits, log_context
-from mhc_scope.api.http.problems import Problem, not_found
-from mhc_scope.api.http.proxies import FROM_PROXY
+from mhc_scope.api.problems import Problem, not_found
+from mhc_scope.api.proxies import FROM_PROXY
 from mhc_scope.engine.contract import RUN
 from mhc_scope.services import identity, streams
 from mhc_scope.services.encoder import Encoder

@@ -10,12 +10,12 @@ from mhc_core.figures.style import MAX_RUNS
 from mhc_core.metrics import to_catalogue
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope.api.bodies import SPEC_BODY
+from mhc_scope.api.cached_bodies import CachedBody
 from mhc_scope.api.dependencies import Service
-from mhc_scope.api.http.bodies import SPEC_BODY
-from mhc_scope.api.http.cached_bodies import CachedBody
-from mhc_scope.api.http.problems import to_item
 from mhc_scope.api.models.descriptions import EstimateBody, MetricsBody, PresetsBody, PreviewsBody
 from mhc_scope.api.models.links import API
+from mhc_scope.api.problems import to_item
 from mhc_scope.engine.contract import RUN
 from mhc_scope.presets import PRESETS
 from mhc_scope.presets.sketches import read_sketches

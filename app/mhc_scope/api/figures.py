@@ -13,13 +13,13 @@ from mhc_core.figures.run_names import label_sources
 from mhc_core.figures.style import ThemeName
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
+from mhc_scope.api.cached_bodies import CachedBody
+from mhc_scope.api.cached_files import CHANGELESS, respond_file
 from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result, load_start
-from mhc_scope.api.http.cached_bodies import CachedBody
-from mhc_scope.api.http.cached_files import CHANGELESS, respond_file
-from mhc_scope.api.http.problems import invalid_query, not_found
-from mhc_scope.api.http.queries import LayerIndex, check_interval, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody, FigureItem, PanelsBody
 from mhc_scope.api.models.links import API, to_address
+from mhc_scope.api.problems import invalid_query, not_found
+from mhc_scope.api.queries import LayerIndex, check_interval, refuse_unknown
 from mhc_scope.services.encoder_jobs import FigureRequest
 
 router = APIRouter(prefix=API, tags=["figures"], dependencies=[Depends(refuse_unknown)])

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
+from mhc_scope.api.contents import Responses
+from mhc_scope.api.credentials import require
 from mhc_scope.api.dependencies import InstalledPolicy, Service
-from mhc_scope.api.http.contents import Responses
-from mhc_scope.api.http.credentials import require
 from mhc_scope.api.models.operations import LivenessBody, ReadinessBody, ReadinessCheckBody
 from mhc_scope.services.readiness import Inspector
 

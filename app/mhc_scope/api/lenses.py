@@ -8,11 +8,11 @@ from mhc_core.record.frames import AnyFrame
 from mhc_core.record.stages import LensFrame
 from mhc_core.spec import SpecError
 from mhc_scope.api import on_demand
+from mhc_scope.api.contents import Responses
 from mhc_scope.api.dependencies import Runner, Service, Viewer, charge_reading, find_done
-from mhc_scope.api.http.contents import Responses
-from mhc_scope.api.http.problems import Problem
 from mhc_scope.api.models.lenses import LensBody, ProbeBody, TokenBody
 from mhc_scope.api.models.links import API
+from mhc_scope.api.problems import Problem
 from mhc_scope.engine.contract import LENS
 from mhc_scope.services.runs import read_spec
 from mhc_scope.store.runs import StoredRun

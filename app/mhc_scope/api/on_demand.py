@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 from mhc_core.record import codec
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.stages import ProgressFrame
-from mhc_scope.api.http.problems import Problem, not_found
 from mhc_scope.api.models.links import to_links
+from mhc_scope.api.problems import Problem, not_found
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.runs import Runs
 from mhc_scope.store.runs import StoredRun

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 from mhc_core import __version__
 from mhc_core.record.schema import build_schemas
 from mhc_core.spec import RunSpec
-from mhc_scope.api.http import problems
-from mhc_scope.api.http.contents import REF
-from mhc_scope.api.http.credentials import ANYONE, SCHEMES
+from mhc_scope.api import problems
+from mhc_scope.api.contents import REF
+from mhc_scope.api.credentials import ANYONE, SCHEMES
 from mhc_scope.api.models.problems import ProblemBody
 from mhc_scope.api.models.snapshots import SnapshotRequest
 from mhc_scope.api.models.sweeps import SweepRequest

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from mhc_scope.api.cached_files import CHANGELESS, matches_etag, respond_file
+from mhc_scope.api.contents import describe_bytes, describe_texts
 from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result
-from mhc_scope.api.http.cached_files import CHANGELESS, matches_etag, respond_file
-from mhc_scope.api.http.contents import describe_bytes, describe_texts
-from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.results import ResultBody
+from mhc_scope.api.problems import invalid_query
 from mhc_scope.services.encoder import name_code
 from mhc_scope.services.encoder_jobs import FORMS
 

@@ -10,13 +10,13 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from mhc_core.spec import parse_spec
+from mhc_scope.api import stream
+from mhc_scope.api.bodies import MAX_SPECS, SPEC_BODY, SPECS_BODY, parse_comparison
+from mhc_scope.api.contents import Responses, describe_items, describe_texts
 from mhc_scope.api.dependencies import Runner, Service, StreamPlace, Viewer, find_run
-from mhc_scope.api.http import stream
-from mhc_scope.api.http.bodies import MAX_SPECS, SPEC_BODY, SPECS_BODY, parse_comparison
-from mhc_scope.api.http.contents import Responses, describe_items, describe_texts
-from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.runs import CancelBody, RunBody, SubmittedBody
+from mhc_scope.api.problems import invalid_query
 from mhc_scope.services.unannounced import Caller, CallerGone
 
 router = APIRouter(prefix=API, tags=["runs"])

@@ -9,6 +9,9 @@ from starlette.responses import Response
 from mhc_core.figures.style import THEMES, ThemeName
 from mhc_core.figures.sweep import build_sweep
 from mhc_scope import limits
+from mhc_scope.api.bodies import parse_model, refer_to
+from mhc_scope.api.contents import Responses
+from mhc_scope.api.credentials import BROWSER, KEY, TOKEN, require
 from mhc_scope.api.dependencies import (
     Client,
     InstalledPolicy,
@@ -22,16 +25,13 @@ from mhc_scope.api.dependencies import (
     Values,
     find_done,
 )
-from mhc_scope.api.http.bodies import parse_model, refer_to
-from mhc_scope.api.http.contents import Responses
-from mhc_scope.api.http.credentials import BROWSER, KEY, TOKEN, require
-from mhc_scope.api.http.drawing import respond_figure
-from mhc_scope.api.http.problems import not_found
-from mhc_scope.api.http.queries import RequestedNumber, refuse_unknown
+from mhc_scope.api.drawing import respond_figure
 from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.snapshots import DeletedBody, NewSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
 from mhc_scope.api.models.sweeps import ValuesBody
+from mhc_scope.api.problems import not_found
+from mhc_scope.api.queries import RequestedNumber, refuse_unknown
 from mhc_scope.services.ownership import new_owner_key, require_owner, to_owner
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.stored_sweeps import StoredSweep, from_stored, list_done, to_stored

@@ -9,14 +9,14 @@ from starlette.responses import Response
 from mhc_core.figures.style import THEMES, ThemeName
 from mhc_core.figures.sweep import build_sweep
 from mhc_core.record.grid import Axis
+from mhc_scope.api.bodies import parse_model, refer_to
+from mhc_scope.api.contents import Responses
 from mhc_scope.api.dependencies import Runner, SweepById, SweepService, Values
-from mhc_scope.api.http.bodies import parse_model, refer_to
-from mhc_scope.api.http.contents import Responses
-from mhc_scope.api.http.drawing import respond_figure
-from mhc_scope.api.http.queries import RequestedNumber, refuse_unknown
+from mhc_scope.api.drawing import respond_figure
 from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
+from mhc_scope.api.queries import RequestedNumber, refuse_unknown
 from mhc_scope.services.sweep_values import MeasuredSweep
 
 router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])

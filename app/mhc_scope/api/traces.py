@@ -10,6 +10,10 @@ from starlette.responses import Response
 
 from mhc_core.measure.twin import build_twin
 from mhc_core.record.source import TraceSource
+from mhc_scope.api.addresses import to_base
+from mhc_scope.api.bodies import parse_model, refer_to
+from mhc_scope.api.contents import Responses
+from mhc_scope.api.credentials import KEY, require
 from mhc_scope.api.dependencies import (
     LiveService,
     Runner,
@@ -21,13 +25,9 @@ from mhc_scope.api.dependencies import (
     load_result,
     read_bearer,
 )
-from mhc_scope.api.http.addresses import to_base
-from mhc_scope.api.http.bodies import parse_model, refer_to
-from mhc_scope.api.http.contents import Responses
-from mhc_scope.api.http.credentials import KEY, require
-from mhc_scope.api.http.problems import Problem
 from mhc_scope.api.models.links import API, to_address, to_links
 from mhc_scope.api.models.traces import EndRequest, LiveTraceBody, LiveTraceStateBody, TraceBody, TwinBody
+from mhc_scope.api.problems import Problem
 from mhc_scope.services.errors import NotATraceError
 from mhc_scope.store.runs import StoredRun
 
@@ -44,7 +44,7 @@ POST_RESPONSES: Responses = {
     201: {"description": "Stored"},
     200: {"description": "Known: the same trace was stored before", "model": TraceBody},
 }
-# The view of one trace; `static/js/state/view` reads it.
+# The view of one trace; `static/js/state` reads it.
 VIEW = "/#v=1&runs=trace&A.trace={id}"
 
 

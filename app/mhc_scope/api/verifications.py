@@ -11,11 +11,11 @@ from mhc_core.record import codec
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
+from mhc_scope.api.contents import Responses
 from mhc_scope.api.dependencies import Runner, Service, charge_reading, find_done, load_result
-from mhc_scope.api.http.contents import Responses
-from mhc_scope.api.http.problems import Problem, not_found
 from mhc_scope.api.models.links import API, to_links
 from mhc_scope.api.models.verifications import VerificationBody
+from mhc_scope.api.problems import Problem, not_found
 from mhc_scope.engine.contract import VERIFICATION
 from mhc_scope.services.runs import Runs, read_spec
 from mhc_scope.store.runs import StoredRun

@@ -7,7 +7,7 @@ possible meaning is answered here: one GET, whole, with headers that change noth
 import re
 from collections.abc import Callable, Collection
 
-from mhc_scope.api.http.hosts import is_allowed
+from mhc_scope.api.hosts import is_allowed
 from mhc_scope.pages.assets import FOLDERS, Assets
 from mhc_scope.pages.security import complete
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from mhc_scope.api.http.proxies import TrustedProxies
+from mhc_scope.api.proxies import TrustedProxies
 from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.limits import ConnectionLimits
 from mhc_scope.edge.memory import ConnectionPeak, release_memory

@@ -10,8 +10,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
-from mhc_scope.api.http.problems import MEDIA_TYPE, Problem, to_response
-from mhc_scope.api.http.request_spans import PROBES
+from mhc_scope.api.problems import MEDIA_TYPE, Problem, to_response
+from mhc_scope.api.request_spans import PROBES
 from mhc_scope.edge.gate import Gate
 from mhc_scope.edge.limits import MIN_RATE
 from mhc_scope.pages.security import BARE_HEADERS

@@ -20,9 +20,9 @@ from types import MappingProxyType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mhc_scope.api.http.codings import PACKERS, choose_coding
-from mhc_scope.api.http.problems import not_found
-from mhc_scope.api.http.root_path import to_route
+from mhc_scope.api.codings import PACKERS, choose_coding
+from mhc_scope.api.problems import not_found
+from mhc_scope.api.root_path import to_route
 from mhc_scope.files import NODE_MODULES, STATIC, MissingAsset, find_file, list_files, read_file, strip_comments
 from mhc_scope.pages.pack import MAP_NAME, Pack
 from mhc_scope.pages.pack import NAME as PACK_NAME

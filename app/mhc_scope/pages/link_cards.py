@@ -17,9 +17,9 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import REDUCTIONS, Reduction, to_title
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
+from mhc_scope.api.addresses import to_base
 from mhc_scope.api.dependencies import Service, SnapshotById, find_done, load_result
-from mhc_scope.api.http.addresses import to_base
-from mhc_scope.api.http.problems import not_found
+from mhc_scope.api.problems import not_found
 from mhc_scope.pages.claims import build_claim
 from mhc_scope.pages.link_pictures import (
     REVISION,

@@ -13,8 +13,8 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from mhc_core.figures.fill.sources import Columns
 from mhc_core.figures.methods import to_run_styles
+from mhc_core.figures.sources import Columns
 from mhc_core.figures.style import MAX_RUNS, THEMES, Theme
 from mhc_core.findings.gains import BY_DESIGN
 from mhc_core.record.source import Source, SpecSource

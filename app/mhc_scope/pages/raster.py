@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from mhc_core.figures.fill.numbers import nice_step
+from mhc_core.figures.numbers import nice_step
 from mhc_core.figures.style import Theme, read_color
 from mhc_scope.files import NODE_MODULES, read_file
 from mhc_scope.pages.vendored import FONTS

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mhc_core.figures.fill.sources import Columns
+from mhc_core.figures.sources import Columns
 from mhc_core.figures.style import mix
 from mhc_scope.pages.raster import Box, Canvas, Point, layer_ticks
 

@@ -22,10 +22,10 @@ from mhc_scope.api.dependencies import (
     find_run,
     find_view,
 )
-from mhc_scope.api.http.problems import TITLES, Problem
-from mhc_scope.api.http.root_path import to_route
 from mhc_scope.api.models.links import API, to_address
 from mhc_scope.api.models.snapshots import SnapshotBody
+from mhc_scope.api.problems import TITLES, Problem
+from mhc_scope.api.root_path import to_route
 from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import FIRST_MODULE, Assets
 from mhc_scope.pages.docs import describe, describe_credentials

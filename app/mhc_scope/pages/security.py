@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mhc_scope.api.http.problems import Problem, to_response
+from mhc_scope.api.problems import Problem, to_response
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 

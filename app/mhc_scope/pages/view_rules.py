@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from mhc_core.connections.inits import list_projecting
 from mhc_core.family import GROUPS
 from mhc_core.figures.at_once import to_at_once_rules
 from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.panels.costs import MEASURES
 from mhc_core.figures.run_names import KEYS, LETTERS, NAME_LENGTH, SWEEP_DEFAULT
 from mhc_core.figures.style import MAX_RUNS
+from mhc_core.layers.inits import list_projecting
 from mhc_core.spec import FAMILIES
 from mhc_core.spec.connection import MAPPED
 from mhc_core.spec.edit import DOES, MAX_EDITS, MAX_ENTRIES, MIXED, NEEDS

@@ -14,13 +14,13 @@ from mhc_scope import limits
 from mhc_scope.engine.contract import RUN, Engine, Job
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.reports import ClaimedRun, Reports
+from mhc_scope.store.board import QueueState, predict_seconds
+from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.database import consume_error
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.board import QueueState, predict_seconds
-from mhc_scope.store.queue.claims import RunClaim
-from mhc_scope.store.queue.contract import Queue, Turn
+from mhc_scope.store.queue_contract import Queue, Turn
 from mhc_scope.store.runs import NewJob, StoredRun
 
 log = logging.getLogger("mhc.queue")

@@ -1,4 +1,4 @@
-"""Name the reasons for which a service refuses. `mhc_scope.api.http.problems` maps each to an HTTP status."""
+"""Name the reasons for which a service refuses. `mhc_scope.api.problems` maps each to an HTTP status."""
 
 import math
 from collections.abc import Sequence

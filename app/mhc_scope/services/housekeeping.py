@@ -12,8 +12,8 @@ from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.expiry import drop_expired
-from mhc_scope.store.queue.sweeps import drop_ended
 from mhc_scope.store.retention import drop_oldest, drop_unused, release_pages
+from mhc_scope.store.sweeps import drop_ended
 
 log = logging.getLogger("mhc.housekeeping")
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from mhc_core.record.codec import encode_frame
 from mhc_core.record.container import Checker, ContainerLimits
-from mhc_core.record.container.texts import check_text
 from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.summary import EndStatus
+from mhc_core.record.texts import check_text
 from mhc_core.spec import SpecError
 from mhc_scope import limits
 from mhc_scope.services.errors import (

@@ -11,11 +11,11 @@ from typing import TypeVar
 from mhc_scope import limits, spans
 from mhc_scope.engine.contract import Crash, EndStatus, Sink, SinkError
 from mhc_scope.services.predictions import Predictions
+from mhc_scope.store.claims import MAX_ATTEMPTS, ClaimLost, RunClaim, TornLog
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import MAX_ATTEMPTS, ClaimLost, RunClaim, TornLog
-from mhc_scope.store.queue.contract import Queue
+from mhc_scope.store.queue_contract import Queue
 
 log = logging.getLogger("mhc.runs")
 

@@ -13,7 +13,7 @@ from mhc_core.record.grid import Axis
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 from mhc_scope.services.errors import InvalidRequestError
 from mhc_scope.services.identity import ClientIdentity
-from mhc_scope.store.queue.sweeps import SweepRow
+from mhc_scope.store.sweeps import SweepRow
 
 PENDING = "held"
 LIVE = ("queued", "running")

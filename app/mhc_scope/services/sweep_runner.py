@@ -14,7 +14,7 @@ from mhc_scope.services.runs import Runs
 from mhc_scope.services.sweep import LIVE, PENDING, SweepGrid
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
-from mhc_scope.store.queue.sweeps import SweepStore
+from mhc_scope.store.sweeps import SweepStore
 
 log = logging.getLogger("mhc.sweeps")
 

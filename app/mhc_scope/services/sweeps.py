@@ -23,7 +23,7 @@ from mhc_scope.services.sweep import PENDING, SweepGrid, axis_names, build, requ
 from mhc_scope.services.sweep_runner import SweepRunner
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
-from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, SweepStore, TooManyOpen
+from mhc_scope.store.sweeps import SweepLimits, SweepRow, SweepStore, TooManyOpen
 
 log = logging.getLogger("mhc.sweeps")
 

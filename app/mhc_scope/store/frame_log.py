@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Sequence
 from mhc_core.record import codec
 from mhc_core.record.source import Source
 from mhc_core.record.summary import EndStatus
+from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.frames import take_lines
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.runs import Cost, RunStore
 
 PAGE, PAGE_BYTES = 256, 2**20

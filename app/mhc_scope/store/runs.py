@@ -13,12 +13,12 @@ from sqlalchemy.exc import IntegrityError
 from mhc_core.record import codec
 from mhc_core.record.source import TRACE, Source, SpecSource, TraceSource, parse_source
 from mhc_core.record.summary import EndStatus
+from mhc_scope.store.claims import RunClaim, TornLog, require_claim
 from mhc_scope.store.database import Database, reading, transaction
 from mhc_scope.store.frames import append_lines, read_lines
-from mhc_scope.store.queue.claims import RunClaim, TornLog, require_claim
-from mhc_scope.store.queue.ends import end_run
-from mhc_scope.store.queue.usage import charge
+from mhc_scope.store.run_ends import end_run
 from mhc_scope.store.tables import frames, runs
+from mhc_scope.store.usage import charge
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")

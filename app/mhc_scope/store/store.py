@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from mhc_scope import limits
 from mhc_scope.store.database import Database
 from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.local_queue import LocalQueue
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.contract import Queue
-from mhc_scope.store.queue.local import LocalQueue
-from mhc_scope.store.queue.sweeps import SweepStore
+from mhc_scope.store.queue_contract import Queue
 from mhc_scope.store.runs import RunStore
+from mhc_scope.store.sweeps import SweepStore
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import { formatValue } from '../data/numbers.js';
 import { modelOf, specOf } from '../data/record.js';
-import { percentOf } from '../figures/fill/basis.js';
+import { percentOf } from '../figures/basis.js';
 import { slideCardView } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { connections } from '../state/view/spec.js';
+import { connections } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { basisErrors, isVerifiable, VerifyMark } from './verifying.js';
 

@@ -2,13 +2,13 @@
 
 import { useComputed } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { isContinuous } from '../figures/fill/basis.js';
-import { forInterval } from '../figures/filling.js';
-import { isInterval, shownStep, toCardTitle, unitOf } from '../figures/places.js';
-import { Plot } from '../figures/plotbox.js';
-import { present } from '../figures/presented.js';
-import { PanelTable } from '../figures/table.js';
+import { isContinuous } from '../figures/basis.js';
 import { hasServer } from '../net/sent.js';
+import { forInterval } from '../plots/filling.js';
+import { isInterval, shownStep, toCardTitle, unitOf } from '../plots/places.js';
+import { Plot } from '../plots/plotbox.js';
+import { present } from '../plots/presented.js';
+import { PanelTable } from '../plots/table.js';
 import { exportItems } from '../share/export.js';
 import { openShareDialog } from '../share/share.js';
 import { chooseCardView, moveInterval } from '../state/actions.js';

@@ -1,7 +1,7 @@
 /** Exports of the cost card; the server creates them from the settings that all runs share. */
 
-import { toImage } from '../figures/plot.js';
 import { postCostsCsv, postCostsFigure } from '../net/api.js';
+import { toImage } from '../plots/plot.js';
 import { describeRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { theme } from '../state/look.js';

@@ -3,14 +3,14 @@
 import { computed, effect, signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { formatCount, formatSeconds } from '../data/numbers.js';
-import { drawPlot, loadPlotly, removePlot } from '../figures/plot.js';
-import { isPrinting } from '../figures/print.js';
 import { ApiError, getPaperCosts, postCosts, postCostsFigure, retryWhileBusy } from '../net/api.js';
+import { drawPlot, loadPlotly, removePlot } from '../plots/plot.js';
+import { isPrinting } from '../plots/print.js';
 import { boot } from '../state/boot.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
+import { KIND, kindName, toSpecs } from '../state/spec.js';
 import { shownTheme } from '../state/styles.js';
-import { KIND, kindName, toSpecs } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { linkPapers } from '../ui/papers.js';

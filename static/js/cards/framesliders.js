@@ -5,9 +5,9 @@ import { depthOf } from '../data/record.js';
 import { ROOT } from '../net/sent.js';
 import { moveIfDerivable } from '../state/actions.js';
 import { boot } from '../state/boot.js';
+import { toHash } from '../state/hash.js';
 import * as state from '../state/signals.js';
-import { toHash } from '../state/view/hash.js';
-import { appliesTo, nearestStop, settingOf, stopsOf } from '../state/view/spec.js';
+import { appliesTo, nearestStop, settingOf, stopsOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Field} Field */

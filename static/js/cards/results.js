@@ -3,11 +3,11 @@
 import { useRef, useState } from 'preact/hooks';
 import { formatFactor, formatRunGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
-import { shownOf } from '../figures/fill/drawing.js';
-import { describeInterval } from '../figures/places.js';
+import { shownOf } from '../figures/drawing.js';
 import { toIntervalFindings } from '../instant/intervalfindings.js';
 import { measureRun } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
+import { describeInterval } from '../plots/places.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';

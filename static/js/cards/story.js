@@ -1,13 +1,13 @@
 /** The heading: headline, sentence, and the steps of the story; each step sets the runs. */
 
 import { computed, signal } from '@preact/signals';
-import { shownOf } from '../figures/fill/drawing.js';
+import { shownOf } from '../figures/drawing.js';
 import { showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
-import { fromSpecs } from '../state/view/spec.js';
+import { fromSpecs } from '../state/spec.js';
 import { Explained } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
 import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from './storysteps.js';

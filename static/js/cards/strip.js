@@ -1,10 +1,10 @@
 /** Four small charts below the sliders with one cursor: gain forward, gain backward, activation, gradient. */
 
 import { useMemo, useRef } from 'preact/hooks';
-import { toDifferenceUnit } from '../figures/fill/difference.js';
-import { shownStep, toPlaces } from '../figures/places.js';
-import { Plot, smallHeight, toSmall } from '../figures/plotbox.js';
-import { PanelTable } from '../figures/table.js';
+import { toDifferenceUnit } from '../figures/difference.js';
+import { shownStep, toPlaces } from '../plots/places.js';
+import { Plot, smallHeight, toSmall } from '../plots/plotbox.js';
+import { PanelTable } from '../plots/table.js';
 import { exportItems } from '../share/export.js';
 import { chooseCardView } from '../state/actions.js';
 import * as state from '../state/signals.js';

@@ -1,15 +1,15 @@
 /** Notes next to the theory figure: for each run the law that applies, or the premise that does not hold. */
 
 import { modelOf } from '../data/record.js';
-import { shownOf } from '../figures/fill/drawing.js';
-import { lawOf, lookUp, THEORY } from '../figures/fill/sources.js';
-import { atStep } from '../figures/fill/steps.js';
-import { shownStep } from '../figures/places.js';
+import { shownOf } from '../figures/drawing.js';
+import { lawOf, lookUp, THEORY } from '../figures/sources.js';
+import { atStep } from '../figures/steps.js';
 import { getPresets } from '../net/api.js';
+import { shownStep } from '../plots/places.js';
 import { openPreset } from '../state/actions.js';
 import * as state from '../state/signals.js';
+import { KIND, kindName, nameOf } from '../state/spec.js';
 import { stylesOf } from '../state/styles.js';
-import { KIND, kindName, nameOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { linkPapers } from '../ui/papers.js';
 

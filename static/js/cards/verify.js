@@ -5,7 +5,7 @@ import { useLayoutEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
 import { modelOf } from '../data/record.js';
 import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
-import { nameOf } from '../state/view/spec.js';
+import { nameOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { basisErrors, verdicts, verified } from './verifying.js';

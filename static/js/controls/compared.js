@@ -6,14 +6,13 @@ import { Swatch } from '../cards/swatch.js';
 import { isVerifiable, observed, openVerification } from '../cards/verifying.js';
 import { specOf } from '../data/record.js';
 import { AtlasButton } from '../edits/atlas.js';
-import { shortenName } from '../figures/fill/labels.js';
+import { shortenName } from '../figures/labels.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
+import { EDITS } from '../state/editlist.js';
 import { isComputing, recordedAtlases } from '../state/edits.js';
 import * as state from '../state/signals.js';
-import { chosenStyles } from '../state/styles.js';
-import { EDITS } from '../state/view/edits.js';
 import {
   appliesTo,
   connections,
@@ -25,7 +24,8 @@ import {
   textOf,
   titleInSentence,
   toDifferences,
-} from '../state/view/spec.js';
+} from '../state/spec.js';
+import { chosenStyles } from '../state/styles.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { FieldHelp } from './fieldhelp.js';

@@ -1,7 +1,7 @@
 /** Merges two views: the runs of both, without duplicates; if these are too many, the runs that differ, in pairs with one connection. No browser here. */
 
-import { appliesTo, fromSpecs, kindName, TRACE, titleInSentence, toSpec } from '../state/view/spec.js';
-import { toMixed, toRequestKey } from '../state/view/traces.js';
+import { appliesTo, fromSpecs, kindName, TRACE, titleInSentence, toSpec } from '../state/spec.js';
+import { toMixed, toRequestKey } from '../state/viewtraces.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').View} View */
 /** `spec` is null for a recording. @typedef {{spec: any, kind: string, trace: string | undefined, text: string, name: string | undefined, isMixing: boolean}} Run */

@@ -2,12 +2,12 @@
 
 import { effect } from '@preact/signals';
 import { UNKNOWN } from '../data/numbers.js';
-import { showAll } from '../figures/boxes.js';
-import { shownOf } from '../figures/fill/drawing.js';
-import { textAt } from '../figures/fill/sources.js';
-import { atStep } from '../figures/fill/steps.js';
-import { describeInterval } from '../figures/places.js';
+import { shownOf } from '../figures/drawing.js';
+import { textAt } from '../figures/sources.js';
+import { atStep } from '../figures/steps.js';
 import { isComposite, recomputeComposites } from '../instant/interval.js';
+import { showAll } from '../plots/boxes.js';
+import { describeInterval } from '../plots/places.js';
 import { moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';

@@ -3,7 +3,7 @@
 import { commit } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { appliesTo, nameOf, settingOf } from '../state/view/spec.js';
+import { appliesTo, nameOf, settingOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 
 export const DYNAMIC = 'connection.dynamic';

@@ -1,6 +1,6 @@
 /** The "?" next to a control: what the setting means, its range and default, and its name in the API. */
 
-import { nameOf } from '../state/view/spec.js';
+import { nameOf } from '../state/spec.js';
 import { html, memo } from '../ui/html.js';
 import { Popover } from '../ui/menu.js';
 

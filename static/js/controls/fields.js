@@ -5,11 +5,11 @@ import { useMemo } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
 import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
+import { EDITS } from '../state/editlist.js';
+import { isTooLong } from '../state/hash.js';
 import { DEPTH, isNear } from '../state/prefetch.js';
+import { checkNumber } from '../state/refusals.js';
 import * as state from '../state/signals.js';
-import { EDITS } from '../state/view/edits.js';
-import { isTooLong } from '../state/view/hash.js';
-import { checkNumber } from '../state/view/refusals.js';
 import {
   appliesTo,
   hasSingleValue,
@@ -19,14 +19,14 @@ import {
   settingOf,
   stopsOf,
   titleInSentence,
-} from '../state/view/spec.js';
+} from '../state/spec.js';
+import { PlayButton } from '../sweep/play.js';
 import { useDraft } from '../ui/draft.js';
 import { html, memo } from '../ui/html.js';
 import { Lazy } from '../ui/lazy.js';
 import { opensEdits } from '../ui/opened.js';
 import { DYNAMIC, DynamicNote } from './dynamicnote.js';
 import { FieldHelp } from './fieldhelp.js';
-import { PlayButton } from './play.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').Value} Value */
 /** Target of a control: the common settings, or those of one run. @typedef {{run: number | null}} Target */

@@ -3,16 +3,16 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
-import { inkedFraction, toRunStyles } from '../figures/fill/dress.js';
+import { inkedFraction, toRunStyles } from '../figures/dress.js';
 import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import { preloadTemplates, theme } from '../state/look.js';
 import { kindsOf, pathOf, presets } from '../state/presets.js';
 import * as state from '../state/signals.js';
+import { playSetting } from '../sweep/play.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
-import { playSetting } from './play.js';
 import { toSpark } from './spark.js';
 
 /** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').PresetSketch} PresetSketch @typedef {import('../../types').RunStyle} RunStyle */

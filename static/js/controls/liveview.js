@@ -7,7 +7,7 @@ import { packValue } from '../share/pack.js';
 import { collectScripts } from '../share/scripts.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { isUnconstrained, settingOf, stopsOf } from '../state/view/spec.js';
+import { isUnconstrained, settingOf, stopsOf } from '../state/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field @typedef {import('../share/sliders.js').Slider} Slider */
 /**

@@ -1,14 +1,14 @@
 /** The heading of a preset's view: its text, and our numbers next to the paper's. */
 
-import { toRunStyles } from '../figures/fill/dress.js';
+import { toRunStyles } from '../figures/dress.js';
 import { closePreset, openPreset } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import { kindsOf, origin, pathOf, preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
+import { nameOf } from '../state/spec.js';
 import { shownTheme } from '../state/styles.js';
-import { nameOf } from '../state/view/spec.js';
+import { PlaySetting } from '../sweep/play.js';
 import { html } from '../ui/html.js';
-import { PlaySetting } from './play.js';
 
 /** @typedef {import('../../types').Preset} Preset */
 

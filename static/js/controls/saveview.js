@@ -6,14 +6,14 @@ import { Missing } from '../cards/missing.js';
 import { TheoryNotes } from '../cards/theory.js';
 import { formatValue } from '../data/numbers.js';
 import { methodOf, sourceOf, specOf } from '../data/record.js';
-import { toRunStyles } from '../figures/fill/dress.js';
-import { describeInterval, toCardTitle, unitOf } from '../figures/places.js';
-import { toSvg } from '../figures/plot.js';
-import { heightOf } from '../figures/plotbox.js';
-import { fillShown } from '../figures/shown.js';
-import { toTable } from '../figures/table.js';
+import { toRunStyles } from '../figures/dress.js';
 import { toMarkup as toPicture, toTables } from '../picture/files.js';
-import { HELP, MEANING, TITLE } from '../picture/geometry/words.js';
+import { HELP, MEANING, TITLE } from '../picture/words.js';
+import { describeInterval, toCardTitle, unitOf } from '../plots/places.js';
+import { toSvg } from '../plots/plot.js';
+import { heightOf } from '../plots/plotbox.js';
+import { fillShown } from '../plots/shown.js';
+import { toTable } from '../plots/table.js';
 import { downloadText } from '../share/export.js';
 import { toBase64 } from '../share/pack.js';
 import { toNotes, toSettings } from '../share/report.js';
@@ -21,8 +21,8 @@ import { toFileName, toSavedPage } from '../share/standalone.js';
 import { loadTemplates, theme } from '../state/look.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
+import { kindName } from '../state/spec.js';
 import { cells, drawIn, sourceOf as sourceOfSweep } from '../state/sweeper.js';
-import { kindName } from '../state/view/spec.js';
 import {
   cornerText,
   describeAxes,

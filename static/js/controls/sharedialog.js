@@ -5,8 +5,8 @@ import { formatCount } from '../data/numbers.js';
 import { ApiError } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
 import { toFrameHeight } from '../picture/files.js';
-import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
+import { TITLE } from '../picture/words.js';
 import { MissingPart } from '../share/paper.js';
 import {
   closeShareDialog,
@@ -23,8 +23,8 @@ import {
   toTitleAndNote,
   words,
 } from '../share/share.js';
+import { omittedIn } from '../state/hash.js';
 import * as state from '../state/signals.js';
-import { omittedIn } from '../state/view/hash.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog } from '../ui/menu.js';
 

@@ -1,9 +1,9 @@
 /** Keyboard shortcuts. They are off while someone types, while a dialog is open, and when turned off. */
 
 import { signal } from '@preact/signals';
-import { showAll } from '../figures/boxes.js';
 import { hasServer } from '../net/sent.js';
 import { matrixOpened, openMatrix } from '../picture/shown.js';
+import { showAll } from '../plots/boxes.js';
 import { openShareDialog } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
 import { cutStream, isComputing, restoreStream, undoEdit } from '../state/edits.js';
@@ -11,7 +11,7 @@ import { setTheme, theme } from '../state/look.js';
 import { recallChoice, storeChoice } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
-import { nearestStop, stopsOf } from '../state/view/spec.js';
+import { nearestStop, stopsOf } from '../state/spec.js';
 import { openDialog, openSettings } from '../ui/opened.js';
 import { presentCard } from './stagesteps.js';
 

@@ -3,14 +3,14 @@
 import { useComputed } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { trainSteps } from '../data/record.js';
-import { toNames } from '../figures/fill/labels.js';
+import { toNames } from '../figures/labels.js';
 import { measureDrift } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { appliesTo, settingOf } from '../state/view/spec.js';
+import { appliesTo, settingOf } from '../state/spec.js';
 import { html, memo } from '../ui/html.js';
 import { openSettings } from '../ui/opened.js';
 import { CursorRow } from './cursor.js';

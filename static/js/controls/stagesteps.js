@@ -2,9 +2,9 @@
 
 import { current, goToStep } from '../cards/story.js';
 import { STEPS } from '../cards/storysteps.js';
-import { present, presented } from '../figures/presented.js';
-import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
+import { TITLE } from '../picture/words.js';
+import { present, presented } from '../plots/presented.js';
 import { openPreset } from '../state/actions.js';
 import { origin, presets } from '../state/presets.js';
 import * as state from '../state/signals.js';

@@ -14,7 +14,7 @@ import {
   stopSending,
   unmatched,
 } from '../state/traces.js';
-import { findRecordId } from '../state/view/traces.js';
+import { findRecordId } from '../state/viewtraces.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { Popover } from '../ui/menu.js';

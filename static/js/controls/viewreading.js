@@ -2,11 +2,11 @@
 
 import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
+import { EDITS } from '../state/editlist.js';
+import { fromHash, presetIn } from '../state/hash.js';
 import { findPreset, nameIn, showsPreset, toView } from '../state/presets.js';
 import { fields } from '../state/signals.js';
-import { EDITS } from '../state/view/edits.js';
-import { fromHash, presetIn } from '../state/view/hash.js';
-import { textOf, toLabels } from '../state/view/spec.js';
+import { textOf, toLabels } from '../state/spec.js';
 
 /** @typedef {import('../../types').View} View */
 

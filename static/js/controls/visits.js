@@ -5,9 +5,9 @@ import { formatRunGain, gainOf } from '../data/gain.js';
 import { links } from '../share/share.js';
 import { mayChangeAddress, openingView, urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
+import { toHash } from '../state/hash.js';
 import * as state from '../state/signals.js';
 import { changeList, readList, writeList } from '../state/store.js';
-import { toHash } from '../state/view/hash.js';
 import { addView, describeView, dropViews, isVisited, KEY, restoreViews } from '../state/visited.js';
 import { titleOfView } from './viewreading.js';
 

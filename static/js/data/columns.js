@@ -229,7 +229,7 @@ function putStatus(columns, key, layer, flag) {
   columns.status.get(key)?.set(layer, flag);
 }
 
-/** Return whether a value is a packed array. @param {import('../../types/protocol').Value} value @returns {value is import('../../types').PackedArray} */
+/** Return whether a value is a packed array. @param {import('../../protocol').Value} value @returns {value is import('../../types').PackedArray} */
 function isPacked(value) {
   return value !== null && typeof value === 'object' && 'shape' in value;
 }

@@ -1,4 +1,4 @@
-/** Formats numbers like `mhc_core/findings/numerals.py`, and computes ticks of logarithmic axes like `mhc_core/figures/fill/numbers.py`. */
+/** Formats numbers like `mhc_core/findings/numerals.py`, and computes ticks of logarithmic axes like `mhc_core/figures/numbers.py`. */
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 export const UNKNOWN = '–';

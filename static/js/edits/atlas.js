@@ -3,8 +3,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { inclusiveRange } from '../data/numbers.js';
 import { clearCanvas } from '../picture/canvas.js';
-import { mixColors } from '../picture/geometry/colors.js';
-import { layerAt, toLayout, xOf } from '../picture/geometry/layout.js';
+import { mixColors } from '../picture/colors.js';
+import { layerAt, toLayout, xOf } from '../picture/layout.js';
 import { toPalette } from '../picture/shown.js';
 import { download, downloadText, footLine } from '../share/export.js';
 import { moveCursor } from '../state/actions.js';
@@ -17,8 +17,6 @@ import {
   showCut,
   stopAtlases,
 } from '../state/atlas.js';
-import { canEdit, editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
-import * as state from '../state/signals.js';
 import {
   cellAfterKey,
   describeCell,
@@ -33,13 +31,15 @@ import {
   toEdit,
   toPercent,
   toPlace,
-} from '../state/view/atlas.js';
-import { ATLAS, CUTS, countParts } from '../state/view/edits.js';
-import { isUnconstrained, stackOf, TRACE } from '../state/view/spec.js';
+} from '../state/atlascells.js';
+import { ATLAS, CUTS, countParts } from '../state/editlist.js';
+import { canEdit, editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
+import * as state from '../state/signals.js';
+import { isUnconstrained, stackOf, TRACE } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 
-/** @typedef {import('../state/view/atlas.js').Cell} Cell @typedef {import('../state/view/atlas.js').Part} Part @typedef {import('../picture/geometry/layout.js').Layout} Layout */
+/** @typedef {import('../state/atlascells.js').Cell} Cell @typedef {import('../state/atlascells.js').Part} Part @typedef {import('../picture/layout.js').Layout} Layout */
 /** A row of cells at a height. @typedef {ReturnType<typeof listRows>[number] & {y: number}} Row */
 /** Positions of everything in the atlas. @typedef {{layout: Layout, rows: Row[], names: {text: string, x: number, y: number}[], height: number, row_px: number}} Plan */
 
@@ -373,7 +373,7 @@ function cellAt({ layout, rows, row_px }, x, y) {
   return row && layer !== null && layer < row.layers ? { run: row.run, stream: row.stream, layer } : null;
 }
 
-/** Paint an atlas on a canvas. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {Part[]} parts @param {string} act @param {import('../picture/geometry/shapes.js').Palette} palette */
+/** Paint an atlas on a canvas. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {Part[]} parts @param {string} act @param {import('../picture/shapes.js').Palette} palette */
 function paintAtlas(context, { layout, rows, names, row_px }, parts, act, palette) {
   const [most, stops] = [largestEffect(parts, act), toStops()];
   context.textBaseline = 'middle';
@@ -404,7 +404,7 @@ function paintAtlas(context, { layout, rows, names, row_px }, parts, act, palett
   }
 }
 
-/** Paint a cross on a cell whose edit is made. @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {import('../picture/geometry/shapes.js').Palette} palette */
+/** Paint a cross on a cell whose edit is made. @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {import('../picture/shapes.js').Palette} palette */
 function paintCross(context, x, y, palette) {
   context.beginPath();
   for (const sign of [-1, 1]) {

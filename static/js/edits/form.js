@@ -3,9 +3,9 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { describeUse, listReplacements, MatrixTable, nameMatrix, useMatrix, whyFixed } from '../picture/matrix.js';
 import { commit } from '../state/actions.js';
+import { EDITS, editRules, isValid, nameAct, nameWhat } from '../state/editlist.js';
 import { editsOf, isComputing, setEdits, targetOf } from '../state/edits.js';
 import * as state from '../state/signals.js';
-import { EDITS, editRules, isValid, nameAct, nameWhat } from '../state/view/edits.js';
 import { html } from '../ui/html.js';
 import { useWhileSeen } from '../ui/seen.js';
 import { AtlasButton } from './atlas.js';

@@ -2,8 +2,9 @@
 
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Sentence } from '../cards/results.js';
-import { shownOf } from '../figures/fill/drawing.js';
+import { shownOf } from '../figures/drawing.js';
 import { boot } from '../state/boot.js';
+import { describeEdit, EFFECT } from '../state/editlist.js';
 import {
   canUndo,
   editsByRun,
@@ -16,7 +17,6 @@ import {
   undoEdit,
 } from '../state/edits.js';
 import * as state from '../state/signals.js';
-import { describeEdit, EFFECT } from '../state/view/edits.js';
 import { html } from '../ui/html.js';
 import { AtlasButton } from './atlas.js';
 

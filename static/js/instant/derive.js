@@ -5,7 +5,7 @@
 
 import { createColumns } from '../data/columns.js';
 import { depthOf, specOf, trainSteps } from '../data/record.js';
-import { THEORY } from '../figures/fill/sources.js';
+import { THEORY } from '../figures/sources.js';
 import { addProducts, castOf } from './columns.js';
 import { applyEdits, areDerivable } from './edits.js';
 import { deriveMixing } from './mixing.js';

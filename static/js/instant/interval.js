@@ -1,4 +1,4 @@
-/** Recomputes composite gains over an interval of layers: forward from its first layer, backward from its last. Counterpart: `mhc_core/figures/fill/parts.py`. */
+/** Recomputes composite gains over an interval of layers: forward from its first layer, backward from its last. Counterpart: `mhc_core/figures/parts.py`. */
 
 import { depthOf } from '../data/record.js';
 import { measureComposites, toValues } from './products.js';

@@ -3,7 +3,7 @@
 import { gainOf } from '../data/gain.js';
 import { statusText, UNKNOWN } from '../data/numbers.js';
 import { depthOf } from '../data/record.js';
-import { lookUp } from '../figures/fill/sources.js';
+import { lookUp } from '../figures/sources.js';
 import { recomputeComposites } from './interval.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('./interval.js').Interval} Interval */

@@ -10,7 +10,7 @@ const MAX_WORK = 1e6;
 /** Caches decoded draws. @type {WeakMap<object, Float64Array>} */
 const decoded = new WeakMap();
 
-/** Decode the random draws of the drift that a start frame contains. @param {import('../../types/protocol').Drift} drift */
+/** Decode the random draws of the drift that a start frame contains. @param {import('../../protocol').Drift} drift */
 function decodeDraws(drift) {
   const known = decoded.get(drift);
   if (known) return known;
@@ -44,7 +44,7 @@ export function deriveMixing(base, { layers, noise, rounds }, maps) {
   return data.every(Number.isFinite) ? { shape: [layers, n, n], data } : null;
 }
 
-/** Compute origin + noise * draws of one layer, in float32 for all types, like Python. @param {import('../../types/protocol').Drift} drift @param {number} layer @param {number} noise */
+/** Compute origin + noise * draws of one layer, in float32 for all types, like Python. @param {import('../../protocol').Drift} drift @param {number} layer @param {number} noise */
 function toRawParameters(drift, layer, noise) {
   const [draws, size] = [decodeDraws(drift), drift.origin.length];
   const scale = Math.fround(noise);

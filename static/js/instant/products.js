@@ -3,7 +3,7 @@
  * `mhc_core/metrics/paths.py`.
  */
 
-import { multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../figures/fill/composites.js';
+import { multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../figures/composites.js';
 import { identity } from './edits.js';
 
 /** @typedef {import('../../types').Matrix} Matrix */

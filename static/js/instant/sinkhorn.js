@@ -1,4 +1,4 @@
-/** Sinkhorn-Knopp for one matrix, like `mhc_core/connections/sinkhorn.py`: columns first, rows last. */
+/** Sinkhorn-Knopp for one matrix, like `mhc_core/layers/sinkhorn.py`: columns first, rows last. */
 
 /** Rounds a result to the run's type: to float32, or not at all. @typedef {(value: number) => number} Round */
 

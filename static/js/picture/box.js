@@ -1,11 +1,12 @@
 /** The picture, which redraws itself: one canvas for static parts, one for parts that follow the cursor, one for the signal. */
 
 import { effect } from '@preact/signals';
-import { boxes, cursorsNow, showAll } from '../figures/boxes.js';
-import { Dimmer, magnificationOf } from '../figures/dimmer.js';
-import { scheduleDraw, unschedule } from '../figures/plot.js';
-import { isPrinting } from '../figures/print.js';
+import { boxes, cursorsNow, showAll } from '../plots/boxes.js';
+import { Dimmer, magnificationOf } from '../plots/dimmer.js';
+import { scheduleDraw, unschedule } from '../plots/plot.js';
+import { isPrinting } from '../plots/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
+import { describeEdit, describeLayers, moveEdit, toggleRestore } from '../state/editlist.js';
 import {
   canEdit,
   cutStream,
@@ -18,13 +19,12 @@ import {
   targetOf,
 } from '../state/edits.js';
 import * as state from '../state/signals.js';
-import { describeEdit, describeLayers, moveEdit, toggleRestore } from '../state/view/edits.js';
-import { isUnconstrained } from '../state/view/spec.js';
+import { isUnconstrained } from '../state/spec.js';
 import { clearCanvas, paintShapes } from './canvas.js';
-import { toCaptionLines } from './geometry/captions.js';
-import { dragLayers, gripAt, isOnMixing, laneAt, lensLaneAt } from './geometry/edits.js';
-import { lensOf, mixingAreaOf } from './geometry/inside.js';
-import { labelAt, layerAt, toLayout } from './geometry/layout.js';
+import { toCaptionLines } from './captions.js';
+import { dragLayers, gripAt, isOnMixing, laneAt, lensLaneAt } from './editmarks.js';
+import { lensOf, mixingAreaOf } from './inside.js';
+import { labelAt, layerAt, toLayout } from './layout.js';
 import {
   frameOf,
   ribbonAt,
@@ -35,11 +35,9 @@ import {
   toOrder,
   toPlan,
   toStaticShapes,
-} from './geometry/picture.js';
-import { areEqual } from './geometry/shapes.js';
-import { exchangeAt } from './geometry/strip.js';
-import { describeExchange, TITLE, toSentence } from './geometry/words.js';
+} from './picture.js';
 import { rangesDrawn } from './seeds.js';
+import { areEqual } from './shapes.js';
 import {
   chooseShown,
   chosenRun,
@@ -58,7 +56,9 @@ import {
   toRuns,
 } from './shown.js';
 import { SignalCanvas } from './signalcanvas.js';
+import { exchangeAt } from './strip.js';
 import { toSvg } from './svg.js';
+import { describeExchange, TITLE, toSentence } from './words.js';
 
 const SLACK_PX = 12;
 const CLICK_PX = 3; // largest movement of the pointer in a click
@@ -78,9 +78,9 @@ export class PictureBox {
     this.paper = find('.picture-paper');
     /** The drawn columns. @type {import('./shown.js').Chosen | null} */
     this.chosen = null;
-    /** @type {import('./geometry/picture.js').Plan | null} */
+    /** @type {import('./picture.js').Plan | null} */
     this.plan = null;
-    /** @type {import('./geometry/shapes.js').Palette} */
+    /** @type {import('./shapes.js').Palette} */
     this.palette = {};
     /** Key of the drawn state. */
     this.drawn = '';
@@ -98,7 +98,7 @@ export class PictureBox {
     this.pressed = null;
     /** Time of the last click on the strips, in ms. */
     this.clickedAt = -Infinity;
-    /** The grabbed edit, the layer of the press, and the edits before. @type {{grip: import('./geometry/edits.js').Grip, layer: number, edits: import('../../types').Edit[], isMoved: boolean} | null} */
+    /** The grabbed edit, the layer of the press, and the edits before. @type {{grip: import('./editmarks.js').Grip, layer: number, edits: import('../../types').Edit[], isMoved: boolean} | null} */
     this.grabbed = null;
     this.isInSight = true;
     /** Size and magnification before a drag, cached because measuring forces a layout. @type {{width: number, zoom: number} | null} */
@@ -218,7 +218,7 @@ export class PictureBox {
     if (state.phase.peek() !== 'loading') this.box.removeAttribute('aria-busy');
   }
 
-  /** Draw what follows the cursor. @param {import('./geometry/picture.js').Plan} plan */
+  /** Draw what follows the cursor. @param {import('./picture.js').Plan} plan */
   drawCursor(plan) {
     const layer = this.layer(plan);
     this.paintCursor(plan, toCursor(plan, layer, state.chosenInterval.peek(), magnifiedRun(plan.runs)));
@@ -234,7 +234,7 @@ export class PictureBox {
     if (matrixOpened.peek()) this.placeMatrix(plan, layer);
   }
 
-  /** Set where the matrix of the magnified layer is edited: over its mixing. @param {import('./geometry/picture.js').Plan} plan @param {number} layer */
+  /** Set where the matrix of the magnified layer is edited: over its mixing. @param {import('./picture.js').Plan} plan @param {number} layer */
   placeMatrix({ runs, layout }, layer) {
     const run = magnifiedRun(runs);
     const reading = run === null ? null : runs[run].reading;
@@ -244,12 +244,12 @@ export class PictureBox {
       outer.style.setProperty(`--matrix-${name}`, `${(area?.[name] ?? 0) * this.zoom}px`);
   }
 
-  /** Return the shown layer, from 0: the hovered one, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
+  /** Return the shown layer, from 0: the hovered one, else that of the cursor. @param {import('./picture.js').Plan} plan */
   layer({ layout }) {
     return Math.min(state.hovered.peek() ?? state.cursor.peek(), layout.layers - 1);
   }
 
-  /** Draw SVG for printing, because browsers may print an empty canvas. @param {import('./geometry/picture.js').Plan} plan */
+  /** Draw SVG for printing, because browsers may print an empty canvas. @param {import('./picture.js').Plan} plan */
   print(plan) {
     if (!isPrinting.peek()) {
       if (this.paper.firstChild) this.takeRoom(plan.layout);
@@ -281,7 +281,7 @@ export class PictureBox {
     this.takeRoom(toLayout(this.box.clientWidth / zoom, guessStreams(), state.layers.peek(), look));
   }
 
-  /** Set the height of the picture, and the position of its buttons. @param {import('./geometry/layout.js').Layout} layout */
+  /** Set the height of the picture, and the position of its buttons. @param {import('./layout.js').Layout} layout */
   takeRoom({ height, strips, inside, form }) {
     const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
     this.box.style.setProperty('min-height', '0');
@@ -293,7 +293,7 @@ export class PictureBox {
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
   }
 
-  /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes @param {HTMLCanvasElement | null} [back] what is behind them, of the same size */
+  /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./shapes.js').Shape[]} shapes @param {HTMLCanvasElement | null} [back] what is behind them, of the same size */
   paintOn(canvas, shapes, back = null) {
     if (!this.plan) return;
     const { width, height } = this.plan.layout;
@@ -307,7 +307,7 @@ export class PictureBox {
     paintShapes(context, shapes, this.palette);
   }
 
-  /** Paint the static parts. During a drag the ribbons behind them are painted once while they stay the same, as for the drift. @param {import('./geometry/picture.js').Plan} plan */
+  /** Paint the static parts. During a drag the ribbons behind them are painted once while they stay the same, as for the drift. @param {import('./picture.js').Plan} plan */
   paintStill(plan) {
     const { width, height } = plan.layout;
     const [back, front] = [toBackShapes(plan), toFrontShapes(plan)];
@@ -321,7 +321,7 @@ export class PictureBox {
     this.paintOn(this.still, this.back.canvas ? front : [...back, ...front], this.back.canvas);
   }
 
-  /** Paint what follows the cursor if it changed: most Sinkhorn rounds leave it as it is. @param {import('./geometry/picture.js').Plan} plan @param {import('./geometry/shapes.js').Shape[]} shapes */
+  /** Paint what follows the cursor if it changed: most Sinkhorn rounds leave it as it is. @param {import('./picture.js').Plan} plan @param {import('./shapes.js').Shape[]} shapes */
   paintCursor({ layout: { width, height } }, shapes) {
     const drawn = [shapes, this.palette, width, height, this.density];
     if (areEqual(drawn, this.cursorDrawn)) return;

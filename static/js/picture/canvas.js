@@ -1,9 +1,9 @@
 /** Paints shapes on a canvas. */
 
-import { colorAt } from './geometry/colors.js';
-import { DASH } from './geometry/shapes.js';
+import { colorAt } from './colors.js';
+import { DASH } from './shapes.js';
 
-/** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
+/** @typedef {import('./shapes.js').Shape} Shape @typedef {import('./shapes.js').Palette} Palette */
 
 const HALO_PX = 3;
 
@@ -31,14 +31,14 @@ export function paintShapes(context, shapes, palette) {
 
 /** Functions that paint a shape, by kind. */
 const SHAPE_PAINTERS = {
-  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
+  /** @param {CanvasRenderingContext2D} context @param {import('./shapes.js').Area} shape @param {Palette} palette */
   area(context, { points, color, opacity, heats }, palette) {
     context.globalAlpha = opacity;
     context.fillStyle = heats ? toColorRow(context, points, heats, palette[color], palette) : palette[color];
     tracePolygon(context, points);
     context.fill();
   },
-  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Line} shape @param {Palette} palette */
+  /** @param {CanvasRenderingContext2D} context @param {import('./shapes.js').Line} shape @param {Palette} palette */
   line(context, { points, color, opacity, width, isDashed, isCurve }, palette) {
     context.globalAlpha = opacity;
     context.strokeStyle = palette[color];
@@ -49,7 +49,7 @@ const SHAPE_PAINTERS = {
     context.stroke();
     context.setLineDash([]);
   },
-  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Dot} shape @param {Palette} palette */
+  /** @param {CanvasRenderingContext2D} context @param {import('./shapes.js').Dot} shape @param {Palette} palette */
   dot(context, { x, y, radius, color, fill }, palette) {
     context.globalAlpha = 1;
     context.beginPath();
@@ -60,7 +60,7 @@ const SHAPE_PAINTERS = {
     context.strokeStyle = palette[color];
     context.stroke();
   },
-  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Box} shape @param {Palette} palette */
+  /** @param {CanvasRenderingContext2D} context @param {import('./shapes.js').Box} shape @param {Palette} palette */
   box(context, { x, y, width, height, radius, color, fill, opacity }, palette) {
     context.beginPath();
     context.roundRect(x, y, width, height, radius);
@@ -72,7 +72,7 @@ const SHAPE_PAINTERS = {
     context.strokeStyle = palette[color];
     context.stroke();
   },
-  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Text} shape @param {Palette} palette */
+  /** @param {CanvasRenderingContext2D} context @param {import('./shapes.js').Text} shape @param {Palette} palette */
   text(context, { x, y, text, size, color, anchor, isBold, hasHalo, ground }, palette) {
     context.globalAlpha = 1;
     context.font = `${isBold ? 600 : 400} ${size}px ${palette.font}`;
@@ -88,7 +88,7 @@ const SHAPE_PAINTERS = {
     context.fillStyle = palette[color];
     context.fillText(text, x, y);
   },
-  /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Clip} shape @param {Palette} palette */
+  /** @param {CanvasRenderingContext2D} context @param {import('./shapes.js').Clip} shape @param {Palette} palette */
   clip(context, { x, y, width, height, shapes }, palette) {
     context.save();
     context.beginPath();
@@ -99,7 +99,7 @@ const SHAPE_PAINTERS = {
   },
 };
 
-/** Paint the background of a text of this width on a canvas. @param {CanvasRenderingContext2D} context @param {number} width @param {{x: number, y: number, anchor: string, ground: import('./geometry/shapes.js').Ground}} place @param {Palette} palette */
+/** Paint the background of a text of this width on a canvas. @param {CanvasRenderingContext2D} context @param {number} width @param {{x: number, y: number, anchor: string, ground: import('./shapes.js').Ground}} place @param {Palette} palette */
 function paintGround(context, width, { x, y, anchor, ground: { pad, half, opacity } }, palette) {
   if (width === 0) return;
   const left = anchor === 'start' ? x : anchor === 'end' ? x - width : x - width / 2;
@@ -115,7 +115,7 @@ let row = null;
 /**
  * Create a fill whose colour changes from the left end of an outline to its right end: a pattern of one row of device pixels. Without a graphics
  * card, a wide ribbon is filled in half the time of a gradient, which is computed for each pixel of each row.
- * @param {CanvasRenderingContext2D} context only scaled and moved @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette
+ * @param {CanvasRenderingContext2D} context only scaled and moved @param {number[]} points @param {import('./shapes.js').Stop[]} heats @param {string} color @param {Palette} palette
  */
 function toColorRow(context, points, heats, color, palette) {
   row ??= document.createElement('canvas');

@@ -2,7 +2,7 @@
 
 import { useComputed } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { present } from '../figures/presented.js';
+import { present } from '../plots/presented.js';
 import { openShareDialog } from '../share/share.js';
 import { moveCursor } from '../state/actions.js';
 import { isComputing } from '../state/edits.js';
@@ -13,8 +13,6 @@ import { Menu, Popover } from '../ui/menu.js';
 import { openSettings, opensEdits } from '../ui/opened.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
-import { ENDS_MS } from './geometry/signal.js';
-import { HELP, MEANING, pictureCaption, TITLE } from './geometry/words.js';
 import {
   isFading,
   isLog,
@@ -28,6 +26,8 @@ import {
   setLog,
 } from './shown.js';
 import { elapsedOf, isStill, leg, pauseSignal, sendSignal, sent, stopSignal } from './signal.js';
+import { ENDS_MS } from './signalfront.js';
+import { HELP, MEANING, pictureCaption, TITLE } from './words.js';
 
 /** @typedef {import('../../types').Templates} Templates */
 

@@ -16,15 +16,15 @@ import { editsByRun } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clearCanvas, paintShapes } from './canvas.js';
-import { toCaptionLines } from './geometry/captions.js';
-import { toCursor, toFrame, toPlan, toStaticShapes } from './geometry/picture.js';
-import { formatLog } from './geometry/scale.js';
-import { moveShapes, toText } from './geometry/shapes.js';
-import { MEANING, TITLE, toLayerTable, toSizeTable } from './geometry/words.js';
+import { toCaptionLines } from './captions.js';
+import { toCursor, toFrame, toPlan, toStaticShapes } from './picture.js';
+import { formatLog } from './scale.js';
+import { moveShapes, toText } from './shapes.js';
 import { chooseShown, isLog, magnifiedRun, toPalette, toRuns } from './shown.js';
 import { toSvg } from './svg.js';
+import { MEANING, TITLE, toLayerTable, toSizeTable } from './words.js';
 
-/** @typedef {import('../../types').Templates} Templates @typedef {import('./geometry/shapes.js').Shape} Shape */
+/** @typedef {import('../../types').Templates} Templates @typedef {import('./shapes.js').Shape} Shape */
 
 const NAME = 'mhc-scope-picture';
 const WIDTH_PX = 1200;

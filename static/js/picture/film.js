@@ -1,11 +1,11 @@
 /** Records the signal as a video: the browser records a canvas that is painted frame by frame. */
 
 import { clearCanvas, paintShapes } from './canvas.js';
-import { toCaptionLines } from './geometry/captions.js';
-import { moveShapes, toArea, toCorners } from './geometry/shapes.js';
-import { SIGNAL_MS, toCourses, toMoment, toSignal } from './geometry/signal.js';
+import { toCaptionLines } from './captions.js';
+import { moveShapes, toArea, toCorners } from './shapes.js';
+import { SIGNAL_MS, toCourses, toMoment, toSignal } from './signalfront.js';
 
-/** @typedef {import('./geometry/shapes.js').Shape} Shape */
+/** @typedef {import('./shapes.js').Shape} Shape */
 
 const TYPES = ['video/webm;codecs=vp9', 'video/webm;codecs=vp8', 'video/webm'];
 const RATE = 30; // frames a second
@@ -20,9 +20,9 @@ export function filmType() {
 
 /**
  * Record the animation of a signal as a video.
- * @param {{shapes: Shape[], width: number, height: number, plan: import('./geometry/picture.js').Plan, left: number, top: number}} image the still
+ * @param {{shapes: Shape[], width: number, height: number, plan: import('./picture.js').Plan, left: number, top: number}} image the still
  *   image, and the position of the picture in it
- * @param {import('./geometry/shapes.js').Palette} palette
+ * @param {import('./shapes.js').Palette} palette
  * @param {string} type
  * @returns {Promise<Blob>}
  */
@@ -57,7 +57,7 @@ export async function recordFilm({ shapes, width, height, plan, left, top }, pal
   return new Blob(parts, { type: 'video/webm' });
 }
 
-/** Draw the caption of the leg over that of the still image. @param {import('./geometry/signal.js').Moment} moment @param {import('./geometry/picture.js').Plan} plan @returns {Shape[]} */
+/** Draw the caption of the leg over that of the still image. @param {import('./signalfront.js').Moment} moment @param {import('./picture.js').Plan} plan @returns {Shape[]} */
 function toCaptionOf({ leg }, plan) {
   const { strips, inside, width, height } = plan.layout;
   const right = (inside?.top === 0 ? inside.left : width) - 1;

@@ -4,17 +4,17 @@ import { computed, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { projectToDoublyStochastic } from '../instant/birkhoff.js';
 import { boot } from '../state/boot.js';
+import { withEntry, withRow } from '../state/editlist.js';
 import { canEdit, dragEdits, editsByRun, finishEditDrag, ownEdits, setEdits, undoEdit } from '../state/edits.js';
 import * as state from '../state/signals.js';
-import { withEntry, withRow } from '../state/view/edits.js';
 import { useDraft } from '../ui/draft.js';
 import { html, memo } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { useWhileSeen } from '../ui/seen.js';
 import { shownRuns } from './files.js';
-import { weightsAt } from './geometry/reading.js';
-import { toColors } from './geometry/run.js';
-import { areEqual } from './geometry/shapes.js';
+import { weightsAt } from './reading.js';
+import { toColors } from './run.js';
+import { areEqual } from './shapes.js';
 import { magnifiedRun, matrixOpened } from './shown.js';
 
 /** @typedef {import('../../types').Edit} Edit */

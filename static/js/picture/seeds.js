@@ -5,7 +5,7 @@ import { formatValue } from '../data/numbers.js';
 import { specOf, trainSteps } from '../data/record.js';
 import { countDraws, createGainSampler, createNormal, toPercentiles } from '../instant/seedrange.js';
 import * as state from '../state/signals.js';
-import { isUnconstrained } from '../state/view/spec.js';
+import { isUnconstrained } from '../state/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/seedrange.js').Law} Law @typedef {{low: string, high: string, words: string}} Range */
 

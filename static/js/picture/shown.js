@@ -2,17 +2,17 @@
 
 import { computed, signal } from '@preact/signals';
 import { methodOf } from '../data/record.js';
-import { chooseDrawn, shownOf, slotAtStep } from '../figures/fill/drawing.js';
-import { shownStep, toPlaces } from '../figures/places.js';
+import { chooseDrawn, shownOf, slotAtStep } from '../figures/drawing.js';
+import { shownStep, toPlaces } from '../plots/places.js';
 import { updateAddress } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { connections, isUnconstrained, settingOf } from '../state/view/spec.js';
-import { magnifiedOf, toOrder } from './geometry/picture.js';
-import { MIXING, SIZES } from './geometry/reading.js';
-import { toColors, toShown } from './geometry/run.js';
+import { connections, isUnconstrained, settingOf } from '../state/spec.js';
+import { magnifiedOf, toOrder } from './picture.js';
+import { MIXING, SIZES } from './reading.js';
+import { toColors, toShown } from './run.js';
 import { gainRangeOf } from './seeds.js';
 
-/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../figures/fill/drawing.js').Place} Place @typedef {import('./geometry/picture.js').Shown} Shown */
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../figures/drawing.js').Place} Place @typedef {import('./picture.js').Shown} Shown */
 
 export const KEY = 'picture';
 const USUAL_STREAMS = 4;
@@ -149,7 +149,7 @@ export function guessStreams() {
   });
 }
 
-/** Return the colours of runs and theme from the templates. @param {Templates} templates @returns {import('./geometry/shapes.js').Palette} */
+/** Return the colours of runs and theme from the templates. @param {Templates} templates @returns {import('./shapes.js').Palette} */
 export function toPalette({ panels }) {
   return toColors(panels[0].figure, state.slots.value.map(methodShown));
 }

@@ -1,13 +1,13 @@
 /** State of the signal animation. */
 
 import { signal } from '@preact/signals';
-import { ENDS_MS } from './geometry/signal.js';
+import { ENDS_MS } from './signalfront.js';
 
 /** The sent signal: start and pause times in ms of the page's clock; null if none. */
 export const sent = signal(/** @type {{at: number, paused: number | null} | null} */ (null));
 
 /** The drawn leg; null without a signal. */
-export const leg = signal(/** @type {import('./geometry/signal.js').Moment['leg'] | null} */ (null));
+export const leg = signal(/** @type {import('./signalfront.js').Moment['leg'] | null} */ (null));
 
 const stillness = matchMedia('(prefers-reduced-motion: reduce)');
 

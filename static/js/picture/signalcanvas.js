@@ -2,11 +2,11 @@
 
 import { effect } from '@preact/signals';
 import { clearCanvas, paintShapes } from './canvas.js';
-import { toCourses, toMoment, toSignal } from './geometry/signal.js';
 import { elapsedOf, leg, sent, stopSignal } from './signal.js';
+import { toCourses, toMoment, toSignal } from './signalfront.js';
 
-/** @typedef {import('./geometry/picture.js').Plan} Plan */
-/** The picture below: `density` is device pixels per pixel of the plan. @typedef {{plan: Plan, palette: import('./geometry/shapes.js').Palette, density: number}} Ground */
+/** @typedef {import('./picture.js').Plan} Plan */
+/** The picture below: `density` is device pixels per pixel of the plan. @typedef {{plan: Plan, palette: import('./shapes.js').Palette, density: number}} Ground */
 
 const MAX_DENSITY = 2; // enough for motion; phones would paint more than twice as many pixels
 
@@ -44,7 +44,7 @@ export class SignalCanvas {
     if (value.paused === null) this.frame = requestAnimationFrame(() => this.step(value));
   }
 
-  /** Draw the signal at a moment. @param {import('./geometry/signal.js').Moment} moment */
+  /** Draw the signal at a moment. @param {import('./signalfront.js').Moment} moment */
   draw(moment) {
     const ground = this.ground();
     if (!ground) return;

@@ -4,9 +4,9 @@ import { specOf } from '../data/record.js';
 import { ROOT } from '../net/sent.js';
 import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
+import { toHash } from '../state/hash.js';
 import * as state from '../state/signals.js';
-import { toHash } from '../state/view/hash.js';
-import { hasUnnamed } from '../state/view/traces.js';
+import { hasUnnamed } from '../state/viewtraces.js';
 import { toNotes, toSettings } from './report.js';
 
 /** @typedef {{title: string, text: string, url: string}} Caption */

@@ -1,17 +1,17 @@
 /** Exports of a card: images, numbers, and the figure itself. */
 
 import { describeRecord } from '../data/record.js';
-import { shownOf } from '../figures/fill/drawing.js';
-import { toCardTitle, unitOf } from '../figures/places.js';
-import { toImage, toSvg } from '../figures/plot.js';
-import { heightOf } from '../figures/plotbox.js';
-import { fillShown } from '../figures/shown.js';
-import { toDelimited } from '../figures/table.js';
+import { shownOf } from '../figures/drawing.js';
 import { API, ApiError } from '../net/api.js';
+import { toCardTitle, unitOf } from '../plots/places.js';
+import { toImage, toSvg } from '../plots/plot.js';
+import { heightOf } from '../plots/plotbox.js';
+import { fillShown } from '../plots/shown.js';
+import { toDelimited } from '../plots/table.js';
 import { boot } from '../state/boot.js';
 import { loadTemplates, theme } from '../state/look.js';
 import * as state from '../state/signals.js';
-import { kindName } from '../state/view/spec.js';
+import { kindName } from '../state/spec.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { toCaption } from './caption.js';
 import { FONT, MissingPart, WIDTH_PX } from './paper.js';

@@ -1,8 +1,8 @@
 /** Settings and notes of a view for exports. No browser here. */
 
 import { sourceOf } from '../data/record.js';
-import { describeEdits, EDITS, listActive } from '../state/view/edits.js';
-import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/view/spec.js';
+import { describeEdits, EDITS, listActive } from '../state/editlist.js';
+import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/spec.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns

@@ -4,13 +4,13 @@ import { signal } from '@preact/signals';
 import { ApiError, deleteSnapshot, postSnapshot } from '../net/api.js';
 import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
+import { toHash } from '../state/hash.js';
 import { theme } from '../state/look.js';
 import { dropOwnerKey, ownerKeyOf, storeOwnerKey } from '../state/ownerkeys.js';
 import { preset } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { withSource } from '../state/sweeper.js';
-import { toHash } from '../state/view/hash.js';
-import { hasUnnamed } from '../state/view/traces.js';
+import { hasUnnamed } from '../state/viewtraces.js';
 import { notify } from '../ui/clipboard.js';
 
 /**

@@ -3,9 +3,9 @@
 import { createColumns } from '../data/columns.js';
 import { formatValue } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
-import { chooseDrawn } from '../figures/fill/drawing.js';
+import { chooseDrawn } from '../figures/drawing.js';
 import { deriveColumns } from '../instant/derive.js';
-import { toStops } from '../state/view/spec.js';
+import { toStops } from '../state/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').DerivationRules} DerivationRules */
 /** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is the setting of the document's runs */

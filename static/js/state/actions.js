@@ -10,11 +10,11 @@ import {
   writeAddress,
 } from './address.js';
 import { boot } from './boot.js';
+import { findSetting, fromHash, omittedIn, presetIn } from './hash.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
 import { readSpec, requestNow, requestRuns, requestSoon, showDerived, showSnapshot } from './runner.js';
 import * as state from './signals.js';
-import { findSetting, fromHash, omittedIn, presetIn } from './view/hash.js';
-import { TRACE, withoutUnnamed } from './view/spec.js';
+import { TRACE, withoutUnnamed } from './spec.js';
 
 const ADDRESS_MS = 150; // browsers limit how often a page may change its address
 const CURSOR_MS = 200;

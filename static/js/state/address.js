@@ -3,11 +3,11 @@
 import { computed } from '@preact/signals';
 import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
+import { EMPTY, toHash, toLongTexts, toLookHash } from './hash.js';
 import { findPreset, nameIn, pathOf, showsPreset, toView } from './presets.js';
 import { fields } from './signals.js';
+import { fromSpecs } from './spec.js';
 import { currentAddress, pushStep, replaceStep } from './trail.js';
-import { EMPTY, toHash, toLongTexts, toLookHash } from './view/hash.js';
-import { fromSpecs } from './view/spec.js';
 
 /** @typedef {import('../../types').View} View */
 

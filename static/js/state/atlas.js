@@ -3,9 +3,9 @@
 import { computed, signal } from '@preact/signals';
 import { ApiError, cancelAtlas, getAtlas, getRun, postAtlas, postRun, retryWhileBusy } from '../net/api.js';
 import { updateAddress } from './actions.js';
+import { ATLAS, EDITS } from './editlist.js';
 import * as state from './signals.js';
-import { ATLAS, EDITS } from './view/edits.js';
-import { stackOf, TRACE, toSpec } from './view/spec.js';
+import { stackOf, TRACE, toSpec } from './spec.js';
 
 /** @typedef {import('../../types').Atlas} Atlas */
 /**

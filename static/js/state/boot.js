@@ -1,9 +1,9 @@
 /** Data that the server sends with the page. */
 
-import { looks } from '../figures/fill/dress.js';
+import { looks } from '../figures/dress.js';
 import { hasServer, sent } from '../net/sent.js';
-import { editRules } from './view/edits.js';
-import { connections, writtenStops } from './view/spec.js';
+import { editRules } from './editlist.js';
+import { connections, writtenStops } from './spec.js';
 
 export const boot = /** @type {import('../../types').Boot} */ (sent);
 Object.assign(connections, boot.rules.connections);

@@ -4,7 +4,6 @@ import { computed, signal } from '@preact/signals';
 import { hasServer } from '../net/sent.js';
 import { commit, dragTo } from './actions.js';
 import { boot } from './boot.js';
-import * as state from './signals.js';
 import {
   ATLAS,
   CUTS,
@@ -16,8 +15,9 @@ import {
   toggleCut,
   toggleRestore,
   whyNot,
-} from './view/edits.js';
-import { stackOf, TRACE } from './view/spec.js';
+} from './editlist.js';
+import * as state from './signals.js';
+import { stackOf, TRACE } from './spec.js';
 
 /** @typedef {import('../../types').Edit} Edit */
 /** Edits that some runs share: those of one run, or the common ones (null). @typedef {number | null} Target */

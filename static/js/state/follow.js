@@ -3,11 +3,11 @@
 import { addFrame } from '../data/columns.js';
 import { ApiError, getRun } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
+import { EFFECT } from './editlist.js';
 import { recordArrival } from './pace.js';
 import { keepRecord } from './records.js';
 import * as state from './signals.js';
 import { confirmDerived, isTrace, keepCompleteSlots, setPlace, updateModels } from './slots.js';
-import { EFFECT } from './view/edits.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('./signals.js').Slot} Slot @typedef {Map<string, Columns>} Records */
 

@@ -13,7 +13,7 @@ import { keepRecord, keptIds, recallColumnsFor, recallRecord } from './records.j
 import { showMore } from './runner.js';
 import * as state from './signals.js';
 import { isBeginning } from './slots.js';
-import { settingOf, stopsOf, TRACE, toSpecs } from './view/spec.js';
+import { settingOf, stopsOf, TRACE, toSpecs } from './spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').View} View */
 /** A running prefetch: view without depth, depth, and its controller. @typedef {{family: string, depth: number, end: AbortController}} Prefetch */

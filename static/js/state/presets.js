@@ -6,7 +6,7 @@ import { reduceColumn } from '../data/reduce.js';
 import { hasServer, ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
 import * as state from './signals.js';
-import { fromSpecs, haveSameSpecs } from './view/spec.js';
+import { fromSpecs, haveSameSpecs } from './spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Preset} Preset @typedef {import('../../types').View} View */
 

@@ -5,7 +5,7 @@ import { depthOf, specOf } from '../data/record.js';
 import { deriveBeginning, deriveColumns } from '../instant/derive.js';
 import { boot } from './boot.js';
 import { fields } from './signals.js';
-import { fromSpecs, toSpecs } from './view/spec.js';
+import { fromSpecs, toSpecs } from './spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/derive.js').Wanted} Wanted */
 /** A spec split into settings that sliders change, and the rest. @typedef {Wanted & {rest: string}} Moved */

@@ -2,18 +2,18 @@
 
 import { effect } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
-import { areForwardCurvesComplete } from '../figures/fill/drawing.js';
+import { areForwardCurvesComplete } from '../figures/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
 import { takePresetRuns } from './early.js';
 import { followSlots, setLive, stopFollowing } from './follow.js';
 import { keepRecord, keptIds, recallColumnsFor } from './records.js';
+import { hasValidNumbers } from './refusals.js';
 import * as state from './signals.js';
 import { isBeginning, isTrace, recallTrace, restoreComplete, showDerivedColumns, showRunsById } from './slots.js';
-import { hasValidNumbers } from './view/refusals.js';
-import { defaultView, fromSpecs, TRACE, toSpec, toSpecs } from './view/spec.js';
-import { tracesOf, withoutRecords } from './view/traces.js';
+import { defaultView, fromSpecs, TRACE, toSpec, toSpecs } from './spec.js';
+import { tracesOf, withoutRecords } from './viewtraces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 

@@ -2,14 +2,14 @@
 
 import { batch, computed, signal } from '@preact/signals';
 import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
-import { viewBetween } from '../figures/fill/basis.js';
-import { shownOf } from '../figures/fill/drawing.js';
+import { viewBetween } from '../figures/basis.js';
+import { shownOf } from '../figures/drawing.js';
 import { boot } from './boot.js';
+import { ATLAS, CUTS, EFFECT } from './editlist.js';
 import { predictTogether } from './pace.js';
-import { ATLAS, CUTS, EFFECT } from './view/edits.js';
-import { describeRefusal, joinOptions } from './view/refusals.js';
-import { defaultView, settingOf, TRACE, toFullLabels, toLabels, toSpecs } from './view/spec.js';
-import { toRequestKey } from './view/traces.js';
+import { describeRefusal, joinOptions } from './refusals.js';
+import { defaultView, settingOf, TRACE, toFullLabels, toLabels, toSpecs } from './spec.js';
+import { toRequestKey } from './viewtraces.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns

@@ -6,8 +6,8 @@ import { findDifferences } from '../instant/agree.js';
 import { boot } from './boot.js';
 import { recallRecord } from './records.js';
 import * as state from './signals.js';
-import { TRACE } from './view/spec.js';
-import { isTraceRequest } from './view/traces.js';
+import { TRACE } from './spec.js';
+import { isTraceRequest } from './viewtraces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 

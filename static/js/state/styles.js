@@ -2,8 +2,8 @@
 
 import { computed } from '@preact/signals';
 import { methodOf } from '../data/record.js';
-import { shownOf } from '../figures/fill/drawing.js';
-import { toRunStyles } from '../figures/fill/dress.js';
+import { shownOf } from '../figures/drawing.js';
+import { toRunStyles } from '../figures/dress.js';
 import { theme } from './look.js';
 import * as state from './signals.js';
 

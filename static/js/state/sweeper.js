@@ -3,10 +3,10 @@
 import { signal } from '@preact/signals';
 import { ApiError, cancelSweep, getSweepFigure, getSweepValues, postSweep } from '../net/api.js';
 import { boot } from './boot.js';
+import { fromHash } from './hash.js';
 import { theme } from './look.js';
 import * as state from './signals.js';
-import { fromHash } from './view/hash.js';
-import { toSweepBody } from './view/sweep.js';
+import { toSweepBody } from './sweep.js';
 
 /** @typedef {import('../../types').SweepChoice} SweepChoice @typedef {import('../../types').SweepValues} SweepValues */
 

@@ -6,7 +6,7 @@ import { postTrace } from '../net/upload.js';
 import { commit } from './actions.js';
 import { boot } from './boot.js';
 import * as state from './signals.js';
-import { replacesInput, tracesOf, withSpec, withTrace } from './view/traces.js';
+import { replacesInput, tracesOf, withSpec, withTrace } from './viewtraces.js';
 
 const OTHER_INPUT = 'seed and input: those of the other runs are used, so that the runs can be compared';
 

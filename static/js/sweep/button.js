@@ -5,8 +5,8 @@ import { updateAddress } from '../state/actions.js';
 import { isSweepStep, pushSweep } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
+import { defaultSweep } from '../state/sweep.js';
 import { snapshotSweep } from '../state/sweeper.js';
-import { defaultSweep } from '../state/view/sweep.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').SweepChoice} SweepChoice */

@@ -2,15 +2,15 @@
 
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import { isPrinting } from '../figures/print.js';
 import { ApiError, getSweepFigure, getSweepValues, retryWhileBusy } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
+import { isPrinting } from '../plots/print.js';
 import { boot } from '../state/boot.js';
+import { toHash } from '../state/hash.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
-import { toHash } from '../state/view/hash.js';
-import { kindName } from '../state/view/spec.js';
-import { withCell } from '../state/view/sweep.js';
+import { kindName } from '../state/spec.js';
+import { withCell } from '../state/sweep.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { describeAxes } from './cells.js';

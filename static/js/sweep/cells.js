@@ -1,8 +1,8 @@
 /** Formats a sweep as figure, table and text. No browser here. */
 
 import { formatValue, inclusiveRange } from '../data/numbers.js';
-import { lettersIn } from '../figures/fill/ink.js';
-import { kindName, nameOf } from '../state/view/spec.js';
+import { lettersIn } from '../figures/ink.js';
+import { kindName, nameOf } from '../state/spec.js';
 
 /**
  * @typedef {import('../../types').Field} Field

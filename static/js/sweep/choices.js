@@ -2,9 +2,9 @@
 
 import { useState } from 'preact/hooks';
 import * as state from '../state/signals.js';
+import { TRACE } from '../state/spec.js';
+import { parseValues, REDUCTIONS, sweepableFields, toAxis } from '../state/sweep.js';
 import { isFilling, showSweep, stopSweep } from '../state/sweeper.js';
-import { TRACE } from '../state/view/spec.js';
-import { parseValues, REDUCTIONS, sweepableFields, toAxis } from '../state/view/sweep.js';
 import { useDraft } from '../ui/draft.js';
 import { html } from '../ui/html.js';
 

@@ -10,6 +10,7 @@ import { toSweepSnippet } from '../share/snippets.js';
 import { commit } from '../state/actions.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
+import { toSweepBody, withCell } from '../state/sweep.js';
 import {
   areCellsOf,
   cells,
@@ -21,7 +22,6 @@ import {
   sourceOf,
   stopSweep,
 } from '../state/sweeper.js';
-import { toSweepBody, withCell } from '../state/view/sweep.js';
 import { Toast } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog, Menu } from '../ui/menu.js';

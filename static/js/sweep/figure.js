@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { inclusiveRange } from '../data/numbers.js';
-import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot } from '../figures/plot.js';
+import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot } from '../plots/plot.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -15,7 +15,7 @@ import { cellText, cornerText, fitSweepFigure, numberText, rowsFromTop } from '.
 export function SweepFigure({ sweep, values, figure, lead }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [areas, setAreas] = useState(/** @type {import('../figures/plot.js').Area[]} */ ([]));
+  const [areas, setAreas] = useState(/** @type {import('../plots/plot.js').Area[]} */ ([]));
   useLayoutEffect(() => {
     const draw = () => {
       if (!plot.current || !box.current) return;
@@ -55,7 +55,7 @@ export function SweepFigure({ sweep, values, figure, lead }) {
   `;
 }
 
-/** Render buttons or links over the cells: Tab reaches one of them, arrow keys the others. @param {{sweep: SweepChoice, values: SweepValues, area: import('../figures/plot.js').Area, lead: Lead}} props */
+/** Render buttons or links over the cells: Tab reaches one of them, arrow keys the others. @param {{sweep: SweepChoice, values: SweepValues, area: import('../plots/plot.js').Area, lead: Lead}} props */
 function CellButtons({ sweep, values, area, lead }) {
   const [at, setAt] = useState({ row: 0, column: 0 });
   const grid = useRef(/** @type {HTMLDivElement | null} */ (null));

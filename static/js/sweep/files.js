@@ -1,6 +1,6 @@
 /** Exports of a sweep: images, numbers, and the figure itself. */
 
-import { toImage } from '../figures/plot.js';
+import { toImage } from '../plots/plot.js';
 import { describeRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { WIDTH_PX as PAPER_PX } from '../share/paper.js';

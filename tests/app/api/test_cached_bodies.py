@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from mhc_scope.api.http.cached_bodies import CachedBody
+from mhc_scope.api.cached_bodies import CachedBody
 
 PATHS = ["schema", "presets", "presets/previews", "panels?runs=3&theme=light"]
 

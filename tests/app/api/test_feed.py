@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from mhc_scope.api.http.stream import Feed, Form
+from mhc_scope.api.stream import Feed, Form
 from mhc_scope.store.notifications import Hub
 from tests.apart import run_loop
 

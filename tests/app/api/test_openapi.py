@@ -13,12 +13,12 @@ from pydantic import BaseModel
 
 from mhc_core.figures import PANELS
 from mhc_core.metrics import to_catalogue
-from mhc_scope.api.http.problems import Problem
-from mhc_scope.api.http.stream import parse_cursors
 from mhc_scope.api.models.descriptions import PresetsBody, PreviewsBody
 from mhc_scope.api.models.figures import FigureBody, PanelsBody
 from mhc_scope.api.models.results import ResultBody
 from mhc_scope.api.models.verifications import VerificationBody
+from mhc_scope.api.problems import Problem
+from mhc_scope.api.stream import parse_cursors
 from mhc_scope.presets import PRESETS
 from tests.app.api.test_bodies import check_problem
 from tests.conftest import Server, compute

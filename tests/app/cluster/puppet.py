@@ -11,7 +11,7 @@ from typing import Any
 
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.spec import RunSpec, parse_spec
-from mhc_scope.api.http.stream import Feed
+from mhc_scope.api.stream import Feed
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.policy import OpenPolicy

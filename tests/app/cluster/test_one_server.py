@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mhc_scope import limits
-from mhc_scope.api.http.stream import Feed
+from mhc_scope.api.stream import Feed
 from mhc_scope.services.identity import SERVER, ClientIdentity
 from tests.app.cluster.puppet import Server, check_log, make_spec, play, start_local, wait_until
 from tests.app.store.place import Place

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from mhc_scope.api.http.hosts import is_allowed
+from mhc_scope.api.hosts import is_allowed
 from mhc_scope.settings import Settings
 from tests.app.edge.sockets import ask, build, to_status
 from tests.conftest import Server, StartServer

@@ -10,8 +10,8 @@ from tests.core.figures.filled import ROOT
 
 SCRIPT = """
 import { readFileSync } from 'node:fs';
-import { fromHash, toHash } from './static/js/state/view/hash.js';
-import { fromSpecs, toFields, toSpecs } from './static/js/state/view/spec.js';
+import { fromHash, toHash } from './static/js/state/hash.js';
+import { fromSpecs, toFields, toSpecs } from './static/js/state/spec.js';
 import { viewRules } from './tests/js/sent.js';
 const { schema, specs } = JSON.parse(readFileSync(0, 'utf8'));
 const fields = toFields(schema);

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from mhc_core.figures.methods import METHODS
 from mhc_core.figures.style import THEMES
 from mhc_core.record.source import SpecSource
-from mhc_scope.api.http.addresses import to_base
+from mhc_scope.api.addresses import to_base
 from mhc_scope.pages.claims import build_claim
 from mhc_scope.pages.link_pictures import STREAMS, SWEEP_BOX
 from mhc_scope.pages.raster import Canvas, measure, shorten

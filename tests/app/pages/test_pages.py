@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from mhc_core.figures.style import to_shared_colors
-from mhc_scope.api.http.codings import choose_coding
+from mhc_scope.api.codings import choose_coding
 from mhc_scope.files import list_files, read_file
 from tests.conftest import ROOT, Server, compute
 

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from mhc_core.connections.inits import build_preset
+from mhc_core.layers.inits import build_preset
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from mhc_core.record.source import SpecSource
+from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.queue.claims import RunClaim
-from mhc_scope.store.queue.local import LocalQueue
+from mhc_scope.store.local_queue import LocalQueue
 from mhc_scope.store.retention import drop_unused
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.sqlite_database import SqliteDatabase

@@ -13,8 +13,8 @@ from mhc_core.record.frames import EndFrame, ForwardFrame, Frame
 from mhc_core.record.source import SpecSource
 from mhc_scope.store.errors import DataInUse
 from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.local_queue import LocalQueue
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.local import LocalQueue
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.sqlite_database import SqliteDatabase

@@ -15,8 +15,8 @@ from mhc_core.record.stages import AtlasFrame
 from mhc_core.spec import SpecErrors
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import build_spec, collect, measure, shake
-from tests.core.connections.test_depth import FORMS
 from tests.core.edits.test_edits import Edit, assert_as_in_numpy, differentiate
+from tests.core.layers.test_depth import FORMS
 from tests.core.measure.test_verify import failures
 
 KIND = {"kind": "attnres"}

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from mhc_core import figures
-from mhc_core.figures.fill.rules import RULES
 from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.panel import View
+from mhc_core.figures.rules import RULES
 from mhc_core.measure.run import run
 from mhc_core.record.codec import decode_line, encode_end, encode_frame
 from mhc_core.record.result import Result

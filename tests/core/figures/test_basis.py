@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mhc_core import figures
-from mhc_core.figures.fill.basis import build_block
-from mhc_core.figures.fill.fill import fill
+from mhc_core.figures.basis import build_block
+from mhc_core.figures.filling import fill
 from mhc_core.metrics.gauge import measure_gauge_norms
 from tests.core.figures.filled import (
     LABELS,

@@ -12,9 +12,9 @@ import plotly.io
 import pytest
 
 from mhc_core import figures
-from mhc_core.figures.fill.difference import fill_difference
-from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.remarks import format_places
+from mhc_core.figures.difference import fill_difference
+from mhc_core.figures.filling import fill
+from mhc_core.figures.remarks import format_places
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
 from mhc_core.record.frames import SimilarityFrame

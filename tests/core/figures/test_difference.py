@@ -8,7 +8,7 @@ import plotly.io
 import pytest
 
 from mhc_core import figures
-from mhc_core.figures.fill.difference import subtract, to_difference
+from mhc_core.figures.difference import subtract, to_difference
 from mhc_core.figures.style import THEMES
 from mhc_core.measure.run import run
 from mhc_core.record.result import Result

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mhc_core import figures
-from mhc_core.figures.fill.composites import multiply
-from mhc_core.figures.fill.eigenvalues import find_eigenvalues, to_spokes
-from mhc_core.figures.fill.fill import fill
+from mhc_core.figures.composites import multiply
+from mhc_core.figures.eigenvalues import find_eigenvalues, to_spokes
+from mhc_core.figures.filling import fill
 from tests.core import measures
 from tests.core.figures.filled import (
     LABELS,

@@ -8,9 +8,9 @@ import plotly.io
 import pytest
 
 from mhc_core import figures
-from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.steps import at_step
+from mhc_core.figures.filling import fill
 from mhc_core.figures.panel import View
+from mhc_core.figures.steps import at_step
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_end, encode_frame
 from mhc_core.spec import parse_spec

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mhc_core import figures
-from mhc_core.figures.fill.scales import signed_log_scale, to_signed_log
+from mhc_core.figures.scales import signed_log_scale, to_signed_log
 from tests.core.figures.filled import LABELS, decode_result, encode_lines
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mhc_core.figures.fill.numbers import log_ticks
+from mhc_core.figures.numbers import log_ticks
 from mhc_core.findings.numerals import format_fixed, format_scaled, format_value
 
 TEXTS = Path(__file__).parents[2] / "number_texts.json"  # tests/js holds the page to the same

@@ -12,12 +12,12 @@ import pytest
 from plotly.offline import get_plotlyjs_version
 
 from mhc_core import figures
-from mhc_core.figures.fill.composites import set_interval
-from mhc_core.figures.fill.difference import fill_difference
-from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.parts import COMPOSITES, to_part
-from mhc_core.figures.fill.steps import at_step, can_follow
+from mhc_core.figures.composites import set_interval
+from mhc_core.figures.difference import fill_difference
+from mhc_core.figures.filling import fill
 from mhc_core.figures.panel import View
+from mhc_core.figures.parts import COMPOSITES, to_part
+from mhc_core.figures.steps import at_step, can_follow
 from mhc_core.figures.style import THEMES
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.mixing import measure_composites

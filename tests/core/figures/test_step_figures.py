@@ -10,9 +10,9 @@ import plotly.io
 import pytest
 
 from mhc_core import figures
-from mhc_core.figures.fill.difference import fill_difference
-from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.steps import COLUMNS, KEPT, at_step, can_follow
+from mhc_core.figures.difference import fill_difference
+from mhc_core.figures.filling import fill
+from mhc_core.figures.steps import COLUMNS, KEPT, at_step, can_follow
 from mhc_core.measure.run import run
 from mhc_core.metrics import LAYER_METRICS, METRICS
 from mhc_core.record.codec import encode_end, encode_frame, from_typed_array

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mhc_core import figures
-from mhc_core.figures.fill.difference import fill_difference
-from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.steps import at_step, count_received_steps, name_step
+from mhc_core.figures.difference import fill_difference
+from mhc_core.figures.filling import fill
 from mhc_core.figures.panel import View
+from mhc_core.figures.steps import at_step, count_received_steps, name_step
 from tests.core.figures.filled import assert_same_values, decode_result, encode_lines, fill_in_page, list_views
 from tests.watched import EVERY, ITERATIONS, NAME, capture_lines, capture_watched
 

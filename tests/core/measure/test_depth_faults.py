@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from mhc_core.connections import depth
+from mhc_core.layers import depth
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import verify

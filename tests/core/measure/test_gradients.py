@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.layers.connections import Mixing
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure

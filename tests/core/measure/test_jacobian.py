@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.layers.connections import Mixing
 from mhc_core.measure.jacobian import bidiagonalise, linearise, measure_jacobian
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS

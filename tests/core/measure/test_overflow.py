@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.blocks.norms import normalise
+from mhc_core.layers.norms import normalise
 from mhc_core.record.result import Result
 from tests.core.conftest import build_spec, measure, require
 

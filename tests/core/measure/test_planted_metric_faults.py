@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections import hc, manifold
-from mhc_core.connections.connection import Mixing
+from mhc_core.layers import hc, manifold
+from mhc_core.layers.connection import Mixing
 from mhc_core.measure import effects, jacobian, logit_probe, passes, probe, step_frame, training
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.reference_columns import REFERENCES

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections import Mixing
 from mhc_core.findings import summarise
+from mhc_core.layers.connections import Mixing
 from mhc_core.measure.passes import measure as measure_stack
 from mhc_core.measure.run import run
 from mhc_core.record.result import Result

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections import Mixing
 from mhc_core.families import FAMILIES
+from mhc_core.layers.connections import Mixing
 from mhc_core.metrics.mixing import composite
 from mhc_core.metrics.paths import count_streams, measure_kernel_shares, unfold
 from mhc_core.metrics.token_products import TokenProducts, to_gains

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mhc_core.blocks.scaling import SCALINGS
+from mhc_core.layers.scaling import SCALINGS
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result

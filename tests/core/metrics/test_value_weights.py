@@ -32,7 +32,7 @@ def test_a_run_that_does_not_train_shows_the_start_in_layers_with_weights_and_no
 
 
 def test_both_weights_are_those_of_their_place_in_the_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mhc_core.blocks.transformer.VALUE_WEIGHTS", (0.75, -0.25))
+    monkeypatch.setattr("mhc_core.layers.transformer.VALUE_WEIGHTS", (0.75, -0.25))
     result = measure(build_spec(depth=3, block=LEARNED))
     assert [result.layers[name][2] for name in NAMES] == [0.75, -0.25]
 

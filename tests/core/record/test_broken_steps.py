@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mhc_core.record.container.check import Checker
+from mhc_core.record.container_check import Checker
 from mhc_core.spec import SpecError
 from tests.watched import capture_lines
 

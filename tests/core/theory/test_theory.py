@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.layers.connections import Mixing
 from mhc_core.record.result import Result
 from mhc_core.stack import build_stack
 from mhc_core.theory.backward import Backward

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toSpark } from '../../../static/js/controls/spark.js';
-import { chooseValues, playStops } from '../../../static/js/state/view/sweep.js';
+import { chooseValues, playStops } from '../../../static/js/state/sweep.js';
 
 test('curves share one scale, and each spans the width', () => {
   const { lines, base } = toSpark(

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toArcs } from '../../../static/js/picture/geometry/arcs.js';
-import { describeReads, toInside } from '../../../static/js/picture/geometry/inside.js';
-import { toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
-import { magnifiedOf } from '../../../static/js/picture/geometry/picture.js';
-import { sharesAt, toReading } from '../../../static/js/picture/geometry/reading.js';
+import { toArcs } from '../../../static/js/picture/arcs.js';
+import { describeReads, toInside } from '../../../static/js/picture/inside.js';
+import { toLayout, xOf } from '../../../static/js/picture/layout.js';
+import { magnifiedOf } from '../../../static/js/picture/picture.js';
+import { sharesAt, toReading } from '../../../static/js/picture/reading.js';
 import { toColumns } from './run.js';
 
 const ROWS = [

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linesBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/geometry/captions.js';
-import { toLayout } from '../../../static/js/picture/geometry/layout.js';
-import { toReading } from '../../../static/js/picture/geometry/reading.js';
-import { widthOf } from '../../../static/js/picture/geometry/shapes.js';
+import { widthOf } from '../../../static/js/data/textwidth.js';
+import { linesBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/captions.js';
+import { toLayout } from '../../../static/js/picture/layout.js';
+import { toReading } from '../../../static/js/picture/reading.js';
 import { toSvg } from '../../../static/js/picture/svg.js';
 import { pack, toEvenColumns } from './run.js';
 

@@ -7,8 +7,8 @@ import {
   laneAt,
   lensLaneAt,
   toEditShapes,
-} from '../../../static/js/picture/geometry/edits.js';
-import { toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
+} from '../../../static/js/picture/editmarks.js';
+import { toLayout, xOf } from '../../../static/js/picture/layout.js';
 
 const layout = toLayout(1400, [1, 4], 64);
 const cut = { layers: [19, 29], what: 'stream', index: 1, do: 'zero' };

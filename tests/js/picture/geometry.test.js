@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeRow, linksOf, mixingAreaOf, toInside } from '../../../static/js/picture/geometry/inside.js';
-import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
+import { widthOf, wrapText } from '../../../static/js/data/textwidth.js';
+import { describeRow, linksOf, mixingAreaOf, toInside } from '../../../static/js/picture/inside.js';
+import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/layout.js';
 import {
   magnifiedOf,
   ribbonAt,
@@ -11,10 +12,10 @@ import {
   toOrder,
   toPlan,
   toStaticShapes,
-} from '../../../static/js/picture/geometry/picture.js';
-import { toReading } from '../../../static/js/picture/geometry/reading.js';
-import { toScale, widthAt } from '../../../static/js/picture/geometry/scale.js';
-import { areEqual, moveShapes, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
+} from '../../../static/js/picture/picture.js';
+import { toReading } from '../../../static/js/picture/reading.js';
+import { toScale, widthAt } from '../../../static/js/picture/scale.js';
+import { areEqual, moveShapes } from '../../../static/js/picture/shapes.js';
 import {
   exchangeAt,
   layersPerLine,
@@ -24,7 +25,7 @@ import {
   toLosses,
   toMixingLines,
   toRibbons,
-} from '../../../static/js/picture/geometry/strip.js';
+} from '../../../static/js/picture/strip.js';
 import { pack, toColumns, toEvenColumns } from './run.js';
 
 const WIDE = 1376;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { lastKnown, log10Span, logAt, toReading, weightsAt } from '../../../static/js/picture/geometry/reading.js';
+import { lastKnown, log10Span, logAt, toReading, weightsAt } from '../../../static/js/picture/reading.js';
 import { pack, toColumns } from './run.js';
 
 test('sizes are read with the embedding first, as logarithms', () => {

@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toPlan } from '../../../static/js/picture/geometry/picture.js';
-import { toReading } from '../../../static/js/picture/geometry/reading.js';
-import {
-  ENDS_MS,
-  SIGNAL_MS,
-  toCourses,
-  toMoment,
-  toSignal,
-  zoomAt,
-} from '../../../static/js/picture/geometry/signal.js';
+import { toPlan } from '../../../static/js/picture/picture.js';
+import { toReading } from '../../../static/js/picture/reading.js';
+import { ENDS_MS, SIGNAL_MS, toCourses, toMoment, toSignal, zoomAt } from '../../../static/js/picture/signalfront.js';
 import { toColumns } from './run.js';
 
 const LAYERS = 40;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toReading } from '../../../static/js/picture/geometry/reading.js';
-import { formatLog } from '../../../static/js/picture/geometry/scale.js';
-import { pictureCaption, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
+import { toReading } from '../../../static/js/picture/reading.js';
+import { formatLog } from '../../../static/js/picture/scale.js';
 import { toSvg } from '../../../static/js/picture/svg.js';
+import { pictureCaption, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/words.js';
 import { pack, toColumns } from './run.js';
 
 const shown = (label, columns) => ({ label, reading: toReading(columns), gain: null, end: null });

@@ -12,8 +12,8 @@ import {
   toAtlasTable,
   toEdit,
   toPlace,
-} from '../../../static/js/state/view/atlas.js';
-import { CUTS, editRules, readEdits, toEditsText } from '../../../static/js/state/view/edits.js';
+} from '../../../static/js/state/atlascells.js';
+import { CUTS, editRules, readEdits, toEditsText } from '../../../static/js/state/editlist.js';
 import '../sent.js';
 
 /** Values by layer and stream that say where they are: 0.12 is layer 1, stream 2. */

@@ -16,8 +16,8 @@ import {
   whyNot,
   withEntry,
   withRow,
-} from '../../../static/js/state/view/edits.js';
-import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
+} from '../../../static/js/state/editlist.js';
+import { fromHash, toHash } from '../../../static/js/state/hash.js';
 import {
   defaultView,
   fromSpecs,
@@ -25,7 +25,7 @@ import {
   toFullLabels,
   toLabels,
   toSpecs,
-} from '../../../static/js/state/view/spec.js';
+} from '../../../static/js/state/spec.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 

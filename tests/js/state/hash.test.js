@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromHash, kindsIn, presetIn, toHash, toLongTexts, toLookHash } from '../../../static/js/state/view/hash.js';
-import { defaultView } from '../../../static/js/state/view/spec.js';
+import { fromHash, kindsIn, presetIn, toHash, toLongTexts, toLookHash } from '../../../static/js/state/hash.js';
+import { defaultView } from '../../../static/js/state/spec.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkNumber, describeRefusal, hasValidNumbers } from '../../../static/js/state/view/refusals.js';
+import { checkNumber, describeRefusal, hasValidNumbers } from '../../../static/js/state/refusals.js';
 import { fields } from '../schema.js';
 
 const DEPTH = { title: 'Depth', type: 'integer', min: 1, max: 1024, is_open: false };

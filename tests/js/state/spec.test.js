@@ -14,7 +14,7 @@ import {
   toLabels,
   toSpecs,
   toStops,
-} from '../../../static/js/state/view/spec.js';
+} from '../../../static/js/state/spec.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 

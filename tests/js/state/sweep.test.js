@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
-import { defaultView } from '../../../static/js/state/view/spec.js';
+import { fromHash, toHash } from '../../../static/js/state/hash.js';
+import { defaultView } from '../../../static/js/state/spec.js';
 import {
   chooseValues,
   defaultSweep,
@@ -10,7 +10,7 @@ import {
   sweepableFields,
   toPairs,
   toSweepBody,
-} from '../../../static/js/state/view/sweep.js';
+} from '../../../static/js/state/sweep.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
-import { toSpecs, withoutUnnamed } from '../../../static/js/state/view/spec.js';
-import { defaultSweep, fromPairs } from '../../../static/js/state/view/sweep.js';
+import { fromHash, toHash } from '../../../static/js/state/hash.js';
+import { toSpecs, withoutUnnamed } from '../../../static/js/state/spec.js';
+import { defaultSweep, fromPairs } from '../../../static/js/state/sweep.js';
 import {
   findRecordId,
   hasUnnamed,
@@ -12,7 +12,7 @@ import {
   withoutRecords,
   withSpec,
   withTrace,
-} from '../../../static/js/state/view/traces.js';
+} from '../../../static/js/state/viewtraces.js';
 import { fields } from '../schema.js';
 import { viewRules } from '../sent.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultView } from '../../../static/js/state/view/spec.js';
-import { withCell } from '../../../static/js/state/view/sweep.js';
+import { defaultView } from '../../../static/js/state/spec.js';
+import { withCell } from '../../../static/js/state/sweep.js';
 import {
   cellText,
   describeSharedSettings,

@@ -20,8 +20,8 @@ from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from mhc_probe import Monitor, attach
 from mhc_probe.attachment import Attachment
-from mhc_probe.families.depth import find_reads
-from mhc_probe.families.finder import build_candidates
+from mhc_probe.recording.depth import find_reads
+from mhc_probe.recording.finder import build_candidates
 from tests.probe.attach.animals import draw_ids
 from tests.probe.attach.attachable import rms
 from tests.probe.attach.reading import (

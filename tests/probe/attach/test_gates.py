@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mhc_probe import attach
-from mhc_probe.families.coefficients import find_gates
+from mhc_probe.recording.coefficients import find_gates
 from tests.probe.attach.zoo import ZOO
 
 N, SAMPLES, WIDTH = 3, 7, 8

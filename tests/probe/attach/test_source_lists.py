@@ -21,8 +21,8 @@ from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from mhc_probe import attach
 from mhc_probe.attachment import Attachment
-from mhc_probe.families.finder import build_candidates
-from mhc_probe.families.source_lists import find_reading_blocks
+from mhc_probe.recording.finder import build_candidates
+from mhc_probe.recording.source_lists import find_reading_blocks
 from tests.probe.attach import reading
 from tests.probe.attach.animals import WIDTH, draw_ids, shake
 from tests.probe.attach.attachable import norm, rms

@@ -15,7 +15,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.start import CapturedInput
 from mhc_core.spec import SpecError
 from mhc_probe import attach
-from mhc_probe.families.detection import find_connections
+from mhc_probe.recording.detection import find_connections
 from tests.probe.attach.zoo import ZOO
 
 WIDTH, STREAMS, SAMPLES = 16, 4, (2, 7)

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from mhc_core.connections.sinkhorn import sinkhorn
+from mhc_core.layers.sinkhorn import sinkhorn
 from mhc_probe.conformance import check
 from mhc_probe.conformance.detection import DETECTS
 from mhc_probe.conformance.laws import SCALAR, draw_slow_logits, fit_scalar, fit_sinkhorn

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mhc_core.connections import build_connection
+from mhc_core.layers.connections import build_connection
 from mhc_core.spec import parse_spec
 from mhc_probe.conformance import check
 from mhc_probe.conformance.options import FAMILIES

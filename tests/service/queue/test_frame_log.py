@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from mhc_core.record.source import SpecSource
+from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.live_traces import LiveTraceStore
+from mhc_scope.store.local_queue import LocalQueue
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import RunClaim
-from mhc_scope.store.queue.local import LocalQueue
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.sqlite_database import SqliteDatabase
 from mhc_service.queue.frame_log import SharedFrameLog

@@ -6,16 +6,16 @@ import time
 import pytest
 from sqlalchemy import insert
 
+from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.queue.claims import RunClaim
-from mhc_scope.store.queue.local import STUCK_S
+from mhc_scope.store.local_queue import STUCK_S
 from mhc_scope.store.tables import runs
 from mhc_service.queue.lease_watch import MIN_DURATIONS
 from mhc_service.queue.leases import RENEW_AT, to_heartbeat_s, to_lease_duration_s
 from tests.app.store.place import Place
-from tests.app.store.queue.test_queue import Scene, play
-from tests.app.store.queue.test_sweeps import Scene as SweepScene
-from tests.app.store.queue.test_sweeps import play as play_sweeps
+from tests.app.store.test_queue import Scene, play
+from tests.app.store.test_sweeps import Scene as SweepScene
+from tests.app.store.test_sweeps import play as play_sweeps
 from tests.records import TRACE
 from tests.service.queue.shared_place import LEASE_S
 

@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from mhc_core.record.source import SpecSource
 from mhc_scope.store.runs import NewJob, RunStore
-from mhc_service.rooms.models import RoomRequest
-from mhc_service.rooms.store import RoomStore
+from mhc_service.room_models import RoomRequest
+from mhc_service.room_store import RoomStore
 from mhc_service.stored_bytes import StoredBytes
 from tests.apart import run_loop
 from tests.app.store.place import Place

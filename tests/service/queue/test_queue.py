@@ -3,6 +3,6 @@
 
 import pytest
 
-from tests.app.store.queue.test_queue import *
+from tests.app.store.test_queue import *
 
 pytestmark = pytest.mark.full

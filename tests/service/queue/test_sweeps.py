@@ -3,6 +3,6 @@
 
 import pytest
 
-from tests.app.store.queue.test_sweeps import *
+from tests.app.store.test_sweeps import *
 
 pytestmark = pytest.mark.full

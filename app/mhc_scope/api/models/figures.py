@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from mhc_core.figures.fill.rules import FigureRules
 from mhc_core.figures.panel import Column, Help
+from mhc_core.figures.rules import FigureRules
 
 
 class FigureBody(BaseModel):

@@ -1,0 +1,137 @@
+"""Limit the size of a request body."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mhc_core.spec import SpecError
+from mhc_scope.api.problems import Problem, to_response
+from mhc_scope.api.root_path import to_route
+
+# A connection that is closed with unread data is reset, which may discard the answer. So what a client sends after its
+# request was refused is read and discarded: at most this much, for this long, and until nothing has come for this long.
+DRAIN_BYTES, DRAIN_S, DRAIN_IDLE_S = 100_000_000, 10.0, 1.0
+
+
+class BodyLimit:
+    """ASGI middleware: counts a request's body as it arrives and answers 413 if it is too long.
+
+    An announced length is refused before the body: a client that waits for `100 Continue` need not send it. A body is
+    read whole before its route runs, as no admitted body is long. The routes of `streamed`, path -> its own limit,
+    receive theirs in parts instead; a path that ends in / includes all below it.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, streamed: Mapping[str, int]) -> None:
+        self._app, self._max_bytes, self._streamed = app, max_bytes, streamed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a body whose announced or received length is too large."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        own = self._find_streamed_limit_bytes(to_route(scope))
+        limit, headers = self._max_bytes if own is None else own, Headers(scope=scope)
+        declared = headers.get("content-length", "")
+        announced = int(declared) if declared.isdecimal() else 0
+        if announced > limit:
+            more = headers.get("expect", "").lower() != "100-continue"
+            return await _send_refusal(to_problem(announced, limit), scope, _Body(receive, send, more=more))
+        if scope["method"] in ("GET", "HEAD"):
+            return await self._app(scope, receive, send)
+        body = _Body(receive, send)
+        if own is None:
+            return await self._read_first(scope, body)
+        return await self._app(scope, partial(body.receive_at_most, limit), body.send)
+
+    def _find_streamed_limit_bytes(self, path: str) -> int | None:
+        """Return the limit in bytes of a route that reads its body in parts; None for other routes.
+
+        A key that ends with a slash is a prefix of paths.
+        """
+        if path in self._streamed:
+            return self._streamed[path]
+        return next((limit for key, limit in self._streamed.items() if key[-1] == "/" and path.startswith(key)), None)
+
+    async def _read_first(self, scope: Scope, body: "_Body") -> None:
+        """Read the whole body within the limit, then call the app with it; answer 413 to a larger body."""
+        chunks = []
+        try:
+            while body.more:
+                message = await body.receive_at_most(self._max_bytes)
+                if message["type"] == "http.disconnect":
+                    return None
+                chunks.append(message.get("body", b""))
+        except Problem as problem:
+            return await _send_refusal(problem, scope, body)
+        return await self._app(scope, _replay_body(b"".join(chunks), body.receive), body.send)
+
+
+class _Body:
+    """Wrap the body of a request and its answer.
+
+    Attributes
+    ----------
+    more: whether more of the body is to come.
+    """
+
+    def __init__(self, receive: Receive, send: Send, *, more: bool = True) -> None:
+        self.receive, self._send, self.more = receive, send, more
+        self._size, self._is_refused = 0, False
+
+    def refuse(self) -> None:
+        """Mark the request body as refused: the rest that the client sends is to be discarded."""
+        self._is_refused = True
+
+    async def receive_at_most(self, limit: int) -> Message:
+        """Return the next ASGI message of the body; raise Problem 413 if the body exceeds the limit."""
+        message = await self.receive()
+        self._size, self.more = self._size + len(message.get("body", b"")), message.get("more_body", False)
+        if self._size > limit:
+            self.refuse()
+            raise to_problem(self._size, limit)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; after the answer to a refused body, discard the rest of it for a while."""
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and self._is_refused and self.more:
+            await self._send({**message, "more_body": True})
+            await self._discard_rest()
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+    async def _discard_rest(self) -> None:
+        """Read the rest of a refused body, within limits of bytes and time: closing earlier could lose the answer."""
+        left = DRAIN_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while self.more and left > 0:
+                    async with asyncio.timeout(DRAIN_IDLE_S):
+                        message = await self.receive()
+                    left -= len(message.get("body", b""))
+                    self.more = message.get("more_body", False)
+
+
+async def _send_refusal(problem: Problem, scope: Scope, body: _Body) -> None:
+    """Send a problem as the answer to a request whose body is refused."""
+    body.refuse()
+    await to_response(problem, scope["path"])(scope, body.receive, body.send)
+
+
+def to_problem(got: int, limit: int) -> Problem:
+    """Return the problem of a body of at least `got` bytes, which is too long."""
+    error = SpecError("body", f"{got} bytes or more", f"at most {limit} bytes")
+    return Problem("too-large", 413, str(error), errors=[error], headers={"Connection": "close"})
+
+
+def _replay_body(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that delivers a body that was read already, then the messages of the original one."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again

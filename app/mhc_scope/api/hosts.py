@@ -1,0 +1,49 @@
+"""Check the host name of requests.
+
+A page of a foreign site can point its own name to the address of this server (DNS rebinding). The browser then treats
+the server as part of that site, so that the page may read and write everything. The request still carries the name.
+"""
+
+import ipaddress
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mhc_scope.api.addresses import HOST
+from mhc_scope.api.problems import Problem, to_response
+
+ANY = "*"
+
+
+class AllowedHosts:
+    """ASGI middleware: refuses a request whose Host is a name that does not belong to this server.
+
+    An address is always allowed: for rebinding, a foreign site needs a name. So a person in the same network reaches a
+    server that listens on all addresses, without any setting. A request without a Host comes from no browser.
+    """
+
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+        self._app, self._names = app, frozenset(names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request whose Host does not name this server, else pass the request on."""
+        host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
+        if host is None or ANY in self._names or is_allowed(host, self._names):
+            return await self._app(scope, receive, send)
+        detail = f"this server is not called {host[:80]!r}; its operator can list a name with --allowed-hosts"
+        return await to_response(Problem("wrong-host", 421, detail), scope["path"])(scope, receive, send)
+
+
+def is_allowed(host: str, names: Collection[str]) -> bool:
+    """Return whether a Host names this server, with any port."""
+    if not HOST.fullmatch(host):
+        return False
+    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0].lower()
+    if name in names or name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

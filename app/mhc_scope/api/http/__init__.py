@@ -1,1 +1,0 @@
-"""Implement what all routes share: bodies, problems, event streams."""

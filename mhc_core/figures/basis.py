@@ -1,0 +1,48 @@
+"""The mixing of one layer in another basis of the streams, as `static/js/figures/basis.js` computes it.
+
+A source names t in percent: 0 is the basis as it is, 100 the fixed basis, in which every H_res is the identity.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mhc_core.findings.numerals import format_value
+from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge
+from mhc_core.metrics.mixing import LOST, ROUNDING
+
+PARTS = ("h_pre", "h_post", "h_res")
+
+
+def build_block(matrices: Mapping[str, np.ndarray], percent: str, cursor: int) -> np.ndarray | None:
+    """Build the mixing of the cursor's layer as one matrix (n + 1, n + 1); None without several copied streams.
+
+    The first row is H_pre, the first column H_post, the rest H_res. nan in the corner, and where a rounding of float32,
+    enlarged by the basis, could change an entry by 10 % of the largest.
+    """
+    if any(key not in matrices for key in PARTS) or matrices["h_res"].shape[-1] == 1:
+        return None
+    layer = min(cursor, len(matrices["h_res"]) - 1)
+    h_pre, h_post, h_res = (np.asarray(matrices[key][: layer + 1], np.float64) for key in PARTS)
+    gauge = find_gauge(h_res, int(percent) / 100)
+    read, write, mixed = (part[layer] for part in apply_gauge(h_pre, h_post, gauge))
+    n = len(mixed)
+    block = np.full((n + 1, n + 1), np.nan)
+    block[1:, 1:] = mixed
+    if _is_known(gauge, layer):
+        block[0, 1:] = read
+    if _is_known(gauge, layer + 1):
+        block[1:, 0] = write
+    return block
+
+
+def _is_known(gauge: Gauge, place: int) -> bool:
+    """Return whether the basis of the streams at this layer can be inverted without losing too many digits."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        condition = np.linalg.norm(gauge.basis[place]) * np.linalg.norm(gauge.inverse[place])
+    return bool(condition * len(gauge.basis[place]) * ROUNDING < LOST)
+
+
+def to_texts(block: np.ndarray) -> list[list[str]]:
+    """Format the entries of the mixing of one layer as texts for its cells."""
+    return [[format_value(float(value)) for value in row] for row in block]

@@ -1,1 +1,0 @@
-"""What fills a panel's template with the columns of runs."""

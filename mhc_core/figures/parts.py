@@ -1,0 +1,42 @@
+"""Composites of chosen layers alone: forward from the first of them, backward from the last.
+
+`static/js/instant/interval.js` says the same.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mhc_core.figures.sources import Columns, DerivedColumns, derive
+from mhc_core.metrics.mixing import measure_composites
+
+COMPOSITES = ("composite_gain_fwd", "composite_gain_bwd")
+
+
+def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Columns | None] | None:
+    """Return the runs with composites over layers `first` to `last`, from 0, alone; None if a run lacks the matrices.
+
+    A run of several seeds cannot: its composites are medians, and it keeps the matrices of the first seed alone.
+    """
+    if not all(result is None or _can_tell(result) for result in results):
+        return None
+    return [None if result is None else _derive_interval(result, first, last) for result in results]
+
+
+def _can_tell(result: Columns) -> bool:
+    """Return whether a run has every H_res and no bands, so that composites of fewer layers can be computed."""
+    stack = result.matrices.get("h_res")
+    return stack is not None and len(stack) == result.depth and not any(key in result.bands for key in COMPOSITES)
+
+
+def _derive_interval(result: Columns, first: int, last: int) -> DerivedColumns:
+    """Return the columns of a result, with composites over these layers alone; nan in other layers."""
+    found = derive(result, layers=dict(result.layers), layers_log10=dict(result.layers_log10))
+    stack = result.matrices["h_res"][first : last + 1].astype(np.float64)
+    composites = measure_composites(stack) if len(stack) else {}
+    for key in COMPOSITES:
+        values, logs = np.full(result.depth, np.nan), np.full(result.depth, np.nan)
+        if key in composites:
+            values[first : last + 1], logs[first : last + 1] = composites[key]
+        found.layers[key], found.layers_log10[key] = values, logs
+    return found

@@ -1,0 +1,1 @@
+"""What layers compute (blocks), and how they are joined (connections): modules of torch that a stack is built of."""

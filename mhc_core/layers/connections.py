@@ -1,0 +1,53 @@
+"""How layers are joined: one interface for every family of `mhc_core.families`."""
+
+from mhc_core.discovery import load
+from mhc_core.family import ResidualMap
+from mhc_core.layers.connection import (
+    MATRICES,
+    Connection,
+    DepthReads,
+    EditedQuery,
+    GatedMixing,
+    Made,
+    Mixing,
+    PassedMixing,
+    Query,
+    RecordedMixing,
+    WithStreams,
+    group_coefficients,
+)
+from mhc_core.layers.manifold import DynamicManifold, StaticManifold
+from mhc_core.layers.previous import DynamicPrevious, StaticPrevious
+from mhc_core.spec import RunSpec
+
+__all__ = [
+    "MATRICES",
+    "Connection",
+    "DepthReads",
+    "EditedQuery",
+    "GatedMixing",
+    "Made",
+    "Mixing",
+    "PassedMixing",
+    "Query",
+    "RecordedMixing",
+    "WithStreams",
+    "build_connection",
+    "group_coefficients",
+]
+
+
+def build_connection(spec: RunSpec) -> Connection:
+    """Build the module that joins the layers, by the family that the spec names."""
+    if spec.family.is_mapped:
+        return _build_manifold(spec)
+    connection: Connection = load(spec.family.build)(spec)
+    return connection
+
+
+def _build_manifold(spec: RunSpec) -> Connection:
+    """Build the connection of a family with a map: static or dynamic, with H_pre of its own or of the layer before."""
+    residual_map: ResidualMap = load(spec.family.map)(spec.map_settings)
+    if spec.connection.reads_previous:
+        return (DynamicPrevious if spec.connection.is_dynamic else StaticPrevious)(spec, residual_map)
+    return (DynamicManifold if spec.connection.is_dynamic else StaticManifold)(spec, residual_map)

@@ -1,0 +1,13 @@
+"""Containers: a record in one file, `*.mhct`, that can be kept, mailed and posted to a server.
+
+A zip of `manifest.json` and `frames.ndjson`, the lines of the protocol; docs/protocol.md describes both. Reading runs
+no code of the file, checks every value, and needs memory for one frame.
+"""
+
+from mhc_core.record.container_check import Checker
+from mhc_core.record.container_limits import ContainerLimits
+from mhc_core.record.container_reading import read_frames
+from mhc_core.record.container_writing import write_frames
+from mhc_core.record.publishing import PublishError, publish
+
+__all__ = ["Checker", "ContainerLimits", "PublishError", "publish", "read_frames", "write_frames"]

@@ -1,1 +1,0 @@
-"""Provide rooms for courses: a teacher creates one, and students work in it without accounts."""
