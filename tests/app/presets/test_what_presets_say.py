@@ -483,6 +483,13 @@ def test_stacks_have_the_blocks_that_are_said(name: str, kind: str) -> None:
     assert {spec.input.kind for spec in specs_of("pair_stack").values()} == {"gaussian"}
 
 
+@pytest.mark.parametrize("name", ["gpt", "resnet", "pair_stack", "digits"])
+def test_mhc_starts_like_the_residual_network(name: str) -> None:
+    results, metric = read(name), BY_NAME[name].metric
+    np.testing.assert_allclose(results["mHC"].layers[metric], results["Residual"].layers[metric], rtol=1e-4)
+    assert not np.allclose(results["HC"].layers[metric], results["Residual"].layers[metric], rtol=0.05)
+
+
 def test_digits_are_convolutions_over_images() -> None:
     for spec in specs_of("digits").values():
         assert (spec.block.kind, spec.input.kind, spec.input.tokens) == ("conv", "digits", 64)
