@@ -311,5 +311,5 @@ def build_faulty(fault: Fault | None) -> Callable[[RunSpec], Stack]:
 def planted(fault: Fault | None) -> Iterator[None]:
     """Plant the fault in runs and in recomputations: only a law or an exact relation can find it."""
     build = build_faulty(fault)
-    with patch("mhc_core.measure.run.build_stack", build), patch("mhc_core.measure.recomputation.build_stack", build):
+    with patch("mhc_core.measure.run.build_stack", build), patch("mhc_core.checks.recomputation.build_stack", build):
         yield

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 
 from benchmarks.faults import FAMILY_FAULTS, FAULTS, planted
+from mhc_core.checks.detection import IDENTITIES
+from mhc_core.checks.recomputation import estimate_recomputation, recompute
+from mhc_core.checks.verification import verify
 from mhc_core.cost.estimates import estimate
-from mhc_core.measure.detection import IDENTITIES
-from mhc_core.measure.recomputation import estimate_recomputation, recompute
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import verify
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.theory.laws import predict

@@ -47,7 +47,7 @@ def run(known: argparse.Namespace) -> int:
         return _print_error(SpecError("--args", known.args, f"a JSON object: {error}"))
     if not isinstance(arguments, dict):
         return _print_error(SpecError("--args", arguments, "a JSON object"))
-    from mhc_core.check import format_detection
+    from mhc_core.checks.check import format_detection
     from mhc_probe.command_targets import load_name, load_target
     from mhc_probe.conformance import check
 

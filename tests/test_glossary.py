@@ -25,9 +25,9 @@ READ = {
 RETIRED = re.compile(r"(?i)\b(heard|hearing|told|tells?|asked|held|fed|anew|whoever|beside)\b")
 # Words that files of one subject do not use, as the subject has another word.
 CHECK_FILES = (
-    *("mhc_core/check.py", "mhc_core/measure/consistency.py", "mhc_core/measure/detection.py"),
+    *("mhc_core/checks/check.py", "mhc_core/checks/consistency.py", "mhc_core/checks/detection.py"),
     *(
-        "mhc_core/measure/verification.py",
+        "mhc_core/checks/verification.py",
         "mhc_core/theory/laws.py",
         "mhc_core/theory/premises.py",
         "app/mhc_scope/api/models/verifications.py",

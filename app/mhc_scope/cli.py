@@ -79,9 +79,9 @@ def run_once(source: str, out: Path | None) -> int:
 
 def verify_once(source: str) -> int:
     """Compute a spec in this process and print the result of its verification, one line per check."""
-    from mhc_core.check import format_checks, format_detection, summarise_checks, to_verdict
-    from mhc_core.measure.recomputation import recompute
-    from mhc_core.measure.verification import verify
+    from mhc_core.checks.check import format_checks, format_detection, summarise_checks, to_verdict
+    from mhc_core.checks.recomputation import recompute
+    from mhc_core.checks.verification import verify
 
     try:
         spec = _read_spec(source)

@@ -5,7 +5,7 @@ from textwrap import indent
 
 import torch
 
-from mhc_core.check import Check
+from mhc_core.checks.check import Check
 
 HEADER = "import torch\nfrom mhc_probe.conformance import open_bench\nbench = open_bench(module)\n"
 

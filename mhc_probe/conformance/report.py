@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-from mhc_core.check import format_checks, summarise_checks, to_verdict
+from mhc_core.checks.check import format_checks, summarise_checks, to_verdict
 from mhc_probe.conformance.module_check import ModuleCheck
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.inputs import TextEmbedding, build_input, describe_input
 from mhc_core.inputs.corpus import load_corpus
-from mhc_core.measure.recomputation import recompute
-from mhc_core.measure.verification import verify
 from mhc_core.record.start import CorpusInput
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from tests.core.conftest import CONNECTIONS, build_spec, measure

@@ -5,8 +5,8 @@ import asyncio
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, Response
 
-from mhc_core.measure.consistency import check_record
-from mhc_core.measure.verification import verify
+from mhc_core.checks.consistency import check_record
+from mhc_core.checks.verification import verify
 from mhc_core.record import codec
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result

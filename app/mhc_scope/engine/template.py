@@ -12,7 +12,7 @@ import os
 POOLS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 NEEDED = (
     "mhc_core.cost.rates",
-    "mhc_core.measure.recomputation",
+    "mhc_core.checks.recomputation",
     "mhc_core.measure.run",
     "mhc_core.cost.threads",
     "torch.fx.experimental.symbolic_shapes",  # torch imports it with the first backward pass, which takes half a second

@@ -127,10 +127,10 @@ def _compute_job(
     """Yield the frames of a job of any kind; stacks that were trained are kept in `folder`, if there is one."""
     import torch
 
+    from mhc_core.checks.recomputation import recompute
     from mhc_core.cost.threads import choose_threads
     from mhc_core.measure.atlas import measure_atlas
     from mhc_core.measure.lens import measure_lens
-    from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.run import run
     from mhc_core.measure.trained import TrainedStacks
     from mhc_core.spec import parse_spec

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mhc_core.checks.recomputation import estimate_recomputation
 from mhc_core.cost.estimates import SPREAD, Estimate, estimate, without_base, without_training
 from mhc_core.cost.rates import Rates
 from mhc_core.measure.atlas import estimate_atlas
 from mhc_core.measure.lens import estimate_lens
-from mhc_core.measure.recomputation import estimate_recomputation
 from mhc_core.spec import RunSpec
 from mhc_scope.engine.contract import ATLAS, LENS, RUN, VERIFICATION, Engine
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mhc_core.check import to_verdict
-from mhc_core.measure.recomputation import recompute
-from mhc_core.measure.verification import verify
+from mhc_core.checks.check import to_verdict
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.spec import RunSpec
 from mhc_scope.presets.records import SPECS, read_result
 

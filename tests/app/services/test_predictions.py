@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from mhc_core.checks.recomputation import estimate_recomputation
 from mhc_core.cost.estimates import SPREAD, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
-from mhc_core.measure.recomputation import estimate_recomputation
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_scope.engine.contract import ATLAS, LENS, RUN, VERIFICATION
 from mhc_scope.services import predictions as rooms

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.edits import Edits
 from mhc_core.measure.atlas import measure_atlas
-from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import verify
 from mhc_core.record.stages import AtlasFrame
 from mhc_core.spec import SpecErrors
 from mhc_core.stack import Stack, build_stack
+from tests.core.checks.test_verify import failures
 from tests.core.conftest import build_spec, collect, measure, shake
 from tests.core.edits.test_edits import Edit, assert_as_in_numpy, differentiate
 from tests.core.layers.test_depth import FORMS
-from tests.core.measure.test_verify import failures
 
 KIND = {"kind": "attnres"}
 CUT: Edit = {"layers": [3, 3], "what": "source", "index": 1, "do": "zero"}

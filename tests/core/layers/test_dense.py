@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.layers import dense
-from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import verify
 from mhc_core.stack import build_stack
+from tests.core.checks.test_depth_faults import BASE
+from tests.core.checks.test_verify import failures
 from tests.core.conftest import build_spec, collect, measure, shake
-from tests.core.measure.test_depth_faults import BASE
 from tests.core.measure.test_gradients import assert_loop_is_autograd
-from tests.core.measure.test_verify import failures
 from tests.core.test_forward import assert_equal_to_reference
 
 KIND: dict[str, Any] = {"kind": "denseformer"}

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.cost.counts import count_parameters
 from mhc_core.layers.expansion import CENTRE
-from mhc_core.measure.recomputation import recompute
-from mhc_core.measure.verification import verify
 from mhc_core.stack import build_stack
 from mhc_core.theory.premises import find_unmet_premises
+from tests.core.checks.test_verify import failures
 from tests.core.conftest import build_spec, measure, shake
-from tests.core.measure.test_verify import failures
 from tests.core.test_forward import assert_equal_to_reference
 
 CONNECTIONS: dict[str, dict[str, Any]] = {

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.check import to_verdict
-from mhc_core.measure.recomputation import recompute
-from mhc_core.measure.verification import verify
+from mhc_core.checks.check import to_verdict
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.stack import build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure, select_connections, shake
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.families.mhc import solve_duals
 from mhc_core.family import MapSettings
 from mhc_core.layers.newton import project_exactly
 from mhc_core.layers.sinkhorn import sinkhorn
-from mhc_core.measure.recomputation import recompute
-from mhc_core.measure.verification import verify
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.stack import build_stack
+from tests.core.checks.test_verify import failures
 from tests.core.conftest import build_spec, measure, shake
 from tests.core.layers.test_sinkhorn import draw
-from tests.core.measure.test_verify import failures
 from tests.core.reference import scale_fully
 from tests.core.test_forward import assert_equal_to_reference
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.layers.connections import PassedMixing
-from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import verify
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.stack import build_stack
 from tests.core.conftest import SMALL, build_spec, collect, measure, shake

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.cost.estimates import estimate
 from mhc_core.layers.branch import Carried
 from mhc_core.layers.transformer import FirstAttention, ResidualAttention
 from mhc_core.measure import passes
 from mhc_core.measure.atlas import measure_atlas
 from mhc_core.measure.lens import climb
-from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.measure.training import build_optimizer, train
-from mhc_core.measure.verification import verify
 from mhc_core.record.codec import encode_frame
 from mhc_core.record.stages import AtlasFrame
 from mhc_core.spec import RunSpec

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.measure.recomputation import recompute
-from mhc_core.measure.reference_columns import REFERENCES
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.reference_columns import REFERENCES
 from mhc_core.measure.run import run
 from mhc_core.metric import Chart, LayerBlock, LayerMetric, Metric, NoMixing, ReferenceLayer
 from mhc_core.metrics import LAYER_METRICS, METRICS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from mhc_core.measure.recomputation import recompute
+from mhc_core.checks.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.record.codec import decode_line, encode_end, encode_frame
 from mhc_core.record.frames import FRAME_KINDS

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from mhc_core.measure.consistency import check_record
+from mhc_core.checks.consistency import check_record
 from mhc_core.record.result import Result
 from mhc_probe import attach
 from tests.probe.attach.animals import VOCABULARY, WIDTH, draw_ids, feed_ids, shake

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.consistency import check_record
 from mhc_core.figures import PANELS, figure
-from mhc_core.measure.consistency import check_record
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from mhc_probe import Monitor, attach

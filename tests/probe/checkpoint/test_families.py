@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.measure.reference_columns import follow_gauge
+from mhc_core.checks.reference_columns import follow_gauge
 from mhc_core.record.result import Result
 from mhc_probe import attach
 from mhc_probe.checkpoint import read_checkpoint

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from mhc_core.check import Verdict, summarise_checks, to_verdict
-from mhc_core.measure.verification import RecordCheck
+from mhc_core.checks.check import Verdict, summarise_checks, to_verdict
+from mhc_core.checks.verification import RecordCheck
 
 
 class CheckBody(BaseModel):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mhc_core.measure.recomputation import recompute
+from mhc_core.checks.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.record import codec
 from mhc_core.spec import parse_spec

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks.faults import FAULTS, cool_attention, fuse_attention, planted
-from mhc_core.measure.consistency import DETECTS as OF_RECORDS
-from mhc_core.measure.detection import DETECTS, IDENTITIES
-from mhc_core.measure.recomputation import recompute
+from mhc_core.checks.consistency import DETECTS as OF_RECORDS
+from mhc_core.checks.detection import DETECTS, IDENTITIES
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import verify
+from tests.core.checks.test_verify import failures
 from tests.core.conftest import CONNECTIONS, build_spec, collect, require, select_connections
-from tests.core.measure.test_verify import failures
 
 BASE: dict[str, Any] = {
     "depth": 8,

@@ -1,7 +1,7 @@
 """Checks of numbers and of words have one form."""
 
-from mhc_core.check import Check, format_checks, format_detection, summarise_checks, to_verdict
-from mhc_core.measure.verification import RecordCheck
+from mhc_core.checks.check import Check, format_checks, format_detection, summarise_checks, to_verdict
+from mhc_core.checks.verification import RecordCheck
 from mhc_probe.conformance.module_check import design, fails, holds
 
 GAIN = RecordCheck(

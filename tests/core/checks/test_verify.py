@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mhc_core.check import summarise_checks, to_verdict
+from mhc_core.checks.check import summarise_checks, to_verdict
+from mhc_core.checks.detection import MAPS
+from mhc_core.checks.recomputation import estimate_recomputation, recompute, to_double
+from mhc_core.checks.reference_columns import REFERENCES
+from mhc_core.checks.verification import RecordCheck, verify
 from mhc_core.cost.estimates import estimate
 from mhc_core.measure import probe
-from mhc_core.measure.detection import MAPS
-from mhc_core.measure.recomputation import estimate_recomputation, recompute, to_double
-from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import RecordCheck, verify
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from mhc_core.checks.reference_depth import compute_reads
+from mhc_core.checks.reference_edits import edit_attention, to_numpy
+from mhc_core.checks.reference_mixing import OF_THE_ENDS, ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.layers.connections import DepthReads, GatedMixing, Mixing, PassedMixing
-from mhc_core.measure.reference_depth import compute_reads
-from mhc_core.measure.reference_edits import edit_attention, to_numpy
-from mhc_core.measure.reference_mixing import OF_THE_ENDS, ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
 from mhc_core.metrics import LAYER_METRICS
 from mhc_core.rng import normal

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from mhc_core.checks.gauge import is_static_copies, measure_gauge_error
+from mhc_core.checks.reference_edits import find_matrix, list_edits, to_numpy
+from mhc_core.checks.reference_mixing import MOVE, move_parameters, read_parameters, select_layer
 from mhc_core.family import ResidualMap
 from mhc_core.layers.branch import Carried
 from mhc_core.layers.connections import DepthReads, GatedMixing, Made, Mixing
 from mhc_core.layers.manifold import DynamicManifold, StaticManifold
 from mhc_core.layers.norms import normalise
 from mhc_core.layers.transformer import Attention, FirstAttention, ResidualAttention
-from mhc_core.measure.gauge import is_static_copies, measure_gauge_error
-from mhc_core.measure.reference_edits import find_matrix, list_edits, to_numpy
-from mhc_core.measure.reference_mixing import MOVE, move_parameters, read_parameters, select_layer
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mhc_core.checks import gauge
+from mhc_core.checks.gauge import measure_gauge_error
 from mhc_core.families import FAMILIES
-from mhc_core.measure import gauge
-from mhc_core.measure.gauge import measure_gauge_error
 from mhc_core.metrics.gauge import Gauge, apply_gauge
 from mhc_core.spec import SpecError
 from mhc_core.stack import build_stack

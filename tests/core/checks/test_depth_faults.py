@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.layers import depth
-from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import verify
+from tests.core.checks.test_verify import failures
 from tests.core.conftest import build_spec, collect
-from tests.core.measure.test_verify import failures
 
 BASE: dict[str, Any] = {
     "depth": 6,

@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from mhc_core.checks.reference_edits import ReferenceCoefficients, edit_coefficients
 from mhc_core.family import Array, Round, compute_sigmoid, divide_by_rms
 from mhc_core.layers.connections import Mixing, PassedMixing
-from mhc_core.measure.reference_edits import ReferenceCoefficients, edit_coefficients
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack

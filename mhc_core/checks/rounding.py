@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mhc_core.measure.reference_columns import REFERENCES, bound_rounding, follow_gauge
+from mhc_core.checks.reference_columns import REFERENCES, bound_rounding, follow_gauge
 from mhc_core.metrics import METRICS
 from mhc_core.spec import RunSpec
 

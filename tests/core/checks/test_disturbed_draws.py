@@ -2,8 +2,8 @@
 
 import pytest
 
-from mhc_core.measure import recomputation
-from mhc_core.measure.verification import verify
+from mhc_core.checks import recomputation
+from mhc_core.checks.verification import verify
 from mhc_core.spec import RunSpec, parse_spec
 from tests.core.conftest import measure
 

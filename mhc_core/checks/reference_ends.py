@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from mhc_core.checks.reference_edits import to_numpy
+from mhc_core.checks.reference_mixing import move_parameters, read_parameters
 from mhc_core.family import TINY, Array, compute_sigmoid, divide_by_rms
 from mhc_core.layers.connections import PassedMixing
-from mhc_core.measure.reference_edits import to_numpy
-from mhc_core.measure.reference_mixing import move_parameters, read_parameters
 from mhc_core.stack import LayerOutput, Stack
 
 LARGE = 1e100  # above, states are divided by their largest entry before they are squared

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.reference_columns import REFERENCES
+from mhc_core.checks.verification import RecordCheck, verify
 from mhc_core.layers import hc, manifold
 from mhc_core.layers.connection import Mixing
 from mhc_core.measure import effects, jacobian, logit_probe, passes, probe, step_frame, training
-from mhc_core.measure.recomputation import recompute
-from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import RecordCheck, verify
 from mhc_core.metric import LayerBlock
 from mhc_core.metrics import METRICS, similarity, token_products
 from mhc_core.metrics.gauge import measure_gauge_norms

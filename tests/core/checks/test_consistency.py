@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mhc_core.checks.consistency import DETECTS, check_record
 from mhc_core.families import FAMILIES
-from mhc_core.measure.consistency import DETECTS, check_record
 from mhc_core.record.result import Result
 from tests.core.conftest import CONNECTIONS, build_spec, run_frames
 from tests.records import anonymise

@@ -8,10 +8,10 @@ import pytest
 import torch
 from mpmath import matrix, mp, svd_r
 
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.families import FAMILIES
 from mhc_core.layers import manifold
-from mhc_core.measure.recomputation import recompute
-from mhc_core.measure.verification import verify
 from mhc_core.metrics.mixing import measure_composites
 from mhc_core.spec import RunSpec, parse_spec
 from tests.core.conftest import measure

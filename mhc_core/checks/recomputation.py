@@ -12,26 +12,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.cost.counts import count_run_bytes
-from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
-from mhc_core.cost.rates import DEFAULT_RATES, Rates
-from mhc_core.edits import Base
-from mhc_core.findings.signals import ROUNDINGS
-from mhc_core.layers.connections import DepthReads, Made, Mixing, Query
-from mhc_core.measure.identities import measure_identities, record_logits
-from mhc_core.measure.probe import detach_output
-from mhc_core.measure.reference_columns import (
+from mhc_core.checks.identities import measure_identities, record_logits
+from mhc_core.checks.reference_columns import (
     compute_columns,
     compute_effects,
     compute_jacobian,
     measure_total_gradient,
     read_layers,
 )
-from mhc_core.measure.reference_depth import check_reads
-from mhc_core.measure.reference_edits import edit_streams, to_numpy
-from mhc_core.measure.reference_ends import check_ends
-from mhc_core.measure.reference_mixing import check_coefficients
-from mhc_core.measure.rounding import ROUNDING, measure_distance
+from mhc_core.checks.reference_depth import check_reads
+from mhc_core.checks.reference_edits import edit_streams, to_numpy
+from mhc_core.checks.reference_ends import check_ends
+from mhc_core.checks.reference_mixing import check_coefficients
+from mhc_core.checks.rounding import ROUNDING, measure_distance
+from mhc_core.cost.counts import count_run_bytes
+from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
+from mhc_core.cost.rates import DEFAULT_RATES, Rates
+from mhc_core.edits import Base
+from mhc_core.findings.signals import ROUNDINGS
+from mhc_core.layers.connections import DepthReads, Made, Mixing, Query
+from mhc_core.measure.probe import detach_output
 from mhc_core.measure.run import choose_device
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.rng import normal

@@ -7,12 +7,12 @@ import pytest
 
 from benchmarks.faults import FAMILY_FAULTS, FAULTS, planted
 from benchmarks.laws import FAMILIES, SMALL
-from mhc_core.measure.recomputation import recompute
+from mhc_core.checks.recomputation import recompute
+from mhc_core.checks.verification import verify
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import verify
 from mhc_core.spec import RunSpec
+from tests.core.checks.test_verify import failures
 from tests.core.conftest import build_spec, collect
-from tests.core.measure.test_verify import failures
 
 SHORT: dict[str, Any] = SMALL | {"depth": 4, "device": "cpu"}
 # Of every fault: a stack in which it can be made, and the check that finds it there.

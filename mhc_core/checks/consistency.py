@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mhc_core.measure.verification import RecordCheck, compare
+from mhc_core.checks.verification import RecordCheck, compare
 from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.check import Check, Scale, Verdict
-from mhc_core.measure.detection import DETECTS, IDENTITIES, MAPS
-from mhc_core.measure.reference_columns import REFERENCES, name_untrained
-from mhc_core.measure.rounding import LEAST, MOST, find_added, find_tolerance, lift, to_log10
+from mhc_core.checks.check import Check, Scale, Verdict
+from mhc_core.checks.detection import DETECTS, IDENTITIES, MAPS
+from mhc_core.checks.reference_columns import REFERENCES, name_untrained
+from mhc_core.checks.rounding import LEAST, MOST, find_added, find_tolerance, lift, to_log10
 from mhc_core.metrics import METRICS
 from mhc_core.record.frames import JacobianFrame, RecomputationFrame
 from mhc_core.record.result import Result

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mhc_core.checks.reference_edits import edit_attention, to_numpy
+from mhc_core.checks.reference_mixing import MOVED_SAMPLES, move_parameters, read_parameters
 from mhc_core.family import TINY, Array, Reading, ReferenceRead
-from mhc_core.measure.reference_edits import edit_attention, to_numpy
-from mhc_core.measure.reference_mixing import MOVED_SAMPLES, move_parameters, read_parameters
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
