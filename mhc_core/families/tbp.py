@@ -38,7 +38,7 @@ class TransportMap(ResidualMap):
         for row in range(m):
             own, entries = one, []
             for column in range(m):
-                least = torch.relu(own - sum(left[column + 1 :]))
+                least = torch.relu(own - sum(left[column + 2 :], left[column + 1]))
                 most = torch.minimum(own, left[column])
                 entries.append(least + (most - least) * shares[..., row, column])
                 own = own - entries[-1]
