@@ -58,7 +58,7 @@ def to_verdict(checks: Sequence[Check]) -> Verdict:
 
 
 def summarise_checks(checks: Sequence[Check]) -> str:
-    """Return how many checks failed, and which: "1 of 20 checks failed: recomputation of cka at layer 3"."""
+    """Summarise the checks of a run in a sentence, such as "1 of 20 checks failed: recomputation of cka at layer 3"."""
     failed = [check for check in checks if check.verdict == "fails"]
     compared = sum(check.verdict in ("holds", "fails") for check in checks)
     rest = _count_others(checks)

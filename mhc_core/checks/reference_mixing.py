@@ -187,7 +187,7 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
 
 
 def _compare(parts: dict[str, torch.Tensor], due: ReferenceCoefficients) -> list[float]:
-    """Return the largest errors of H_pre, H_post and H_res against the formula, (3)."""
+    """Return the largest relative errors of H_pre, H_post and H_res against the formula, one each."""
     errors = {"h_pre": 0.0}
     for name, part in parts.items():
         got, expected = part.detach().cpu().double().numpy(), getattr(due, name)

@@ -112,8 +112,8 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
 def _find_representable(spec: RunSpec, curves: Sequence[Curve], result: Result) -> dict[str, Array]:
     """Return the layers (L), by metric, in which the run's type can represent the value that a law predicts.
 
-    If the law is too weak to predict a value, the measured one decides. What has left the range on the way up is
-    lost in all later layers, and with them every gradient.
+    If a law gives bounds instead of a value, the measured value decides. What leaves the range in the forward pass
+    is lost in all later layers, and every gradient with it.
     """
     every = np.ones(spec.depth, dtype=bool)
     inside = {curve.metric: _is_in_range(spec, curve, result) for curve in curves if curve.metric in SIGNALS}

@@ -14,17 +14,17 @@ def compute_sinkhorn(logits: Array, settings: MapSettings, to_type: Round) -> Ar
     if rounds == 0:
         return to_type(np.exp(t))
     if eps:
-        matrix = to_type(to_type(np.exp(_take_log_share(t, -2))) + eps)
+        matrix = to_type(to_type(np.exp(_log_softmax(t, -2))) + eps)
         for turn in range(2 * rounds - 1):
             axis = -1 if turn % 2 == 0 else -2
             matrix = to_type(matrix / to_type(to_type(matrix.sum(axis, keepdims=True)) + eps))
         return matrix
     for turn in range(2 * rounds - 1):
-        t = to_type(_take_log_share(t, -2 if turn % 2 == 0 else -1))
-    return to_type(np.exp(_take_log_share(t, -1)))
+        t = to_type(_log_softmax(t, -2 if turn % 2 == 0 else -1))
+    return to_type(np.exp(_log_softmax(t, -1)))
 
 
-def _take_log_share(t: Array, axis: int) -> Array:
+def _log_softmax(t: Array, axis: int) -> Array:
     """Return the logarithm of the softmax of t over an axis."""
     moved = t - t.max(axis, keepdims=True)
     found: Array = moved - np.log(np.exp(moved).sum(axis, keepdims=True))
@@ -36,7 +36,7 @@ def solve_duals(logits: Array, settings: MapSettings, to_type: Round) -> Array:
     n = settings.streams
     t = to_type(logits).reshape(*logits.shape[:-1], n, n)
     for _ in range(100):
-        t = _take_log_share(_take_log_share(t, -2), -1)
+        t = _log_softmax(_log_softmax(t, -2), -1)
     places = np.arange(n)
     for _ in range(40):
         matrix = np.exp(t)

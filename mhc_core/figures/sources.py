@@ -241,7 +241,7 @@ def _law_texts(law: Law, part: str) -> list[str]:
 
 
 def to_texts(result: Columns, key: str) -> list[str] | None:
-    """Format the values of a metric's column for people."""
+    """Format a metric's values over the layers as texts for tables and figures; None if the run lacks it."""
     return _format_column(result.layers, result.layers_log10, result.status, key)
 
 

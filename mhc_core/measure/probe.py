@@ -47,7 +47,7 @@ class _Pace:
         self.due = self.most if self.is_card else 1
 
     def grow(self) -> None:
-        """Measure more layers together from now on, up to the limit: a block has been measured."""
+        """After a block of layers was measured: measure more layers together in the next, up to the limit."""
         self.due = min(self.growth * self.due, self.most)
 
     def sends(self, measured: int) -> bool:

@@ -55,7 +55,7 @@ def measure_gates(block: LayerBlock, *, is_spread: bool) -> "torch.Tensor":
 
 
 def compute_gates(spec: "RunSpec", layer: ReferenceLayer, *, is_spread: bool) -> Array:
-    """Compute mean or standard deviation over samples of n sqrt(E_c x^2) w in numpy, of kept features, (n, C)."""
+    """Compute mean or spread over samples of the gates n rms(x) w of the kept features, (n, C), in numpy for Verify."""
     x_nNC = layer.entered_nNC
     sizes_nN1 = np.sqrt((x_nNC * x_nNC).sum(2, keepdims=True) / spec.width)
     gates_NnC = (spec.streams * sizes_nN1).swapaxes(0, 1) * layer.features

@@ -94,7 +94,7 @@ def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
 
 
 def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return H_pre (L, n), H_post (L, n) and H_res (L, n, n) in a gauge."""
+    """Return H_pre (L, n), H_post (L, n) and H_res (L, n, n) after a change of basis of the streams (the gauge)."""
     h_pre = (h_pre_Ln[:, None] @ gauge.inverse[:-1])[:, 0]
     return h_pre, (gauge.basis[1:] @ h_post_Ln[..., None])[..., 0], gauge.h_res
 

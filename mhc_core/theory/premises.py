@@ -279,7 +279,7 @@ SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
 
 
 def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
-    """Build the single-stream network of a spec for the laws, with the factors of its branches and of the skip path."""
+    """Build the network with one stream that theory predicts, with the factors of its branches and of the skip path."""
     block, width = spec.block, spec.width
     hidden = block.mlp_ratio * width or width
     return Network(

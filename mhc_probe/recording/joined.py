@@ -163,7 +163,7 @@ class _Rows:
         return None if state is None else self._select_samples(self.adapter.to_streams(state.to(self.device)), 1)
 
     def rows(self, x: torch.Tensor | None) -> torch.Tensor | None:
-        """Return the input or output of a branch as (N, C)."""
+        """Return the sampled rows (N, C) of the input or output of a branch; None for None."""
         return None if x is None else self._select_samples(self.adapter.to_rows(x.to(self.device)), 0)
 
     def select_coefficients(self, h: torch.Tensor | None) -> torch.Tensor | None:

@@ -56,7 +56,7 @@ def put_watchers(connection: Connection, server: str, watched: Watched) -> None:
 
 
 def count_watchers(connection: Connection, run_id: str, server: str, excluded_viewer: str) -> int:
-    """Count event streams open on a run at other servers, without those of one viewer."""
+    """Count event streams open on a run at other servers, except those of one viewer, who is about to leave."""
     query = select(func.coalesce(func.sum(watchers.c.streams), 0)).where(
         watchers.c.run_id == run_id, watchers.c.server != server, watchers.c.viewer != hash_viewer(excluded_viewer)
     )

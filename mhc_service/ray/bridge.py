@@ -104,7 +104,7 @@ class Bridge:
 
 
 async def main(descriptor: int) -> None:
-    """Connect to the Ray cluster, and serve the server at the other end of this socket."""
+    """Connect to the Ray cluster, and pass messages between it and the server at the other end of the socket."""
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=2**24)
     options = Options.decode(await reader.readline())
     await find_head(options.address)

@@ -51,7 +51,7 @@ function isShown({ key }) {
   return key !== 'training' || records.some(({ trained }) => trained > 0);
 }
 
-/** Add a panel's card; null if no record has its numbers. The card notes metrics that recordings lack. @param {Panel} panel @returns {Shown | null} */
+/** Add a panel's card to the widget of a notebook; null if no record has its numbers. The card notes metrics that recordings lack. @param {Panel} panel @returns {Shown | null} */
 function addCard(panel) {
   const isFilled = panel.views.map(({ figure }) => hasData(fill(figure, records, given.labels, layer)));
   const missing = isShown(panel) ? panel.views.flatMap(({ figure }) => describeMissingMetrics(figure, named)) : [];

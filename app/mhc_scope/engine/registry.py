@@ -19,7 +19,7 @@ class UnknownEngine(ValueError):
 
 
 def prepare_engine(settings: Settings) -> None:
-    """Start slow preparations that need no app: the local engine's processes import in parallel to this one."""
+    """Start the process that workers of the local engine are forked from: it imports torch while the app is built."""
     if settings.engine == LOCAL:
         from mhc_scope.engine.forks import begin_template
 

@@ -106,7 +106,7 @@ def _read_gain(run: StoredRun) -> tuple[str, str]:
 
 
 def _to_foot(sources: Sequence[Source], result: Columns) -> str:
-    """Return a few words on the runs in a link picture; name the drift if all runs with one have the same."""
+    """Return the last line of a link preview's picture: depth and seed, and the drift if all runs with one share it."""
     source = sources[0]
     if not isinstance(source, SpecSource):
         return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"

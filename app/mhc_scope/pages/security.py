@@ -105,7 +105,7 @@ def complete(headers: MutableHeaders) -> None:
 
 
 def _foreign_origin(scope: Scope) -> str | None:
-    """Return the origin of another site whose page sends a writing request; None for all other requests."""
+    """Return the origin of a request that may change data and comes from a page of another site; None for others."""
     if scope["method"] in SAFE_METHODS:
         return None
     headers = Headers(scope=scope)

@@ -56,7 +56,7 @@ def require_rights(client: ClientIdentity, wanted: Rights) -> None:
     NoTokenError
         If a token would give the right.
     MissingRightError
-        If it is known, and does not have the right.
+        If the client is known by its token, and does not have the right.
     """
     if client.rights is not None and ORDER.index(client.rights) >= ORDER.index(wanted):
         return

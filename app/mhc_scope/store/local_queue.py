@@ -106,7 +106,7 @@ class LocalQueue:
 
     @transaction
     def check(self, connection: Connection, claims: Collection[RunClaim]) -> CheckReport:
-        """Requeue running runs that are not among the claims; if there are none, nothing is written."""
+        """Requeue runs that are marked as running but that no worker claims; write nothing if there are none."""
         self._database.lock_queue(connection)
         return self._check(connection, claims, self._database.read_clock(connection))
 

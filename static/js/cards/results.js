@@ -191,7 +191,7 @@ export const Sentence = memo((/** @type {{finding: import('../../types').Finding
     onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
 });
 
-/** Render the main number of a run in a presentation: that of the preset, or the forward gain. @param {{slot: Slot, columns: Columns}} props */
+/** Render the main number of a run in a presentation: that of the preset, or the forward gain; its progress until it is known. @param {{slot: Slot, columns: Columns}} props */
 export function Headline({ slot, columns }) {
   state.dataTick.value;
   const number = preset.value && toHeadline(preset.value, columns);

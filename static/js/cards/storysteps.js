@@ -65,7 +65,7 @@ export function toRuns(shown) {
 
 const MHC = 'Manifold-Constrained Hyper-Connections (mHC)';
 
-/** Describe the runs while no step is chosen. @param {Runs} runs */
+/** Describe the gains of HC and mHC in a sentence, which the page shows while no step of the story is chosen. @param {Runs} runs */
 export function describeClaim(runs) {
   const growth = runs.hc ? describeGrowth(runs.hc) : '';
   const bound = runs.mhc ? describeBound(runs.mhc) : '';

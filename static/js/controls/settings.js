@@ -12,11 +12,11 @@ const isPhone = matchMedia('(max-width: 760px)');
 
 /** Render the drawer with all settings while it is open. */
 export function Drawer() {
-  return settingsOpened.value ? html`<${SettingsSheet} />` : null;
+  return settingsOpened.value ? html`<${SettingsDrawer} />` : null;
 }
 
 /** Render the drawer with the search and all settings; close it on Escape. */
-function SettingsSheet() {
+function SettingsDrawer() {
   const sheet = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
     document.body.classList.add('with-drawer');

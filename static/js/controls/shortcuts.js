@@ -91,7 +91,7 @@ function stepLayer(by) {
   moveCursor(state.cursor.value + by);
 }
 
-/** Move the cursor by training steps. @param {number} by */
+/** Show another training step of the runs, this many further. @param {number} by */
 function stepTraining(by) {
   if (state.isTraining.value) moveStep((state.step.value ?? state.steps.value) + by);
 }

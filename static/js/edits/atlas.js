@@ -71,7 +71,7 @@ export function AtlasButton() {
 /** Render the atlas, if it is open. */
 export const AtlasRow = () => (shownCut.value ? html`<${OpenAtlas} />` : null);
 
-/** Render the atlas with its tools. */
+/** Render the atlas, which shows what every single cut does, with its tools. */
 function OpenAtlas() {
   const [isTable, setIsTable] = useState(false);
   const parts = listParts();

@@ -58,7 +58,7 @@ function matrixTexts(matrix) {
   };
 }
 
-/** Format the row sums, column sums and cells of a product of matrices. @param {import('./composites.js').Product} product */
+/** Format the sums that are written around a product of matrices: of rows, of columns, and the span of the latter. @param {import('./composites.js').Product} product */
 function productTexts(product) {
   const sums = columnSums(product);
   const span = toSumTexts(product, Float64Array.of(Math.min(...sums), Math.max(...sums)));

@@ -105,7 +105,7 @@ function toRunRibbons({ layout, runs, scale }, run) {
 /** Clip shapes to the strips. @param {Plan} plan @param {Shape[]} shapes @returns {Shape} */
 const clipToStrips = ({ layout: { strips } }, shapes) => toClip({ ...strips, top: 0 }, shapes);
 
-/** Return whether any size of a run is known. @param {Plan} plan */
+/** Return whether the signal's size is known at any layer of any run. @param {Plan} plan */
 export function hasBegun({ runs }) {
   const readings = runs.flatMap(({ reading }) => reading ?? []);
   return log10Span(readings, 'sizes') !== null;

@@ -33,7 +33,7 @@ export function withLink(title, sentences) {
   return { title, text: [`${title}.`, ...sentences].filter(Boolean).join(' '), url: toUrl() };
 }
 
-/** Return the address of the view: the snapshot's if there is one, because its numbers never change; never the bare address, which may open another view later. */
+/** Return the address of the view: the snapshot's if there is one, because its numbers never change; never the bare address, which may open another view later. Empty if a run of the view has no address. */
 function toUrl() {
   const snapshotUrl = state.snapshot.value?.url;
   if (!snapshotUrl && hasUnnamed(state.view.value)) return '';

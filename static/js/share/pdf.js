@@ -36,7 +36,7 @@ async function readFonts() {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** Fetch a font file. @param {string} url */
+/** Fetch a font file, to be embedded in a PDF. @param {string} url */
 async function fetchFont(url) {
   const answer = await fetch(url).catch(throwMissing);
   if (!answer.ok) throw new MissingPart(`${url}: ${answer.status}`);

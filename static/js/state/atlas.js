@@ -53,7 +53,7 @@ export const isWanted = signal(true);
 /** Return whether an atlas is computed or waits. @param {Entry} entry */
 const isOpen = ({ status }) => status === 'waiting' || status === 'running';
 
-/** Show a way of cutting, or close the atlas. @param {string | null} act */
+/** Show what one way of cutting does at every layer (the atlas); null closes it. @param {string | null} act */
 export function showCut(act) {
   const { cards, ...rest } = state.view.value;
   const { [ATLAS]: _, ...others } = cards ?? {};

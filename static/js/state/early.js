@@ -19,7 +19,7 @@ export function requestPresetRuns() {
   begun.catch(() => null); // the error is shown where the response is used
 }
 
-/** Return the response to the early request if it is that of a view, else null; it is used once. @param {import('../../types').View} view */
+/** Return the response to the request for runs that begins before the page is ready, if it is for this view, else null. It is used once. @param {import('../../types').View} view */
 export function takePresetRuns(view) {
   const response = begun;
   begun = null;

@@ -192,7 +192,7 @@ function splitHash(hash) {
   );
 }
 
-/** Return whether a key belongs to the sweep. @param {string} key @param {ViewRules} rules */
+/** Return whether a key of the hash belongs to the sweep. @param {string} key @param {ViewRules} rules */
 function isSweepKey(key, { keys }) {
   return key === keys.map || key.startsWith(`${keys.map}.`);
 }

@@ -303,7 +303,7 @@ async function showRelated(submitted, requestKeys, stream) {
   });
 }
 
-/** Show the opening view, because no runs are shown yet. @param {string[]} requestKeys */
+/** Show the opening view in place of runs that a static site does not have, with a notice. @param {string[]} requestKeys */
 function showOpeningView(requestKeys) {
   const opening = fromSpecs(state.fields.value, boot.rules.opening);
   const wanted = toSpecs(state.fields.value, opening).map((spec) => JSON.stringify(spec));

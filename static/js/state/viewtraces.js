@@ -93,7 +93,7 @@ export function withSpec(fields, view, spec, index) {
   return { ...view, base, runs: view.runs.toSpliced(index, 0, { ...bare, own: Object.fromEntries(own) }) };
 }
 
-/** Return whether adding a spec to the view replaces its seed or input by those of the other runs. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
+/** Return whether a spec loses its own seed or input when it is added to a view, whose runs share them. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
 export function replacesInput(fields, view, spec) {
   const settings = Object.entries(flattenSpec(fields, spec)).filter(([path]) => COMMON.test(path));
   const hasRuns = view.runs.some(({ kind }) => kind !== TRACE);
