@@ -18,8 +18,8 @@ def build_own_range(runs: int, theme: Theme) -> Template:
 
 
 def build_spread(runs: int, theme: Theme) -> Template:
-    """Build a heatmap of the standard deviation of gates over tokens, coloured from 0 to the largest of all runs."""
-    return _build_heatmap("gates_std", runs, theme, cmin=0.0)
+    """Build a heatmap of the standard deviation of gates over tokens, coloured from the least to the largest."""
+    return _build_heatmap("gates_std", runs, theme)
 
 
 def _build_heatmap(key: str, runs: int, theme: Theme, **colors: float) -> Template:
