@@ -53,7 +53,7 @@ def test_a_hand_sees_the_lines_of_each_connection_as_they_are_at_rest(open_page:
     lines = page.evaluate(AT_REST, "activation")
     assert {mode for mode, _ in lines} == {"lines"}
     drawn = page.evaluate(HELD, "activation")
-    assert drawn["filled"] == 0, "no marker"
+    assert drawn["filled"] == 1 + len(lines), "the cursor's line and its dot on each curve, no marker"
     dashes = ["" if dash == "solid" else dash.replace("px", "") for _, dash in lines]
     assert drawn["dashes"] == dashes
 

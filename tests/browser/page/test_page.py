@@ -244,7 +244,7 @@ def test_a_spec_that_costs_too_much_says_why(open_page: OpenPage, watch: Watch) 
     page = open_page("/#v=1&depth=8")
     type_setting(page, "Depth", 1024)
     type_setting(page, "Width", 4096)
-    expect(page.locator(".drawer [data-path='width'] .error")).to_contain_text("predicted")
+    expect(page.locator(".drawer [data-path='width'] .error")).to_contain_text("of memory; this server allows")
     expect(page.locator(".drawer > .cost")).to_contain_text("min")
     expect(page.locator(".banner.bad")).to_be_visible()
 
