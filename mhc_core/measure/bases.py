@@ -15,6 +15,7 @@ import torch
 
 from mhc_core.cost.counts import count_state_bytes
 from mhc_core.measure.effects import BasePass
+from mhc_core.measure.probe import ForwardProbe
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
 
@@ -47,29 +48,27 @@ class Bases:
             self._passes.move_to_end(name_base(spec))
         return found
 
-    def choose_stack(self, stack: Stack) -> Stack | None:
-        """Return the stack of a pass if its weights may be kept: if training does not change them."""
-        return None if stack.spec.train.steps else stack
-
     def find_stack(self, spec: RunSpec) -> Stack | None:
         """Return a stack with the weights and the edits of a spec, if that of its pass is kept."""
         base = self.find(spec)
         return base.stack.with_spec(spec) if base and base.stack else None
 
-    def keep(self, spec: RunSpec, base: BasePass) -> None:
-        """Keep the pass of a spec without its edits.
+    def keep(self, stack: Stack, base: BasePass, forward: ForwardProbe | None = None) -> None:
+        """Keep the pass of a stack without its edits, and `forward`, what was measured on the way up.
 
-        Forget stacks and measurements of the other passes, then these passes, then its own stack and measurements;
-        of all passes first those that were used least recently.
+        The stack is kept too, unless training will change its weights. Forget stacks and measurements of the
+        other passes, then these passes, then its own stack and measurements; of all passes first those that were used
+        least recently.
         """
-        self._set(name_base(spec), base)
-        self._passes.move_to_end(name_base(spec))
+        name = name_base(stack.spec)
+        self._set(name, replace(base, stack=None if stack.spec.train.steps else stack, forward=forward))
+        self._passes.move_to_end(name)
         *others, latest = self._passes
         for names in (others, [latest]):
             for forget in (self._forget_details, self._forget_pass):
-                for name in names:
+                for kept in names:
                     if self.count_kept_bytes() > self.most_bytes:
-                        forget(name)
+                        forget(kept)
 
     def count_kept_bytes(self) -> int:
         """Count the memory of all passes."""

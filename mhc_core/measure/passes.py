@@ -10,7 +10,7 @@ the state is, and their gradient is added up on the way down, into the graph of 
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -119,7 +119,7 @@ def measure(
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
     if bases and recorder:
-        bases.keep(spec, replace(recorder.build(loss), stack=bases.choose_stack(stack), forward=probe))
+        bases.keep(stack, recorder.build(loss), probe)
     yield from down.observe(INPUT_LAYER, stack.connection.gather_input_grad(grad))
     products = probe.products.columns() | down.products.columns()
     distances = effects.columns() if effects else {}
@@ -144,7 +144,7 @@ def _find_base(
         logits.listen(range(first))
         base, shared = _exhaust(record_base(stack, static, tape, first))
         if bases:
-            bases.keep(stack.spec, replace(base, stack=bases.choose_stack(stack)))
+            bases.keep(stack, base)
     stack.edits.base = base.read
     return base, shared
 
@@ -153,7 +153,7 @@ def keep_base(stack: Stack, bases: Bases) -> Iterator[None]:
     """Run a stack without its edits, and keep that pass. Yields after each layer: closing the generator stops it."""
     tape = _Tape(recomputes(stack.spec))
     base, _ = yield from record_base(stack, stack.connection.static_mixing(), tape, first=0)
-    bases.keep(stack.spec, replace(base, stack=bases.choose_stack(stack)))
+    bases.keep(stack, base)
 
 
 def record_base(

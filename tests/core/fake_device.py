@@ -51,7 +51,7 @@ class Calls(NamedTuple):
 
 @cache
 def get_name(operator: Any) -> str:
-    """The name of an operator; torch looks it up anew each time, which takes a tenth of a run."""
+    """Return the name of an operator. Cached, because torch's lookup would take a tenth of the test."""
     return str(operator.overloadpacket.__name__)
 
 

@@ -74,7 +74,7 @@ class Pack:
         body = EXPORTS.sub("", EXPORT.sub("", body))
         if UNKNOWN.search(body):
             raise ValueError(f"{name} has an import or export that cannot be joined with others")
-        # In brackets, so that browsers compile it at once: functions without are compiled when they are called.
+        # Brackets make browsers compile the function at once, because it is called soon.
         return f"(() => {{\n{body}\nreturn {{ {', '.join(self.list_exports(name))} }}; }})"
 
     def list_exports(self, name: str) -> list[str]:

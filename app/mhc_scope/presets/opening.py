@@ -25,5 +25,5 @@ OPENING = compare(
     {"Residual": RESIDUAL, "HC": HC, "mHC": MHC},
 )
 
-# The runs of the story's step about a cut stream, of which a record ships.
+# The runs of the story's step about a cut stream. Their records ship with the package.
 CUT_IN_STORY = tuple(parse_spec(spec | {"edits": [CUT]}) for spec in (HC, MHC))
