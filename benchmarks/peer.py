@@ -1,4 +1,4 @@
-"""What peers do, in a process of their own: reads a name a line, does that work once, answers seconds and a checksum.
+"""The process of one peer: reads one name per line, does that work once, and answers with seconds and a checksum.
 
 The one argument is the type of the device that hyper-connections runs on.
 

@@ -1,6 +1,6 @@
 """What the program must know of a kind of connection: the properties of its mixing, its formulas, its look.
 
-Every other module reads these properties and never asks for a name. `mhc_core/families` has one file a family; another
+Other modules read these properties and never ask for a name. `mhc_core/families` has one file per family; another
 package adds one through the entry point group `mhc_scope.connections`. This module and the files of families import
 torch only inside functions: a client without torch reads specs and records too.
 """

@@ -348,7 +348,7 @@ class ChartView:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """The chart of a metric: a line a run over the layers, or a thin one a stream.
+    """The chart of a metric: one line per run over the layers, or one thin line per stream.
 
     Title, unit, meaning, formula and source are those of the metric.
 

@@ -109,7 +109,7 @@ class Settings(BaseSettings):
         86_400.0, description="Time for which a run is kept after its last use, unless a snapshot contains it."
     )
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Largest size of the database.")
-    log_format: LogFormat = Field("text", description="Format of the log: text, or json with one object a line.")
+    log_format: LogFormat = Field("text", description="Format of the log: text, or json with one object per line.")
     spans: bool = Field(
         False, description="Send OpenTelemetry spans of requests and runs; the OTEL_* variables set the destination."
     )

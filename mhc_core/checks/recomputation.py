@@ -76,7 +76,7 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
     Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
 
-    `unsure` and `loss_unsure` say what one rounding a layer in the spec's type does to them, in decades where values
+    `unsure` and `loss_unsure` say what one rounding per layer in the spec's type does to them, in decades where values
     span decades. Two disturbed passes show it, or six, see `_count_draws`: the input, every state and every coefficient
     are changed at random, up in one pass and down in the other, by more than one rounding, and what that changes is
     divided by `SHARED`. So what a chaotic stack makes of rounding is in it, and a unit so close to relu's kink that

@@ -34,7 +34,7 @@ from mhc_core.theory.premises import (
 
 Array = np.ndarray
 
-# Times what one rounding a layer does, as a run rounds in more places.
+# Times what one rounding per layer does, as a run rounds in more places.
 SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}
 # Decades either side of 1 in which rms values keep digits. Metrics of every type square in float64.
 RANGE = {"float32": 36.0, "bfloat16": 36.0, "float64": 150.0}

@@ -16,7 +16,7 @@ from mhc_core.figures.sources import MAX_DECADES, Columns, DerivedColumns, to_un
 from mhc_core.metrics import METRICS
 
 LOGARITHMIC = ("log10.", "middle.log10.", "stream_log10.", "steps_log10.")
-STREAMED = ("Ln", "Lnn")  # shapes of columns with an entry a stream
+STREAMED = ("Ln", "Lnn")  # shapes of columns with one entry per stream
 FEATURED = "LnC"  # whose features depend on the number of streams
 EMPTY = "Nothing here can be compared with run A."
 

@@ -1,4 +1,4 @@
-"""Heatmaps of the gates of single features: a column a layer, a band of rows a stream, a row a feature."""
+"""Heatmaps of the gates of single features: one column per layer, one band of rows per stream, one row per feature."""
 
 from mhc_core.figures.cells import SIDE_BY_SIDE, X_FROM_1, axis_names, build_cells
 from mhc_core.figures.panel import Template, axis_title, update_axes

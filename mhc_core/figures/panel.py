@@ -10,7 +10,7 @@ in Python, and `static/js/figures` does so in the page, with labels where Python
 - `layers`: {axis: "line"|"cells"|"cells-down"|"sources"|"window"}, how the layers span it, `sources` with the
   embedding as 0 and without the last layer; other axes follow their data
 - `steps`: {axis: "line"|"cells"}, axes of the steps of training, where the cursor of the step stands
-- `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
+- `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell per run;
   cells without data close up
 - `sums`: True, row and column sums of the drawn matrices as tick labels, and numbers in their cells
 - `diverging`: the colour scale of a difference of matrices
@@ -75,9 +75,10 @@ class View:
 class Column:
     """A column of the card's table view, one for each run: title and metric.
 
-    Source `row` is a matrix's row, `streams` gives a column a stream, and `law` puts the law next to what was measured.
-    A table of one kind alone: `steps` has a row a step of training, `read` a row for each output that the cursor's
-    layer reads, and `features` a row for each feature of the cursor's layer, with a column a stream.
+    Source `row` is a row of a matrix, `streams` gives one column per stream, and `law` puts the law next to the
+    measured value. Some sources change what a row of the table is, and must be alone in their table: with `steps` it
+    is a step of training, with `read` an output that the cursor's layer reads, and with `features` a feature of that
+    layer, with one column per stream.
     """
 
     title: str

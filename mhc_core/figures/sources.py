@@ -11,7 +11,7 @@ p05.layers.<key>, p05.log10.<key>, p05.text.<key>   the 5th percentile over seed
                  likewise
 middle.<form>.<key>    of several seeds the median, else the column itself, in the same three forms
 first_seed.<form>.<key>   of several seeds the column of the first, else None
-matrices.<key>   a matrix, or one a layer
+matrices.<key>   a matrix, or one per layer
 row.<key>        the matrix's row at the cursor
 lower.<key>      a matrix (L, L + 1) whose row k has entries to column k, as L x L with nan above the diagonal
 signed_log.<source>   another source's matrix on the logarithmic scale of `scales.py`
@@ -25,12 +25,12 @@ eigen.<span>.<part>   lines from the origin to the eigenvalues of the product of
                  im or text
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
-features.<key>   a stack (L, n, C) as one matrix with a column a layer, and C rows a stream, stream below stream, with
+features.<key>   a stack (L, n, C) as one matrix: one column per layer, C rows per stream, stream below stream, with
                  empty rows between two
 feature_numbers.<key>   the same with the number of each row's feature
 feature_start.<key>, feature_step.<key>   place of its first row and its step, in streams
 step             1, 2, ... S, the steps of training; of a trace the numbers that its trainer gives them
-steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row a step
+steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with one row per step
 steps_text.<key> a column over the steps as people read it
 law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 for their logarithms, or
                  text, all three as people read them

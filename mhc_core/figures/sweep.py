@@ -1,4 +1,4 @@
-"""The figure of a sweep: one cell a run, coloured by one number of it."""
+"""The figure of a sweep: one cell per run, coloured by one number of it."""
 
 import json
 import math

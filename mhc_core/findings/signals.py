@@ -67,7 +67,7 @@ def describe_gradient(result: Result) -> Finding | None:
 
 
 def _read_gradient_growth(result: Result) -> np.ndarray:
-    """Read log10 of the gradient at the first layer over that at the last, an entry a seed; nan if it is not known."""
+    """Read log10 of the ratio of first to last layer's gradient, one entry per seed; nan if it is not known."""
     if result.seeds is not None and result.seeds.gradient_growth is not None:
         return result.seeds.gradient_growth
     first, last = read_ranks(result, "grad_rms")[[0, -1]]

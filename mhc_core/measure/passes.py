@@ -203,7 +203,7 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
     roundings = torch.finfo(DTYPES[stack.spec.dtype]).eps * ROUNDINGS[stack.spec.dtype]
     static, tape, layout = stack.connection.static_mixing(), _Tape(recomputes(stack.spec)), lay_out(stack, device)
     state, values = stack.embed().detach(), None
-    # One draw for all layers, moved on by one feature a layer: drawing on a card's host would be a copy a layer.
+    # One draw for all layers, moved on by one feature per layer: drawing on a card's host would be one copy per layer.
     change = normal(stack.spec.seed, "disturbance", -1, *state.shape).to(state) * roundings
     for layer in range(stack.spec.depth):
         output = _climb(stack, layer, state, static, tape, values)

@@ -1,6 +1,6 @@
 """Many seeds of one spec: how far a curve moves when nothing but the draw changes.
 
-The seeds are seed, seed + 1, ... seed + k - 1. Every metric with one value a layer gets, at every layer, its least and
+The seeds are seed, seed + 1, ... seed + k - 1. A metric with one value per layer gets, at every layer, its least and
 largest value over seeds and the 5th, 50th and 95th percentile (linear interpolation between order statistics).
 
 A metric that spans decades is ranked by its log10, which is known beyond the range of the type. A true zero ranks below

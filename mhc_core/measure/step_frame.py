@@ -51,10 +51,7 @@ def build_step_frame(
 
 
 def to_finite_input(before: Mapping[str, np.ndarray]) -> Values | None:
-    """Return the sizes of the state before the layers for a frame, nan where they are not finite.
-
-    None of a step without.
-    """
+    """Return the values at the input of the first layer, nan where they are not finite; None if a step has none."""
     return {key: np.where(np.isfinite(value), value, np.nan) for key, value in before.items()} or None
 
 

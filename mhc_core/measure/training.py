@@ -1,4 +1,4 @@
-"""Training: a stack learns from fresh batches of its input, one frame a step.
+"""Training: a stack learns from fresh batches of its input, one frame per step.
 
 Everything learns: the branches, the mixing of every family with its gates and heads, the embedding and the read-out.
 A step is one forward and one backward pass of plain autograd over the whole stack. Its frame holds what that pass saw,

@@ -40,7 +40,7 @@ MIN_NORM_EPS = 32
 
 
 class CkaRows:
-    """Keeps one centred Gram matrix a layer and compares each new block of layers with all before.
+    """Keeps one centred Gram matrix per layer and compares each new block of layers with all before.
 
     `faults_L` says of each layer so far whether it has CKA: a place in `FAULTS`.
 

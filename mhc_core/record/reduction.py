@@ -136,7 +136,7 @@ def log10_of(magnitude: np.ndarray) -> np.ndarray:
 
 
 def _to_worst(flags: str | dict[int, str]) -> str:
-    """Return the status of one entry; of a step with a status a layer, the worst of them."""
+    """Return the status of one entry; for a step with one status per layer, the worst of them."""
     return flags if isinstance(flags, str) else max(flags.values(), key=WORSE.index)
 
 

@@ -224,11 +224,11 @@ class Result:
         return tables.to_arrays(self)
 
     def to_pandas(self, what: str = "layers") -> Any:
-        """Return a table as a pandas DataFrame: `layers`, `steps`, or the key of one metric, with a row an entry."""
+        """Return a table as a pandas DataFrame: `layers`, `steps`, or the key of one metric, with one row per entry."""
         return tables.to_pandas(tables.to_table(self, what))
 
     def to_polars(self, what: str = "layers") -> Any:
-        """Return a table as a polars DataFrame: `layers`, `steps`, or the key of one metric, with a row an entry."""
+        """Return a table as a polars DataFrame: `layers`, `steps`, or the key of one metric, with one row per entry."""
         return tables.to_polars(tables.to_table(self, what))
 
     def to_parquet(self, path: str | Path, what: str = "layers") -> Path:

@@ -64,7 +64,7 @@ class ProgressFrame(ProtocolPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandsFrame(ProtocolPart):
-    """Percentiles over several seeds of every metric with one value a layer."""
+    """Percentiles over several seeds of every metric with one value per layer."""
 
     type: Literal["bands"] = "bands"
     first: int
@@ -76,7 +76,7 @@ class BandsFrame(ProtocolPart):
     lost: dict[str, dict[int, int]]
     """By metric and layer: seeds that have no number there; only where there are any."""
     largest: dict[str, Row]
-    """Of the composite gains each seed's largest log10 over depth, one entry a seed; null where it is not known."""
+    """Of the composite gains each seed's largest log10 over depth, one entry per seed; null where it is not known."""
     gradient_growth: Row | None = None
     """Each seed's log10 of the gradient at the first layer over that at the last; null where one is not known."""
 
@@ -148,7 +148,7 @@ class RecomputationFrame(ProtocolPart):
     value, or none within float64. Of CKA each layer has those before it. Early records have ten columns."""
     loss: float | None
     loss_unsure: float | None
-    """What one rounding a layer in the run's type does to the loss, by passes whose states are disturbed."""
+    """What one rounding per layer in the run's type does to the loss, by passes whose states are disturbed."""
     unsure: Values
     """The same of the columns, (L): in decades where values span decades."""
     mean_law_error: float | None = None

@@ -45,11 +45,11 @@ def to_arrays(result: "Result") -> dict[str, np.ndarray]:
 
 
 def to_layer_table(result: "Result") -> Table:
-    """Return one row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
+    """Return one row per layer, counted from 0. A column with one entry per stream becomes several: `key.0` and so on.
 
-    Of metrics that span decades `key.log10` follows; `key.status` where a value of the column is not finite. Of a
-    record of several seeds, the band is in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of
-    logarithms.
+    A metric that spans decades also has `key.log10`, and a column with values that are not finite has `key.status`. In
+    a record of several seeds, the band of a metric is in `key.p05`, `key.p50` and so on, or `key.log10.p05` and so on
+    if it is a band of logarithms.
     """
     columns: Table = {"layer": np.arange(result.depth)}
     for key, column in result.layers.items():
@@ -65,9 +65,9 @@ def to_layer_table(result: "Result") -> Table:
 
 
 def to_step_table(result: "Result") -> Table:
-    """Return one row a step of training, from 0.
+    """Return one row per step of training, counted from 0.
 
-    What has one number a step, with `key.log10` where it spans decades.
+    Contains metrics with one number per step; those that span decades also have `key.log10`.
     """
     numbers = {key: column for key, column in result.steps.items() if column.ndim == 1}
     logs = {f"{key}.log10": result.steps_log10[key] for key in numbers if key in result.steps_log10}
@@ -75,15 +75,14 @@ def to_step_table(result: "Result") -> Table:
 
 
 def to_entry_table(result: "Result", key: str) -> Table:
-    """Return one row an entry of one metric: its place along each axis, counted from 0, and the value under the
-    metric's key.
+    """Return one row per entry of one metric: its indices, counted from 0, and the value under the metric's key.
 
-    Of H_res the axes are `layer`, `row` (the stream that is written) and `column` (the stream that is read). Of gates
-    `feature` is the place in the stream, also where only some features are kept.
+    The axes of H_res are `layer`, `row` (the stream that is written) and `column` (the stream that is read). For gates,
+    `feature` is the index in the stream, even if only some features are kept.
     """
     kept = key in result.kept
     values = next(table[key] for table in _list_tables(result) if key in table)
-    # A metric of a package that is not installed here is of layers, or of layers and streams.
+    # A metric of a package that is not installed here has the axis of layers, or those of layers and streams.
     names = _name_axes(METRICS[key].shape if key in METRICS else "Ln"[: values.ndim], values.ndim)
     places = np.indices(values.shape).reshape(values.ndim, -1)
     table: Table = dict(zip(names, places, strict=True))
@@ -96,7 +95,7 @@ def to_entry_table(result: "Result", key: str) -> Table:
 
 
 def to_table(result: "Result", what: str = "layers") -> Table:
-    """Return a record as one table: `layers`, `steps`, or the key of one metric, with a row an entry.
+    """Return a record as one table: `layers`, `steps`, or the key of one metric, with one row per entry.
 
     Raises
     ------

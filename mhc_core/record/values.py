@@ -93,7 +93,7 @@ class LayerGroup(TypedDict):
 
 
 class ColumnGroup(TypedDict):
-    """The same of all layers at once: every value has an entry a layer, and a status is by layer."""
+    """The same of all layers at once: every value has one entry per layer, and a status is by layer."""
 
     values: Values
     log10: Values

@@ -56,7 +56,7 @@ def _list_concentrations(samples: int) -> Array:
 
 
 class Fourth(NamedTuple):
-    """Fourth moments of vectors x_s, one a sample, in units of E|x|^2 squared.
+    """Fourth moments of vectors x_s, one per sample, in units of E|x|^2 squared.
 
     one: E|x_s|^4. two: E|x_s|^2 |x_t|^2. dot: E(x_s . x_t)^2.
     """

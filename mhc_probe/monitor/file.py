@@ -1,4 +1,4 @@
-"""Write a growing trace to a file, one frame a line. It is complete up to the last observation if the process dies."""
+"""Write a growing trace to a file, one frame per line. The file is complete up to the last observation."""
 
 import logging
 import os

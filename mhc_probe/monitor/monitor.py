@@ -218,7 +218,7 @@ class Monitor:
             self._decay.count(optimizer)
 
     def _after_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """After an optimiser's update with a closure, in which the pass runs: count it."""
+        """Count an update of an optimiser that takes a closure."""
         # With a closure, the pass runs inside the update.
         if self._is_counted(optimizer) and _has_closure(args, kwargs):
             self._count_update()

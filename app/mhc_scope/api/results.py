@@ -22,7 +22,7 @@ ARRAYS = "Arrays of two or more dimensions in JSON: nested lists, or packed as i
 Arrays = Annotated[Form, Query(description=ARRAYS)]
 
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "npz": "application/octet-stream"}
-CSV = describe_texts({MEDIA_TYPES["csv"]: "One row a layer; `left_out` in the first row names what has no column."})
+CSV = describe_texts({MEDIA_TYPES["csv"]: "One row per layer; `left_out` in the first row names what has no column."})
 NPZ = describe_bytes(MEDIA_TYPES["npz"], "Arrays by name, as numpy reads them.")
 
 

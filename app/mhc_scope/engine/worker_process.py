@@ -1,7 +1,7 @@
 """Run a worker process: read jobs from one pipe, write encoded frames to another.
 
 Commands, one JSON object a line: `{"run": id, "kind": "run", "spec": {...}}`, `{"cancel": id}` and `{"base": spec}`.
-Answers, one a line: a frame, or a word: `#ready {rates}`, and after the frames of a job `#end {"status", "reason"}`. A
+Answers, one per line: a frame, or a word: `#ready {rates}`, and after a job's frames `#end {"status", "reason"}`. A
 base has no answer: an idle worker computes the pass of the spec without edits, and keeps it.
 Started by `mhc_scope.engine.process`.
 """

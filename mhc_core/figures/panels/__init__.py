@@ -119,7 +119,7 @@ def build_chart(added: LayerMetric, how: str | Build | None, runs: int, theme: T
 
 
 def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> Template:
-    """Build a figure with a line a run with the band of its seeds, or a thin line a stream.
+    """Build a figure with one line per run and the band of its seeds, or one thin line per stream.
 
     A metric of some layers has a marker for each of them, and lines past the layers between them.
     """
