@@ -1,4 +1,4 @@
-"""Store access tokens: whoever has one is a client with rights. Only a hash is stored."""
+"""Store access tokens: a client with a token has the rights of that token. Only a hash is stored."""
 
 import re
 import secrets

@@ -59,7 +59,7 @@ export interface BackwardFrame {
   status: Record<string, Status>;
 }
 
-/** Percentiles over several seeds of every metric with one value a layer. */
+/** Percentiles over several seeds of every metric with one value per layer. */
 export interface BandsFrame {
   /** Id of the record. */
   run: string;
@@ -74,7 +74,7 @@ export interface BandsFrame {
   bands: Record<string, Record<string, Row>>;
   /** By metric and layer: seeds that have no number there; only where there are any. */
   lost: Record<string, Record<string, number>>;
-  /** Of the composite gains each seed's largest log10 over depth, one entry a seed; null where it is not known. */
+  /** Of the composite gains each seed's largest log10 over depth, one entry per seed; null where it is not known. */
   largest: Record<string, Row>;
   /** Each seed's log10 of the gradient at the first layer over that at the last; null where one is not known. */
   gradient_growth?: Row;
@@ -379,7 +379,7 @@ export interface RecomputationFrame {
   value, or none within float64. Of CKA each layer has those before it. Early records have ten columns. */
   columns: Record<string, Value>;
   loss: number | null;
-  /** What one rounding a layer in the run's type does to the loss, by passes whose states are disturbed. */
+  /** What one rounding per layer in the run's type does to the loss, by passes whose states are disturbed. */
   loss_unsure: number | null;
   /** The same of the columns, (L): in decades where values span decades. */
   unsure: Record<string, Value>;
