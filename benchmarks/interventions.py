@@ -1,4 +1,4 @@
-"""Interventions on trained stacks: the experiments of arXiv 2603.14833 and 2609.05309 at our scale.
+"""Edits of trained stacks: the experiments of arXiv 2603.14833 and 2609.05309 at our scale.
 
 `python -m benchmarks interventions [SEEDS]` trains dynamic mHC on the corpus, then edits the trained stacks one by one
 and prints what the loss on windows that training never reads becomes, as JSON. docs/edits.md shows the medians.
@@ -8,15 +8,17 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import torch
+from torch.nn.functional import normalize
 
 from mhc_core.measure.training import train
 from mhc_core.metrics.effects import measure_divergence
 from mhc_core.metrics.paths import count_streams, measure_kernel_shares
 from mhc_core.spec import EditSpec, RunSpec, parse_spec
-from mhc_core.stack import Stack, build_stack
+from mhc_core.stack import LayerOutput, Stack, build_stack
 
 DEPTH, STREAMS, STEPS = 24, 4, 400
 SPEC: dict[str, Any] = {
@@ -49,7 +51,14 @@ def list_experiments() -> dict[str, list[Edit]]:
     }
     for stream in range(STREAMS):
         found[f"cut of stream {stream + 1}"] = [cut | {"index": stream}]
+    for pair in list_pairs():
+        found[f"cut of streams {pair[0] + 1} and {pair[1] + 1}"] = [cut | {"index": stream} for stream in pair]
     return found
+
+
+def list_pairs() -> list[tuple[int, int]]:
+    """List the pairs of streams, counted from 0."""
+    return list(combinations(range(STREAMS), 2))
 
 
 @torch.no_grad()
@@ -82,7 +91,21 @@ def run_seed(seed: int) -> dict[str, Any]:
         pass
     stack.input.set_batch(None)
     found = {name: measure(stack, edits) for name, edits in list_experiments().items()}
-    return {"seed": seed, "streams_in_use": _measure_streams(stack), "experiments": found}
+    return {
+        "seed": seed,
+        "streams_in_use": _measure_streams(stack),
+        "similarity": _measure_similarity(stack),
+        "experiments": found,
+    }
+
+
+@torch.no_grad()
+def _measure_similarity(stack: Stack) -> list[float]:
+    """Measure the mean cosine, over tokens, of each pair of streams at the input of the layer that is cut."""
+    outputs: list[LayerOutput] = []
+    stack.climb(stack.embed(), lambda layer, output: outputs.append(output))
+    streams = normalize(stack.connection.streams(outputs[HALF - 1].state).double(), dim=-1)
+    return [float((streams[first] * streams[second]).sum(-1).mean()) for first, second in list_pairs()]
 
 
 @torch.no_grad()
