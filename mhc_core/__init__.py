@@ -1,3 +1,3 @@
-"""Stacks of layers, the connections between them, and what can be measured as signals pass."""
+"""Builds stacks of layers with many kinds of residual connections, and measures the signals in them."""
 
 __version__ = "0.3.0"

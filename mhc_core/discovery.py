@@ -1,6 +1,6 @@
-"""What belongs to the program without a list: the files of a folder, and objects that other packages add.
+"""Discovery of extensions: imports all files of a folder, and loads objects that other packages add.
 
-Another package declares an entry point of a group. For one session, an environment variable names more of them as
+Another package declares an entry point of a group. Without an entry point, an environment variable can list objects as
 "module:object", separated by commas; a flag of `mhc-scope` sets it.
 """
 
@@ -20,7 +20,7 @@ class InvalidAddition(Exception):
 
 
 def load(target: Any) -> Any:
-    """Import the object that "module:name" names; return anything but a text unchanged."""
+    """Import the object that a text "module:name" names; return any other value unchanged."""
     if not isinstance(target, str):
         return target
     module, _, name = target.partition(":")
@@ -28,19 +28,21 @@ def load(target: Any) -> Any:
 
 
 def import_files(package: str, first: Sequence[str] = ()) -> Iterator[ModuleType]:
-    """Import the files of a package that is being imported: those named first, then the others by name."""
+    """Import and yield the files of a package: those in `first`, in this order, then the others by name."""
     names = [module.name for module in pkgutil.iter_modules(import_module(package).__path__)]
     for name in (*first, *sorted(set(names) - set(first))):
         yield import_module(f"{package}.{name}")
 
 
 def list_added(kind: type[T], group: str, variable: str) -> Iterator[tuple[str | None, T]]:
-    """List the families or metrics that other installed packages add, each with the name of its entry point.
+    """Yield the objects that other packages add, each with the name of its entry point; None for those of the variable.
+
+    kind: their class. group: of entry points. variable: the environment variable.
 
     Raises
     ------
     InvalidAddition
-        If an object cannot be loaded or is no `kind`.
+        If an object cannot be loaded or is not a `kind`.
     """
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         yield (
@@ -52,10 +54,10 @@ def list_added(kind: type[T], group: str, variable: str) -> Iterator[tuple[str |
 
 
 def _load_addition(kind: type[T], target: str, where: str) -> T:
-    """Import what another package adds; raise InvalidAddition if that fails or finds another type."""
+    """Import an object of another package; raise InvalidAddition if that fails, or if it has another type."""
     try:
         found = load(target)
-    except Exception as error:  # whatever a foreign module raises
+    except Exception as error:  # a module of another package can raise anything
         raise InvalidAddition(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(found, kind):
         raise InvalidAddition(f"{where} is a {type(found).__name__}, not a {kind.__module__}.{kind.__name__}.")

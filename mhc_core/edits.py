@@ -1,11 +1,11 @@
-"""Edits: how the interventions of a spec change what a layer reads, mixes and adds.
+"""Applies the edits of a spec to the streams, the mixing and the branch output of layers.
 
-A stream edit that is linear in the streams, such as a cut, is a matrix E: the layer reads and mixes E x. It is
-multiplied into the coefficients, H_pre E and H_res E, so that products of mixings and their gains include it. What is
-not linear for each token (its mean over tokens, noise, a stream of another run) replaces the state itself.
+An edit of streams that is linear, such as a cut, is a matrix E: the layer reads and mixes E x. It is multiplied into
+the coefficients, H_pre E and H_res E, so that products of mixing matrices and their gains include it. Other edits of
+streams (mean over tokens, noise, restore) change the state itself.
 
-What is restored has the value of the run without edits, and passes the gradient on as if that difference had been
-added as a constant. What is frozen is a constant.
+A restored stream has the value of the run without edits, and passes on the gradient unchanged, as if the difference had
+been added as a constant. A frozen value is a constant.
 
 Shapes: n streams, N samples, C width (of a stream), L layers.
 """
@@ -26,7 +26,7 @@ LINEAR = ("zero", "uniform", "scale", "swap")
 
 
 class HasEdits(Protocol):
-    """Edits of a spec, or of someone else's model."""
+    """The parts of a spec, or of the description of someone else's model, that edits need."""
 
     @property
     def seed(self) -> int:
@@ -34,21 +34,21 @@ class HasEdits(Protocol):
 
     @property
     def streams(self) -> int:
-        """Return n."""
+        """Return the number of streams, n."""
 
     @property
     def edits(self) -> tuple[EditSpec, ...]:
-        """Return the edits in their order."""
+        """Return the edits in the order in which they are applied."""
 
 
 class HasStreams(Protocol):
-    """Layout of the streams in a state."""
+    """The conversion between a state and its streams."""
 
     def streams(self, state: torch.Tensor) -> torch.Tensor:
-        """Return a state as (n, N, C)."""
+        """Return the streams of a state, (n, N, C)."""
 
     def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """Return the state of these streams, which is otherwise as `state`."""
+        """Return a state with these streams, whose other entries are those of `state`."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Base:
 
 
 class Edits:
-    """The edits of a spec by layer. `base` has to be set before a layer whose edits restore or freeze something."""
+    """Applies the edits of a spec, by layer. `base` must be set before a layer with edits that restore or freeze."""
 
     def __init__(self, spec: HasEdits) -> None:
         self.seed, self.streams = spec.seed, spec.streams
@@ -77,7 +77,7 @@ class Edits:
         self._by_layer: dict[int, list[tuple[int, EditSpec]]] = defaultdict(list)
         for place, edit in enumerate(spec.edits):
             if edit.do == "swap" and edit.index == edit.other:
-                continue  # a copy of the matrix can lie in memory otherwise, and its products round otherwise
+                continue  # a copy of the matrix could have another memory layout, and its products another rounding
             for layer in range(edit.first, edit.last + 1):
                 self._by_layer[layer].append((place, edit))
 
@@ -88,7 +88,9 @@ class Edits:
     def enter(
         self, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the state that enters a layer after edits, and a matrix E (n, n) still to be applied, if any."""
+        """Return the state that enters a layer, after its edits, and the matrix E (n, n) of linear edits that the
+        coefficients must still include, if any.
+        """
         matrix: torch.Tensor | None = None
         for place, edit in self._list_edits(layer, "stream", "state"):
             if edit.do in LINEAR:
@@ -103,9 +105,10 @@ class Edits:
         return state, matrix
 
     def mix(self, layer: int, mixing: Made) -> Made:
-        """Return the coefficients H_pre, H_post and H_res of a layer after their edits.
+        """Return the coefficients of a layer after their edits.
 
-        In attention over depth, a layer also makes the read of the next one: its edits of sources are applied here.
+        With attention over depth, a layer also computes the read of the next layer, so the edits of the next layer's
+        sources are applied here.
         """
         if self.touches(layer + 1, "source"):
             mixing = mixing.with_edit(partial(self.weigh, layer + 1))
@@ -119,7 +122,7 @@ class Edits:
         return mixing
 
     def weigh(self, layer: int, attention: torch.Tensor) -> torch.Tensor:
-        """Return the weights of the sources over depth that a layer reads, (K, N, H) or (K, 1, 1), after edits."""
+        """Return the weights of the sources that a layer reads, (K, N, H) or (K, 1, 1), after edits."""
         weights = attention.movedim(0, -1)
         for place, edit in self._list_edits(layer, "source"):
             kept = self._get_base().mixings[layer - 1].attention.movedim(0, -1) if edit.do == "freeze" else None
@@ -137,7 +140,7 @@ class Edits:
         return y_NC
 
     def _list_edits(self, layer: int, *whats: str) -> Iterable[tuple[int, EditSpec]]:
-        """List the edits of a layer that change one of `whats`, such as "stream", each with its place in the spec."""
+        """Return the edits of a layer that change one of `whats`, such as "stream", with their indices in the spec."""
         if layer not in self._by_layer:
             return ()
         return [item for item in self._by_layer[layer] if item[1].what in whats]
@@ -145,7 +148,7 @@ class Edits:
     def _replace(
         self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> torch.Tensor:
-        """Return the state after an edit of one stream, or all, that is no matrix: mean over tokens, noise, restore."""
+        """Return the state after a nonlinear edit of one or all streams: mean over tokens, noise, restore."""
         x_nNC = connection.streams(state)
         changed = list(x_nNC.unbind())
         base = connection.streams(self._get_base().states[layer]) if edit.do == "restore" else x_nNC
@@ -157,7 +160,7 @@ class Edits:
         return connection.join_streams(torch.stack(changed), state)
 
     def _change(self, place: int, edit: EditSpec, layer: int, x_NC: torch.Tensor, stream: int = 0) -> torch.Tensor:
-        """Return one stream or branch output (N, C) after an edit that needs no other stream."""
+        """Return one stream or branch output (N, C) after an edit that does not need other streams."""
         match edit.do:
             case "zero":
                 return hold(x_NC, torch.zeros_like(x_NC))
@@ -183,7 +186,7 @@ class Edits:
 
 
 class _Restore(torch.autograd.Function):
-    """The value of the run without edits, with the gradient of what it replaces."""
+    """Returns the value of the run without edits, but passes the gradient on to the value that it replaces."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
@@ -195,12 +198,12 @@ class _Restore(torch.autograd.Function):
 
 
 def find_first_edit(spec: HasEdits) -> int:
-    """Return the first layer, from 0, that edits change. The sources of a layer are summed in the layer below it."""
+    """Return the first layer, from 0, that edits change. The sources of a layer are summed in the layer before it."""
     return min(edit.first - (edit.what == "source") for edit in spec.edits)
 
 
 def hold(x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Return a constant in place of x that stays in x's graph, so that the gradient at x is 0."""
+    """Return a constant instead of x. It stays in the graph of x, with a gradient of 0."""
     replaced: torch.Tensor = _Hold.apply(x, value)
     return replaced
 
@@ -216,7 +219,7 @@ class _Hold(torch.autograd.Function):
 
 
 def to_matrix(edit: EditSpec, n: int) -> torch.Tensor:
-    """Return E (n, n), float64, of an edit that is linear in the streams: row i says what stream i becomes."""
+    """Return the matrix E (n, n), float64, of a linear edit of streams. Row i has the weights of the new stream i."""
     matrix = torch.eye(n, dtype=torch.float64)
     rows = list(range(n)) if edit.index is None else [edit.index]
     match edit.do:
@@ -237,7 +240,7 @@ def to_matrix(edit: EditSpec, n: int) -> torch.Tensor:
 
 
 def fold(mixing: Made, matrix: torch.Tensor | None) -> Made:
-    """Return mixing coefficients with an edit E of streams multiplied in: H_pre E and H_res E; unchanged without E."""
+    """Return coefficients multiplied by the matrix E of an edit, H_pre E and H_res E; unchanged if E is None."""
     if matrix is None:
         return mixing
     turned = matrix.to(mixing.h_res)
@@ -248,7 +251,7 @@ def fold(mixing: Made, matrix: torch.Tensor | None) -> Made:
 
 
 def turn(state: torch.Tensor, matrix: torch.Tensor, connection: HasStreams) -> torch.Tensor:
-    """Return the state whose streams are E x, for a matrix E (n, n) of an edit."""
+    """Return a state with the streams E x, for the matrix E (n, n) of an edit."""
     x_nNC = connection.streams(state)
     mixed = matrix.to(x_nNC) @ x_nNC.flatten(1)
     return connection.join_streams(mixed.view(x_nNC.shape), state)
@@ -257,14 +260,14 @@ def turn(state: torch.Tensor, matrix: torch.Tensor, connection: HasStreams) -> t
 def edit_entries(
     edit: EditSpec, entries: torch.Tensor, rank: int, kept: torch.Tensor | None, noise: torch.Tensor | None
 ) -> torch.Tensor:
-    """Return H_pre, H_post or H_res of one layer after an edit of its rows or entries.
+    """Return H_pre, H_post, H_res or source weights of one layer after an edit.
 
     Parameters
     ----------
-    entries: (..., n) or (..., n, n); an axis N in front where they depend on tokens.
-    rank: 1 of a vector, 2 of a matrix.
-    kept: the coefficients of the run without edits, which `freeze` takes.
-    noise: standard normal numbers (n) or (n, n), which `noise` adds.
+    entries: (..., n) or (..., n, n), with a leading axis N if they depend on tokens.
+    rank: 1 for a vector, 2 for a matrix.
+    kept: the coefficients of the run without edits, for `freeze`.
+    noise: standard normal numbers (n) or (n, n), for `noise`.
     """
     if edit.do == "swap":
         order = list(range(entries.shape[-rank]))
@@ -283,7 +286,7 @@ def edit_entries(
 def _change_all(
     edit: EditSpec, entries: torch.Tensor, rank: int, kept: torch.Tensor | None, noise: torch.Tensor | None
 ) -> torch.Tensor:
-    """Apply an edit to every row of a matrix of coefficients, or every entry of a vector."""
+    """Return coefficients with an edit applied to all rows of a matrix, or to all entries of a vector."""
     match edit.do:
         case "zero":
             return hold(entries, torch.zeros_like(entries))
@@ -315,9 +318,9 @@ def _change_all(
 
 
 def keep_largest(entries: torch.Tensor, k: int) -> torch.Tensor:
-    """Set all but the k largest |entries| of each row to 0, and scale the rest so that the sum of sizes stays.
+    """Set all but the k largest |entries| of each row to 0, and scale the rest to the same sum of |entries|.
 
-    Of equal ones those that come first.
+    Of equal entries, the first ones are kept.
     """
     sizes = entries.abs()
     places = torch.sort(sizes, dim=-1, descending=True, stable=True).indices[..., :k]

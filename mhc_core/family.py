@@ -1,8 +1,8 @@
-"""What the program must know of a kind of connection: the properties of its mixing, its formulas, its look.
+"""The definition of a family (a kind of connection): properties of its mixing, formulas, costs and look.
 
-Other modules read these properties and never ask for a name. `mhc_core/families` has one file per family; another
+Other modules use these properties, never the name of a family. `mhc_core/families` has one file per family; another
 package adds one through the entry point group `mhc_scope.connections`. This module and the files of families import
-torch only inside functions: a client without torch reads specs and records too.
+torch only inside functions, because clients without torch also read specs and records.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Array = np.ndarray
 Round = Callable[[Array], Array]
 Rule = Callable[[int, int], str | None]
-"""Takes streams n and the width; returns what n must be, as an error says it, or None where n is allowed."""
+"""A function of the number of streams n and the width: returns a text for an error that says what n must be, or None if
+n is allowed.
+"""
 Streams = Literal["one", "copies", "parts", "source"]
 Sums = Literal["exact", "rounds", "limit", "free"]
 WeighsAfter = Literal["layer", "block"]
@@ -41,7 +43,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Use:
-    """A released model with a family's connection, where its code can be read, since when (YYYY-MM-DD, if known)."""
+    """A released model with a family's connection, the source of its code, and its date (YYYY-MM-DD, "" if unknown)."""
 
     model: str
     source: str
@@ -50,12 +52,12 @@ class Use:
 
 @dataclass(frozen=True)
 class PageMap:
-    """The formula by which the page computes H_res itself while a slider moves.
+    """The formula with which the page computes H_res while a slider moves.
 
     formula: a key of `MAPS` in `static/js/instant/maps.js`.
-    layers: up to which float32 products agree with ours to 1e-6; None for no limit. exp() of float32 differs in the
-        last place from machine to machine, and what that leaves of each matrix adds up: 8e-7 at most over 250 draws of
-        128 layers.
+    layers: largest number of layers for which the page's float32 products agree with ours to 1e-6; None (default) for
+        no limit. exp() in float32 differs in the last place between machines, and these errors add up over layers: to
+        at most 8e-7 in 250 draws of 128 layers.
     """
 
     formula: str
@@ -66,8 +68,8 @@ class PageMap:
 class MapSettings:
     """The settings of a residual map.
 
-    streams: n. rounds, eps: of Sinkhorn, which only an iterating family reads. depth: layers of the stack, which only
-    a family with `by_depth` reads.
+    streams: n. rounds, eps: of Sinkhorn, used only by iterating families. depth: number of layers of the stack, used
+    only by families with `by_depth`.
     """
 
     streams: int
@@ -79,17 +81,16 @@ class MapSettings:
 class ResidualMap(ABC):
     """A map from m raw logits to an n x n residual mixing matrix."""
 
-    eps = 0.0  # added to H_pre and to a learned head, as one implementation does
+    eps = 0.0  # added to H_pre and to the weights of a learned head, as in DeepSeek-V4
 
     def __init__(self, settings: MapSettings) -> None:
         self.n = settings.streams
 
     @abstractmethod
     def start(self, certainty: float) -> list[float]:
-        """Return the m initial logits of H_res of one layer, before noise; a larger `certainty` is nearer to the
-        identity.
+        """Return the m initial logits of H_res of one layer, without drift.
 
-        certainty: by how much the logit that keeps streams apart exceeds the others: 8 is near the identity.
+        certainty: the difference between the logit of the identity and the others. For 8, H_res is near the identity.
         """
 
     @abstractmethod
@@ -99,8 +100,10 @@ class ResidualMap(ABC):
 
 @dataclass(frozen=True)
 class ReferenceRead:
-    """Sum of sources after a layer: coefficients of the K sources, (K, N, H), or (K, 1, 1) where all samples and heads
-    share them; the sum (N, C), normed where a norm follows the layer; and the mean weight of each output in it (J).
+    """The read of earlier outputs after a layer, in numpy.
+
+    weights_KNH: weights of the K sources, (K, N, H), or (K, 1, 1) if all samples and heads share them. read_NC: the
+    weighted sum, (N, C), after the post-norm, if any. weights_J: mean weights of the embedding and each output in it.
     """
 
     weights_KNH: Array
@@ -109,9 +112,9 @@ class ReferenceRead:
 
 
 class OwnCosts(ABC):
-    """Costs of a family whose parameters are no matrices of mixing; every method takes the spec of a run."""
+    """The costs of a family whose parameters are not mixing matrices. `spec` is the spec of a run."""
 
-    calls: int  # of operators, for each layer
+    calls: int  # operator calls per layer, forward
 
     @abstractmethod
     def count_parameters(self, spec: Any) -> int:
@@ -119,17 +122,17 @@ class OwnCosts(ABC):
 
     @abstractmethod
     def count_operations(self, spec: Any) -> float:
-        """Count the operations of one token in one layer, forward."""
+        """Count the operations per token and layer, forward."""
 
     @abstractmethod
     def count_moved(self, spec: Any) -> float:
-        """Count the values that one token reads and writes in one layer, forward and backward, beyond those of the
+        """Count the values read and written per token and layer, forward and backward, in addition to those of the
         residual connection.
         """
 
     @abstractmethod
     def count_kept(self, spec: Any) -> float:
-        """Count the values that one token keeps in one layer for the backward pass, beyond the state."""
+        """Count the values stored for the backward pass per token and layer, in addition to the state."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,10 @@ class Reading:
 
     Attributes
     ----------
-    norm: the norm that follows a layer. weights: the coefficients of each layer, in place of those of the formula.
-    edit: takes a layer and the weights that it reads by, (K, N, H) or (K, 1, 1), and returns them after its edits.
+    norm: the post-norm; the identity in other stacks.
+    weights: weights of the sources after each layer, to use instead of those of the formula; default None.
+    edit: a function from a layer and its weights, (K, N, H) or (K, 1, 1), to the weights after the edits of this layer;
+        default None.
     """
 
     norm: Callable[[Array], Array]
@@ -148,31 +153,30 @@ class Reading:
 
 
 class Reads(ABC):
-    """How layers of a family read sources, which are made of the embedding and earlier outputs, in place of mixing.
+    """The reads of a family without mixing: layers read weighted sums of sources, the embedding and earlier outputs.
 
-    Every method takes the spec of a run. `reference` is the second formula, in numpy, with which Verify compares; the
-    others are the costs.
+    `reference` is the second formula, in numpy, for Verify; the other methods are costs. `spec` is the spec of a run.
     """
 
-    operations: int  # for each feature of a source that is weighed, forward
-    calls: int  # of operators, for each layer
-    weighs_after: WeighsAfter  # each layer, or each block of `depth_block` layers; in a block the plain state is read
+    operations: int  # per feature of a weighed source, forward
+    calls: int  # operator calls per layer, forward
+    weighs_after: WeighsAfter  # each layer, or each block of `depth_block` layers, within which the plain state is read
 
     @abstractmethod
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
     ) -> list[ReferenceRead]:
-        """Compute in numpy the weighted sum of earlier outputs that is read after every layer.
+        """Compute in numpy the weighted sum of earlier outputs that is read after each layer.
 
         Parameters
         ----------
-        parameters: arrays of the connection by name. start_NC: the embedding. outputs: one for each branch, (N, C).
-        given: the norm that follows a layer, and coefficients in place of those of the formula.
+        parameters: arrays of the connection by name. start_NC: the embedding. outputs: of each branch, (N, C).
+        given: the post-norm, and weights or edits to use.
         """
 
     @abstractmethod
     def start(self, sources: int) -> Array:
-        """Return the coefficients of that many sources before the drift."""
+        """Return the initial weights of this number of sources, without drift."""
 
     @abstractmethod
     def count_parameters(self, spec: Any) -> int:
@@ -180,15 +184,15 @@ class Reads(ABC):
 
     @abstractmethod
     def count_sources(self, spec: Any, layer: int) -> int:
-        """Count the sources after a layer."""
+        """Return the number of sources after a layer."""
 
     @abstractmethod
     def count_passes(self, spec: Any) -> float:
-        """Count how often values of a source are read or written, forward and backward."""
+        """Return how often the values of a source are read or written, forward and backward."""
 
     @abstractmethod
     def count_kept(self, spec: Any) -> tuple[int, int]:
-        """Count copies of a source that the backward pass needs, and its further values for each sample."""
+        """Return the number of copies of a source stored for the backward pass, and of its other values per sample."""
 
 
 def _allow_any(n: int, width: int) -> str | None:
@@ -201,55 +205,54 @@ class Family:
 
     Attributes
     ----------
-    name: in figures and tables. summary: what joins the layers, in a few words. year: of the paper.
-    place: the position in lists; families of the same place are sorted by kind.
-    look: in figures.
-    streams: one stream; n copies of the embedding; n parts of the width; or two, the state and, as a source that layers
-        read again, the embedding.
-    skips: whether the state passes each layer by.
-    reads: how layers read the embedding and the outputs of all earlier layers, by weights over depth; there is no
-        mixing then, and no metric of it. None where layers read the streams of the state, which H_pre, H_res and H_post
-        mix.
-    rows, columns: whether the sums of H_res are 1. exact: by construction. rounds: after a Sinkhorn round without eps.
-        limit: in the limit of many rounds. free: they can be any number.
+    name: its name in figures and tables. summary: what joins the layers, in a few words. year: of the paper.
+    place: its position in lists; families with the same place are sorted by kind.
+    look: its style in figures.
+    streams: `one`; `copies`: n copies of the embedding; `parts`: n parts of the width; `source`: two streams, the state
+        and the embedding.
+    skips: whether there is a skip path.
+    reads: the reads of the embedding and earlier outputs by weights over depth, for families without mixing; they have
+        no metrics of mixing. None for families with H_pre, H_res and H_post.
+    rows, columns: whether the row and column sums of H_res are 1. exact: by construction. rounds: after a Sinkhorn
+        round without eps. limit: in the limit of many rounds. free: they can have any value.
     norm_bounded: whether the spectral norm of H_res is at most 1 by construction.
     signed: whether entries of H_res can be negative.
-    orthogonal: whether all singular values of H_res are 1 by construction, whatever the logits.
+    orthogonal: whether all singular values of H_res are 1 by construction.
     iterates: whether Sinkhorn rounds and eps are settings of this family.
-    by_token: whether mixing can depend on tokens. always_by_token: whether it always does: there is no static form.
-    by_feature: whether the branch reads each feature of a stream with a weight of its own, which gates of low rank
-        make. H_pre is then the mean of these weights over features.
-    has_rank: whether the family has maps of low rank, so that the field `gate_rank` applies.
-    has_head: whether the stack ends in a learned head of this family, unless the spec names another read-out.
-    by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
-        layers. Where there is a page map, H_pre and H_post must not.
-    drawn: the parameters that get the drift. entries: H_res = I + s G. weights: the learned entries of H_res, the
-        coefficients of sources, or the numbers that give the weights of branch and skip path.
+    by_token: whether mixing can depend on tokens. always_by_token: whether it always does, without a static form.
+    by_feature: whether the branch reads each feature of a stream with a separate weight, from low-rank gates. H_pre is
+        then the mean of these weights over features.
+    has_rank: whether the family has low-rank maps, so that the field `gate_rank` applies.
+    has_head: whether the default output of the stack is a learned head of this family.
+    by_depth: whether H_res of a layer depends on the depth of the stack, so that the first layers of a deeper stack
+        differ. With a page map, H_pre and H_post must not depend on the depth.
+    drawn: the parameters to which the drift is added. entries: H_res = I + s G. weights: the learned entries of H_res,
+        the weights of sources, or the numbers that determine the weights of branch and skip path.
         logits: the raw logits of the map.
-        queries: the queries with which outputs are weighed, q = s G.
-    logits: parameters of one layer's H_res, by n.
-    operations: additions and multiplications that the map needs per token and layer, by n and rounds.
-    map_calls: calls of operators of the map in one layer, besides the rounds, where mixing depends on tokens.
+        queries: the queries with which sources are weighed, q = s G.
+    logits: number of parameters of one layer's H_res, by n.
+    operations: additions and multiplications of the map per token and layer, by n and rounds.
+    map_calls: operator calls of the map per layer with dynamic mixing, in addition to the Sinkhorn rounds.
     rule: the allowed values of n.
-    map: the class that maps logits to H_res. Families with a map share the sigmoids of H_pre and H_post, the projection
-        of tokens and the initialisations (mHC, arXiv 2512.24880, Eq. 7).
-    map_reference: the formula of the map in numpy, for Verify: logits (..., m), settings and a rounding function, which
-        is applied after every operation, to (..., n, n).
-    build: where there is no map: the function of a spec that returns the connection, as "module:function".
-    mixing_reference: where there is no map: the formula of all coefficients in numpy, for Verify. It takes one layer's
-        parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res. Of
-        a family with `by_feature` the first is the weights of features, (N, n, C).
-    pass_reference: for a family that changes features of the streams before H_res multiplies them: this change in
-        numpy, from one layer's parameters by name and the streams (n, N, C).
-    costs: counts for a family whose parameters are neither those of a map nor matrices of mixing.
-    solved: the family with the limit of many rounds in place of their result, where `projection` is newton; None where
-        it cannot be chosen.
-    page_map: the same formula on the page; without one the page waits for the server while a slider moves.
-    paper: what defines the family, such as "arXiv 2512.24880". parent: the kind of the family that it changes.
-    keeps, gives_up: what the family keeps of its parent or of a residual network, and what it gives up, in a few words.
+    map: the class that maps logits to H_res. Families with a map have the same sigmoids of H_pre and H_post, projection
+        of tokens and initialisations (mHC, arXiv 2512.24880, Eq. 7).
+    map_reference: the formula of the map in numpy, for Verify: a function of logits (..., m), settings, and a rounding
+        function to apply after each operation, which returns (..., n, n).
+    build: for families without a map: the function of a spec that returns the connection, as "module:function".
+    mixing_reference: for families without a map: the formula of all coefficients in numpy, for Verify. Its arguments
+        are one layer's parameters by name, and the streams (N, n, C), or None for static mixing; it returns H_pre,
+        H_post and H_res. With `by_feature`, the first one is the weights of features, (N, n, C).
+    pass_reference: for families that change features of the streams before H_res multiplies them: this change in
+        numpy, a function of one layer's parameters by name and the streams (n, N, C).
+    costs: the costs of a family whose parameters are neither those of a map nor mixing matrices.
+    solved: the family with the limit of many rounds instead of their result, if `projection` is newton; None if this
+        cannot be chosen.
+    page_map: the map's formula on the page; without it, the page waits for the server while a slider moves.
+    paper: the source of the definition, such as "arXiv 2512.24880". parent: the kind of the family that it changes.
+    keeps, gives_up: what the family keeps from its parent or a residual network, and what it gives up, in a few words.
     uses: released models with this connection.
 
-    A map or `build` may be the string "module:name": it is imported when a stack is built.
+    A map or `build` may be a string "module:name", which is imported when a stack is built.
     """
 
     name: str
@@ -292,7 +295,7 @@ class Family:
     uses: tuple[Use, ...] = ()
 
     def __post_init__(self) -> None:
-        """Require either a map or a build function, and the numpy formula that Verify compares with."""
+        """Raise ValueError unless there is either a map or a build function, and the numpy formula for Verify."""
         if (self.map is None) == (self.build is None):
             raise ValueError(f"Family {self.name!r} needs either a map or a build function, and not both.")
         needed = "map_reference" if self.map is not None else "mixing_reference"
@@ -306,27 +309,27 @@ class Family:
 
     @property
     def fixed_streams(self) -> int | None:
-        """Return the number of streams, None where the spec chooses it."""
+        """Return the number of streams; None if the spec chooses it."""
         return {"one": 1, "source": 2}.get(self.streams)
 
     @property
     def has_mixing(self) -> bool:
-        """Return whether the layers of this connection are joined by H_pre, H_res and H_post, constant or not."""
+        """Return whether layers are joined by H_pre, H_res and H_post, which may be constant."""
         return self.reads is None
 
     @property
     def has_coefficients(self) -> bool:
-        """Return whether the layers of this connection are joined by coefficients that can change."""
+        """Return whether layers are joined by coefficients that are not constant."""
         return self.has_streams or self.mixing_reference is not None
 
     @property
     def attends(self) -> bool:
-        """Return whether layers weigh earlier outputs by attention over depth, with the settings `depth_`."""
+        """Return whether layers weigh earlier outputs by attention over depth, so that the fields `depth_` apply."""
         return self.drawn == "queries"
 
     @property
     def is_mapped(self) -> bool:
-        """Return whether H_res is a map of logits, so that initialisations and mixing precision apply."""
+        """Return whether H_res is computed from logits by a map, so that initialisations and mixing precision apply."""
         return self.map is not None
 
     @property
@@ -346,7 +349,7 @@ class Family:
 
     @property
     def group(self) -> Group:
-        """Return the heading of the family in lists: what its mixing is constrained to, in the limit of many rounds."""
+        """Return the heading of the family in lists: the constraint of its mixing, in the limit of many rounds."""
         if self.reads is not None:
             return "Earlier outputs"
         if not self.has_streams:
@@ -369,16 +372,16 @@ class Family:
         """Return whether H_res of several streams is always the identity."""
         return self.has_streams and self.drawn == "nothing" and self.orthogonal
 
-    @cached_property  # a spec with edits reads it some hundred times while its run is predicted
+    @cached_property  # it is read about a hundred times for the prediction of a run with edits
     def without_constraints(self) -> "Family":
-        """Return the family without the constraints on its matrices: those of a stack whose mixing is edited."""
+        """Return the family without the properties of its matrices, which need not hold if mixing is edited."""
         return replace(self, rows="free", columns="free", norm_bounded=False, signed=True, orthogonal=False)
 
 
 def compute_sigmoid(t: Array) -> Array:
     """Compute 1 / (1 + exp(-t)) in numpy, independently of torch, for Verify."""
     found: Array = 0.5 * (1 + np.tanh(0.5 * t))
-    # 1 + tanh loses the digits of what is close to 0.
+    # 1 + tanh is inaccurate for values close to 0.
     small = np.exp(np.minimum(t, 0))
     return np.where(t < 0, small / (1 + small), found)
 
@@ -389,4 +392,4 @@ def divide_by_rms(x: Array) -> Array:
     return found
 
 
-TINY = 1e-20  # under the root of every norm, as the mHC paper has it
+TINY = 1e-20  # added to the mean square in every norm, as in the mHC paper

@@ -1,8 +1,8 @@
-"""What the program must know of a metric: its words, how it is measured, the same formula for Verify, and its chart.
+"""The definition of a metric: its texts, its measurement, its second formula for Verify, and its chart.
 
-The catalogue, columns, panels' units and help texts come from here. `mhc_core/metrics` has one file a group of metrics;
-another package adds one through the entry point group `mhc_scope.metrics`. This module and those files import torch
-only inside functions: a client without torch reads the catalogue and records too.
+The catalogue, columns, units and help texts of panels follow from it. `mhc_core/metrics` has one file per group of
+metrics; another package adds one through the entry point group `mhc_scope.metrics`. This module and those files import
+torch only inside functions, because clients without torch also read the catalogue and records.
 
 Shapes: K layers measured together, L layers, n streams, N samples (tokens of all sequences), C width (of a stream).
 """
@@ -21,23 +21,24 @@ if TYPE_CHECKING:
     import torch
 
 Array = np.ndarray
-# Why a value is missing, or has left the range of its type; `constant` is of a layer that is the same for all samples,
-# `unknown` of a trace, where what the value is made of was not recorded.
+# Why a value is missing, or has left the range of its type. `constant`: the layer is the same for all samples.
+# `unknown`: in a trace, the data for the value were not recorded.
 Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "nan", "unknown"])
 
 OURS = "as defined here"
 READS_WHOLE = "this connection has no weights of single features"
 NO_VALUES = "no layer of these has learned weights of values"
-UPWARD = ("forward", "similarity")  # frames of the way up
-MAX_FEATURES = 256  # of all streams of a layer together, whose single values a record keeps
-CACHED_ENTRIES = 2**17  # of a tensor of 1 MiB in float64
-LARGEST_POWER = 2.0**1023  # of two, in float64
+UPWARD = ("forward", "similarity")  # frames of the forward pass
+MAX_FEATURES = 256  # number of features, in all streams of a layer, for which a record keeps single values
+CACHED_ENTRIES = 2**17  # number of float64 entries in 1 MiB
+LARGEST_POWER = 2.0**1023  # largest power of two in float64
 
 
 def pick_features(width: int, streams: int) -> Array:
-    """Return which features of each stream a record keeps single values of: all, or as many as fit, evenly spaced.
+    """Return the indices of the features of each stream for which a record keeps single values: all, or as many as
+    `MAX_FEATURES` allows, evenly spaced and ascending.
 
-    Places from 0, ascending. They are no means over neighbours: these would be alike where single features differ.
+    Single features are kept, not means over neighbours, which would hide differences between single features.
     """
     kept = min(width, max(1, MAX_FEATURES // streams))
     return np.arange(kept) * width // kept
@@ -83,13 +84,13 @@ class Metric:
     prefix: bool | None = None
 
     def __post_init__(self) -> None:
-        """Set `prefix`, if not given: metrics of the way up do not depend on later layers."""
+        """Set `prefix` if it is not given: metrics of the forward pass do not depend on later layers."""
         if self.prefix is None:
             object.__setattr__(self, "prefix", self.frame in UPWARD)
 
 
 class NoMixing(ValueError):
-    """A metric has read coefficients of a stack whose layers are joined without them."""
+    """A metric needs coefficients, or other data, that the stack does not have. The metric is then left out."""
 
     def __init__(self, name: str, why: str = "this connection has no mixing, its layers read earlier outputs") -> None:
         super().__init__(f"{name} is not there: {why}")
@@ -105,18 +106,18 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerBlock:
-    """Values of K layers on the way up, as tensors without gradients, in float32 at least.
+    """The values of K layers in the forward pass, as tensors without gradients, at least in float32.
 
     Attributes
     ----------
-    x_KnNC: the streams that leave each layer.
-    m_KNC: the same merged: their mean, or all parts side by side where streams are parts of the width.
-    u_KNC, y_KNC: input and output of the branch, the output before H_post.
-    mixings: H_pre (n), H_post (n) and H_res (n, n) of each layer, with an axis N in front where mixing is dynamic;
-        H_pre is (n, n) where streams are parts of the width. Where layers read earlier outputs instead, `h_pre`,
-        `h_post` and `h_res` raise `NoMixing`, and a metric that reads them is left out.
-    value_weights: the learned weights of a value residual (2) of each layer; None for a layer without.
-    entered: the streams (n, N, C) that the mixing of each layer was applied to, in the type of the stack.
+    x_KnNC: the streams after each layer.
+    m_KNC: the merged streams: their mean, or all parts together if streams are parts of the width.
+    u_KNC, y_KNC: input and output of the branch, before H_post.
+    mixings: H_pre (n), H_post (n) and H_res (n, n) of each layer, with a leading axis N if mixing is dynamic; H_pre is
+        (n, n) if streams are parts of the width. If layers read earlier outputs instead, `h_pre`, `h_post` and `h_res`
+        raise `NoMixing`, and metrics that need them are left out.
+    value_weights: the learned weights of a value residual (2) of each layer; None for layers without.
+    entered: the streams (n, N, C) to which the mixing of each layer was applied, in the type of the stack.
     """
 
     x_KnNC: "torch.Tensor"
@@ -149,16 +150,17 @@ class LayerBlock:
 
     @cached_property
     def scaled_moments(self) -> "Moments":
-        """Return moments of each stream, and of each token in it, in float64.
+        """Return the moments of each token in each stream, in float64.
 
-        A stream is scaled by a power of two, its largest |entry| to [1/2, 1): no power overflows, and nothing is
-        rounded. Powers are computed in place: new memory for each takes several times as long.
+        Each stream is scaled by a power of two, so that its largest |entry| is in [1/2, 1): powers do not overflow, and
+        scaling does not round. Powers are computed in place, because new memory for each would take several times as
+        long.
         """
         import torch
 
         largest_KnN = self.largest_KnN.double()
         largest_Kn1 = largest_KnN.amax(2, keepdim=True)
-        # Below the normal numbers of float64 the scale would be infinite.
+        # For subnormal numbers the scale would be infinite.
         scale_Kn1 = (torch.frexp(largest_Kn1).mantissa / largest_Kn1).clamp_max(LARGEST_POWER)
         parts = split_for_cache(self.x_KnNC)
         means = map(_measure_powers, parts, scale_Kn1.unsqueeze(3).split(len(parts[0])))
@@ -166,7 +168,7 @@ class LayerBlock:
         return Moments((largest_KnN * scale_Kn1).square(), second_KnN, fourth_KnN)
 
     def list_features(self) -> "list[torch.Tensor]":
-        """Return for each layer of the block the weights of single features in what it reads, (N, n, C).
+        """Return for each layer of the block the weights of single features in its branch input, (N, n, C).
 
         Raises
         ------
@@ -182,7 +184,8 @@ class LayerBlock:
     def gates(self) -> "list[torch.Tensor]":
         """Return for each layer of the block the gates of the features that `pick_features` keeps, (N, n, C), float64.
 
-        A gate is n rms(x[i]) w[i] of streams x and weights w of features, or what a model from elsewhere has as such.
+        A gate is n rms(x[i]) w[i], for streams x and weights w of features. In someone else's model, it is the model's
+        own gate.
 
         Raises
         ------
@@ -197,13 +200,13 @@ class LayerBlock:
         for weights, x_nNC in zip(self.list_features(), self.entered, strict=True):
             n, _, width = x_nNC.shape
             count = len(pick_features(width, n))
-            kept = torch.arange(count, device=x_nNC.device) * width // count  # copied from the host, it would wait
+            kept = torch.arange(count, device=x_nNC.device) * width // count  # on the device, to avoid a transfer
             norm_Nn = torch.linalg.vector_norm(x_nNC, dim=2, dtype=torch.float64).T
             found.append(weights[..., kept].double() * (norm_Nn * n / width**0.5).unsqueeze(2))
         return found
 
     def list_value_weights(self) -> "Sequence[torch.Tensor | None]":
-        """Return the learned weights of a value residual (2) of each layer of the block; None for a layer without.
+        """Return the learned weights of a value residual (2) of each layer of the block; None for layers without.
 
         Raises
         ------
@@ -224,16 +227,15 @@ class LayerBlock:
 
 
 def split_for_cache(x: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
-    """Return parts of a tensor along its first axis, so small that a CPU's cache holds the float64 copy of each.
+    """Split a tensor along its first axis into parts whose float64 copies fit a CPU's cache. On a GPU, it is one part.
 
-    Of a whole block of layers such a copy would be new memory, which costs more than the arithmetic. A card gets all in
-    one part.
+    A float64 copy of a whole block of layers would need new memory, which takes longer than the arithmetic.
     """
     return x.split(max(1, CACHED_ENTRIES // max(1, x[0].numel()))) if x.is_cpu else (x,)
 
 
 def find_largest(x: "torch.Tensor") -> "torch.Tensor":
-    """Return the largest magnitude along the last axis; the magnitudes themselves would be as much memory again."""
+    """Return the largest magnitude along the last axis, without an array of magnitudes, to save memory."""
     import torch
 
     return torch.maximum(x.amax(-1), -x.amin(-1))
@@ -250,12 +252,12 @@ def _measure_powers(x_KnNC: "torch.Tensor", scale_Kn11: "torch.Tensor") -> "tupl
 
 @dataclass(frozen=True)
 class GradientBlock:
-    """The gradients of the loss at the states of K layers, on the way down, in float32 at least.
+    """The gradients of the loss with respect to the states of K layers, at least in float32.
 
     Attributes
     ----------
-    g_KnNC: at the streams that leave each layer; the last block ends with the embedding's output.
-    g_KNC: the same along a shift common to all streams, of all parts side by side where streams are parts.
+    g_KnNC: with respect to the streams after each layer; the last block ends with the embedding.
+    g_KNC: with respect to a change common to all streams; if streams are parts of the width, all parts together.
     """
 
     g_KnNC: "torch.Tensor"
@@ -264,9 +266,10 @@ class GradientBlock:
 
 @dataclass(frozen=True)
 class ReferenceMixing:
-    """Coefficients of one layer, with an axis N where they are dynamic; the gradient at h_res, summed over samples.
+    """The coefficients of one layer in numpy, with a leading axis N if they are dynamic.
 
-    features: (N, n, C), the weights of single features, of which h_pre is the mean; None where streams are read whole.
+    grad_h_res: the gradient with respect to h_res, summed over samples. features: (N, n, C), the weights of single
+    features, whose mean is h_pre; None if whole streams are read.
     """
 
     h_pre: Array
@@ -282,14 +285,16 @@ class ReferenceLayer:
 
     Attributes
     ----------
-    x_nNC, g_nNC: streams that leave it, and the loss's gradient there. u_NC, y_NC: branch input and output.
-    entered_nNC: streams that the mixing was applied to: those that left the layer before, or what an edit made of them.
-    grad_u: gradient at u.
-    mixing: `h_pre`, `h_post` and `h_res`, which the layer has by these names too; None where layers read earlier
-        outputs, so that these raise `NoMixing`.
-    weights_J: the weights of the embedding and of earlier outputs in what the layer reads; None where there is mixing.
-    logits: of h_res (m), or (N, m); None if there are none.
-    weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.
+    x_nNC, g_nNC: the streams after the layer, and the gradient of the loss with respect to them.
+    u_NC, y_NC: branch input and output.
+    entered_nNC: the streams to which the mixing was applied: those after the layer before, changed by edits, if any.
+    grad_u: gradient with respect to u.
+    mixing: the coefficients, which are also the properties `h_pre`, `h_post` and `h_res`; None if layers read earlier
+        outputs, in which case these properties raise `NoMixing`.
+    weights_J: the weights of the embedding and earlier outputs in the branch input; None if there is mixing.
+    logits: logits of h_res, (m) or (N, m); None if there are none.
+    weights, grad_weights: weights of the branch, and their gradients. grad_mixing: gradients of the mixing's parameters
+        by name.
     value_weights: the learned weights of a value residual (2); None if the layer has none.
     """
 
@@ -324,7 +329,7 @@ class ReferenceLayer:
 
     @property
     def features(self) -> Array:
-        """Return the weights of single features in what the layer reads, (N, n, C)."""
+        """Return the weights of single features in the branch input, (N, n, C); raise NoMixing if there are none."""
         if self.mixing is None or self.mixing.features is None:
             raise NoMixing("features", READS_WHOLE)
         return self.mixing.features
@@ -338,7 +343,7 @@ class ReferenceLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class ChartView:
-    """A further view of a metric: its key, the label of its button, what it shows, and `build` as of a chart."""
+    """An additional view of a metric's chart: its key, its button's label, its meaning, and `build` as in `Chart`."""
 
     key: str
     label: str
@@ -354,16 +359,16 @@ class Chart:
 
     Attributes
     ----------
-    reading: how to read it, behind the card's "?". symbol: of the papers.
+    reading: how to read it, behind the card's "?". symbol: that of the papers.
     group: the section of the page: mixing, similarity or expert.
-    view_of: the key of the panel that gets the chart as one more view; "" makes it a panel of its own.
-    label: the button of that view; by default the metric's title.
-    absent: why a run has no value of the metric, in a sentence; by default that it was computed without it.
-    is_offered_without: whether the page shows a panel of its own even if no shown run has the metric.
-    include: values kept in sight. limits: the ends of the value axis, None for those of the data.
-    build: in place of the lines, a function of the number of runs and the theme that returns the template, a
-        Plotly figure as a dict of "data" and "layout" (`mhc_core/figures/panel.py`), or the string "module:function".
-    more: views next to the first.
+    view_of: the key of the panel to which the chart is added as a view; "" (default) makes it a separate panel.
+    label: the button of the view; by default the metric's title.
+    absent: a sentence on why a run has no value of the metric; by default that it was computed without it.
+    is_offered_without: whether the page shows the separate panel even if no shown run has the metric.
+    include: values that are always visible. limits: the ends of the value axis; None for those of the data.
+    build: a function of the number of runs and the theme that returns the template, a Plotly figure as a dict of "data"
+        and "layout" (`mhc_core/figures/panel.py`), or the string "module:function"; by default, lines are drawn.
+    more: additional views.
     """
 
     reading: str
@@ -381,20 +386,20 @@ class Chart:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerMetric:
-    """A metric of each layer for itself, and all that the program needs to measure, check and draw it.
+    """A metric that describes each layer separately, with its measurement, its second formula and its chart.
 
     Attributes
     ----------
-    metric: its words. The frame is forward or backward, and says what `measure` gets; the shape is L, Ln or LnC. Those
-        of the shape LnC are in the table `matrices`, the others in `layers`.
-    measure: a `LayerBlock`, or of backward frames a `GradientBlock`, to (K), (K, n) or, for the features of
-        `pick_features`, (K, n, C); nan if it has no value. It runs on the device of the run, and must not wait for it,
-        as `.item()` does.
-    reference: the same formula once more in numpy, of one layer, in float64: a number, (n) or (n, C). Verify compares
-        with it, so write it from the definition and not from `measure`.
+    metric: its definition. The frame is forward or backward, and determines the argument of `measure`. The shape is L,
+        Ln or LnC; metrics of the shape LnC are in the table `matrices`, others in `layers`.
+    measure: a function from a `LayerBlock` (forward) or a `GradientBlock` (backward) to (K), (K, n) or, for the
+        features of `pick_features`, (K, n, C); nan if there is no value. It runs on the device of the run, and must not
+        wait for it, as `.item()` does.
+    reference: the same formula in numpy, for one layer, in float64: a number, (n) or (n, C). Verify compares both, so
+        write it from the definition, not from `measure`.
     chart: how it is drawn.
-    some_layers: whether layers of a run can lack the metric. `measure` returns nan for these, and the frame of such a
-        layer has neither a value nor a status.
+    some_layers: whether some layers of a run may not have the metric; default False. `measure` returns nan for these
+        layers, and their frames have neither a value nor a status.
     """
 
     metric: Metric
@@ -404,7 +409,7 @@ class LayerMetric:
     some_layers: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless frame, shape and table of the metric are those of a metric of layers."""
+        """Raise ValueError unless frame, shape and table of the metric are allowed for a metric of layers."""
         metric = self.metric
         table = "matrices" if metric.shape == "LnC" else "layers"
         for name, got, allowed in (
@@ -416,12 +421,12 @@ class LayerMetric:
                 raise ValueError(f"Metric {metric.key!r}: {name} is {got!r}, wanted {' or '.join(map(repr, allowed))}.")
 
     def measure_block(self, block: LayerBlock | GradientBlock, layers: int, streams: int, width: int) -> "torch.Tensor":
-        """Measure this metric in a block of layers, whose streams have `width` features; return a column.
+        """Measure this metric for a block of layers whose streams have `width` features; return the column.
 
         Raises
         ------
         ValueError
-            If `measure` returns another shape than it states.
+            If the result of `measure` does not have the shape of the metric.
         """
         found = self.measure(block)
         features = len(pick_features(width, streams)) if self.metric.shape == "LnC" else 0

@@ -1,7 +1,7 @@
-"""Seeds: every random tensor has its own named generator, so nothing depends on the order of construction.
+"""Random numbers: each random tensor has a separate named generator, so that no draw depends on the order of others.
 
-The draw is made on the CPU in float32 whatever the run's device and dtype. A float64 run therefore holds exactly the
-weights of its float32 twin, and layer l is the same at any depth and under any connection.
+Values are drawn on the CPU in float32, for any device and dtype of the run. A float64 run therefore has exactly the
+weights of the same run in float32, and layer l is the same at any depth and with any connection.
 """
 
 import hashlib
@@ -11,14 +11,14 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-# Compared stacks have the same weights, and so have the stacks of a drag: drawing them was an eighth of a small run. At
-# most 64 MB are kept.
+# Draws are cached, because compared stacks, and those computed while dragging a slider, have the same weights; drawing
+# them was an eighth of the time of a small run. At most 64 MB are kept.
 KEPT_DRAWS = 1024
 KEPT_VALUES = 2**14
 
 
 def normal(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
-    """Return standard normal values that depend on the arguments alone.
+    """Return standard normal values that depend only on the arguments.
 
     Parameters
     ----------
@@ -41,21 +41,21 @@ def _draw_normal(seed: int, name: str, layer: int, shape: tuple[int, ...]) -> np
 
 
 def uniform(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
-    """Return values from 0 to 1, each as likely, that depend on the arguments alone, as `normal`."""
+    """Return values from a uniform distribution over 0 to 1, with the arguments and properties of `normal`."""
     return torch.from_numpy(_open_generator(seed, name, layer).random(shape, dtype=np.float32))
 
 
 def integers(seed: int, name: str, step: int, bound: int, count: int) -> np.ndarray:
-    """Return `count` integers from 0 to bound - 1, each as likely, that depend on the arguments alone; int64.
+    """Return `count` integers from a uniform distribution over 0 to bound - 1, int64.
 
-    As `normal`, with a step of training in place of the layer.
+    Arguments and properties are those of `normal`, with a training step instead of the layer.
     """
     return _open_generator(seed, name, step).integers(bound, size=count)
 
 
 def _open_generator(seed: int, name: str, index: int) -> np.random.Generator:
-    """Return a random generator whose numbers depend on seed, name and index alone, the same on every machine."""
+    """Return a random generator whose numbers depend only on seed, name and index, and are the same on all machines."""
     digest = hashlib.blake2b(f"{seed}/{name}/{index}".encode(), digest_size=16).digest()
-    # Philox: counter-based, 128-bit key, and the same bits on every machine; torch's CPU generator keeps only 32 bits
-    # of its seed and its vectorised Box-Muller differs between instruction sets.
+    # Philox is counter-based, has a 128-bit key, and gives the same bits on all machines. torch's CPU generator uses
+    # only 32 bits of its seed, and its vectorised Box-Muller transform differs between instruction sets.
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))

@@ -1,6 +1,6 @@
-"""A stack: input, L layers joined by a connection, edits of these, final norm, loss.
+"""The stack: the network of a spec, with its input, L layers joined by a connection, edits, final norm and loss.
 
-`Stack.forward` is the plain network under autograd. `run` drives the same layers one by one through `Stack.layer`.
+`Stack.forward` computes the whole network under autograd. `run` computes the same layers one by one, by `Stack.layer`.
 """
 
 import copy
@@ -23,10 +23,12 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 
 
 class LayerOutput(NamedTuple):
-    """What one layer did: new state, branch input u (N, C), branch output y (N, C), the coefficients it used, the state
-    that these were applied to, which an edit can have replaced, and what the next layer takes next to the state: the
-    values of the first attention layer (B, T, C), None where no layer adds them to its own. Last come the learned
-    weights of a value residual (2), None for a layer without.
+    """The results of one layer.
+
+    state: the new state. u, y: branch input and output, (N, C). mixing: the coefficients that the layer used. entered:
+    the state to which they were applied, after edits. values: the values of the first attention layer, (B, T, C), for
+    later layers; None without a value residual. value_weights: the learned weights of a value residual (2); None for
+    layers without.
     """
 
     state: torch.Tensor
@@ -39,7 +41,7 @@ class LayerOutput(NamedTuple):
 
 
 class Stack(nn.Module):
-    """The network of a spec, on the CPU in the spec's dtype; move it with `.to(device)`."""
+    """The network of a spec. It is created on the CPU in the spec's dtype; move it with `.to(device)`."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
@@ -61,15 +63,17 @@ class Stack(nn.Module):
     def layer(
         self, layer: int, state: torch.Tensor, mixing: Mixing | None, values: torch.Tensor | None = None
     ) -> LayerOutput:
-        """One layer; `mixing` is its row of the static coefficients, or None for a dynamic connection, and `values` are
-        what the layer below has passed on.
+        """Compute one layer.
+
+        mixing: the coefficients of this layer for static mixing; None for dynamic mixing. values: those of the first
+        attention layer, as in the output of the layer before; default None.
         """
         connection = self.connection
         state, matrix = self.edits.enter(layer, state, connection)
         seen = state if matrix is None else turn(state, matrix, connection)
         made: Any = connection.dynamic_mixing(layer, seen) if mixing is None else mixing
         made = self.edits.mix(layer, made)
-        # Where the arithmetic skips coefficients, it would skip the matrix of the edits with them.
+        # If the layer does not use H_res, the matrix of edits cannot be a part of it, and is applied to the state.
         mixed, applied = (seen, made) if self.skips_mixing else (state, fold(made, matrix))
         u_NC = connection.read(mixed, applied)
         shape = (-1, self.spec.input.tokens, self.spec.width)
@@ -83,7 +87,7 @@ class Stack(nn.Module):
         return LayerOutput(after, u_NC, y_NC, made, state, carried.values, value_weights)
 
     def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
-        """Return the state to which the branch's output is added, scaled by DeepNorm's factor if there is one."""
+        """Return the state on the skip path, multiplied by DeepNorm's factor if there is one."""
         skip: Any = self.branches[layer].skip
         return state if skip == 1.0 or not self.spec.family.has_mixing else skip * state
 
@@ -92,7 +96,7 @@ class Stack(nn.Module):
         return self.input.loss(self.collapse(state))
 
     def collapse(self, state: torch.Tensor) -> torch.Tensor:
-        """Return the output (B, T, C): the streams merged, and normed in pre-norm stacks."""
+        """Return the output (B, T, C): the merged streams, in pre-norm stacks after the final norm."""
         out_NC = self.connection.reduce(state)
         if self.spec.block.norm_position == "pre":
             out_NC = normalise(out_NC, self.spec.block.norm)
@@ -114,14 +118,14 @@ class Stack(nn.Module):
             self.edits = own
 
     def with_spec(self, spec: RunSpec) -> "Stack":
-        """Return a stack that shares all weights, for a spec that differs in its edits alone."""
+        """Return a stack with the same weights, for a spec that differs only in its edits."""
         other = copy.copy(self)
         other.spec, other.edits = spec, Edits(spec)
         return other
 
     @torch.no_grad()
     def record_base(self) -> None:
-        """Run the stack without edits, and store what edits restore or freeze."""
+        """Run the stack without edits, and store the values that edits restore or freeze."""
         outputs: list[LayerOutput] = []
         with self.with_edits():
             self.climb(self.embed(), lambda layer, output: outputs.append(output))
@@ -130,12 +134,12 @@ class Stack(nn.Module):
     def climb(
         self, state: torch.Tensor, observe: Callable[[int, LayerOutput], None] | None = None
     ) -> tuple[torch.Tensor, list[Made]]:
-        """Compute all layers with plain autograd: the state after the last, and the coefficients of every layer.
+        """Compute all layers with plain autograd; return the state after the last, and the coefficients of all layers.
 
-        `observe` is called with each layer as it is done.
+        observe: a function that is called with the index and the output of each layer; default None.
         """
         static = self.connection.static_mixing()
-        # Unbound at once: the gradient of an index a layer would be a tensor of all layers each.
+        # `unbind`, because the gradient of an index per layer would be a tensor of all layers for each of them.
         rows = None if static is None else list(zip(*(part.unbind() for part in static), strict=True))
         mixings, values = [], None
         for layer in range(self.spec.depth):

@@ -1,1 +1,1 @@
-"""Check runs: a second implementation of every metric, exact relations, and what each check can detect."""
+"""Checks of runs and records: recomputation by a second implementation of all metrics, laws, and exact relations."""

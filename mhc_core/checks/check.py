@@ -1,4 +1,4 @@
-"""Define a check: one comparison, of the numbers of a record or of someone's implementation, and how it is shown."""
+"""The result of a check, one comparison of numbers of a record or of someone's implementation, and its formatting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ NAMED = 3  # failed checks that the summary names
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison.
+    """The result of one comparison.
 
     Attributes
     ----------
     name: what is checked, such as a law of `theory`.
     verdict: `skipped` if nothing could be compared; `design` if the difference is a known choice of other authors;
-        `not applicable` if there is nothing of the sort. The statement gives the reason.
+        `not applicable` if the checked thing does not have this property. The statement gives the reason.
     statement: what is expected, in a sentence.
-    expected, measured: numbers, or words if the expectation is no number; None or "" if nothing was compared.
-    tolerance: the largest difference of two numbers that holds; None without numbers.
+    expected, measured: numbers, or texts if the expectation is not a number; None or "" if nothing was compared.
+    tolerance: the largest difference of the two numbers for which the check holds; None without numbers.
     scale: `log10` if the three numbers are decades, else `linear`.
-    detects: what makes the check fail, and what it cannot find.
+    detects: which faults make the check fail, and which it cannot find.
     """
 
     name: str
@@ -42,17 +42,17 @@ class Check:
 
     @property
     def place(self) -> str:
-        """Return the column and the layer that a check of a run is about; "" if it is about neither."""
+        """Return the column and layer of the comparison, for checks of runs; "" for other checks."""
         return ""
 
     @property
     def notes(self) -> str:
-        """Return text to show below the check, "" if there is none."""
+        """Return text to show below the check; "" if there is none."""
         return ""
 
 
 def to_verdict(checks: Sequence[Check]) -> Verdict:
-    """Return the verdict of all checks together: `fails` if one fails, `holds` if one holds and none fails."""
+    """Return the common verdict of several checks: `fails` if any fails, else `holds` if any holds, else `skipped`."""
     verdicts = {check.verdict for check in checks}
     return "fails" if "fails" in verdicts else "holds" if "holds" in verdicts else "skipped"
 
@@ -83,9 +83,9 @@ def _count_others(checks: Sequence[Check]) -> str:
 
 
 def format_checks(checks: Sequence[Check]) -> str:
-    """Format checks as a table, one row each, with their notes below. Columns that are empty in all rows are left out.
+    """Format checks as a table with one row per check, and its notes below the row. Empty columns are omitted.
 
-    Numbers have columns of their own; what is expected and measured in words follows the statement.
+    Numbers have separate columns. Expectations and measurements that are texts follow the statement.
     """
     rows = [_list_cells(check) for check in checks]
     titles = [title for title in TITLES if any(row[title] for row in rows)]
@@ -105,7 +105,7 @@ def _format_row(row: dict[str, str], widths: dict[str, int]) -> str:
 
 
 def _list_cells(check: Check) -> dict[str, str]:
-    """Return the texts of a check's row in the table of checks."""
+    """Return the text of each column of a check's row, by title."""
     values = {title: getattr(check, title) for title in NUMBERS}
     words = ", ".join(f"{title} {value}" for title, value in values.items() if isinstance(value, str) and value)
     return {
@@ -120,6 +120,6 @@ def _list_cells(check: Check) -> dict[str, str]:
 
 
 def format_detection(checks: Sequence[Check]) -> str:
-    """Format what checks can find and what they cannot, one row per name."""
+    """Format which faults the checks can and cannot find, one row per name."""
     rows = {check.name: check.detects for check in checks}
     return "\n".join(["What each check can detect, and what it cannot:", *(f"{n}: {text}" for n, text in rows.items())])

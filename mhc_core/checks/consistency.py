@@ -1,8 +1,9 @@
-"""What a record says of itself, checked by its own numbers: for traces, whose model is not here to be computed again.
+"""Checks whether the numbers of a record are consistent with each other. They need no model, so they apply to
+recordings, whose model cannot be computed again.
 
-Every relation is written in plain numpy from its definition and shares no code with the metrics. A record that was
-made by another program, cut together or damaged breaks them; one that is consistent may still be of another model.
-Shapes: L layers, n streams.
+Each relation is written in plain numpy from its definition, and shares no code with the metrics. Records that were
+written by another program, combined from several or damaged violate them. A consistent record can still be that of
+another model. Shapes: L layers, n streams.
 """
 
 import math
@@ -18,17 +19,18 @@ from mhc_core.record.result import Result
 Array = np.ndarray
 
 SOURCE = "Definition of the metric"
-PRODUCT_WIDE = 1e-4  # decades: matrices travel as float32, and a product takes one rounding of each
-SUM_WIDE = 1e-5  # of the largest entry
-LOG_WIDE = 1e-5  # decades
+# Tolerances.
+PRODUCT_WIDE = 1e-4  # in decades: records have matrices in float32, and a product contains one rounding of each
+SUM_WIDE = 1e-5  # relative to the largest entry
+LOG_WIDE = 1e-5  # in decades
 SHARE_WIDE = 1e-4
-STEP_WIDE = 0.02  # of the state: bfloat16 rounds it to 0.4 %
+STEP_WIDE = 0.02  # relative to the state, which bfloat16 rounds to 0.4 %
 RANGE_WIDE = 1e-3
-# Metrics whose values lie in a range whatever the model is.
+# Metrics whose values are between -1 and 1, or between 0 and 1, for any model.
 UNIT = ("cos_prev", "token_cos", "stream_cos", "cka")
 SHARES = ("act_share_max", "read_share_max", "write_share_max", "act_share_entropy", "branch_share")
 
-# By check: what makes it fail, and what it cannot see.
+# For each check: which faults make it fail, and which it cannot find.
 DETECTS = {
     "products": "Finds gains that are not those of the matrices: layers in another order, matrices that were changed "
     "or transposed after. It cannot find matrices that were captured wrongly, as both then follow from them.",
@@ -48,7 +50,7 @@ DETECTS = {
 
 
 def check_record(result: Result) -> list[RecordCheck]:
-    """Run every check between the numbers of a record that needs no model, such as sums, products and ranges."""
+    """Run all checks of a record that need no model, such as those of sums, products and ranges."""
     checks: list[Callable[[Result], Iterator[RecordCheck]]] = [
         _check_products,
         _check_sums,
@@ -64,7 +66,7 @@ def check_record(result: Result) -> list[RecordCheck]:
 def _compare_column(
     name: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: str
 ) -> RecordCheck:
-    """Compare a column with the expected one, in layers where all numbers of both are finite."""
+    """Compare a column `got` with the expected one, `due`, in layers where all numbers of both are finite."""
     kept_L = np.isfinite(due) & np.isfinite(got)
     kept_L = kept_L.reshape(len(due), -1).all(1)
     return compare(
@@ -73,13 +75,13 @@ def _compare_column(
 
 
 def _check_products(result: Result) -> Iterator[RecordCheck]:
-    """Check the composite gains against products of the record's H_res that are accumulated here."""
+    """Compare the composite gains with those of products of the record's H_res."""
     h_res = result.matrices.get("h_res")
     if h_res is None:
         return
     matrices = h_res.astype(np.float64)
     up = _accumulate(list(matrices), axis=1)
-    # H_L ... H_l from the last layer down: its transpose is a product of transposes in the same order as above.
+    # The transpose of H_L ... H_l is a product of transposes, accumulated from the last layer to the first.
     down = _accumulate([matrix.T for matrix in matrices[::-1]], axis=1)[::-1]
     for key, due, where in (("composite_gain_fwd", up, "rows"), ("composite_gain_bwd", down, "columns")):
         if key in result.layers_log10:
@@ -88,7 +90,7 @@ def _check_products(result: Result) -> Iterator[RecordCheck]:
 
 
 def _accumulate(matrices: list[Array], axis: int) -> Array:
-    """Return log10 of the largest |row or column sum| of the product of the first l + 1 matrices, (L)."""
+    """Return log10 of the largest |sum over `axis`| of the product of the first l + 1 matrices, (L)."""
     product, log, found = np.eye(len(matrices[0])), 0.0, []
     with np.errstate(divide="ignore", invalid="ignore"):
         for matrix in matrices:
@@ -100,7 +102,7 @@ def _accumulate(matrices: list[Array], axis: int) -> Array:
 
 
 def _check_sums(result: Result) -> Iterator[RecordCheck]:
-    """Compare sums and distance from doubly stochastic with those of the record's H_res."""
+    """Compare row sums, column sums and the distance from doubly stochastic with those of the record's H_res."""
     h_res = result.matrices.get("h_res")
     if h_res is None:
         return
@@ -124,7 +126,7 @@ def _check_logarithms(result: Result) -> Iterator[RecordCheck]:
 
 
 def _pick_worst(checks: list[RecordCheck]) -> list[RecordCheck]:
-    """Return the check that comes closest to failing, for many columns that share one statement."""
+    """Return only the check that is closest to failing, of checks of many columns with the same statement."""
     compared = [check for check in checks if check.verdict != "skipped"]
     if not compared:
         return checks[:1]
@@ -140,7 +142,7 @@ def _measure_miss(check: RecordCheck) -> float:
 
 
 def _compare_logarithms(result: Result) -> Iterator[RecordCheck]:
-    """Check that each log10 in a record belongs to the value next to it."""
+    """Check that each log10 in a record is the logarithm of the corresponding value."""
     for key, log in result.layers_log10.items():
         value = result.layers.get(key)
         if value is None or not (np.isfinite(log) & (value > 0)).any():
@@ -148,13 +150,13 @@ def _compare_logarithms(result: Result) -> Iterator[RecordCheck]:
         with np.errstate(divide="ignore", invalid="ignore"):
             due = np.where(value > 0, np.log10(value), np.nan)
         known = np.isfinite(due) & np.isfinite(log)
-        # What is beyond the type has no value, and a zero has no logarithm: neither can be compared.
+        # Numbers beyond the range of the type have no value, and 0 has no logarithm. Neither can be compared.
         due, got = np.where(known, due, 0.0), np.where(known, log, 0.0)
         yield _compare_column("logarithms", key, due, got, LOG_WIDE, "It belongs to the value next to it.", "log10")
 
 
 def _check_shares(result: Result) -> Iterator[RecordCheck]:
-    """Compare the largest share of a stream with the share computed from the record's sizes and weights."""
+    """Compare the largest share of a stream with that computed from the record's sizes and weights."""
     sizes = {
         "act": (result.layers.get("act_rms_streams"), 2),
         "read": (result.matrices.get("h_pre"), 1),
@@ -185,7 +187,7 @@ def _check_merged(result: Result) -> Iterator[RecordCheck]:
 
 
 def _check_steps(result: Result) -> Iterator[RecordCheck]:
-    """Check one stream by the triangle inequality for x' = x + F: sizes of the state and of the branch output."""
+    """Check stacks with one stream by the triangle inequality of x' = x + F, for sizes of states and branch outputs."""
     state, branch = result.layers.get("act_rms"), result.layers.get("branch_out_rms")
     h_res, h_post = result.matrices.get("h_res"), result.matrices.get("h_post")
     if result.streams > 1 or state is None or branch is None or h_res is None or h_post is None:
@@ -210,7 +212,7 @@ def _compare_ranges(result: Result) -> Iterator[RecordCheck]:
             continue
         column = table[key].astype(np.float64).reshape(result.depth, -1)
         low = 0.0 if key in SHARES else -1.0
-        # Unbiased CKA is an estimate: it may lie anywhere below 1, but for the layer with itself.
+        # Unbiased CKA is an estimate, which can have any value below 1. That of a layer with itself is 1.
         excess = np.maximum(column - 1.0, 0.0) if key == "cka" else np.maximum(column - 1.0, low - column)
         known = np.isfinite(excess)
         worst = np.where(known.any(1), np.where(known, np.maximum(excess, 0.0), 0.0).max(1), np.nan)

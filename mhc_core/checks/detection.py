@@ -1,8 +1,8 @@
-"""What each check of a verification is about, what it can find and what it cannot: in words, for those who read it."""
+"""Texts of the checks of a verification: what they compare, and which faults they can and cannot find."""
 
 from mhc_core.theory.laws import OWN
 
-# By relation: the metric that it is about, the largest error that holds, what it says, and where it comes from.
+# For each exact relation: its metric, the largest error for which it holds, its statement, and its source.
 IDENTITIES = {
     "layer_rule": (
         "act_rms", 1e-11, "In float64, every state is H_res x + H_post F, normed where the norm follows the addition.",
@@ -47,7 +47,7 @@ IDENTITIES = {
     ),
 }  # fmt: skip
 
-# The same of what a layer's coefficients are made by; the tolerance depends on the type in which they are made.
+# The same for the formulas of a layer's coefficients. Their tolerance depends on the type of the computation.
 MAPS = {
     "map_pre": (
         "h_pre", "H_pre is what the formula of its family makes of the parameters, here and at moved ones.",
@@ -63,7 +63,7 @@ MAPS = {
     ),
 }  # fmt: skip
 
-# By law: what makes it fail, and what it cannot see.
+# For each check: which faults make it fail, and which it cannot find.
 DETECTS = {
     "recomputation": "Finds what the run or its precision get wrong compared with plain autograd in float64, and a "
     "metric that is wrong: each column is computed a second time from its formula. It cannot find a fault of the "

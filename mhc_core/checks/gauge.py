@@ -1,4 +1,4 @@
-"""A stack written in another basis of its streams computes the same: how much the outputs differ.
+"""Measures how much the output of a stack changes if its streams are written in another basis; it should not change.
 
 Shapes: L layers, n streams, N samples, C width.
 """
@@ -15,19 +15,19 @@ from mhc_core.metrics.mixing import LOST
 from mhc_core.spec import SpecError
 from mhc_core.stack import Stack
 
-LARGEST = LOST * 2.0**52  # condition number times layers, as every layer rounds
+LARGEST = LOST * 2.0**52  # largest condition number times number of layers; each layer adds rounding errors
 
 
 @dataclass(frozen=True)
 class GaugeError:
-    """How much a stack in another gauge differs from the plain one.
+    """The differences between a stack in another gauge and the same stack in its own.
 
     Attributes
     ----------
-    output: largest difference of what is read out, relative to its largest entry.
-    loss: difference of the losses, relative to the plain one.
-    condition: the largest condition number of a basis. The first two are the rounding of all layers, enlarged by up to
-        as much; nan if that can be 10 % of the output or more.
+    output: largest difference of the outputs, relative to the largest entry.
+    loss: difference of the losses, relative to the loss of the stack in its own gauge.
+    condition: largest condition number of a basis. `output` and `loss` consist of rounding errors of all layers,
+        amplified by up to this factor. They are nan if this can be 10 % of the output or more.
     """
 
     output: float
@@ -36,16 +36,17 @@ class GaugeError:
 
 
 def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
-    """Compute a stack again with its mixing in the basis `t`, and return how far the outputs are apart.
+    """Compute a stack again with its mixing in another gauge, and return the differences.
 
-    Branches are the same modules. The embedding enters in the basis of the first layer, and what leaves the last is
-    brought back. `t` and `anchor` are those of `find_gauge`.
+    Branches are the same modules. The embedding is transformed to the basis of the first layer, and the last state is
+    transformed back. `t` and `anchor` are those of `find_gauge`.
 
     Raises
     ------
     SpecError
-        If there is no such basis for all tokens and features, as mixing depends on tokens, streams are parts of the
-        width or there is one; if a norm that follows the layers sees the basis; if the stack is not in float64.
+        If there is no common basis for all tokens and features, because mixing depends on tokens, streams are parts of
+        the width, or there is only one; if there is a post-norm, which depends on the basis; if the stack is not in
+        float64.
     """
     static = _require_static(stack)
     h_pre, h_post, h_res = (part.detach().cpu().numpy() for part in static)
@@ -67,14 +68,14 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
 
 
 def is_static_copies(stack: Stack) -> bool:
-    """Return whether the streams have one basis for all tokens in which the mixing can be written; not with edits."""
+    """Return whether mixing is static, streams are copies and there are no edits: one basis then fits all tokens."""
     spec = stack.spec
     is_mixed = spec.family.has_mixing and spec.family.streams == "copies"
     return is_mixed and not spec.connection.is_dynamic and not spec.edits
 
 
 def _require_static(stack: Stack) -> Mixing:
-    """Return the static mixing of a stack whose streams are copies; else raise a SpecError that names the setting."""
+    """Return the static mixing of a stack whose streams are copies. Raise a SpecError for other stacks."""
     spec = stack.spec
     static: Mixing | None = stack.connection.static_mixing() if is_static_copies(stack) else None
     if static is None:
@@ -87,7 +88,7 @@ def _require_static(stack: Stack) -> Mixing:
 
 
 def _climb(stack: Stack, start: torch.Tensor, mixing: Mixing, gauge: Gauge) -> torch.Tensor:
-    """Return the state after the last layer, computed in the changed basis and turned back."""
+    """Return the last state, computed with the mixing in another basis and transformed back."""
     state, values = _change_basis(stack, start, gauge.basis[0]), None
     for layer in range(stack.spec.depth):
         output = stack.layer(layer, state, Mixing(*(part[layer] for part in mixing)), values)
@@ -96,14 +97,14 @@ def _climb(stack: Stack, start: torch.Tensor, mixing: Mixing, gauge: Gauge) -> t
 
 
 def _change_basis(stack: Stack, state: torch.Tensor, basis_nn: np.ndarray) -> torch.Tensor:
-    """Return a state in another basis of the streams, by a layer that only mixes."""
+    """Return a state in another basis of the streams, computed as a layer that only mixes."""
     basis = torch.from_numpy(basis_nn).to(state)
     y_NC = state.new_zeros(stack.spec.input.batch * stack.spec.input.tokens, stack.spec.width)
     return stack.connection.write(state, y_NC, Mixing(basis[0], basis.new_zeros(len(basis)), basis))
 
 
 def _read_out(stack: Stack, state: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """Return the output of the stack (N, C) for a last state, and the loss."""
+    """Return the output of the stack (N, C) and the loss, for this last state."""
     out_NC = stack.connection.reduce(state)
     if stack.spec.block.norm_position == "pre":
         out_NC = normalise(out_NC, stack.spec.block.norm)

@@ -1,8 +1,8 @@
-"""What holds of every stack whatever it computes: exact relations, checked on the float64 recomputation.
+"""Exact relations that hold for every stack, checked on the float64 recomputation.
 
-The recomputation runs the same network as the run. A fault that both share, such as a missing mask, changes both alike
-and is found here alone. Every relation is written in plain numpy, or asks the network the same question twice.
-Shapes: L layers, n streams, N = B T samples, C width.
+The recomputation runs the same network as the run. A fault in the network, such as a missing mask, changes both in the
+same way, and is only found here. Each relation is either written in plain numpy, or compares two computations of the
+network. Shapes: L layers, n streams, N = B T samples, C width.
 """
 
 import math
@@ -26,52 +26,52 @@ from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
 Array = np.ndarray
-Logits = list[tuple[Array, Array]]  # what entered a residual map, and what left it, in the order of its calls
-BY_ALL_TOKENS = ("mean", "noise")  # edits that read all tokens: their mean, or their size
-CAUSAL_BLOCKS = ("mlp", "transformer")  # elsewhere every token sees every other one
-STEP = 1e-7  # of a state's size, by which it is moved to see what a layer does
+Logits = list[tuple[Array, Array]]  # inputs and outputs of residual maps, in the order of their calls
+BY_ALL_TOKENS = ("mean", "noise")  # edits that depend on all tokens: on their mean, or on their size
+CAUSAL_BLOCKS = ("mlp", "transformer")  # in other blocks each token can depend on all others
+STEP = 1e-7  # length of the step of a finite difference, relative to the size of the state
 ROUNDING = 2.0**-50
-UNSURE = 1e-7  # relative change of attention by one rounding, above which it is not compared
-CURVED = 1e-3  # A second difference larger than that, relative to the first, says that the step was too large.
-TINY = 1e-290  # Below, entries that are small relative to the largest are subnormal, and have lost digits.
-NORM_EPS = 1e-20  # under the root of every norm, as the mHC paper has it
-NORMED = 1e-5  # rms of a sample below which the eps of a norm, 1e-20, counts next to its square
-GAUGE_DUE = 1e-9  # relative difference of outputs in two bases, above which a basis could be to blame
-GAUGE_SHAKEN = 1e-10  # of a rounding, and of what it does to outputs, above which these are not compared
+UNSURE = 1e-7  # attention is not compared if one rounding changes it by more than this, relative
+CURVED = 1e-3  # if the second difference is larger than this, relative to the first, the step was too large
+TINY = 1e-290  # if the largest entry is below this, small entries are subnormal and inaccurate
+NORM_EPS = 1e-20  # added to the mean square in every norm, as in the mHC paper
+NORMED = 1e-5  # if the rms of a sample is below this, the eps of a norm, 1e-20, affects its output
+GAUGE_DUE = 1e-9  # if outputs in two bases differ by more than this, relative, rounding is examined as the reason
+GAUGE_SHAKEN = 1e-10  # outputs in two bases are not compared if rounding, or its effect on outputs, can exceed this
 RECTIFIERS = ("relu", "gelu", "silu")
 
 
 def measure_identities(
     stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], entered: Sequence[Array], logits: Logits
 ) -> dict[str, Array]:
-    """Measure errors of every relation that applies, (L) each; nan if it could not be evaluated.
+    """Measure the errors of all relations that apply, (L) each; nan if a relation could not be evaluated.
 
     Parameters
     ----------
     stack: after its backward pass, so that `start` and the outputs' states have gradients.
     start: the state before the first layer.
-    outputs: of every layer.
-    entered: the streams (n, N, C) that the mixing of every layer is applied to, see `reference_edits`.
-    logits: raw logits and matrices of residual maps, as `record_logits` recorded them.
+    outputs: the output of each layer.
+    entered: the streams (n, N, C) to which the mixing of each layer is applied, see `reference_edits`.
+    logits: raw logits and matrices of residual maps, as recorded by `record_logits`.
 
     Returns
     -------
-    layer_rule: where there is mixing, of x'[i] = sum_j H_res[i,j] x[j] + H_post[i] F, relative to the largest entry.
-    read_rule: of the branch input sum_j H_pre[j] x[j], relative to the largest sum of sizes. Without edits both are
-        also of moved streams at moved parameters of the connection, for one sequence.
-    projection: of H_res against Sinkhorn's rounds in plain numpy.
-    norm: of F(2 u) = F(u), which a norm in front of the branch makes, relative to the largest entry. With a value
-        residual the values of the first layer are the same on both sides.
-    causality: what later tokens do to earlier ones, relative to the largest entry.
-    adjoint: of <g_{l+1}, d x_{l+1}> = <g_l, d x_l>, and of d loss at the end, relative. The layer whose values later
-        ones add to their own has their move and gradient on the left as well.
-    attention: of a layer's attention and its gradient against plain formulas, relative to the largest entry; nan in
-        layers without attention.
-    weights: squared weights over what the initialisation makes them in the mean, less 1.
-    weights_spread: standard deviation of the last, (L).
-    gauge: of the stack's output with the mixing in the basis in which every H_res is the identity, (1), relative to the
-        largest entry; left out where there is no such basis, or rounding decides what it gives.
-    adjoint_lost: 1 in layers whose states or gradients are subnormal in float64, where there are any.
+    layer_rule: error of x'[i] = sum_j H_res[i,j] x[j] + H_post[i] F, relative to the largest entry; only with mixing.
+    read_rule: error of the branch input sum_j H_pre[j] x[j], relative to the largest sum of sizes. Without edits, both
+        rules are also checked for one sequence with perturbed streams and perturbed parameters of the connection.
+    projection: error of H_res against Sinkhorn's rounds in plain numpy.
+    norm: error of F(2 u) = F(u), which holds if a norm precedes the branch, relative to the largest entry. With a value
+        residual, both sides use the same values of the first layer.
+    causality: effect of later tokens on earlier ones, relative to the largest entry.
+    adjoint: relative error of <g_{l+1}, d x_{l+1}> = <g_l, d x_l>, and of d loss at the end. For the layer whose values
+        later layers add to their own, the left side includes these values.
+    attention: error of a layer's attention and of its gradient against plain formulas, relative to the largest entry;
+        nan in layers without attention.
+    weights: mean squared weights, divided by the mean that the initialisation gives, minus 1.
+    weights_spread: standard deviation of `weights`.
+    gauge: change of the stack's output if the mixing is written in the basis in which each H_res is the identity, (1),
+        relative to the largest entry. Omitted if there is no such basis, or if rounding is too large.
+    adjoint_lost: 1 in layers whose states or gradients are subnormal in float64; only if there are any.
     """
     spec = stack.spec
     lost_L = _find_subnormal(start, outputs)
@@ -94,13 +94,16 @@ def measure_identities(
     return found
 
 
-# What a layer reads, and what it leaves.
+# What a layer reads, and the state after it.
 
 
 def _check_rules(
     stack: Stack, start: torch.Tensor, entered: Sequence[Array], outputs: Sequence[LayerOutput]
 ) -> dict[str, Array]:
-    """Check in every layer, (L), that the state follows from mixing and branch output, and what the branch reads."""
+    """Return the errors `layer_rule` and `read_rule`, (L) each: whether state and branch input follow from the mixing.
+
+    Without mixing, only `read_rule`.
+    """
     parameters = read_parameters(stack)
     errors = [
         _check_rule(stack, parameters, layer, x_nNC, output)
@@ -115,9 +118,9 @@ def _check_rules(
 
 @torch.no_grad()
 def _check_moved_rules(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
-    """Check the layer rules for one sequence at randomly changed parameters and streams: errors (L, 2).
+    """Check both rules for one sequence with randomly perturbed parameters and streams: errors (L, 2).
 
-    Streams that are alike do not show a transposed matrix, and a map that starts at 0 does not show what it multiplies.
+    Equal streams would not reveal a transposed matrix, and a projection of 0 would not reveal errors in its input.
     """
     axis, tokens, errors = stack.connection.sample_axis, stack.spec.input.tokens, []
     with move_parameters(stack) as parameters, np.errstate(over="ignore", invalid="ignore"):
@@ -135,7 +138,7 @@ def _check_moved_rules(stack: Stack, start: torch.Tensor, outputs: Sequence[Laye
 def _check_rule(
     stack: Stack, parameters: dict[str, Array], layer: int, x_nNC: Array, output: LayerOutput
 ) -> tuple[float, float]:
-    """Return the errors of the layer rule, nan without mixing, and of what the branch reads."""
+    """Return the errors of the layer rule (nan without mixing) and of the read rule."""
     family, subscripts, weights = stack.spec.family, *_find_reads(stack.spec, layer, output.mixing)
     due, size = (
         np.einsum(subscripts, *pair).reshape(output.u.shape)
@@ -151,7 +154,7 @@ def _check_rule(
 
 
 def _find_reads(spec: RunSpec, layer: int, mixing: Made) -> tuple[str, Array]:
-    """Return the weights with which a branch reads the streams, and the einsum for them: j is a stream, i a part."""
+    """Return the einsum subscripts with which a branch reads the streams, and the weights. j is a stream, i a part."""
     if isinstance(mixing, DepthReads):
         return "j,jNc->Nc", find_matrix(spec, layer)[0]
     if isinstance(mixing, GatedMixing):
@@ -162,19 +165,19 @@ def _find_reads(spec: RunSpec, layer: int, mixing: Made) -> tuple[str, Array]:
 
 
 def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
-    """Compute the streams (n, N, C) after a layer in numpy, from those before it, the mixing and the branch output."""
+    """Compute the streams after a layer in numpy, (n, N, C), from those before it, the mixing and the branch output."""
     h_post, h_res, y_NC = (to_numpy(part) for part in (output.mixing.h_post, output.mixing.h_res, output.y))
     count = len(x_nNC)
     if not spec.family.skips:
         h_res = np.zeros((1, 1))
     parts = y_NC.reshape(len(y_NC), count, -1) if spec.family.streams == "parts" else y_NC[:, None].repeat(count, 1)
-    skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0  # (2 N)^(1/4), two layers a block
+    skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0  # (2 N)^(1/4), two layers per block
     mixed = np.einsum("...ij,jNc->iNc" if h_res.ndim == 2 else "Nij,jNc->iNc", h_res, skip * x_nNC)
     added = np.einsum("i,Nic->iNc" if h_post.ndim == 1 else "Ni,Nic->iNc", h_post, parts)
     state: Array = mixed + added
     if spec.block.norm_position != "post":
         return state
-    axes = (0, 2) if spec.family.streams == "parts" else 2  # parts are normed together
+    axes = (0, 2) if spec.family.streams == "parts" else 2  # the norm is over all parts of the width
     centred = state - state.mean(axes, keepdims=True) if spec.block.norm == "layernorm" else state
     found: Array = centred / np.sqrt((centred**2).mean(axes, keepdims=True) + NORM_EPS)
     return found
@@ -184,22 +187,22 @@ def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
 
 
 class RecordingMap:
-    """A residual map that records what enters and leaves it."""
+    """A residual map that records its inputs and outputs."""
 
     def __init__(self, residual_map: ResidualMap, recorded: Logits) -> None:
         self._map, self._recorded, self.eps = residual_map, recorded, residual_map.eps
 
     def __call__(self, raw: torch.Tensor) -> torch.Tensor:
-        """Return the map's H_res of raw logits, and record both."""
+        """Return H_res of raw logits, and record both."""
         out: torch.Tensor = self._map(raw)
         self._recorded.append((to_numpy(raw), to_numpy(out)))
         return out
 
 
 def record_logits(stack: Stack) -> Logits:
-    """Record raw logits (..., n n) and h_res (..., n, n) while the stack runs.
+    """Make a stack record its raw logits (..., n n) and h_res (..., n, n) from now on, and return the list of records.
 
-    One entry holds one layer, or all layers if the connection computes them together.
+    A record belongs to one layer, or to all layers if the connection maps them together.
     """
     recorded: Logits = []
     connection: Any = stack.connection
@@ -212,13 +215,13 @@ def record_logits(stack: Stack) -> Logits:
 
 
 def _check_projection(spec: RunSpec, logits: Logits) -> Array:
-    """Compare each recorded H_res with Sinkhorn's rounds on its logits in numpy: the largest errors, (L)."""
+    """Return the largest error of each layer's H_res, (L), against Sinkhorn's rounds of its logits in numpy."""
     pairs = list(zip(*logits[0], strict=True)) if len(logits) == 1 < spec.depth else logits[: spec.depth]
     return np.array([np.abs(_sinkhorn(raw, spec) - out).max() for raw, out in pairs])
 
 
 def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
-    """Return the doubly stochastic matrices of logits in numpy (mHC Eq. 8-9), with the rounds and eps of the spec."""
+    """Return H_res of logits in numpy, by Sinkhorn's rounds (mHC Eq. 8-9) with the number and eps of the spec."""
     n, eps = spec.streams, spec.connection.sinkhorn_eps
     t = raw.reshape(*raw.shape[:-1], n, n)
     matrix = np.exp(t - t.max(-2, keepdims=True))
@@ -231,11 +234,11 @@ def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
     return found
 
 
-# What is computed twice.
+# Comparisons of two computations.
 
 
 def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """Check in every layer that a branch with a norm ignores the size of its input, (L); nan where rounding counts."""
+    """Return the errors of F(2 u) = F(u) in branches with a norm, (L); nan if the eps of the norm has an effect."""
     shape, errors = _batch_shape(stack.spec), []
     with torch.no_grad():
         for layer, (branch, output) in enumerate(zip(stack.branches, outputs, strict=True)):
@@ -252,12 +255,12 @@ def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 
 
 def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """Check that the first half of every sequence stays the same in all layers while the second half is replaced."""
+    """Return how much the first half of sequences changes in each layer if their second half is replaced, (L)."""
     batch, tokens, width = _batch_shape(stack.spec)
     half, errors = tokens // 2, []
 
     def compare(layer: int, output: LayerOutput) -> None:
-        """Record the relative difference of the first half of each sequence after this layer."""
+        """Record the relative change of the first half of each sequence after this layer."""
         was, now = (
             _to_streams(stack, state).reshape(-1, batch, tokens, _last(stack))[:, :, :half]
             for state in (outputs[layer].state, output.state)
@@ -272,11 +275,11 @@ def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 
 
 def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], lost_L: Array) -> Array:
-    """Check every layer's gradient by a move of its input along the gradient: the relative error, (L).
+    """Return the relative error of each layer's gradient against a finite difference along the gradient, (L).
 
-    The last entry is also of the loss. nan if the layer bends too much for a step, in the layers `lost_L`, and where a
-    coarse type makes coefficients of the state: they are a staircase, whose steps a small move does not see. Nor in
-    layers where a stream is restored, which has the gradient of what it replaces.
+    The last entry includes the gradient of the loss. nan if the layer is too nonlinear for the step, in the layers
+    `lost_L`, in layers where a stream is restored, which has the gradient of the stream that it replaces, and if
+    coefficients are computed from the state in a coarse type: they then change in steps, which a small move misses.
     """
     before, errors = start, []
     static = stack.connection.static_mixing()
@@ -284,7 +287,7 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
     for layer, output in enumerate(outputs):
 
         def climb(state: torch.Tensor, unit: float, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
-            """Return the layer's output, weighted by the gradient at it, for a moved input state."""
+            """Return the layer's output for an input state, times the gradient with respect to it, over `unit`."""
             mixing = None if static is None else Mixing(*(part[layer] for part in static))
             values = _find_values(outputs, layer)
             after = stack.layer(layer, state, mixing, values)
@@ -308,7 +311,7 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
 
 
 def _find_subnormal(start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
-    """Return the layers (L) with a state or gradient, before or after, that is not zero and below `TINY`."""
+    """Return for each layer whether a state or gradient before or after it is nonzero and below `TINY`, (L)."""
     states = [start, *(output.state for output in outputs)]
     is_tiny = np.array([_is_tiny(state) or _is_tiny(state.grad) for state in states])
     found: Array = is_tiny[1:] | is_tiny[:-1]
@@ -324,18 +327,18 @@ def _find_peak(values: torch.Tensor) -> float:
 
 
 def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state: torch.Tensor) -> float:
-    """Return how a function's sum changes for a small move of the state along its gradient, relative to what the
-    gradient says.
+    """Return the change of a function's sum for a small move of the state along its gradient, divided by the change
+    that the gradient predicts, minus 1.
 
-    The function divides by its second argument, the largest entry of the gradient. Less 1; nan if the step is too
-    large for the function's bends, or too small for its rounding.
+    The function divides its result by its second argument, the largest entry of the gradient. nan if the step is too
+    large for the function's curvature, or too small for its rounding errors.
     """
     grad, peak = state.grad, _find_peak(state)
     assert grad is not None
     top = _find_peak(grad)
     if not (math.isfinite(top) and top > 0):
         return math.nan
-    # Divided by their largest entries before they are multiplied, as products leave the range of float64 first.
+    # Arrays are divided by their largest entries before they are multiplied, because products could overflow.
     direction = grad / top
     size, step = float(direction.norm()), STEP * peak * float((state.detach() / peak).norm()) if peak else 0.0
     with torch.no_grad():
@@ -352,7 +355,7 @@ def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state
 
 
 def _check_gauge(stack: Stack) -> dict[str, Array]:
-    """Compare the outputs in two bases; {} where rounding of the embedding, enlarged by the bases, changes them."""
+    """Compare the outputs in two bases; {} if rounding of the embedding, amplified by the bases, changes them."""
     found = measure_gauge_error(stack, 1.0, stack.spec.depth // 2)
     shaken = found.condition * ROUNDING
     if not shaken < GAUGE_SHAKEN:
@@ -372,9 +375,9 @@ def _check_gauge(stack: Stack) -> dict[str, Array]:
 
 
 def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """Check attention in every layer by other formulas, and its gradient by plain autograd: the errors, (L).
+    """Return the errors of each layer's attention and its gradient against plain operators and autograd, (L).
 
-    The kernel of the network is not used, so that a gradient which the kernel itself gets wrong is found here.
+    The reference does not use the network's kernel, so that errors in the kernel's gradient are found.
     """
     errors = np.full(len(outputs), np.nan)
     for layer, (branch, output) in enumerate(zip(stack.branches, outputs, strict=True)):
@@ -386,10 +389,10 @@ def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 
 
 def _compare_attention(branch: Attention, u_BTC: torch.Tensor, values: torch.Tensor | None, layer: int) -> float:
-    """Return the largest relative error of one layer's attention, of its output and of its gradients.
+    """Return the largest relative error of one layer's attention: of its output and of its gradients.
 
-    nan if one rounding of the input changes what the formula itself gives: as where tokens that are nearly the same
-    have logits so large that rounding decides which of them is seen.
+    nan if one rounding of the input changes the result of the formula itself. This happens if tokens are nearly the
+    same and logits so large that rounding decides which token is attended to.
     """
     shake = normal(0, "attention_rounding", layer, *u_BTC.shape).to(u_BTC) * ROUNDING
     others = [] if values is None else [values]
@@ -398,7 +401,7 @@ def _compare_attention(branch: Attention, u_BTC: torch.Tensor, values: torch.Ten
         return _attend_plainly(branch, *inputs)
 
     def network(u: torch.Tensor, values: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the attention layer's output, with the values that the first layer passes on, if any."""
+        """Return the layer's output; for the first layer of a value residual, stacked with its values."""
         carried = Carried(values)
         y = branch.compute(u, carried)
         return torch.stack((y, carried.values)) if values is None and carried.values is not None else y
@@ -417,7 +420,7 @@ def _compare_attention(branch: Attention, u_BTC: torch.Tensor, values: torch.Ten
 def _pull_back(
     function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor], g: torch.Tensor
 ) -> tuple[Array, ...]:
-    """Return the function's value at its inputs, and the gradients of its product with g."""
+    """Return the function's value at its inputs, and the gradients of its inner product with g."""
     leaves = [one.clone().requires_grad_() for one in inputs]
     value = function(*leaves)
     grads = torch.autograd.grad(value, leaves, g, materialize_grads=True)
@@ -425,10 +428,10 @@ def _pull_back(
 
 
 def _attend_plainly(branch: Attention, u_BTC: torch.Tensor, first_BTC: torch.Tensor | None = None) -> torch.Tensor:
-    """Return attention by plain operators: W_out of every head's softmax(q k^T / sqrt(D)) v.
+    """Return the output of attention by plain operators, (B, T, C): W_out applied to softmax(q k^T / sqrt(D)) v.
 
-    first_BTC: the first layer's values, which layers with a value residual add to their own. The first layer returns
-    its output and its values, (2, B, T, C).
+    first_BTC: the first layer's values, which later layers of a value residual add to their own. For the first layer,
+    the output and the values are returned, (2, B, T, C).
     """
     tokens, width = u_BTC.shape[1:]
     size = width // branch.heads
@@ -451,14 +454,18 @@ def _attend_plainly(branch: Attention, u_BTC: torch.Tensor, first_BTC: torch.Ten
 
 
 def _check_weights(stack: Stack) -> tuple[Array, Array]:
-    """Return how far the mean squared weights of each layer are above the expected ones, and its deviation, (L)."""
+    """Return by how much each layer's mean squared weights exceed the expected ones, and its standard deviation, (L)
+    each.
+    """
     found = [_pool(_weigh_matrices(stack.spec, branch)) for branch in stack.branches]
     excess, spread = np.array(found).T
     return excess, spread
 
 
 def _weigh_matrices(spec: RunSpec, branch: Any) -> list[tuple[float, float]]:
-    """Return of each matrix its mean square over the expected one, less 1, and its free entries, inf if fixed."""
+    """Return for each matrix its mean square over the expected one, minus 1, and its number of random entries (inf if
+    its mean square is not random).
+    """
     shrunk = (8 * spec.depth / 2) ** -0.25 if spec.block.scaling == "deepnorm" else 1.0  # (8 N)^(-1/4)
     found = []
     for name, weight in branch.named_parameters():
@@ -474,7 +481,7 @@ def _weigh_matrices(spec: RunSpec, branch: Any) -> list[tuple[float, float]]:
 
 
 def _unscale(name: str, branch: str, rows: Array, shrunk: float) -> Array:
-    """Return a weight matrix without the factor of the depth scaling, where it has one."""
+    """Return a weight matrix divided by the factor of the depth scaling, where it applies."""
     if name == "w_qkv":
         cut = 2 * len(rows) // 3
         return np.concatenate([rows[:cut], rows[cut:] / shrunk])
@@ -482,7 +489,7 @@ def _unscale(name: str, branch: str, rows: Array, shrunk: float) -> Array:
 
 
 def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:
-    """Return the expected mean square of the entries of a matrix (fan_out, fan_in), by its initialisation."""
+    """Return the expected mean square of the initial entries of a matrix (fan_out, fan_in)."""
     fan_out, fan_in = shape
     if spec.block.weights == "he":
         return gain / fan_in
@@ -490,7 +497,9 @@ def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:
 
 
 def _pool(matrices: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return by how much squared weights exceed the expected ones over several matrices, and its standard deviation."""
+    """Return by how much the mean squared weights of several matrices exceed the expected ones, and its standard
+    deviation.
+    """
     if not matrices or not all(math.isfinite(free) for _, free in matrices):
         return max((excess for excess, _ in matrices), key=abs, default=math.nan), 0.0
     total = sum(free for _, free in matrices)
@@ -501,7 +510,7 @@ def _pool(matrices: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _find_values(outputs: Sequence[LayerOutput], layer: int) -> torch.Tensor | None:
-    """Return the values of the first attention layer that this layer adds to its own; None where it adds none."""
+    """Return the values of the first attention layer that this layer adds to its own; None if it adds none."""
     values = outputs[layer - 1].values if layer else None
     return None if values is None else values.detach()
 

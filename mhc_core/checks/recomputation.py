@@ -1,8 +1,8 @@
-"""A spec computed once more, in float64 and by plain autograd, and every column by a second formula.
+"""Recomputes a spec in float64 by plain autograd, and all its columns by second formulas.
 
-It shares the network with `run`, but neither the layer loop nor the metrics: states and coefficients are recorded
-while the stack runs. `reference_columns` has the formulas, `reference_mixing` those of the coefficients, `identities`
-what has to hold of any stack. Shapes: L layers, n streams, N samples, C width.
+It uses the same network as `run`, but neither the layer loop nor the metrics: states and coefficients are recorded
+while the stack runs. `reference_columns` has the formulas of columns, `reference_mixing` those of coefficients, and
+`identities` the exact relations. Shapes: L layers, n streams, N samples, C width.
 """
 
 from collections.abc import Callable
@@ -40,17 +40,17 @@ from mhc_core.stack import LayerOutput, Stack, build_stack
 
 Array = np.ndarray
 SECONDS = ("seconds", "seconds_low", "seconds_likely", "seconds_high")
-# Roundings of a coefficient in a disturbed pass, where a state has `ROUNDINGS`; what they change is divided by it.
+# Roundings by which coefficients are disturbed; states are disturbed by `ROUNDINGS`. Effects are divided by this.
 SHARED = {"float32": 10.0, "float64": 10.0, "bfloat16": 5.0}
-PASSES = 5.0  # passes and formulas in numpy cost 3.4 to 5.9 float64 runs
-BASE_DRAW = 1000  # added to the draw of the run without edits
-DISTURBED = 2 / 3 * PASSES  # of them are for two disturbed passes
+PASSES = 5.0  # cost of a recomputation in float64 runs; 3.4 to 5.9 were measured
+BASE_DRAW = 1000  # added to the number of the draw for the run without edits
+DISTURBED = 2 / 3 * PASSES  # the part of `PASSES` for two disturbed passes
 
 
 def to_double(spec: RunSpec) -> RunSpec:
-    """Return the float64 twin of a spec: the same weights, as initialised, of one seed."""
+    """Return the float64 twin of a spec: one seed, the same initial weights, without training."""
     body = spec.canonical() | {"dtype": "float64", "seeds": 1, "jacobian": 0}
-    # Edits act on what is measured, and not on the step of training that is recomputed.
+    # Edits do not act on training steps, of which the first is recomputed.
     dropped = ("train", "edits") if spec.train.steps else ("train",)
     return RunSpec.model_validate({key: value for key, value in body.items() if key not in dropped})
 
@@ -66,22 +66,25 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
 
 
 def _count_kept_bytes(spec: RunSpec) -> float:
-    """Count the bytes that only the recomputation stores: gradients at branch inputs, mixing, and Jacobian vectors."""
+    """Count the bytes that a recomputation stores in addition to a run: gradients at branch inputs, mixing, and
+    Jacobian vectors.
+    """
     samples, mixing = spec.input.batch * spec.input.tokens, 2 * spec.streams**2 if spec.connection.is_dynamic else 0
     return 8.0 * samples * (spec.depth * (spec.width + mixing) + 3 * spec.jacobian * spec.width)
 
 
 def recompute(spec: RunSpec) -> RecomputationFrame:
-    """Compute the spec again in float64 with independent formulas: columns, loss, and errors of identities.
+    """Compute the spec again in float64 with independent formulas: columns, loss, and errors of exact relations.
 
-    Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
+    For a spec with training, this is the first step before its update: the stack as initialised, with the batch of that
+    step.
 
-    `unsure` and `loss_unsure` say what one rounding per layer in the spec's type does to them, in decades where values
-    span decades. Two disturbed passes show it, or six, see `_count_draws`: the input, every state and every coefficient
-    are changed at random, up in one pass and down in the other, by more than one rounding, and what that changes is
-    divided by `SHARED`. So what a chaotic stack makes of rounding is in it, and a unit so close to relu's kink that
-    rounding may switch it is switched in one of the two. Values beyond float64 are inf. Memory is that of the whole
-    graph.
+    `unsure` and `loss_unsure` are the effects of one rounding per layer in the spec's type, in decades for values that
+    span decades. They are measured by two disturbed passes, or six, see `_count_draws`. The input, all states and all
+    coefficients are changed at random by several roundings, with opposite signs in the two passes, and the change of
+    the results is divided by `SHARED`. This includes the amplification of rounding in a chaotic stack. If a unit is so
+    close to the kink of relu that rounding may switch it, one of the two passes switches it. Values beyond the range of
+    float64 are inf. Memory is that of the whole graph.
 
     Raises
     ------
@@ -108,13 +111,13 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
 
 def _count_draws(spec: RunSpec) -> int:
-    """Return the number of random disturbances from whose effects a tolerance is taken.
+    """Return the number of random disturbances whose effects determine a tolerance: 3 if coefficients depend on states
+    of bfloat16, else 1.
 
-    A single number, such as a row sum at the first layer, moves by |z| times its standard deviation in one draw, z
-    standard normal. States of bfloat16 that coefficients depend on move it by 17 roundings over `SHARED`, so the
-    tolerance is 50 |z| of what rounding does: too little in 1 of 80 draws, with three in 1 of 200,000. In other runs
-    the least tolerance of the coefficients is far above what rounding does to them. Weights over depth depend on
-    states too.
+    In one draw, a single number such as a row sum at the first layer changes by |z| times its standard deviation, with
+    z standard normal. If it depends on bfloat16 states, the tolerance is 50 |z| times the effect of rounding, which is
+    too small in 1 of 80 draws; with three draws, in 1 of 200,000. In other runs, the least tolerance of coefficients is
+    much larger than the effect of rounding. Weights over depth also depend on states.
     """
     family = spec.family
     depends = (spec.connection.is_dynamic and family.has_streams) or not family.has_mixing
@@ -122,7 +125,10 @@ def _count_draws(spec: RunSpec) -> int:
 
 
 def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
-    """Return float64 columns and loss, disturbed by rounding, or undisturbed (sign 0) with errors of identities."""
+    """Return columns, loss, the error of the mean law and the errors of exact relations, in float64.
+
+    sign: 1 or -1 disturbs the pass by rounding; the last two results are then None and {}. 0 does not disturb it.
+    """
     twin = to_double(spec)
     stack = build_stack(twin).to(choose_device(twin))
     of_state = ROUNDING[spec.dtype]
@@ -140,7 +146,7 @@ def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array],
     columns = compute_columns(spec, read_layers(stack, edited.seen, outputs)) | done.jacobian
     columns |= compute_effects(stack, outputs, base) if base else {}
     if spec.train.steps:
-        stack.embed().backward(start.grad)  # to the embedding's own parameters, which training moves too
+        stack.embed().backward(start.grad)  # gradients of the embedding's parameters, which are trained as well
         columns["step_grad_norm"] = measure_total_gradient(stack)
     due = _keeps_mean(twin) and not sign
     value = float(done.loss)
@@ -157,7 +163,7 @@ def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array],
 
 @dataclass(frozen=True)
 class _Pass:
-    """The state before the layers, what every layer did, the loss, and columns of the Jacobian, if it is wanted."""
+    """The first state, the output of each layer, the loss, and columns of the Jacobian ({} if not requested)."""
 
     start: torch.Tensor
     outputs: list[LayerOutput]
@@ -166,7 +172,7 @@ class _Pass:
 
 
 def _run(stack: Stack, shake: "Shake", jacobian: int = 0) -> _Pass:
-    """Run a float64 stack forward and backward, and return its states, outputs and loss."""
+    """Run a float64 stack forward and backward with rounding errors. `jacobian`: number of Jacobian products."""
     recorded, undo = _record_outputs(stack, shake)
     start = shake.round(stack.embed().detach(), "state", -1).requires_grad_()
     loss = stack.loss(stack.climb(start)[0])
@@ -178,9 +184,9 @@ def _run(stack: Stack, shake: "Shake", jacobian: int = 0) -> _Pass:
 
 
 def _run_base(stack: Stack, shake: "Shake") -> list[LayerOutput]:
-    """Run the recomputed stack without its edits; give the edits the states and coefficients that they restore.
+    """Run the recomputed stack without its edits, and give the edits the states and coefficients that they restore.
 
-    Its rounding is of another draw: two passes of a run are rounded independently.
+    Its rounding errors are of another draw, because the two passes of a run are rounded independently.
     """
     with stack.with_edits():
         outputs = _run(stack, replace(shake, draw=shake.draw + BASE_DRAW)).outputs
@@ -191,33 +197,35 @@ def _run_base(stack: Stack, shake: "Shake") -> list[LayerOutput]:
 
 @dataclass(frozen=True)
 class Shake:
-    """Rounding errors of one draw: their signed size in states and coefficients, relative to each entry; 0 for none."""
+    """Random rounding errors of one draw. `state` and `coefficients` are their signed sizes relative to each entry; 0
+    for none.
+    """
 
     state: float
     coefficients: float
     draw: int = 0
 
     def round(self, tensor: torch.Tensor, name: str, layer: int) -> torch.Tensor:
-        """Return a state, or a coefficient of this name, changed at random by a few roundings of the spec's type."""
+        """Return a state, or a coefficient with this name, with random rounding errors."""
         size = self.state if name == "state" else self.coefficients
         noise = normal(self.draw, f"rounding.{name}", layer, *tensor.shape).to(tensor) if size else 0.0
         return tensor * (1 + size * noise) if size else tensor
 
     def round_mixing(self, mixing: Made | Query, layer: int) -> Any:
-        """Return the coefficients of a layer, changed at random by a few roundings each."""
+        """Return the coefficients of a layer with random rounding errors."""
         return type(mixing)(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
 
 
 def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
-    """Disturb and record every layer's output, with its gradient, until the returned function is called."""
+    """Make a stack disturb and record each layer's output, with gradients. Calling the returned function ends this."""
     recorded: list[LayerOutput] = []
     plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
-    is_learned = stack.spec.family.has_coefficients  # elsewhere coefficients are 0 and 1
+    is_learned = stack.spec.family.has_coefficients  # in other families coefficients are exactly 0 and 1
 
     def layer(
         index: int, state: torch.Tensor, mixing: Mixing | None, values: torch.Tensor | None = None
     ) -> LayerOutput:
-        """Compute one layer as the stack does, with its disturbance, and record the output."""
+        """Compute one layer with random rounding errors, and record its output."""
         if mixing is not None and is_learned:
             mixing = shake.round_mixing(mixing, index)
         output = plain(index, state, mixing, values)
@@ -242,15 +250,13 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
 
 
 def _keeps_mean(spec: RunSpec) -> bool:
-    """Return whether columns of every H_res sum to 1 by construction and nothing but mixing and branch makes the
-    state.
-    """
+    """Return whether the mean law holds: columns of H_res sum to 1 by construction, and there is no post-norm."""
     is_exact = spec.family.has_streams and spec.family.columns == "exact" and not spec.maps_coarsely
     return is_exact and spec.block.norm_position != "post"
 
 
 def _check_mean_law(stack: Stack, outputs: list[LayerOutput]) -> float:
-    """Return the largest relative error of mean_i x'[i] = mean_i x[i] + mean(H_post) F over all layers."""
+    """Return the largest relative error over layers of the mean law, mean_i x'[i] = mean_i x[i] + mean(H_post) F."""
     before, worst = to_numpy(stack.connection.streams(stack.embed())).mean(0), 0.0
     for output in outputs:
         after = to_numpy(stack.connection.streams(output.state)).mean(0)

@@ -1,9 +1,10 @@
-"""Every column and matrix of a run a second time, in plain numpy float64 from what the catalogue's formulas say.
+"""A second implementation of all columns and matrices of a run, in plain numpy and float64, from the catalogue's
+formulas.
 
-It shares no code with what `mhc_core.metrics` measures: only the rules by which samples are picked are the same, and
-published with the metric. `REFERENCES` says for each key what it is made of; a test compares the keys with those of the
-catalogue. A `LayerMetric` brings its second formula along.
-Shapes: L layers, n streams, N samples, C width, P samples kept, m logits of one H_res.
+It shares no code with `mhc_core.metrics`. Only the rules for selecting samples are the same; they are published with
+the metric. `REFERENCES` says for each key which data it is computed from; a test compares its keys with the catalogue.
+A `LayerMetric` contains its second formula.
+Shapes: L layers, n streams, N samples, C width, P selected samples, m logits of one H_res.
 """
 
 import math
@@ -30,13 +31,13 @@ from mhc_core.stack import LayerOutput, Stack
 Array = np.ndarray
 Source = Literal["states", "gradients", "mixing", "jacobian", "training"]
 
-RANKED_SAMPLES = 256  # of which an effective rank is taken
-MAPPED_SAMPLES = 32  # whose logits are mapped in other types
-CKA_SAMPLES = {True: 128, False: 256}  # by whether the stack has more than 256 layers
-SAME = 256  # times eps: spread over size, up to which samples count as the same
-SPANNED = 1e-12  # relative length of what is left of a new direction, where the ones before span it
-SMALLEST_KNOWN = 0.03  # share of a least singular value up to which rounding entries of H_res may decide it
-NO_SIGNAL = 300  # times eps: a share of the gradient up to which it is rounding
+RANKED_SAMPLES = 256  # number of samples for the effective rank
+MAPPED_SAMPLES = 32  # number of samples whose logits are mapped in other types
+CKA_SAMPLES = {True: 128, False: 256}  # number of samples for CKA; the key is whether there are more than 256 layers
+SAME = 256  # samples count as the same if spread / size is at most this times eps
+SPANNED = 1e-12  # a new direction counts as spanned if less than this fraction of it remains
+SMALLEST_KNOWN = 0.03  # a least singular value counts as known if rounding of H_res changes it by less than this
+NO_SIGNAL = 300  # a share of the gradient up to this times eps counts as rounding
 
 MAPS = ("cka", "unfolded")
 TOKEN_GAINS = ("s", "_min", "_median", "_mean", "_max")
@@ -77,7 +78,7 @@ REFERENCES: dict[str, Source] = {
         ),
         "jacobian",
     ),
-    # Of the first step of training, each but the first three by the formula of the metric that it is named
+    # For the first training step. All but the first three use the formula of the metric that they are named
     # after, see `name_untrained`.
     **dict.fromkeys(
         (
@@ -96,19 +97,19 @@ REFERENCES: dict[str, Source] = {
 
 
 def name_untrained(key: str) -> str:
-    """Return the key of the metric of a run that this metric of training measures at every step."""
+    """Return the key of the layer metric that this training metric measures at each step."""
     name = key.removeprefix("step_")
     return f"composite_{name}" if name in ("gain_fwd", "gain_bwd") else name
 
 
 def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[LayerOutput]) -> list[ReferenceLayer]:
-    """Copy the tensors of every layer to numpy, in float64.
+    """Copy the tensors that the formulas need from all layers to numpy, in float64.
 
     Parameters
     ----------
-    stack: after its backward pass, in which the outputs' states, branch inputs and h_res kept their gradients.
+    stack: after its backward pass, so that states, branch inputs and h_res of `outputs` have gradients.
     entering: the streams that enter each layer.
-    outputs: one for each layer.
+    outputs: the output of each layer.
     """
     parameters = read_parameters(stack)
     weights: list[Array | None] = [None] * len(outputs)
@@ -130,7 +131,7 @@ def _read_layer(
     output: LayerOutput,
     weights_J: Array | None,
 ) -> ReferenceLayer:
-    """Copy what the metrics of a layer need to numpy, in float64: states, gradients, mixing and weights."""
+    """Copy states, gradients, mixing and weights of one layer to numpy, in float64."""
     to_streams, spec = stack.connection.streams, stack.spec
     grad = output.state.grad
     assert grad is not None
@@ -154,13 +155,13 @@ def _read_layer(
 
 
 def _read_value_weights(stack: Stack, layer: int) -> Array | None:
-    """Copy the learned weights of a layer's value residual to numpy; None for a layer without."""
+    """Copy the learned weights of a layer's value residual to numpy; None if it has none."""
     named = dict(stack.branches[layer].named_parameters())
     return to_numpy(named["value_weights"]) if "value_weights" in named else None
 
 
 def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> ReferenceMixing:
-    """Copy the coefficients of one layer to numpy, with the gradient at H_res."""
+    """Copy the coefficients of one layer to numpy, with the gradient with respect to H_res."""
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
     features = to_numpy(mixing.features) if isinstance(mixing, GatedMixing) else None
@@ -184,11 +185,11 @@ def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
 
 
 def compute_columns(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Return every column and matrix that the run carries, index = layer; nan if the catalogue says that there is none.
+    """Compute all columns and matrices of a run; the first index is the layer. nan if the catalogue defines no value.
 
     Parameters
     ----------
-    spec: the run, whose type says which values are rounding.
+    spec: of the run. Its dtype determines which values count as rounding errors.
     """
     with np.errstate(all="ignore"):
         found = _stack_layers([_measure_layer(spec, layer) for layer in layers])
@@ -203,13 +204,13 @@ def compute_columns(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> dict[str
             found |= _measure_shares(found)
             if layers[0].logits is not None:
                 found |= _map_again(spec, [layer.logits for layer in layers if layer.logits is not None])
-        # Maps of every two layers are large, and travel in the run's own type.
+        # Matrices over pairs of layers are large, and are stored in the run's type.
         size = np.float64 if spec.dtype == "float64" else np.float32
         return {key: column.astype(size) if key in MAPS else column for key, column in found.items()}
 
 
 def compute_effects(stack: Stack, outputs: Sequence[LayerOutput], base: Sequence[LayerOutput]) -> dict[str, Array]:
-    """Return the distance of every layer's state and gradient from those without edits, over the size of the latter."""
+    """Return the relative distance of each layer's state and gradient from those without edits."""
     to_streams = stack.connection.streams
     pairs = [(one.state, other.state) for one, other in zip(outputs, base, strict=True)]
     states = [[to_numpy(to_streams(state)) for state in pair] for pair in pairs]
@@ -265,7 +266,7 @@ def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | fl
 
 
 def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
-    """Compute the mean cosine of each pair of streams over samples, and its mean over pairs of different streams."""
+    """Return the cosine of each pair of streams, as a mean over samples, and its mean over pairs."""
     count, samples = x_nNC.shape[:2]
     units = _to_units(x_nNC).reshape(count, -1)
     cosines = units @ units.T / samples
@@ -274,7 +275,7 @@ def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
 
 
 def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
-    """Measure coefficients as the run shows them, and the metrics of each mean H_res."""
+    """Return the coefficients of a layer (means and spreads over samples if dynamic), and the metrics of its H_res."""
     read = "h_read" if spec.family.streams == "parts" else "h_pre"
     found: dict[str, Array | float] = {}
     for key, part in ((read, layer.h_pre), ("h_post", layer.h_post), ("h_res", layer.h_res)):
@@ -290,10 +291,10 @@ def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | f
 
 
 def _measure_remainder(h_res_Nnn: Array) -> float:
-    """Return the root mean square distance from I of the matrices of samples times the inverse of their mean."""
+    """Return the root mean square over samples of |H mean(H)^-1 - I|: the metric gauge_remainder."""
     mean = np.asarray(_average(h_res_Nnn, 2))
     values = _list_singular_values(mean)
-    # Roots of sums of squares of the singular values, and of their inverses.
+    # The Frobenius norms of the mean and of its inverse.
     with np.errstate(divide="ignore"):
         condition = math.sqrt(float((values**2).sum())) * math.sqrt(float((1 / values**2).sum()))
     if not len(mean) * 2.0**-24 * condition < SMALLEST_KNOWN:
@@ -324,14 +325,16 @@ def _measure_matrix(h_res: Array) -> dict[str, Array | float]:
 
 
 def _miss_doubly_stochastic(matrices: Array) -> Array:
-    """Return how far any row or column sum of each matrix (..., n, n) is from 1, or any entry below 0."""
+    """Return each matrix's largest deviation of a row or column sum from 1, or of an entry below 0, (...)."""
     sums = np.concatenate([matrices.sum(-1), matrices.sum(-2)], -1)
     found: Array = np.maximum(np.maximum(sums.max(-1) - 1, 1 - sums.min(-1)), -matrices.min((-1, -2)))
     return found
 
 
 def _measure_pull(spec: RunSpec, layer: ReferenceLayer, grad_h_res: Array | None) -> dict[str, Array | float]:
-    """Return the norm of the mixing parameters' gradient, and the shares that H_res and its logits can follow."""
+    """Return the norm of the mixing parameters' gradient, the share of the gradient of H_res that keeps sums of 1, and
+    the share of it that reaches the logits.
+    """
     found: dict[str, Array | float] = {}
     if layer.grad_mixing:
         found["mixing_grad_norm"] = _norm_of_all(list(layer.grad_mixing.values()))
@@ -354,8 +357,8 @@ def _measure_pull(spec: RunSpec, layer: ReferenceLayer, grad_h_res: Array | None
 
 
 def _measure_passing(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> list[dict[str, Array | float]]:
-    """Measure branch_share: what the branch writes to each stream over that and what mixing passes on, by squared
-    size.
+    """Return branch_share for each layer and stream: w / (w + p), where w is the squared size of what the branch writes
+    to the stream, and p that of what mixing passes on.
     """
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     found = []
@@ -375,7 +378,9 @@ def _measure_passing(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> list[di
 
 
 def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Return median and percentiles over samples of the cosine of each layer's branch input with the last one's."""
+    """Return median, 5th and 95th percentile over samples of the cosine between the branch inputs of a layer and of the
+    layer before it.
+    """
     spread = [np.full(3, np.nan)]
     for before, layer in pairwise(layers):
         spread.append(np.percentile(_cosines(layer.u_NC, before.u_NC), [50, 5, 95]))
@@ -386,7 +391,7 @@ def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 
 
 def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
-    """Return CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
+    """Return CKA (L, L), from HSIC_1 (Song et al. 2012, Eq. 5) or, if biased, HSIC_0; nan if a layer has no value."""
     kept = _pick_samples(layers[0].x_nNC.shape[1], CKA_SAMPLES[spec.depth > 256])
     grams = np.array(
         [_multiply_features(_merge_streams(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers]
@@ -401,14 +406,15 @@ def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
         totals = rows.sum(1)
         hsic = flat @ flat.T + np.outer(totals, totals) / ((count - 1) * (count - 2)) - 2 / (count - 2) * rows @ rows.T
     scale = np.sqrt(np.diagonal(hsic))
-    # A layer with every layer before it, as records have it.
+    # Only pairs of a layer with earlier layers and itself, as in records.
     return np.where(np.tri(len(hsic), dtype=bool), hsic / np.outer(scale, scale), np.nan)
 
 
 def _multiply_features(m_PC: Array, eps: float) -> Array:
-    """Return the Gram matrix of features, centred and scaled to at most 1; CKA does not depend on the scale.
+    """Return the Gram matrix (P, P) of features, which are centred and divided by the largest one. CKA does not depend
+    on the scale.
 
-    Nan if all are the same.
+    nan if all samples are the same.
     """
     spread = (m_PC.max(0) - m_PC.min(0)).max()
     if not spread > SAME * eps * np.abs(m_PC).max():
@@ -420,14 +426,13 @@ def _multiply_features(m_PC: Array, eps: float) -> Array:
 
 
 def _compute_composite_metrics(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Return the metrics of the products of H_res over depth: forward H_l ... H_1, backward H_L ... H_l.
-
-    Also return how much of each layer's output reaches the later layers.
+    """Return the metrics of products of H_res over depth, forward H_l ... H_1 and backward H_L ... H_l, and those that
+    follow from them, such as effective skip connections.
     """
     h_res = np.array([_average(layer.h_res, 2) for layer in layers])
     n = h_res.shape[1]
     up, up_log = map(np.array, zip(*_accumulate(h_res), strict=True))
-    # Downwards the transpose is a product in the same order as upwards.
+    # The transpose of a backward product is accumulated in the same way, from the last layer to the first.
     down, down_log = map(np.array, zip(*reversed([*_accumulate(matrix.T for matrix in h_res[::-1])]), strict=True))
     down = np.swapaxes(down, 1, 2)
     found = {
@@ -455,10 +460,10 @@ def _compute_composite_metrics(layers: Sequence[ReferenceLayer]) -> dict[str, Ar
 
 
 def _find_smallest(h_res: Array) -> Array:
-    """Return the smallest singular value of H_l ... H_1 (L): of the vector that the inverse product lengthens most.
+    """Return the smallest singular value of H_l ... H_1 for each layer, (L), as 1 / the norm of the inverse product.
 
-    nan from where entries rounded to float32 could change it by 3 %: less than where a run has none, so that rounding
-    never decides which of the two has a value.
+    nan from the first layer at which rounding of entries to float32 could change it by 3 %. The limit in a run is
+    larger, so that rounding does not decide which of the two has a value.
     """
     found, turned, log = np.full(len(h_res), np.nan), np.eye(h_res.shape[1]), 0.0
     decided_L = np.cumsum([bound_rounding(matrix) for matrix in h_res])
@@ -472,7 +477,9 @@ def _find_smallest(h_res: Array) -> Array:
 
 
 def bound_rounding(matrix: Array) -> float:
-    """Bound the share of the least singular value that rounding to float32 decides: n eps / 2 times condition."""
+    """Return a bound of the relative change of the least singular value by rounding entries to float32: n eps / 2 times
+    the condition number.
+    """
     if not np.isfinite(matrix).all():
         return math.inf
     singular = _list_singular_values(matrix)
@@ -481,7 +488,7 @@ def bound_rounding(matrix: Array) -> float:
 
 
 def _accumulate(matrices: Iterable[Array]) -> Iterator[tuple[Array, Array]]:
-    """Yield M_l = H_l ... H_1 over its largest entry (..., n, n), and the natural logarithm of that entry (...)."""
+    """Yield M_l = H_l ... H_1, divided by its largest entry, (..., n, n), and the logarithm of that entry, (...)."""
     product: Any = np.float64(1)
     log: Any = 0.0
     for matrix in matrices:
@@ -493,12 +500,14 @@ def _accumulate(matrices: Iterable[Array]) -> Iterator[tuple[Array, Array]]:
 
 
 def _scale(values: Array, log: Array) -> Array:
-    """Return values * e^log, which may be beyond float64 though neither factor is."""
+    """Return values * e^log, without an intermediate overflow of e^log."""
     return np.sign(values) * np.exp(np.log(np.abs(values)) + log)
 
 
 def _multiply_tokens(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Return gains of each token's own products: of their mean, and least, median, mean and largest over tokens."""
+    """Return gains of the products of each token's matrices: of the mean product, and least, median, mean and largest
+    over tokens.
+    """
     up = [_measure_tokens(*product) for product in _accumulate(layer.h_res for layer in layers)]
     transposed = (np.swapaxes(layer.h_res, 1, 2) for layer in reversed(layers))
     down = [_measure_tokens(*product) for product in _accumulate(transposed)][::-1]
@@ -510,9 +519,9 @@ def _multiply_tokens(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 
 
 def _measure_tokens(product_Nnn: Array, log_N: Array) -> dict[str, float]:
-    """Measure gains of tokens' products, each times e^log.
+    """Return statistics over tokens of the gains of their products, product * e^log.
 
-    The largest |row sum|, or of transposes the largest |column sum|.
+    The gain is the largest |row sum| (for transposed products, column sum of the product itself).
     """
     sums_Nn, top = product_Nnn.sum(2), log_N.max()
     mean_n = (np.exp(log_N - top)[:, None] * sums_Nn).mean(0)
@@ -529,9 +538,7 @@ def _measure_tokens(product_Nnn: Array, log_N: Array) -> dict[str, float]:
 
 
 def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
-    """Return w[k, j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, from the layer that reads back to the
-    embedding.
-    """
+    """Return the effective skip connections w[k, j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, (L, L + 1)."""
     depth = len(layers)
     reads_Ln = np.array([_average(layer.h_pre, 1) for layer in layers])
     writes_Ln = np.array([_average(layer.h_post, 1) for layer in layers])
@@ -545,16 +552,17 @@ def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
 
 
 def _rank_kernels(shares_Ln: Array) -> Array:
-    """Return the effective rank of kernels, exp of the entropy of their shares, (L)."""
+    """Return the effective rank of each layer's kernel, exp of the entropy of its shares, (L)."""
     ranks = [math.exp(-sum(p * math.log(p) for p in share if p > 0)) for share in shares_Ln]
     return np.where(np.isnan(shares_Ln).any(1), np.nan, ranks)
 
 
 def _find_kernel_shares(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
-    """Return the singular values, over their sum, of what later layers, and the mean at the end, read of the outputs up
-    to each layer, (L, n).
+    """Return the shares of singular values (L, n) of the map from the outputs up to each layer to the reads of later
+    layers, including the mean over streams at the end.
 
-    Of the system x -> H x + h_post y the Hankel singular values are those of the product of both Gramians' roots.
+    These are the Hankel singular values of the system x -> H x + h_post y: the singular values of the product of roots
+    of both Gramians.
     """
     n = h_res_Lnn.shape[1]
     reads = [*(_average(layer.h_pre, 1) for layer in layers[1:]), np.full(n, 1 / n)]
@@ -573,9 +581,10 @@ def _find_kernel_shares(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> A
 
 
 def _measure_gauge_norms(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> dict[str, Array]:
-    """Return norms of reads through all mixing before them, and of writes undone by it, (L) each.
+    """Return the norms of reads and writes in the fixed basis, (L) each: H_pre_l times all earlier H_res, and H_post_l
+    times the inverse of all H_res up to its own.
 
-    nan from where entries rounded to float32 could change them by 3 %, as in `_find_smallest`.
+    nan if rounding of entries to float32 could change them by 3 %, as in `_find_smallest`.
     """
     reads = np.array([_average(layer.h_pre, 1) for layer in layers])
     writes = np.array([_average(layer.h_post, 1) for layer in layers])
@@ -587,11 +596,11 @@ def _measure_gauge_norms(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> 
 
 
 def follow_gauge(reads_Ln: Array, writes_Ln: Array, h_res_Lnn: Array) -> dict[str, tuple[Array, Array]]:
-    """Follow reads and writes from their layers to the embedding: the natural logarithm of their norms (L), and the
-    share of these up to which rounding entries of H_res to float32 may decide them.
+    """Transform reads and writes from their layers to the basis at the embedding. Return the natural logarithm of their
+    norms (L), and a bound of their relative change by rounding entries of H_res to float32 (L).
 
-    A rounded H_i changes the norm by what is in front of it, times its own norm, times what is after it, added up over
-    all i. nan from the first layer on whose weights are not finite.
+    Rounding of H_i changes the norm by at most the norm of the product before it, times its own norm, times the norm
+    after it. The bound is the sum over all i. nan from the first layer whose weights are not finite.
     """
     read, write = ((np.full(len(h_res_Lnn), np.nan), np.full(len(h_res_Lnn), np.inf)) for _ in range(2))
     layers = zip(reads_Ln, writes_Ln, h_res_Lnn, strict=True)
@@ -612,13 +621,13 @@ def follow_gauge(reads_Ln: Array, writes_Ln: Array, h_res_Lnn: Array) -> dict[st
 
 
 def _list_log_norms(matrices: Iterable[Array]) -> Array:
-    """Return the logarithm of the spectral norm of no matrix, and of the product of all up to each one."""
+    """Return the logarithms of the spectral norms of the products of the first k matrices, for k from 0."""
     found = [np.log(_list_singular_values(product)[0]) + float(log) for product, log in _accumulate(matrices)]
     return np.array([0.0, *found])
 
 
 def _follow_down(rows_Kn: Array, h_res_Knn: Array, fronts_K: Array, *, is_inverse: bool) -> tuple[Array, Array]:
-    """Return what `follow_gauge` does, of rows that enter at each layer and pass it and all in front of it."""
+    """Return logarithms of norms and bounds as in `follow_gauge`. Row k passes layer k, then all earlier layers."""
     count, n = rows_Kn.shape
     rows, sizes, changed = rows_Kn.copy(), np.zeros(count), np.full(count, -np.inf)
     for layer in reversed(range(count)):
@@ -632,12 +641,14 @@ def _follow_down(rows_Kn: Array, h_res_Knn: Array, fronts_K: Array, *, is_invers
         own = fronts_K[layer] + np.log(_list_singular_values(matrix)[0])
         changed[entered] = np.logaddexp(changed[entered], own + (after if is_inverse else before))
     log = np.log(np.linalg.norm(rows, axis=1)) + sizes
-    # A source that is 0 stays so.
+    # A row of 0 stays 0.
     return log, np.where(np.isneginf(log), 0.0, n * 2.0**-24 * np.exp(changed - log))
 
 
 def _find_roots(start_n: Array, layers: Iterable[tuple[Array, Array]]) -> Iterator[Array]:
-    """Yield F with F F^t = G, up to a factor: of G = b b^t of `start_n`, and of H G H^t + b b^t after each layer."""
+    """Yield roots F of a Gramian G = F F^t, up to a factor: first of G = b b^t with b = `start_n`, then, after each
+    layer (H, b), of H G H^t + b b^t.
+    """
     root, log = start_n[:, None], 0.0
     yield root
     for matrix, vector in layers:
@@ -648,7 +659,9 @@ def _find_roots(start_n: Array, layers: Iterable[tuple[Array, Array]]) -> Iterat
 
 
 def _measure_shares(columns: dict[str, Array]) -> dict[str, Array]:
-    """Measure largest share and evenness of what streams hold, and of the weights with which layers read and write."""
+    """Return the largest share of a stream and the normalised entropy of shares, for squared sizes of streams and for
+    the weights of reads and writes.
+    """
     reads = np.abs(columns["h_pre"]) if "h_pre" in columns else np.abs(columns["h_read"]).sum(1)
     sizes = columns["act_rms_streams"] / columns["act_rms_streams"].max(1, keepdims=True)
     found = {}
@@ -661,8 +674,8 @@ def _measure_shares(columns: dict[str, Array]) -> dict[str, Array]:
 
 
 def _map_again(spec: RunSpec, logits: Sequence[Array]) -> dict[str, Array]:
-    """Return the range of the logits of any one H_res, and how far it is from doubly stochastic if mapped in other
-    types.
+    """Return the largest range of the logits of one H_res, and its distance from doubly stochastic if it is mapped in
+    other types.
     """
     found = {}
     if logits[0].shape[-1] > 1:
@@ -676,7 +689,7 @@ def _map_again(spec: RunSpec, logits: Sequence[Array]) -> dict[str, Array]:
 
 
 def measure_total_gradient(stack: Stack) -> Array:
-    """Measure norm of the gradient of all parameters together, (1)."""
+    """Return the norm of the gradient of all parameters together, (1)."""
     return np.array([_norm_of_all([_grad(parameter) for parameter in stack.parameters()])])
 
 
@@ -684,15 +697,15 @@ def measure_total_gradient(stack: Stack) -> Array:
 
 
 def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
-    """Return Ritz values of J = d out / d x_0 (K), and of the largest and least the value and its residual bound,
+    """Return the Ritz values of J = d out / d x_0 (K), and the largest and the least one with their residual bounds,
     (1) each.
 
-    They are the singular values of J restricted to the Krylov space of J^T J, spanned by (J^T J)^k v: no bidiagonal
-    matrix is made. The bound is the residual of the pair over sqrt(2). {} if a product is not finite.
+    They are the singular values of J restricted to the Krylov space of J^T J, spanned by (J^T J)^k v, without a
+    bidiagonal matrix. The bound is the residual of the singular pair over sqrt(2). {} if a product is not finite.
     """
     spec = stack.spec
     x = stack.input().flatten(0, 1).detach().requires_grad_()
-    with sdpa_kernel(SDPBackend.MATH):  # the others cannot be differentiated twice
+    with sdpa_kernel(SDPBackend.MATH):  # other backends cannot be differentiated twice
         out = stack.connection.reduce(stack.climb(stack.connection.expand(x))[0])
         weights = torch.zeros_like(out, requires_grad=True)
         (pulled,) = torch.autograd.grad(out, x, weights, create_graph=True)
@@ -717,9 +730,9 @@ def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
 
 
 def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[str, Array]:
-    """Return Ritz values from orthonormal v, J v and J^T J v, a row each."""
+    """Return Ritz values and bounds, from rows of orthonormal v, of J v, and of J^T J v."""
     _, ritz, mix_KK = np.linalg.svd(images_KD.T, full_matrices=False)
-    # J^T u - s v, of unit vectors u and v.
+    # The residual J^T u - s v of unit vectors u and v.
     residuals = [
         np.linalg.norm(q @ returned_KD / s - s * (q @ basis_KD)) if s > 0 else 0.0
         for s, q in zip(ritz, mix_KK, strict=True)
@@ -738,27 +751,27 @@ def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[st
 
 
 def _merge_streams(spec: RunSpec, x_nNC: Array) -> Array:
-    """Return the streams (n, N, C) merged into one state: their mean, or all parts of the width."""
+    """Merge streams (n, N, C) into one state: their mean, all parts of the width, or stream 0 if it is the state."""
     if spec.family.streams == "source":
         return x_nNC[0]
     return np.concatenate(x_nNC, 1) if spec.family.streams == "parts" else x_nNC.sum(0) / len(x_nNC)
 
 
 def _merge_gradient(spec: RunSpec, g_nNC: Array) -> Array:
-    """Return the gradient at the merged state: that of all parts, or the sum over copies."""
+    """Return the gradient with respect to the merged state: the sum over copies, all parts, or that of stream 0."""
     if spec.family.streams == "source":
         return g_nNC[0]
     return np.concatenate(g_nNC, 1) if spec.family.streams == "parts" else g_nNC.sum(0)
 
 
 def _rms(x: Array) -> float:
-    """Return the root mean square; entries are divided by the largest one first, whose square may be beyond float64."""
+    """Return the root mean square. Entries are first divided by the largest one, whose square may overflow."""
     largest = np.abs(x).max()
     return float(largest * np.sqrt(np.mean((x / largest) ** 2))) if largest > 0 else float(largest)
 
 
 def _norm_of_all(parts: Sequence[Array]) -> float:
-    """Return the euclidean norm of all entries of several arrays together, in numpy."""
+    """Return the Euclidean norm of all entries of several arrays together."""
     flat = np.concatenate([np.ravel(part) for part in parts]) if parts else np.zeros(1)
     return _rms(flat) * math.sqrt(flat.size) if flat.size else 0.0
 
@@ -777,7 +790,7 @@ def _to_units(x_NC: Array) -> Array:
 
 
 def _average_cosine(m_NC: Array) -> float:
-    """Average the cosines over all pairs of different samples, some rows at a time."""
+    """Return the mean cosine over all pairs of different samples, computed in blocks of rows."""
     unit, total = _to_units(m_NC), 0.0
     count = len(unit)
     for first in range(0, count, 1024):
@@ -787,7 +800,7 @@ def _average_cosine(m_NC: Array) -> float:
 
 
 def _count_directions(m_NC: Array) -> float:
-    """Count exp of the entropy of the normalised singular values."""
+    """Return the effective rank of samples: exp of the entropy of the normalised singular values."""
     kept = m_NC[_pick_samples(len(m_NC), RANKED_SAMPLES)]
     if not kept.any():
         return math.nan
@@ -797,29 +810,29 @@ def _count_directions(m_NC: Array) -> float:
 
 
 def _list_singular_values(matrix: Array) -> Array:
-    """List singular values from the largest to the smallest; nan if an entry is not finite."""
+    """Return the singular values, largest first; nan if an entry is not finite."""
     if not np.isfinite(matrix).all():
         return np.full(min(matrix.shape), np.nan)
     return np.linalg.svd(matrix, compute_uv=False)
 
 
 def _pick_samples(count: int, most: int) -> Array:
-    """Return at most so many of the samples, evenly spaced from the first to the last: which the metrics publish."""
+    """Return the indices of at most `most` samples, evenly spaced from first to last, as metrics publish them."""
     kept = min(count, most)
     return np.round(np.arange(kept) * (count - 1) / max(kept - 1, 1)).astype(int)
 
 
 def _find_eps(spec: RunSpec) -> float:
-    """Return the rounding unit of the type in which the run measures: float32 at least."""
+    """Return the machine epsilon of the type in which the run measures, which is at least float32."""
     return 2.0**-52 if spec.dtype == "float64" else 2.0**-23
 
 
 def _average(part: Array, ndim: int) -> Array:
-    """Return the mean over samples, where there is such an axis."""
+    """Return the mean over samples if the array has this axis in addition to `ndim` others."""
     return part.mean(0) if part.ndim > ndim else part
 
 
 def _grad(tensor: object) -> Array:
-    """Return the gradient that autograd left at a tensor; 0 if none came."""
+    """Return the gradient of a tensor after the backward pass; 0 if it has none."""
     grad = tensor.grad  # type: ignore[attr-defined]
     return np.zeros(tuple(tensor.shape)) if grad is None else to_numpy(grad)  # type: ignore[attr-defined]

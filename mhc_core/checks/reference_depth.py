@@ -1,7 +1,7 @@
-"""What is read of earlier outputs a second time, in plain numpy by the formula that each family states.
+"""A second implementation of reads of earlier outputs, in plain numpy by the formula of each family, and its checks.
 
-It shares no code with `mhc_core.layers`. The sources are made of the outputs here, so that neither the state nor
-its layout is used. Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedding.
+It shares no code with `mhc_core.layers`. Sources are computed from the outputs, so that neither the state nor its
+layout is used. Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedding.
 """
 
 import math
@@ -27,31 +27,31 @@ def compute_reads(
     weights: Sequence[Array] | None = None,
     edit: Callable[[int, Array], Array] | None = None,
 ) -> list[ReferenceRead]:
-    """Compute in numpy the weighted sum of earlier outputs that is read after every layer.
+    """Compute in numpy the weighted sum of earlier outputs that is read after each layer.
 
     Parameters
     ----------
     parameters: arrays of the connection by name, see `read_parameters`.
     start_NC: the embedding.
-    outputs: output of every branch, (N, C).
-    weights: the coefficients of the sources of every layer, in place of those of the formula.
-    edit: takes a layer and the coefficients that it reads by, and returns them after its edits.
+    outputs: output of each branch, (N, C).
+    weights: weights of the sources after each layer, to use instead of those of the formula; default None.
+    edit: a function from a layer and its weights to the weights after the edits of this layer; default None.
     """
     assert spec.family.reads is not None, "layers read earlier outputs"
     given = Reading(lambda read_NC: _apply_norm(spec, read_NC), weights, edit)
     return spec.family.reads.reference(spec, parameters, start_NC, outputs, given)
 
 
-# What has to hold of any stack.
+# The comparison.
 
 
 def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> dict[str, Array]:
-    """Return the largest errors of what each layer reads of earlier outputs, (L) each; nan where it reads none.
+    """Return the largest errors of each layer's read of earlier outputs, (L) each; nan if nothing is weighed there.
 
     Returns
     -------
     depth_rule: error of the read against the weighted sum of the sources, with the weights that the stack used and the
-        norm where one follows; relative to the largest entry.
+        post-norm, if any; relative to the largest entry.
     depth_weights: error of the weights against their formula: with the spec's edits at the stack's own parameters, and
         without edits at perturbed ones.
     depth_mean: error of the weights against their initial values, with the same edits; only without drift.
@@ -85,21 +85,23 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
 def _attend_moved(
     stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]
 ) -> tuple[dict[str, Array], list[Array]]:
-    """Return randomly changed parameters, and the weights of earlier outputs with them after every layer."""
+    """Return randomly perturbed parameters, and the weights of sources after each layer that the stack computes with
+    them.
+    """
     connection: Any = stack.connection
     found, states = [], [start, *(output.state for output in outputs)]
     with move_parameters(stack) as moved:
         for layer, output in enumerate(outputs):
             few = states[layer].detach()[:, :MOVED_SAMPLES]
             made = connection.dynamic_mixing(layer, few)
-            # Copied, as the parameters are put back in place.
+            # Copied, because the parameters are restored in place.
             reads = connection.leave(layer, few, output.y.detach()[:MOVED_SAMPLES], made)[1]
             found.append(to_numpy(reads.attention).copy())
     return moved, found
 
 
 def _apply_norm(spec: RunSpec, read_NC: Array) -> Array:
-    """Return each sample after the norm of a post-norm stack; unchanged in others."""
+    """Return the samples after the norm of a post-norm stack; in other stacks, unchanged."""
     if spec.block.norm_position != "post":
         return read_NC
     read_NC = read_NC - read_NC.mean(-1, keepdims=True) if spec.block.norm == "layernorm" else read_NC

@@ -1,4 +1,5 @@
-"""Edits a second time, in plain numpy float64. It shares no code with `mhc_core.edits`, only the named draws of noise.
+"""A second implementation of edits, in plain numpy and float64. It shares no code with `mhc_core.edits` except the
+draws of noise.
 
 Shapes: L layers, n streams, N samples, C width (of a stream).
 """
@@ -19,14 +20,13 @@ LINEAR = ("zero", "scale", "uniform", "swap")
 
 @dataclass(frozen=True)
 class ReferenceCoefficients:
-    """One layer's mixing, each array with a leading axis N where it is dynamic.
+    """One layer's mixing. If it is dynamic, all arrays have a leading axis N.
 
     Attributes
     ----------
-    h_pre: (n), or (n, n) where parts of the width are read. h_post: (n). h_res: (n, n), rows index the output.
-    features: (N, n, C), a weight for each feature, whose mean over features is h_pre; None where a stream has one
-        weight.
-    h_next: (n), the weights that are passed on to the next layer; None where a layer reads with its own.
+    h_pre: (n), or (n, n) if streams are parts of the width. h_post: (n). h_res: (n, n), rows index the output.
+    features: (N, n, C), weights of single features, whose mean over features is h_pre; None if a stream has one weight.
+    h_next: (n), weights that the layer computes for the next layer; None if each layer computes its own.
     """
 
     h_pre: Array
@@ -38,9 +38,10 @@ class ReferenceCoefficients:
 
 @dataclass(frozen=True)
 class EditedStreams:
-    """The streams of each layer, (n, N, C): those that the mixing is applied to, and those that it is made of.
+    """The streams of each layer, (n, N, C): `entered`, to which the mixing is applied, and `seen`, from which dynamic
+    mixing is computed.
 
-    They differ by the linear edits that are multiplied into the coefficients, see `find_matrix`.
+    `entered` lacks the linear edits that are multiplied into the coefficients, see `find_matrix`.
     """
 
     entered: list[Array]
@@ -48,7 +49,7 @@ class EditedStreams:
 
 
 def edit_streams(stack: Stack, streams: Sequence[Array]) -> EditedStreams:
-    """Return the streams of every layer after its edits, from those that left the layer before."""
+    """Return the streams of each layer after its edits. `streams` are those after the layer before."""
     base = stack.edits.base
     kept = [to_numpy(stack.connection.streams(state)) for state in base.states] if base else []
     entered, seen = [], []
@@ -67,7 +68,7 @@ def edit_streams(stack: Stack, streams: Sequence[Array]) -> EditedStreams:
 
 
 def list_edits(spec: RunSpec, layer: int, *whats: str) -> list[tuple[int, EditSpec]]:
-    """List the edits of a layer with their places in the spec."""
+    """List the edits of a layer that act on one of `whats`, with their positions in the spec."""
     return [
         (place, edit)
         for place, edit in enumerate(spec.edits)
@@ -76,7 +77,7 @@ def list_edits(spec: RunSpec, layer: int, *whats: str) -> list[tuple[int, EditSp
 
 
 def edit_coefficients(stack: Stack, layer: int, made: ReferenceCoefficients) -> ReferenceCoefficients:
-    """Return the coefficients of a layer after its edits, those of streams included where they are a matrix."""
+    """Return the coefficients of a layer after its edits, including edits of streams that are a matrix."""
     spec, base = stack.spec, stack.edits.base
     for place, edit in list_edits(spec, layer, "h_pre", "h_post", "h_res"):
         kept = None if base is None else to_numpy(getattr(base.mixings[layer], edit.what))
@@ -89,7 +90,7 @@ def edit_coefficients(stack: Stack, layer: int, made: ReferenceCoefficients) -> 
 
 
 def edit_attention(stack: Stack, layer: int, attention_KNH: Array) -> Array:
-    """Return the weights of the K sources that a layer reads after its edits, those of each head by themselves."""
+    """Return the weights of the K sources that a layer reads, after its edits. Each head is edited separately."""
     base, edits = stack.edits.base, list_edits(stack.spec, layer, "source")
     for place, edit in edits if len(attention_KNH) else []:
         noise = _draw_noise(stack.spec, place, 0, layer, len(attention_KNH)) if edit.do == "noise" else np.zeros(1)
@@ -107,8 +108,9 @@ def edit_attention(stack: Stack, layer: int, attention_KNH: Array) -> Array:
 
 
 def find_matrix(spec: RunSpec, layer: int) -> Array:
-    """Find E (n, n), which is multiplied into the coefficients: what linear edits make of a unit signal in each stream,
-    those after the last edit of another kind.
+    """Return the matrix E (n, n) of a layer's linear edits of streams, which is multiplied into its coefficients.
+
+    Only edits after the last nonlinear one are included.
     """
     units = np.eye(spec.streams)
     for _, edit in list_edits(spec, layer, "stream", "state"):
@@ -132,7 +134,7 @@ def find_matrix(spec: RunSpec, layer: int) -> Array:
 def _edit_rows(
     spec: RunSpec, place: int, edit: EditSpec, layer: int, x_nNC: Array, kept_nNC: Array, rows: Sequence[int] | range
 ) -> Array:
-    """Return a copy of streams or outputs, (n, N, C), with an edit of these rows; `kept_nNC` is without edits."""
+    """Return a copy of streams (n, N, C) with an edit of these rows. `kept_nNC` are the streams of the base."""
     changed = x_nNC.copy()
     for row in rows:
         match edit.do:
@@ -157,7 +159,7 @@ def _edit_rows(
 def _edit_part(
     spec: RunSpec, place: int, edit: EditSpec, layer: int, part: Array, kept: Array | None, made: ReferenceCoefficients
 ) -> Array:
-    """Edit H_pre, H_post or H_res of one layer, (n) or (n, n), with an axis N in front where it is dynamic."""
+    """Return H_pre, H_post or H_res of one layer after an edit: (n) or (n, n), with a leading axis N if dynamic."""
     has_tokens = made.h_post.ndim == 2
     items = part if has_tokens else part[None]
     noise = _draw_noise(spec, place, 0, layer, *items.shape[1:]) if edit.do == "noise" else np.zeros(1)
@@ -170,7 +172,7 @@ def _edit_part(
 
 
 def _edit_item(edit: EditSpec, item: Array, average: Array, noise: Array) -> Array:
-    """Return H_pre, H_post or H_res of one token after an edit, in numpy."""
+    """Return H_pre, H_post, H_res or the source weights of one token after an edit."""
     if edit.do == "swap":
         swapped = item.copy()
         swapped[edit.index], swapped[edit.other] = item[edit.other], item[edit.index]
@@ -202,7 +204,7 @@ def _edit_item(edit: EditSpec, item: Array, average: Array, noise: Array) -> Arr
 
 
 def _pick(edit: EditSpec, items: Array, changed: Array) -> Array:
-    """Return the items of a layer with the edited row or entry taken from `changed`."""
+    """Return `items` in which the row or entry that the edit names is replaced by that of `changed`."""
     if edit.index is None:
         return changed
     found = items.copy()
@@ -211,7 +213,7 @@ def _pick(edit: EditSpec, items: Array, changed: Array) -> Array:
 
 
 def _keep_largest(edit: EditSpec, row: Array) -> Array:
-    """Set all but the k largest |entries| of a row to 0, scaled so that the sum of sizes stays."""
+    """Return a row with all but its k largest |entries| set to 0, scaled to the same sum of |entries|."""
     assert edit.k is not None
     order = np.argsort(-np.abs(row), kind="stable")
     kept = row.copy()

@@ -1,4 +1,4 @@
-"""What enters the layers, and what leaves them for the loss, a second time in plain numpy.
+"""A second implementation of the first state and of the output of a stack, in plain numpy, and its checks.
 
 It shares no code with `mhc_core.layers`; it reads parameters by their names.
 Shapes: n streams, N samples, C width.
@@ -15,19 +15,19 @@ from mhc_core.family import TINY, Array, compute_sigmoid, divide_by_rms
 from mhc_core.layers.connections import PassedMixing
 from mhc_core.stack import LayerOutput, Stack
 
-LARGE = 1e100  # above, states are divided by their largest entry before they are squared
+LARGE = 1e100  # states with larger entries are divided by their largest entry before they are squared
 
 
 def check_ends(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> dict[str, Array]:
-    """Check the state before the first layer, and the output after the last one: the largest errors, (1) each.
+    """Return the largest errors of the state before the first layer and of the output after the last one, (1) each.
 
     Returns
     -------
-    start_rule: error of the streams against the embedding, its copies, its copies times their vectors, or its parts;
-        relative to the largest entry.
+    start_rule: error of the streams against copies of the embedding, copies times vectors, or parts of it; relative to
+        the largest entry.
     output_rule: error of the output against the weighted sum of the streams, relative to the largest sum of sizes, at
-        the stack's own parameters and at disturbed ones; and error of the norm after it. Left out where a coarse type
-        makes the weights, and for a head of a family that states no formula for it.
+        the stack's own parameters and at perturbed ones; or the error of the norm after it, if larger. Omitted if the
+        weights are computed in a coarse type, and for heads without a formula in their family.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         streams = to_numpy(stack.connection.streams(start))
@@ -52,7 +52,7 @@ def _start(stack: Stack) -> Array:
 
 @torch.no_grad()
 def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array]) -> Array | None:
-    """Return the error of the output, and of the norm after it if there is one; None where it has no formula here."""
+    """Return the error of the output, or of the norm after it if larger; None if the output has no formula here."""
     x_nNC = to_numpy(stack.connection.streams(last.state))
     weights = _weigh_streams(stack, last, parameters, x_nNC)
     if weights is None:
@@ -71,7 +71,7 @@ def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array])
 
 
 def _weigh_streams(stack: Stack, last: LayerOutput, parameters: dict[str, Array], x_nNC: Array) -> Array | None:
-    """Return the weights of the streams in the output, which broadcast to (n, N, C)."""
+    """Return the weights of the streams in the output, which broadcast to (n, N, C); None without a formula."""
     spec, family = stack.spec, stack.spec.family
     n = spec.streams
     if family.streams in ("one", "parts"):
@@ -100,7 +100,7 @@ def _weigh_streams(stack: Stack, last: LayerOutput, parameters: dict[str, Array]
 
 
 def _apply_norm(x_NC: Array, norm: str) -> Array:
-    """Return each sample after layernorm or RMS norm; large samples are divided by their largest entry first."""
+    """Return the samples after layernorm or RMS norm. Large samples are first divided by their largest entry."""
     largest = np.abs(x_NC).max(-1, keepdims=True)
     x_NC = x_NC / np.where(largest > LARGE, largest, 1.0)
     x_NC = x_NC - x_NC.mean(-1, keepdims=True) if norm == "layernorm" else x_NC

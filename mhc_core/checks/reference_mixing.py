@@ -1,10 +1,10 @@
-"""Mixing coefficients of every family a second time, in plain numpy from the raw parameters.
+"""A second implementation of mixing coefficients, in plain numpy from raw parameters, and its comparison with a stack.
 
-It shares no code with `mhc_core.layers`; it reads parameters by their names. `compute_coefficients` follows the
-numpy formula that each family states. `check_coefficients` compares a stack with it at the stack's own parameters and
-at moved ones: at its start a sigmoid can equal a softmax, and a projection of zero hides what it multiplies.
+It shares no code with `mhc_core.layers`; it reads parameters by their names. `compute_coefficients` uses the numpy
+formula of each family. `check_coefficients` compares it with a stack, at the stack's own parameters and at perturbed
+ones: at initial parameters a sigmoid can equal a softmax, and a projection of 0 hides errors in its input.
 
-Arithmetic is float64, or rounded to a coarser type after every operation, see `ROUND`.
+Arithmetic is in float64, or rounded to a coarser type after each operation, see `ROUND`.
 Shapes: L layers, n streams, N samples, C width, m logits of one H_res, D = n C.
 """
 
@@ -23,8 +23,8 @@ from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
 OF_THE_ENDS = ("output.", "expand_scale")  # parameters of a connection that belong to no layer
-MOVE = 0.3  # standard deviation by which parameters are moved
-MOVED_SAMPLES = 16  # whose coefficients are compared at moved parameters
+MOVE = 0.3  # standard deviation of the perturbation of parameters
+MOVED_SAMPLES = 16  # number of samples that are compared at perturbed parameters
 
 
 def read_parameters(stack: Stack) -> dict[str, Array]:
@@ -34,7 +34,7 @@ def read_parameters(stack: Stack) -> dict[str, Array]:
 
 @contextmanager
 def move_parameters(stack: Stack) -> Iterator[dict[str, Array]]:
-    """Change the connection's parameters at random until the context ends; yields a copy of them by name."""
+    """Perturb the connection's parameters at random until the context ends; yield a copy of them by name."""
     own = {name: p.detach().clone() for name, p in stack.connection.named_parameters()}
     try:
         with torch.no_grad():
@@ -56,7 +56,8 @@ def compute_coefficients(
     ----------
     parameters: arrays of the whole connection by name, see `read_parameters`.
     x_nNC: the streams that enter the layer; static mixing ignores them.
-    before_nNC: the streams that enter the layer before, from which H_pre is made where `read_from` is previous.
+    before_nNC: the streams that enter the layer before, from which H_pre is computed if `read_from` is previous;
+        default x_nNC.
     """
     family = spec.family
     if not family.has_coefficients:
@@ -83,7 +84,7 @@ def compute_coefficients(
 
 
 def select_layer(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
-    """Return one layer's own parameters: those named by it, or one row each of static mixing."""
+    """Return the parameters of one layer by name: those with its number in their names, or its rows of static ones."""
     named = {name.removesuffix(f".{layer}"): p for name, p in parameters.items() if name.endswith(f".{layer}")}
     if named:
         return named
@@ -94,9 +95,9 @@ def select_layer(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dic
 
 
 def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array) -> tuple[Array, Array, Array]:
-    """Return logits of H_pre, H_post and H_res, (m) or (N, m).
+    """Return the logits of H_pre, H_post and H_res, each (m), or (N, m) if dynamic.
 
-    T = a (v phi) / rms(v) + b (mHC, arXiv 2512.24880, Eq. 7).
+    t = a (v phi) / rms(v) + b (mHC, arXiv 2512.24880, Eq. 7).
     """
     n, own = spec.streams, select_layer(spec, parameters, layer)
     t_pre, t_post, t_res = own["b_pre"], own["b_post"], own["b_res"]
@@ -115,7 +116,7 @@ def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nN
 
 
 def map_logits(spec: RunSpec, logits: Array, to_type: Round) -> Array:
-    """Return H_res (..., n, n) of raw logits (..., m), every intermediate result rounded by `to_type`."""
+    """Return H_res (..., n, n) of raw logits (..., m). `to_type` rounds each intermediate result."""
     assert spec.family.map_reference is not None, "a family with a map has its formula in numpy"
     return spec.family.map_reference(logits, spec.map_settings, to_type)
 
@@ -140,16 +141,17 @@ ROUND: dict[str, Round] = {"float32": _to_float32, "bfloat16": _to_bfloat16}
 def check_coefficients(
     stack: Stack, entering: list[Array], edited: list[Array], outputs: list[LayerOutput]
 ) -> dict[str, Array]:
-    """Return the largest errors of H_pre, H_post and H_res of every layer, (L) each, against the formula in numpy.
+    """Return the largest errors of H_pre, H_post and H_res of each layer, (L) each, against the formula in numpy.
 
-    Each error is the larger of two, at the stack's own parameters and at perturbed ones; entries above 1 count
-    relative to the largest.
+    Each error is the larger one at the stack's own parameters and at perturbed ones, relative to the largest entry if
+    that is above 1.
 
     Parameters
     ----------
     stack: in float64. Its connection's parameters are perturbed and restored.
-    entering: the streams (n, N, C) that enter each layer. edited: the same after their edits.
-    outputs: one for each layer.
+    entering: the streams (n, N, C) that enter each layer.
+    edited: these streams after the edits of the layer.
+    outputs: the output of each layer.
     """
     spec, parameters = stack.spec, read_parameters(stack)
     errors = [
@@ -167,7 +169,7 @@ def check_coefficients(
 
 @torch.no_grad()
 def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
-    """Return the largest errors of the coefficients at randomly changed parameters, for a few samples: (L, 3)."""
+    """Return the largest errors of the coefficients at randomly perturbed parameters, for a few samples: (L, 3)."""
     spec, states, errors = stack.spec, [stack.embed(), *(output.state for output in outputs)], []
     with move_parameters(stack) as parameters:
         static = stack.connection.static_mixing()
@@ -176,24 +178,24 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
             mixing = (
                 Mixing(*(part[layer] for part in static))
                 if static is not None
-                # Dynamic mixing has the samples first.
+                # The first axis of dynamic mixing is that of samples.
                 else stack.connection.dynamic_mixing(layer, states[layer].detach()[:MOVED_SAMPLES])
             )
             parts = mixing._asdict()
-            if isinstance(mixing, PassedMixing):  # the state has passed it on, made with the stack's own parameters
+            if isinstance(mixing, PassedMixing):  # h_pre comes from the state, and so from unperturbed parameters
                 del parts["h_pre"]
             errors.append(_compare(parts, compute_coefficients(spec, parameters, layer, few)))
     return np.array(errors)
 
 
 def _compare(parts: dict[str, torch.Tensor], due: ReferenceCoefficients) -> list[float]:
-    """Return the largest relative errors of H_pre, H_post and H_res against the formula, one each."""
+    """Return the largest relative error of H_pre, of H_post and of H_res against the formula."""
     errors = {"h_pre": 0.0}
     for name, part in parts.items():
         got, expected = part.detach().cpu().double().numpy(), getattr(due, name)
         assert got.shape == expected.shape, f"coefficients of the shape {got.shape}, not {expected.shape}"
         size = max(1.0, float(np.abs(expected).max()))
         errors[name] = float(np.abs(got - expected).max()) / size
-    # Weights of features belong to what is read, as their mean does, and so do those of the next layer.
+    # Weights of single features, and those for the next layer, count as H_pre.
     reads = [error for name, error in errors.items() if name not in ("h_post", "h_res")]
     return [max(reads), errors["h_post"], errors["h_res"]]

@@ -1,7 +1,8 @@
-"""How far rounding may move a column of an honest run: what it costs at least, by metric and type.
+"""Tolerances for rounding errors: how much a column of a correct run can differ from its recomputation, by metric and
+dtype.
 
-Columns are compared on the metric's own scale: in decades where its values span decades, else as they are. A magnitude
-below `find_floor` is rounding, and counts as `LIFT` times that much.
+Columns are compared on the metric's scale: in decades if its values span decades, else as they are. Values below
+`find_floor` are rounding errors, and are replaced by `LIFT` times this floor.
 """
 
 from collections.abc import Mapping
@@ -14,26 +15,25 @@ from mhc_core.spec import RunSpec
 
 Array = np.ndarray
 
-# One rounding of a state, by the type of the run that is verified.
+# The relative size of one rounding of a state, by the dtype of the run.
 ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8}
-# What rounding costs even where nothing enlarges it, in decades or relative to the larger of 1 and the value; above the
-# largest that 80 specs of 16 and 96 layers showed.
+# The error by rounding if nothing amplifies it, in decades, or relative to the larger of 1 and the value. It is above
+# the largest error in 80 specs of 16 and 96 layers.
 LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}
-SATURATED = 4.0  # roundings of a whole gradient in a saturated map; 1.7 were the most in six runs of 24 layers
-ROUNDINGS_OF_MAP = 10.0  # of a coefficient in a map of many steps, as Sinkhorn
-MOST = 0.3  # A wider tolerance would say nothing.
-PROMISED = 1e-5  # what the catalogue promises of most columns, relative to their values
+SATURATED = 4.0  # roundings of a whole gradient in a saturated map; the largest in six runs of 24 layers was 1.7
+ROUNDINGS_OF_MAP = 10.0  # roundings of a coefficient in a map with many steps, such as Sinkhorn
+MOST = 0.3  # a wider tolerance is not useful
+PROMISED = 1e-5  # the precision that the catalogue promises for most columns, relative to their values
 LIFT = 3.0
-# The effective rank takes singular values from a Gram matrix, which keeps half of float64's digits of the small ones.
+# Singular values of the effective rank come from a Gram matrix, so small ones have half of float64's digits.
 RANK_LEAST = 1e-4
-# Samples that lie close together leave CKA fewer digits than the catalogue promises; it is taken in float32 at least.
+# If samples are close together, CKA has fewer digits than the catalogue promises. It is computed at least in float32.
 CKA_LEAST = {"float64": 2e-11, "float32": 2e-4, "bfloat16": 0.04}
 
 
 def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
-    """Return the least tolerance of each entry of a column, on the scale of `to_scale`: `LEAST` by the spec's type.
-
-    A metric of which the catalogue promises half as many digits as of others gets twice the tolerance.
+    """Return the least tolerance of each entry of a column, on the scale of `to_scale`: `LEAST` of the dtype, times the
+    metric's promised precision over `PROMISED`.
     """
     least = LEAST[_find_type(spec, key)]
     relative, absolute = METRICS[key].precision or (PROMISED, PROMISED)
@@ -48,17 +48,17 @@ def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
 
 
 def find_added(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what bounds of rounding add to the tolerances, in decades (L), by metric."""
+    """Return additional tolerances where rounding is known to be amplified, in decades (L), by metric."""
     return _find_saturation(spec, columns) | _find_decided(spec, columns)
 
 
 def _find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what rounding in the map from logits to H_res adds to tolerances, in decades (L), by metric.
+    """Return the additional tolerance of gradients through saturated maps, in decades (L), by metric.
 
-    A saturated softmax passes differences of gradients that are small next to the gradients themselves: a rounding of a
-    whole gradient counts 1 / (mixing_grad_share * mixing_signal) times. So does the softmax over sources, where these
-    are nearly parallel, as where outputs are 0: of the gradient at a query, a token's part is at most |g| |s| |k|, of
-    the gradient at what is read, the largest source and its key, and their roundings add up at random over tokens.
+    The gradient through a saturated softmax is a small difference of large numbers: a rounding of the whole gradient
+    has 1 / (mixing_grad_share * mixing_signal) times its effect. The same is true for the softmax over sources if these
+    are nearly parallel, for example because outputs are 0. The part of one token in the gradient of a query is at most
+    |g| |s| |k|, with the gradient of the read, the largest source and its key. Roundings of tokens add up at random.
     """
     if not spec.family.has_mixing:
         return _find_depth_saturation(spec, columns)
@@ -72,8 +72,8 @@ def _find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, A
 
 
 def _find_decided(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what rounding of coefficients does to what inverse products are made of: the bound of each matrix, summed,
-    and that of reads and writes in the fixed basis.
+    """Return the additional tolerance of metrics of inverse products, in decades (L), by metric: the least singular
+    value, and reads and writes in the fixed basis.
     """
     if "composite_sigma_min" not in columns:
         return {}
@@ -86,16 +86,18 @@ def _find_decided(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Arra
 
 
 def _find_rounding(spec: RunSpec) -> float:
-    """Return the rounding of one coefficient of the mixing: float32's at least, unless its map is coarser."""
+    """Return the relative rounding of one coefficient of the mixing. Its dtype is float32 or finer, unless the map's
+    is coarser.
+    """
     return ROUNDING[spec.dtype] if spec.maps_coarsely else min(ROUNDING[spec.dtype], ROUNDING["float32"])
 
 
 def _find_depth_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what rounding adds to the tolerance of gradients of weights over depth, in decades (L), by metric."""
+    """Return the additional tolerance of gradients of attention over depth, in decades (L), by metric."""
     if "mixing_grad_norm" not in columns:
         return {}
     samples = spec.input.batch * spec.input.tokens
-    # A step of training has no sizes of outputs.
+    # Training steps do not measure the sizes of branch outputs.
     sizes = np.maximum(columns["act_rms"], columns.get("branch_out_rms", columns["act_rms"]))
     size = np.maximum.accumulate(sizes) * spec.connection.depth_block
     whole = samples**0.5 * spec.width**1.5 * columns["grad_rms"] * size
@@ -105,7 +107,7 @@ def _find_depth_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[
 
 
 def find_floor(spec: RunSpec, key: str) -> float:
-    """Return the magnitude below which a column that spans decades is only rounding; 0 if its digits are kept."""
+    """Return the value below which a column that spans decades is only rounding error; 0 if it has no such limit."""
     _, absolute = METRICS[key].precision or (0.0, 0.0)
     if METRICS[key].scale != "log" or not absolute:
         return 0.0
@@ -117,9 +119,9 @@ def find_floor(spec: RunSpec, key: str) -> float:
 
 
 def _find_type(spec: RunSpec, key: str) -> str:
-    """Return the dtype whose rounding changes a column most.
+    """Return the dtype whose rounding determines the errors of a column.
 
-    Coefficients are float32 at least, unless their mapping is coarser; of dynamic mixing that rounds every signal.
+    Coefficients are at least float32, unless their map is computed in a coarser type.
     """
     is_mixing = REFERENCES[key] == "mixing"
     own: str = "float32" if is_mixing and spec.dtype == "bfloat16" else spec.dtype
@@ -128,28 +130,28 @@ def _find_type(spec: RunSpec, key: str) -> str:
 
 
 def _names_type(key: str) -> bool:
-    """Return whether a column is about what another, named type would do to the run."""
+    """Return whether a column is the error of H_res in a dtype that its key names."""
     return key.startswith("ds_error_") and key.rpartition("_")[2] in LEAST
 
 
 def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
-    """Return values on the scale on which columns are compared, magnitudes below the floor lifted to it.
+    """Return values on the scale on which columns are compared. Values below the floor are replaced, see `lift`.
 
-    -inf for 0 if none is.
+    0 becomes -inf if the column has no floor.
     """
     if METRICS[key].scale != "log" or REFERENCES[key] == "jacobian":
-        return values  # of singular values, rounding leaves what is small relative to the largest
+        return values  # errors of singular values are relative to the largest one
     return lift(spec, key, to_log10(values))
 
 
 def lift(spec: RunSpec, key: str, log10: Array) -> Array:
-    """Return log10 values, none below that of `LIFT` times the floor."""
+    """Return log10 values, replaced by log10(`LIFT` times the floor) if they are smaller."""
     floor = find_floor(spec, key)
     return np.maximum(log10, np.log10(LIFT * floor)) if floor else log10
 
 
 def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None) -> Array:
-    """Return how far two columns (L, ...) are apart in each layer, (L): inf if only one of them has a number."""
+    """Return the largest difference of two columns (L, ...) in each layer, (L); inf if only one of them is known."""
     if other is None or other.shape != column.shape:
         return np.full(len(column), np.inf)
     with np.errstate(invalid="ignore"):
@@ -160,6 +162,6 @@ def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None
 
 
 def to_log10(values: Array) -> Array:
-    """Return log10, -inf for 0, and nan for negative values."""
+    """Return log10 of values: -inf for 0, nan for negative values."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log10(values)

@@ -1,8 +1,8 @@
-"""Compare a finished run with every law that applies to it, with its recomputation, and with exact relations.
+"""Verifies a finished run: compares it with all laws that apply, with its recomputation, and with exact relations.
 
-Verdicts: `holds`, `fails`, and `skipped` where no number could be compared, for the reason that the statement gives.
-A law that does not apply is not listed. What each check can find and what it cannot is said by `DETECTS`; docs/laws.md
-has how often each found planted faults.
+Verdicts are `holds`, `fails`, and `skipped` if no number could be compared, for the reason in the statement. Laws that
+do not apply are not listed. `DETECTS` says which faults each check can and cannot find; docs/laws.md says how often
+each found planted faults.
 """
 
 import math
@@ -34,9 +34,9 @@ from mhc_core.theory.premises import (
 
 Array = np.ndarray
 
-# Times what one rounding per layer does, as a run rounds in more places.
+# Factor of the measured effect of one rounding per layer, because a run has more roundings.
 SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}
-# Decades either side of 1 in which rms values keep digits. Metrics of every type square in float64.
+# Range of accurate rms values, in decades on both sides of 1. Metrics of all types compute squares in float64.
 RANGE = {"float32": 36.0, "bfloat16": 36.0, "float64": 150.0}
 LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
 FIRST_STEP = "At the first step, before any update."
@@ -45,28 +45,28 @@ NORMS = {
     "singular_floor": "At every step, as every H_res is orthogonal, and so are products. A value above 1 counts as 1.",
 }
 AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"
-# Columns, by what they are made of, that show how far rounding moves it: relative, or between -1 and 1.
+# Columns whose change by rounding is taken as the least for all columns of the same source.
 KNOWN_BEST = {
     "states": ("act_rms", "token_cos", "cos_prev", "cos_prev_p05", "cos_prev_p95"),
     "gradients": ("grad_rms", "grad_rms_streams"),
 }
 SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
-MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # by the type in which coefficients are made
-MISMATCH_FACTOR = 10.0  # products of the Jacobian disagree by rounding alone: its order of magnitude is checked
+MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # tolerance of coefficients by the type of their map
+MISMATCH_FACTOR = 10.0  # the mismatch of Jacobian products is only rounding, so only its order of magnitude is checked
 SIGNALS = ("act_rms", "branch_out_rms", "grad_rms")
 Z = NormalDist().inv_cdf(1 - FALSE_ALARM / 2)
 
 
 @dataclass(frozen=True)
 class RecordCheck(Check):
-    """A check of the numbers of a record, shown where the measured value comes closest to failing.
+    """The result of a check of a column of a record. Its numbers are those of the entry that is closest to failing.
 
     Attributes
     ----------
     name: a law of `theory`, or a key of `DETECTS`.
     metric: key of the metric, or `loss`, or `weights`.
-    layer: where, from 0; None for what has no layer.
-    source: where the expectation comes from.
+    layer: layer of the numbers, from 0; None if they have no layer.
+    source: source of the expected value.
     """
 
     verdict: Verdict
@@ -78,14 +78,15 @@ class RecordCheck(Check):
 
     @property
     def place(self) -> str:
-        """Return the metric and the layer that the check is about. Layers count from 1 for people."""
+        """Return the metric and the layer of the numbers as text. Layers are counted from 1 for people."""
         return self.metric if self.layer is None else f"{self.metric} at layer {self.layer + 1}"
 
 
 def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None) -> list[RecordCheck]:
-    """Return every check of a run that applies: laws and sums, and with `recomputed` from `recompute` all columns.
+    """Return all checks that apply to a run: of laws and sums, and, with the result of `recompute`, of all columns and
+    exact relations.
 
-    Of a stack that was trained, the first step is recomputed.
+    For a trained stack, the first training step is recomputed.
     """
     curves = predict(spec)
     in_range = _find_representable(spec, curves, result)
@@ -110,10 +111,10 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
 
 
 def _find_representable(spec: RunSpec, curves: Sequence[Curve], result: Result) -> dict[str, Array]:
-    """Return the layers (L), by metric, in which the run's type can represent the value that a law predicts.
+    """Return for each metric whether the run's type can represent the value that a law predicts, for each layer (L).
 
-    If a law gives bounds instead of a value, the measured value decides. What leaves the range in the forward pass
-    is lost in all later layers, and every gradient with it.
+    If a law has no value for a layer, the measured value is used. If a state leaves the range, all later layers and all
+    gradients are lost.
     """
     every = np.ones(spec.depth, dtype=bool)
     inside = {curve.metric: _is_in_range(spec, curve, result) for curve in curves if curve.metric in SIGNALS}
@@ -124,7 +125,7 @@ def _find_representable(spec: RunSpec, curves: Sequence[Curve], result: Result) 
 
 
 def _is_in_range(spec: RunSpec, curve: Curve, result: Result) -> Array:
-    """Return the layers (L) in which the run's type can hold the value that this law predicts."""
+    """Return for each layer whether the run's type can represent the values that this law predicts, (L)."""
     assert curve.low_log10 is not None
     assert curve.high_log10 is not None
     low, high = (
@@ -136,7 +137,7 @@ def _is_in_range(spec: RunSpec, curve: Curve, result: Result) -> Array:
 
 
 def _check_curve(curve: Curve, result: Result, held_L: Array) -> RecordCheck:
-    """Check the measured column of a metric against the band of a law, in the layers `held_L`."""
+    """Compare the measured column of a metric with the band of a law, in the layers `held_L`."""
     if curve.values_log10 is not None:
         measured, value, low, high = (
             result.layers_log10[curve.metric], curve.values_log10, curve.low_log10, curve.high_log10,
@@ -151,7 +152,9 @@ def _check_curve(curve: Curve, result: Result, held_L: Array) -> RecordCheck:
 
 
 def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> RecordCheck:
-    """Check each layer's change of a column against a law's band of changes; it is narrow where the column drifted."""
+    """Compare the change of a column from layer to layer with a law's band of changes, which is narrower than its band
+    of values.
+    """
     with np.errstate(invalid="ignore"):
         step = np.diff(result.layers_log10[curve.metric], prepend=np.nan)
     value, low, high = (np.concatenate([[0.0], part]) for part in band)
@@ -162,7 +165,7 @@ def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> Rec
 
 
 def _check_sums(spec: RunSpec, result: Result) -> list[RecordCheck]:
-    """Check that row and column sums of H_res are 1, where that holds by construction."""
+    """Check that row and column sums of H_res are 1, if they are by construction."""
     due = {"h_res_row_sum": has_unit_row_sums(spec), "h_res_col_sum": has_unit_sums(spec)}
     wide = 4 * spec.streams * MIXING_EPS[spec.dtype]
     text, every = "Sums to 1 by construction.", np.ones(spec.depth, dtype=bool)
@@ -174,9 +177,9 @@ def _check_sums(spec: RunSpec, result: Result) -> list[RecordCheck]:
 
 
 def _check_norms(spec: RunSpec, result: Result) -> list[RecordCheck]:
-    """Check that no product of norm-bounded matrices has a singular value above 1, and none of orthogonal ones below.
+    """Check that products of norm-bounded H_res have no singular value above 1, and of orthogonal ones none below 1.
 
-    A value on the right side of 1 counts as 1. Rounding changes each matrix by n eps of its norm, which is 1.
+    A value on the allowed side of 1 counts as 1. Rounding changes each matrix by n eps times its norm, which is 1.
     """
     every, ones = np.ones(spec.depth, dtype=bool), np.zeros(spec.depth)
     wide = 4 * spec.streams * MIXING_EPS[spec.dtype] * np.arange(1, spec.depth + 1)
@@ -192,7 +195,7 @@ def _check_norms(spec: RunSpec, result: Result) -> list[RecordCheck]:
 
 
 def _check_drift(spec: RunSpec, result: Result) -> RecordCheck:
-    """Check the root mean square of all entries of H_res - I: chi-square with as many degrees of freedom as entries."""
+    """Compare the root mean square of all entries of H_res - I with the drift, by a chi-square distribution."""
     drift = result.matrices["h_res"].astype(np.float64) - np.eye(spec.streams)
     size = np.array([math.sqrt(float((drift**2).mean()))])
     wide = spec.connection.noise * Z * math.sqrt(0.5 / drift.size)
@@ -202,7 +205,7 @@ def _check_drift(spec: RunSpec, result: Result) -> RecordCheck:
 
 
 def _check_mean_law(error: float) -> RecordCheck:
-    """Check the largest error of the law for the mean of the streams, from the recomputation."""
+    """Check the largest error of the law of the mean over streams, from the recomputation."""
     text = "In float64, mean_i x'[i] = mean_i x[i] + mean(H_post) F, as columns of H_res sum to 1; relative error."
     every = np.ones(1, dtype=bool)
     return compare("mean_law", "act_rms", np.zeros(1), np.array([error]), 1e-12, every, text, OWN, scale="linear")
@@ -212,7 +215,7 @@ def _check_mean_law(error: float) -> RecordCheck:
 
 
 def _check_identities(recomputed: RecomputationFrame) -> list[RecordCheck]:
-    """Check the errors of all identities in the recomputation, and the sizes of its weights."""
+    """Check the errors of all exact relations in the recomputation, and the sizes of its weights."""
     errors = {key: np.array(error, dtype=np.float64) for key, error in (recomputed.identities or {}).items()}
     checks = [
         compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]),
@@ -226,7 +229,7 @@ def _check_identities(recomputed: RecomputationFrame) -> list[RecordCheck]:
 
 
 def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[RecordCheck]:
-    """Check the coefficients of the recomputation against the formulas of their family."""
+    """Check the errors of the recomputation's coefficients against the formulas of their family."""
     wide = MAP_WIDE[spec.connection.mapping_dtype if spec.family.is_mapped else "auto"]
     checks = []
     for name, (key, text, source) in MAPS.items():
@@ -240,14 +243,14 @@ def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[RecordChe
 
 
 def _say_lost(lost_L: Array | None) -> str:
-    """Return a sentence on how many layers a check leaves out because their numbers are subnormal; "" without."""
+    """Return a sentence with the number of layers that a check leaves out because numbers are subnormal; "" if None."""
     if lost_L is None:
         return ""
     return f" {int(lost_L.sum())} of {len(lost_L)} layers are left out: their gradients or states are subnormal."
 
 
 def _check_weights(excess_L: Array, spread_L: Array) -> list[RecordCheck]:
-    """Check the size of the weights in each layer, and in all layers together, which finds smaller errors."""
+    """Check the size of the weights in each layer, and of those in all layers together, which finds smaller errors."""
     known = np.isfinite(excess_L)
     text = "Squared weights over what the initialisation makes them in the mean, less 1"
     source = "chi-square; He et al. 2015; Glorot & Bengio 2010"
@@ -264,8 +267,8 @@ def _check_weights(excess_L: Array, spread_L: Array) -> list[RecordCheck]:
 
 
 def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[RecordCheck]:
-    """Check each column of the run, its Jacobian and its loss against the recomputation."""
-    # None, which stands for what is beyond float64, becomes nan. A metric's package may no longer be installed.
+    """Compare all columns of the run, its Jacobian and its loss with the recomputation."""
+    # None, for values beyond float64, becomes nan. Metrics whose package is not installed are ignored.
     columns, unsure = (
         {key: np.array(column, dtype=np.float64) for key, column in table.items() if key in METRICS}
         for table in (recomputed.columns, recomputed.unsure)
@@ -275,13 +278,13 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
     kept = {
         key: _find_known(spec, key, column, forward_L, backward_L) for key, column in columns.items() if key in layered
     }
-    # Percentiles, and columns that happen to stay where others move, are known no better than the others.
-    # What training did at its first step has no summary.
+    # Percentiles, and columns that by chance did not change, are not more accurate than the others.
+    # The first training step has no summary.
     is_resolved = bool(spec.train.steps) or all(finding.key != "resolution" for finding in result.summary.findings)
     for source, known in KNOWN_BEST.items():
         least_L = np.max([unsure[key] for key in known if key in unsure], axis=0)
         if source == "gradients" and not is_resolved:
-            least_L = np.full_like(least_L, np.inf)  # the run itself found that rounding decides them
+            least_L = np.full_like(least_L, np.inf)  # the run itself found that gradients are rounding errors
         unsure |= {key: np.maximum(unsure[key], least_L) for key in layered if REFERENCES[key] == source}
     least = find_added(spec, columns)
     checks = [
@@ -297,20 +300,22 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
 def _check_jacobian(
     spec: RunSpec, frame: JacobianFrame, columns: dict[str, Array], unsure: dict[str, Array]
 ) -> list[RecordCheck]:
-    """Check singular values and bounds relative to the largest, as rounding adds a part of it to what is small."""
+    """Compare singular values of the Jacobian and their bounds with the recomputation, relative to the largest one,
+    because rounding errors are relative to it.
+    """
     if "jacobian_ritz" not in columns:  # beyond float64
         return []
     size, checks = columns["jacobian_sigma_max"], []
     least = LEAST[spec.connection.mapping_dtype] if spec.maps_coarsely else LEAST[spec.dtype]
     for key in (key for key, source in REFERENCES.items() if source == "jacobian"):
         measured = np.atleast_1d(np.array(frame.values[key], dtype=np.float64))
-        # How far products disagree is rounding alone.
+        # The mismatch of products is only rounding, which the recomputation may lack.
         again, apart = (table.get(key, np.zeros(1)) for table in (columns, unsure))
         digits = MISMATCH_FACTOR if key == "jacobian_mismatch" else 1.0
         wide = (
             digits * least * size + SAFETY[spec.dtype] * apart + np.finfo(np.float64).tiny
         )  # a Jacobian can be exactly zero
-        if len(measured) != len(again):  # one of them spanned all that can be reached a step before
+        if len(measured) != len(again):  # one of the two iterations ended a step earlier
             measured, again, wide = (part[:1] for part in (measured, again, wide))
         known = (wide <= np.maximum(MOST * size, 2 * np.finfo(np.float64).tiny)) & np.isfinite(again)
         check = compare("recomputation", key, again, measured, wide, known, AGAIN, SOURCE, scale="linear")
@@ -319,7 +324,7 @@ def _check_jacobian(
 
 
 def _check_first_step(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[RecordCheck]:
-    """Check what training measured at step 0, before any update, as the columns of a run that does not train."""
+    """Compare the measurements of training step 0, before its update, with the recomputation."""
     first = Result(result.depth, keeps_frames=False)
     is_kept = bool(result.kept_steps) and result.kept_steps[0] == 0
     names = {name_untrained(key): key for key, source in REFERENCES.items() if source == "training"}
@@ -341,7 +346,7 @@ def _check_first_step(spec: RunSpec, result: Result, recomputed: RecomputationFr
 
 
 def _check_step_numbers(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[RecordCheck]:
-    """Check the norm of all gradients in the first step, and the step size in every one, as far as it came."""
+    """Check the norm of all gradients in the first training step, and the learning rate in all computed steps."""
     again, unsure = (
         np.array(table["step_grad_norm"], dtype=np.float64) for table in (recomputed.columns, recomputed.unsure)
     )
@@ -359,15 +364,15 @@ def _check_step_numbers(spec: RunSpec, result: Result, recomputed: Recomputation
 
 
 def _has_no_value(result: Result, key: str, again: Array) -> bool:
-    """Return whether neither the run nor the recomputation has a value in any layer, as of gradients that symmetry
-    forbids.
+    """Return whether neither the run nor the recomputation has a value in any layer, for example because a gradient is
+    0 by symmetry.
     """
     measured = _find_column(result, key)
     return bool(np.isnan(again).all()) and measured is not None and bool(np.isnan(measured).all())
 
 
 def _find_column(result: Result, key: str) -> Array | None:
-    """Return a column of the record in float64; None if the record lacks the column."""
+    """Return a column of the record in float64; None if the record does not have it."""
     found = (result.matrices if METRICS[key].table == "matrices" else result.layers).get(key)
     return None if found is None else found.astype(np.float64)
 
@@ -375,24 +380,24 @@ def _find_column(result: Result, key: str) -> Array | None:
 def _check_column(
     spec: RunSpec, result: Result, key: str, again: Array, unsure_L: Array, kept_L: Array, least_L: Array | float
 ) -> RecordCheck:
-    """Check a column of a run against that of the recomputation.
+    """Compare a column of a run with that of the recomputation.
 
     Parameters
     ----------
-    again: column of the recomputation, nan if it has no value.
+    again: column of the recomputation; nan if it has no value.
     unsure_L: change of the column by one rounding, in each layer.
     kept_L: whether the layer can be compared.
-    least_L: tolerance in addition to that of every column.
+    least_L: additional tolerance of this column, see `find_added`.
     """
     measured = _find_column(result, key)
     if measured is None:
         text = f"{AGAIN} The run has no such column."
         return compare("recomputation", key, again, again, 1.0, np.zeros(len(again), dtype=bool), text, SOURCE)
     if METRICS[key].scale == "log":
-        # Exactly nothing has no logarithm, and agrees.
+        # 0 has no logarithm. Two values of 0 agree.
         log10 = np.where(measured == 0, -np.inf, result.layers_log10[key])
         again, measured = lift(spec, key, to_log10(again)), lift(spec, key, log10)
-        # Edits make exact matrices of rank 1, whose further singular values are 0 or rounding of float64.
+        # Some edits give matrices of exact rank 1, whose other singular values are 0 or rounding errors of float64.
         is_none = again < math.log10(np.finfo(np.float64).eps) if spec.edits else np.isneginf(again)
         zero = is_none & np.isneginf(measured)
         again, measured = np.where(zero, 0.0, again), np.where(zero, 0.0, measured)
@@ -415,9 +420,9 @@ def _check_column(
 
 
 def _accumulate(key: str, unsure_L: Array) -> Array:
-    """Return the uncertainty of each layer as the maximum up to it, because lost digits stay lost.
+    """Return the uncertainty of each layer as the maximum up to it, because errors pass on to later layers.
 
-    A gradient has passed them all.
+    Columns that depend on all layers, such as gradients, get the maximum of all.
     """
     if not METRICS[key].prefix:
         return np.full_like(unsure_L, unsure_L.max())
@@ -425,15 +430,16 @@ def _accumulate(key: str, unsure_L: Array) -> Array:
 
 
 def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Array]:
-    """Return the layers (L) whose states, and those whose gradients, the run's type can hold, by the recomputation.
+    """Return for each layer whether the run's type can represent its state, and whether its gradient, (L) each, by the
+    values of the recomputation.
 
-    What has left the range on the way up is lost in all later layers, and with them every gradient.
+    If a state leaves the range, all later layers and all gradients are lost.
     """
-    # Early records have no streams. Without a norm in front, attention multiplies the state with itself.
+    # Early records have no streams. Without a pre-norm, attention multiplies the state by itself.
     states, grads = (columns.get(f"{key}_streams", columns[key]) for key in ("act_rms", "grad_rms"))
     is_squared = spec.block.kind == "transformer" and spec.block.norm_position != "pre"
     forward_L = np.logical_and.accumulate(_holds(states, RANGE[spec.dtype] / (2 if is_squared else 1)))
-    # At a state of 0, which an edit can make, a norm enlarges the gradient at the branch input alone.
+    # If an edit sets a state to 0, the norm amplifies only the gradient at the branch input.
     held_L = _holds(grads, RANGE[spec.dtype]) & _holds(columns.get("branch_grad_rms", grads), RANGE[spec.dtype])
     if spec.connection.is_dynamic:
         held_L &= _holds_products(spec, columns)
@@ -441,23 +447,23 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Arr
 
 
 def _holds(values: Array, decades: float) -> Array:
-    """Return the layers in which all values are zero or within so many decades of 1."""
+    """Return for each layer whether all values are 0 or within this number of decades of 1, (L)."""
     fits = (np.abs(to_log10(values)) < decades) | (values == 0)
     return fits.reshape(len(fits), -1).all(1)
 
 
 def _holds_products(spec: RunSpec, columns: dict[str, Array]) -> Array:
-    """Return layers in which the gradient of coefficients is within the range of the type.
+    """Return for each layer whether the gradient of coefficients is within the range of the type, (L).
 
-    It is a sum of products of states and gradients: 1e10 is room for the sums, and for what multiplies them on their
-    way back into the state.
+    It is a sum of products of states and gradients. A factor of 1e10 is reserved for the sum, and for the factors of
+    the gradient from coefficients to the state.
     """
     found: Array = to_log10(columns["grad_rms"]) + to_log10(columns["act_rms"]) + 10 < RANGE[spec.dtype]
     return found
 
 
 def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backward_L: Array) -> Array:
-    """Return the layers (L) in which a column can be compared with the recomputation."""
+    """Return for each layer whether a column can be compared with the recomputation, (L)."""
     source, is_all = REFERENCES[key], not METRICS[key].prefix
     if source == "mixing" and not spec.connection.is_dynamic:
         return ~np.isinf(column).reshape(len(column), -1).any(1)
@@ -470,14 +476,14 @@ def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backwa
 
 
 def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, is_held: bool) -> RecordCheck:
-    """Check the loss of a run against that of the recomputation."""
+    """Compare the loss of a run with that of the recomputation."""
     again, unsure = (np.array([math.nan if n is None else n]) for n in (recomputed.loss, recomputed.loss_unsure))
     size = np.maximum(np.abs(again), 1.0)
     least = LOSS_LEAST[spec.dtype]
-    if spec.maps_coarsely:  # which rounds every signal, whatever its own type
+    if spec.maps_coarsely:  # the coarse map rounds all signals, whatever the run's type
         least = max(least, LEAST[spec.connection.mapping_dtype])
     wide = least * size + SAFETY[spec.dtype] * unsure
-    kept = is_held & (wide <= MOST * size)  # False where either is nan
+    kept = is_held & (wide <= MOST * size)  # False if either is nan
     return compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, SOURCE)
 
 
@@ -496,7 +502,10 @@ def compare(
     scale: Scale | None = None,
     detects: str | None = None,
 ) -> RecordCheck:
-    """Build a check of two arrays (L, ...), at entries that `kept` marks: (L), or their shape. A measured nan fails."""
+    """Compare two arrays (L, ...) at the entries that `kept` marks, (L) or the arrays' shape, and return the check.
+
+    A measured nan fails. The check is `skipped` if no entry is marked.
+    """
     scale = scale or ("log10" if key in METRICS and METRICS[key].scale == "log" else "linear")
     build = partial(RecordCheck, name, scale=scale, detects=detects or DETECTS[name], metric=key, source=source)
     if not kept.any():

@@ -1,1 +1,1 @@
-"""What a run costs: counts, rates, estimates, and the paper's models."""
+"""The predicted cost of a run: counts, rates of a machine, estimates, and the costs of the mHC paper's models."""

@@ -1,10 +1,12 @@
-"""What a stack and one measured pass through it consist of: parameters, arithmetic, bytes, operator calls, memory.
+"""Counts for the cost of a run: parameters, operations, bytes, operator calls and memory of a stack and one measured
+pass.
 
-Pure functions of the spec. Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio),
-attention 8 C^2 + 4 T C, mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between
-m parts of the width mixing and projection are 2 C (2 m + 1) each. What a branch costs is declared by the branch, and
-what reading earlier outputs costs by the family: layer l has l + 2 sources at most, so that it grows with the square
-of the depth. Bytes and calls are those of our operators, counted by tests on real stacks.
+All are pure functions of the spec. Operations of the forward pass per token and layer (the backward pass has twice as
+many): MLP 4 r C^2 (r is the ratio), attention 8 C^2 + 4 T C, mixing 2 C (n^2 + 2 n), dynamic projection
+2 n C (n^2 + 2 n), Sinkhorn 4 n^2 per round. For m parts of the width, mixing and projection are 2 C (2 m + 1) each. The
+cost of a branch is declared by the branch, and the cost of reading earlier outputs by the family: layer l has up to
+l + 2 sources, so this cost grows with the square of the depth. Bytes and calls are those of our operators; tests count
+them on real stacks.
 
 Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
 """
@@ -15,26 +17,27 @@ from mhc_core.spec import BYTE_INPUTS, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
-MAX_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
-MAX_STEP_MAP_LAYERS = 256  # a map of 1024 by 1024 layers would be 5 MB of text at every step that is kept
+MAX_TAPE_BYTES = 7.5e8  # if the graphs of all layers are larger, only states are kept, and layers are computed twice
+MAX_STEP_MAP_LAYERS = 256  # a matrix of 1024 by 1024 layers would be 5 MB of text at each kept step
 OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
-# Families without a map project each stream separately, the others all streams together.
+# How often dynamic mixing reads or writes the streams, forward and backward. The key is whether each stream is
+# projected separately, as in families without a map; other families project all streams together.
 STREAM_PASSES = {
     True: 48,
     False: 40,
-}  # of dynamic mixing, forward and backward, by whether it projects streams separately
-# Of feature gates, forward and backward: over the streams, by type, and over the rank.
+}
+# The same for feature gates, by dtype; and how often values of the gates' rank are read or written.
 GATE_PASSES, RANK_PASSES = {"float32": 79, "float64": 72, "bfloat16": 51}, 14
-DYNAMIC_CALLS = {True: 70, False: 45}  # without Sinkhorn's, by the same
-MAP_PASSES = 2  # values per operation of a map without rounds, in dynamic mixing
-ROUND_CALLS = 2  # of operators, a round of Sinkhorn
-END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
+DYNAMIC_CALLS = {True: 70, False: 45}  # operator calls per layer without Sinkhorn, by the same key as STREAM_PASSES
+MAP_PASSES = 2  # values read or written per operation of a map without rounds, in dynamic mixing
+ROUND_CALLS = 2  # operator calls per Sinkhorn round
+END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of width C, in embedding and read-out
 
 # Parameters.
 
 
 def count_parameters(spec: RunSpec) -> int:
-    """Count the trainable values of a spec's stack exactly."""
+    """Return the exact number of trainable values of a spec's stack."""
     branches = sum(layers * branch.count_parameters(spec) for branch, layers in count_branches(spec).items())
     ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
     if spec.block.scaling in ("rezero", "skipinit"):
@@ -50,7 +53,7 @@ def count_parameters(spec: RunSpec) -> int:
 
 
 def count_sources(spec: RunSpec) -> int:
-    """Count the earlier outputs that are weighed after each layer, summed over layers; else 0."""
+    """Return the number of sources over depth that are weighed after each layer, summed over layers; 0 without them."""
     reads = spec.family.reads
     return 0 if reads is None else sum(reads.count_sources(spec, layer) for layer in range(spec.depth))
 
@@ -59,7 +62,7 @@ def _mixing_parameters(spec: RunSpec) -> int:
     """Count the trainable parameters of the mixing in one layer."""
     n, width, logits = spec.streams, spec.width, _vectors(spec) + _count_logits(spec)
     if spec.family.streams == "source":
-        return _count_logits(spec)  # which H_pre shares
+        return _count_logits(spec)  # H_pre has the same parameters
     if spec.family.by_feature:
         return n * width * (2 * spec.connection.gate_rank + n)
     if not spec.connection.is_dynamic:
@@ -70,13 +73,13 @@ def _mixing_parameters(spec: RunSpec) -> int:
 
 
 def _vectors(spec: RunSpec) -> int:
-    """Count the entries of H_pre and H_post of one layer; H_pre of parts of the width is a matrix."""
+    """Count the entries of H_pre and H_post of one layer. If streams are parts of the width, H_pre is a matrix."""
     n = spec.streams
     return n * n + n if spec.family.streams == "parts" else 2 * n
 
 
 def _copies(spec: RunSpec) -> int:
-    """Count the streams of full width; parts of the width count together as one."""
+    """Return the number of streams of full width; 1 if streams are parts of the width."""
     return 1 if spec.family.streams == "parts" else spec.streams
 
 
@@ -112,7 +115,7 @@ def count_pass_flops(spec: RunSpec) -> float:
 
 
 def _mixing_flops(spec: RunSpec) -> float:
-    """Count the operations that join one layer for one sample, without its branch, in a forward pass."""
+    """Count the operations of the connection of one layer for one sample, without its branch, in a forward pass."""
     n, width = spec.streams, spec.width
     if spec.family.costs is not None:
         return spec.family.costs.count_operations(spec)
@@ -129,13 +132,13 @@ def _mixing_flops(spec: RunSpec) -> float:
 
 
 def count_readout_flops(spec: RunSpec) -> float:
-    """Count the operations of the read-out in a training pass; a measured pass leaves it out."""
+    """Count the operations of the read-out in a training step. The cost of a measured pass does not include it."""
     return 6.0 * 256 * spec.width * count_samples(spec) if spec.input.kind in BYTE_INPUTS else 0.0
 
 
 def count_equivalent_flops(spec: RunSpec) -> float:
-    """Return how many operations of matrix products take as long as the other arithmetic of one pass, forward and
-    backward.
+    """Return the time of other arithmetic in one pass, forward and backward, as the number of operations of matrix
+    products that take as long.
     """
     slow = sum(layers * branch.count_equivalent_flops(spec) for branch, layers in count_branches(spec).items())
     return 3 * count_samples(spec) * slow
@@ -147,7 +150,7 @@ def count_probe_flops(spec: RunSpec) -> float:
 
 
 def count_rank_flops(spec: RunSpec) -> float:
-    """Count the operations that the effective rank takes: Gram matrices and their eigenvalues."""
+    """Count the operations of the effective rank: Gram matrices and their eigenvalues."""
     return spec.depth * 4.0 * _rank_size(spec) ** 3
 
 
@@ -155,7 +158,7 @@ def count_rank_flops(spec: RunSpec) -> float:
 
 
 def count_pass_bytes(spec: RunSpec) -> float:
-    """Count the bytes that a forward and backward pass reads and writes, weights and their gradients included."""
+    """Count the bytes that a forward and backward pass reads and writes, including weights and their gradients."""
     item = _values_bytes(spec)
     branches = sum(layers * branch.count_moved(spec) for branch, layers in count_branches(spec).items())
     norms = {"pre": 1, "post": _copies(spec), "none": 0}[spec.block.norm_position]
@@ -167,7 +170,7 @@ def count_pass_bytes(spec: RunSpec) -> float:
 
 
 def _mixing_bytes(spec: RunSpec) -> float:
-    """Return the bytes of the mixing per token and layer, beyond those of the residual connection."""
+    """Return the bytes that the mixing moves per token and layer, in addition to those of the residual connection."""
     n, width, item = _copies(spec), spec.width, _coefficient_bytes(spec)
     if spec.family.costs is not None:
         return spec.family.costs.count_moved(spec) * item
@@ -197,7 +200,7 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
     """Return the peak memory of a run in bytes: weights, tensors stored for the backward pass, Gram matrices, and one
     measured block.
 
-    `whole_graph`: of a pass that keeps the graph however large, as training does.
+    whole_graph: whether the pass keeps its whole graph, however large, as training does; default False.
     """
     parameters = count_parameters(spec)
     weights = parameters * ITEM_BYTES[spec.dtype]
@@ -206,12 +209,12 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
         sources = count_samples(spec) * count_sources(spec) * spec.width * ITEM_BYTES[spec.dtype]
         tape = count_state_bytes(spec) + sources + tape / spec.depth + LAYER_BYTES * spec.depth
     kept = tape + _probe_bytes(spec) + _scratch_bytes(spec) + _base_bytes(spec)
-    # Weights are drawn in float32, all of them before any is converted.
+    # All weights are drawn in float32 before they are converted.
     return max(4.0 * parameters, weights + kept)
 
 
 def count_state_bytes(spec: RunSpec) -> int:
-    """Count the bytes of the states that leave all layers."""
+    """Count the bytes of the states after all layers."""
     return count_samples(spec) * spec.depth * _copies(spec) * spec.width * ITEM_BYTES[spec.dtype]
 
 
@@ -225,15 +228,15 @@ def _base_bytes(spec: RunSpec) -> float:
 
 
 def recomputes(spec: RunSpec) -> bool:
-    """Return whether a pass stores states alone, and computes every layer again in its backward pass."""
+    """Return whether a pass stores only states, and computes each layer again in its backward pass."""
     return count_tape_bytes(spec) > MAX_TAPE_BYTES
 
 
 def disturbs(spec: RunSpec) -> bool:
     """Return whether the run measures its gradient a second time with randomly rounded states.
 
-    Of attention without a norm, whose logits grow with the square of the state: where they pass from shares to a choice
-    of one token, a stack may make more of a rounding than of the signal.
+    This is done for attention without a norm, whose logits grow with the square of the state. Where attention changes
+    from a mean over tokens to a choice of one token, a stack can amplify rounding errors more than the signal.
     """
     return spec.block.kind == "transformer" and spec.block.norm_position == "none" and not spec.train.steps
 
@@ -264,7 +267,7 @@ def count_tape_bytes(spec: RunSpec) -> float:
 
 
 def _depth_kept(spec: RunSpec) -> float:
-    """Return the bytes per token that reading earlier outputs stores for the backward pass, in all layers together."""
+    """Return the bytes per token that reads of earlier outputs store for the backward pass, summed over layers."""
     if spec.family.reads is None:
         return 0.0
     copies, values = spec.family.reads.count_kept(spec)
@@ -273,9 +276,8 @@ def _depth_kept(spec: RunSpec) -> float:
 
 
 def _mixing_kept(spec: RunSpec) -> float:
-    """Return the bytes per token and layer that the mixing stores for the backward pass.
-
-    Normed or converted streams, logits, Sinkhorn's rounds.
+    """Return the bytes per token and layer that the mixing stores for the backward pass: normed or converted streams,
+    logits, and Sinkhorn's rounds.
     """
     n, width, item = spec.streams, spec.width, _coefficient_bytes(spec)
     if spec.family.costs is not None:
@@ -284,7 +286,7 @@ def _mixing_kept(spec: RunSpec) -> float:
         return 0.0
     kept = (2 * _copies(spec) + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
     if spec.family.streams == "parts" and not spec.connection.is_dynamic:
-        kept += 2 * width * item  # the parts laid out for their products
+        kept += 2 * width * item  # copies of the parts in the layout of their products
     if spec.family.by_feature:
         kept = (0.5 * n + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
         return kept + (3 * n * width + 4 * spec.connection.gate_rank + 3 * n + n * n) * item
@@ -305,7 +307,7 @@ def _objects_bytes(spec: RunSpec) -> float:
 
 
 def _probe_bytes(spec: RunSpec) -> float:
-    """Return the bytes that measuring needs: CKA's Gram matrices, and copies of layers measured together."""
+    """Return the bytes that measurements need: CKA's Gram matrices, and copies of layers that are measured together."""
     item = _measured_bytes(spec)
     grams = spec.depth * _kept_samples(spec) ** 2 * item
     layers = _layers_together(spec)
@@ -315,43 +317,45 @@ def _probe_bytes(spec: RunSpec) -> float:
 
 
 def count_probe_moved_bytes(spec: RunSpec) -> float:
-    """Count the bytes that the measurement reads and writes: states, samples for the rank, Gram matrices, weights."""
+    """Count the bytes that measurements of one pass read and write: states, samples for the rank, Gram matrices,
+    weights.
+    """
     kept = _kept_samples(spec)
     states = count_samples(spec) * (50 + 20 * _copies(spec)) * spec.width
     ranks = 50 * min(count_samples(spec), 256) * spec.width
     grams = kept**2 * (26 + spec.depth / 32)
     mixing = 16 * count_samples(spec) * (2 * spec.streams + spec.streams**2) if is_dynamic(spec) else 0
-    # Of a few samples, Sinkhorn once more in two precisions: short sums along either axis.
+    # Sinkhorn again for a few samples in two precisions, as short sums along both axes.
     rounding = 120 * _kept_logits(spec) * _rounds(spec) if is_dynamic(spec) else 0
     layer = states + ranks + grams + mixing + rounding
     return (spec.depth * layer + 5 * count_parameters(spec)) * _measured_bytes(spec)
 
 
 def count_step_probe_bytes(spec: RunSpec) -> float:
-    """Count the bytes that measuring one training step moves, forward and backward."""
+    """Count the bytes that measurements of one training step move, forward and backward."""
     return 2.0 * count_samples(spec) * spec.depth * spec.width * (_copies(spec) + 11) * _measured_bytes(spec)
 
 
 def count_step_probe_calls(spec: RunSpec) -> float:
-    """Count the operator calls that measure one training step."""
+    """Count the operator calls for the measurements of one training step."""
     layer = 150.0 + (140 if is_dynamic(spec) else 0) + (280 if spec.dtype == "bfloat16" else 0)
     return layer * spec.depth
 
 
 def count_kept_probe_bytes(spec: RunSpec) -> float:
-    """Count the bytes of memory traffic that measuring each stream adds to a training step that stores matrices."""
+    """Count the bytes that measurements of each stream move in a kept training step."""
     return 30.0 * count_samples(spec) * spec.depth * spec.width * _copies(spec) * _measured_bytes(spec)
 
 
 def count_probe_calls(spec: RunSpec) -> float:
-    """Count the operator calls that measure one pass: states, gradients and mixing of all layers."""
+    """Count the operator calls for the measurements of one pass: states, gradients and mixing of all layers."""
     layer = 270.0
     if spec.family.has_streams:
         layer += 180 if spec.connection.is_dynamic else 40
     return spec.depth * layer + 2000
 
 
-# What is read off the spec.
+# Small quantities from the spec.
 
 
 def count_samples(spec: RunSpec) -> int:
@@ -363,7 +367,7 @@ def is_dynamic(spec: RunSpec) -> bool:
 
 
 def _rounds(spec: RunSpec) -> int:
-    """Return the number of Sinkhorn rounds per sample and layer; 0 where the family has none."""
+    """Return the number of Sinkhorn rounds per sample and layer; 0 if the family has none."""
     return spec.connection.sinkhorn_iters if spec.family.iterates else 0
 
 
@@ -372,7 +376,7 @@ def _kept_samples(spec: RunSpec) -> int:
 
 
 def _kept_logits(spec: RunSpec) -> int:
-    """Count the logits of one layer that are stored to measure what rounding does to them."""
+    """Count the logits of one layer that are stored to map them again in other types."""
     return min(count_samples(spec), MAX_SAMPLES) * spec.streams**2
 
 
@@ -395,12 +399,12 @@ def _measured_bytes(spec: RunSpec) -> int:
 
 
 def _values_bytes(spec: RunSpec) -> float:
-    """Return the bytes per value of a state, on average over operators, by the spec's dtype."""
-    # bfloat16's norms run in float32.
+    """Return the bytes per value of a state, as a mean over operators."""
+    # In bfloat16, norms are computed in float32.
     return 2.7 if spec.dtype == "bfloat16" else ITEM_BYTES[spec.dtype]
 
 
 def _coefficient_bytes(spec: RunSpec) -> float:
-    """Return the bytes per value that mixing moves in and out of its own dtype, by the spec's dtype."""
+    """Return the bytes per value that mixing reads and writes, including conversions."""
     # bfloat16 streams are converted to float32 and back.
     return {"float64": 8, "float32": 4, "bfloat16": 6}[spec.dtype]

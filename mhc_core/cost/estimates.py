@@ -1,7 +1,7 @@
-"""What a run will cost, before it starts: parameters, arithmetic, bytes moved, memory, time.
+"""Predicts the cost of a run before it starts: parameters, operations, bytes moved, memory and time.
 
-Counts (`mhc_core.cost.counts`) over the rates of a machine (`mhc_core.cost.rates`). A run measures its stack once;
-training, the Jacobian and further seeds come on top.
+Time is computed from counts (`mhc_core.cost.counts`) and the rates of a machine (`mhc_core.cost.rates`). A run measures
+its stack once; training, the Jacobian and further seeds are added.
 """
 
 from collections.abc import Iterable
@@ -39,18 +39,18 @@ from mhc_core.cost.shares import MEASURES, REFERENCE, format_added
 from mhc_core.layers.blocks import name_layers
 from mhc_core.spec import CONNECTION_KINDS, RunSpec
 
-LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
-# A run's data comes from further away than the calibration's; in bfloat16 every operator also converts.
+LIBRARY_BYTES = 3.1e8  # memory of a process that has imported torch and run a small spec
+# A run's data is less often in the cache than the calibration's; in bfloat16, operators also convert their inputs.
 OUT_OF_CACHE = {"float32": 1.35, "float64": 1.2, "bfloat16": 2.4}
-LENS_CALLS, READING_CALLS = 60, 20  # of one probe for all targets, and of one state that is read out
-RUN_CALLS = 6000  # of every run, however small: what it begins and ends with, messages included
-LOADING_S = 0.7  # torch.optim brings in torch's compiler at its first use in a process
-SPREAD = 1.3  # of measured over predicted time, `python -m benchmarks cost`
-UPDATE_PASSES = {"adamw": 20, "sgd": 8}  # of the optimiser over all parameters, a step
-OPTIMIZER_COPIES = {"adamw": 5, "sgd": 3}  # gradients, running means, and what an update holds on its way
+LENS_CALLS, READING_CALLS = 60, 20  # operator calls of one probe for all targets, and of one state that is read out
+RUN_CALLS = 6000  # operator calls of any run, however small, for its start and end
+LOADING_S = 0.7  # at its first use in a process, torch.optim imports torch's compiler
+SPREAD = 1.3  # of measured over predicted time, from `python -m benchmarks cost`
+UPDATE_PASSES = {"adamw": 20, "sgd": 8}  # passes of the optimiser over all parameters in a step
+OPTIMIZER_COPIES = {"adamw": 5, "sgd": 3}  # copies of the parameters: gradients, running means, temporary tensors
 
 
-# What is counted is whole, whatever the shares are that a prediction multiplies it by.
+# Predicted counts are rounded to integers.
 Count = Annotated[int, BeforeValidator(round)]
 
 
@@ -82,33 +82,32 @@ def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
 
 
 def without_training(cost: Estimate, spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Return the predicted cost with the remaining time where the trained stack is read from a file instead of
-    trained.
+    """Return the predicted cost if the trained stack is read from a file instead of trained: less time.
 
-    Counts stay: they are what the job asks for, and the file may be gone when it starts.
+    Counts do not change, because the file may be removed before the job starts.
     """
     seconds = cost.seconds - _to_seconds(_count_training(spec), rates, spec.dtype)
     return cost.model_copy(update=_spread(seconds, 0.0))
 
 
 def without_base(cost: Estimate, spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Return the predicted cost of a run with edits that does not train, with the remaining time where a worker has
-    kept the pass without edits.
+    """Return the predicted cost of a run with edits and without training if a worker has kept the pass without edits:
+    less time.
 
-    Counts stay, as in `without_training`.
+    Counts do not change, as in `without_training`.
     """
     seconds = cost.seconds - _to_seconds(_count_measured_pass(spec), rates, spec.dtype)
     return cost.model_copy(update=_spread(seconds, 0.0))
 
 
 def _spread(seconds: float, loading_s: float) -> dict[str, float]:
-    """Return predicted seconds with their quantiles, from counted seconds and those for loading."""
+    """Return the predicted seconds and their quantiles. `loading_s` is added to the upper one."""
     ends = {"seconds_low": seconds / SPREAD, "seconds_high": seconds * SPREAD + loading_s}
     return {"seconds": seconds, "seconds_likely": seconds, **ends}
 
 
 def _count_passes(spec: RunSpec) -> int:
-    """Count forward and backward passes beyond the first: of seeds, training steps and the trained stack."""
+    """Count all forward and backward passes of a run: of seeds, training, bases of edits, and a disturbed pass."""
     return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0) + disturbs(spec) + _count_base_passes(spec)
 
 
@@ -117,14 +116,14 @@ def _count_flops(spec: RunSpec) -> float:
     twice = 1 if spec.train.steps else 0  # before training and after
     flops = (spec.seeds + twice) * (count_pass_flops(spec) + count_rank_flops(spec))
     flops += (disturbs(spec) + _count_base_passes(spec)) * count_pass_flops(spec)
-    flops += (1 + twice) * count_probe_flops(spec)  # further seeds do without CKA
+    flops += (1 + twice) * count_probe_flops(spec)  # further seeds do not measure CKA
     flops += spec.train.steps * (count_pass_flops(spec) + count_readout_flops(spec))
     flops += count_cka_steps(spec) * count_probe_flops(spec)
     return flops + _jacobian_products(spec) * count_pass_flops(spec) / 3
 
 
 def _count_peak(spec: RunSpec) -> float:
-    """Return the peak memory of a run in bytes: of measuring, training with its optimiser, or the Jacobian."""
+    """Return the peak memory of a run in bytes: the larger one of measuring or training, and of the Jacobian."""
     run = count_run_bytes(spec, whole_graph=spec.train.steps > 0)
     if spec.train.steps:
         run += OPTIMIZER_COPIES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
@@ -141,9 +140,10 @@ class ConnectionCost(Estimate):
 def compare_connections(
     spec: RunSpec, rates: Rates = DEFAULT_RATES, kinds: Iterable[str] = CONNECTION_KINDS
 ) -> list[ConnectionCost]:
-    """Predict the cost of connections for the same stack; those that its streams exclude are left out.
+    """Predict the cost of several connections for the same stack. Those that its number of streams excludes are left
+    out.
 
-    kinds: which connections, by default all; the residual connection, with which each is compared, is one of them.
+    kinds: the connections, by default all. They must include the residual connection, with which each is compared.
     """
     found: dict[str, Estimate] = {}
     for kind in kinds:
@@ -151,7 +151,7 @@ def compare_connections(
         plain["connection"]["kind"] = kind
         try:
             other = RunSpec.model_validate(plain)
-        except ValueError:  # as where n is not a power of two
+        except ValueError:  # for example, n is not a power of two
             continue
         found[kind] = estimate(other, rates)
     reference = found[REFERENCE]
@@ -169,11 +169,11 @@ def _compare_with_residual(kind: str, cost: Estimate, reference: Estimate) -> Co
 
 @dataclass(frozen=True)
 class Work:
-    """Counts that a machine's rates turn into seconds.
+    """Counts from which the rates of a machine give seconds.
 
-    flops: operations of matrix products, small ones counted higher; eigen_flops: operations of eigenvalue problems, in
-    float64; moved_bytes: bytes through the caches; fresh_bytes: bytes of memory touched for the first time; calls:
-    calls of operators; drawn: random values.
+    flops: operations of matrix products, with a factor for small ones. eigen_flops: operations of eigenvalue problems,
+    in float64. moved_bytes: bytes that are read and written. fresh_bytes: bytes of memory used for the first time.
+    calls: operator calls. drawn: random values.
     """
 
     flops: float = 0.0
@@ -187,12 +187,12 @@ class Work:
         return Work(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
 
     def times(self, count: float) -> "Work":
-        """Return this work (operations, bytes, calls) repeated so many times."""
+        """Return this work (operations, bytes, calls) multiplied by `count`."""
         return Work(*(count * one for one in astuple(self)))
 
 
 def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
-    """Return the seconds that this work takes at a machine's measured rates."""
+    """Return the seconds that this work takes at these rates."""
     return (
         work.flops / rates.flops_per_s[dtype]
         + work.eigen_flops / rates.eigen_flops_per_s
@@ -226,12 +226,12 @@ def _count_training(spec: RunSpec) -> Work:
 
 
 def _count_base_passes(spec: RunSpec) -> int:
-    """Count passes without edits: one before each pass that is measured."""
+    """Count the passes without edits: one for each measured pass of a run with edits."""
     return (spec.seeds + (1 if spec.train.steps else 0)) if spec.edits else 0
 
 
 def estimate_atlas_work(spec: RunSpec, cuts: float, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Predict the work of an atlas with `cuts` cuts a layer on average: forward passes from each layer on."""
+    """Predict the cost of an atlas with `cuts` cuts per layer on average: forward passes from each layer on."""
     passes = spec.seeds * cuts * (spec.depth + 1) / 2 / 3  # a forward pass is a third of a pass
     together = _count_pass(spec)
     work = Work(calls=RUN_CALLS) + _count_drawing(spec).times(spec.seeds)
@@ -243,12 +243,14 @@ def estimate_atlas_work(spec: RunSpec, cuts: float, rates: Rates = DEFAULT_RATES
 
 
 def estimate_lens_work(spec: RunSpec, readings: int, samples: int, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Predict the cost of a lens that reads each row out so many times, and probes its streams with so many samples."""
+    """Predict the cost of a lens that reads each row out `readings` times, and probes its streams with `samples`
+    samples.
+    """
     rows, tokens = spec.depth + 1, count_samples(spec)
     passes = (1 + samples / tokens) / 3
     forward = _count_pass(spec)
     size = min(spec.width, samples // 2)
-    # A Gram matrix and its factors, then targets of up to 3 x 256 classes, in float64.
+    # A Gram matrix and its factorisation, then targets with up to 3 x 256 classes, in float64.
     probe_flops = samples * size * spec.width + size**3 / 3 + 4.0 * samples * size * 768
     probes = rows * spec.streams
     work = Work(calls=RUN_CALLS) + _count_drawing(spec) + Work(forward.flops, 0.0, forward.moved_bytes).times(passes)
@@ -268,7 +270,7 @@ def _small(spec: RunSpec) -> float:
 
 
 def _count_measured_pass(spec: RunSpec) -> Work:
-    """Return the work of one forward and backward pass that is measured, with layers computed twice to save memory."""
+    """Return the work of one measured forward and backward pass; to save memory, it may compute layers twice."""
     once = _count_pass(spec)
     return once.times(4 / 3) if recomputes(spec) else once
 
@@ -283,7 +285,7 @@ def _count_pass(spec: RunSpec) -> Work:
 
 
 def _count_probe(spec: RunSpec) -> Work:
-    """Return the predicted operations of measuring one pass, apart from the pass."""
+    """Return the work of the measurements of one pass, without the pass itself."""
     return Work(
         eigen_flops=count_rank_flops(spec),
         moved_bytes=OUT_OF_CACHE[spec.dtype] * count_probe_moved_bytes(spec),
@@ -303,25 +305,25 @@ def _count_step(spec: RunSpec) -> Work:
     """Return the work of one training step: pass, its few measurements, read-out and update of the weights."""
     update = UPDATE_PASSES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
     probe = Work(moved_bytes=count_step_probe_bytes(spec), calls=count_step_probe_calls(spec))
-    graph = Work(fresh_bytes=count_tape_bytes(spec))  # given back after each step
+    graph = Work(fresh_bytes=count_tape_bytes(spec))  # freed after each step
     return _count_pass(spec) + probe + graph + Work(flops=count_readout_flops(spec) * _small(spec), moved_bytes=update)
 
 
-# The Jacobian's products: each walks a graph of the whole stack once, and costs about a forward pass.
+# The Jacobian's products: each uses a graph of the whole stack once, and costs about a forward pass.
 
 
 def _jacobian_products(spec: RunSpec) -> int:
-    """Count the products with the Jacobian: two a requested pair, and two to build the graph; 0 if none."""
+    """Count the products with the Jacobian: two per requested pair, and two to build the graph; 0 without a request."""
     return 2 * spec.jacobian + 2 if spec.jacobian else 0
 
 
 def _count_jacobian(spec: RunSpec) -> Work:
-    """Return the work of the Jacobian's products and of making its vectors orthogonal; none if none is requested."""
+    """Return the work of the Jacobian's products and of the orthogonalisation of vectors; none without a request."""
     if not spec.jacobian:
         return Work()
     third = _count_pass(spec).times(1 / 3)
     attention = 8 * count_samples(spec) * spec.depth * _attention_values(spec) * ITEM_BYTES[spec.dtype]
-    # Every vector passes all earlier ones twice, there and back, in both bases.
+    # Each vector is orthogonalised twice against all earlier ones, in both bases.
     orthogonal = 4.0 * spec.jacobian**2 * _vector_bytes(spec)
     products = third + Work(moved_bytes=attention, calls=spec.depth * _count_twice_differentiated_calls(spec))
     graph = Work(moved_bytes=orthogonal, fresh_bytes=count_jacobian_bytes(spec))
@@ -329,7 +331,7 @@ def _count_jacobian(spec: RunSpec) -> Work:
 
 
 def _count_twice_differentiated_calls(spec: RunSpec) -> float:
-    """Count the extra operator calls per layer and Jacobian product: gradients of softmax's gradients."""
+    """Count the additional operator calls per layer and Jacobian product, for gradients of gradients."""
     share = name_layers(spec).count("attention") / spec.depth
     rounds = spec.connection.sinkhorn_iters if is_dynamic(spec) and spec.family.iterates else 0
     mixing = 80 if is_dynamic(spec) else 0
@@ -337,7 +339,7 @@ def _count_twice_differentiated_calls(spec: RunSpec) -> float:
 
 
 def _attention_values(spec: RunSpec) -> float:
-    """Count the attention weights per token and layer, which are stored where attention is differentiated twice."""
+    """Count the attention weights per token and layer, which are stored if attention is differentiated twice."""
     share = name_layers(spec).count("attention") / spec.depth
     return share * spec.block.heads * spec.input.tokens
 
@@ -347,7 +349,7 @@ def _vector_bytes(spec: RunSpec) -> int:
 
 
 def count_jacobian_bytes(spec: RunSpec) -> float:
-    """Count the bytes of a twice differentiable graph of the stack, and of both bases; 0 without a Jacobian."""
+    """Count the bytes of a twice differentiable graph of the stack and of both Krylov bases; 0 without a Jacobian."""
     if not spec.jacobian:
         return 0.0
     n = spec.streams

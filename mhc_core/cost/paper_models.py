@@ -1,19 +1,21 @@
-"""The mHC paper's models on paper: how little arithmetic its connections add, and how much memory traffic.
+"""Calculated costs of the mHC paper's models: the arithmetic and the memory traffic that HC and mHC add.
 
-Sizes and printed parameters: mHC (arXiv 2512.24880), Table 5. Traffic is in values per token and layer, branch excluded
-(its Table 2 and section 4.3.1). Symbols: L layers (two a block), n streams, C width.
+Sizes and printed parameters: mHC (arXiv 2512.24880), Table 5. Traffic is in values per token and layer, without the
+branch (Table 2 and section 4.3.1). Symbols: L layers (two per block), n streams, C width.
 
-The table prints vocabulary, blocks, experts, widths, heads, and of attention "MLA", KV rank 512, head dimension 128 and
-RoPE dimension 64. Three things that a count needs are not in it. They are taken from the models that it names:
+The table gives vocabulary, blocks, experts, widths, heads, and for attention "MLA", KV rank 512, head dimension 128 and
+RoPE dimension 64. A count also needs three assumptions that the table does not give. They come from the models that the
+paper names:
 
-- Queries are not compressed, as in DeepSeek-V2-Lite (arXiv 2405.04434, appendix B). Compressed to a rank of 512 or 768,
-  the active count of 27B is 9 or 7 % too low; to 1536, that of 3B is 5 % too high, and its total 1.1 %.
+- Queries are not compressed, as in DeepSeek-V2-Lite (arXiv 2405.04434, appendix B). With a rank of 512 or 768, the
+  active count of 27B would be 9 or 7 % too low; with 1536, that of 3B would be 5 % too high, and its total 1.1 %.
 - The dense first block is as wide as all experts that a token visits, as in DeepSeek-V2 (12288 = 8 x 1536) and
   DeepSeek-V3 (18432 = 9 x 2048); DeepSeek-V2-Lite has 10944, not 8 x 1408 = 11264.
-- Active parameters include the read-out, which multiplies every token, and not the embedding, of which a token reads
-  one row. With neither, active counts are 8 to 27 % below the printed ones; with both, 8 to 27 % above.
+- Active parameters include the read-out, which multiplies every token, but not the embedding, of which a token reads
+  one row. With neither, active counts would be 8 to 27 % below the printed ones; with both, 8 to 27 % above.
 
-With these, totals are within 0.2 % of the printed ones and active counts within 0.5 %. Gains of norms are left out.
+With these assumptions, totals are within 0.2 % of the printed ones and active counts within 0.5 %. Gains of norms are
+not counted.
 """
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,10 +24,10 @@ from mhc_core.cost.shares import format_added
 
 STREAMS = 4
 VOCABULARY = 129_280
-DENSE_BLOCKS = 1  # the first ones, without experts
-KV_RANK, HEAD_DIM, ROPE_DIM = 512, 128, 64  # of MLA
-ACTIVE, SHARED = 6, 2  # routed experts that a token visits, and those that every token visits
-BYTES = 2  # bfloat16
+DENSE_BLOCKS = 1  # number of first blocks without experts
+KV_RANK, HEAD_DIM, ROPE_DIM = 512, 128, 64  # of multi-head latent attention
+ACTIVE, SHARED = 6, 2  # number of routed experts per token, and of experts that all tokens visit
+BYTES = 2  # per value, in bfloat16
 SINKHORN_ROUNDS = 20
 PUBLISHED_OVERHEAD = 0.067
 SOURCE = "mHC, arXiv 2512.24880"
@@ -47,20 +49,20 @@ class Shape(BaseModel):
 
     @property
     def layers(self) -> int:
-        """Return the number of residual branches of one of the paper's models."""
+        """Return the number of residual branches."""
         return 2 * self.blocks
 
     @property
     def vocabulary(self) -> int:
-        """Return the number of parameters of the embedding, which is also that of the read-out: V C."""
+        """Return the number of parameters of the embedding, V C; the read-out has as many."""
         return VOCABULARY * self.width
 
     @property
     def attention(self) -> int:
-        """Return the parameters of multi-head latent attention in one block (DeepSeek-V2, arXiv 2405.04434, section
-        2.1).
+        """Return the number of parameters of multi-head latent attention in one block (DeepSeek-V2, arXiv 2405.04434,
+        section 2.1).
 
-        Queries with and without RoPE; compressed keys and values, and one RoPE key; their expansion; output.
+        They are queries with and without RoPE; compressed keys and values, and one RoPE key; their expansion; output.
         """
         queries = self.width * self.heads * (HEAD_DIM + ROPE_DIM)
         compressed = self.width * (KV_RANK + ROPE_DIM)
@@ -71,7 +73,7 @@ class Shape(BaseModel):
         """Count the parameters of the residual model: attention, a dense first block, experts with their router, and
         vocabulary.
 
-        experts: those counted in each block that has a router. vocabularies: 2 for embedding and read-out.
+        experts: number of experts to count in each block with a router. vocabularies: 2 for embedding and read-out.
         """
         expert = 3 * self.width * self.expert_width
         routed = self.blocks - DENSE_BLOCKS
@@ -132,7 +134,7 @@ class PaperCosts(BaseModel):
 
 
 def paper_shapes() -> PaperCosts:
-    """Return the shapes of the mHC paper's 3B, 9B and 27B models."""
+    """Return the calculated costs of the mHC paper's 3B, 9B and 27B models."""
     return PaperCosts(
         models=[_count_costs(shape) for shape in SHAPES],
         single_pass_ratio=sum(count_fused_traffic(1, own_reads=False)) / sum(count_fused_traffic(1, own_reads=True)),
@@ -140,8 +142,9 @@ def paper_shapes() -> PaperCosts:
 
 
 def count_memory_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, int]:
-    """Count the values that one layer reads and writes per token: `residual`, `mhc` with fused kernels, or any other
-    kind as HC without fusion.
+    """Count the values that the connection of one layer reads and writes per token.
+
+    kind: `residual`, `mhc` (with fused kernels), or any other for HC without fusion.
     """
     coefficients = n * n + 2 * n
     if kind == "residual":
@@ -154,11 +157,11 @@ def count_memory_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, 
 
 
 def count_fused_traffic(width: int, n: int = STREAMS, *, own_reads: bool) -> tuple[int, int]:
-    """Count the values, in units of the width, that one layer reads and writes per token with a single fused kernel
-    for the streams.
+    """Count the values that one layer reads and writes per token, with one fused kernel for the streams.
 
-    With H_pre of its own a layer has to wait for these, and a second kernel reads the streams again: 3 n + 2 values of
-    the width. With the H_pre of the layer before, the first kernel makes what is read too: 2 n + 2.
+    If a layer reads with its own H_pre (`own_reads`), the read must wait for it, and a second kernel reads the streams
+    again: (3 n + 2) C values in total. With the H_pre of the layer before, the first kernel also computes the branch
+    input: (2 n + 2) C.
     """
     read, written = (n + 1) * width, n * width
     return read + n * width * own_reads, written + width
@@ -184,7 +187,7 @@ def _count_costs(shape: Shape) -> PaperCost:
 def _count_added(shape: Shape, kind: str, total: int, active: int) -> Added:
     """Count what a connection adds to the residual model, in numbers and as ratios."""
     n, width, coefficients = STREAMS, shape.width, STREAMS**2 + 2 * STREAMS
-    # HC projects every stream by itself, mHC all of them at once.
+    # HC projects each stream separately, mHC all streams together.
     projection = width * (n + 2) if kind == "hc" else n * width * coefficients
     parameters = shape.layers * (projection + coefficients + (2 if kind == "hc" else 3))
     projected = n * projection if kind == "hc" else projection

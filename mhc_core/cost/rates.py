@@ -1,4 +1,4 @@
-"""How fast a machine is: rates of one thread, measured in a moment, and those of one server core to start from."""
+"""The speed of a machine: rates of one thread, measured in a fraction of a second, and defaults of a server core."""
 
 import statistics
 import time
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mhc_core.rng import normal
 
 ROUNDS = 5
-FRESH_BYTES = 34 * 2**20  # beyond what the allocator keeps for later
-UP_AND_DOWN = 2.5  # operators' calls of both passes for each going up
+FRESH_BYTES = 34 * 2**20  # more than the allocator keeps after it is freed
+UP_AND_DOWN = 2.5  # operator calls of forward and backward pass together, for each call of the forward pass
 SMALL_PRODUCT = 20  # a product of width C runs at C / (C + 20) of the full rate
 
 
@@ -41,7 +41,7 @@ DEFAULT_RATES = Rates(
 
 
 def calibrate() -> Rates:
-    """Measure this process's speed: operations, bytes and calls per second; a tenth of a second or two."""
+    """Measure the rates of this machine in this process. Takes 0.1 to 0.2 seconds."""
     return Rates(
         flops_per_s={name: _time_products(getattr(torch, name)) for name in DEFAULT_RATES.flops_per_s},
         eigen_flops_per_s=_time_eigenvalues(),
@@ -53,7 +53,7 @@ def calibrate() -> Rates:
 
 
 def combine(measured: list[Rates]) -> Rates:
-    """Return the median of each speed over processes that measured it at the same time."""
+    """Return the median of each rate over processes that measured it at the same time."""
     plain = [rates.model_dump() for rates in measured]
     flops = {name: statistics.median(one["flops_per_s"][name] for one in plain) for name in plain[0]["flops_per_s"]}
     rest = {name: statistics.median(one[name] for one in plain) for name in plain[0] if name != "flops_per_s"}
@@ -61,9 +61,9 @@ def combine(measured: list[Rates]) -> Rates:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Return the least processor time, in seconds, that calling `work` took in several rounds.
+    """Return the least processor time of calling `work` in several rounds, in seconds.
 
-    What else a machine does only adds to it.
+    The least, because other load of the machine only adds to it.
     """
     took = []
     for _ in range(ROUNDS + 1):
@@ -92,10 +92,10 @@ def _time_eigenvalues() -> float:
 
 def _time_values() -> float:
     """Return the measured bytes per second that elementwise operators move."""
-    layers = torch.randn(16, 256, 512)  # together more than a core's own cache, as a stack's states are
+    layers = torch.randn(16, 256, 512)  # larger than a core's cache, like the states of a stack
 
     def run_mixture() -> None:
-        """Run the mixture of elementwise operators whose moved bytes are counted."""
+        """Run a typical mixture of elementwise operators, whose moved bytes are counted below."""
         for x in layers:
             y = x * 0.5
             largest = y.abs().amax(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What a connection adds to a cost, as a share of the residual connection's, as people read it."""
+"""Formats the cost that a connection adds, in percent of the residual connection's cost."""
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -8,7 +8,7 @@ TWO_DIGITS = Context(prec=2, rounding=ROUND_HALF_UP)
 
 
 def format_added(added: float) -> str:
-    """Format a share in percent with its sign: two digits, or all of them from 100 % on; 12.5 % is `+13 %`."""
+    """Format a fraction in percent with its sign: two digits, or an integer from 100 % on. 0.125 is `+13 %`."""
     percent = Decimal(100 * abs(added))
     if percent < Decimal("5e-4"):
         return "±0 %"

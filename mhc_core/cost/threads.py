@@ -1,13 +1,13 @@
-"""How many threads a run computes with."""
+"""Chooses the number of threads for a run."""
 
 from mhc_core.cost.counts import count_samples
 from mhc_core.spec import RunSpec
 
-# Values of one stream, over all samples. Below this threads wait for each other longer than they compute: on two cores
-# two of them made runs 1.1 to 2.2 times slower; at twice this, 1.3 times faster.
+# Number of values of one stream, over all samples. With fewer, threads wait for each other longer than they compute: on
+# two cores, two threads made runs 1.1 to 2.2 times slower. With twice as many, they made runs 1.3 times faster.
 MANY_VALUES = 2**20
 
 
 def choose_threads(spec: RunSpec, available: int) -> int:
-    """Return how many threads to use: all that are available if tensors are large, else one."""
+    """Return the number of threads to use: all available ones if tensors are large, else one."""
     return available if count_samples(spec) * spec.width >= MANY_VALUES else 1

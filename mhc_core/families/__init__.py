@@ -1,8 +1,8 @@
-"""The families of connections: the files of this folder, and those that other packages add.
+"""The table of all families of connections: one per file of this folder, and those of other packages.
 
-Another package declares an entry point of the group `mhc_scope.connections`, whose name is the kind and whose object is
-a `Family`; `mhc-scope serve --connection module:Family` adds one for a session (`mhc_core/discovery.py`). The kind is
-then the family's name in lower case.
+Another package adds a family with an entry point of the group `mhc_scope.connections`, whose name is the kind and whose
+object is a `Family`. `mhc-scope serve --connection module:FAMILY` adds one without an entry point
+(`mhc_core/discovery.py`); its kind is the family's name in lower case.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ VARIABLE = "MHC_CONNECTION"
 
 
 def collect_families() -> dict[str, Family]:
-    """Collect all families by kind, sorted by their place.
+    """Collect all families by kind, sorted by their `place`.
 
     Raises
     ------
     InvalidAddition
-        Where an entry point cannot be loaded, is no `Family`, or has the kind of another family.
+        If an entry point cannot be loaded, is not a `Family`, or has the kind of another family.
     """
     found: dict[str, Family] = {}
     for kind, family in (*_list_own(), *_list_others()):
@@ -31,13 +31,13 @@ def collect_families() -> dict[str, Family]:
 
 
 def _list_own() -> Iterator[tuple[str, Family]]:
-    """Yield kind and family of each file in this folder; a file's name is the kind of its connection."""
+    """Yield kind and family for each file of this folder. The kind is the file's name."""
     for module in import_files(__name__):
         yield module.__name__.rpartition(".")[2], module.FAMILY
 
 
 def _list_others() -> Iterator[tuple[str, Family]]:
-    """Yield kind and family of the connections that other installed packages add."""
+    """Yield kind and family for each connection that another package adds."""
     for kind, family in list_added(Family, GROUP, VARIABLE):
         yield kind or family.name.lower().replace("-", "_").replace(" ", "_"), family
 

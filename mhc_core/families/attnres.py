@@ -1,9 +1,10 @@
-"""Attention Residuals (arXiv 2603.15031): a layer reads all earlier outputs, weighed by attention over depth.
+"""Attention Residuals (arXiv 2603.15031): each layer reads a weighted sum of all earlier outputs, by attention over
+depth.
 
 The sources are the embedding and the outputs of the layers, or sums of the outputs of a block of layers. The definition
 follows public code: fla-org/flash-linear-attention, `fla/ops/attnres/naive.py` (the weights); wdlctc/hyper-connection-
 factory, `hcfactory/connections/depth_attention.py` (blocks, heads as in MHAR, the delta form); Inkling2 in transformers
-(values that are normed).
+(normed values).
 """
 
 import math
@@ -16,21 +17,24 @@ import numpy as np
 
 from mhc_core.family import Array, Family, Look, Reading, Reads, ReferenceRead, Use
 
-KEY_EPS = 1e-6  # of the keys' norm, as in the public code
-PASSES = {False: 27, True: 34}  # over the sources of a layer, forward and backward, by whether in a delta form
+KEY_EPS = 1e-6  # in the norm of the keys, as in the public code
+# How often a layer reads or writes its sources, forward and backward; the key is whether the form is a delta form.
+PASSES = {False: 27, True: 34}
 
 
 class AttentionReads(Reads):
-    """A softmax over sources for each sample and head, by a query of each layer."""
+    """Costs of attention over depth, and its second implementation: a softmax over sources for each sample and head."""
 
-    operations = 6  # its norm, its product with the query, and its part in the sum
+    operations = 6  # per feature of a source: the norm, the product with the query, the weighted sum
     calls = 25
     weighs_after = "layer"
 
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
     ) -> list[ReferenceRead]:
-        """Compute in numpy what attention over depth reads after every layer: weights, sum, and each output's share."""
+        """Compute in numpy what is read after each layer: the attention weights, the weighted sum, and the weight of
+        each output in it.
+        """
         found = []
         for layer in range(len(outputs)):
             sources = _list_sources(spec, layer, start_NC, outputs)
@@ -51,7 +55,7 @@ class AttentionReads(Reads):
 
     def count_parameters(self, spec: Any) -> int:
         """Count the trainable values of attention over depth in all layers: queries and gates."""
-        # Queries, and gates if there are any: of the reads after all layers, in a delta form but the last.
+        # Each read has a query, and a gate in the gated form. In a delta form, there is no read after the last layer.
         form = spec.connection.depth_form
         return int((spec.depth - (form != "replace")) * (spec.width + (form == "delta_gated")))
 
@@ -62,17 +66,18 @@ class AttentionReads(Reads):
         return PASSES[spec.connection.depth_form != "replace"]
 
     def count_kept(self, spec: Any) -> tuple[int, int]:
-        """Count what attention over depth stores for the backward pass: copies of sources, and values per source."""
-        # Sources, weights, logits, norms; a delta form keeps the sources twice.
+        """Count what is stored for the backward pass: copies of the sources, and further values per source."""
+        # The values are weights and logits of each head, and one norm. A delta form stores the sources twice.
         copies = 1 if spec.connection.depth_form == "replace" else 2
         return copies, 2 * spec.connection.depth_heads + 1
 
 
 @dataclass(frozen=True)
 class _Sources:
-    """Sources that are weighed after a layer: the embedding and blocks of `counts` outputs, (K, N, C).
+    """The sources that attention over depth weighs after a layer, (K, N, C): the embedding, then the sums of blocks of
+    `counts` outputs.
 
-    plain: the embedding and all outputs, summed.
+    plain: the sum of the embedding and all outputs.
     """
 
     spec: Any
@@ -91,7 +96,7 @@ class _Sources:
         return found
 
     def read(self, attention_KNH: Array, gate: float) -> ReferenceRead:
-        """Return the sum of the sources with these attention weights, and the weight of each layer's output in it."""
+        """Return the weighted sum of the sources, and the weight of the embedding and each output in it."""
         values = attention_KNH / self._source_rms if self._is_normed else attention_KNH
         slices = self._split_heads(self.sources_KNC)
         read_NC = (values[..., None] * slices).sum(0).reshape(self.plain_NC.shape)
@@ -119,7 +124,7 @@ class _Sources:
 
 
 def _list_sources(spec: Any, layer: int, start_NC: Array, outputs: Sequence[Array]) -> _Sources:
-    """Build the sources that are weighed after a layer: the embedding, and the sum of outputs of each block."""
+    """Build the sources that are weighed after a layer: the embedding, and the sum of the outputs of each block."""
     size, done = spec.connection.depth_block, layer + 1
     counts = [min(size, done - first) for first in range(0, done, size)]
     is_delta = spec.connection.depth_form != "replace"
@@ -128,7 +133,7 @@ def _list_sources(spec: Any, layer: int, start_NC: Array, outputs: Sequence[Arra
     ends = [int(end) for end in np.cumsum([0, *counts])]
     blocks = [np.sum(outputs[first:last], axis=0) for first, last in pairwise(ends)]
     sources = [start_NC, *blocks]
-    if is_delta and done == spec.depth:  # the read-out takes the plain state
+    if is_delta and done == spec.depth:  # the read-out reads the plain state
         sources, counts = [], []
     shaped = np.array(sources).reshape(len(sources), *start_NC.shape)
     return _Sources(spec, layer, shaped, counts, start_NC + np.sum(outputs[:done], axis=0))

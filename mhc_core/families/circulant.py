@@ -1,4 +1,5 @@
-"""C-mHC (Circulant Hyper-Connections, Zwick): H_res as a mean of cyclic shifts, less of it the deeper the stack.
+"""C-mHC (Circulant Hyper-Connections, Zwick): H_res is the identity plus cyclic shifts, with less weight the deeper the
+stack.
 
 Eq. 7 and Theorem 3 of the paper in contactsebi/circulant-hyper-connections.
 """
@@ -12,16 +13,17 @@ from mhc_core.family import Array, Family, Look, MapSettings, PageMap, ResidualM
 if TYPE_CHECKING:
     import torch
 
-BUDGET = 4.0  # b: twice the mixing of all layers together, as in the published training code
+BUDGET = 4.0  # b: twice the weight of the shifts, summed over all layers, as in the published training code
 
 
 class CirculantMap(ResidualMap):
-    """n logits c: H_res = (1 - g) I + g sum_k softmax(c)_k P^k, where P^k adds k to the stream that is read.
+    """The map from n logits c to H_res = (1 - g) I + g sum_k softmax(c)_k P^k, where P^k adds k to the index of the
+    stream that is read.
 
-    g = b / 2L: see `find_mixing`. Every singular value of H_res is at least 1 - 2g, so that of a product of all L
-    layers is at least (1 - b / L)^L where L > b. The printed bound e^(-b - b^2 / L) is below that where
-    b / L <= 0.68, by ln(1 - x) >= -x - x^2: with b = 4 from 6 layers on (the paper states it from 8 on). A product
-    of 5 layers can be below it, and one of 4 or fewer can be singular.
+    g = b / 2L, see `find_mixing`. All singular values of H_res are at least 1 - 2g, so those of the product of all L
+    layers are at least (1 - b / L)^L if L > b. The bound in the paper, e^(-b - b^2 / L), is weaker if b / L <= 0.68,
+    because ln(1 - x) >= -x - x^2 there. For b = 4, this is so from 6 layers on (the paper says 8). A product of 5
+    layers can be below the paper's bound, and a product of 4 or fewer can be singular.
     """
 
     def __init__(self, settings: MapSettings) -> None:
@@ -30,16 +32,16 @@ class CirculantMap(ResidualMap):
         super().__init__(settings)
         self.mixing = find_mixing(settings.depth)
         streams = torch.arange(self.n)
-        self.shifts_nn = (streams - streams.unsqueeze(1)) % self.n  # k of the P^k that has the entry (i, j)
+        self.shifts_nn = (streams - streams.unsqueeze(1)) % self.n  # entry (i, j) is the k for which P^k is 1 there
 
     def start(self, certainty: float) -> list[float]:
         return [certainty] + [0.0] * (self.n - 1)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
-        """Return H_res (..., n, n) of logits: a share of the identity plus a weighted sum of cyclic shifts."""
+        """Return H_res (..., n, n) of logits: a multiple of the identity plus a weighted sum of cyclic shifts."""
         import torch
 
-        # They stay where the logits are: a new copy would cost a transfer in every layer.
+        # Kept on the device of the logits, to avoid a transfer in every layer.
         self.shifts_nn = self.shifts_nn.to(raw.device)
         shares = self.mixing * torch.softmax(raw, dim=-1)
         kept = (1 - self.mixing) * torch.eye(self.n, dtype=raw.dtype, device=raw.device)
@@ -47,12 +49,12 @@ class CirculantMap(ResidualMap):
 
 
 def find_mixing(depth: int) -> float:
-    """Find the share g = b / 2L of cyclic shifts in H_res, at most 1, since b = 4 of one layer would give 2."""
+    """Return the total weight g = b / 2L of the cyclic shifts in H_res, limited to 1 (b / 2L is 2 for one layer)."""
     return min(1.0, BUDGET / (2 * depth))
 
 
 def add_shifts(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute H_res in numpy: the identity and the cyclic shifts with their weights."""
+    """Compute H_res in numpy: the weighted sum of the identity and the cyclic shifts."""
     n, g, t = settings.streams, find_mixing(settings.depth), to_type(logits)
     sizes = np.exp(t - t.max(-1, keepdims=True))
     shares = to_type(g * to_type(sizes / sizes.sum(-1, keepdims=True)))

@@ -1,4 +1,4 @@
-"""DenseFormer (arXiv 2402.02622): after each block, a weighted average over the depth replaces the state.
+"""DenseFormer (arXiv 2402.02622): after each block, a weighted average of all states so far replaces the state.
 
 The definition follows public code: wdlctc/hyper-connection-factory, `hcfactory/connections/dense.py`, without its
 dilation. The paper was not read.
@@ -13,7 +13,7 @@ from mhc_core.family import Array, Family, Look, Reading, Reads, ReferenceRead
 
 
 class AverageReads(Reads):
-    """One learned number for each earlier state."""
+    """Costs of DenseFormer's sums, and their second implementation: one learned weight for each earlier state."""
 
     operations = 2
     calls = 8
@@ -22,10 +22,12 @@ class AverageReads(Reads):
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
     ) -> list[ReferenceRead]:
-        """Compute in numpy what DenseFormer reads after every layer: weights, sum, and each output's share."""
+        """Compute in numpy what is read after each layer: the weights of the states, the sum, and the weight of each
+        output in it.
+        """
         skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
         states, read, found = [start_NC], start_NC, []
-        # Of each state and of what is read: the weights of the embedding and of every output.
+        # `made` and `row`: the weights of the embedding and of all outputs, in each state and in what is read.
         places = np.eye(len(outputs) + 1)
         made, row = [places[0]], places[0]
         for layer, output in enumerate(outputs):

@@ -6,7 +6,10 @@ from mhc_core.family import Array, Family, Look, PageMap, divide_by_rms
 
 
 def compute_mixing(own: dict[str, Array], x_NmC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute dynamic Frac-Connections in numpy, by Eq. 11-14; rows of the paper's Y and A index the part read."""
+    """Compute H_pre, H_post and H_res of Frac-Connections in numpy: static, or dynamic (Eq. 11-14) if x is given.
+
+    Rows of the paper's Y and A index the part that is read.
+    """
     pre, post, res = own["y"], own["b"], own["a"]
     if x_NmC is not None:
         normed = divide_by_rms(x_NmC)
@@ -17,7 +20,7 @@ def compute_mixing(own: dict[str, Array], x_NmC: Array | None) -> tuple[Array, A
 
 
 def require_divisor(n: int, width: int) -> str | None:
-    """Return in words what the number of parts must divide; None if it divides the width."""
+    """Return what the number of parts must be, as text for an error; None if it divides the width."""
     return f"a divisor of width {width}, which frac splits" if width % n else None
 
 

@@ -1,4 +1,4 @@
-"""Gated Residual (arXiv 2608.30320): every feature of every stream is read with a gate of its own, and H_res = I.
+"""Gated Residual (arXiv 2608.30320): each feature of each stream is read with a separate gate, and H_res = I.
 
 The definition follows public code, `Qwen4ExpTextGatedResidual` in transformers; the report was not read.
 """
@@ -9,8 +9,11 @@ from mhc_core.family import Array, Family, Look, Use, compute_sigmoid
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute sigmoid(W_up silu(W_down v / n)) / (n rms(x[i])), 2 sigmoid(W_post v / n), I in numpy; v has all x[i] /
-    rms.
+    """Compute the weights of features, H_post and H_res of Gated Residual in numpy.
+
+        sigmoid(W_up silu(W_down v / n)) / (n rms(x[i])),  2 sigmoid(W_post v / n),  I
+
+    v is the concatenation of all x[i] / rms(x[i]).
     """
     assert x_NnC is not None, "gates are made of the streams"
     samples, n, width = x_NnC.shape

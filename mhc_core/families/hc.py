@@ -1,4 +1,4 @@
-"""Hyper-Connections (arXiv 2409.19606): free real mixing, static or with a tanh-gated dynamic part."""
+"""Hyper-Connections (arXiv 2409.19606): unconstrained real mixing, static or with a dynamic part through a tanh."""
 
 import numpy as np
 
@@ -6,7 +6,10 @@ from mhc_core.family import Array, Family, Look, PageMap, divide_by_rms
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute dynamic HC in numpy, A + s tanh(norm(x) W); rows of the paper's A_r index the input stream."""
+    """Compute H_pre, H_post and H_res of HC in numpy: static, or dynamic, A + s tanh(norm(x) W), if x is given.
+
+    Rows of the paper's A_r index the input stream.
+    """
     pre, post, res = own["a_m"], own["b"], own["a_r"]
     if x_NnC is not None:
         normed = divide_by_rms(x_NnC)

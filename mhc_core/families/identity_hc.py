@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class IdentityMap(ResidualMap):
-    """No logits."""
+    """The map of a family without logits: H_res is the identity."""
 
     def start(self, certainty: float) -> list[float]:
         return []
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
-        """Return the identity as H_res (..., n, n), whatever the logits."""
+        """Return the identity as H_res, (..., n, n), with the leading axes of `raw`."""
         import torch
 
         eye = torch.eye(self.n, dtype=raw.dtype, device=raw.device)
@@ -25,7 +25,7 @@ class IdentityMap(ResidualMap):
 
 
 def repeat_identity(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Return the identity matrix for each sample; this family has no logits."""
+    """Return the identity matrix for each layer or sample, in numpy."""
     n = settings.streams
     return np.broadcast_to(np.eye(n), (*logits.shape[:-1], n, n))
 

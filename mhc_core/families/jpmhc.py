@@ -1,7 +1,8 @@
-"""JPmHC (arXiv 2602.18308): H_res by two steps of an iteration towards the Cayley transform, as in code that ports it.
+"""JPmHC (arXiv 2602.18308): H_res by two steps of an iteration that converges to the Cayley transform, as in public
+code that ports it.
 
-H_res alone is theirs. There H_pre and H_post are matrices by softmax; here they are mHC's sigmoids, as in every other
-family with a map.
+Only H_res is as in the paper. H_pre and H_post are matrices through a softmax there; here they are mHC's sigmoids, as
+in all families with a map.
 """
 
 from typing import TYPE_CHECKING
@@ -18,18 +19,18 @@ STEPS = 2
 
 
 class IteratedCayleyMap(ResidualMap):
-    """n^2 logits M, W = M - M^t: Y = I + a W, then twice Y = I + a/2 W (I + Y), with a = 0.1.
+    """The map from n^2 logits M to H_res: with W = M - M^t, Y = I + a W, then twice Y = I + a/2 W (I + Y), a = 0.1.
 
-    The result is I + t + t^2 / 2 + t^3 / 4 with t = a W. Of an eigenvalue i v of W and u = a |v|, it has the singular
-    value sqrt(1 - u^4 / 4 + u^6 / 16): nearly 1 for small logits, 0.64 at least, and above 1 where u > 2. Zero logits,
-    where every preset starts, give the identity.
+    The result is I + t + t^2 / 2 + t^3 / 4 with t = a W. An eigenvalue i v of W gives the singular value
+    sqrt(1 - u^4 / 4 + u^6 / 16), u = a |v|: nearly 1 for small logits, never below 0.64, and above 1 if u > 2. Logits
+    of 0, from which all initialisations start, give the identity.
     """
 
     def start(self, certainty: float) -> list[float]:
         return [0.0] * self.n**2
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
-        """Return H_res (..., n, n) of logits: a nearly orthogonal matrix by two Cayley iterations."""
+        """Return H_res (..., n, n) of logits: a nearly orthogonal matrix, by two Cayley iterations."""
         import torch
 
         t = raw.double().unflatten(-1, (self.n, self.n))
@@ -42,7 +43,7 @@ class IteratedCayleyMap(ResidualMap):
 
 
 def sum_cayley_series(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Return H_res after two Cayley iterations: I + t + t^2 / 2 + t^3 / 4, t = a (M - M^t), in float64."""
+    """Compute H_res in numpy from the sum of its two iterations: I + t + t^2 / 2 + t^3 / 4, t = a (M - M^t)."""
     n = settings.streams
     m = to_type(logits).reshape(*logits.shape[:-1], n, n)
     t = SCALE * (m - np.swapaxes(m, -1, -2))

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 class KroneckerMap(ResidualMap):
-    """log2 n logits, each a factor [[p, 1 - p], [1 - p, p]] with p = sigmoid(t): exactly doubly stochastic."""
+    """The map from log2 n logits t to a product of factors [[p, 1 - p], [1 - p, p]], p = sigmoid(t): exactly doubly
+    stochastic.
+    """
 
     def start(self, certainty: float) -> list[float]:
         return [certainty] * count_factors(self.n)
@@ -21,7 +23,7 @@ class KroneckerMap(ResidualMap):
         import torch
 
         p = torch.sigmoid(raw)
-        # 1 - sigmoid(t) would lose the digits of a small remainder; sums still round to 1.
+        # 1 - sigmoid(t) would be inaccurate near 0. With sigmoid(-t), sums still round to 1.
         pairs = torch.stack([p, torch.sigmoid(-raw)], dim=-1)
         factors = torch.stack([pairs, pairs.flip(-1)], dim=-2)
         product = torch.ones(*raw.shape[:-1], 1, 1, dtype=raw.dtype, device=raw.device)
@@ -32,7 +34,7 @@ class KroneckerMap(ResidualMap):
 
 
 def multiply_factors(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute H_res in numpy: the Kronecker product of the 2 x 2 factors, first to last."""
+    """Compute H_res in numpy: the Kronecker product of the 2 x 2 factors, from first to last."""
     t, lead = to_type(logits), logits.shape[:-1]
     product = np.ones((*lead, 1, 1))
     for k in range(t.shape[-1]):
@@ -44,12 +46,12 @@ def multiply_factors(logits: Array, settings: MapSettings, to_type: Round) -> Ar
 
 
 def count_factors(n: int) -> int:
-    """Count the 2 x 2 factors whose Kronecker product is n x n, which have one logit each."""
+    """Return the number of 2 x 2 factors whose Kronecker product is n x n. Each has one logit."""
     return n.bit_length() - 1
 
 
 def require_power_of_two(n: int, width: int) -> str | None:
-    """Return in words what the number of streams must be; None if it is a power of two."""
+    """Return what the number of streams must be, as text for an error; None if it is a power of two."""
     return "a power of two, because kromhc takes Kronecker products of small matrices" if n & (n - 1) else None
 
 

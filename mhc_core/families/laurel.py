@@ -1,7 +1,7 @@
-"""LAuReL (arXiv 2411.07501): learned weights of branch and skip path, and a map of low rank on the latter.
+"""LAuReL (arXiv 2411.07501): learned weights of the branch and of the skip path, and a low-rank map on the skip path.
 
 The definition follows public code: wdlctc/hyper-connection-factory, `hcfactory/connections/laurel.py`, its form rw_lr.
-The paper was not read; by that code's account it leaves open how the weights are bounded.
+The paper was not read. According to that code, the paper does not say how the weights are bounded.
 """
 
 from typing import Any
@@ -12,20 +12,20 @@ from mhc_core.family import Array, Family, Look, OwnCosts, Use
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute LAuReL's weights in numpy: H_pre = 1, H_post = a and H_res = b, (a, b) = 2 softmax(w)."""
+    """Compute LAuReL's coefficients in numpy: H_pre = 1, H_post = a and H_res = b, (a, b) = 2 softmax(w)."""
     first, second = own["weights"]
     a = 2 / (1 + np.exp(second - first))
     return np.ones(1), np.array([a]), np.array([[2 - a]])
 
 
 def pass_features(own: dict[str, Array], x_nNC: Array) -> Array:
-    """Compute LAuReL's x + x A B in numpy, which H_res multiplies."""
+    """Compute LAuReL's x + x A B in numpy, the term that H_res multiplies."""
     found: Array = x_nNC + (x_nNC @ own["down"]) @ own["up"]
     return found
 
 
 class Costs(OwnCosts):
-    """Two weights, and two products of rank R, of every layer."""
+    """Costs of LAuReL: each layer has two weights and two products of rank R."""
 
     calls = 8
 

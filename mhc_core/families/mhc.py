@@ -8,7 +8,7 @@ from mhc_core.family import Array, Family, Look, MapSettings, PageMap, Round, Us
 
 
 def compute_sinkhorn(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute H_res by Sinkhorn's rounds in numpy: in logarithms, or with eps as DeepSeek-V4 adds it."""
+    """Compute H_res in numpy by Sinkhorn's rounds: in logarithms, or, with eps, in the way of DeepSeek-V4."""
     n, rounds, eps = settings.streams, settings.rounds, settings.eps
     t = to_type(logits).reshape(*logits.shape[:-1], n, n)
     if rounds == 0:
@@ -32,7 +32,7 @@ def _log_softmax(t: Array, axis: int) -> Array:
 
 
 def solve_duals(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the limit of Sinkhorn's rounds in float64: rounds, then Newton's method on all factors together."""
+    """Compute the limit of Sinkhorn's rounds in numpy: 100 rounds, then Newton's method on row and column factors."""
     n = settings.streams
     t = to_type(logits).reshape(*logits.shape[:-1], n, n)
     for _ in range(100):
@@ -52,7 +52,7 @@ def solve_duals(logits: Array, settings: MapSettings, to_type: Round) -> Array:
 
 
 def _miss_sums(t: Array) -> Array:
-    """Return how far the row and column sums of exp(t) are from 1, added up for each matrix."""
+    """Return the sum over rows and columns of |sum - 1| of exp(t), for each matrix."""
     matrix = np.exp(t)
     found: Array = np.abs(matrix.sum(-1) - 1).sum(-1) + np.abs(matrix.sum(-2) - 1).sum(-1)
     return found
@@ -83,15 +83,15 @@ ROUNDED = Family(
     ),
 )
 
-# With the limit of the rounds in place of a number of them.
+# The family with the limit of Sinkhorn's rounds instead of a finite number of rounds.
 SOLVED = replace(
     ROUNDED,
     rows="exact",
     columns="exact",
     norm_bounded=True,
     iterates=False,
-    operations=lambda n, rounds: 6 * (2 * n**3 / 3 + 30 * n * n),  # of six steps
-    map_calls=400,  # small systems are solved one after the other
+    operations=lambda n, rounds: 6 * (2 * n**3 / 3 + 30 * n * n),  # for six Newton steps
+    map_calls=400,  # the small systems of equations are solved one by one
     map="mhc_core.layers.newton:NewtonMap",
     map_reference=solve_duals,
     page_map=None,

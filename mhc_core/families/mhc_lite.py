@@ -1,4 +1,4 @@
-"""mHC-lite (arXiv 2601.05732): H_res as a convex combination of all n! permutations, exactly doubly stochastic."""
+"""mHC-lite (arXiv 2601.05732): H_res is a convex combination of all n! permutations, so exactly doubly stochastic."""
 
 import math
 from itertools import permutations
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class PermutationMap(ResidualMap):
-    """n! logits through a softmax; every doubly stochastic matrix is such a combination (Birkhoff-von Neumann)."""
+    """The map from n! logits to a mean of permutation matrices, weighted by a softmax.
+
+    Every doubly stochastic matrix is such a mean (Birkhoff-von Neumann).
+    """
 
     def __init__(self, settings: MapSettings) -> None:
         import torch
@@ -26,16 +29,16 @@ class PermutationMap(ResidualMap):
         return [0.0] + [-certainty] * (len(self.permutations_Knn) - 1)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
-        """Return H_res (..., n, n) of logits: the mean of all permutation matrices with the weights softmax(logits)."""
+        """Return H_res (..., n, n) of logits: the mean of all permutation matrices, weighted by softmax(logits)."""
         import torch
 
-        # They stay where the logits are: a new copy would cost a transfer in every layer.
+        # Kept on the device of the logits, to avoid a transfer in every layer.
         self.permutations_Knn = self.permutations_Knn.to(raw)
         return torch.tensordot(torch.softmax(raw, dim=-1), self.permutations_Knn, dims=1)
 
 
 def combine_permutations(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute H_res in numpy: the mean of all permutation matrices with the weights softmax(t)."""
+    """Compute H_res in numpy: the mean of all permutation matrices, weighted by softmax(t)."""
     n, t = settings.streams, to_type(logits)
     orders = [np.eye(n)[list(order)] for order in permutations(range(n))]
     shares = np.exp(t - t.max(-1, keepdims=True))
@@ -44,7 +47,7 @@ def combine_permutations(logits: Array, settings: MapSettings, to_type: Round) -
 
 
 def require_few(n: int, width: int) -> str | None:
-    """Return in words how many streams are allowed; None if their permutations are few enough."""
+    """Return what the number of streams must be, as text for an error; None if it is at most 5."""
     return "at most 5: mhc_lite combines all n! permutations" if n > 5 else None
 
 

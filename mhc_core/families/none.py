@@ -1,4 +1,4 @@
-"""No connection: each layer replaces the signal. This is what residual learning was invented against."""
+"""No connection: each layer's output replaces the signal. Residual learning was invented to avoid this."""
 
 from mhc_core.family import Family, Look
 

@@ -1,6 +1,6 @@
-"""osHC: only one marginal of H_res is constrained. Of its paper, the abstract alone was read.
+"""osHC: only one marginal of H_res is constrained. Only the abstract of its paper was read.
 
-Nothing but that constraint is taken from it. The softmax over each row is ours.
+Only this constraint comes from the paper. The softmax over each row is our choice.
 """
 
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class RowSoftmaxMap(ResidualMap):
-    """n^2 logits, a softmax over each row: entries of at least 0, rows that sum to 1, columns that need not.
+    """The map from n^2 logits to H_res by a softmax over each row: entries are at least 0, and rows sum to 1.
 
-    A product of such matrices is one of them. Its rows have a Euclidean norm of at most 1, so its spectral norm is at
-    most sqrt(n). Where all rows read one stream, it is sqrt(n).
+    Products of such matrices have the same properties. Rows have a Euclidean norm of at most 1, so the spectral norm is
+    at most sqrt(n). It is sqrt(n) if all rows read the same stream.
     """
 
     def start(self, certainty: float) -> list[float]:
@@ -27,7 +27,7 @@ class RowSoftmaxMap(ResidualMap):
         """Return H_res (..., n, n) of logits: the softmax of each row."""
         import torch
 
-        # In float64: nothing corrects the columns, so that rounding would add up in the backward gain.
+        # In float64, because no later step corrects column sums: rounding errors would add up in the backward gain.
         return torch.softmax(raw.double().unflatten(-1, (self.n, self.n)), dim=-1).to(raw.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Orthogonal mixing by the Cayley transform: H_res keeps the norm of all streams together."""
+"""Orthogonal mixing by the Cayley transform: H_res keeps the norm of the streams, taken as one vector."""
 
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class CayleyMap(ResidualMap):
-    """n^2 logits T to H_res = (I + A)^-1 (I - A), A = T - T^t: a rotation without the eigenvalue -1.
+    """The map from n^2 logits T to H_res = (I + A)^-1 (I - A), A = T - T^t: a rotation without the eigenvalue -1.
 
-    All singular values are 1; rows and columns need not sum to 1. A = 0 gives the identity, where every preset starts:
-    the uniform matrix is not orthogonal.
+    All singular values are 1; rows and columns need not sum to 1. A = 0 gives the identity, from which all
+    initialisations start, because the uniform matrix is not orthogonal.
     """
 
     def start(self, certainty: float) -> list[float]:
@@ -24,11 +24,11 @@ class CayleyMap(ResidualMap):
         """Return H_res (..., n, n) of logits: an orthogonal matrix by the Cayley transform."""
         import torch
 
-        # In float64, as the condition of I + A grows with the logits.
+        # In float64, because the condition number of I + A grows with the logits.
         t = raw.double().unflatten(-1, (self.n, self.n))
         eye = torch.eye(self.n, dtype=t.dtype, device=t.device)
-        # (I + A)^-1 (I - A) = 2 (I + A)^-1 - I. I + A is never singular; `inv` would ask the device whether it is, and
-        # the host would wait in every layer.
+        # (I + A)^-1 (I - A) = 2 (I + A)^-1 - I. I + A is never singular. `inv` would check that, and the host would
+        # wait for the device in every layer.
         return (2 * torch.linalg.inv_ex(eye + t - t.mT).inverse - eye).to(raw.dtype)
 
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class OrthogonalMap(ResidualMap):
-    """n^2 logits T through the Cayley transform Q = (I + A)^-1 (I - A), A = T - T^t; H_res = Q^2 entry by entry.
+    """The map from n^2 logits T to the squared entries of the Cayley transform (I + A)^-1 (I - A), A = T - T^t.
 
-    A = 0 gives the identity, where every preset starts: Cayley has no finite logits for the uniform matrix.
+    A = 0 gives the identity, from which all initialisations start, because no finite logits give the uniform matrix.
     """
 
     def start(self, certainty: float) -> list[float]:
@@ -23,12 +23,12 @@ class OrthogonalMap(ResidualMap):
         """Return H_res (..., n, n) of logits: the squared entries of an orthogonal matrix."""
         import torch
 
-        # In float64: with logits of 50 the system's condition costs a float32 solve its last three digits.
+        # In float64: with logits of 50, the condition number would cost a float32 solution three digits.
         t = raw.double().unflatten(-1, (self.n, self.n))
         skew = t - t.mT
         eye = torch.eye(self.n, dtype=t.dtype, device=t.device)
-        # (I + A)^-1 (I - A) = 2 (I + A)^-1 - I. I + A is never singular; `inv` would ask the device whether it is, and
-        # the host would wait in every layer.
+        # (I + A)^-1 (I - A) = 2 (I + A)^-1 - I. I + A is never singular. `inv` would check that, and the host would
+        # wait for the device in every layer.
         orthogonal = 2 * torch.linalg.inv_ex(eye + skew).inverse - eye
         return orthogonal.square().to(raw.dtype)
 

@@ -1,7 +1,7 @@
-"""oHC (arXiv 2609.02672): H_res of four streams as a rotation, made of two unit quaternions.
+"""oHC (arXiv 2609.02672): H_res of four streams is a rotation, given by two unit quaternions.
 
-Only summaries of the paper were read. They say that the pair covers SO(4) and starts at the identity; how the paper
-makes the quaternions, they do not say. Dividing four logits by their norm is ours. So are mHC's H_pre and H_post.
+Only summaries of the paper were read. They say that the pair covers SO(4) and starts at the identity, but not how the
+quaternions are computed. Dividing four logits by their norm is our choice, and so are H_pre and H_post of mHC.
 """
 
 from typing import TYPE_CHECKING
@@ -13,16 +13,16 @@ from mhc_core.family import TINY, Array, Family, Look, MapSettings, PageMap, Res
 if TYPE_CHECKING:
     import torch
 
-# Signs of the matrices of x -> p x and of x -> x conj(q), whose entries (i, j) are p[i ^ j] and q[i ^ j].
+# Signs in the matrices of x -> p x and of x -> x conj(q), whose entries (i, j) are p[i ^ j] and q[i ^ j] but for these.
 LEFT = ((1, -1, -1, -1), (1, 1, -1, 1), (1, 1, 1, -1), (1, -1, 1, 1))
 RIGHT = ((1, 1, 1, 1), (-1, 1, -1, 1), (-1, 1, 1, -1), (-1, -1, 1, 1))
 
 
 class QuaternionMap(ResidualMap):
-    """Four logits for p and four for q, each divided by its norm: H_res x = p x conj(q), x the four streams.
+    """The map from four logits for p and four for q to H_res x = p x conj(q), where x are the four streams.
 
-    All singular values are 1; rows and columns need not sum to 1. p = q = 1, where every preset starts, gives the
-    identity.
+    p and q are the logits divided by their norm. All singular values are 1; rows and columns need not sum to 1.
+    p = q = 1, from which all initialisations start, gives the identity.
     """
 
     def __init__(self, settings: MapSettings) -> None:
@@ -41,7 +41,7 @@ class QuaternionMap(ResidualMap):
         """Return H_res (..., 4, 4) of logits: the rotation x -> p x conj(q) by two unit quaternions."""
         import torch
 
-        # They stay where the logits are: a new copy would cost a transfer in every layer.
+        # Kept on the device of the logits, to avoid a transfer in every layer.
         self.units_2kij = self.units_2kij.to(raw.device)
         pairs = raw.double().unflatten(-1, (2, 4))
         pairs = pairs * torch.rsqrt(pairs.square().sum(-1, keepdim=True) + TINY)
@@ -50,7 +50,7 @@ class QuaternionMap(ResidualMap):
 
 
 def rotate_units(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute H_res in numpy: its columns are p x conj(q) of the four unit quaternions x; in float64."""
+    """Compute H_res in numpy: its columns are p x conj(q) for the unit quaternions x = 1, i, j, k."""
     pairs = to_type(logits).reshape(*logits.shape[:-1], 2, 4)
     pairs = pairs / np.sqrt((pairs * pairs).sum(-1, keepdims=True) + TINY)
     p, q = pairs[..., 0, :], pairs[..., 1, :]
@@ -67,7 +67,7 @@ def _multiply(p: Array, q: Array) -> Array:
 
 
 def require_four(n: int, width: int) -> str | None:
-    """Return in words that the number of streams must be 4; None if it is."""
+    """Return what the number of streams must be, as text for an error; None if it is 4."""
     return None if n == 4 else "4, because quaternion mixes four streams as one quaternion"
 
 

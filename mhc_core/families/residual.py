@@ -1,4 +1,4 @@
-"""The residual connection (arXiv 1512.03385): the state passes each layer by unchanged."""
+"""The residual connection (arXiv 1512.03385): each layer adds its output to the state."""
 
 from mhc_core.family import Family, Look
 

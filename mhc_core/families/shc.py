@@ -1,7 +1,7 @@
-"""sHC (arXiv 2603.20896): signed H_res whose rows and columns sum to 1 and whose norm is 1, as in its authors' code.
+"""sHC (arXiv 2603.20896): signed H_res with rows and columns that sum to 1 and a norm of 1, as in its authors' code.
 
-The code applies the transpose, which exchanges U and V. Its learned factors of the rotations' tanh are 1 at the start,
-and stay 1 here. Biases of H_pre and H_post follow the initialisation, as in every other family with a map.
+The authors' code applies the transpose, which exchanges U and V. Its learned factors of the rotations' tanh start at 1;
+here they stay 1. The biases of H_pre and H_post are those of the initialisation, as in all families with a map.
 """
 
 import math
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class SpectralMap(ResidualMap):
-    """(n - 1)^2 logits to H_res = J/n + Z U diag(tanh s) V^t Z^t.
+    """The map from (n - 1)^2 logits to H_res = J/n + Z U diag(tanh s) V^t Z^t.
 
     J/n is the uniform matrix. The columns of Z (n, n - 1) are orthonormal and sum to 0. U and V are Cayley transforms
-    of skew-symmetric matrices with tanh(t) above the diagonal: logits of U row by row, of V, then s.
+    of skew-symmetric matrices with tanh(t) above the diagonal. The order of logits is: t of U row by row, t of V, s.
     """
 
     def __init__(self, settings: MapSettings) -> None:
@@ -33,14 +33,14 @@ class SpectralMap(ResidualMap):
         self.skew_kmm, self.basis_nm = torch.from_numpy(skew), torch.from_numpy(make_basis(self.n))
 
     def start(self, certainty: float) -> list[float]:
-        """Return the initial logits of one layer: angles of 0, and equal singular values by the certainty."""
-        # tanh(certainty / 2) is the second eigenvalue of the other families' start for two streams. 8 gives s = 4,
-        # where the authors' code starts; 0 gives the uniform matrix.
+        """Return the initial logits of one layer: angles of 0, and equal singular values, which `certainty` sets."""
+        # tanh(certainty / 2) is the second eigenvalue of the initial H_res of other families for two streams. 8 gives
+        # s = 4, the initial value in the authors' code; 0 gives the uniform matrix.
         return [0.0] * (2 * count_angles(self.n)) + [certainty / 2] * (self.n - 1)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
-        """Return H_res (..., n, n) of logits: J/n plus parts with singular values below 1."""
-        # They stay where the logits are: a new copy would cost a transfer in every layer.
+        """Return H_res (..., n, n) of logits: J/n plus a matrix whose singular values are below 1."""
+        # Kept on the device of the logits, to avoid a transfer in every layer.
         self.skew_kmm, self.basis_nm = self.skew_kmm.to(raw.device), self.basis_nm.to(raw.device)
         t, angles = raw.double().tanh(), count_angles(self.n)
         left, right = (self._turn(t[..., first : first + angles]) for first in (0, angles))
@@ -56,7 +56,7 @@ class SpectralMap(ResidualMap):
 
 
 def multiply_singular_parts(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute H_res in numpy: J/n plus the singular parts sigma_k (Z u_k)(Z v_k)^t, in float64."""
+    """Compute H_res in numpy: J/n plus the sum over k of sigma_k (Z u_k)(Z v_k)^t, in float64."""
     n, t = settings.streams, np.tanh(to_type(logits))
     angles, basis = count_angles(n), make_basis(n)
     u, v = (_compute_cayley(t[..., first : first + angles], n - 1) for first in (0, angles))
@@ -65,7 +65,7 @@ def multiply_singular_parts(logits: Array, settings: MapSettings, to_type: Round
 
 
 def _compute_cayley(upper: Array, size: int) -> Array:
-    """Return (I + A)^-1 (I - A), (..., size, size), where A is skew with these entries above the diagonal."""
+    """Return (I + A)^-1 (I - A), (..., size, size), for the skew-symmetric A with these entries above the diagonal."""
     skew = np.zeros((*upper.shape[:-1], size, size))
     for place, (row, column) in enumerate(zip(*np.triu_indices(size, 1), strict=True)):
         skew[..., row, column], skew[..., column, row] = upper[..., place], -upper[..., place]
@@ -73,12 +73,15 @@ def _compute_cayley(upper: Array, size: int) -> Array:
 
 
 def count_angles(n: int) -> int:
-    """Count the entries above the diagonal of an (n - 1) x (n - 1) matrix."""
+    """Return the number of angles of U or V: the entries above the diagonal of an (n - 1) x (n - 1) matrix."""
     return (n - 1) * (n - 2) // 2
 
 
 def make_basis(n: int) -> Array:
-    """Return Z (n, n - 1), an orthonormal basis of sum 0: column k - 1 is k times 1 / sqrt(k (k + 1)), -k of it, 0."""
+    """Return Z (n, n - 1), whose columns are orthonormal and sum to 0.
+
+    Column k - 1 is k ones, then -k, then zeros, divided by sqrt(k (k + 1)).
+    """
     basis = np.zeros((n, n - 1))
     for k in range(1, n):
         basis[:k, k - 1], basis[k, k - 1] = 1, -k
@@ -94,7 +97,7 @@ FAMILY = Family(
     look=Look("#0000cc", "#4775ff", "10px,2px,4px,2px", "star-square"),
     signed=True,
     logits=lambda n: (n - 1) ** 2,
-    # Two inverses, two products with Z, one of n x (n - 1) by (n - 1) x n.
+    # Two inverses, two products with Z, and one product of n x (n - 1) by (n - 1) x n.
     operations=lambda n, rounds: 4 * (n - 1) ** 3 + 4 * n * (n - 1) ** 2 + 2 * n * n * (n - 1),
     map=SpectralMap,
     map_reference=multiply_singular_parts,

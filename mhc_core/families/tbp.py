@@ -1,4 +1,6 @@
-"""TBP-mHC (arXiv 2605.21724, as in the code of alyubinin/tbp-mHC): H_res filled entry by entry from remaining sums."""
+"""TBP-mHC (arXiv 2605.21724, as in the code of alyubinin/tbp-mHC): H_res is filled entry by entry, so that all rows and
+columns sum to 1.
+"""
 
 import math
 from typing import TYPE_CHECKING
@@ -10,31 +12,32 @@ from mhc_core.family import Array, Family, Look, MapSettings, PageMap, ResidualM
 if TYPE_CHECKING:
     import torch
 
-UNIFORM_SHARE = 1 / (1 + math.exp(8))  # d: the published code learns its logit from -8 on; here it stays there
+UNIFORM_SHARE = 1 / (1 + math.exp(8))  # d. The published code learns its logit, which starts at -8; here it stays -8
 
 
 class TransportMap(ResidualMap):
-    """(n - 1)^2 logits. Each sets one entry, as a share of the interval of its feasible values.
+    """The map from (n - 1)^2 logits to a doubly stochastic H_res. Each logit sets one entry within its feasible range.
 
-    X is filled row by row: X_ij = L + (U - L) sigmoid(t_ij), where U is the smaller of what is left of row i and of
-    column j, and L is what the later columns cannot take of the row. The rows below need 1 each, which is never less
-    than what is left of a column, so that columns give no lower end. The last row and column are what is left.
-    H_res = (1 - d) X^t + d / n, d = sigmoid(-8): rows of X index the input, as the published code applies it.
+    X is filled row by row: X_ij = L + (U - L) sigmoid(t_ij). The remainder of a row or column is 1 minus its entries so
+    far. U is the smaller one of the remainders of row i and column j. L is the part of the row's remainder that exceeds
+    the remainders of the later columns. Columns set no lower limit, because each row below needs a sum of 1, which is
+    never less than the remainder of a column. The last row and column are the remainders.
+    H_res = (1 - d) X^t + d / n, d = sigmoid(-8). Rows of X index the input, as in the published code.
 
-    In float64: what is left of a sum is a difference of numbers near 1.
+    Computed in float64, because remainders are differences of numbers near 1.
     """
 
     def start(self, certainty: float) -> list[float]:
         return find_logits(self.n, certainty)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
-        """Return H_res (..., n, n) of logits: doubly stochastic, filled row by row within the remaining sums."""
+        """Return H_res (..., n, n) of logits: doubly stochastic, filled entry by entry."""
         import torch
 
         m = self.n - 1
         shares = torch.sigmoid(raw.double()).unflatten(-1, (m, m)) if m else raw.double()
         one = torch.ones(raw.shape[:-1], dtype=torch.float64, device=raw.device)
-        left, columns = [one] * self.n, []  # of the columns of X, and the rows of X that are filled
+        left, columns = [one] * self.n, []  # remainders of the columns of X; its rows so far, the columns of H_res
         for row in range(m):
             own, entries = one, []
             for column in range(m):
@@ -50,10 +53,9 @@ class TransportMap(ResidualMap):
 
 
 def find_logits(n: int, certainty: float) -> list[float]:
-    """Return the initial logits of the matrix with diagonal e^certainty / (e^certainty + n - 1) and equal other
-    entries.
+    """Return the logits of the matrix X with diagonal e^certainty / (e^certainty + n - 1) and equal other entries.
 
-    That is before the uniform share is added: 0 gives the uniform matrix.
+    It is uniform for a certainty of 0.
     """
     other = 1 / (math.exp(certainty) + n - 1)
     left, logits = [1.0] * n, []
@@ -69,7 +71,7 @@ def find_logits(n: int, certainty: float) -> list[float]:
 
 
 def fill_transport(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute H_res in numpy: fill the doubly stochastic matrix row by row in float64."""
+    """Compute H_res in numpy: fill the doubly stochastic matrix entry by entry, in float64."""
     n, lead = settings.streams, logits.shape[:-1]
     share = compute_sigmoid(to_type(logits)).reshape(*lead, n - 1, n - 1)
     filled = np.zeros((*lead, n, n))

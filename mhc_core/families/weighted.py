@@ -1,6 +1,6 @@
-"""Weighted residual: before a block, a learned weighted sum of the state and the embedding takes the state's place.
+"""Weighted residual: before each block, a learned weighted sum of the state and the embedding replaces the state.
 
-x <- a x + b x_0, as nanochat has it (karpathy/nanochat, `nanochat/gpt.py`: `resid_lambdas` and `x0_lambdas`).
+x <- a x + b x_0, as in nanochat (karpathy/nanochat, `nanochat/gpt.py`: `resid_lambdas` and `x0_lambdas`).
 """
 
 import numpy as np
@@ -9,9 +9,7 @@ from mhc_core.family import Array, Family, Look, Use
 
 
 def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
-    """Compute H_pre = [a, b], H_post = [1, 0], H_res = [[a, b], [0, 1]] in numpy; stream 0 is the state, 1 the
-    embedding.
-    """
+    """Return H_pre = [a, b], H_post = [1, 0], H_res = [[a, b], [0, 1]] in numpy. Stream 1 is the embedding."""
     a, b = own["weights"]
     return np.array([a, b]), np.array([1.0, 0.0]), np.array([[a, b], [0.0, 1.0]])
 

@@ -1,4 +1,4 @@
-"""The figures, each defined once: for the page, for notebooks over REST, and for export."""
+"""All figures. Each is defined once, for the page, for notebooks, for REST and for export."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,7 +28,7 @@ from mhc_core.figures.style import MAX_RUNS, THEMES, Theme, ThemeName
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]
 
-HEIGHT, TITLE_PX, REMARK_PX = 420, 44, 17  # of a figure, its title, and a line of remarks below the title
+HEIGHT, TITLE_PX, REMARK_PX = 420, 44, 17  # heights in px of a figure, its title, and a line of remarks below the title
 
 PANELS: dict[str, Panel] = collect_panels()
 
@@ -44,14 +44,13 @@ def figure(
     step: int | None = None,
     interval: tuple[int, int] | None = None,
 ) -> go.Figure:
-    """Return the panel `key` with the data of finished runs, titled, as a notebook shows it: with Plotly's legend
+    """Build the figure of the panel `key` with the data of finished runs, for notebooks: with title, Plotly's legend
     and margins.
 
-    `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws each run relative to the
-    first. `step` is a step of training from 0, for panels that can show one; None is the trained stack, which is also
-    shown for a step without data, as the title then says.
-    `interval` is the first and the last layer that are shown and whose H_res are multiplied; None is all. The cursor is
-    moved into it.
+    cursor: a layer from 0. view: the key of a view, by default the first. difference: whether each run is drawn
+    relative to the first. step: a training step from 0, for panels that can show one; None is the trained stack, which
+    is also shown for a step without data (the title then says so). interval: the first and the last layer that are
+    shown and whose H_res are multiplied; None is all. The cursor is moved into the interval.
     """
     panel = PANELS[key]
     template = panel.build(len(results), THEMES[theme], view)
@@ -80,7 +79,7 @@ def figure(
 
 
 def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> None:
-    """Set title and remarks of a figure for a notebook, and margins that Plotly widens for ticks and legend."""
+    """Set title, remarks, height and margins of a figure for a notebook. Plotly widens the margins if ticks need it."""
     remarks = "<br>".join(layout["meta"].get("remarks", ()))
     below = REMARK_PX * (remarks.count("<br>") + 1) if remarks else 0
     height = HEIGHT + below
@@ -100,7 +99,7 @@ def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> Non
 
 
 def _to_shown_step(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> int:
-    """Return the training step that a panel shows: the nearest stored one, where few steps store its values."""
+    """Return the training step that a panel shows: the nearest kept one if the panel needs data of kept steps."""
     trained = next((result for result in results if count_received_steps(result) > 0), None)
     place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
     return step if trained is None or place is None else trained.kept_steps[place]
@@ -116,7 +115,7 @@ def _format_layers(template: dict[str, Any], results: Sequence[TrainingResult], 
 
 
 def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
-    """Return everything the page needs to draw `runs` runs: every panel's templates, and how to fill them."""
+    """Return what the page needs to draw `runs` runs: the templates of all panels, and the rules for filling them."""
     return {
         "panels": [_to_item(panel, runs, theme) for panel in PANELS.values()],
         "rules": asdict(RULES),
@@ -124,7 +123,7 @@ def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
 
 
 def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
-    """Return a panel as plain data for the page, each of its views with an empty figure for so many runs."""
+    """Return a panel as plain data for the page. Each of its views has an empty figure for `runs` runs."""
     views = [
         {
             "key": view.key,

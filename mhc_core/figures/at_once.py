@@ -1,4 +1,6 @@
-"""What lets figures follow sliders without a server: which columns follow from a record, and which settings move."""
+"""Rules by which figures follow sliders without the server: which columns can be derived from a record on the page, and
+which settings have sliders.
+"""
 
 from typing import Any
 
@@ -32,13 +34,13 @@ def to_at_once_rules() -> dict[str, Any]:
 
 
 def to_movable_fields() -> list[dict[str, Any]]:
-    """Return the settings that sliders move, with the ends and the steps of their ranges."""
+    """Return the settings with sliders that need no server, with the ranges and steps of the sliders."""
     schema = RunSpec.model_json_schema()
     return [_to_field(schema, path) for path in MOVABLE]
 
 
 def _to_field(schema: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return path, title, unit, ends and step of one setting, from the JSON schema of a spec."""
+    """Return path, title, unit, range and step of one setting, from the JSON schema of a spec."""
     part, _, leaf = path.rpartition(".")
     model = schema["$defs"][schema["properties"][part]["$ref"].rpartition("/")[2]] if part else schema
     field = model["properties"][leaf]

@@ -1,6 +1,6 @@
 """The mixing of one layer in another basis of the streams, as `static/js/figures/basis.js` computes it.
 
-A source names t in percent: 0 is the basis as it is, 100 the fixed basis, in which every H_res is the identity.
+A data source states t in percent: 0 is the given basis, 100 the fixed basis, in which every H_res is the identity.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ PARTS = ("h_pre", "h_post", "h_res")
 def build_block(matrices: Mapping[str, np.ndarray], percent: str, cursor: int) -> np.ndarray | None:
     """Build the mixing of the cursor's layer as one matrix (n + 1, n + 1); None without several copied streams.
 
-    The first row is H_pre, the first column H_post, the rest H_res. nan in the corner, and where a rounding of float32,
-    enlarged by the basis, could change an entry by 10 % of the largest.
+    The first row is H_pre, the first column H_post, and the rest H_res. The corner is nan. H_pre or H_post is nan if
+    rounding to float32, amplified by the basis, could change an entry by 10 % of the largest.
     """
     if any(key not in matrices for key in PARTS) or matrices["h_res"].shape[-1] == 1:
         return None
@@ -37,12 +37,12 @@ def build_block(matrices: Mapping[str, np.ndarray], percent: str, cursor: int) -
 
 
 def _is_known(gauge: Gauge, place: int) -> bool:
-    """Return whether the basis of the streams at this layer can be inverted without losing too many digits."""
+    """Return whether the basis at this layer amplifies rounding to float32 to less than `LOST`."""
     with np.errstate(over="ignore", invalid="ignore"):
         condition = np.linalg.norm(gauge.basis[place]) * np.linalg.norm(gauge.inverse[place])
     return bool(condition * len(gauge.basis[place]) * ROUNDING < LOST)
 
 
 def to_texts(block: np.ndarray) -> list[list[str]]:
-    """Format the entries of the mixing of one layer as texts for its cells."""
+    """Format the entries of the mixing of one layer as texts in the matrix."""
     return [[format_value(float(value)) for value in row] for row in block]

@@ -1,4 +1,4 @@
-"""Matrices side by side or one above the other: one cell of a grid for each run, on one colour axis."""
+"""Figures with one heatmap per run, next to each other or in one column, with a common colour axis."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from mhc_core.figures.panel import Template, build_figure, layer_axis, quiet_axi
 from mhc_core.figures.style import Theme
 
 SIDE_BY_SIDE = {"direction": "columns", "cell": 100, "gap": 6}
-X_FROM_1, Y_FROM_1 = {"x0": 1, "dx": 1}, {"y0": 1, "dy": 1}  # of a matrix whose columns or rows are counted from 1
+X_FROM_1, Y_FROM_1 = {"x0": 1, "dx": 1}, {"y0": 1, "dy": 1}  # for matrices whose columns or rows are counted from 1
 
 
 def signed_scale(theme: Theme) -> dict[str, Any]:
@@ -15,13 +15,13 @@ def signed_scale(theme: Theme) -> dict[str, Any]:
 
 
 def axis_ids(run: int) -> tuple[str, str]:
-    """Return trace-side names of a run's axes: x, y for the first, then x2, y2."""
+    """Return the names of a run's axes in traces: x, y for the first run, then x2, y2."""
     suffix = "" if run == 0 else str(run + 1)
     return f"x{suffix}", f"y{suffix}"
 
 
 def axis_names(run: int) -> tuple[str, str]:
-    """Return layout-side names of a run's axes: xaxis, yaxis, then xaxis2, yaxis2."""
+    """Return the names of a run's axes in the layout: xaxis, yaxis for the first run, then xaxis2, yaxis2."""
     suffix = "" if run == 0 else str(run + 1)
     return f"xaxis{suffix}", f"yaxis{suffix}"
 
@@ -34,10 +34,10 @@ def build_cells(
     coloraxis: dict[str, Any],
     **meta: Any,
 ) -> Template:
-    """Build a heatmap of a matrix for each run, on axes of its own.
+    """Build a template with one heatmap for each run, on separate axes.
 
-    `grid` holds direction, and the sizes of cell and gap relative to each other; `heat` the common keys of the traces,
-    with `fill` and `key`.
+    grid: the direction, and the relative sizes of a heatmap (`cell`) and of the gap between two. heat: the common keys
+    of the traces, with `fill` and `key`. meta: is added to `layout.meta`.
     """
     names = [axis_names(run) for run in range(runs)]
     figure = build_figure(
@@ -65,7 +65,7 @@ def build_cells(
 
 
 def colorbar(theme: Theme) -> dict[str, Any]:
-    """Return Plotly's settings for the thin colour bar right of matrices."""
+    """Return Plotly's settings for the thin colour bar at the right of matrices."""
     return {
         "thickness": 10,
         "len": 1.0,

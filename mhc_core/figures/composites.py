@@ -1,7 +1,7 @@
-"""Compute products of the mixing of neighbouring layers, as `static/js/figures/composites.js` does.
+"""Products of the mixing of neighbouring layers for figures, as in `static/js/figures/composites.js`.
 
-A span names the layers: `first-cursor`, `cursor-last`, `3-17`; counted from 1, both ends belong to it. Products are
-made in float64 and kept as scaled x 2^exponent, so that one of 512 layers of noise is a matrix like any other.
+A span is the text for a range of layers: `first-cursor`, `cursor-last`, `3-17`, counted from 1 with both ends included.
+Products are computed in float64 and stored as scaled x 2^exponent, so that products of many layers do not overflow.
 """
 
 import math
@@ -14,17 +14,17 @@ import numpy as np
 from mhc_core.findings.numerals import UNKNOWN, format_fixed, format_power, format_scaled, say_status
 from mhc_core.metrics.mixing import composite
 
-LARGE_LOG10 = 15.0  # from here on 1 + |w| is |w| in float64
-UNRESOLVED = 1e-12  # below this share of the largest entry a sum is what rounding left of it
-MIN_SHOWN = 0.005  # 0.01 in two digits
+LARGE_LOG10 = 15.0  # for larger log10 |w|, 1 + |w| is |w| in float64
+UNRESOLVED = 1e-12  # a sum below this fraction of the largest entry is only rounding error
+MIN_SHOWN = 0.005  # rounds to 0.01 with two decimals
 MAX_SHOWN_LOG10 = 4.0
 
 
 @dataclass(frozen=True)
 class Product:
-    """H_last ... H_first = scaled x 2^exponent, the largest entry of scaled in [1/2, 1).
+    """The product H_last ... H_first = scaled x 2^exponent, with the largest entry of scaled in [1/2, 1).
 
-    `lost` says why there is no number where scaled has none: `nan`, or `unknown` where a matrix was not recorded.
+    lost: why there is no number if scaled has none: `nan`, or `unknown` if a matrix was not recorded.
     """
 
     first: int
@@ -45,20 +45,20 @@ class Product:
 
 
 def to_span(span: str, cursor: int, layers: int) -> tuple[int, int]:
-    """Return the first and last layer, from 0, of a span of layers that a figure multiplies, within a run's depth."""
+    """Convert a span to its first and last layer, from 0, limited to a run's depth."""
     named = {"first": 1, "last": layers, "cursor": cursor + 1}
     first, last = (min(named.get(end) or int(end), layers) - 1 for end in span.split("-"))
     return first, last
 
 
 def lies_beyond(span: str, layers: int) -> bool:
-    """Return whether a span of chosen layers begins after the last layer of a run of that many layers."""
+    """Return whether a span with a number begins after the last layer of a run with `layers` layers."""
     first, _ = span.split("-")
     return first.isdigit() and int(first) > layers
 
 
 def multiply(stack: np.ndarray, span: str, cursor: int, status: Mapping[int, str] | None = None) -> Product:
-    """Return the product of a span of matrices (L, n, n), with the status of those that have no number, by layer."""
+    """Return the product of a span of matrices (L, n, n). `status` is that of matrices without numbers, by layer."""
     first, last = to_span(span, cursor, len(stack))
     scaled, exponent = composite(np.asarray(stack, dtype=np.float64), first, last)
     flags = {flag for layer, flag in (status or {}).items() if first <= layer <= last}
@@ -66,7 +66,7 @@ def multiply(stack: np.ndarray, span: str, cursor: int, status: Mapping[int, str
 
 
 def to_signed_logs(product: Product) -> np.ndarray:
-    """Return entries w as sign(w) log10(1 + |w|), beyond the range of float64 as well."""
+    """Return the entries w of a product as sign(w) log10(1 + |w|), also beyond the range of float64."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         log10 = np.log10(np.abs(product.scaled)) + product.exponent * math.log10(2)
         sizes = np.where(log10 < LARGE_LOG10, np.log1p(10.0 ** np.minimum(log10, LARGE_LOG10)) / math.log(10), log10)
@@ -74,7 +74,7 @@ def to_signed_logs(product: Product) -> np.ndarray:
 
 
 def to_power(product: Product) -> int:
-    """Return the power of ten in which a matrix product's numbers are shown: 0 if two digits are enough."""
+    """Return the power of ten as a multiple of which a product's numbers are shown: 0 if two decimals are enough."""
     largest = float(np.abs(product.scaled).max())
     if not math.isfinite(largest) or largest == 0:
         return 0
@@ -83,20 +83,20 @@ def to_power(product: Product) -> int:
 
 
 def to_cell_texts(product: Product) -> list[list[str]]:
-    """Format the entries of a matrix product as texts for its cells, in the product's power of ten."""
+    """Format the entries of a product as texts in the matrix, as multiples of the product's power of ten."""
     return [to_texts(product, row) for row in product.scaled]
 
 
 def to_texts(product: Product, scaled: np.ndarray) -> list[str]:
-    """Format entries or sums of a matrix product as texts, in the product's power of ten."""
+    """Format entries or sums of a product as texts, as multiples of the product's power of ten."""
     power = to_power(product)
     return [_to_text(float(value), product, power) for value in scaled]
 
 
 def _to_text(scaled: float, product: Product, power: int) -> str:
-    """Format one entry of a matrix product in its power of ten; a status where it is not finite."""
+    """Format one entry or sum of a product as a multiple of its power of ten; a short status if it is not finite."""
     if not math.isfinite(scaled):
-        return UNKNOWN if product.lost == "unknown" else product.lost  # in a cell there is no room for words
+        return UNKNOWN if product.lost == "unknown" else product.lost  # there is no room for words
     if abs(scaled) < UNRESOLVED:
         return format_fixed(0.0, 2)
     size = 10 ** (math.log10(abs(scaled)) + product.exponent * math.log10(2) - power)
@@ -104,31 +104,31 @@ def _to_text(scaled: float, product: Product, power: int) -> str:
 
 
 def to_label(product: Product, label: str) -> str:
-    """Return a run's label with the power of ten in which its matrix product is shown."""
+    """Return a run's label, with the power of ten of its product if that is not 0."""
     power = to_power(product)
     return f"{label} {format_power(power)}" if power else label
 
 
 def to_gains(product: Product) -> tuple[str, str]:
-    """Return a product's Amax gains as texts, forward and backward: the largest |row sum| and |column sum|."""
+    """Return the Amax gains of a product as texts: the largest |row sum| (forward) and |column sum| (backward)."""
     forward, backward = (_to_gain(product, sums) for sums in (product.row_sums, product.col_sums))
     return forward, backward
 
 
 def _to_gain(product: Product, sums: np.ndarray) -> str:
-    """Format the largest of these sums of a matrix product, or why it is not known."""
+    """Format the largest |sum| of a product, or why it is not known."""
     largest = float(np.abs(sums).max())
     return format_scaled(largest, product.exponent) if math.isfinite(largest) else say_status(product.lost)
 
 
 def to_title(product: Product) -> str:
-    """Return the line of text below a matrix product: its gains."""
+    """Return the text below a product: its gains."""
     forward, backward = to_gains(product)
     return f"gain → {forward}<br>gain ← {backward}"
 
 
 def set_interval(template: dict[str, Any], first: int, last: int) -> None:
-    """Set the layers, from 0, that a template of a figure shows and multiplies; without a choice it is all of them."""
+    """Set the first and last layer, from 0, that a template shows and multiplies, in place. By default it is all."""
     template["layout"]["meta"]["interval"] = [first, last]
     for trace in template["data"]:
         fill = trace["meta"]["fill"]

@@ -1,9 +1,9 @@
-"""What each run has beyond the first: figures of B - A, or of B / A where the axis is logarithmic.
+"""Figures of differences to the first run: B - A, or B / A if the axis is logarithmic.
 
-`static/js/figures/difference.js` says the same; a test holds them equal. What only one of two runs has is left
-out: layers beyond the shorter stack, streams that have no partner. One stream is compared with every stream of the
-other, and its mixing is the multiple of the identity that it is for them all. Bands over seeds are not drawn: the
-percentiles of a difference are not the difference of percentiles.
+`static/js/figures/difference.js` does the same; a test compares them. Data that only one of the two runs has are left
+out, such as layers beyond the shorter stack, or streams without a counterpart. If one run has one stream, this stream
+is compared with each stream of the other run, and its mixing counts as a multiple of the identity. Bands over seeds are
+not drawn, because the percentiles of a difference are not the difference of percentiles.
 """
 
 import copy
@@ -16,13 +16,13 @@ from mhc_core.figures.sources import MAX_DECADES, Columns, DerivedColumns, to_un
 from mhc_core.metrics import METRICS
 
 LOGARITHMIC = ("log10.", "middle.log10.", "stream_log10.", "steps_log10.")
-STREAMED = ("Ln", "Lnn")  # shapes of columns with one entry per stream
-FEATURED = "LnC"  # whose features depend on the number of streams
+STREAMED = ("Ln", "Lnn")  # shapes of columns with entries per stream
+FEATURED = "LnC"  # shape of columns whose features depend on the number of streams
 EMPTY = "Nothing here can be compared with run A."
 
 
 def fill_difference(template: Figure, results: Sequence[Columns | None], labels: Sequence[str], cursor: int) -> Figure:
-    """Fill a template like `fill`, with each run relative to the first, which is not drawn."""
+    """Fill a template as `fill` does, with each run relative to the first. The first run is not drawn."""
     if stands_alone(template):
         return fill(template, list(results), list(labels), cursor)
     sign = "/" if is_ratio(template) else "−"
@@ -38,10 +38,10 @@ def fill_difference(template: Figure, results: Sequence[Columns | None], labels:
 
 
 def stands_alone(template: Figure) -> bool:
-    """Return whether a template draws runs without subtracting the first: next to a law of their own, or as products.
+    """Return whether a template cannot show differences, because it draws runs next to laws, or products of matrices.
 
-    The product of differences is not the difference of products, and of those that span decades the larger one is all
-    that a difference would show.
+    The product of differences is not the difference of products. A difference of products that differ by decades would
+    only show the larger one.
     """
     sources = [source for trace in template["data"] for source in trace["meta"]["fill"].values()]
     return any(source.startswith(("law.", "product.")) for source in sources)
@@ -54,14 +54,14 @@ def is_ratio(template: Figure) -> bool:
 
 
 def to_unit(template: Figure, unit: str) -> str:
-    """Return the unit of the difference between two runs in this figure."""
+    """Return the unit of the difference to the first run in this figure."""
     if stands_alone(template):
         return unit
     return f"{'ratio' if is_ratio(template) else 'difference'} to A · {unit}"
 
 
 def to_difference(template: Figure) -> Figure:
-    """Return the template of a figure of differences: with a line at 0, and colours on both sides of it."""
+    """Convert a template to one for differences: with a line at 0, and a diverging colour scale around 0."""
     figure = copy.deepcopy(template)
     layout, meta = figure["layout"], figure["layout"]["meta"]
     for rule in meta.get("axes", {}).values():
@@ -81,9 +81,9 @@ def to_difference(template: Figure) -> Figure:
 
 
 def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> DerivedColumns:
-    """Return the columns `keys` of `result` less those of `base`.
+    """Return the differences of the columns `keys` of `result` and those of `base`.
 
-    With `ratio`, values are quotients, log10 are decades.
+    ratio: whether to return quotients, computed from log10, instead of differences of values.
     """
     unknown = to_unknown(result) | to_unknown(base)
     found = DerivedColumns(
@@ -111,7 +111,9 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
 
 
 def _pair(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str) -> np.ndarray | None:
-    """Return one column minus another, in the shape of the first; None if one is missing or streams have no partner."""
+    """Return the column of the first table minus that of the second, in the shape of the first; None if one is missing,
+    or if streams or features do not correspond.
+    """
     if key not in table or key not in others:
         return None
     ours, theirs = np.asarray(table[key], np.float64), np.asarray(others[key], np.float64)
@@ -131,7 +133,7 @@ def _pair(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str)
 
 
 def _to_streams(column: np.ndarray, size: int) -> np.ndarray:
-    """Return a column (L, 1) for each of `size` streams, a stack (L, 1, 1) as multiples of the identity."""
+    """Repeat a column (L, 1) for `size` streams, and make multiples of the identity from matrices (L, 1, 1)."""
     if column.shape[-1] != 1:
         return column
     return column * (np.eye(size) if column.ndim == 3 else np.ones(size))

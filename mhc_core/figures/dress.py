@@ -1,7 +1,8 @@
-"""Give the lines of a template the looks of the runs that they draw. `static/js/figures/dress.js` says the same.
+"""Sets the colours and line styles of a template's traces to those of the runs. `static/js/figures/dress.js` does the
+same.
 
-A trace's `meta.look` says what follows the run besides the colour: `dash`, `weight` (the line's width as a multiple of
-the run's) and `fill` (the light fill of a band).
+A trace's `meta.look` says which properties are those of the run, in addition to the colour: `dash`, `weight` (the
+line's width as a multiple of the run's) and `fill` (the light fill of a band).
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,14 @@ from typing import Any
 from mhc_core.figures.methods import to_run_styles
 from mhc_core.figures.style import RunStyle, read_color
 
-ALPHA = 0.13  # of a band's fill
+ALPHA = 0.13  # opacity of a band's fill
 Figure = dict[str, Any]
 
 
 def dress(figure: Figure, methods: Sequence[str | None]) -> None:
-    """Set colour, dash and marker of the traces of runs of these methods; runs of unknown methods stay as they are."""
+    """Set colour, dash, width and order of the traces, in place, by the methods of their runs. Traces of runs whose
+    method is None do not change.
+    """
     meta = figure["layout"]["meta"]
     styles = to_run_styles(methods, meta["theme"])
     if "axes" in meta:
@@ -31,7 +34,7 @@ def dress(figure: Figure, methods: Sequence[str | None]) -> None:
 
 
 def to_share_of_ink(dash: str) -> float:
-    """Return which share of a dashed line is drawn: 1 for a solid one."""
+    """Return the fraction of a dashed line that is drawn: 1 for a solid line."""
     if dash == "solid":
         return 1.0
     lengths = [float(part.removesuffix("px")) for part in dash.split(",")]
@@ -39,7 +42,7 @@ def to_share_of_ink(dash: str) -> float:
 
 
 def _reorder(figure: Figure, styles: Sequence[RunStyle | None]) -> None:
-    """Move the traces with the most gaps in their dashes to the top, so that other lines stay visible."""
+    """Draw lines with large gaps above the others, so that all stay visible: change which trace draws which run."""
     shares = [1.0 if style is None else to_share_of_ink(style.dash) for style in styles]
     order = sorted(range(len(shares)), key=lambda run: shares[run])
     for trace in figure["data"]:

@@ -8,15 +8,15 @@ import numpy as np
 from mhc_core.figures.composites import Product
 from mhc_core.findings.numerals import format_fixed, format_value
 
-RESOLVED = 1e-4  # share of the largest eigenvalue, below which another one may be rounding
-TIE = 1e-7  # difference of real parts that does not decide an order
+RESOLVED = 1e-4  # eigenvalues below this fraction of the largest may be rounding errors
+TIE = 1e-7  # real parts that differ by less count as equal in the order
 
 
 def find_eigenvalues(product: Product) -> list[complex] | None:
-    """Find the eigenvalues of a product that rounding does not decide, by real part, the largest first.
+    """Return the eigenvalues of a product that are not rounding errors, sorted by real part, largest first.
 
-    They are factors per layer: of L layers an eigenvalue of size r is drawn at r^(1/L), with its own angle. None if the
-    product has no numbers.
+    They are scaled to factors per layer: for L layers, an eigenvalue of size r has the size r^(1/L) and the same angle.
+    None if the product has no numbers.
     """
     if not np.isfinite(product.scaled).all():
         return None
@@ -28,8 +28,9 @@ def find_eigenvalues(product: Product) -> list[complex] | None:
 
 
 def to_spokes(values: list[complex], part: str) -> list[Any]:
-    """Return lines from the origin to each eigenvalue: real parts (`re`), imaginary parts (`im`) or texts (`text`),
-    None between two.
+    """Return one part of the lines from the origin to each eigenvalue, with None between two lines.
+
+    part: real parts (`re`), imaginary parts (`im`) or texts (`text`).
     """
     found: list[Any] = []
     for value in values:

@@ -1,9 +1,9 @@
-"""Fill a panel's template with the columns of runs: for REST, notebooks and scripts.
+"""Fills a panel's template with the columns of runs, for REST, notebooks and scripts.
 
-`static/js/figures/fill.js` gives the page the same numbers, scales and colours; tests hold them equal. Names are
-in Plotly's own legend here. The page places them at the lines instead.
+In the page, `static/js/figures/fill.js` computes the same numbers, scales and colours; tests compare them. Here names
+are in Plotly's legend; the page places them next to the lines instead.
 
-Templates and figures are plain data here: what `to_plotly_json` gives and `go.Figure` takes.
+Templates and figures are plain data here, in the form of `to_plotly_json`, which `go.Figure` accepts.
 """
 
 import copy
@@ -22,9 +22,9 @@ from mhc_core.figures.sources import Columns, look_up
 from mhc_core.figures.sums import write_sums
 
 MIN_SPAN = {"log": 0.6, "linear": 1e-9}
-WINDOW_COLUMNS = 120  # matrix columns in sight on a wide card: a cell is then about six pixels
+WINDOW_COLUMNS = 120  # number of visible matrix columns on a wide card, so that a cell has about six pixels
 FEW_LAYERS = 6
-LETTERS_ABREAST = 78  # of the names above all matrices, in a figure of 700 px
+LETTERS_ABREAST = 78  # total number of letters of the names above all matrices, in a figure of 700 px
 
 Figure = dict[str, Any]
 
@@ -36,11 +36,11 @@ def fill(
     cursor: int,
     methods: Sequence[str | None] | None = None,
 ) -> Figure:
-    """Fill a figure with the data of `results`, in the template's order; the template is left as it is.
+    """Return a copy of a template filled with the data of `results`, in the template's order of runs.
 
-    `cursor` is a layer from 0. `methods` are the kinds of connection that set colours and dashes, for results that are
-    None, such as the run that others are compared with. What is not drawn of a run is a sentence in
-    `layout.meta.remarks`.
+    cursor: a layer from 0. methods: the kinds of connection that set colours and dashes; needed if results are None,
+    such as the run that others are compared with; by default those of the results. `layout.meta.remarks` has a sentence
+    on data of a run that cannot be drawn.
     """
     figure = copy.deepcopy(template)
     layout = figure["layout"]
@@ -71,7 +71,7 @@ def fill(
 
 
 def _explain_nothing(figure: Figure, results: list[Columns | None]) -> None:
-    """Write why the figure is empty, and remove the numbers of its axes, which Plotly would invent."""
+    """Write why the figure is empty, and remove the tick labels of its axes, which would have no meaning."""
     layout, meta = figure["layout"], figure["layout"]["meta"]
     for name in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
         layout[name]["showticklabels"] = False
@@ -90,7 +90,7 @@ def _show_legend(layout: dict[str, Any], shown: list[dict[str, Any]], labels: li
         run = trace["meta"]["run"]
         is_listed = trace["meta"]["end"] or run not in named
         trace |= {"showlegend": is_listed, "legendgroup": str(run), "legendrank": run + 1}
-        if run not in named:  # such as the median of tokens, of which only this can be compared
+        if run not in named:  # such as a figure of differences in which only the median over tokens can be compared
             trace["legendgrouptitle"] = {"text": labels[run]}
 
 
@@ -99,7 +99,7 @@ def _list_visible(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str], cursor: int) -> None:
-    """Put the run's data into the attributes that a trace of the template names; hide the trace if there are none."""
+    """Fill the attributes of a trace with the run's data that they name; hide the trace if the run lacks any of it."""
     if result is None:
         trace["visible"] = False
         return
@@ -113,8 +113,8 @@ def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str]
 
 
 def _blank_outside_interval(figure: Figure) -> None:
-    """Replace the values of curves outside the chosen interval by None, in place, so that axes and labels cover the
-    interval only.
+    """Replace the values of curves outside the chosen interval by None, in place, so that axes and labels only cover
+    the interval.
     """
     meta = figure["layout"]["meta"]
     if "interval" not in meta or meta.get("layers", {}).get("xaxis") != "line":
@@ -129,7 +129,7 @@ def _blank_outside_interval(figure: Figure) -> None:
 
 
 def _set_range(axis: dict[str, Any], rule: dict[str, Any], shown: list[dict[str, Any]]) -> None:
-    """Set the range of an axis to that of the shown data, and its ticks if it is logarithmic."""
+    """Set the range of an axis to that of the visible data, and its ticks if it is logarithmic."""
     low, high = _data_range(rule, shown)
     axis |= {"range": [low, high], "autorange": False}
     if rule["scale"] == "log":
@@ -138,7 +138,7 @@ def _set_range(axis: dict[str, Any], rule: dict[str, Any], shown: list[dict[str,
 
 
 def _data_range(rule: dict[str, Any], shown: list[dict[str, Any]]) -> tuple[float, float]:
-    """Return both ends of an axis: the range of the shown values with a margin, at least MIN_SPAN, within limits."""
+    """Return the ends of an axis: the range of the visible values with a margin, at least `MIN_SPAN`, within limits."""
     values = [value for trace in shown for value in trace["y"] if value is not None]
     values += rule["include"]
     if not values:
@@ -159,17 +159,17 @@ def _data_range(rule: dict[str, Any], shown: list[dict[str, Any]]) -> tuple[floa
 
 
 def _span_layers(figure: Figure, layers: int, cursor: int) -> None:
-    """Set the range of every axis over layers to the interval or window of layers that it shows."""
-    interval = figure["layout"]["meta"].get("interval", (0, layers - 1))  # the first and the last one shown, from 0
+    """Set the range of each axis over layers to the interval or window of layers that it shows."""
+    interval = figure["layout"]["meta"].get("interval", (0, layers - 1))  # first and last visible layer, from 0
     for name, kind in figure["layout"]["meta"].get("layers", {}).items():
         span = _layer_range(figure, kind, interval, cursor)
         figure["layout"][name] |= {"range": span, "autorange": False}
-        if abs(span[1] - span[0]) <= FEW_LAYERS:  # or half layers would have ticks, with the numbers of whole ones
+        if abs(span[1] - span[0]) <= FEW_LAYERS:  # otherwise there would be ticks at half layers
             figure["layout"][name] |= {"tickmode": "linear", "tick0": 1, "dtick": 1}
 
 
 def _layer_range(figure: Figure, kind: str, interval: tuple[int, int], cursor: int) -> list[float]:
-    """Return the ends of an axis over layers: the whole interval, or for other kinds a window around the cursor."""
+    """Return the ends of an axis over layers: the whole interval, or for the kind `window` a part around the cursor."""
     first, last = interval
     if kind == "line":
         pad = 0.5 if first == last else 0.01 * (last - first)
@@ -191,7 +191,7 @@ def _layer_range(figure: Figure, kind: str, interval: tuple[int, int], cursor: i
 
 
 def _place_cells(figure: Figure) -> None:
-    """Divide the space among the runs that have a matrix, and hide the axes of the others."""
+    """Divide the space among the runs with a matrix, and hide the axes of the others."""
     layout, grid = figure["layout"], figure["layout"]["meta"]["grid"]
     rows = grid["direction"] == "rows"
     present = [trace["meta"]["run"] for trace in _list_visible(figure)]
@@ -216,12 +216,13 @@ def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, pla
         x_axis |= {"showticklabels": False, "title": None}
     if not rows and place > 0:
         y_axis |= {"showticklabels": False, "title": None}
-        x_axis["title"] = None  # once is enough, and next to each other they would touch
+        x_axis["title"] = None  # one title is enough, and two titles would touch
 
 
 def _name_matrix(trace: dict[str, Any], layout: dict[str, Any]) -> dict[str, Any]:
-    """Write the run's name above its matrix, no wider than the matrix: a legend would repeat one colour scale for
-    all runs.
+    """Return an annotation with the run's name above its matrix, no wider than the matrix.
+
+    There is no legend, because it would repeat the same colour scale for all runs.
     """
     run, x_id, y_id = trace["meta"]["run"], trace["xaxis"], trace["yaxis"]
     left, right = layout[f"xaxis{x_id[1:]}"]["domain"]

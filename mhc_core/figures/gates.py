@@ -13,17 +13,17 @@ def build_gates(runs: int, theme: Theme) -> Template:
 
 
 def build_own_range(runs: int, theme: Theme) -> Template:
-    """Build the same heatmap with colours from the least to the largest gate of all runs."""
+    """Build a heatmap of the mean gates of each run, with colours from the least to the largest gate of all runs."""
     return _build_heatmap("gates", runs, theme)
 
 
 def build_spread(runs: int, theme: Theme) -> Template:
-    """Build a heatmap of the standard deviation of gates over tokens, coloured from the least to the largest."""
+    """Build a heatmap of the standard deviation of gates over tokens, with colours from the least to the largest."""
     return _build_heatmap("gates_std", runs, theme)
 
 
 def _build_heatmap(key: str, runs: int, theme: Theme, **colors: float) -> Template:
-    """Build a heatmap of a metric for each run, side by side; `cmin` and `cmax` are ends of the colour scale."""
+    """Build a heatmap of a metric for each run, next to each other. `cmin` and `cmax` are ends of the colour scale."""
     heat = {
         "key": key,
         "fill": {

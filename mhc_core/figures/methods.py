@@ -1,6 +1,6 @@
-"""How methods look: a connection has its colour, dash and marker in every view. The page is sent this table.
+"""Colour, dash and marker of each method (kind of connection), the same in all figures. The page receives this table.
 
-Runs of one method that are shown together keep its hue and its marker, and differ by shade and dash.
+Runs of one method that are shown together have its hue and marker, and differ by shade and dash.
 """
 
 import math
@@ -25,21 +25,21 @@ from mhc_core.figures.style import (
 )
 from mhc_core.record.source import TRACE
 
-# Each family states its look. The three of the first view are grey, orange-red and blue. The others were searched for:
-# far from each other and from the colour of text for all readers, those without green cones included
-# (`tests/core/figures/test_methods.py`), and of one hue in both themes where that left room.
+# Each family defines its look. The three of the first view are grey, orange-red and blue. The others were found by a
+# search: far from each other and from the colour of text for all readers, including those without green cones
+# (`tests/core/figures/test_methods.py`), and with the same hue in both themes if possible.
 METHODS = {kind: family.look for kind, family in FAMILIES.items()} | {
     TRACE: Look("#bc4f4d", "#f8827c", "14px,3px,4px,3px", "hexagon")
 }
-# What the second to the fourth run of a method have in its place.
+# Dashes of the second to the fourth run of a method.
 MORE_DASHES = ("16px,5px", "5px,2px,1px,2px", "1px,3px,1px,1px")
-# Contrasts on the card that a method's shades have; its own colour stands for the nearest.
+# Contrasts of a method's shades with the card. The method's own colour replaces the nearest one.
 CONTRASTS = (4.7, 6.6, 9.2, 12.8)
-STEPS = 128  # in which a shade is looked for
+STEPS = 128  # number of mixtures among which a shade is chosen
 
 
 def to_run_styles(kinds: Sequence[str | None], theme: ThemeName) -> list[RunStyle | None]:
-    """Return the looks of runs that are shown together; None for a run whose method is not known yet."""
+    """Return the styles of runs that are shown together; None for a run whose method is not known yet."""
     return [
         None if kind is None else _to_style(METHODS[kind], list(kinds[:run]).count(kind), THEMES[theme])
         for run, kind in enumerate(kinds)
@@ -47,12 +47,12 @@ def to_run_styles(kinds: Sequence[str | None], theme: ThemeName) -> list[RunStyl
 
 
 def to_plain_methods() -> dict[str, dict[str, Any]]:
-    """Return the styles of all methods as plain data: of each its looks as first, second, … run, in both themes."""
+    """Return the styles of all methods as plain data: of the first, second, … run of each method, in both themes."""
     return {kind: _to_plain(method) for kind, method in METHODS.items()}
 
 
 def _to_plain(method: Look) -> dict[str, Any]:
-    """Return marker, colours, dashes and widths of a method for each place among the shown runs, in both themes."""
+    """Return marker, colours, dashes and widths of a method for its first, second, … run, in both themes."""
     found: dict[str, Any] = {"marker": method.marker}
     for name, theme in THEMES.items():
         styles = [_to_style(method, place, theme) for place in range(MAX_RUNS)]
@@ -62,7 +62,7 @@ def _to_plain(method: Look) -> dict[str, Any]:
 
 
 def _to_style(method: Look, place: int, theme: Theme) -> RunStyle:
-    """Return the style of a method's run: its own colour for the first run, then shades and other dashes."""
+    """Return the style of a method's run. The first run (`place` 0) has the method's colour, others have shades."""
     color: str = getattr(method, theme.name)
     if place == 0:
         return RunStyle(color, method.dash, method.marker, method.width)
@@ -71,7 +71,7 @@ def _to_style(method: Look, place: int, theme: Theme) -> RunStyle:
 
 @cache
 def _to_shades(color: str, theme: Theme) -> tuple[str, str, str]:
-    """Return three more shades of a colour: distinct from it, then the farthest from it, then the nearest."""
+    """Return three more shades of a colour: one clearly different from it, then the farthest, then the nearest."""
     own = to_contrast(color, theme.card)
     _, near, apart, far = sorted(CONTRASTS, key=lambda wanted: abs(math.log(wanted / own)))
     return _shade(color, apart, theme), _shade(color, far, theme), _shade(color, near, theme)

@@ -1,6 +1,6 @@
-"""What a notebook shows of a record: the figure of what its story is about, and a table of a few numbers.
+"""Display of a record in a notebook: the figure of its first finding, and a table of a few numbers.
 
-A notebook that draws Plotly shows the figure, another one the table.
+A notebook that can draw Plotly shows the figure; others show the table.
 """
 
 import json
@@ -15,13 +15,13 @@ from mhc_core.record.reduction import Reduction, reduce_metric
 from mhc_core.record.result import Result
 
 PLOTLY = "application/vnd.plotly.v1+json"
-FIRST_PANEL = "activation"  # of a record that has no sentences yet
+FIRST_PANEL = "activation"  # for a record without findings
 SHOWN = ("act_rms", "grad_rms", "cos_prev", "composite_gain_fwd", "composite_gain_bwd", "ds_error", "step_loss")
 ENDS: tuple[Reduction, ...] = ("first", "last", "min", "max")
 
 
 def build_bundle(result: Result) -> dict[str, Any]:
-    """Build what a notebook shows of a result, figure and table by media type; {} if the result is still empty."""
+    """Build the display of a result, figure and table by media type; {} if the result has no start frame yet."""
     if not result.has_start:
         return {}
     drawn = figures.figure(find_panel(result), [result], [result.label], result.depth - 1, "light")
@@ -29,15 +29,14 @@ def build_bundle(result: Result) -> dict[str, Any]:
 
 
 def find_panel(result: Result) -> str:
-    """Return the panel with the figure for a result's first finding."""
+    """Return the panel of a result's first finding that has one; by default `FIRST_PANEL`."""
     panels = [finding.panel for finding in result.summary.findings] if result.has_summary else []
     return next((panel for panel in panels if panel in figures.PANELS), FIRST_PANEL)
 
 
 def write_table(result: Result) -> str:
-    """Return a result as HTML: headline, findings, and a table with a row a metric.
-
-    Where the column begins and ends, its least and its largest value.
+    """Return a result as HTML: headline, findings, and a table with one row per metric: the first and last value of its
+    column, the least and the largest.
     """
     story = _write_story(result.summary) if result.has_summary else ""
     head = "".join(f"<th>{name}</th>" for name in (escape(result.label), *ENDS))
@@ -57,7 +56,7 @@ def _has_column(result: Result, key: str) -> bool:
 
 
 def _write_row(result: Result, key: str) -> str:
-    """Write one metric as a row of an HTML table: its name, and its first and last value."""
+    """Return one metric as a row of the HTML table: its name, and the values of `ENDS`."""
     numbers = [reduce_metric(result, key, end) for end in ENDS]
     cells = [format_value(number.value, number.log10, number.status) for number in numbers]
     metric = METRICS[key]

@@ -1,4 +1,4 @@
-"""Ticks of a logarithmic axis. `static/js/data/numbers.js` says the same."""
+"""Ticks of a logarithmic axis, as in `static/js/data/numbers.js`."""
 
 import math
 
@@ -6,8 +6,8 @@ from mhc_core.findings.numerals import format_value
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Return tick positions (log10) and labels between 10^low and 10^high: decades for a wide span, 1-2-5 for a
-    medium one, even steps for a narrow one.
+    """Return tick positions (log10) and labels between 10^low and 10^high: decades on a long axis, 1-2-5 on a medium
+    one, equal steps on a short one.
     """
     span = high - low
     if span >= 2:
@@ -26,7 +26,7 @@ def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
 
 
 def _even_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Return evenly spaced values: on so short an axis a logarithm is nearly straight."""
+    """Return ticks at evenly spaced values, for a short axis, on which a logarithm is nearly linear."""
     base = math.floor(low)
     first, last = 10 ** (low - base), 10 ** (high - base)
     step = nice_step((last - first) / 4)

@@ -1,35 +1,35 @@
-"""What a panel is, and the parts that panels are drawn from.
+"""Panels, and the building blocks of their figures.
 
-A panel is a figure *template*: all of its look, none of its data. Traces say where their data comes from in
-`meta.fill`, axes and labels say how they follow it in `layout.meta`. `mhc_core/figures` fills templates
-in Python, and `static/js/figures` does so in the page, with labels where Python leaves names to Plotly's legend.
+A panel is a *template* of a figure: its layout and styles, without data. Traces state the source of their data in
+`meta.fill`, and `layout.meta` states how axes and labels depend on the data. `mhc_core/figures` fills templates in
+Python, and `static/js/figures` in the page, with labels at the lines where Python uses Plotly's legend.
 
-`layout.meta` knows:
+Keys of `layout.meta`:
 
-- `axes`: {axis: {"scale": "log"|"linear", "include": [values kept in sight], "limits": [low, high]}}
-- `layers`: {axis: "line"|"cells"|"cells-down"|"sources"|"window"}, how the layers span it, `sources` with the
-  embedding as 0 and without the last layer; other axes follow their data
-- `steps`: {axis: "line"|"cells"}, axes of the steps of training, where the cursor of the step stands
-- `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell per run;
-  cells without data close up
-- `sums`: True, row and column sums of the drawn matrices as tick labels, and numbers in their cells
+- `axes`: {axis: {"scale": "log"|"linear", "include": [values that stay visible], "limits": [low, high]}}
+- `layers`: {axis: "line"|"cells"|"cells-down"|"sources"|"window"}, how the layers are placed on an axis; `sources`
+  begins with the embedding as 0, and ends before the last layer; other axes follow their data
+- `steps`: {axis: "line"|"cells"}, axes of training steps, on which the page marks the step of the cursor
+- `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one heatmap per run;
+  runs without data take no space
+- `sums`: True if tick labels are row and column sums of the drawn matrices, and numbers are in their entries
 - `diverging`: the colour scale of a difference of matrices
-- `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
+- `symmetric`: a colour axis with the same length on both sides of zero; `signed_log`: True if its data are on the
   logarithmic scale of `figures/scales.py`
-- `composites`: "part" where chosen layers (`interval`, set while filling) have composite gains of their own
-- `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
-- `lost`: {status: what to say of a curve without numbers, in place of the status}
-- `empty`: what to say when no run has anything to draw
-- `theme`: the theme's name; `colors`: of cells, those of the runs; `muted`, `ink`: colours of notes and of text
-- `rules`: in the page alone, the sizes and limits of `figures/rules.py`, which Python has in place
-- `remarks`: in Python alone, a sentence for each run of which something is not drawn
-- `unknown`: what to say of runs without data at the step that is shown
-- `absent`: {"key": a metric of another package, "text": what to say of runs that ended without it}
+- `composites`: "part" if composite gains are those of the chosen layers (`interval`, set while filling)
+- `lost_rows`: metrics whose status says why a row of a matrix has no numbers; later ones have priority
+- `lost`: {status: text for a curve without numbers, instead of the status}
+- `empty`: text if no run has anything to draw
+- `theme`: the theme's name; `colors`: colours of the runs, for heatmaps; `muted`, `ink`: colours of notes and of text
+- `rules`: only in the page: the sizes and limits of `figures/rules.py`
+- `remarks`: only in Python: a sentence for each run with data that are not drawn
+- `unknown`: text for runs without data at the shown training step
+- `absent`: {"key": a metric, often of another package, "text": text for runs that ended without it}
 
-A trace's `meta` knows `run`, the place of its run; `key`, its metric; `fill`, where its data come from; `end`, whether
-it stands for its run: the page labels its end, and Python's legend names it; `look`, what of it follows the run's
-connection (`figures/dress.py`); and `parts`: what `customdata` counts where one trace draws several lines, such as
-"stream", which the page names at the cursor.
+Keys of a trace's `meta`: `run`, the index of its run; `key`, its metric; `fill`, the sources of its data; `end`,
+whether it represents its run (the page labels its end, and Python's legend names it); `look`, the properties that are
+those of the run's connection (`figures/dress.py`); `parts`, what `customdata` counts if one trace draws several lines,
+such as "stream", which the page names at the cursor.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ from mhc_core.figures.style import FONT, RunStyle, Theme
 Trace = dict[str, Any]  # of a Plotly figure, as JSON
 Template = dict[str, Any]  # a Plotly figure as JSON: "data", a list of traces, and "layout"
 Build = Callable[[int, Theme], Template]
-STREAM_LOOK = {"dash": True, "weight": 0.65}  # of the lines of streams, which may be many
+STREAM_LOOK = {"dash": True, "weight": 0.65}  # thin lines, because there may be many streams
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Help:
 class View:
     """One way to draw a panel, such as log or linear.
 
-    `meaning` and `unit` replace those of the panel where the view shows something else. `needs` is a metric that
-    only such runs have as can fill the view: without one the page does not offer it, though a link still opens it. If
-    the first view of a panel needs one, this is true of the whole panel.
+    meaning, unit: replace those of the panel if they are not empty. needs: a metric that only runs have which can fill
+    the view. If no run has it, the page does not offer the view, but a link still opens it. If the first view of a
+    panel needs a metric, this applies to the whole panel.
     """
 
     key: str
@@ -92,16 +92,17 @@ class Panel:
 
     Attributes
     ----------
-    key, title, unit: its name in routes, for people, and what the numbers are.
+    key: its name in routes. title: its name for people. unit: of its numbers.
     meaning: one sentence.
     help: the text behind "?".
-    group: the part of the page that shows it: strip, mixing, similarity, training or expert.
-    live: whether it can be drawn while a run is going on.
+    group: the section of the page that shows it: strip, mixing, similarity, training or expert.
+    live: whether it can be drawn while a run is being computed.
     views: at least one; the first is the default.
     table: the columns of the table view.
-    follows_step: whether it shows a trained run as it was at the cursor's step (`figures/steps.py`); all that it
-        shows then is of the step, or of the trained stack where nothing is known of it.
-    between: where views are stops of a scale, builds the view of a key between two of them; None for other keys.
+    follows_step: whether it can show a trained run at the cursor's training step (`figures/steps.py`). It then shows
+        only data of that step, or, if there are none, those of the trained stack.
+    between: a function that builds views between those of `views`, if these are positions of a slider: from a key to
+        the view, or None for other keys.
     """
 
     key: str
@@ -117,14 +118,14 @@ class Panel:
     between: Callable[[str], View | None] | None = None
 
     def find_view(self, key: str | None) -> View | None:
-        """Find a view by its key, the first without one; None if the panel has no such view."""
+        """Return the view with this key, by default the first; None if the panel has no such view."""
         if key is None:
             return self.views[0]
         listed = next((item for item in self.views if item.key == key), None)
         return self.between(key) if listed is None and self.between else listed
 
     def build(self, runs: int, theme: Theme, view: str | None = None) -> Template:
-        """Build the template of the panel for that many runs; `view` is the key of a view, by default the first."""
+        """Build the template of the panel for `runs` runs. `view` is the key of a view, by default the first."""
         chosen = self.find_view(view)
         assert chosen is not None, f"{self.key} has no view {view}"
         return chosen.build(runs, theme)
@@ -134,11 +135,11 @@ STALE_NUMERICS = "No data for this step:<br>the run was stored by an earlier ver
 
 
 def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> Template:
-    """Build an empty figure in the house style, in which a panel's own layout has the last word."""
+    """Build an empty figure in the common style. `layout` replaces parts of this style."""
     house: dict[str, Any] = {
-        "template": {},  # Plotly's default would add 7 KB of colours that nothing uses
+        "template": {},  # Plotly's default template would add 7 KB of unused colours
         "paper_bgcolor": theme.card,
-        "plot_bgcolor": "rgba(0,0,0,0)",  # or the empty subplot of one run would cover the matrix of another
+        "plot_bgcolor": "rgba(0,0,0,0)",  # otherwise the empty subplot of one run would cover the matrix of another
         "font": {"family": FONT, "size": 12, "color": theme.muted},
         "margin": {"l": 52, "r": 92, "t": 14, "b": 40},
         "showlegend": False,
@@ -155,8 +156,8 @@ def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> Template:
 
 
 def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
-    """Return an axis with a faint grid and neither line nor zero line."""
-    # Margins hold every label: to look for those that overflow would take a fifth of each drawing.
+    """Return Plotly's settings for an axis with a faint grid, and without a line or a zero line."""
+    # Margins have room for all labels. A search for labels that overflow would take a fifth of the drawing time.
     quiet = {"gridcolor": theme.grid, "zeroline": False, "showline": False, "ticks": "", "ticklabeloverflow": "allow"}
     return {**quiet, **more}
 
@@ -167,14 +168,14 @@ def axis_title(text: str) -> dict[str, Any]:
 
 
 def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
-    """Return Plotly's settings for an x axis that counts layers."""
+    """Return Plotly's settings for an axis over layers."""
     return quiet_axis(
         theme, title=axis_title("layer"), tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more
     )
 
 
 def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> Template:
-    """Build a figure of curves over the layers."""
+    """Build the template of curves over the layers, still without curves."""
     axis: dict[str, Any] = {"scale": scale, "include": list(include)}
     if limits is not None:
         axis["limits"] = limits
@@ -187,7 +188,7 @@ def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), li
 
 
 def update_axes(figure: Template, letter: str, **changes: Any) -> None:
-    """Set keys of all x or all y axes of a figure; None removes a key."""
+    """Set keys of all x or all y axes of a figure, in place. None removes a key."""
     for name, axis in figure["layout"].items():
         if name.startswith(f"{letter}axis"):
             axis |= changes
@@ -196,28 +197,28 @@ def update_axes(figure: Template, letter: str, **changes: Any) -> None:
 
 
 def draw_level(y: float, theme: Theme) -> dict[str, Any]:
-    """Return a thin line across the figure at y, below the curves."""
+    """Return a thin horizontal line across the figure at y, below the curves, as a Plotly shape."""
     ends = {"x0": 0, "x1": 1, "xref": "x domain", "y0": y, "y1": y, "yref": "y"}
     return {"type": "line", **ends, "line": {"color": theme.muted, "width": 1}, "layer": "below"}
 
 
 def curve(**keys: Any) -> Trace:
-    """Return a Plotly trace of a line that is interrupted where there is no value."""
+    """Return a Plotly trace of a line, which is interrupted at missing values."""
     return {"type": "scatter", "mode": "lines", "connectgaps": False, **keys}
 
 
 def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
-    """Return style and place of each run in drawing order, so that the first run is on top.
+    """Return index and style of each run in drawing order, so that the first run is on top.
 
-    `figures/dress.py` puts those on top that leave the others to be seen.
+    `figures/dress.py` later changes the order, so that dashed lines are above solid ones.
     """
     return [(run, theme.blank) for run in reversed(range(runs))]
 
 
 def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[Trace]:
-    """Return two traces of a run, the edges of a band, filled between.
+    """Return two traces of a run, the edges of a band, with a fill between them.
 
-    `lower` and `upper` are sources, `key` is the metric they belong to.
+    lower, upper: data sources of the edges. key: the metric of both.
     """
     edge = {"line": {"width": 0, "color": style.color}, "hoverinfo": "skip"}
     common = {"run": run, "key": key, "end": False}
@@ -229,9 +230,8 @@ def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[Tr
 
 
 def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[Trace]:
-    """Return the traces of a run's seeds: the 5th to 95th percentile as a band, and the first seed as a dotted line.
-
-    The run's own line (`line`) is then the median.
+    """Return the traces for several seeds of a run: the 5th to 95th percentile as a band, the first seed as a dotted
+    line. The run's line (`line`) is then the median.
     """
     column = "log10" if scale == "log" else "layers"
     first = dots(run, style, key, f"first_seed.{column}.{key}", f"first_seed.text.{key}", "first seed")
@@ -239,7 +239,7 @@ def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[Trace]:
 
 
 def dots(run: int, style: RunStyle, key: str, y: str, text: str, what: str) -> Trace:
-    """Return a dotted line without a name: `y` and `text` are sources, `what` says at the pointer what it is."""
+    """Return a dotted line without a name. `y` and `text` are data sources; `what` describes it at the pointer."""
     return curve(
         line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
         meta={"run": run, "key": key, "fill": {"x": "layer", "y": y, "text": text}, "end": False, "look": {}},
@@ -249,9 +249,9 @@ def dots(run: int, style: RunStyle, key: str, y: str, text: str, what: str) -> T
 
 
 def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> Trace:
-    """Return a trace of one metric over the layers, drawn from log10 on a log axis, so that 1e401 can be drawn.
+    """Return a trace of one metric over the layers; for several seeds, of the median.
 
-    For several seeds it is the median.
+    On a logarithmic axis, the data are log10, so that values beyond the range of float64 can be drawn.
     """
     column = "log10" if scale == "log" else "layers"
     fill = {"x": "layer", "y": f"middle.{column}.{key}", "text": f"middle.text.{key}", "name": "label"}
@@ -277,9 +277,9 @@ def build_curves(
     level: float | None = None,
     **meta: Any,
 ) -> Template:
-    """Build a figure with one curve per run, the values of a metric over the layers.
+    """Build a template with one curve per run, the values of a metric over the layers.
 
-    `level` is the height of a thin line across it; `meta` is added to `layout.meta`.
+    level: the value of a thin horizontal line; default none. meta: is added to `layout.meta`.
     """
     figure = build_lines(theme, scale, include=include, limits=limits)
     figure["layout"]["meta"] |= meta
@@ -290,7 +290,7 @@ def build_curves(
 
 
 def add_curves(figure: Template, runs: int, theme: Theme, key: str, scale: str) -> None:
-    """Add a curve for each run's values of a metric, in front of the bands of all runs' seeds."""
+    """Add a curve of a metric for each run, above the bands over seeds of all runs."""
     for run, style in bottom_up(theme, runs):
         figure["data"] += seed_band(run, style, key, scale)
     for run, style in bottom_up(theme, runs):
@@ -298,7 +298,9 @@ def add_curves(figure: Template, runs: int, theme: Theme, key: str, scale: str) 
 
 
 def stream_line(run: int, style: RunStyle, key: str, scale: str) -> Trace:
-    """Return one trace with a thin line per stream: only the data say how many streams a run has."""
+    """Return one trace that draws a thin line per stream. It is only one, because a template does not know the number
+    of streams.
+    """
     fill = {
         "x": f"stream_layer.{key}",
         "y": f"stream_{'log10' if scale == 'log' else 'layers'}.{key}",

@@ -1,6 +1,6 @@
-"""Composites of chosen layers alone: forward from the first of them, backward from the last.
+"""Composite gains of chosen layers only: forward from the first of them, backward from the last.
 
-`static/js/instant/interval.js` says the same.
+`static/js/instant/interval.js` does the same.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ COMPOSITES = ("composite_gain_fwd", "composite_gain_bwd")
 
 
 def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Columns | None] | None:
-    """Return the runs with composites over layers `first` to `last`, from 0, alone; None if a run lacks the matrices.
+    """Return the runs with composite gains over only the layers `first` to `last`, from 0; None if a run does not have
+    the data.
 
-    A run of several seeds cannot: its composites are medians, and it keeps the matrices of the first seed alone.
+    A run of several seeds does not, because its gains are medians, and it has only the matrices of the first seed.
     """
     if not all(result is None or _can_tell(result) for result in results):
         return None
@@ -24,13 +25,13 @@ def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Co
 
 
 def _can_tell(result: Columns) -> bool:
-    """Return whether a run has every H_res and no bands, so that composites of fewer layers can be computed."""
+    """Return whether a run has all H_res and no bands, so that composite gains of fewer layers can be computed."""
     stack = result.matrices.get("h_res")
     return stack is not None and len(stack) == result.depth and not any(key in result.bands for key in COMPOSITES)
 
 
 def _derive_interval(result: Columns, first: int, last: int) -> DerivedColumns:
-    """Return the columns of a result, with composites over these layers alone; nan in other layers."""
+    """Return the columns of a result with composite gains over only these layers; nan in other layers."""
     found = derive(result, layers=dict(result.layers), layers_log10=dict(result.layers_log10))
     stack = result.matrices["h_res"][first : last + 1].astype(np.float64)
     composites = measure_composites(stack) if len(stack) else {}

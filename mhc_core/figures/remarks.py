@@ -1,4 +1,6 @@
-"""What a figure cannot draw, in sentences: runs without data at a step, curves and matrices without numbers."""
+"""Remarks of a figure: sentences on data that it cannot draw, such as runs without data at a training step, or curves
+and matrices without numbers.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +14,7 @@ Trace = dict[str, Any]
 
 
 def find_unknown(figure: dict[str, Any], results: Sequence[Columns | None]) -> list[int]:
-    """Find the runs without data at the shown training step, in figures with a text for that case."""
+    """Return the runs without data at the shown training step, if the figure has a text for that case."""
     if "unknown" not in figure["layout"]["meta"]:
         return []
     missing = [set() if result is None else to_unknown(result) for result in results]
@@ -21,7 +23,7 @@ def find_unknown(figure: dict[str, Any], results: Sequence[Columns | None]) -> l
 
 
 def find_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> list[int]:
-    """Find runs that lack the metric of the figure, where it may be of another package."""
+    """Return the runs without the figure's metric, if the figure has a text for that case."""
     absent = figure["layout"]["meta"].get("absent")
     if absent is None:
         return []
@@ -34,7 +36,7 @@ def find_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> li
 
 
 def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labels: Sequence[str]) -> list[str]:
-    """List a sentence for each run that has no numbers in some layers or steps of the figure: where, and why."""
+    """Return a sentence for each run without numbers in some layers or steps of the figure: where, and why."""
     meta, remarks = figure["layout"]["meta"], []
     for trace in sorted(figure["data"], key=lambda item: int(item["meta"]["run"])):
         result = results[trace["meta"]["run"]] if trace.get("visible", True) else None
@@ -46,7 +48,7 @@ def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labe
 
 
 def _describe_trace(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
-    """Describe where a curve or a heatmap lacks values and why; None for other traces."""
+    """Describe where a curve or a heatmap has no values, and why; None for other traces."""
     if "lost_rows" in meta:
         return _describe_lost_rows(trace, result, meta["lost_rows"])
     is_curve = trace["meta"].get("end", False)  # not a band, nor a matrix
@@ -54,7 +56,7 @@ def _describe_trace(trace: Trace, result: Columns, meta: dict[str, Any]) -> str 
 
 
 def _describe_curve(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
-    """Describe where a curve lacks values and why, or that all of its values are 0; None for other curves."""
+    """Describe where a curve has no values and why, or that all of its values are 0; None for other curves."""
     interval = meta.get("interval", (0, result.depth - 1))
     key, is_step = trace["meta"]["key"], trace["meta"]["fill"]["x"] == "step"
     flags = (result.steps_status if is_step else result.status).get(key, {})
@@ -72,11 +74,11 @@ def _describe_curve(trace: Trace, result: Columns, meta: dict[str, Any]) -> str 
 
 
 def _describe_lost_rows(trace: Trace, result: Columns, keys: Sequence[str]) -> str | None:
-    """Return why rows of a heatmap are empty, and which, such as "overflow from layer 12"; None if none is."""
+    """Describe why rows of a heatmap are empty, and which, such as "overflow from layer 12 on"; None if none is."""
     flags = {row: flag for key in keys for row, flag in result.status.get(key, {}).items()}
     own = result.status.get(trace["meta"]["key"], {})
     known = [row for row, cells in enumerate(trace["z"]) if np.isfinite(np.asarray(cells, np.float64)).any()]
-    # The status of another metric counts where the row itself has nothing to show.
+    # The status of another metric counts only if the row itself has no numbers.
     lost = sorted(row for row in flags if row in own or row not in known)
     if not lost:
         return None
@@ -85,14 +87,15 @@ def _describe_lost_rows(trace: Trace, result: Columns, keys: Sequence[str]) -> s
 
 
 def format_status(status: str) -> str:
-    """Describe why there is no number, if the status word alone says too little."""
+    """Describe why there is no number: the word for the status, or a longer text if the word is not clear."""
     return {"constant": "constant over samples"}.get(status, say_status(status))
 
 
 def format_places(lost: list[int], last_known: int, unit: str = "layer", numbers: list[int] | None = None) -> str:
-    """Format which layers or steps have no numbers, in their order; `last_known` is the last one that has, -1 for none.
+    """Format which layers or steps have no numbers.
 
-    `numbers` are what the places are called; without them they are counted from 1.
+    lost: their indices in ascending order. last_known: the last index with a number, -1 for none. numbers: names of the
+    indices; by default they are counted from 1.
     """
     first, last = (numbers[place] if numbers else place + 1 for place in (lost[0], lost[-1]))
     if last_known < lost[-1]:

@@ -1,4 +1,4 @@
-"""What the page needs to fill templates as Python does: sizes and limits of figures, and what shows a step."""
+"""Rules with which the page fills templates as Python does: sizes and limits, and columns of training steps."""
 
 from dataclasses import dataclass
 

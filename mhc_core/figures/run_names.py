@@ -1,4 +1,4 @@
-"""Name runs that are shown together: a letter and a few words."""
+"""Labels of runs that are shown together: a letter and a few words."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
@@ -9,16 +9,16 @@ from mhc_core.spec import FAMILIES, EditSpec
 
 KIND_NAMES = {kind: family.name for kind, family in FAMILIES.items()}
 LETTERS = "ABCDEFGH"
-SWEEP_DEFAULT = ("composite_gain_fwd", "max")  # metric and reduction of a sweep that states none
+SWEEP_DEFAULT = ("composite_gain_fwd", "max")  # default metric and reduction of a sweep
 KEYS = {"name": "name", "map": "map", "metric": "map.metric", "reduce": "map.reduce"}  # of a page's state
-NAME_LENGTH = 24  # letters of a run's name that figures have room for
+NAME_LENGTH = 24  # largest number of letters in a run's name, for which figures have room
 
 
 def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
-    """Return a name in so many letters, so that both ends identify it, as `static/js/figures/labels.js` does.
+    """Shorten a name to at most `most` letters, as `static/js/figures/labels.js` does.
 
-    Without the folders before it where it is a path, which has no spaces, and that is enough, or else with the middle
-    of its last part left out.
+    A path (a name without spaces) first loses its folders. If that is not enough, the middle of the name is left out,
+    so that both ends identify it.
     """
     if len(name) <= most:
         return name
@@ -32,18 +32,21 @@ def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
 
 
 def to_labels(own: Sequence[str], names: Mapping[str, str] | None = None) -> list[str]:
-    """Return `A Residual`, `B HC`: the letter, and a run's own name, or the one that someone gave it."""
+    """Return labels such as `A Residual`, `B HC`: the letter, and the name that a user gave, or else the run's own."""
     return [f"{letter} {(names or {}).get(letter, label)}" for letter, label in zip(LETTERS, own, strict=False)]
 
 
 def label_sources(sources: Sequence[Source], names: Mapping[str, str] | None = None) -> list[str]:
-    """Return the labels of records: `to_labels` of their connection or model, and of edits where these differ."""
+    """Return the labels of records: the letter, the connection or model, and edits if these differ."""
     alike = [[other for other in sources if other.label == source.label] for source in sources]
     return to_labels([_name_source(*pair) for pair in zip(sources, alike, strict=True)], names)
 
 
 def _name_source(source: Source, alike: Sequence[Source]) -> str:
-    """Return the label of a record's source: its name, and its edits where runs of one name have different ones."""
+    """Return the name of a record's source, with its edits if runs of the same name have different edits.
+
+    alike: the sources with the same name.
+    """
     edits = [_read_edits(other) for other in alike]
     if all(own == edits[0] for own in edits):
         return shorten_name(source.label)
@@ -57,7 +60,7 @@ def _read_edits(source: Source) -> list[EditSpec]:
 
 
 def to_sweep_choice(state: str) -> tuple[str, str] | None:
-    """Return the metric and the reduction of the sweep that a page's state shows; None without one."""
+    """Return the metric and the reduction of the sweep in a page's state (a query string); None without a sweep."""
     pairs = dict(parse_qsl(state))
     if KEYS["map"] not in pairs:
         return None
@@ -66,7 +69,7 @@ def to_sweep_choice(state: str) -> tuple[str, str] | None:
 
 
 def read_run_names(state: str) -> dict[str, str]:
-    """Read the names that a user gave to runs, by letter, from the query of a view's address, as in `C.name=ours`."""
+    """Return the names that a user gave to runs, by letter, from the query of a view's address: `C.name=ours`."""
     pairs = parse_qsl(state)
     named = [(key[0], value) for key, value in pairs if key[1:] == f".{KEYS['name']}" and value]
     return {letter: value[:NAME_LENGTH] for letter, value in named if letter in LETTERS}

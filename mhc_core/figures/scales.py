@@ -1,6 +1,6 @@
-"""Colour scales of signed matrices, as far below zero as above. `static/js/figures/scales.js` says the same.
+"""Colour scales of signed matrices, symmetric about zero, as in `static/js/figures/scales.js`.
 
-The logarithmic one takes a weight w as sign(w) log10(1 + |w|): nearly linear up to 1, decades beyond, and 0 stays 0.
+The logarithmic scale maps an entry w to sign(w) log10(1 + |w|): nearly linear up to 1, then in decades, and 0 stays 0.
 """
 
 import math
@@ -11,24 +11,27 @@ import numpy as np
 from mhc_core.figures.numbers import format_decade, nice_step
 from mhc_core.findings.numerals import format_value
 
-MAX_TICKS = 3  # on one side of zero
-MIN_STEPS = 2.5  # of 1, 2 and 5, the next is at most so far away: a tick stands next to the zero
-ROOM_FOR_ONE = 2.2  # decades: on longer scales a tick at 1 would touch the one at 0
+MAX_TICKS = 3  # largest number of ticks on one side of zero
+MIN_STEPS = 2.5  # largest ratio between two of 1, 2, 5 and 10, so that there is at least one tick next to zero
+ROOM_FOR_ONE = 2.2  # in decades; on longer scales a tick at 1 would touch the one at 0
 
 
 def to_signed_log(weights: Any) -> np.ndarray:
-    """Return matrix entries w as sign(w) log10(1 + |w|), for a colour scale; nan stays."""
+    """Return matrix entries w as sign(w) log10(1 + |w|), for a colour scale; nan stays nan."""
     values = np.asarray(weights, dtype=np.float64)
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)) / math.log(10))
 
 
 def linear_bound(largest: float) -> float:
-    """Return the end of a linear colour scale that holds values up to `largest`."""
+    """Return the end of a linear colour scale for values up to `largest`."""
     return math.ceil(largest * 10) / 10 if largest > 0 else 1.0
 
 
 def signed_log_scale(largest: float) -> dict[str, Any]:
-    """Return a colour axis that is logarithmic on both sides of 0: its ends, and ticks at round values."""
+    """Return a colour axis that is logarithmic on both sides of 0: its ends, and ticks at round values.
+
+    largest: the largest |sign(w) log10(1 + |w|)|.
+    """
     bound = largest if largest > 0 else math.log10(2)
     places, texts = _ticks(bound)
     mirrored = [*(-place for place in reversed(places)), 0.0, *places]

@@ -1,42 +1,43 @@
-"""Where a trace's data comes from: the tiny language of `meta.fill`. `static/js/figures/sources.js` says the same.
+"""Data sources of traces: the texts in `meta.fill`, and the data that they name, as in `static/js/figures/sources.js`.
 
 layer            1, 2, ... L
 layers.<key>     a column of values
-log10.<key>      its logarithms, known even where the value overflows
-text.<key>       the column as people read it
+log10.<key>      its logarithms, which are also known if the value overflows
+text.<key>       the column as texts for people
 stream_layer.<key>, stream_layers.<key>, stream_log10.<key>, stream_text.<key>, stream_number.<key>
-                 the same of a column (L, n), and each value's stream: stream after stream, None between two
-span.<key>       from the column <key>_min to <key>_max, as people read it
+                 the same for a column (L, n), and the stream of each value: all streams in one list, with None between
+                 two streams
+span.<key>       texts from the column <key>_min to <key>_max, such as "0.1 … 2"
 p05.layers.<key>, p05.log10.<key>, p05.text.<key>   the 5th percentile over seeds in the same three forms; p50 and p95
                  likewise
-middle.<form>.<key>    of several seeds the median, else the column itself, in the same three forms
-first_seed.<form>.<key>   of several seeds the column of the first, else None
-matrices.<key>   a matrix, or one per layer
-row.<key>        the matrix's row at the cursor
-lower.<key>      a matrix (L, L + 1) whose row k has entries to column k, as L x L with nan above the diagonal
-signed_log.<source>   another source's matrix on the logarithmic scale of `scales.py`
-at.<key>         the cursor's layer of a stack of matrices
-product.<span>.<key>, product_text.<span>.<key>, product_label.<span>.<key>   the product of a span of a stack
-                 (`composites.py`), on the logarithmic scale of `scales.py`, its entries as people read them, and
-                 the run's label with their power of ten
+middle.<form>.<key>    the median over several seeds, or the column of one seed, in the same three forms
+first_seed.<form>.<key>   the column of the first of several seeds; None for one seed
+matrices.<key>   a matrix, or one matrix per layer
+row.<key>        the row of a matrix at the cursor
+lower.<key>      a matrix (L, L + 1) whose row k has entries up to column k, as L x L with nan above the diagonal
+signed_log.<source>   the matrix of another source on the logarithmic scale of `scales.py`
+at.<key>         the matrix of the cursor's layer
+product.<span>.<key>, product_text.<span>.<key>, product_label.<span>.<key>   the product of matrices over a span of
+                 layers (`composites.py`) on the logarithmic scale of `scales.py`, its entries as texts, and the run's
+                 label with the power of ten of these texts
 basis.<t>, basis_text.<t>   H_pre, H_post and H_res of the cursor's layer in another basis, t in percent (`basis.py`),
-                 as one matrix, and its entries as people read them
-eigen.<span>.<part>   lines from the origin to the eigenvalues of the product of a span of H_res (`eigenvalues.py`): re,
-                 im or text
-montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
-x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
-features.<key>   a stack (L, n, C) as one matrix: one column per layer, C rows per stream, stream below stream, with
-                 empty rows between two
-feature_numbers.<key>   the same with the number of each row's feature
-feature_start.<key>, feature_step.<key>   place of its first row and its step, in streams
-step             1, 2, ... S, the steps of training; of a trace the numbers that its trainer gives them
-steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with one row per step
-steps_text.<key> a column over the steps as people read it
-law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 for their logarithms, or
-                 text, all three as people read them
+                 as one matrix, and its entries as texts
+eigen.<span>.<part>   lines from the origin to the eigenvalues of the product of H_res over a span (`eigenvalues.py`):
+                 re, im or text
+montage.<key>    matrices (L, n, n) as one matrix n x (L (n+1) - 1), with an empty column between layers
+x0.<key>, dx.<key>   position of the montage's first column, and the distance of its columns, in layers
+features.<key>   an array (L, n, C) as one matrix: one column per layer, C rows per stream, with empty rows between
+                 streams
+feature_numbers.<key>   a matrix of the same shape with the number of each row's feature
+feature_start.<key>, feature_step.<key>   position of its first row, and the distance of its rows, in streams
+step             1, 2, ... S, the training steps; for a trace, the trainer's own numbers
+steps.<key>, steps_log10.<key>   a column over the training steps, or a matrix with one row per step
+steps_text.<key> a column over the training steps as texts
+law.<part>.<key> a part of the law of a metric: values, low or high (with _log10 for their logarithms), or text for all
+                 three as one text
 label            the run's label
-cka_label        the same with the estimator of CKA; of the biased one with the number of samples, without which it says
-                 nothing
+cka_label        the run's label with the estimator of CKA; if it is biased, also the number of samples, which is needed
+                 to judge it
 """
 
 from collections.abc import Sequence
@@ -52,12 +53,12 @@ from mhc_core.metric import pick_features
 from mhc_core.record.start import CkaEstimator, Law
 
 PERCENTILES = ("p05", "p50", "p95")
-TOO_WEAK = "too weak to say"  # theory, where its band would be too wide
-MAX_DECADES = 307  # of float64
+TOO_WEAK = "too weak to say"  # shown for layers in which the band of theory would be too wide
+MAX_DECADES = 307  # range of float64
 
 
 class Columns(Protocol):
-    """The parts of a result that figures are filled from."""
+    """The parts of a result with which figures are filled."""
 
     @property
     def cka_estimator(self) -> CkaEstimator | None: ...
@@ -85,7 +86,7 @@ class Columns(Protocol):
 
 @dataclass
 class DerivedColumns:
-    """Columns that are made from a run's own."""
+    """Columns that are derived from those of a run, such as differences, or columns at a training step."""
 
     depth: int
     width: int | None = None
@@ -111,12 +112,12 @@ def derive(result: Columns, **changed: Any) -> DerivedColumns:
 
 
 def to_unknown(result: Columns) -> set[str]:
-    """Return the keys of metrics without data at the shown training step; none if no step is chosen."""
+    """Return the keys of metrics without data at the shown training step; empty if no step is chosen."""
     return result.unknown if isinstance(result, DerivedColumns) else set()
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
-    """Return the data of a run for one attribute of a trace, as `source` names it; None if the run has none."""
+    """Return the data of a run that `source` names, for one attribute of a trace; None if the run has none."""
     name, _, key = source.partition(".")
     if name == "label":
         return label
@@ -181,7 +182,7 @@ def _to_cka_label(cka: CkaEstimator | None, label: str) -> str:
 
 
 def find_product(source: str, result: Columns, cursor: int) -> composites.Product | None:
-    """Return the matrix product that a template's data source names; None for other sources, and without mixing."""
+    """Return the product of matrices that a data source names; None for other sources, and without mixing."""
     name, *rest = source.split(".", 2)
     if not name.startswith("product"):
         return None
@@ -193,7 +194,7 @@ def find_product(source: str, result: Columns, cursor: int) -> composites.Produc
 
 
 def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | None:
-    """Return the median curve over all seeds, or the curve of the first seed."""
+    """Return the data of `middle` and `first_seed`: the median over seeds, or the column of the first seed."""
     has_seeds = key in result.bands
     if name == "middle" and has_seeds:
         return _from_band(result, "p50", form, key)
@@ -203,9 +204,9 @@ def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | 
 
 
 def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[Any] | None:
-    """Return a percentile over seeds, kept as log10 where the column has one.
+    """Return a percentile over seeds as values, log10 or texts.
 
-    As a plain value it may be out of range.
+    For metrics that span decades, percentiles are stored as log10. A value beyond the range of float64 is None.
     """
     if key not in result.bands:
         return None
@@ -221,7 +222,7 @@ def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[An
 
 
 def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:
-    """Return a part of the law that predicts this metric: values, an end of its band, or texts; None without a law."""
+    """Return a part of the law that predicts a metric: values, an end of its band, or texts; None without a law."""
     law = next((law for law in result.laws if law.metric == key), None)
     if law is None:
         return None
@@ -234,7 +235,7 @@ def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:
 
 
 def _law_texts(law: Law, part: str) -> list[str]:
-    """Format the values, or one end of the band, of a law at every layer."""
+    """Format the values of a law, or one end of its band, in each layer."""
     values: list[float | None] = getattr(law, part)
     logs: list[float | None] = getattr(law, f"{part}_log10") or [None] * len(values)
     return [format_value(value, log10) for value, log10 in zip(values, logs, strict=True)]
@@ -246,7 +247,7 @@ def to_texts(result: Columns, key: str) -> list[str] | None:
 
 
 def to_step_numbers(result: Columns) -> list[int]:
-    """Return the number that names each training step: from 1, or the trainer's own where a trace has all."""
+    """Return the number of each training step for people: from 1, or the trainer's own if a trace has all of them."""
     steps = max(len(column) for column in result.steps.values())
     numbers = [result.iterations.get(step) for step in range(steps)]
     known = [number for number in numbers if number is not None]
@@ -277,13 +278,16 @@ def _format_column(
 
 
 def _to_span_texts(result: Columns, key: str) -> list[str] | None:
-    """Format the smallest and largest value of a metric at each layer, as in "0.1 … 2"."""
+    """Format the smallest and largest value of a metric in each layer, such as "0.1 … 2"."""
     least, most = to_texts(result, f"{key}_min"), to_texts(result, f"{key}_max")
     return least and most and [f"{low} … {high}" for low, high in zip(least, most, strict=True)]
 
 
 def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
-    """Return a column (L, n) as one line that is interrupted between streams: n (L + 1) - 1 entries."""
+    """Return a column (L, n) as one list, with None between streams: n (L + 1) - 1 entries.
+
+    kind: layer, number, text, log10 or layers, as in the data sources.
+    """
     column = result.layers.get(key)
     if column is None:
         return None
@@ -305,12 +309,12 @@ def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
 
 
 def to_list(column: np.ndarray) -> list[Any]:
-    """Return a column as a list, None if a value is not finite."""
+    """Return a column as a list, with None for values that are not finite."""
     return [float(value) if np.isfinite(value) else None for value in column]
 
 
 def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
-    """Return what a data source names of a column of matrices: one matrix, a row or a montage; None for one stream."""
+    """Return the data of sources on matrices: the matrices, one matrix, a row, or a montage; None for one stream."""
     if name == "matrices":
         return matrix
     if name == "row":
@@ -332,7 +336,7 @@ def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
 
 
 def _from_features(result: Columns, name: str, stack: np.ndarray | None) -> Any:
-    """Return what a data source names of a stack (L, n, C); None without the stack."""
+    """Return the data of sources on an array (L, n, C) of single features; None without it."""
     if stack is None:
         return None
     layers, streams, count = stack.shape
@@ -350,12 +354,12 @@ def _from_features(result: Columns, name: str, stack: np.ndarray | None) -> Any:
 
 
 def find_feature_gap(count: int) -> int:
-    """Return how many rows are empty between the features of two streams, for so many features of each."""
+    """Return the number of empty rows between two streams with `count` features each."""
     return max(1, count // 16)
 
 
 def to_montage(stack: np.ndarray) -> np.ndarray:
-    """Return the matrices of all layers side by side, an empty column between two."""
+    """Return the matrices of all layers as one matrix, next to each other, with an empty column between two."""
     layers, streams, _ = stack.shape
     wide = np.full((layers, streams, streams + 1), np.nan, dtype=np.float32)
     wide[:, :, :streams] = stack

@@ -1,4 +1,4 @@
-"""Show a run as it was at a step of training, from its frames, as `static/js/figures/steps.js` does."""
+"""Derives the columns of a run at a training step from its frames, as `static/js/figures/steps.js` does."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from mhc_core.metrics.mixing import measure_matrices
 from mhc_core.record.reduction import log10_of
 from mhc_core.record.source import TRACE
 
-# What figures show of the trained stack, and what a step's frame has in its place.
+# Metrics of the trained stack that figures show -> columns of training steps that replace them.
 COLUMNS = {
     "act_rms": "step_act_rms",
     "grad_rms": "step_grad_rms",
@@ -21,10 +21,10 @@ COLUMNS = {
     "token_cos": "step_token_cos",
     "composite_gain_fwd": "step_gain_fwd",
     "composite_gain_bwd": "step_gain_bwd",
-    # No frame of a step has these: as of a run of an earlier version, figures show the trained stack, and say so.
+    # Frames of steps do not have these: figures show the trained stack, and say so.
     **{key: f"step_{key}" for key in LAYER_METRICS},
 }
-# The same of what frames have at kept steps alone: columns over the layers, and matrices.
+# The same for columns over layers, and for matrices, that only kept steps have.
 KEPT_COLUMNS = {
     "act_rms_streams": "step_act_rms_streams",
     "grad_rms_streams": "step_grad_rms_streams",
@@ -36,7 +36,7 @@ MATRICES = {
     "unfolded": "step_unfolded",
 }
 KEPT = {**KEPT_COLUMNS, **MATRICES}
-# Of the trained stack alone.
+# Prefixes of metrics that only the trained stack has.
 UNKNOWN = (
     *("composite_gain_fwd_token", "composite_gain_bwd_token", "ds_error"),
     *("kernel_rank", "kernel_shares", "gauge_read_norm", "gauge_write_norm", "gauge_remainder"),
@@ -46,17 +46,17 @@ UNKNOWN = (
 
 
 class TrainingResult(Columns, Protocol):
-    """The parts of a result that know of steps."""
+    """The parts of a result for figures of training steps."""
 
     kept: dict[str, np.ndarray]
     kept_steps: list[int]
 
 
 def count_received_steps(result: Columns) -> int:
-    """Return how many training steps were received.
+    """Return the number of training steps received so far.
 
-    A run's columns are made with all steps, so its finite learning rates are counted; a trace's columns have only
-    received steps.
+    Columns of a run have their full length from the start, so finite learning rates are counted. Columns of a trace
+    only have received steps.
     """
     if not result.steps:
         return 0
@@ -71,29 +71,30 @@ def is_watched(results: Sequence[Columns]) -> bool:
 
 
 def name_step(results: Sequence[Columns], step: int) -> int:
-    """Return the name under which a training step, counted from 0, is shown.
+    """Return the number under which a training step is shown: counted from 1, or the trainer's own number if all runs
+    are recordings with the same one.
 
-    Its place from 1, or what trainers of watched models call it, if all the same.
+    step: counted from 0.
     """
     names = {result.iterations[step] for result in results if step in result.iterations}
     return names.pop() if is_watched(results) and len(names) == 1 else step + 1
 
 
 def nearest_kept(result: TrainingResult, step: int) -> int | None:
-    """Return the place, among training steps that store matrices, of the one nearest to `step`; of two the earlier."""
+    """Return the index in `kept_steps` of the step nearest to `step` (of two, the earlier); None if there are none."""
     places = range(len(result.kept_steps))
     return min(places, key=lambda place: abs(result.kept_steps[place] - step), default=None)
 
 
 def shows_kept(template: dict[str, Any]) -> bool:
-    """Return whether a figure shows columns that only some training steps have."""
+    """Return whether a figure shows columns that only kept training steps have."""
     return any(trace["meta"]["key"] in KEPT for trace in template["data"])
 
 
 def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> bool:
-    """Return whether a figure can show a training step: some run must have data of that step.
+    """Return whether a figure can show a training step: at least one run must have its data at that step.
 
-    That is so of runs that an earlier version stored, and of maps of layer by layer in deep stacks.
+    Runs of earlier versions may not have it, and deep stacks have no matrices over pairs of layers.
     """
     keys = {trace["meta"]["key"] for trace in template["data"]}
     shown = [at_step(result, step) for result in results if count_received_steps(result) > 0]
@@ -102,11 +103,12 @@ def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step
 
 
 def at_step(result: TrainingResult, step: int | None) -> Columns:
-    """Return a run's columns as they were at a training step, from 0; what few steps store, at the nearest of them.
+    """Return a run's columns at a training step, counted from 0, before its update and for its batch. Columns that only
+    kept steps have are those of the nearest kept step.
 
-    All are as the step began, before its update, on its batch. What the run has and the step's frame lacks is
-    `unknown`: runs of earlier versions recorded less. A run that does not train stays as it is, and so does any at no
-    step; one that has not come so far gives its last step.
+    Columns that the run has, but not at this step, are in `unknown`; runs of earlier versions recorded fewer. If the
+    run does not train, or `step` is None, return the run's own columns. If the run has not reached the step, return
+    those of its last step.
     """
     trained = count_received_steps(result)
     if step is None or trained == 0:
@@ -139,13 +141,13 @@ def _has_column(columns: Columns, key: str) -> bool:
 
 
 def _put_status(found: DerivedColumns, key: str, flags: Any) -> None:
-    """Set the status by layer of a column at a training step; a single word for a whole matrix is left out."""
+    """Set the status by layer of a column at a training step. A single status for a whole matrix is ignored."""
     if isinstance(flags, dict):
         found.status[key] = flags
 
 
 def _without(table: dict[str, Any]) -> dict[str, Any]:
-    """Return a table of the trained stack without the columns that a training step replaces or never records."""
+    """Return a table of the trained stack without the columns that a training step replaces or does not have."""
     return {
         key: value
         for key, value in table.items()

@@ -1,4 +1,4 @@
-"""How figures look: the colours of both themes, which the page takes from here. Those of runs are in `methods.py`."""
+"""Styles of figures: the colours of both themes, which the page receives. Colours of runs are in `methods.py`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 @dataclass(frozen=True)
 class RunStyle:
-    """Style of one run in all figures. `marker` is Plotly's name of a symbol; curves are drawn without."""
+    """The style of one run in all figures. `marker` is Plotly's name of a symbol; curves have no markers."""
 
     color: str
     dash: str
@@ -24,7 +24,7 @@ class RunStyle:
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of one theme. The page takes `card`, `ink` and `accent` from here; the accent is neutral."""
+    """The colours of one theme. The page receives `card`, `ink` and `accent`; the accent is neutral."""
 
     name: ThemeName
     card: str
@@ -36,7 +36,7 @@ class Theme:
 
     @property
     def signed_scale(self) -> list[list[Any]]:
-        """Return the colours of signed values as Plotly's stops."""
+        """Return the colour scale of signed values in Plotly's form."""
         return [list(stop) for stop in self.diverging]
 
     @property
@@ -45,10 +45,11 @@ class Theme:
         return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
-# Of values without a sign, as [position, colour]: Plotly's stops, which the page's own canvas draws as well.
+# Colour scale of values without a sign, as [position, colour], for Plotly and for the page's canvas.
 CIVIDIS: list[list[Any]] = get_colorscale("Cividis")
-# Signed values run from magenta (negative) to green (positive), away from HC's orange and mHC's blue. Zero is close to
-# the card, so that other values stand out. tests/core/figures/test_methods.py checks the distances.
+# Signed values go from magenta (negative) to green (positive), colours that differ from HC's orange and mHC's blue.
+# Zero is close to the colour of the card, so that other values are conspicuous. tests/core/figures/test_methods.py
+# checks the distances.
 THEMES: dict[ThemeName, Theme] = {
     "dark": Theme(
         name="dark",
@@ -110,7 +111,7 @@ def mix(color: str, other: str, share: float) -> str:
 
 
 def sample_color(scale: list[list[Any]], share: float) -> str:
-    """Return a colour scale's colour at `share`, from 0 to 1, as #rrggbb; beyond the ends that of the end."""
+    """Return the colour of a scale at `share`, from 0 to 1, as #rrggbb. Beyond an end, it is the colour of the end."""
     (color,) = sample_colorscale(scale, min(1.0, max(0.0, share)))
     return format_color(unlabel_rgb(color))
 
@@ -121,7 +122,7 @@ def to_contrast(color: str, ground: str) -> float:
 
 
 def measure_contrast(colors: np.ndarray, ground: str) -> np.ndarray:
-    """Return WCAG's contrast of colours (..., 3) from 0 to 255 with one: (...), 1 to 21."""
+    """Return WCAG's contrast of colours (..., 3), from 0 to 255, with the colour `ground`: (...), 1 to 21."""
     found, other = _to_luminance(colors), _to_luminance(read_color(ground))
     return (np.maximum(found, other) + 0.05) / (np.minimum(found, other) + 0.05)
 

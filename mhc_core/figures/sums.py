@@ -1,6 +1,6 @@
-"""The numbers of matrices: in their cells, and their sums as ticks next to them.
+"""Numbers in drawn matrices: their entries, and their row and column sums as tick labels.
 
-The page places them by its own rules (`static/js/figures/sums.js`). Here Plotly fits the letters into the cells.
+The page has separate rules for their placement (`static/js/figures/sums.js`). Here Plotly chooses the font size.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from mhc_core.figures import composites
 from mhc_core.figures.sources import Columns, find_product
 from mhc_core.findings.numerals import format_fixed, format_value
 
-CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a figure that leave room for numbers
-LARGE = 1e3  # from here on two digits after the point say nothing
+CELLS_WITH_NUMBERS = 16  # largest number of matrix columns in a figure for which entries have room for numbers
+LARGE = 1e3  # numbers from here on are shown without two decimals
 
 
 def write_sums(
     layout: dict[str, Any], shown: Sequence[dict[str, Any]], results: Sequence[Columns | None], cursor: int
 ) -> None:
-    """Write row sums right of each matrix that is shown, column sums below, and numbers in cells with room for them."""
+    """Write row sums at the right of each visible matrix, column sums below, and entries if there is room."""
     is_roomy = sum(len(trace["z"]) for trace in shown) <= CELLS_WITH_NUMBERS
     for trace in shown:
         x_name, y_name = layout["meta"]["grid"]["cells"][trace["meta"]["run"]]

@@ -1,4 +1,4 @@
-"""The figure of a sweep: one cell per run, coloured by one number of it."""
+"""The figure of a sweep: one cell per run, coloured by one number of the run."""
 
 import json
 import math
@@ -19,23 +19,23 @@ from mhc_core.record.grid import Axis, Grid
 from mhc_core.record.reduction import to_title
 from mhc_core.spec import find_title
 
-# Metrics that say by what a signal is multiplied: 1 changes nothing, and is the middle of their colours.
+# Metrics that are factors of a signal. A factor of 1 changes nothing, and is the middle of their colour scale.
 FACTORS = re.compile(r"gain|composite_(norm|sigma)|jacobian_sigma")
-READABLE_COLUMNS = 14  # up to this many, each cell has room for its number
-ROOM_PX = 560  # for all columns, in a figure of 700 px
-LETTER = 0.6  # of a letter's size is its width
-SIZES = (7, 12)
-CELL_DIGITS = 3  # more stand at the cursor
+READABLE_COLUMNS = 14  # with at most this number of columns, each sweep cell has room for its number
+ROOM_PX = 560  # width of all columns, in a figure of 700 px
+LETTER = 0.6  # width of a letter relative to the font size
+SIZES = (7, 12)  # least and largest font size in px
+CELL_DIGITS = 3  # digits in a sweep cell; the text at the pointer has more
 CROSS = "×"
 MIN_SPAN = 0.05
-SHORT_SPAN = 0.7  # decades, in which 1, 2 and 5 may all lie on one side
+SHORT_SPAN = 0.7  # in decades; a shorter colour bar may have ticks at 1, 2 and 5 only on one side of its middle
 WAITING = {"held": "", "missing": "", "queued": "·", "running": "…"}
 
 
 def build_sweep(grid: Grid, theme: Theme) -> go.Figure:
-    """Build a figure with a heatmap over equal cells, whatever the distance of the values.
+    """Build the figure of a sweep: a heatmap whose cells have equal sizes, whatever the distances of the swept values.
 
-    A cell without a number says why.
+    A sweep cell without a number shows why.
     """
     is_log = grid.metric.scale == "log"
     x, y = grid.x, grid.y
@@ -83,9 +83,11 @@ def build_sweep(grid: Grid, theme: Theme) -> go.Figure:
 def _write_cells(
     grid: Grid, numbers: list[list[float | None]], columns: list[str], rows: list[str], axis: Any, theme: Theme
 ) -> go.Scatter:
-    """Write text over the cells in black or white, whichever is legible; why there is no number, in grey.
+    """Return a trace with the texts of the sweep cells: numbers in black or white, whichever is legible, and in grey
+    why there is no number.
 
-    Cells that are too narrow for their numbers still say where there is none: the grey of those is near to that of 1.
+    Cells that are too narrow for numbers still mark a missing number with a cross, because their grey is similar to the
+    colour of 1.
     """
     scale = [list(stop) for stop in axis.colorscale]
 
@@ -124,7 +126,7 @@ def fit_font_size(texts: list[str], room: float) -> int:
 
 
 def to_axis_titles(x: Axis, y: Axis | None) -> tuple[str, str]:
-    """Return the titles of the swept fields, as the schema has them; "" where there is no second one."""
+    """Return the titles of the swept fields from the schema; "" if there is no second field."""
     return find_title(x.field), "" if y is None else find_title(y.field)
 
 
@@ -135,13 +137,13 @@ def _build_axis(theme: Theme, title: str, **more: Any) -> dict[str, Any]:
 
 
 def _to_ticks(values: Sequence[Any]) -> list[str]:
-    """Return each value as a category of its own: those that read alike in four digits are written out."""
+    """Return the text of each swept value. Values with the same text in four digits are written with all digits."""
     ticks = [_to_tick(value) for value in values]
     return [json.dumps(value) if ticks.count(tick) > 1 else tick for value, tick in zip(values, ticks, strict=True)]
 
 
 def _to_tick(value: Any) -> str:
-    """Return a swept value as the text of a category; Plotly would take a number for a position."""
+    """Return a swept value as the text of a category, because Plotly would use a number as a position."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, dict):
@@ -154,28 +156,27 @@ def _shorten_label(text: str) -> str:
 
 
 def _to_place(value: float | None, log10: float | None, is_log: bool) -> float | None:
-    """Return where a number is on the colour axis of a sweep; None for 0 on a logarithmic axis."""
+    """Return the position of a number on the colour axis of a sweep; None for 0 on a logarithmic axis."""
     return log10 if is_log else value
 
 
 def _to_text(value: float | None, log10: float | None, status: str, digits: int = 4) -> str:
-    """Format the number of a cell, or why there is none."""
+    """Format the number of a sweep cell, or why there is none."""
     if value is None and log10 is None:
         return WAITING.get(status, status)
     return format_value(value, log10, digits=digits)
 
 
 def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) -> dict[str, Any]:
-    """Return the colour scale of a sweep: diverging around 1 for factors and around 0 for signed values.
-
-    Cividis for the rest, over 0 to 1 if they fit.
+    """Return the colour scale of a sweep: diverging around 1 for factors, diverging around 0 for signed values, else
+    Cividis, from 0 to 1 if the values fit.
     """
     low, high = min(known, default=0.0), max(known, default=1.0)
     bound = max(abs(low), abs(high), MIN_SPAN)
-    pad = max(0.0, MIN_SPAN - (high - low)) / 2  # what hardly differs stands in the middle
+    pad = max(0.0, MIN_SPAN - (high - low)) / 2  # values that hardly differ are in the middle of the scale
     scale: dict[str, Any] = {"colorscale": "Cividis", "cmin": low - pad, "cmax": high + pad}
     if is_log and FACTORS.search(metric.key):
-        # Growth is the warm side, as HC's colour is.
+        # Growth has the warm side, like HC's colour.
         reverse = [[1 - stop, color] for stop, color in reversed(theme.diverging)]
         scale = {"colorscale": reverse, "cmin": -bound, "cmax": bound}
     elif not is_log and low < 0:
@@ -192,14 +193,14 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
 def _bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     """Return the ticks of a sweep's colour bar between 10^low and 10^high.
 
-    Where it is short, round values near both ends and between them.
+    A short bar has three ticks: at round values near both ends, and in the middle.
     """
     if high - low >= SHORT_SPAN:
         return log_ticks(low, high)
     base = math.floor(low)
     ends = [10 ** (end - base) for end in (low, high)]
     step = nice_step((ends[1] - ends[0]) / 8)
-    # Where 1 is the middle each side has a step of its own: in values the cold one is the shorter.
+    # If 1 is the middle, each side has a separate step, because the cold side is shorter in values.
     middle = 10.0**-base if low == -high else step * round(sum(ends) / 2 / step)
     values = [_step_towards(middle, ends[0]), middle, _step_towards(middle, ends[1])]
     places = [base + math.log10(value) for value in values]
@@ -207,6 +208,6 @@ def _bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
 
 
 def _step_towards(middle: float, end: float) -> float:
-    """Return the round value nearest to `end` on the way there from `middle`."""
+    """Return the last round value between `middle` and `end`, in equal steps from `middle`."""
     step = nice_step(abs(end - middle) / 6)
     return middle + math.copysign(step, end - middle) * math.floor(abs(end - middle) / step + 1e-9)

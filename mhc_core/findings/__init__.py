@@ -1,4 +1,4 @@
-"""What a run says, in words made from its numbers; each sentence names the panel it speaks of."""
+"""Findings: sentences about a run, made from its numbers. Each names the panel that shows it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,9 +48,10 @@ __all__ = ["summarise", "summarise_captured"]
 
 
 def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = None) -> SummaryFrame:
-    """Build the summary frame of a run: a headline, then findings, first on edits, connection and training.
+    """Build the summary frame of a run: a headline, and findings, those on edits, connection and training first.
 
-    disturbed_L: log10 of grad_rms of the same pass with states that are changed by rounding, where it was measured.
+    disturbed_L: log10 of grad_rms of the same pass with states that are changed by rounding; None (default) if it was
+        not measured.
     """
     unresolved = None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L)
     findings = [
@@ -59,7 +60,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
         describe_stop(spec, result),
         describe_training(spec, result),
         describe_activation(result),
-        # Where rounding decides the gradient, its growth would be a number without meaning.
+        # If the gradient is mostly rounding error, its growth has no meaning.
         _of_first_seed(spec, unresolved) or describe_gradient(result),
     ]
     of_one_pass = [
@@ -87,9 +88,9 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
 def summarise_captured(
     dtype: str, result: Result, notes: Sequence[Finding | None] = (), edits: Sequence[EditSpec] = ()
 ) -> SummaryFrame:
-    """Build the summary frame of a pass captured from a model that no spec describes.
+    """Build the summary frame of a pass recorded from someone's own model.
 
-    notes: further findings of what the columns do not show; None for those without a reason. edits: those of the pass.
+    notes: further findings that do not follow from the columns; None entries are ignored. edits: those of the pass.
     """
     reads_outputs = "h_res" not in result.matrices and "unfolded" in result.matrices
     findings = [
@@ -111,21 +112,21 @@ def summarise_captured(
 
 
 def _describe_connection(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe what the connection does to signals: its mixing, or its reads over depth."""
+    """Describe the effect of the connection on signals: by its mixing, or by its reads over depth."""
     if spec.family.has_mixing:
         return describe_connection(spec, result)
     return _of_first_seed(spec, describe_depth(spec, result))
 
 
 def _compare_streams(spec: RunSpec, result: Result) -> list[Finding | None]:
-    """List findings on a stream that holds most, and on streams that no layer reads; [] for one stream."""
+    """List the findings on a dominant stream and on streams that no layer reads; [] if a stream is the embedding."""
     if spec.family.streams == "source":
         return []
     return [describe_dominant_stream(result), describe_ignored_streams(result)]
 
 
 def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:
-    """Return a finding with the number of its seed in front, if the run has several seeds."""
+    """Return a finding about the first seed; if the run has several seeds, its text begins with the seed."""
     if found is None or spec.seeds == 1:
         return found
     return replace(found, text=f"Seed {spec.seed}: {found.text}")

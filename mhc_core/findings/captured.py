@@ -1,4 +1,4 @@
-"""Findings on the connection of a model that no spec describes: what its matrices say, and where they are not known."""
+"""Findings on the connection of a recorded model: on its matrices, and on layers in which they are not known."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from mhc_core.findings.words import build_finding, count, format_magnitude, form
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding, Headline
 
-COMPOSITES = "float64"  # the type in which products of matrices are made
+COMPOSITES = "float64"  # the type in which products of matrices are computed
 
 
 def describe_captured(result: Result) -> Finding:
@@ -41,7 +41,9 @@ def describe_captured(result: Result) -> Finding:
 
 
 def describe_reading(result: Result) -> Finding | None:
-    """Describe the layers of a recorded model whose branch reads no weighted sum of streams: H_pre is unknown."""
+    """Describe the layers of a recorded model in which H_pre is unknown, because the branch does not read a weighted
+    sum of streams; None if there are none.
+    """
     lost = [flag for flag in result.status.get("h_pre", {}).values() if flag == "unknown"]
     if not lost or result.streams == 1:
         return None
@@ -89,7 +91,7 @@ def _count_gradients(result: Result) -> int:
 
 
 def describe_peak(result: Result) -> Finding | None:
-    """Describe at which layer of a recorded model activations are largest."""
+    """Describe after which layer of a recorded model activations are largest; None if none is known."""
     log10 = result.layers_log10["act_rms"]
     if not np.isfinite(log10).any():
         return None
@@ -107,7 +109,7 @@ def build_captured_headline(result: Result) -> Headline:
 
 
 def _describe_unknown_gain(result: Result, lost: int) -> Finding:
-    """Describe why the gain of a recorded model is unknown: in `lost` layers no weighted sum explains the state."""
+    """Describe why the gain of a recorded model is unknown: in `lost` layers no mixing matrix explains the states."""
     where = "any layer" if lost == result.depth else f"{lost} of {count(result.depth, 'layer')}"
     if result.streams == 1:
         text = (

@@ -1,4 +1,4 @@
-"""Findings on attention over depth: how evenly the last layer reads the embedding and earlier outputs."""
+"""Findings on connections without mixing: the weights with which the last layer reads embedding and earlier outputs."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding, Headline
 from mhc_core.spec import RunSpec
 
-EVEN = 1e-4  # relative difference of weights that are called the same
+EVEN = 1e-4  # weights whose relative difference is smaller are called the same
 
 
 def build_depth_headline(spec: RunSpec, result: Result) -> Headline:
-    """Build the headline: the largest share of one source in what the last layer reads; of several seeds, the first."""
+    """Build the headline: the largest share of one source in what the last layer reads, for the first seed."""
     shares = _read_shares(result)
     if shares is None:
         return Headline(label="largest share", value=None, log10=None, text="weights over depth unknown")
@@ -21,13 +21,13 @@ def build_depth_headline(spec: RunSpec, result: Result) -> Headline:
 
 
 def _build_headline(share: float, whose: str) -> Headline:
-    """Build the headline of a run that reads earlier outputs: the largest share of one source, and whose."""
+    """Build the headline with the largest share of one source. `whose` is a note on the seed, or ""."""
     text = f"largest share {format_percent(share)}{whose}"
     return Headline(label="largest share", value=share, log10=float(np.log10(share)), text=text)
 
 
 def describe_depth(spec: RunSpec, result: Result) -> Finding:
-    """Describe what the last layer reads: which source has the largest weight, and what it is if all are equal."""
+    """Describe what the last layer reads: the source with the largest share, compared with equal shares."""
     shares = _read_shares(result)
     if shares is None:
         text = f"The weights over depth are unknown, as {spec.dtype} overflows."
@@ -44,7 +44,7 @@ def build_captured_depth_headline(result: Result) -> Headline:
 
 
 def describe_captured_depth(result: Result) -> Finding:
-    """Describe what the last layer of a recorded model reads. An output with a weight of 0 is in no source."""
+    """Describe what the last layer of a recorded model reads. Outputs with a weight of 0 do not count as sources."""
     shares = _read_shares(result)
     if shares is None:
         return build_finding("connection", "The weights with which the last layer reads are unknown.", "unfolded", {})
@@ -52,7 +52,9 @@ def describe_captured_depth(result: Result) -> Finding:
 
 
 def describe_gated_reads(result: Result) -> Finding | None:
-    """Describe layers that read no weighted sum of earlier outputs, so that the weights of these are unknown."""
+    """Describe layers whose weights over depth are unknown, because they do not read a weighted sum of earlier outputs;
+    None if there are none.
+    """
     lost = [flag for flag in result.status.get("unfolded", {}).values() if flag == "unknown"]
     if not lost:
         return None
@@ -64,7 +66,8 @@ def describe_gated_reads(result: Result) -> Finding | None:
 
 
 def describe_several_reads(several: Sequence[int], depth: int) -> Finding | None:
-    """Describe layers that read several sums of earlier outputs, such as one for each input of attention.
+    """Describe layers that read several sums of earlier outputs, such as one for each input of attention; None if there
+    are none.
 
     several: the layers, from 0.
     """
@@ -78,7 +81,7 @@ def describe_several_reads(several: Sequence[int], depth: int) -> Finding | None
 
 
 def _describe_shares(shares: np.ndarray, read: np.ndarray) -> Finding:
-    """Describe the shares (L) of the embedding and of all earlier outputs; `read` marks those that are sources."""
+    """Describe the shares (L) of the embedding and of all earlier outputs. `read` marks those that count as sources."""
     place, outputs, sources = int(shares.argmax()), len(shares), int(read.sum())
     numbers = {"share_max": float(shares[place]), "share_even": 1 / sources, "source": place}
     reads = f"Layer {outputs} reads the embedding and {count(outputs - 1, 'output')}"
@@ -99,6 +102,6 @@ def _describe_shares(shares: np.ndarray, read: np.ndarray) -> Finding:
 
 
 def _read_shares(result: Result) -> np.ndarray | None:
-    """Read the sizes of the weights of the last layer over their sum (L); None if they are not finite."""
+    """Return the magnitudes of the last layer's weights, divided by their sum, (L); None if they are not finite."""
     weights: np.ndarray = np.abs(result.matrices["unfolded"][-1, :-1].astype(np.float64))
     return weights / weights.sum() if np.isfinite(weights).all() else None

@@ -1,4 +1,4 @@
-"""Findings on edits: what was changed, in words, and what the network lost by it."""
+"""Findings on edits: descriptions of edits in words, and their effect on states, loss and output."""
 
 from collections.abc import Sequence
 
@@ -16,19 +16,20 @@ from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import EditSpec
 
-SAME = 0.05  # decades, up to which the effect after the first edit and at the end count as the same
+SAME = 0.05  # decades; if effects after the first edit and at the end differ by less, they are called the same
+# Effects up to this size count as rounding.
 ROUNDING = {
     "float64": 1e-12,
     "float32": 1e-5,
     "bfloat16": 0.02,
     "float16": 0.003,
-}  # effects up to which nothing is said of them
-MOST_NAMED = 2  # edits that a sentence names
+}
+MOST_NAMED = 2  # number of edits that a sentence describes
 NAMES = {"h_pre": "H_pre", "h_post": "H_post", "h_res": "H_res"}
 
 
 def describe_edit(edit: EditSpec) -> str:
-    """Describe an edit in words; layers, streams, rows and entries count from 1."""
+    """Describe an edit in words. Layers, streams, rows and entries are counted from 1."""
     target, where = _name_target(edit), _name_layers(edit)
     match edit.do:
         case "zero":
@@ -59,7 +60,7 @@ def describe_edit(edit: EditSpec) -> str:
 
 
 def describe_edits(edits: Sequence[EditSpec]) -> str:
-    """Describe edits in one clause: the first ones in words, more by their number."""
+    """Describe edits in one clause: the first ones in words, the others by their number."""
     first, *others = (describe_edit(edit) for edit in edits[:MOST_NAMED])
     named = [first, *(text if text.startswith("H_") else text[0].lower() + text[1:] for text in others)]
     left = len(edits) - len(named)
@@ -68,7 +69,7 @@ def describe_edits(edits: Sequence[EditSpec]) -> str:
 
 
 def shorten_edits(edits: Sequence[EditSpec]) -> str:
-    """Shorten edits to a few words: the first by its name, more by their number."""
+    """Describe edits in a few words: the first in words, the others by their number."""
     if not edits:
         return "no edits"
     first = _shorten_edit(edits[0])
@@ -76,9 +77,9 @@ def shorten_edits(edits: Sequence[EditSpec]) -> str:
 
 
 def distinguish_edits(runs: Sequence[Sequence[EditSpec]]) -> list[str]:
-    """Name what distinguishes the edits of runs, as `static/js/state/editlist.js` does.
+    """Return for each run a short text with the edits that distinguish it, as `static/js/state/editlist.js` does.
 
-    These are the edits that not all runs have, after `+` where one run has only those that all have.
+    These are the edits that not all runs have. They begin with `+` if one of the runs has only the common edits.
     """
     own = [[edit for edit in edits if not all(edit in other for other in runs)] for edits in runs]
     is_added = any(edits and not left for edits, left in zip(runs, own, strict=True))
@@ -89,13 +90,13 @@ def distinguish_edits(runs: Sequence[Sequence[EditSpec]]) -> list[str]:
 
 
 def _shorten_edit(edit: EditSpec) -> str:
-    """Shorten an edit to a few words, such as `cut stream 2, layer 20`."""
+    """Describe an edit in a few words, such as `cut stream 2, layer 20`."""
     is_one = edit.first == edit.last
     return f"{_shorten_act(edit)}, {f'layer {edit.last + 1}' if is_one else f'layers {edit.first + 1}–{edit.last + 1}'}"
 
 
 def _shorten_act(edit: EditSpec) -> str:
-    """Return a few words for what an edit does to its target, without the layers."""
+    """Describe the action of an edit and its target in a few words, without the layers."""
     target, is_state = _shorten_target(edit), edit.what in ("stream", "state")
     match edit.do:
         case "zero":
@@ -121,7 +122,7 @@ def _shorten_act(edit: EditSpec) -> str:
 
 
 def _shorten_target(edit: EditSpec) -> str:
-    """Return a few words for what an edit changes, such as `stream 2` or `head 3`."""
+    """Name the target of an edit in a few words, such as `stream 2` or `head 3`."""
     if edit.what == "state":
         return "all streams"
     if edit.what == "branch":
@@ -139,7 +140,7 @@ def _name_part(what: str) -> str:
 
 
 def _name_target(edit: EditSpec) -> str:
-    """Name what an edit changes as the subject of a sentence, such as "Stream 2" or "Row 1 of H_res"."""
+    """Name the target of an edit as the subject of a sentence, such as "Stream 2" or "Row 1 of H_res"."""
     if edit.what == "stream":
         return f"Stream {(edit.index or 0) + 1}"
     if edit.what == "branch" and edit.index is not None:
@@ -167,7 +168,7 @@ def _name_layers(edit: EditSpec) -> str:
 
 
 def describe_effect(edits: Sequence[EditSpec], dtype: str, result: Result) -> Finding | None:
-    """Describe what edits do to the states, the loss and the output; None without edits."""
+    """Describe the effect of edits on the states, the loss and the output; None without edits."""
     if not edits:
         return None
     first = min(edit.first for edit in edits)
@@ -189,7 +190,10 @@ def describe_effect(edits: Sequence[EditSpec], dtype: str, result: Result) -> Fi
 
 
 def _describe_states(behind: float, end: float, first: int, depth: int) -> str:
-    """Describe the distance of the states after the first edit and at the end, given in decades."""
+    """Describe the relative distance of the states from the base, after the first edit and at the end.
+
+    behind, end: log10 of the two distances. first: the first edited layer, from 0.
+    """
     if np.isnan(behind) or np.isnan(end):
         return "the states cannot be compared with those without edits: some are zero, or leave the range of their type"
     if np.isneginf(end):
@@ -206,7 +210,7 @@ def _describe_states(behind: float, end: float, first: int, depth: int) -> str:
 
 
 def _describe_output(result: Result) -> str:
-    """Return a sentence part on how edits change the loss and the output; "" if the losses are not finite."""
+    """Return the part of the sentence on the loss and the output; "" if the losses are not finite."""
     if not (np.isfinite(result.loss) and np.isfinite(result.loss_base)):
         return ""
     text = f". The loss is {format_loss(result.loss)} instead of {format_loss(result.loss_base)}"

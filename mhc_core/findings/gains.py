@@ -1,7 +1,7 @@
-"""The largest composite gain of a record, forward and backward: of its one pass, or in the median over seeds.
+"""The largest composite gain of a record, forward and backward: of its only pass, or the median over seeds.
 
-If a state overflows, mixing that depends on it is not known from the next layer on, and neither is the gain of the
-stack: what is known of the layers before is said to be of these layers, and a median of the seeds whose gain is known.
+If a state overflows, dynamic mixing is unknown from the next layer on, and so is the gain of the stack. Texts then say
+that the gain is that of the layers before, or the median over the seeds whose gain is known.
 """
 
 import math
@@ -16,16 +16,16 @@ from mhc_core.record.summary import Headline
 DIRECTIONS = {"forward": "composite_gain_fwd", "backward": "composite_gain_bwd"}
 NUMBERS = {"forward": "gain_fwd_log10", "backward": "gain_bwd_log10"}
 BY_DESIGN = "gain 1× (by design)"
-AMPLIFIES = math.log10(1.0005)  # decades: below, a gain is written as 1.00 or less
+AMPLIFIES = math.log10(1.0005)  # in decades; smaller gains are written as 1.00 or less
 
 
 @dataclass(frozen=True)
 class Gain:
     """The largest gain over depth in one direction.
 
-    log10: over the layers whose gain is known; of several seeds the median of those whose gain is known at all layers,
-        with their 5th and 95th percentile as low and high. nan if there are none.
-    known, whole: layers whose gain is known, of how many; with several seeds, seeds.
+    log10: the largest one over the layers whose gain is known. With several seeds, the median over the seeds whose gain
+        is known in all layers; low and high are then the 5th and 95th percentile. nan if there are none.
+    known, whole: number of layers whose gain is known, and number of layers; with several seeds, of seeds.
     """
 
     direction: str
@@ -37,12 +37,12 @@ class Gain:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether the gain covers every layer of the stack, or every seed."""
+        """Return whether the gain is known for all layers of the stack, or for all seeds."""
         return self.known == self.whole
 
     @property
     def text(self) -> str:
-        """Return the gain as in "790× forward"; for several seeds with its range."""
+        """Return the gain as text, such as "790× forward"; for several seeds with its range."""
         text = f"{format_factor(self.log10)} {self.direction}"
         if self.low is None or self.high is None:
             return text
@@ -50,20 +50,20 @@ class Gain:
 
 
 def read_gains(result: Result) -> list[Gain]:
-    """Read the gains of a record: forward, then backward."""
+    """Return the gains of a record: forward, then backward."""
     read = _read_one if result.seeds is None else _read_seeds
     return [read(result, direction, key) for direction, key in DIRECTIONS.items()]
 
 
 def _read_one(result: Result, direction: str, key: str) -> Gain:
-    """Read the largest gain over the known layers of one pass."""
+    """Return the largest gain over the known layers of one pass."""
     ranks = read_ranks(result, key)
     known = ranks[~np.isnan(ranks)]
     return Gain(direction, float(known.max(initial=-np.inf)) if len(known) else math.nan, len(known), len(ranks))
 
 
 def _read_seeds(result: Result, direction: str, key: str) -> Gain:
-    """Read median, 5th and 95th percentile of the largest gain over the seeds."""
+    """Return the median, 5th and 95th percentile over seeds of the largest gain."""
     assert result.seeds is not None
     ranks = np.asarray(result.seeds.largest[key], dtype=np.float64)
     known = np.sort(ranks[~np.isnan(ranks)])
@@ -72,8 +72,8 @@ def _read_seeds(result: Result, direction: str, key: str) -> Gain:
 
 
 def _find_percentile(ordered: np.ndarray, level: float) -> float:
-    """Return a percentile, linear between order statistics as in bands; the -inf of a product that is zero ranks
-    below all numbers.
+    """Return a percentile, linear between order statistics as in bands. -inf, of a product that is 0, ranks below all
+    numbers. nan if there are no values.
     """
     if not len(ordered):
         return math.nan
@@ -85,9 +85,10 @@ def _find_percentile(ordered: np.ndarray, level: float) -> float:
 
 
 def describe_product(product: str, gains: list[Gain], dtype: str, *, has_seeds: bool = False) -> str:
-    """Describe the gains as in "The product of up to 64 matrices amplifies up to ...", without the full stop.
+    """Return a sentence on the gains, such as "The product of up to 64 matrices amplifies up to ...", without the full
+    stop.
 
-    dtype: the type whose range ended where not all gains are known.
+    product: the subject of the sentence. dtype: the type that overflowed, if not all gains are known.
     """
     forward, backward = gains
     if has_seeds:
@@ -113,13 +114,15 @@ def _describe_seeds(gains: list[Gain], dtype: str) -> str:
 
 
 def _choose_verb(gains: list[Gain]) -> str:
-    """Return the verb for these gains: "amplifies" if the gain is above 1 as it is written."""
+    """Return the verb for these gains: "amplifies" only if all gains are above 1 as written."""
     least = min(gain.log10 if gain.low is None else gain.low for gain in gains)
     return "amplifies up to" if least > AMPLIFIES else "has a gain of up to"
 
 
 def to_gain_numbers(gains: list[Gain]) -> dict[str, float | int | None]:
-    """Return the numbers in a sentence about gains, by name; {} for a stack whose gain is not known to its end."""
+    """Return the numbers in a sentence about gains, by name. If gains are not known for all layers or seeds, the known
+    part has separate names.
+    """
     numbers: dict[str, float | int | None] = {}
     for gain in gains:
         name = NUMBERS[gain.direction]
@@ -134,9 +137,10 @@ def to_gain_numbers(gains: list[Gain]) -> dict[str, float | int | None]:
 
 
 def build_headline(result: Result, *, has_path: bool = True, is_fixed: bool = False) -> Headline:
-    """Build the headline of a record: the largest forward gain; the finding next to it states the backward one.
+    """Build the headline of a record: the largest forward and backward gain.
 
-    is_fixed: both are 1 by construction, which is no finding.
+    has_path: whether there is a skip path; default True. is_fixed: whether both gains are 1 by construction; default
+    False.
     """
     if not has_path:
         return Headline(label="gain", value=0.0, log10=None, text="no skip path")

@@ -1,4 +1,4 @@
-"""Findings on the loss, and on what training did."""
+"""Findings on the loss and on training."""
 
 import numpy as np
 
@@ -15,13 +15,16 @@ from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
-# What is predicted, and the loss in nats of a uniform guess.
+# By input: what the loss is per, and the loss of a uniform guess in nats.
 GUESSES = {"text": ("byte", np.log(256.0)), "corpus": ("byte", np.log(256.0)), "digits": ("image", np.log(10.0))}
-SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
+SAME = np.log10(1.01)  # in decades; smaller changes of a gain count as none
 
 
 def describe_loss(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe the loss next to that of a uniform guess; before and after training where there was any."""
+    """Describe the loss, compared with a uniform guess; for a run that trains, before and after training.
+
+    None for inputs without classes.
+    """
     if spec.input.kind not in GUESSES:
         return None
     what, uniform = GUESSES[spec.input.kind]
@@ -39,7 +42,7 @@ def describe_loss(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_stop(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe at which step training ended early, and because of what."""
+    """Describe at which step training ended early, and why; None if it did not."""
     done = _count_updates(result)
     if done == spec.train.steps:
         return None
@@ -50,9 +53,8 @@ def describe_stop(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_training(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe what training did to the largest composite gains.
-
-    As initialised, on the way, and of the trained stack.
+    """Describe how the largest composite gains changed in training: as initialised, in between, and of the trained
+    stack. None without training, or for one stream.
     """
     done = _count_updates(result)
     if not done or spec.streams == 1:
@@ -73,7 +75,7 @@ def describe_training(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _read_course(result: Result, key: str, done: int) -> np.ndarray:
-    """Read log10 of the largest gain over depth at these training steps, and of the trained stack."""
+    """Return log10 of the largest gain over depth at the first `done` training steps, and of the trained stack."""
     log = result.steps_log10[key.replace("composite", "step")][:done]
     largest = np.where(np.isfinite(log), log, -np.inf).max(1)
     return np.append(largest, find_largest(result, key))
@@ -94,7 +96,7 @@ def _describe_course(course: np.ndarray) -> str:
 
 
 def _count_updates(result: Result) -> int:
-    """Count steps that ended in an update: those with a finite loss and gradient."""
+    """Return the number of steps with an update: those with a finite loss and gradient."""
     if not result.steps:
         return 0
     return int((np.isfinite(result.steps["step_loss"]) & np.isfinite(result.steps["step_grad_norm"])).sum())

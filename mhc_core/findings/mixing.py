@@ -1,4 +1,4 @@
-"""Findings on the mixing: gains of its products, what Sinkhorn leaves, what its gradient can do."""
+"""Findings on the mixing: gains of its products, the truncation error of Sinkhorn, and gradients that vanish."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 from mhc_core.theory.premises import has_unit_row_sums, is_orthogonal
 
-FROZEN = 0.05  # of what reaches the logits at the uniform matrix
+FROZEN = 0.05  # relative to the share of the gradient that reaches the logits at the uniform matrix
 
 
 def describe_connection(spec: RunSpec, result: Result) -> Finding:
-    """Describe what products of the mixing matrices do to a signal that all streams share."""
+    """Describe how much products of the mixing matrices amplify a signal that all streams share."""
     gains, has_seeds = read_gains(result), result.seeds is not None
     numbers = to_gain_numbers(gains)
     text = _describe_skip_path(spec, result)
@@ -30,7 +30,7 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
 
 
 def _describe_skip_path(spec: RunSpec, result: Result) -> str | None:
-    """Describe the path past the branches of one stream, or that there is none; None where coefficients mix."""
+    """Describe the skip path of a stack with one stream, or that there is none; None if there are coefficients."""
     if not spec.family.skips:
         return "There is no skip path: each layer replaces the signal"
     if spec.family.has_coefficients:
@@ -45,8 +45,8 @@ def _describe_skip_path(spec: RunSpec, result: Result) -> str | None:
 
 
 def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
-    """Return the subject of the sentence about gains: which matrices are multiplied, and of dynamic ones that they
-    are averaged over tokens.
+    """Return the subject of the sentence about gains: the kind of matrices that are multiplied, and for dynamic mixing
+    that they are averaged over tokens.
     """
     connection, family = spec.connection, spec.family
     kind, how = _name_mixing(spec), ""
@@ -85,18 +85,18 @@ def _name_mixing(spec: RunSpec) -> str:
 
 
 def _describe_rounding(spec: RunSpec) -> str:
-    """Return a note in brackets where properties hold up to the mapping's rounding alone; "" where they are exact."""
+    """Return a note that properties hold only up to rounding of the map, in brackets; "" if they are exact."""
     if not spec.maps_coarsely or spec.family.is_identity:
         return ""
     return f" (up to rounding to {spec.connection.mapping_dtype})"
 
 
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe how far row and column sums are from 1 because Sinkhorn's rounds end early; None if the sentence
-    would show no deviation.
+    """Describe the deviation of row and column sums from 1 that Sinkhorn's rounds leave; None if it is too small to be
+    shown.
     """
     has_rounds = spec.family.iterates and spec.connection.sinkhorn_iters > 0 and spec.streams > 1
-    if not has_rounds or spec.edits_mixing:  # where sums are those that the edits leave
+    if not has_rounds or spec.edits_mixing:  # edits can change the sums
         return None
     columns = np.abs(result.layers["h_res_col_sum"] - 1).max(1)
     # The mean over tokens hides the worst of them.
@@ -105,7 +105,7 @@ def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
         return None
     worst = int(np.nanargmax(errors))
     error = float(errors[worst])
-    # With eps rows are off as well, and the worst token's error may be one of a row.
+    # With eps, rows have errors as well, so the worst token's error may be that of a row.
     sums = "a column sum" if has_unit_row_sums(spec) or errors is columns else "a row or column sum"
     whose = sums if errors is columns else f"{sums} of the worst token"
     text = f"After {count(spec.connection.sinkhorn_iters, 'Sinkhorn round')}, {whose} is off by {format_number(error)}"
@@ -116,9 +116,7 @@ def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe that streams stay identical: they start so, and uniform H_post and rows of H_res that sum to 1 keep
-    them so.
-    """
+    """Describe that streams stay identical, because H_post is uniform and rows of H_res sum to 1; else None."""
     cosine = result.layers.get("stream_cos")
     family = spec.family
     is_constrained = family.is_mapped and family.rows != "free"
@@ -133,26 +131,29 @@ def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _find_spread(result: Result) -> float:
-    """Return the largest ratio between sizes of a layer's streams, in decades; coarse rounding makes them differ."""
+    """Return the largest ratio between the sizes of a layer's streams, in decades; coarse rounding can make them
+    different.
+    """
     sizes = result.layers_log10["act_rms_streams"]
     known = sizes[np.isfinite(sizes).all(1)]
     return float(np.ptp(known, axis=1).max(initial=0.0))
 
 
 def _name_class(spec: RunSpec) -> str:
-    """Name the matrices that leave identical streams as they are, among those of a family whose rows sum to 1."""
+    """Name the class of matrices of a family whose rows sum to 1, all of which keep identical streams unchanged."""
     if spec.family.signed:
         return "matrix whose rows sum to 1"
     return "row-stochastic matrix" if spec.family.columns == "free" else "doubly stochastic matrix"
 
 
 def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe logits that little of the gradient reaches, where there is one to follow; layers without are left out.
+    """Describe that little of the gradient of H_res reaches its logits, in the median over layers with a gradient; None
+    if enough does.
 
-    Where the map depends on the depth it lets little through in deep stacks, saturated or not.
+    The reason is saturation, or, for maps that depend on the depth, the map itself.
     """
     share = result.layers.get("mixing_grad_share")
-    # Of identical streams the whole gradient at H_res can be rounding, and then so is its share.
+    # If streams are identical, the gradient of H_res can be only rounding error, and then its share has no meaning.
     if share is None or np.isnan(share).all() or describe_symmetry(spec, result):
         return None
     median, free = float(np.nanmedian(share)), 1 / spec.streams
@@ -161,7 +162,7 @@ def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
     cause, where = ("its map", "for Sinkhorn at") if spec.family.by_depth else ("saturation", "at")
     let_through = f"{cause} lets through {format_percent(median)} of its gradient in the median layer"
     text = f"H_res barely learns here: {let_through}"
-    if not spec.family.signed:  # which has no softmax or sigmoid, whose share at the uniform matrix is known
+    if not spec.family.signed:  # signed families have no softmax or sigmoid, for which the share at uniform is known
         text += f" ({format_percent(free)} {where} uniform mixing)"
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
     return build_finding("frozen", f"{text}.", "mixing", numbers)

@@ -1,15 +1,17 @@
-"""Numbers as people read them, in sentences, tables and on axes. `static/js/data/numbers.js` has the same."""
+"""Formats numbers for people, in sentences, tables and on axes, as `static/js/data/numbers.js` does."""
 
 import math
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNKNOWN = "–"
-STATUS_WORDS = {"unknown": "not known"}  # of the others the name is the word
+STATUS_WORDS = {"unknown": "not known"}  # for other statuses, their name is shown
 
 
 def format_value(value: float | None, log10: float | None = None, status: str | None = None, digits: int = 4) -> str:
-    """Format a value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm
-    alone.
+    """Format a value with this number of digits, or as m × 10^k if it is very small or large, or if only its logarithm
+    is known.
+
+    status: why there is no number; shown if neither is known.
     """
     if value is not None and math.isfinite(value):
         size = abs(value)
@@ -22,18 +24,18 @@ def format_value(value: float | None, log10: float | None = None, status: str | 
 
 
 def say_status(status: str) -> str:
-    """Return a word or two for why there is no number, such as "overflow"."""
+    """Return a short text for why there is no number, such as "overflow"."""
     return STATUS_WORDS.get(status, status)
 
 
 def format_fixed(value: float, digits: int) -> str:
-    """Format a value with that many digits after the point; what rounds to zero has no sign."""
+    """Format a value with this number of digits after the point. A value that rounds to 0 has no sign."""
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text
 
 
 def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
-    """Format scaled x 2^exponent as `format_value` says it, in so many digits; float64 need not hold it."""
+    """Format scaled x 2^exponent as `format_value` does. The number may be beyond the range of float64."""
     if not math.isfinite(scaled):
         return "nan"
     if scaled == 0:
@@ -46,12 +48,12 @@ def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
 
 
 def format_power(power: int) -> str:
-    """Format a power of ten as a factor."""
+    """Format a power of ten as a factor, such as "×10³"."""
     return f"×10{str(power).translate(SUPERSCRIPTS)}"
 
 
 def _count_decimals(size: float, digits: int) -> int:
-    """Return how many decimals a number of this size needs for that many digits."""
+    """Return the number of decimals that a number of this size needs for this number of digits."""
     if size == 0:
         return 0
     return max(0, digits - 1 - math.floor(math.log10(size)))

@@ -1,4 +1,4 @@
-"""Findings on signals: how they grow with depth, where they leave the range of their type, what the stack stretches."""
+"""Findings on signals: their growth with depth, where they leave the range of their type, and the Jacobian."""
 
 import numpy as np
 
@@ -16,14 +16,14 @@ from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
-ALIKE = float(np.log10(1.05))  # decades
-# Roundings of a state that stand for those of a whole layer, when a gradient is measured a second time. One misses 2 of
-# 56 float32 gradients that differ by 5 % from those of float64, 30 miss none.
+ALIKE = float(np.log10(1.05))  # in decades; smaller changes are called "less than 5 %"
+# Number of roundings by which states are disturbed when a gradient is measured a second time, in place of all roundings
+# in a layer. Of 56 float32 gradients that differ from float64 by 5 %, 1 rounding misses 2, and 30 miss none.
 ROUNDINGS = {"float32": 30, "float64": 30, "bfloat16": 5}
 
 
 def describe_activation(result: Result) -> Finding | None:
-    """Describe how far activations grow or shrink, and by which power of depth where one describes them."""
+    """Describe how much activations grow or shrink with depth, and the exponent if they follow a power of depth."""
     log = read_logs(result, "act_rms")
     start, known = to_finite(result.input.get("act_rms")), np.isfinite(log)
     if not start or not known.any():
@@ -48,7 +48,7 @@ def describe_activation(result: Result) -> Finding | None:
 
 
 def describe_gradient(result: Result) -> Finding | None:
-    """Describe how far the gradient grows or shrinks on its way down: of several seeds the median of their ratios."""
+    """Describe the ratio of the gradients at the first and last layer; for several seeds, the median of the ratios."""
     if "grad_rms" not in result.layers_log10 or result.depth == 1:
         return None
     growth_k = _read_gradient_growth(result)
@@ -67,7 +67,7 @@ def describe_gradient(result: Result) -> Finding | None:
 
 
 def _read_gradient_growth(result: Result) -> np.ndarray:
-    """Read log10 of the ratio of first to last layer's gradient, one entry per seed; nan if it is not known."""
+    """Return log10 of the ratio of the gradients at the first and last layer, one per seed; nan if it is not known."""
     if result.seeds is not None and result.seeds.gradient_growth is not None:
         return result.seeds.gradient_growth
     first, last = read_ranks(result, "grad_rms")[[0, -1]]
@@ -75,10 +75,9 @@ def _read_gradient_growth(result: Result) -> np.ndarray:
 
 
 def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> Finding | None:
-    """Describe in how many layers rounding decides the gradient: those in which rounding of every state changes the
-    gradient by 5 %.
+    """Describe in how many layers rounding errors of states change the gradient by 5 % or more; None if in none.
 
-    disturbed_L: log10 of grad_rms of the same pass with states that are changed by `ROUNDINGS`.
+    disturbed_L: log10 of grad_rms of the same pass with states that are changed by `ROUNDINGS` roundings.
     """
     changed = np.abs(disturbed_L - result.layers_log10["grad_rms"])
     layers = int((changed > ALIKE).sum())
@@ -93,9 +92,9 @@ def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> 
 
 
 def describe_limits(dtype: str, result: Result) -> Finding | None:
-    """Describe where values first left the range of their type, in the direction in which they travel.
+    """Describe where values first leave the range of their type, in the direction of the pass; None if they do not.
 
-    What overflows first.
+    Only the most important case is described: overflow before underflow, and composite gains last.
     """
     activation, gradient = (_find_flagged(result, key, "overflow", "nan") for key in ("act_rms", "grad_rms"))
     small, small_gradient = (_find_flagged(result, key, "underflow") for key in ("act_rms", "grad_rms"))
@@ -123,12 +122,14 @@ def describe_limits(dtype: str, result: Result) -> Finding | None:
 
 
 def _find_flagged(result: Result, key: str, *flags: str) -> list[int]:
-    """Return the layers in which a column has one of these statuses, such as `overflow`."""
+    """Return the layers in which a metric has one of these statuses, such as `overflow`."""
     return [layer for layer, flag in result.status.get(key, {}).items() if flag in flags]
 
 
 def describe_zero(result: Result) -> Finding | None:
-    """Describe where a signal that came in is gone altogether: too small for its type, or multiplied by zero."""
+    """Describe from which layer on activations are zero (too small for their type, or multiplied by 0), although the
+    input is not; None if the last ones are not zero.
+    """
     is_zero = result.layers["act_rms"] == 0
     if not is_zero[-1] or result.input["act_rms"] == 0:
         return None
@@ -139,9 +140,9 @@ def describe_zero(result: Result) -> Finding | None:
 
 
 def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe singular values only if they have converged.
+    """Describe the singular values of the Jacobian that have converged; None if they were not requested.
 
-    The least Ritz value alone is no more than an upper bound.
+    A value that has not converged is described as a bound: the least Ritz value is an upper bound.
     """
     found = result.jacobian
     if found is None:
@@ -172,7 +173,7 @@ def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _power_of_depth(log10: np.ndarray) -> float | None:
-    """Return exponent p of a fit rms = c * (1 + layer)^p, or None if a power law does not describe the curve."""
+    """Return the exponent p of a fit rms = c * (1 + layer)^p; None if a power law does not describe the curve."""
     if len(log10) < 8 or not np.isfinite(log10).all():
         return None
     depth = np.log10(1 + np.arange(1, len(log10) + 1))

@@ -1,4 +1,4 @@
-"""Findings on streams: one that dominates, those that no layer reads, mixing that is uniform or has not learned."""
+"""Findings on streams: a dominant stream, streams that no layer reads, mixing that is uniform or has not learned."""
 
 import numpy as np
 
@@ -9,18 +9,18 @@ from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
 
-IGNORED = 0.1  # of an even share of the read weights
-UNIFORM = 0.05  # by which entries of the product may differ from 1/n, relative to it
-LEFT = 0.01  # of the differences between streams
-UNMOVED = 1e-3  # of an entry of H_res
-FEW = 0.25  # of the way from one stream to all
-SAME = 0.05  # of a stream, by which layers may differ
-LEARNED = 0.01  # of the loss before training; where it falls by less the stack itself has hardly learned
+IGNORED = 0.1  # a stream with less than this fraction of an equal share of the read weights is ignored
+UNIFORM = 0.05  # largest relative difference of the product's entries from 1/n in a uniform product
+LEFT = 0.01  # largest fraction of differences between streams that is kept in a uniform product
+UNMOVED = 1e-3  # largest change of an entry of H_res in mixing that has not learned
+FEW = 0.25  # fraction of the way from one stream to all, below which few streams are used
+SAME = 0.05  # largest difference between layers, in effective streams, that is not mentioned
+LEARNED = 0.01  # if the loss falls by less than this fraction, the stack itself has hardly learned
 
 
 def describe_dominant_stream(result: Result) -> Finding | None:
-    """Describe a stream that holds more, at the last layer whose size is known, than halfway from an even share to
-    all.
+    """Describe a dominant stream: its share of the squared size, at the last layer where it is known, is more than
+    halfway between an equal share and all. None if there is none.
     """
     share = result.layers.get("act_share_max")
     if share is None or not np.isfinite(share).any():
@@ -37,7 +37,7 @@ def describe_dominant_stream(result: Result) -> Finding | None:
 
 
 def describe_ignored_streams(result: Result) -> Finding | None:
-    """Describe streams whose share of the read weights is small at every layer."""
+    """Describe streams whose share of the read weights is small in all layers; None if there are none."""
     sizes_Ln = _find_read_sizes(result)
     if sizes_Ln is None or result.streams == 1:
         return None
@@ -56,7 +56,9 @@ def describe_ignored_streams(result: Result) -> Finding | None:
 
 
 def describe_uniform(result: Result) -> Finding | None:
-    """Describe mixing whose product gives every stream the mean of all: J/n."""
+    """Describe mixing whose product over all layers is nearly uniform, J/n, so that all streams become their mean; None
+    if it is not.
+    """
     kept = result.layers.get("composite_sigma2")
     if kept is None or not kept[-1] < LEFT:
         return None
@@ -77,7 +79,7 @@ def describe_uniform(result: Result) -> Finding | None:
 
 
 def describe_unused(result: Result) -> Finding | None:
-    """Describe mixing that uses few streams at every layer: less than a quarter of the way from one to all."""
+    """Describe mixing that uses few streams in all layers; None if it uses more."""
     used, n = result.layers.get("kernel_rank"), result.streams
     if used is None or "kernel_shares" not in result.layers or not used.max() < 1 + FEW * (n - 1):
         return None
@@ -92,7 +94,7 @@ def describe_unused(result: Result) -> Finding | None:
 
 
 def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe H_res as at the start, though training has lowered the loss."""
+    """Describe that H_res has hardly changed in training, although the loss fell; None otherwise."""
     start = result.kept.get("step_h_res")
     if start is None or spec.streams == 1 or spec.family.drawn == "nothing" or result.kept_steps[0] != 0:
         return None
@@ -112,12 +114,12 @@ def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe what a mapping in bfloat16 leaves of sums of 1, compared with one in float32."""
+    """Describe the error of sums of 1 with a map in bfloat16, compared with float32; None for other maps."""
     connection, single = spec.connection, result.layers.get("ds_error_float32")
     if single is None or connection.mapping_dtype != "bfloat16":
         return None
     errors = result.layers.get("ds_error_tokens", result.layers["ds_error"])
-    # Of signed mixing the deviation is that of a negative entry, or of a sum that need not be 1.
+    # In signed mixing, the deviation can be a negative entry, or a sum that need not be 1.
     is_projected = not spec.family.signed and (not spec.family.iterates or connection.sinkhorn_iters)
     if not is_projected or not (np.isfinite(errors).all() and np.isfinite(single).all()):
         return None
@@ -130,7 +132,9 @@ def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _find_read_sizes(result: Result) -> np.ndarray | None:
-    """Return the magnitude with which each layer reads each stream (L, n), over tokens where mixing is dynamic."""
+    """Return the magnitude with which each layer reads each stream, (L, n); if mixing is dynamic, the root mean square
+    over tokens. None without read weights.
+    """
     for key in ("h_pre", "h_read"):
         if key in result.matrices:
             mean = result.matrices[key].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Numbers as findings say them, and what a finding is made of."""
+"""Helpers of findings: building a finding, reading columns, and formatting numbers for sentences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,39 +9,39 @@ from mhc_core.findings.numerals import format_value
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 
-MAX_DECADES = 308  # of float64
+MAX_DECADES = 308  # range of float64
 NO_NUMBER, OVERFLOW = "not a number", "beyond all numbers"
 
 
 def build_finding(key: str, text: str, panel: str, numbers: Mapping[str, float | int | None]) -> Finding:
-    """Build one finding; `key` names its kind, `panel` the panel that shows it, `numbers` what its sentence says."""
+    """Build one finding. `key` is its kind, `panel` the panel that shows it, `numbers` are those of its sentence."""
     return Finding(key=key, text=text, panel=panel, numbers=dict(numbers))
 
 
 def read_ranks(result: Result, key: str) -> np.ndarray:
-    """Read log10 of a column of one pass at each layer (L): -inf for 0, nan if value and log10 are unknown."""
+    """Return log10 of a column of one pass, (L): -inf for 0, nan if value and log10 are unknown."""
     log = result.layers_log10[key].astype(np.float64)
     return np.where(np.isnan(log) & (result.layers[key] == 0), -np.inf, log)
 
 
 def find_largest(result: Result, key: str) -> float:
-    """Return the largest log10 of a column over depth, -inf if it is all zero; nan unless every layer is known."""
+    """Return the largest log10 of a column over depth, -inf if all values are 0; nan if a layer is unknown."""
     return float(read_ranks(result, key).max())
 
 
 def read_logs(result: Result, key: str) -> np.ndarray:
-    """Read log10 of a column at each layer (L), of several seeds the median."""
+    """Return log10 of a column, (L); for several seeds, the median."""
     found: np.ndarray = result.bands[key]["p50"] if key in result.bands else result.layers_log10[key]
     return found
 
 
 def is_dynamic(result: Result) -> bool:
-    """Return whether matrices differ by token; a record then has their mean and spread."""
+    """Return whether mixing is dynamic. A record then has mean and spread over tokens."""
     return "h_res_std" in result.matrices
 
 
 def name_median(result: Result, known: int | None = None) -> str:
-    """Return the words that a sentence adds if its numbers are medians over the known seeds.
+    """Return the end of a sentence whose numbers are medians over seeds; "" for one seed.
 
     known: number of seeds whose value is known, by default all.
     """
@@ -58,13 +58,13 @@ def to_finite(value: Any) -> float | None:
 
 
 def count(number: int, noun: str) -> str:
-    """Format a count with its noun, as in "1 layer" or "64 layers"."""
+    """Format a number with its noun, such as "1 layer" or "64 layers"."""
     return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_magnitude(log10: float | np.floating[Any]) -> str:
     """Format a magnitude as a text for people, from its log10."""
-    log10 = float(log10)  # a power of a float32 would be a float32, whose range ends at 38
+    log10 = float(log10)  # because a power of a float32 would overflow at 10^38
     if np.isnan(log10):
         return NO_NUMBER
     if np.isinf(log10):
@@ -92,7 +92,7 @@ def format_number(value: float) -> str:
 
 
 def format_loss(value: float, decimals: int = 3) -> str:
-    """Format a loss for people: with these decimals, or as a power of ten where they would be none or too many."""
+    """Format a loss for people: with this number of decimals, or as a power of ten if it is very small or large."""
     if 10.0**-decimals <= abs(value) < 1e5:
         return f"{value:.{decimals}f}"
     return format_value(value, status="not a finite number")

@@ -1,5 +1,6 @@
-"""What enters a stack, bytes of a text or the corpus, Gaussian vectors or images of digits, and the read-out that
-turns its output into a loss."""
+"""The inputs of a stack (bytes of a text or of the corpus, Gaussian vectors, images of digits), and the read-out and
+loss that belong to each.
+"""
 
 from typing import Any
 
@@ -21,12 +22,14 @@ INPUTS: dict[str, type[TextEmbedding] | type[GaussianInput] | type[DigitsEmbeddi
 
 
 def build_input(spec: RunSpec) -> TextEmbedding | GaussianInput | DigitsEmbedding:
-    """Build the input module that the spec names: it makes the embedding, reads out logits and computes the loss."""
+    """Build the module of a spec's input. It computes the embedding, the logits of the read-out, and the loss."""
     return INPUTS[spec.input.kind](spec)
 
 
 def describe_input(spec: RunSpec) -> dict[str, Any]:
-    """Describe the input of a run for its start frame: kind, how much of a text is read, source and licence of data."""
+    """Describe the input of a run for its start frame: its kind, the bytes of a text that are read, the source and
+    licence of data.
+    """
     if spec.input.kind == "digits":
         return describe_digits(spec)
     if spec.input.kind == "corpus":

@@ -10,19 +10,19 @@ import numpy as np
 from mhc_core.spec import RunSpec
 
 TEXT = Path(__file__).with_name("corpus.txt.xz")
-HELD_OUT = 0.1  # share of the text, at its end, that training never reads
+HELD_OUT = 0.1  # fraction of the text, at its end, that is not used in training
 
 
 @cache
 def load_corpus() -> tuple[np.ndarray, np.ndarray]:
-    """Load the bundled text: the bytes that training reads, and the bytes after them, which only measurements read."""
+    """Load the corpus in two parts: bytes for training, and the bytes after them, which are only for measurements."""
     data = np.frombuffer(lzma.decompress(TEXT.read_bytes()), dtype=np.uint8)
     split = len(data) - int(HELD_OUT * len(data))
     return data[:split], data[split:]
 
 
 def describe_corpus(spec: RunSpec) -> dict[str, Any]:
-    """Describe the bundled text: its licence, the bytes of both parts, and those that a measured pass reads."""
+    """Describe the corpus: its licence, the number of bytes of both parts, and of those that a measured pass reads."""
     training, held_out = load_corpus()
     return {
         "kind": "corpus",

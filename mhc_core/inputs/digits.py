@@ -1,4 +1,4 @@
-"""Images of handwritten digits, a token a pixel, and the read-out of the digit. `digits.md` says where they come from.
+"""Images of handwritten digits, with one token per pixel, and the read-out of the digit. `digits.md` has their source.
 
 Shapes: B images, T = 64 pixels, C width, K = 10 digits.
 """
@@ -22,10 +22,11 @@ IMAGES = Path(__file__).with_name("digits.npz.xz")
 
 
 class DigitsEmbedding(nn.Module):
-    """Handwritten digits, a token for each of 8 x 8 pixels; the loss is the cross-entropy of the digit, in nats.
+    """The input of handwritten digits: one token for each of 8 x 8 pixels. The loss is the cross-entropy of the digit,
+    in nats.
 
-    A token is its pixel, 0 to 1, times a vector, plus an embedding of its place. B different images are drawn by the
-    seed from all 1797.
+    A token is the value of its pixel, 0 to 1, times a vector, plus an embedding of its position. The seed selects B
+    different images from 1797.
     """
 
     pixels_BT: torch.Tensor
@@ -43,7 +44,7 @@ class DigitsEmbedding(nn.Module):
         self.set_batch(None)
 
     def set_batch(self, step: int | None) -> None:
-        """Choose the images of the next pass: those drawn for a training step, or for None the measured ones."""
+        """Choose the images of the next pass: those of a training step, or, for None, the measured ones."""
         images, labels = load_digits()
         drawn = pick_images(self.seed, self.batch)
         if step is not None:
@@ -51,7 +52,7 @@ class DigitsEmbedding(nn.Module):
         self.read_data(images[drawn], labels[drawn])
 
     def read_data(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Use these images (B, 64), of values 0 to 16, and the digits that they show, in the next pass."""
+        """Use these images (B, 64) with values 0 to 16, and their digits, in the next pass."""
         device = self.pixel_C.device
         self.pixels_BT = torch.from_numpy(images / WHITE).to(device, self.pixel_C.dtype)
         self.targets_B = torch.from_numpy(labels).to(device)
@@ -61,7 +62,7 @@ class DigitsEmbedding(nn.Module):
         return self.pixels_BT.unsqueeze(2) * self.pixel_C + self.place_TC
 
     def read_out(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Return the logits of each image's digit, (B, K), from the mean over its tokens, at least in float32."""
+        """Return the logits of each image's digit, (B, K), from the mean of its tokens; float64, or else float32."""
         logits = out_BTC.mean(1) @ self.readout_KC.T
         return logits if logits.dtype == torch.float64 else logits.float()
 
@@ -71,7 +72,7 @@ class DigitsEmbedding(nn.Module):
 
 
 def describe_digits(spec: RunSpec) -> dict[str, Any]:
-    """Describe the data, their licence, which images are read and what they show."""
+    """Describe the data: their source and licence, the images that are read, and their digits."""
     images, labels = load_digits()
     drawn = pick_images(spec.seed, spec.input.batch)
     return {
@@ -85,14 +86,14 @@ def describe_digits(spec: RunSpec) -> dict[str, Any]:
 
 
 def pick_images(seed: int, batch: int) -> np.ndarray:
-    """Return which images a run reads, (B): no image twice."""
+    """Return the indices of the images that a run measures, (B), all different."""
     order = np.argsort(normal(seed, "digits", -1, len(load_digits()[1])).numpy(), kind="stable")
     return order[:batch]
 
 
 @cache
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Load images (1797, 64) of values 0 to 16, row by row, and the digits that they show, (1797)."""
+    """Load all images (1797, 64), row by row with values 0 to 16, and their digits (1797)."""
     with lzma.open(IMAGES) as packed, np.load(io.BytesIO(packed.read()), allow_pickle=False) as stored:
         pixels, digits = stored["pixels"].astype(np.float64), stored["digits"].astype(np.int64)
     images = np.empty(pixels.T.shape)

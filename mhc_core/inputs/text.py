@@ -1,4 +1,4 @@
-"""Bytes of a text or of the corpus, and the read-out that predicts the next one.
+"""The inputs `text` and `corpus`: bytes as tokens, and the read-out that predicts the next byte.
 
 Shapes: B sequences, T tokens, C width, V = 256 byte values.
 """
@@ -18,12 +18,12 @@ VOCABULARY = 256
 
 
 class TextEmbedding(nn.Module):
-    """UTF-8 bytes through an embedding; the loss is next-byte cross-entropy in nats.
+    """Embeds UTF-8 bytes. The loss is the cross-entropy of the next byte, in nats.
 
-    Windows of T + 1 bytes start at evenly spaced places, so that a long text is seen from start to end. A text shorter
-    than one window is repeated; `describe_input` says how often. Training reads windows that start anywhere: in a text,
-    or in the part of the corpus that is not measured. Token positions are not encoded: the causal mask alone
-    gives attention its position.
+    A measured pass reads windows of T + 1 bytes at evenly spaced positions, which cover a long text from start to end.
+    A text shorter than one window is repeated; `describe_input` says how often. A training step reads windows at random
+    positions of the text, or of the part of the corpus that is not measured. Token positions are not encoded:
+    attention knows them only through the causal mask.
     """
 
     ids_BT: torch.Tensor
@@ -41,7 +41,7 @@ class TextEmbedding(nn.Module):
         self.set_batch(None)
 
     def set_batch(self, step: int | None) -> None:
-        """Choose the windows of text for the next pass: those of a training step, or for None the measured ones."""
+        """Choose the windows of text for the next pass: those of a training step, or, for None, the measured ones."""
         data = self.measured_bytes if step is None else self.training_bytes
         last_start = max(len(data) - self.window, 0)
         if step is None:
@@ -51,7 +51,7 @@ class TextEmbedding(nn.Module):
         self.read_data(data, starts)
 
     def read_data(self, data: np.ndarray, starts: np.ndarray) -> None:
-        """Use the windows of these bytes that begin at B starts in the next pass."""
+        """Use B windows of these bytes, which begin at `starts`, in the next pass."""
         windows = torch.from_numpy(_cut_windows(data, starts, self.window)).to(self.embedding_VC.device)
         self.ids_BT, self.targets_BT = windows[:, :-1], windows[:, 1:]
 
@@ -60,7 +60,7 @@ class TextEmbedding(nn.Module):
         return F.embedding(self.ids_BT, self.embedding_VC)
 
     def read_out(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the next byte, (B, T, V), at least in float32."""
+        """Return the logits of the next byte, (B, T, V); float64, or else float32."""
         logits = out_BTC @ self.readout_VC.T
         return logits if logits.dtype == torch.float64 else logits.float()
 
@@ -70,7 +70,7 @@ class TextEmbedding(nn.Module):
 
 
 def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bytes of the text that training reads, and those that are measured: the same ones of a user's text."""
+    """Return the bytes for training, and those for measurements. They are the same, except in the corpus."""
     if spec.input.kind == "corpus":
         return load_corpus()
     data = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
@@ -78,7 +78,7 @@ def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def count_same_pairs(spec: RunSpec) -> float:
-    """Return the share of pairs of measured samples that are the same byte, and so the same vector."""
+    """Return the fraction of pairs of measured samples that are the same byte, and so have the same embedding."""
     (_, data), window = read_bytes(spec), spec.input.tokens + 1
     starts = spread_starts(max(len(data) - window, 0), spec.input.batch)
     counts = np.bincount(_cut_windows(data, starts, window)[:, :-1].ravel()).astype(float)
@@ -87,18 +87,18 @@ def count_same_pairs(spec: RunSpec) -> float:
 
 
 def spread_starts(last_start: int, count: int) -> np.ndarray:
-    """Return `count` evenly spaced positions from 0 to the last start of a window."""
+    """Return the starts of `count` windows: evenly spaced positions from 0 to `last_start`."""
     return np.linspace(0, last_start, count).astype(np.int64)
 
 
 def _cut_windows(data: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
-    """Return bytes (B, window) from each start on, round the text's end."""
+    """Return a window of bytes from each start, (B, window). After the end of the text, its beginning follows."""
     places = (starts[:, None] + np.arange(window)) % len(data)
     return data[places].astype(np.int64)
 
 
 def describe_text(spec: RunSpec) -> dict[str, Any]:
-    """Describe the bytes of the text, the bytes read, and how often a text shorter than a window was repeated."""
+    """Describe the text: its number of bytes, the number that is read, and how often a short text is repeated."""
     total, window = len(spec.input.text.encode()), spec.input.tokens + 1
     return {
         "kind": "text",

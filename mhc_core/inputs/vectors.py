@@ -1,4 +1,4 @@
-"""Gaussian vectors, independent or correlated, and a random linear read-out.
+"""The inputs `gaussian` and `correlated`: random vectors, and a random linear loss.
 
 Shapes: B sequences, T tokens, C width.
 """
@@ -11,7 +11,7 @@ from mhc_core.spec import RunSpec
 
 
 class GaussianInput(nn.Module):
-    """N(0, 1) vectors, independent over tokens; the loss is a fixed random linear read-out of the output."""
+    """Random vectors, N(0, 1), independent over tokens. The loss is a fixed random linear function of the output."""
 
     x_BTC: torch.Tensor
     readout_BTC: torch.Tensor
@@ -23,9 +23,9 @@ class GaussianInput(nn.Module):
         self.register_buffer("readout_BTC", normal(spec.seed, "gaussian_readout", -1, *shape))
 
     def set_batch(self, step: int | None) -> None:
-        """Do nothing: random vectors have one batch, which is measured.
+        """Do nothing, because random vectors have only the batch that is measured.
 
-        Their loss is unbounded below, so the spec trains on none.
+        Specs that train on them are invalid, because the loss has no lower bound.
         """
         assert step is None, "a spec that trains on vectors is refused"
 
@@ -34,16 +34,16 @@ class GaussianInput(nn.Module):
         return self.x_BTC
 
     def read_out(self, out_BTC: torch.Tensor) -> None:
-        """Vectors have no classes, and so no logits."""
+        """Return None: random vectors have no classes, and so no logits."""
 
     def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Return sum(R * out) / (B T): linear, so the gradient that enters the stack has rms 1 / (B T)."""
+        """Return the loss sum(R * out) / (B T). It is linear: its gradient at the stack's output has rms 1 / (B T)."""
         tokens = out_BTC.shape[0] * out_BTC.shape[1]
         return (out_BTC * self.readout_BTC).sum() / tokens
 
 
 class CorrelatedInput(GaussianInput):
-    """N(0, 1) vectors, every two with correlation c: sqrt(c) z + sqrt(1 - c) z_t, z common to all tokens."""
+    """Random vectors, N(0, 1), with correlation c of each pair: sqrt(c) z + sqrt(1 - c) z_t, z common to all tokens."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)

@@ -1,1 +1,1 @@
-"""What layers compute (blocks), and how they are joined (connections): modules of torch that a stack is built of."""
+"""The torch modules of a stack: what its layers compute (blocks), and how these layers are joined (connections)."""

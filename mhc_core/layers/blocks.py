@@ -1,4 +1,4 @@
-"""What a layer computes. A new block is one file with its branches and one line here."""
+"""The blocks that a spec can name. A new block needs one file with its branches, and one line here."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from mhc_core.layers.scaling import build_scaling
 from mhc_core.layers.transformer import Attention
 from mhc_core.spec import RunSpec
 
-# A block's branches take turns: layer l is the one at l mod their number.
+# The layers of a stack use the branches of its block in turn: layer l has the branch at l mod (number of branches).
 BLOCKS: dict[str, tuple[type[Branch], ...]] = {
     "mlp": (Mlp,),
     "transformer": (Attention, Mlp),
@@ -34,11 +34,11 @@ def name_layers(spec: RunSpec) -> list[str]:
 
 @lru_cache(maxsize=64)
 def count_branches(spec: RunSpec) -> Mapping[type[Branch], int]:
-    """Return how many layers each class of branches computes; what a run costs is summed over these."""
+    """Return the number of layers that each class of branches computes, for the cost of a run."""
     return Counter(branch_type(spec, layer) for layer in range(spec.depth))
 
 
 def branch_type(spec: RunSpec, layer: int) -> type[Branch]:
-    """Return the class that computes the branch of this layer, such as `Mlp`, by the spec's block."""
+    """Return the class that computes the branch of this layer, such as `Mlp`. The spec's block determines it."""
     types = BLOCKS[spec.block.kind]
     return types[layer % len(types)].choose(spec, layer)

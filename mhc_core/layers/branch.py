@@ -1,4 +1,4 @@
-"""What every branch shares: its pre-norm, its scaling, and how its matrices are drawn."""
+"""What all branches have in common: the pre-norm, the scaling, and the initial draw of weight matrices."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,15 +20,17 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "silu": F.silu,
     "linear": lambda x: x,
 }
-KEEPS_INPUT = ("gelu", "silu")  # in addition to its output, which the next product keeps
-RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which He's factor 2 restores
+# Autograd keeps the input of these activations, in addition to the output, which the next product keeps.
+KEEPS_INPUT = ("gelu", "silu")
+RECTIFIERS = ("relu", "gelu", "silu")  # these halve the mean square of their input, which He's factor 2 restores
 
 
 @dataclass
 class Carried:
-    """Tensors that branches pass on to later branches, next to the state.
+    """Tensors that a branch passes on to later branches, in addition to the state.
 
-    values: (B, T, C), those of the first attention layer; None before it, and where no layer adds them to its own.
+    values: (B, T, C), the values of the first attention layer; None before that layer, and in stacks without a value
+        residual.
     """
 
     values: torch.Tensor | None = None
@@ -37,9 +39,10 @@ class Carried:
 class Branch(nn.Module, ABC):
     """One residual branch F: pre-norm (if the spec places it there), `compute`, branch scale, learned gain (if any).
 
-    `name` is what the layer is called in results. A subclass draws its matrices by `layer`. `skip` is the factor that
-    the path past the branch takes. For the cost model, `calls` counts the operator calls of a layer going up, `scratch`
-    copies of its weights in memory while it works, and the methods what else a branch costs.
+    `name` is the type of the layer in results. A subclass uses `layer` as part of the seed of its matrices. `skip` is
+    the factor of the path around the branch. The cost model reads `calls`, the number of operator calls of a layer in
+    the forward pass, `scratch`, the number of copies of its weights in memory while it computes, and the `count_`
+    methods.
     """
 
     name = ""
@@ -55,13 +58,13 @@ class Branch(nn.Module, ABC):
 
     @classmethod
     def choose(cls, spec: RunSpec, layer: int) -> "type[Branch]":
-        """Return the class of this layer's branch: this one, unless a subclass chooses by the layer."""
+        """Return the class of this layer's branch: this class, unless a subclass makes it depend on the layer."""
         return cls
 
     def forward(self, u_BTC: torch.Tensor, carried: Carried | None = None) -> torch.Tensor:
-        """Return the output (B, T, C) of the branch for a state (B, T, C): norm, then `compute`.
+        """Return the output of the branch, (B, T, C), for its input (B, T, C): pre-norm, `compute`, scale and gain.
 
-        carried: tensors of earlier branches, to which this one may add; required if the branch reads them.
+        carried: tensors of earlier branches, to which this branch may add its own; required if the branch reads them.
         """
         if self.pre_norm is not None:
             u_BTC = _scale(normalise(u_BTC, self.pre_norm), self.norm_scale)
@@ -79,33 +82,33 @@ class Branch(nn.Module, ABC):
 
     @classmethod
     def count_flops(cls, spec: RunSpec) -> float:
-        """Count the operations of one token in the forward pass; by default those of matrices which every token
-        passes once.
+        """Count the operations per token of the forward pass; by default, two for each parameter, as in matrix
+        products.
         """
         return 2.0 * cls.count_parameters(spec)
 
     @classmethod
     def count_equivalent_flops(cls, spec: RunSpec) -> float:
-        """Return how many operations of a matrix product take as long as the other arithmetic of a token in this
-        layer; default 0.
+        """Return the time per token of this layer's other arithmetic, as the number of operations of a matrix product
+        that take as long; default 0.
         """
         return 0.0
 
     @classmethod
     @abstractmethod
     def count_kept(cls, spec: RunSpec) -> float:
-        """Count the values per token that autograd stores for one branch, without pre-norm and output."""
+        """Count the values per token that autograd stores for one branch, without those of pre-norm and output."""
 
     @classmethod
     @abstractmethod
     def count_moved(cls, spec: RunSpec) -> float:
-        """Count the values per token that one branch reads and writes, forward and backward, without norms and
-        weights.
+        """Count the values per token that one branch reads and writes in the forward and backward pass, without those
+        of norms and without weights.
         """
 
 
 def count_kept_by_activation(activation: str, values: float) -> float:
-    """Count the values that autograd keeps for the backward pass of an activation of `values` inputs, for costs."""
+    """Count the values that autograd keeps for the backward pass of an activation function with `values` inputs."""
     return values * (2 if activation in KEEPS_INPUT else 1)
 
 
@@ -122,7 +125,7 @@ def draw_matrix(
     activation: str = "linear",
     scale: float | torch.Tensor = 1.0,
 ) -> nn.Parameter:
-    """Draw an initial weight matrix (fan_out, fan_in) whose product feeds `activation`, multiplied by `scale`.
+    """Draw an initial weight matrix (fan_out, fan_in), multiplied by `scale`. `activation` follows its product.
 
     he: variance g / fan_in with g = 2 before a rectifier, else 1 (He et al. 2015). xavier: variance
     2 / (fan_in + fan_out) (Glorot & Bengio 2010). orthogonal: semi-orthogonal times sqrt(g) (Saxe et al. 2014).
@@ -139,7 +142,7 @@ def draw_matrix(
 
 
 def _orthogonalise(weight: torch.Tensor) -> torch.Tensor:
-    """Return a random matrix with orthonormal rows or columns, whichever are fewer, from a Gaussian one by QR."""
+    """Return a random matrix whose rows or columns, whichever are fewer, are orthonormal: QR of a Gaussian matrix."""
     tall = weight if weight.shape[0] >= weight.shape[1] else weight.T
     q, r = torch.linalg.qr(tall.double())
     # Without the signs of R's diagonal the result is not uniform over the orthogonal group (Mezzadri 2007).

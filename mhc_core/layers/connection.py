@@ -1,12 +1,13 @@
-"""How layers are joined: one interface for every family.
+"""The interface of connections, which join the layers of a stack. Every family implements it.
 
-Shapes: N = B * T samples, n streams, C width, L layers. A family chooses the layout of its state and keeps it to
-itself; `streams` shows any state as (n, N, C), or (n, N, C / n) where streams are parts of the width. Coefficients are
-float32, or float64 for a float64 run.
+Shapes: N = B * T samples, n streams, C width, L layers. Each family has its own layout of the state, which no other
+code knows; `streams` shows any state as (n, N, C), or as (n, N, C / n) if streams are parts of the width. Coefficients
+are float32, or float64 for a float64 run.
 
-A stack calls, for each layer: mixing = at(layer, state), u = read(state, mixing), y = F(u),
-state, mixing = leave(layer, state, y, mixing), which is write(state, y, mixing) where there is mixing. Before the first
-layer `expand` makes the state of the embedding; after the last `reduce` collapses it.
+For each layer, a stack computes u = read(state, mixing), y = F(u) and state, mixing = leave(layer, state, y, mixing),
+where `mixing` are the coefficients of that layer, from `static_mixing` or `dynamic_mixing`. With mixing matrices,
+`leave` is write(state, y, mixing). `expand` makes the first state from the embedding, and `reduce` the output from the
+last state.
 """
 
 from abc import ABC, abstractmethod
@@ -28,8 +29,8 @@ class Mixing(NamedTuple):
 
     x'[i] = sum_j h_res[i, j] x[j] + h_post[i] F(sum_j h_pre[j] x[j])      (mHC, arXiv 2512.24880, Eq. 3)
 
-    h_pre, h_post: (..., n); h_res: (..., n, n), rows index the output. Dynamic families put N before n. A family whose
-    branch reads every stream apart has a matrix h_pre, (..., n, n), rows index what is read.
+    h_pre, h_post: (..., n); h_res: (..., n, n), rows index the output. In dynamic families an axis N precedes n. If the
+    branch reads n separate sums, as in Frac-Connections, h_pre is a matrix (..., n, n), and rows index these sums.
     """
 
     h_pre: torch.Tensor
@@ -38,7 +39,7 @@ class Mixing(NamedTuple):
 
 
 class GatedMixing(NamedTuple):
-    """Mixing of one layer whose branch reads every feature of a stream with a weight of its own.
+    """Mixing of one layer whose branch reads each feature of each stream with a separate weight.
 
         x'[i] = sum_j h_res[i, j] x[j] + h_post[i] F(sum_j features[j] * x[j])
 
@@ -52,10 +53,10 @@ class GatedMixing(NamedTuple):
 
 
 class RecordedMixing(NamedTuple):
-    """Mixing of one layer of a model from elsewhere, whose branch reads each feature with a gate.
+    """Mixing of one layer of someone else's model, whose branch reads each feature with a gate.
 
-    gates: (N, n, C), of the features that `pick_features` keeps; of streams of the size 1, and times n. h_pre (N, n),
-    h_post, h_res: as in `Mixing`.
+    gates: (N, n, C) with the features that `pick_features` keeps. They are the weights of streams normalised to rms 1,
+    times n. h_pre (N, n), h_post, h_res: as in `Mixing`.
     """
 
     h_pre: torch.Tensor
@@ -65,9 +66,10 @@ class RecordedMixing(NamedTuple):
 
 
 class PassedMixing(NamedTuple):
-    """Mixing of one layer that reads with weights which the layer before it has made, and makes those of the next.
+    """Mixing of one layer that reads with the weights which the layer before it computed, and computes those of the
+    next layer.
 
-    h_pre: (N, n), as the state has passed it on. h_post, h_res: as in `Mixing`. h_next: (N, n), made of this state.
+    h_pre: (N, n), the weights in the state. h_post, h_res: as in `Mixing`. h_next: (N, n), computed from this state.
     """
 
     h_pre: torch.Tensor
@@ -77,22 +79,26 @@ class PassedMixing(NamedTuple):
 
 
 EditOfWeights = Callable[[torch.Tensor], torch.Tensor]
-"""Takes the weights of K sources, (K, N, H) or (K, 1, 1), and returns as many; autograd can differentiate it."""
+"""A function from the weights of K sources, (K, N, H) or (K, 1, 1), to edited weights of the same shape. Autograd can
+differentiate it.
+"""
 
 
 class Query(NamedTuple):
-    """Parameters of the attention over depth after one layer: a query (C), and the gate of its sum (), or 1."""
+    """Parameters of the attention over depth after one layer: the query (C), and the gate of the weighted sum, a scalar
+    tensor (1 if the family has no gates).
+    """
 
     query: torch.Tensor
     gate: torch.Tensor
 
     def with_edit(self, edit: EditOfWeights) -> "EditedQuery":
-        """Return the query of attention over depth with an edit that changes its weights."""
+        """Return this query with an edit of the attention weights that it leads to."""
         return EditedQuery(self.query, self.gate, edit)
 
 
 class EditedQuery(NamedTuple):
-    """A `Query` whose attention an edit changes before the sources are summed."""
+    """A `Query` with an edit, which changes the attention weights before the sources are summed."""
 
     query: torch.Tensor
     gate: torch.Tensor
@@ -100,12 +106,12 @@ class EditedQuery(NamedTuple):
 
 
 class DepthReads(NamedTuple):
-    """How sources are weighed after one layer, where layers read earlier outputs: see `mhc_core.layers.depth`.
+    """The weights of sources over depth after one layer, in connections without mixing: see `mhc_core.layers.depth`.
 
-    attention: (K, N, H), coefficients of K sources for each sample and head; (K, 1, 1) where all share them. Those of a
-        softmax sum to 1, unless edited. Empty where nothing is weighed.
-    weights: (J), those of the embedding and of each output so far in the sum of sources: means over samples and heads,
-        without a gradient.
+    attention: (K, N, H), the weight of each source for each sample and head; (K, 1, 1) if all samples share them. The
+        weights of a softmax sum to 1, unless edited. Empty if no weighted sum follows this layer.
+    weights: (J), the weights of the embedding and of each output so far in the sum of sources: means over samples and
+        heads, without a gradient.
     """
 
     attention: torch.Tensor
@@ -113,16 +119,16 @@ class DepthReads(NamedTuple):
 
 
 Made = Any
-"""The coefficients that a layer has used: `Mixing`, `GatedMixing`, `PassedMixing`, or `DepthReads` without mixing."""
+"""The coefficients that a layer has used: `Mixing`, `GatedMixing` or `PassedMixing`; without mixing, `DepthReads`."""
 
 WithStreams = Mixing | GatedMixing | PassedMixing | RecordedMixing
 """The coefficients of a layer that reads and writes streams."""
 
-MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
+MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # names in results, where an h_pre that is a matrix is h_read
 
 
 def group_coefficients(mixings: Sequence[WithStreams]) -> dict[str, list[torch.Tensor]]:
-    """Group the coefficients of layers by column name: a read that is a matrix for each layer is `h_read`."""
+    """Return the coefficients of all layers by column name. If H_pre is a matrix in each layer, it is `h_read`."""
     read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
     return {
         read: [m.h_pre for m in mixings],
@@ -132,7 +138,7 @@ def group_coefficients(mixings: Sequence[WithStreams]) -> dict[str, list[torch.T
 
 
 class Connection(nn.Module, ABC):
-    """One family's parameters for all layers, and its arithmetic.
+    """The parameters of one family's mixing for all layers, and how states are read and written.
 
     `sample_axis` is the axis N of a state.
     """
@@ -147,46 +153,49 @@ class Connection(nn.Module, ABC):
 
     @abstractmethod
     def static_mixing(self) -> Mixing | None:
-        """Coefficients of all layers at once where no token can change them, else None."""
+        """Return the coefficients of all layers in one `Mixing` if they do not depend on tokens, else None."""
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Any:
-        """The `Mixing` of one layer for each sample of the state.
+        """Return the `Mixing` of one layer, computed for each sample from the state.
 
-        Without mixing: the parameters that weigh the sources after the branch, such as a `Query`. Their method
-        `with_edit` takes an `EditOfWeights` and returns parameters whose weights this edit changes.
+        Families without mixing return the parameters of the weighted sum of sources after the branch, such as a
+        `Query`. Their method `with_edit` takes an `EditOfWeights` and returns parameters with this edit.
         """
         raise AssertionError("a static family's coefficients do not come from the state")
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
-        """Mixing parameters that belong to one layer alone (dynamic families); [] where layers are stacked."""
+        """Return the mixing parameters of one layer (dynamic families); [] if parameters have a leading axis L."""
         return []
 
     def stacked_parameters(self) -> list[nn.Parameter]:
-        """Mixing parameters with a leading axis L (static families)."""
+        """Return the mixing parameters with a leading axis L (static families)."""
         return []
 
     def output_parameters(self) -> list[nn.Parameter]:
-        """The `stacked_parameters` that weigh the streams in the output too."""
+        """Return those of `stacked_parameters` that also determine the weights of streams in the output."""
         return []
 
     def residual_logits(self, layer: int) -> nn.Parameter | None:
-        """The raw parameter that a map turns into h_res: of one layer where mixing is dynamic, else of all (L, ...).
+        """Return the raw parameter that a map turns into h_res: of one layer if mixing is dynamic, else of all layers,
+        (L, ...).
 
-        None where h_res is a parameter itself, or fixed.
+        None if h_res is itself a parameter, or is fixed.
         """
         return None
 
     def raw_residual(self) -> nn.Parameter | None:
-        """The raw parameter behind static h_res, of all layers (L, ...), on which the drift is drawn; None without."""
+        """Return the raw parameter of static h_res of all layers, (L, ...), to which the drift is added; None if there
+        is none.
+        """
         return self.residual_logits(0) if self.static_mixing() is not None else None
 
     @abstractmethod
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        """The state before the first layer."""
+        """Return the state before the first layer, made from the embedding (N, C)."""
 
     @abstractmethod
     def read(self, state: torch.Tensor, mixing: Any) -> torch.Tensor:
-        """The branch input sum_j h_pre[j] x[j], (N, C)."""
+        """Return the branch input sum_j h_pre[j] x[j], (N, C)."""
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> torch.Tensor:
         """Return the state after a layer, H_res x + H_post y, from the state x before it and the branch output y.
@@ -196,41 +205,47 @@ class Connection(nn.Module, ABC):
         raise AssertionError("`leave` must be overridden where there is no mixing")
 
     def leave(self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> tuple[torch.Tensor, Made]:
-        """The state after a layer, and the coefficients of the mixing that made it."""
+        """Return the state after a layer, and the coefficients with which it was computed."""
         return self.write(state, y_NC, mixing), mixing
 
     def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
-        """The state after the norm of post-norm stacks: over each stream, or over all parts of the width together."""
+        """Return the state after the norm of post-norm stacks. It is over each stream; if streams are parts of the
+        width, over the whole width.
+        """
         return normalise(state, norm)
 
     @abstractmethod
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        """The stack's output (N, C)."""
+        """Return the stack's output (N, C), made from the last state."""
 
     @abstractmethod
     def streams(self, state: torch.Tensor) -> torch.Tensor:
-        """Any state, or its gradient, as (n, N, C), without a copy."""
+        """Return a view of any state, or of its gradient, as streams (n, N, C)."""
 
     def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """Return a state with these streams (n, N, C), the inverse of `streams`; all else in it is that of `state`."""
+        """Return a state with these streams (n, N, C), the inverse of `streams`. Its other entries are those of
+        `state`.
+        """
         raise AssertionError("a family whose state holds more than its streams must override join_streams")
 
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The part of a state that was copied from the state before, and the part that its layer has computed; joined
-        they are the state.
+        """Split a state into the part copied from the state before, and the part that its layer has computed.
+        Concatenated, the two are the state.
         """
         return state[:0], state
 
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
-        """The gradient at the embedding of each stream, from the gradient at the state before the first layer."""
+        """Return the gradient with respect to each stream's embedding, from that with respect to the first state."""
         return grad
 
     def merge(self, x: torch.Tensor) -> torch.Tensor:
-        """The streams (..., n, N, C) merged into one state, (..., N, C): their mean."""
+        """Return the streams (..., n, N, C) merged into one state, (..., N, C): their mean."""
         return x.mean(-3)
 
     def merge_grad(self, grad: torch.Tensor) -> torch.Tensor:
-        """The gradient at the merged state, (..., N, C): a shift common to all streams has the sum of gradients."""
+        """Return the gradient with respect to the merged state, (..., N, C): that of a change common to all streams,
+        which is the sum of their gradients.
+        """
         return grad.sum(-3)
 
 
@@ -244,8 +259,8 @@ class SingleStream(Connection):
         return x_NC
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
-        """Return the state as the branch input, as a node of its own in the graph of gradients."""
-        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
+        """Return the state as the branch input, in a separate node of the autograd graph."""
+        # Without a separate node, the gradient at u would include that of the path around the branch.
         return state.view_as(state)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
@@ -259,7 +274,9 @@ class SingleStream(Connection):
 
 
 class OverDepth(Connection):
-    """Layout (K + 1, N, C): the sources, and last the input of the next layer, which is the one stream."""
+    """A connection without mixing, with layout (K + 1, N, C): K sources, then the input of the next layer, which is the
+    only stream.
+    """
 
     sample_axis = 1
 
@@ -274,7 +291,7 @@ class OverDepth(Connection):
 
     def read(self, state: torch.Tensor, mixing: object) -> torch.Tensor:
         """Return the last entry of the state, the weighted sum of sources, as the branch input (N, C)."""
-        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
+        # Without a separate node, the gradient at u would include that of the path around the branch.
         return state[-1].view_as(state[-1])
 
     def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
@@ -288,19 +305,20 @@ class OverDepth(Connection):
 
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Split a state into sources copied from the state before, and the two entries that its layer has computed."""
-        # The entry before the last may be older, in the middle of a block.
+        # In the middle of a block of DenseFormer, the entry before the last is a copy as well.
         return state[:-2], state[-2:]
 
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
-        """Sum the gradient over all sources, because every one of them starts at the embedding; (1, N, C)."""
-        # The embedding is weighed over depth, and is what the first layer reads.
+        """Return the gradient with respect to the embedding, (1, N, C): the sum over both entries of the state."""
+        # The embedding is the first source, and also the input of the first layer.
         return grad.sum(0, keepdim=True)
 
 
 class Copying(Connection):
-    """Every stream starts as a copy of the embedding, or as the embedding times a vector of its own (`expand_scale`).
+    """A connection whose streams all start as the embedding, or as the embedding times one vector per stream
+    (`expand_scale`).
 
-    eps: is for the weights of a learned head.
+    eps: added to the weights of a learned head; default 0.
     """
 
     def __init__(self, spec: RunSpec, eps: float = 0.0) -> None:
@@ -315,7 +333,7 @@ class Copying(Connection):
 
 
 class StreamMajor(Copying):
-    """Layout (n, N, C) for static mixing: one n x n by n x (N C) product a layer."""
+    """Layout (n, N, C) for static mixing: one n x n by n x (N C) product per layer."""
 
     sample_axis = 1
 
@@ -332,7 +350,7 @@ class StreamMajor(Copying):
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         """Return the state after a layer, H_res x + H_post y, of streams stored as (n, N, C)."""
-        # In bfloat16 the product is made in the coefficients' float32 and rounded once.
+        # In a bfloat16 run, the product is computed in float32, the type of the coefficients, and rounded once.
         dtype = mixing.h_res.dtype
         flat, branch = state.flatten(1).to(dtype), y_NC.reshape(1, -1).to(dtype)
         mixed = torch.addmm(mixing.h_post.unsqueeze(1) * branch, mixing.h_res, flat)
@@ -346,7 +364,7 @@ class StreamMajor(Copying):
 
 
 class SampleMajor(Copying):
-    """Layout (N, n, C) for dynamic mixing: one batched n x n by n x C product a layer."""
+    """Layout (N, n, C) for dynamic mixing: one batched n x n by n x C product per layer."""
 
     def static_mixing(self) -> Mixing | None:
         return None
@@ -373,5 +391,5 @@ class SampleMajor(Copying):
 
 
 def _scale(state: torch.Tensor, scale_nC: torch.Tensor | None, axis: int) -> torch.Tensor:
-    """Multiply every stream by its vector (C); `axis` is the samples' axis, along which the vectors are repeated."""
+    """Multiply each stream by its vector (C), which is the same for all samples. `axis` is the axis N of the state."""
     return state if scale_nC is None else (state * scale_nC.unsqueeze(axis)).to(state.dtype)

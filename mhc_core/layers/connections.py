@@ -1,4 +1,4 @@
-"""How layers are joined: one interface for every family of `mhc_core.families`."""
+"""Builds the connection of a spec, which joins its layers, and exports the interface of all connections."""
 
 from mhc_core.discovery import load
 from mhc_core.family import ResidualMap
@@ -38,7 +38,7 @@ __all__ = [
 
 
 def build_connection(spec: RunSpec) -> Connection:
-    """Build the module that joins the layers, by the family that the spec names."""
+    """Build the module that joins the layers of a spec, by the connection's family."""
     if spec.family.is_mapped:
         return _build_manifold(spec)
     connection: Connection = load(spec.family.build)(spec)
@@ -46,7 +46,9 @@ def build_connection(spec: RunSpec) -> Connection:
 
 
 def _build_manifold(spec: RunSpec) -> Connection:
-    """Build the connection of a family with a map: static or dynamic, with H_pre of its own or of the layer before."""
+    """Build the connection of a family with a map: static or dynamic, and with H_pre of the same layer or of the layer
+    before.
+    """
     residual_map: ResidualMap = load(spec.family.map)(spec.map_settings)
     if spec.connection.reads_previous:
         return (DynamicPrevious if spec.connection.is_dynamic else StaticPrevious)(spec, residual_map)

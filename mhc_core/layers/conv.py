@@ -14,7 +14,7 @@ from mhc_core.spec import RunSpec
 class Conv(Branch):
     """conv(activation(conv(u))), zero padding, no bias; tokens are read row by row as a square image of C channels.
 
-    The norm in front is over channels at each place, not over the batch, so that samples stay independent.
+    The pre-norm is over the channels of each pixel, not over the batch, so that samples stay independent.
     """
 
     name = "conv"
@@ -30,7 +30,6 @@ class Conv(Branch):
     @staticmethod
     def _draw_filter(spec: RunSpec, name: str, layer: int, activation: str, scale: float) -> nn.Parameter:
         """Draw the initial weights (C, C, 3, 3) of a convolution, as a matrix with a fan-in of 9 C."""
-        # As the matrix that it is: a filter's fan-in is 9 C.
         matrix = draw_matrix(spec, name, layer, spec.width, 9 * spec.width, activation, scale)
         return nn.Parameter(matrix.detach().view(spec.width, spec.width, 3, 3))
 
@@ -46,10 +45,11 @@ class Conv(Branch):
 
     @classmethod
     def count_equivalent_flops(cls, spec: RunSpec) -> float:
-        """Return the cost of slow convolutions per token and layer, in operations of a matrix product that takes as
-        long.
+        """Return by how much convolutions are slower than their operations suggest, as the number of operations of a
+        matrix product that take as long, per token and layer.
         """
-        # Half a matrix product's rate; and filters are put in another order every time, however few tokens there are.
+        # Convolutions run at about half the rate of matrix products. In addition, each call reorders the filters, which
+        # takes the same time for any number of tokens.
         reordering = 800.0 * cls.count_parameters(spec) / (spec.input.batch * spec.input.tokens)
         return 1.2 * cls.count_flops(spec) + reordering
 

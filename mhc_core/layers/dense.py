@@ -2,9 +2,9 @@
 
     X_i = B_i(Y_{i-1}),  Y_i = sum_{j <= i} a_ij X_j,  X_0 = Y_0 = the embedding
 
-B_i is a block of residual layers, `depth_block` of them. Formulas as in the code that
-`mhc_core/families/denseformer.py` names. A norm that follows a layer is of Y; the states that are summed stay as they
-are. DeepNorm enlarges what passes a layer by, as in a residual network.
+B_i is a block of `depth_block` residual layers. Formulas as in the code that `mhc_core/families/denseformer.py` names.
+A post-norm applies to Y only, not to the states X that are summed. DeepNorm multiplies the skip path of a layer, as in
+a residual network.
 
 Shapes: L layers, N samples, C width, K sources, J outputs so far with the embedding.
 """
@@ -21,19 +21,20 @@ from mhc_core.spec import RunSpec
 
 
 class SourceWeights(NamedTuple):
-    """The weights of the states in the sum after a layer, (K); none where the layer ends no block."""
+    """The weights of the states in the sum after a layer, (K); empty if the layer does not end a block."""
 
     weights: torch.Tensor
 
     def with_edit(self, edit: EditOfWeights) -> "SourceWeights":
-        """Return DenseFormer's weights of the sources after an edit."""
+        """Return DenseFormer's weights of the sources, changed by an edit."""
         return SourceWeights(edit(self.weights.view(-1, 1, 1)).flatten()) if len(self.weights) else self
 
 
 class WeightedDepth(OverDepth):
-    """The state is (K + 1, N, C): the states that are summed, and last the one that layers read and add to.
+    """DenseFormer's connection. Layout (K + 1, N, C): K states that are summed, then the one that layers read and add
+    to.
 
-    A layer's own parameters are the weights of the sum after it.
+    The parameters of a layer are the weights of the sum after it.
     """
 
     def __init__(self, spec: RunSpec) -> None:
@@ -47,8 +48,9 @@ class WeightedDepth(OverDepth):
             }
         )
         self.register_buffer("none", torch.zeros(0))
-        self._rows: dict[int, torch.Tensor] = {}  # of each layer of the latest pass: see `_weigh`
-        self._sources = torch.zeros(0)  # the same of the states that are summed, (K, L + 1)
+        # Weights of the embedding and of all outputs, (L + 1), in the state after each layer of the latest pass.
+        self._rows: dict[int, torch.Tensor] = {}
+        self._sources = torch.zeros(0)  # the same weights in each of the states that are summed, (K, L + 1)
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> SourceWeights:
         return SourceWeights(self.weights[str(layer)] if self._ends_block(layer) else self.get_buffer("none"))
@@ -59,7 +61,9 @@ class WeightedDepth(OverDepth):
     def leave(
         self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: SourceWeights
     ) -> tuple[torch.Tensor, DepthReads]:
-        """Add the branch output to the sources, and at the end of a block append their weighted average."""
+        """Add the branch output to the last entry of the state; at the end of a block, append the weighted sum of all
+        entries.
+        """
         sources = torch.cat([state[:-1], (self.skip * state[-1] + y_NC).unsqueeze(0)])
         if self._ends_block(layer):
             read = (mixing.weights @ sources.flatten(1).to(mixing.weights.dtype)).view_as(y_NC)
@@ -70,7 +74,7 @@ class WeightedDepth(OverDepth):
         return (layer + 1) % self.block == 0 or layer == self.layers - 1
 
     def _build_start(self, layer: int) -> torch.Tensor:
-        """Return the weights of a sum without drift: 1 for its latest state, 0 for the others."""
+        """Return the initial weights of the sum after a layer, without drift: 1 for the latest state, else 0."""
         start = torch.zeros(2 + layer // self.block, dtype=torch.float64)
         start[-1] = 1
         return start
@@ -80,8 +84,8 @@ class WeightedDepth(OverDepth):
 
     @torch.no_grad()
     def _weigh(self, layer: int, weights: torch.Tensor) -> torch.Tensor:
-        """Return the weight of the embedding and of each output in what is read after a layer, (J)."""
-        # The layers below it have called this before, so that their rows are those of this pass.
+        """Return the weights of the embedding and of each output so far in the state after a layer, (J)."""
+        # Earlier layers have called this before in the same pass, so their rows are of this pass.
         if layer == 0:
             self._start_rows(weights.device)
         row = self._rows[layer - 1].clone()
@@ -93,7 +97,7 @@ class WeightedDepth(OverDepth):
         return row[: layer + 2]
 
     def _start_rows(self, device: torch.device) -> None:
-        """Start the weights over depth with the row of the embedding, which is the first layer's only source."""
+        """Reset the rows of weights for a new pass: the first state is the embedding alone."""
         if self._sources.device != device or not len(self._sources):
             ends = sum(self._ends_block(layer) for layer in range(self.layers))
             self._sources = torch.zeros(ends + 1, self.layers + 1, dtype=torch.float64, device=device)
@@ -102,5 +106,5 @@ class WeightedDepth(OverDepth):
 
 
 def build_dense(spec: RunSpec) -> Connection:
-    """Build DenseFormer's connection of a spec: weighted averages of earlier states."""
+    """Build DenseFormer's connection for a spec: weighted averages of earlier states."""
     return WeightedDepth(spec)

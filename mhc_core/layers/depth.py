@@ -1,17 +1,17 @@
-"""Attention over depth: what a layer reads is a weighted sum of the embedding and of all earlier outputs.
+"""Attention over depth: each layer reads a weighted sum of the embedding and of all earlier outputs.
 
     h_l = sum_i a_i s_i,  a = softmax_i(c q_l . s_i / rms(s_i))
 
-The sources s_i are the embedding and the outputs of the layers; with blocks of S layers, the embedding, the sum of the
-outputs of each full block, and the sum so far of the block that is not full. c is 1. The norm has no learned gain,
-which would only multiply the query, and the published eps. Where values are normed, s_i / rms(s_i) is summed in place
-of s_i, and c is one over the square root of a head's features. With H heads, each slice of C / H features has weights
-of its own; the norm is over all features. Formulas as in the code that `mhc_core/families/attnres.py` names.
+The sources s_i are the embedding and the outputs of the layers. With blocks of S layers they are the embedding, the sum
+of the outputs of each full block, and the sum so far of the last, incomplete block. c is 1. The norm uses the published
+eps and has no learned gain, which would only multiply the query. With normed values, s_i / rms(s_i) is summed instead
+of s_i, and c is one over the square root of a head's features. With H heads, each slice of C / H features has separate
+weights; the norm is over all features. Formulas as in the code that `mhc_core/families/attnres.py` names.
 
 The first layer reads the embedding alone. The sum after the last layer goes to the read-out. In the delta form a layer
-reads x_l + g sum_i a_i s_i, x_l being the plain residual state, which is the sum of all sources; only full blocks are
-weighed, and the read-out takes x_L. A norm that follows the layer is of what is read; sources stay as they are.
-DeepNorm has no skip path to enlarge, as without a connection.
+reads x_l + g sum_i a_i s_i, where x_l is the plain residual state, the sum of the embedding and all outputs; only the
+embedding and full blocks are weighed, and the read-out reads x_L. A post-norm applies to what the next layer reads, not
+to the sources. DeepNorm has no effect on the skip path, because there is none.
 
 Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedding.
 """
@@ -27,13 +27,13 @@ from mhc_core.layers.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 from mhc_core.spec.edit import count_sources
 
-KEY_EPS = 1e-6  # under the root of the keys' norm, as in the code of flash-linear-attention and of Inkling2
+KEY_EPS = 1e-6  # added to the mean square of a key, as in the code of flash-linear-attention and of Inkling2
 
 
 class DepthAttention(OverDepth):
-    """The state is (K + 1, N, C): the sources, and last what the next layer reads of them, which is its one stream.
+    """Attention over depth. Layout (K + 1, N, C): K sources, then their weighted sum, which the next layer reads.
 
-    A layer's own parameters are those of the sum after it: the query by which the next layer, or the read-out, reads.
+    The parameters of a layer belong to the sum after it: the query with which the next layer, or the read-out, reads.
     """
 
     def __init__(self, spec: RunSpec) -> None:
@@ -61,7 +61,7 @@ class DepthAttention(OverDepth):
     def leave(
         self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Query | EditedQuery
     ) -> tuple[torch.Tensor, DepthReads]:
-        """Add the branch output to the sources, and replace the last entry by their attention-weighted sum."""
+        """Add the branch output to the sources, and replace the last entry of the state by the next layer's input."""
         appends, count = layer % self.block == 0, self._count_attended(layer)
         if count:
             edit = mixing.edit if isinstance(mixing, EditedQuery) else None
@@ -78,14 +78,16 @@ class DepthAttention(OverDepth):
         return state, DepthReads(attention, self._weigh(layer, values, mixing.gate))
 
     def _count_attended(self, layer: int) -> int:
-        """Return how many sources attention over depth weighs after a layer; 0 where the plain sum is read."""
+        """Return the number of sources that attention over depth weighs after a layer; 0 if the read-out reads the
+        plain sum.
+        """
         if self.is_delta and layer == self.layers - 1:
             return 0
         return count_sources(layer + 1, self.block, has_full_blocks=self.is_delta)
 
     @torch.no_grad()
     def _weigh(self, layer: int, values: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
-        """Return the weight of the embedding and of each layer's output in the sum after a layer, (J)."""
+        """Return the weights of the embedding and of each output so far in the sum after a layer, (J)."""
         means = gate * values.mean((1, 2), dtype=torch.float64)
         outputs = torch.arange(layer + 1, device=values.device) // self.block + 1
         places = torch.cat([outputs.new_zeros(1), outputs])
@@ -106,20 +108,20 @@ def read_sources(
     is_normed: bool,
     edit: EditOfWeights | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Add an output to the sources, weigh the first `count` of them, and read their sum.
+    """Add an output to the sources, and compute the weighted sum of the first `count` of them.
 
     Parameters
     ----------
-    state: (K + 1, N, C), the sources and their last weighted sum, which is dropped.
-    y_NC: becomes a source of its own where `appends`, else is added to the last one.
-    query: (C), in the type of the weights.
-    is_normed: whether sources are summed after their norm, and logits are over the root of a head's features.
-    edit: changes the attention before the sum.
+    state: (K + 1, N, C), the sources and the previous weighted sum, which is dropped.
+    y_NC: the output. It becomes a new source if `appends`, else it is added to the last source.
+    query: (C). Its dtype is that of the weights.
+    is_normed: whether the sum is over normed sources, and logits are divided by the root of a head's features.
+    edit: changes the attention weights before the sum; default None.
 
     Returns
     -------
-    The sources and their weighted sum; without a gradient, the attention and the coefficients of the sources in the
-    sum, (count, N, H) each.
+    The new state: sources, then their weighted sum. Without a gradient: the attention weights, and the coefficients of
+    the sources in the sum, (count, N, H) each.
     """
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _ReadSources.apply(
         state, y_NC, query, count, heads, appends, is_normed, edit
@@ -128,7 +130,7 @@ def read_sources(
 
 
 def _add_output(state: torch.Tensor, y_NC: torch.Tensor, *, appends: bool) -> torch.Tensor:
-    """Return the sources with an output, and a last entry that their weighted sum replaces later."""
+    """Return a new state whose sources include the output. Its last entry is a placeholder for the weighted sum."""
     if appends:
         return torch.cat([state[:-1], y_NC.unsqueeze(0), y_NC.unsqueeze(0)])
     last = state[-2] + y_NC
@@ -142,10 +144,12 @@ def _split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
 def _attend(
     x_KNC: torch.Tensor, query: torch.Tensor, heads: int, *, is_normed: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The attention over depth of K sources, its scaled products s . q (K, N, H each), and 1 / rms (K, N, 1)."""
+    """Return the attention weights of K sources and the scaled products s . q, both (K, N, H), and 1 / rms of each
+    source, (K, N, 1).
+    """
     scaled = query / math.sqrt(len(query) // heads) if is_normed else query
-    # In float64, as squares of large float32 values are infinite.
-    if torch.is_grad_enabled():  # a norm of 0 has no second derivative
+    # In float64, because squares of large float32 values are infinite.
+    if torch.is_grad_enabled():  # not `vector_norm`, because a norm of 0 has no second derivative
         squares = x_KNC.double().square().sum(-1, keepdim=True)
     else:
         squares = torch.linalg.vector_norm(x_KNC, dim=-1, keepdim=True, dtype=torch.float64).square()
@@ -157,14 +161,15 @@ def _attend(
 
 
 def _sum_weighted(values_KNH: torch.Tensor, x_KNC: torch.Tensor) -> torch.Tensor:
-    """Return the sum over sources, (N, C); each head of a source has a coefficient of its own."""
+    """Return the weighted sum of the sources, (N, C). Each head of a source has a separate weight."""
     return (values_KNH.unsqueeze(-1) * _split_heads(x_KNC, values_KNH.shape[-1])).sum(0).flatten(1)
 
 
 class _ReadSources(torch.autograd.Function):
-    """One node of the graph, with its gradient by hand: autograd would walk the sources several times as often.
+    """`read_sources` as one node of the graph with a hand-written gradient. Autograd would read and write the sources
+    several times as often.
 
-    Its own output is saved, as the next state keeps it in any case.
+    The output is saved for the backward pass, which needs no memory because the next state keeps it in any case.
     """
 
     @staticmethod
@@ -179,8 +184,8 @@ class _ReadSources(torch.autograd.Function):
         is_normed: bool,
         edit: EditOfWeights | None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the sources with the new output and their weighted sum, the attention, and the weights of raw
-        sources.
+        """Return the new state, the attention weights (after the edit), and the coefficients of the sources before
+        their norm.
         """
         found = _add_output(state, y_NC, appends=appends)
         x = found[:count].to(query.dtype)
@@ -198,13 +203,13 @@ class _ReadSources(torch.autograd.Function):
         """Return the gradients at the sources, the new output and the query of attention over depth."""
         found, query, *kept = ctx.saved_tensors
         x = found[: ctx.count].to(query.dtype)
-        if torch.is_grad_enabled():  # someone differentiates the gradient
+        if torch.is_grad_enabled():  # the gradient will be differentiated
             attention, along, inverse = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
             kept = [attention, attention if ctx.edit is None else ctx.edit(attention), along, inverse]
         to_x, to_query = _differentiate(ctx, x, query, grad, kept)
         to_y = to_x[-1]
         before = to_x[:-1] if ctx.appends else to_x
-        # What was read last has no part in this sum.
+        # The weighted sum in the state before does not contribute to the new state.
         to_state = torch.cat([before, torch.zeros_like(to_y).unsqueeze(0)])
         return to_state.to(grad.dtype), to_y.to(grad.dtype), to_query, None, None, None, None, None
 
@@ -212,7 +217,7 @@ class _ReadSources(torch.autograd.Function):
 def _differentiate(
     ctx: Any, x: torch.Tensor, query: torch.Tensor, grad: torch.Tensor, kept: list[torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the gradients at all sources and at the query, through sum, edit, softmax and norm of attention."""
+    """Return the gradients with respect to all sources and the query: backward through sum, edit, softmax and norm."""
     attention, used, along, inverse = kept
     heads, width = ctx.heads, len(query)
     scale = 1 / math.sqrt(width // heads) if ctx.is_normed else 1.0
@@ -235,7 +240,9 @@ def _differentiate(
 
 
 def _pass_edit(edit: EditOfWeights, attention: torch.Tensor, to_used: torch.Tensor) -> torch.Tensor:
-    """The gradient at the attention over depth before an edit of its weights, from that after the edit."""
+    """Return the gradient with respect to the attention weights before an edit, from that with respect to the edited
+    weights.
+    """
     keeps_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         start = attention if attention.requires_grad else attention.detach().requires_grad_()
@@ -244,5 +251,5 @@ def _pass_edit(edit: EditOfWeights, attention: torch.Tensor, to_used: torch.Tens
 
 
 def build_depth_attention(spec: RunSpec) -> Connection:
-    """Build attention over depth by the spec's `depth_` fields."""
+    """Build the connection of attention over depth from the spec's `depth_` fields."""
     return DepthAttention(spec)

@@ -1,4 +1,4 @@
-"""What the residual mixing of a spec is at any drift: where its raw parameters start, and the draws that move them."""
+"""The raw parameters of a spec's residual mixing for any size of the drift: their initial values and the noise."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,9 @@ from mhc_core.spec import RunSpec
 
 
 class DriftDraws(NamedTuple):
-    """The raw parameters of layer l are origin + noise * draws[l], in float32, whatever the run's type.
+    """Initial values and drift of the raw parameters of H_res: those of layer l are origin + noise * draws[l].
 
-    origin: m values, the same in every layer. draws: N(0, 1), (L, m).
+    origin: (m), the same in every layer. draws: N(0, 1), (L, m). Both are float32, whatever the run's dtype.
     """
 
     origin: torch.Tensor
@@ -20,7 +20,9 @@ class DriftDraws(NamedTuple):
 
 
 def describe_drift(spec: RunSpec) -> DriftDraws | None:
-    """The noise on the raw parameters of static mixing; None without it, or if mixing is dynamic, trained or uneven."""
+    """Return the drift of a spec's static H_res. None if H_res has no raw parameters, if mixing is dynamic or trained,
+    or if layers have different initial values.
+    """
     if spec.family.drawn in ("nothing", "queries") or spec.connection.is_dynamic or spec.train.steps:
         return None
     still = spec.model_copy(
@@ -30,7 +32,7 @@ def describe_drift(spec: RunSpec) -> DriftDraws | None:
     if raw is None:  # KromHC of one stream has no logits
         return None
     rows = raw.detach().float().flatten(1)
-    if not torch.equal(rows[0], rows[-1]):  # each layer starts elsewhere
+    if not torch.equal(rows[0], rows[-1]):  # layers have different initial values
         return None
     origin = rows[0]
     return DriftDraws(origin, draw_standard_noise(spec, len(origin)))

@@ -1,10 +1,10 @@
-"""How the embedding becomes streams that differ: each is the embedding times a learned vector of its own.
+"""Makes streams that differ from the embedding: each stream is the embedding times a separate learned vector.
 
     x_0[s] = scale[s] * e,  scale = 0.6 + U(-r, r),  r = sqrt(6 / (n + C)),  Xavier's bound for an n x C matrix
 
-Identical streams stay identical under rows that sum to 1, whatever the mixing is, so that the mixing has no gradient;
-streams that differ break that symmetry. As `StreamExpandLSS` in the code of brain-lab-research/hc-stream-collapse
-(`hyper_conn/mhc_lite.py`) for arXiv 2606.03483, which was not read.
+If all rows of H_res sum to 1, identical streams stay identical under any mixing, so that the mixing has no gradient.
+Streams that differ break that symmetry. Formula as in `StreamExpandLSS` in the code of
+brain-lab-research/hc-stream-collapse (`hyper_conn/mhc_lite.py`) for arXiv 2606.03483. The paper was not read.
 """
 
 import math
@@ -18,7 +18,9 @@ CENTRE = 0.6
 
 
 def build_scale(spec: RunSpec) -> nn.Parameter | None:
-    """Build the vectors (n, C) that the streams of a spec start with; None where they are copies of the embedding."""
+    """Build the vectors (n, C) by which the embedding is multiplied to make the streams; None if streams are copies of
+    it.
+    """
     if not spec.connection.scales_streams:
         return None
     n, width = spec.streams, spec.width

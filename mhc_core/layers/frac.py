@@ -1,8 +1,9 @@
 """Frac-Connections (arXiv 2503.14125): Hyper-Connections between m parts of the width instead of n copies of it.
 
-h is reshaped to H, m parts of C / m features, and H' = B^T F(Y^T H) + A^T H (Eq. 8): the branch reads all mixed parts
-side by side, and its output is cut into parts again. Rows of Y and A index the part that is read, so our h_pre is
-Y transposed and h_res A transposed. At the start B = 1 and Y = A = I (Eq. 15): the plain residual network.
+The state h is reshaped to H, m parts of C / m features, and H' = B^T F(Y^T H) + A^T H (Eq. 8). The branch reads the
+concatenated mixed parts, and its output is split into parts again. Rows of Y and A index the part that is read, so our
+h_pre is Y transposed, and h_res is A transposed. At initialisation B = 1 and Y = A = I (Eq. 15), which is the plain
+residual network.
 """
 
 import torch
@@ -16,14 +17,14 @@ from mhc_core.spec import RunSpec
 
 
 def _initial(spec: RunSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return Y = I, B = 1 and A = I plus noise of Frac-Connections: shapes (L, m, m), (L, m), (L, m, m)."""
+    """Return the initial Y = I, B = 1 and A = I plus noise of Frac-Connections: (L, m, m), (L, m), (L, m, m)."""
     m = spec.connection.streams
     eye = torch.eye(m)
     return eye.repeat(spec.depth, 1, 1), torch.ones(spec.depth, m), eye + draw_mixing_noise(spec, m * m).view(-1, m, m)
 
 
 class Parts(Connection):
-    """Layout (N, C), whole tokens, so that a norm after the layer is over the width; static mixing has no axis N."""
+    """A connection whose streams are parts of the width. Layout (N, C), so that a post-norm is over the whole width."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec, spec.connection.streams)
@@ -60,12 +61,12 @@ class Parts(Connection):
         return self.merge(grad)
 
     def _split_width(self, x_NC: torch.Tensor) -> torch.Tensor:
-        """Return the n parts of the width as an axis of their own, (N, n, C / n)."""
+        """Split the width into n parts, (N, n, C / n)."""
         return x_NC.unflatten(1, (self.n, -1))
 
 
 class StaticFrac(Parts):
-    """Coefficients are the parameters themselves."""
+    """Static Frac-Connections: the coefficients are the parameters themselves."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
@@ -82,7 +83,10 @@ class StaticFrac(Parts):
 
 
 class DynamicFracLayer(nn.Module):
-    """Static part plus s tanh(norm(H) W) (Eq. 11-14), the norm is over each part; W = 0 and s = 0.01 at init."""
+    """Coefficients of one layer for each sample: a static part plus s tanh(norm(H) W) (Eq. 11-14).
+
+    The norm is over each part. W = 0 and s = 0.01 at initialisation.
+    """
 
     def __init__(self, y: torch.Tensor, b: torch.Tensor, a: torch.Tensor, part: int) -> None:
         super().__init__()
@@ -91,7 +95,7 @@ class DynamicFracLayer(nn.Module):
         self.w_y = nn.Parameter(torch.zeros(part, m))
         self.w_b = nn.Parameter(torch.zeros(part, 1))
         self.w_a = nn.Parameter(torch.zeros(part, m))
-        self.s_a = nn.Parameter(torch.tensor(GATE))  # of Y and of A
+        self.s_a = nn.Parameter(torch.tensor(GATE))  # for both Y and A
         self.s_b = nn.Parameter(torch.tensor(GATE))
 
     def forward(self, x_NmC: torch.Tensor) -> Mixing:
@@ -105,7 +109,7 @@ class DynamicFracLayer(nn.Module):
 
 
 class DynamicFrac(Parts):
-    """One `DynamicFracLayer` a layer."""
+    """Dynamic Frac-Connections, with one `DynamicFracLayer` per layer."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
@@ -126,5 +130,5 @@ class DynamicFrac(Parts):
 
 
 def build_frac(spec: RunSpec) -> Connection:
-    """Build Frac-Connections, static or dynamic as the spec says."""
+    """Build Frac-Connections for a spec, static or dynamic."""
     return DynamicFrac(spec) if spec.connection.is_dynamic else StaticFrac(spec)

@@ -1,4 +1,4 @@
-"""Hyper-Connections (arXiv 2409.19606): free real mixing, static or with a tanh-gated dynamic part.
+"""Hyper-Connections (arXiv 2409.19606): unconstrained real mixing, static or with a dynamic part through a tanh.
 
 The paper writes H = [[0, B], [A_m, A_r]] with rows of A_r indexing the input stream; our h_res is A_r transposed.
 """
@@ -15,7 +15,7 @@ GATE = 0.01
 
 
 def _build_initial_matrices(spec: RunSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return A_m = one-hot at l mod n, B = 1 and A_r = I plus noise of HC: shapes (L, n), (L, n), (L, n, n)."""
+    """Return the initial A_m (one-hot at l mod n), B = 1 and A_r = I plus noise of HC: (L, n), (L, n), (L, n, n)."""
     n = spec.connection.streams
     eye = torch.eye(n)
     a_m = eye[torch.arange(spec.depth) % n]
@@ -23,7 +23,7 @@ def _build_initial_matrices(spec: RunSpec) -> tuple[torch.Tensor, torch.Tensor, 
 
 
 class StaticHC(StreamMajor):
-    """Coefficients are the parameters themselves."""
+    """Static HC: the coefficients are the parameters themselves."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
@@ -41,7 +41,10 @@ class StaticHC(StreamMajor):
 
 
 class DynamicHCLayer(nn.Module):
-    """Static part plus s tanh(norm(x) W), the norm is per stream over C; W = 0 and s = 0.01 at init."""
+    """Coefficients of one layer for each sample: a static part plus s tanh(norm(x) W).
+
+    The norm is over the C features of each stream. W = 0 and s = 0.01 at initialisation.
+    """
 
     def __init__(self, a_m: torch.Tensor, b: torch.Tensor, a_r: torch.Tensor, width: int) -> None:
         super().__init__()
@@ -65,7 +68,7 @@ class DynamicHCLayer(nn.Module):
 
 
 class DynamicHC(SampleMajor):
-    """One `DynamicHCLayer` a layer."""
+    """Dynamic HC, with one `DynamicHCLayer` per layer."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
@@ -84,5 +87,5 @@ class DynamicHC(SampleMajor):
 
 
 def build_hc(spec: RunSpec) -> Connection:
-    """Build hyper-connections, static or dynamic as the spec says."""
+    """Build hyper-connections for a spec, static or dynamic."""
     return DynamicHC(spec) if spec.connection.is_dynamic else StaticHC(spec)

@@ -1,8 +1,8 @@
-"""How manifold-constrained mixing starts, by public implementation (docs/equations.md).
+"""Initial parameters of manifold-constrained mixing, one set for each public implementation (docs/equations.md).
 
-Biases b_pre, b_post: (L, n). `certainty` is by how much the logit that keeps streams apart exceeds the others: 8 is
-close to the identity, 0 the uniform matrix; each family turns it into logits of its own. `project` draws phi of one
-dynamic layer for m residual logits, (n C, 2 n + m).
+Biases b_pre, b_post: (L, n). `certainty` is the difference between the logit of the identity and the others: H_res is
+close to the identity for 8, and uniform for 0. Each family converts it into its own logits. `project` draws the
+projection phi of one dynamic layer with m residual logits, (n C, 2 n + m).
 """
 
 import math
@@ -22,7 +22,7 @@ Project = Callable[[int, int], torch.Tensor]
 
 @dataclass(frozen=True)
 class InitialMixing:
-    """Biases of all layers, the projection's draw, the gates, and what is particular to the implementation."""
+    """The initial biases of all layers, the function that draws projections, the gates, and the kind of norm."""
 
     b_pre: torch.Tensor
     b_post: torch.Tensor
@@ -33,7 +33,7 @@ class InitialMixing:
 
 
 def build_preset(spec: RunSpec) -> InitialMixing:
-    """Return the initial parameters of the mixing that the spec's `init` names."""
+    """Return the initial parameters of the mixing for the spec's `init`."""
     return PRESETS[spec.connection.init](spec)
 
 
@@ -45,7 +45,7 @@ def _one_hot(spec: RunSpec) -> torch.Tensor:
 
 def _fill_bias(spec: RunSpec, value: float) -> torch.Tensor:
     """Return a bias (L, n) with one value for all layers and streams."""
-    # In float64, or a float64 run would start from a bias rounded to float32.
+    # In float64: otherwise a float64 run would start from a bias rounded to float32.
     return torch.full((spec.depth, spec.connection.streams), value, dtype=torch.float64)
 
 
@@ -62,13 +62,13 @@ def _draw_projections(spec: RunSpec, std: Callable[[int, int], float]) -> Projec
 
 
 def _zero_projections(spec: RunSpec) -> Project:
-    """Return a function that makes the projection phi of a layer, (n C, 2 n + logits), with all entries 0."""
+    """Return a function that returns a projection phi with all entries 0, (n C, 2 n + logits)."""
     n = spec.connection.streams
     return lambda layer, logits: torch.zeros(n * spec.width, 2 * n + logits)
 
 
 def _residual(spec: RunSpec) -> InitialMixing:
-    """Return initial mixing with H_pre = 1/n and H_post = 1 exactly: equal streams give the residual network."""
+    """Return the initial mixing with exactly H_pre = 1/n and H_post = 1: with equal streams, the residual network."""
     n = spec.connection.streams
     b_pre = -math.log(n - 1) if n > 1 else SURE
     return InitialMixing(_fill_bias(spec, b_pre), _fill_bias(spec, 0.0), NEAR_IDENTITY, _zero_projections(spec))
@@ -77,14 +77,14 @@ def _residual(spec: RunSpec) -> InitialMixing:
 def _c_mhc(spec: RunSpec) -> InitialMixing:
     """Return the initial mixing of C-mHC (contactsebi/circulant-hyper-connections, `code/exp_train.py`).
 
-    Weights are 1/n, and tokens move logits by 0.0002: enough to let streams differ.
+    H_pre and H_res are 1/n, and tokens change logits by about 0.0002: enough for streams to become different.
     """
     draw = _draw_projections(spec, lambda fan_in, _: 0.02 / math.sqrt(fan_in))
     return replace(_residual(spec), certainty=0.0, project=draw)
 
 
 def _mhc_lite(spec: RunSpec) -> InitialMixing:
-    """Return the initial mixing as in mHC-lite's code: each layer reads mostly one stream, whatever the tokens."""
+    """Return the initial mixing of mHC-lite's code: each layer reads mostly one stream, independent of tokens."""
     turn = 2 * _one_hot(spec) - 1
     return InitialMixing(turn, turn.clone(), NEAR_IDENTITY, _zero_projections(spec))
 
@@ -94,7 +94,7 @@ def _lucidrains(spec: RunSpec) -> InitialMixing:
 
 
 def _megatron(spec: RunSpec) -> InitialMixing:
-    """Return the initial mixing as in Megatron's code: biases of 0 and projections with Xavier's standard deviation."""
+    """Return the initial mixing of Megatron's code: biases 0, projections with Xavier's standard deviation."""
 
     def xavier(fan_in: int, fan_out: int) -> float:
         return math.sqrt(2 / (fan_in + fan_out))
@@ -103,15 +103,15 @@ def _megatron(spec: RunSpec) -> InitialMixing:
 
 
 def _deepseek_v4(spec: RunSpec) -> InitialMixing:
-    """Return the initial mixing as in DeepSeek-V4's code: biases 0, projections of standard deviation 0.02, gates 1."""
+    """Return the initial mixing of DeepSeek-V4's code: biases 0, projections of standard deviation 0.02, gates 1."""
     draw = _draw_projections(spec, lambda *_: 0.02)
     return InitialMixing(_fill_bias(spec, 0.0), _fill_bias(spec, 0.0), 0.0, draw, gate=1.0)
 
 
 def _hy_v4(spec: RunSpec) -> InitialMixing:
-    """Return the initial mixing as in HY-V4's code: 1/n and 1, and projections of standard deviation 0.006.
+    """Return the initial mixing of HY-V4's code: H_pre = 1/n, H_post = 1, projections of standard deviation 0.006.
 
-    HY-V4 has no logits of H_res, which is the identity: other connections start near it.
+    In HY-V4, H_res is the identity and has no logits. Other connections start near the identity.
     """
     return replace(_residual(spec), project=_draw_projections(spec, lambda *_: 0.006))
 
@@ -128,6 +128,6 @@ PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {
 
 
 def list_projecting() -> tuple[str, ...]:
-    """List the initialisations that draw random projections of tokens; in the others these are 0."""
+    """List the initialisations that draw random projections from tokens to logits. In the others, projections are 0."""
     specs = {name: RunSpec.model_validate({"depth": 1, "connection": {"init": name}}) for name in PRESETS}
     return tuple(name for name, spec in specs.items() if build_preset(spec).project(0, 1).any())

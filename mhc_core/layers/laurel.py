@@ -1,9 +1,9 @@
-"""Learned weights of branch and skip path, and a map of low rank on the latter.
+"""LAuReL: learned weights of the branch and of the skip path, and a low-rank map on the skip path.
 
     x' = a F(x) + b (x + x A B),  (a, b) = 2 softmax(w)
 
 A is (C, R), and B (R, C) starts at 0. Formulas as in the code that `mhc_core/families/laurel.py` names. H_post is a and
-H_res is b: what x A B adds acts on features, which no coefficient of whole streams shows.
+H_res is b. The term x A B acts on features, so no coefficient of a whole stream contains it.
 
 Shapes: L layers, N samples, C width, R rank.
 """
@@ -19,7 +19,7 @@ from mhc_core.spec import RunSpec
 
 
 class AugmentedResidual(SingleStream):
-    """One stream, layout (N, C). Parameters of layer l are named `weights.l`, `down.l` and `up.l`."""
+    """LAuReL's connection: one stream, layout (N, C). The parameters of layer l are `weights.l`, `down.l`, `up.l`."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
@@ -48,7 +48,7 @@ class AugmentedResidual(SingleStream):
 
 
 def build_down(width: int, rank: int) -> torch.Tensor:
-    """Return A before training, (C, R): row i has one entry, 1 / sqrt(R C) in column i mod R."""
+    """Return the initial A, (C, R): row i has one nonzero entry, 1 / sqrt(R C), in column i mod R."""
     down = torch.zeros(width, rank, dtype=torch.float64)
     rows = torch.arange(width)
     down[rows, rows % rank] = 1 / math.sqrt(rank * width)
@@ -56,5 +56,5 @@ def build_down(width: int, rank: int) -> torch.Tensor:
 
 
 def build_laurel(spec: RunSpec) -> Connection:
-    """Build LAuReL's connection of a spec: a residual augmented by a low-rank map."""
+    """Build LAuReL's connection for a spec: a residual connection with a low-rank map."""
     return AugmentedResidual(spec)

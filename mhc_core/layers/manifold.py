@@ -1,11 +1,12 @@
-"""Manifold-constrained mixing in general: what mHC and its relatives share (mHC, arXiv 2512.24880, Eq. 7).
+"""Mixing with constrained H_res, as in mHC and all families that have a map (mHC, arXiv 2512.24880, Eq. 7).
 
-h_pre = sigmoid(t_pre) and h_post = 2 sigmoid(t_post) throughout; a family says how the raw residual logits become
-h_res. Dynamic logits are t = a (v phi) / rms(v) + b with v = vec(x) over all n C entries; static ones are t = b.
+In all of them h_pre = sigmoid(t_pre) and h_post = 2 sigmoid(t_post). The family's map turns the raw residual logits
+into h_res. Dynamic logits are t = a (v phi) / rms(v) + b, where v = vec(x) has all n C entries; static logits are
+t = b.
 
-All of this is computed in the type that `connection.mapping_dtype` names, from parameters and to coefficients of the
-connection's own type. Two things stay as they are: rms(v), a sum over many entries, is taken in float64, and so are
-maps whose rounding nothing corrects, such as those through orthogonal matrices.
+Logits and maps are computed in the type `connection.mapping_dtype`; parameters and coefficients have the connection's
+type. There are two exceptions, which are always computed in float64: rms(v), a sum over many entries, and maps whose
+rounding errors no later step corrects, such as those through orthogonal matrices.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from mhc_core.spec import RunSpec
 
 
 def draw_logits(spec: RunSpec, residual_map: ResidualMap, certainty: float) -> torch.Tensor:
-    """Draw the raw logits of H_res of all layers with their noise, (L, m)."""
+    """Return the initial raw logits of H_res of all layers, including the drift, (L, m)."""
     start = torch.tensor(residual_map.start(certainty))
     return start + draw_mixing_noise(spec, len(start))
 
@@ -34,7 +35,7 @@ def find_mapping_dtype(spec: RunSpec) -> torch.dtype | None:
 
 
 class StaticManifold(StreamMajor):
-    """No projection: the biases are the logits. All layers are mapped as one batch."""
+    """Static mixing: the biases are the logits. All layers are mapped as one batch."""
 
     def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
         super().__init__(spec, residual_map.eps)
@@ -57,9 +58,9 @@ class StaticManifold(StreamMajor):
 
 
 class DynamicManifoldLayer(nn.Module):
-    """Logits of one layer from the state. `a` holds the gates of pre, post and res.
+    """Computes the mixing of one layer from the state. `a` contains the gates of pre, post and res.
 
-    `listener`, where there is one, is handed the residual logits (N, m) of every call.
+    `listener`, if set, is called with the residual logits (N, m) in each forward pass.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class DynamicManifoldLayer(nn.Module):
 
 
 class DynamicManifold(SampleMajor):
-    """One `DynamicManifoldLayer` a layer."""
+    """Dynamic mixing, with one `DynamicManifoldLayer` per layer."""
 
     def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
         super().__init__(spec, residual_map.eps)
@@ -123,12 +124,12 @@ class DynamicManifold(SampleMajor):
 def _to_mixing(
     t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap, dtype: torch.dtype
 ) -> Mixing:
-    """Return H_pre, H_post and H_res in this dtype from their logits."""
+    """Convert logits to H_pre, H_post and H_res of this dtype."""
     h_pre = to_reads(t_pre, residual_map.eps)
     return Mixing(h_pre.to(dtype), (2 * torch.sigmoid(t_post)).to(dtype), residual_map(t_res).to(dtype))
 
 
 def to_reads(t_pre: torch.Tensor, eps: float) -> torch.Tensor:
-    """Return H_pre from its logits, in their dtype: a sigmoid plus eps."""
+    """Convert logits to H_pre, in the dtype of the logits: a sigmoid plus eps."""
     h_pre = torch.sigmoid(t_pre)
     return h_pre + eps if eps else h_pre

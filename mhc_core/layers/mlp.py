@@ -1,4 +1,4 @@
-"""MLP branch: W_out activation(W_in u), or activation(W u) where the ratio is 0."""
+"""MLP branch: W_out activation(W_in u), or activation(W u) if `mlp_ratio` is 0."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from mhc_core.spec import RunSpec
 
 
 class Mlp(Branch):
-    """Position-wise two-matrix MLP without biases; hidden width = mlp_ratio * C."""
+    """MLP without biases that acts on each token. Hidden width: mlp_ratio * C."""
 
     name = "mlp"
 
@@ -24,7 +24,7 @@ class Mlp(Branch):
             self.w_out = draw_matrix(spec, "mlp.out", layer, width, hidden, scale=scaling.weights)
 
     def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
-        """Return W_out phi(W_in u), (B, T, C); phi(W_in u) where the MLP has no second matrix."""
+        """Return W_out phi(W_in u), (B, T, C); phi(W_in u) if the MLP has no second matrix."""
         hidden = self.activation(F.linear(u_BTC, self.w_in))
         return hidden if self.w_out is None else F.linear(hidden, self.w_out)
 
@@ -35,7 +35,7 @@ class Mlp(Branch):
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
         """Count the values per token that autograd stores for the backward pass of the MLP."""
-        # With one matrix alone no second product needs the output of the activation: only the MLP's output is stored.
+        # With only one matrix, no second product needs the output of the activation: only the MLP's output is stored.
         hidden = spec.block.mlp_ratio * spec.width
         return count_kept_by_activation(spec.block.activation, hidden) if hidden else spec.width
 

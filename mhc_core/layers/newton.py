@@ -1,14 +1,18 @@
-"""The doubly stochastic matrix that Sinkhorn's rounds approach, by Newton's method; its gradient by implicit functions.
+"""Computes the limit of Sinkhorn's rounds, a doubly stochastic matrix, by Newton's method.
 
-    T = exp(R + alpha 1^t + 1 beta^t),  with rows and columns that sum to 1
+    T = exp(R + alpha 1^t + 1 beta^t),  where all rows and columns of T sum to 1
 
-For given beta, rows of softmax(R + beta) sum to 1, and beta minimises the convex function sum_i log sum_j exp(R_ij +
-beta_j) - sum_j beta_j. With beta_n = 0 there are n - 1 unknowns, of gradient c - 1 and Hessian diag(c) - T^t T, c the
-sums of columns. Backward, dT = T * (dR + d alpha 1^t + 1 d beta^t) with sums of 0 leaves one system of the same matrix,
-whatever the number of steps was. Both are as in the code of yixuan/mHC-proj (`src/birkhoff_proj_n4.cu`) for arXiv
-2606.07574, which is for n = 4; steps are damped otherwise here.
+For given beta, the rows of softmax(R + beta) sum to 1, and beta minimises the convex function
+sum_i log sum_j exp(R_ij + beta_j) - sum_j beta_j. With beta_n = 0 there are n - 1 unknowns; the gradient is c - 1 and
+the Hessian diag(c) - T^t T, where c are the column sums.
 
-All of it is in float64, as nothing corrects its rounding. Shapes: K matrices n x n, S steps that are tried.
+The gradient of T follows from implicit differentiation: dT = T * (dR + d alpha 1^t + 1 d beta^t) has row and column
+sums of 0, which gives one linear system with the same matrix, for any number of Newton steps. Both as in the code of
+yixuan/mHC-proj (`src/birkhoff_proj_n4.cu`) for arXiv 2606.07574, which supports n = 4 only. Its damping of steps
+differs from ours.
+
+Everything is computed in float64, because no later step corrects rounding errors. Shapes: K matrices n x n, S step
+sizes that are tried.
 """
 
 from typing import Any
@@ -17,14 +21,14 @@ import torch
 
 from mhc_core.family import ResidualMap
 
-STEPS = 60  # at most; logits of size 1 take about 5
-TOLERANCE = 1e-14  # of the sums of columns
-SIZES = (1.0, 0.5, 0.25, 0.0625)  # of a step along Newton's direction
-TINY = 4e-16  # added to the diagonal of the system: T near a permutation leaves a matrix of zeros
+STEPS = 60  # maximum; logits of size 1 take about 5
+TOLERANCE = 1e-14  # of the column sums
+SIZES = (1.0, 0.5, 0.25, 0.0625)  # tried lengths of a step, in units of Newton's step
+TINY = 4e-16  # added to the diagonal of the system, which is nearly 0 if T is close to a permutation
 
 
 class NewtonMap(ResidualMap):
-    """n^2 logits to the doubly stochastic matrix that they scale to."""
+    """The map from n^2 logits to the doubly stochastic matrix that Sinkhorn's rounds converge to."""
 
     def start(self, certainty: float) -> list[float]:
         return [0.0 if row == column else -certainty for row in range(self.n) for column in range(self.n)]
@@ -34,18 +38,18 @@ class NewtonMap(ResidualMap):
 
 
 def project_exactly(logits: torch.Tensor) -> torch.Tensor:
-    """Return the doubly stochastic matrix that Sinkhorn's rounds on exp(logits) approach, (..., n, n) float64, with
-    its gradient.
+    """Return the limit of Sinkhorn's rounds on exp(logits), a doubly stochastic matrix (..., n, n), float64, with its
+    gradient.
 
-    Rows are exact. Columns are exact where Newton's method ends, which takes more than `STEPS` steps of logits so wide
-    that entries of the matrix are below the rounding of others.
+    Row sums are exact. Column sums are exact if Newton's method converges within `STEPS` steps. It does not if the
+    range of the logits is so wide that some entries of the matrix are smaller than the rounding error of others.
     """
     found: torch.Tensor = _Scale.apply(logits)
     return found
 
 
 class _Scale(torch.autograd.Function):
-    """One node of the graph, whose gradient needs the matrix alone and can be differentiated again."""
+    """`project_exactly` as one node of the graph. Its gradient needs only the matrix, and is differentiable."""
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor) -> torch.Tensor:
@@ -57,7 +61,7 @@ class _Scale(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
-        """Return the gradient at the logits of a doubly stochastic matrix, by implicit differentiation."""
+        """Return the gradient with respect to the logits, by implicit differentiation."""
         (matrix,) = ctx.saved_tensors
         weighed = matrix * grad
         rows, columns = weighed.sum(-1), weighed.sum(-2)
@@ -67,10 +71,10 @@ class _Scale(torch.autograd.Function):
 
 
 def _divide(matrix: torch.Tensor, right: torch.Tensor, damping: torch.Tensor | float = 0.0) -> torch.Tensor:
-    """Solve (diag(c + damping) - T^t T) x = right with x_n = 0, (..., n).
+    """Solve Newton's system (diag(c + damping) - T^t T) x = right with x_n = 0, (..., n).
 
-    The system is singular where entries that join some streams to others are below rounding. There x is 0: a matrix
-    that falls into parts has no gradient along what joins them.
+    The system is singular if the matrix has independent blocks, that is, if the entries between them are smaller than
+    rounding errors. Then x is 0, because there is no gradient between the blocks.
     """
     size = matrix.shape[-1] - 1
     system = torch.diag_embed(matrix.sum(-2) + TINY + damping) - matrix.mT @ matrix
@@ -80,13 +84,16 @@ def _divide(matrix: torch.Tensor, right: torch.Tensor, damping: torch.Tensor | f
 
 
 def _solve(logits_Knn: torch.Tensor) -> torch.Tensor:
-    """Scale exp(logits) to doubly stochastic by Newton's method; each step is the best of several sizes and a round."""
+    """Scale exp(logits) to doubly stochastic matrices, (K, n, n), by Newton's method.
+
+    Each step is the best of Newton steps of several sizes and one Sinkhorn round.
+    """
     beta_Kn = -torch.logsumexp(logits_Knn, dim=1)
     for _ in range(STEPS):
         shares = torch.log_softmax(logits_Knn + beta_Kn.unsqueeze(1), dim=2)
         matrix = shares.exp()
         error_Kn = matrix.sum(1) - 1
-        # Elsewhere the comparison would make the host wait for the device.
+        # Not on other devices, because the comparison would make the host wait for them.
         if matrix.device.type == "cpu" and bool((error_Kn.abs() < TOLERANCE).all()):
             break
         damping_K1 = error_Kn.square().sum(1, keepdim=True).clamp(max=1e-3)

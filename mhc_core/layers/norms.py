@@ -1,4 +1,4 @@
-"""Normalisation without learned gain. eps is the mHC paper's 1e-20, so that scale invariance is exact."""
+"""RMSNorm and LayerNorm without learned gain. eps is 1e-20, as in the mHC paper, so that scale invariance is exact."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ NORM_EPS = 1e-20
 
 
 def normalise(x: torch.Tensor, kind: str) -> torch.Tensor:
-    """Return RMSNorm, x / sqrt(mean(x^2) + eps), or LayerNorm over the last axis."""
+    """Return the RMSNorm of x, x / sqrt(mean(x^2) + eps), or its LayerNorm, over the last axis."""
     if kind == "layernorm":
         return F.layer_norm(_within_range(x), x.shape[-1:], eps=NORM_EPS)
     found: torch.Tensor = _RmsNorm.apply(x)
@@ -17,21 +17,21 @@ def normalise(x: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 def _within_range(x: torch.Tensor) -> torch.Tensor:
-    """Return x divided by its largest |entry| of the last axis where that is above 1e10, so that squares do not
+    """Return x divided by the largest |entry| along its last axis if that is above 1e10, so that squares do not
     overflow.
 
-    For what does not depend on the scale of x: in float32 the square of 2e19 is infinite, and the gradient of a norm
-    loses its digits from 1e14 on. Ordinary values pass bit for bit.
+    Only for functions that do not depend on the scale of x. In float32 the square of 2e19 is infinite, and the gradient
+    of a norm is inaccurate from 1e14 on. Smaller values do not change.
     """
     largest = x.detach().abs().amax(-1, keepdim=True)
     return x / torch.where(largest > 1e10, largest, 1.0)
 
 
 def _rms_norm(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the normalised x and 1 / rms (..., 1), both float32 at least.
+    """Return x / rms and 1 / rms (..., 1), both at least float32.
 
-    The mean of squares is taken in float64: float32 states of any size keep their digits. float64 states are divided by
-    their largest entry where that is above 1e100, as the square of 1e155 is infinite.
+    The mean of squares is computed in float64, so that float32 states of any size keep their precision. float64 states
+    whose largest entry is above 1e100 are first divided by it, because the square of 1e155 is infinite.
     """
     if x.dtype == torch.float64:
         largest = x.detach().abs().amax(-1, keepdim=True)
@@ -45,11 +45,11 @@ def _rms_norm(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class _RmsNorm(torch.autograd.Function):
-    """One node of the graph, with its gradient by hand: on a CPU torch makes six of it."""
+    """RMSNorm as one node of the graph, with a hand-written gradient. On a CPU, torch's operators make six nodes."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        """Return x / rms(x) over the last axis, in the dtype of x."""
+        """Return x / rms(x), over the last axis, in the dtype of x."""
         found, scale = _rms_norm(x)
         ctx.save_for_backward(x, scale)
         return found.to(x.dtype)
@@ -58,7 +58,7 @@ class _RmsNorm(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
         """Return the gradient with respect to x: (g - y mean(g y)) / rms(x), for y = x / rms(x)."""
         x, inverse_rms = ctx.saved_tensors
-        if torch.is_grad_enabled():  # someone differentiates the gradient
+        if torch.is_grad_enabled():  # the gradient will be differentiated
             return torch.autograd.grad(_rms_norm(x)[0].to(x.dtype), x, grad, create_graph=True)[0]
         normed = x * inverse_rms
         along = torch.linalg.vecdot(grad.to(normed.dtype), normed).unsqueeze(-1) / x.shape[-1]

@@ -1,6 +1,6 @@
-"""How copied streams become the stack's output: their mean, their sum, or DeepSeek-V4's learned head.
+"""Merges the streams into the stack's output: their mean, their sum, or DeepSeek-V4's learned head.
 
-Every output takes the streams as (n, N, C) and gives (N, C).
+Each module here maps the streams (n, N, C) to the output (N, C).
 """
 
 import torch
@@ -22,14 +22,14 @@ class MeanOutput(nn.Module):
 
 
 class SumOutput(nn.Module):
-    """The sum over streams, as HC ends (arXiv 2409.19606)."""
+    """The sum over streams, as in HC (arXiv 2409.19606)."""
 
     def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
         return x_nNC.sum(0)
 
 
 class StaticHead(nn.Module):
-    """sum_i (sigmoid(b) + eps)_i x[i]: the learned head where no token changes it."""
+    """The learned head for static mixing, with the same weights for all tokens: sum_i (sigmoid(b) + eps)_i x[i]."""
 
     def __init__(self, spec: RunSpec, eps: float) -> None:
         super().__init__()
@@ -43,7 +43,10 @@ class StaticHead(nn.Module):
 
 
 class DynamicHead(nn.Module):
-    """DeepSeek-V4's collapse: sum_i (sigmoid(a (v phi) / rms(v) + b) + eps)_i x[i], v = vec(x) over all n C entries."""
+    """DeepSeek-V4's head, with weights computed from each sample.
+
+    sum_i (sigmoid(a (v phi) / rms(v) + b) + eps)_i x[i],  v = vec(x) over all n C entries
+    """
 
     def __init__(self, spec: RunSpec, eps: float) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Branches of AlphaFold's pair stack (Jumper et al. 2021, supplement): triangle multiplication.
 
-The T tokens are the pairs (i, j) of sqrt(T) residues, row by row. A layer's update of z_ij is read from the two other
-sides of every triangle i, j, k. Layers take turns: outgoing edges, incoming edges, transition (an MLP).
+The T tokens are the pairs (i, j) of sqrt(T) residues, row by row. A layer updates z_ij from the other two sides of each
+triangle i, j, k. The layers of a stack are in turn: outgoing edges, incoming edges, transition (an MLP).
 """
 
 import math
@@ -17,7 +17,7 @@ from mhc_core.spec import RunSpec
 
 
 class Triangle(Branch):
-    """sigmoid(W_g z_ij) * W_o norm(sum_k a b), a and b gated projections of z."""
+    """Triangle multiplication: sigmoid(W_g z_ij) * W_o norm(sum_k a b), where a and b are gated projections of z."""
 
     equation = ""
     calls = 35
@@ -26,9 +26,9 @@ class Triangle(Branch):
         super().__init__(spec, layer, scaling)
         self.side = math.isqrt(spec.input.tokens)
         self.norm = spec.block.norm
-        # One product for the projections of a and b, their gates, and the gate of the output.
+        # One matrix for the projections a and b, their gates, and the gate of the output.
         self.w_in = draw_matrix(spec, f"{self.name}.in", layer, 5 * spec.width, spec.width)
-        # The norm after the product takes any scale of w_in away again: the output alone is drawn smaller.
+        # The norm after the product removes any scale of w_in, so only w_out is multiplied by the scale.
         self.w_out = draw_matrix(spec, f"{self.name}.out", layer, spec.width, spec.width, scale=scaling.weights)
 
     def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
@@ -46,7 +46,6 @@ class Triangle(Branch):
     @classmethod
     def count_flops(cls, spec: RunSpec) -> float:
         """Count the operations per token of a triangle multiplication, including the sum over the third corner."""
-        # The third corner k of every triangle.
         return super().count_flops(spec) + 2.0 * math.isqrt(spec.input.tokens) * spec.width
 
     @classmethod
@@ -61,14 +60,14 @@ class Triangle(Branch):
 
 
 class TriangleOutgoing(Triangle):
-    """sum_k a_ik b_jk."""
+    """Triangle multiplication with outgoing edges: sum_k a_ik b_jk."""
 
     name = "triangle_outgoing"
     equation = "bikc,bjkc->bijc"
 
 
 class TriangleIncoming(Triangle):
-    """sum_k a_ki b_kj."""
+    """Triangle multiplication with incoming edges: sum_k a_ki b_kj."""
 
     name = "triangle_incoming"
     equation = "bkic,bkjc->bijc"

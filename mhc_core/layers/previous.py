@@ -1,4 +1,5 @@
-"""Mixing whose layers read with the H_pre that the layer before them makes: one pass over the streams is enough.
+"""Mixing in which each layer reads with the H_pre that the layer before it computed, so that one pass over the streams
+is enough.
 
     x_{l+1}[i] = sum_j H_res(x_l)[i,j] x_l[j] + H_post(x_l)[i] F(sum_j H_pre(x_{l-1})[j] x_l[j])
 
@@ -17,10 +18,12 @@ from mhc_core.layers.stream_products import read_streams
 
 
 class StaticPrevious(StaticManifold):
-    """Row l of b_pre makes the H_pre of layer l + 1, and the last row that of the output."""
+    """Static mixing with the H_pre of the layer before: row l of b_pre gives the H_pre of layer l + 1, and the last row
+    the weights of the output.
+    """
 
     def static_mixing(self) -> Mixing:
-        """Return the mixing in which each layer reads with the H_pre of the layer before, the first from stream 0."""
+        """Return the mixing of all layers, with H_pre moved by one layer. The first layer reads stream 0."""
         made = super().static_mixing()
         first = torch.zeros_like(made.h_pre[:1])
         first[:, 0] = 1
@@ -30,20 +33,21 @@ class StaticPrevious(StaticManifold):
         return [self.b_pre]
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        """Return the stack's output (N, C): the streams, read with the H_pre that the last layer makes."""
+        """Return the stack's output (N, C): the streams, read with the H_pre of the last row of b_pre."""
         last = self.b_pre[-1].to(self.mapping_dtype or self.coefficient_dtype)
         weights = to_reads(last, self.residual_map.eps).to(self.coefficient_dtype)
         return torch.einsum("n,nsc->sc", weights, state.to(weights.dtype)).to(state.dtype)
 
 
 class DynamicPrevious(DynamicManifold):
-    """Layout (N, n, C + 1): the last entry of each stream is its weight in what the next layer reads.
+    """Dynamic mixing with the H_pre of the layer before. Layout (N, n, C + 1): the last entry of each stream is its
+    weight in the read of the next layer.
 
-    It is part of the state, because it has a gradient at the state before, and in the state's type.
+    This weight is part of the state, and has its dtype, because its gradient flows to the state before.
     """
 
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        """Return the state before the first layer: the streams, and H_pre of the first layer as one more feature."""
+        """Return the state before the first layer: streams, with H_pre of the first layer as an additional feature."""
         streams = super().expand(x_NC)
         weights = torch.zeros_like(streams[..., :1])
         weights[:, 0] = 1
@@ -61,7 +65,7 @@ class DynamicPrevious(DynamicManifold):
         return super().read(state[..., :-1], mixing)
 
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing | PassedMixing) -> torch.Tensor:
-        """Return the state after a layer: its streams, with the H_pre of the next layer as one more feature."""
+        """Return the state after a layer: its streams, with the H_pre of the next layer as an additional feature."""
         assert isinstance(mixing, PassedMixing)
         after = super().write(state[..., :-1], y_NC, mixing)
         return torch.cat([after, mixing.h_next.unsqueeze(2).to(after.dtype)], dim=2)
@@ -70,7 +74,7 @@ class DynamicPrevious(DynamicManifold):
         return torch.cat([normalise(state[..., :-1], norm), state[..., -1:]], dim=2)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        """Return the stack's output (N, C): the streams, read with the H_pre that the last layer made."""
+        """Return the stack's output (N, C): the streams, read with the H_pre that the last layer computed."""
         weights = state[..., -1].to(self.coefficient_dtype)
         return read_streams(state[..., :-1].to(weights.dtype), weights).to(state.dtype)
 

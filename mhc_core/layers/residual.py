@@ -1,4 +1,4 @@
-"""One stream: x' = x + F(x) (He et al. 2015), or the plain feed-forward x' = F(x)."""
+"""Connections with one stream: the residual connection x' = x + F(x) (He et al. 2015), and none, x' = F(x)."""
 
 import torch
 
@@ -7,7 +7,9 @@ from mhc_core.spec import RunSpec
 
 
 class PlainConnection(SingleStream):
-    """h_pre = h_post = 1; h_res = 1 for the residual connection and 0 for none. Layout (N, C)."""
+    """One stream with constant coefficients: h_pre = h_post = 1, and h_res = 1 for the residual connection, 0 for none.
+    Layout (N, C).
+    """
 
     def __init__(self, spec: RunSpec, *, identity: bool) -> None:
         super().__init__(spec)
@@ -25,7 +27,7 @@ class PlainConnection(SingleStream):
 
 
 def build_none(spec: RunSpec) -> Connection:
-    """Build stacks of plain layers, without any residual connection."""
+    """Build the connection of plain layers: the branch output replaces the state."""
     return PlainConnection(spec, identity=False)
 
 

@@ -1,4 +1,4 @@
-"""Sinkhorn-Knopp: positive matrices towards doubly stochastic ones (mHC, arXiv 2512.24880, Eq. 8-9)."""
+"""Sinkhorn-Knopp: makes positive matrices nearly doubly stochastic (mHC, arXiv 2512.24880, Eq. 8-9)."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mhc_core.family import MapSettings, ResidualMap
 
 
 class SinkhornMap(ResidualMap):
-    """n^2 logits, exponentiated and normalised in turn: doubly stochastic in the limit of many rounds."""
+    """The map from n^2 logits to H_res by Sinkhorn's rounds: doubly stochastic in the limit of many rounds."""
 
     def __init__(self, settings: MapSettings) -> None:
         super().__init__(settings)
@@ -22,19 +22,18 @@ class SinkhornMap(ResidualMap):
 
 
 def sinkhorn(logits: torch.Tensor, rounds: int, eps: float = 0.0) -> torch.Tensor:
-    """Return exp(logits) after `rounds` rounds of normalising columns, then rows: nearly doubly stochastic (..., n,
-    n).
+    """Return exp(logits) after `rounds` Sinkhorn rounds: nearly doubly stochastic matrices, (..., n, n).
 
-    Columns first, rows last: without eps row sums are exact, and the whole truncation error sits in the column sums,
-    that is in the backward gain; with eps rows are off by about n eps as well. 0 rounds return exp(logits) itself. It
-    is not said that 20 rounds converge: measure the column sums.
+    Each round divides the columns by their sums, then the rows. Without eps, row sums are therefore exact, and the
+    truncation error is only in the column sums, and so in the backward gain. With eps, row sums are also wrong, by
+    about n eps. 0 rounds return exp(logits). 20 rounds do not always converge: measure the column sums.
 
     Parameters
     ----------
     logits: (..., n, n).
     rounds: 0 or more; the paper uses 20.
-    eps: added to the first normalised matrix and to every sum, as DeepSeek-V4 does (1e-6 there). With eps, a round
-        is DeepSeek's on the transpose, which is the same order of columns and rows.
+    eps: added to the first normalised matrix and to every sum, as in DeepSeek-V4 (1e-6 there); default 0. DeepSeek
+        applies its rounds to the transposed matrix, which is the same order of columns and rows.
     """
     if rounds == 0:
         return torch.exp(logits)
@@ -47,7 +46,7 @@ def sinkhorn(logits: torch.Tensor, rounds: int, eps: float = 0.0) -> torch.Tenso
 
 
 def _to_stack(matrices: torch.Tensor) -> torch.Tensor:
-    """Return matrices (..., n, n) as (n, n, K): sums over n then run along memory, several times faster."""
+    """Reorder matrices (..., n, n) to (n, n, K). Sums over n are then over contiguous vectors, several times faster."""
     return matrices.reshape(-1, *matrices.shape[-2:]).permute(1, 2, 0).contiguous()
 
 
@@ -56,9 +55,9 @@ def _from_stack(stack_nnK: torch.Tensor, shape: torch.Size) -> torch.Tensor:
 
 
 def _normalise(logits: torch.Tensor, rounds: int) -> list[torch.Tensor]:
-    """The logarithm of the matrix after each half of a Sinkhorn round, and last the matrix itself.
+    """Return the logarithm of the matrix (n, n, K) after each half of a Sinkhorn round, and finally the matrix itself.
 
-    In the logarithm no row and no column can underflow to zero however wide the logits range.
+    In logarithms no row or column can underflow to zero, however different the logits are.
     """
     steps = [torch.log_softmax(logits, dim=0)]
     for _ in range(rounds - 1):
@@ -79,7 +78,7 @@ def _normalise_with_eps(logits: torch.Tensor, rounds: int, eps: float) -> torch.
 
 
 class _Rounds(torch.autograd.Function):
-    """`_normalise` as one node of the graph: what autograd spends on a node is more than these small matrices cost."""
+    """`_normalise` as one node of the graph: the overhead per node is more than the time for such small matrices."""
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, rounds: int) -> torch.Tensor:
@@ -91,12 +90,12 @@ class _Rounds(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-        """Return the gradient at the logits of Sinkhorn's rounds."""
+        """Return the gradient with respect to the logits."""
         logits, *steps, matrix = ctx.saved_tensors
-        if torch.is_grad_enabled():  # someone differentiates the gradient, which the steps kept here do not allow
+        if torch.is_grad_enabled():  # the gradient will be differentiated, for which the saved steps are not enough
             plain = _from_stack(_normalise(_to_stack(logits), ctx.rounds)[-1], logits.shape)
             return torch.autograd.grad(plain, logits, grad, create_graph=True)[0], None
-        # By their direct names: through `torch.ops` each of these calls takes twice as long.
+        # Called by these names, because calls through `torch.ops` take twice as long.
         grad = torch._softmax_backward_data(_to_stack(grad), matrix, 1, matrix.dtype)
         for number in range(len(steps) - 1, -1, -1):
             grad = torch._log_softmax_backward_data(grad, steps[number], number % 2, matrix.dtype)

@@ -1,4 +1,5 @@
-"""Mixing with coefficients of each sample, with gradients by hand: two nodes of the graph a layer instead of ten.
+"""Reads and writes of streams with separate coefficients for each sample. With hand-written gradients, a layer has two
+nodes in the graph instead of ten.
 
 Shapes: N samples, n streams, C width.
 """
@@ -22,9 +23,9 @@ def write_streams(
     return found
 
 
-# The context is an argument of `forward`: with `setup_context` torch binds each call's arguments by inspection, which
-# costs more than the work. What is saved is what came in, and gradients are made of torch's own operators: they can be
-# differentiated again.
+# `forward` has the context as an argument: with `setup_context` torch would inspect the arguments of each call, which
+# takes longer than the computation. Only inputs are saved, and gradients consist of torch's operators, so that they can
+# be differentiated again.
 
 
 class _Read(torch.autograd.Function):
@@ -36,7 +37,7 @@ class _Read(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the gradients at the streams and at the weights of their sum."""
+        """Return the gradients with respect to the streams and to the weights of their sum."""
         x, h_pre = ctx.saved_tensors
         return h_pre.unsqueeze(2) * grad.unsqueeze(1), torch.linalg.vecdot(x, grad.unsqueeze(1))
 
@@ -50,7 +51,7 @@ class _Write(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the gradients of h_res x + h_post y at streams, output, h_post and h_res."""
+        """Return the gradients of h_res x + h_post y with respect to x, y, h_post and h_res."""
         x, y, h_post, h_res = ctx.saved_tensors
         return (
             torch.bmm(h_res.mT, grad),
@@ -62,5 +63,5 @@ class _Write(torch.autograd.Function):
 
 def _sum_streams(h_Nn: torch.Tensor, x_NnC: torch.Tensor) -> torch.Tensor:
     """Return the weighted sum of the streams of each sample, (N, C)."""
-    # `bmm`, one row by one matrix for each sample, is several times slower.
+    # `bmm` of one row and one matrix per sample is several times slower.
     return (h_Nn.unsqueeze(2) * x_NnC).sum(1)

@@ -1,9 +1,10 @@
-"""Attention branch of the transformer block, whose layers alternate between it and an MLP.
+"""The attention branch of the transformer block. Layers alternate between it and an MLP.
 
-With a value residual attention layers after the first attend to weighted sums of their own values and those of the
-first: see `ResidualAttention`.
+With a value residual, attention layers after the first use weighted sums of their own values and those of the first:
+see `ResidualAttention`.
 
-Shapes: B sequences, H heads, M = B H, T tokens, D = C / H features of a head; R queries of a tile, S keys they see.
+Shapes: B sequences, H heads, M = B H, T tokens, D = C / H features of a head; R queries of a tile, S keys that these
+queries can attend to.
 """
 
 import math
@@ -18,10 +19,11 @@ from mhc_core.layers.branch import Branch, Carried, draw_matrix
 from mhc_core.layers.scaling import Scaling
 from mhc_core.spec import RunSpec
 
-KEPT = 2**18  # attention weights of a layer; more are not kept for the way down, but computed once more
-# Weights and queries of a tile: on a CPU such that it stays in the cache.
+# If a layer has more attention weights than this, they are not kept for the backward pass but computed again.
+KEPT = 2**18
+# Largest number of weights and of queries in a tile. On a CPU, a tile must fit the cache.
 TILE, CARD_TILE = (2**18, 64), (2**26, 1024)
-VALUE_WEIGHTS = (0.5, 0.5)  # of a layer's own values and of those of the first layer; where they are learned, the start
+VALUE_WEIGHTS = (0.5, 0.5)  # of a layer's own values and those of the first layer; initial values if they are learned
 # Values per feature that a value residual moves, forward and backward: in the first attention layer and in later ones.
 FIRST_MOVED, LATER_MOVED = 11, {"fixed": 23, "learned": 31}
 
@@ -35,7 +37,7 @@ class Attention(Branch):
         super().__init__(spec, layer, scaling)
         self.heads = spec.block.heads
         width = spec.width
-        # Queries and keys keep their size: their product is the softmax's temperature.
+        # Queries and keys are not scaled, because the size of their product is the temperature of the softmax.
         rows = torch.ones(3 * width, 1)
         rows[2 * width :] = scaling.weights
         self.w_qkv = draw_matrix(spec, "attention.qkv", layer, 3 * width, width, scale=rows)
@@ -43,9 +45,7 @@ class Attention(Branch):
 
     @classmethod
     def choose(cls, spec: RunSpec, layer: int) -> type[Branch]:
-        """Return the attention class of this layer: with value residuals, the first passes its values on to the
-        others.
-        """
+        """Return the attention class of this layer. With a value residual, the first layer differs from later ones."""
         if spec.block.value_residual == "off":
             return Attention
         return FirstAttention if layer == 0 else ResidualAttention
@@ -70,8 +70,7 @@ class Attention(Branch):
 
     @classmethod
     def count_flops(cls, spec: RunSpec) -> float:
-        """Count the operations per token of an attention layer, scores and weighted values included."""
-        # Scores and weighted values of every pair of tokens.
+        """Count the operations per token of an attention layer, including scores and weighted values of all pairs."""
         return super().count_flops(spec) + 4.0 * spec.input.tokens * spec.width
 
     @classmethod
@@ -79,30 +78,31 @@ class Attention(Branch):
         """Return the cost of the softmax per token and layer: an exponential takes as long as about 90 operations of
         a matrix product.
         """
-        # The softmax: an exponential costs as much as some 90 operations of a product.
         return 90.0 * spec.block.heads * spec.input.tokens
 
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
         """Count the values per token that autograd stores for an attention layer."""
-        # Queries, keys and values, their mixture, and the weights if they are few.
-        wide = 2 if spec.dtype == "bfloat16" else 1  # which attends in float32
+        # Queries, keys and values, the weighted values, and the attention weights if they are few.
+        wide = 2 if spec.dtype == "bfloat16" else 1  # because attention in a bfloat16 run is computed in float32
         return wide * (3 * spec.width + _count_kept_weights(spec)) + spec.width
 
     @classmethod
     def count_moved(cls, spec: RunSpec) -> float:
-        """Count the values per token that an attention layer reads from and writes to memory, forward and backward."""
-        # Without the weights, whose tiles stay in the cache.
+        """Count the values per token that an attention layer reads from and writes to memory, forward and backward.
+
+        Attention weights are not included, because their tiles stay in the cache.
+        """
         return 39.0 * spec.width
 
 
 class FirstAttention(Attention):
-    """The first attention layer of a stack with a value residual: it passes its values on."""
+    """The first attention layer of a stack with a value residual: it passes its values on to later ones."""
 
     def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
         """Return the attention output, (B, T, C), and store the layer's values in `carried` for later layers."""
         qkv_BT3C = self._project(u_BTC)
-        carried.values = qkv_BT3C[:, :, 2].contiguous()  # or the memory of queries and keys would be kept with them
+        carried.values = qkv_BT3C[:, :, 2].contiguous()  # a view would also keep the memory of queries and keys
         return self._attend(qkv_BT3C)
 
     @classmethod
@@ -115,12 +115,13 @@ class FirstAttention(Attention):
 
 
 class ResidualAttention(Attention):
-    """A later attention layer of such a stack: it attends to l1 v + l2 v_1, its own values and those of the first.
+    """A later attention layer of a stack with a value residual. Its values are l1 v + l2 v_1, a weighted sum of its own
+    and those of the first layer.
 
-    l1 = l2 = 1/2, fixed, as in the code of modded-nanogpt (KellerJordan/modded-nanogpt,
-    `records/110624_ShortcutsTweaks`); or as the start of two learned numbers, as in tokenbender/nanogpt-attnres-repro
-    (`examples/nanogpt/model.py`), where the first layer has them too. Both follow arXiv 2410.17897; only its
-    abstract was read.
+    l1 = l2 = 1/2 are either fixed, as in the code of modded-nanogpt (KellerJordan/modded-nanogpt,
+    `records/110624_ShortcutsTweaks`), or initial values of two learned numbers, as in tokenbender/nanogpt-attnres-repro
+    (`examples/nanogpt/model.py`), where the first layer has such numbers, too. Both follow arXiv 2410.17897, of which
+    only the abstract was read.
     """
 
     calls = 19
@@ -132,7 +133,7 @@ class ResidualAttention(Attention):
             self.value_weights = nn.Parameter(torch.tensor(VALUE_WEIGHTS, dtype=torch.float64))
 
     def compute(self, u_BTC: torch.Tensor, carried: Carried) -> torch.Tensor:
-        """Return the attention output, (B, T, C); its values are a weighted sum of own ones and those of layer 0."""
+        """Return the attention output, (B, T, C), with values that are a weighted sum of this layer's and layer 0's."""
         assert carried.values is not None, "the first attention layer has passed no values on"
         own, first = VALUE_WEIGHTS if self.value_weights is None else self.value_weights.unbind()
         qk_BT2C, v_BT1C = self._project(u_BTC).split((2, 1), 2)
@@ -150,7 +151,7 @@ class ResidualAttention(Attention):
     @classmethod
     def count_kept(cls, spec: RunSpec) -> float:
         """Count the values per token that autograd stores for attention with a value residual."""
-        # Learned weights need the values that they multiply, which are kept with their queries and keys.
+        # The gradient of learned weights needs the values before the sum, which are kept with queries and keys.
         return super().count_kept(spec) + (3 * spec.width if spec.block.value_residual == "learned" else 0)
 
     @classmethod
@@ -159,7 +160,7 @@ class ResidualAttention(Attention):
 
 
 def _count_kept_weights(spec: RunSpec) -> int:
-    """Count the attention weights per token that are stored for the backward pass; 0 where they are computed again."""
+    """Count the attention weights per token that are stored for the backward pass; 0 if they are computed again."""
     weights = spec.block.heads * spec.input.tokens
     return weights if spec.input.batch * spec.input.tokens * weights <= KEPT else 0
 
@@ -167,21 +168,23 @@ def _count_kept_weights(spec: RunSpec) -> int:
 def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
     """Return causal attention softmax(q k^T / sqrt(D)) v of every head, (M, T, D) (arXiv 1706.03762, Eq. 1).
 
-    Computed in float32 at least. Weights are divided by their sum. Fused kernels keep the sum's logarithm instead, and
-    make the weights once more as exp(logit - logarithm). Without a norm logits reach 1e16, where both are rounded by
-    more than 1: such weights do not sum to 1, and the gradient of the logits, a difference that vanishes where the
-    softmax is saturated, is wrong by decades.
+    Computed at least in float32. Weights are divided by their sum. Fused kernels instead store the logarithm of the
+    sum, and compute the weights again as exp(logit - logarithm). In stacks without a norm logits reach 1e16, where the
+    rounding error of both is above 1: these weights do not sum to 1, and the gradient of the logits, which is a
+    difference that should vanish if the softmax is saturated, is wrong by decades.
     """
     mixed_MTD: torch.Tensor = _Attention.apply(qkv_3MTD.to(torch.promote_types(qkv_3MTD.dtype, torch.float32)))
     return mixed_MTD.to(qkv_3MTD.dtype)
 
 
 class _Attention(torch.autograd.Function):
-    """One node of the graph. Few weights are kept for the way down; many are computed twice, tile by tile."""
+    """`attend` as one node of the graph. The backward pass uses stored weights, or, if there are more than `KEPT`,
+    computes them again tile by tile.
+    """
 
     @staticmethod
     def forward(ctx: Any, qkv_3MTD: torch.Tensor) -> torch.Tensor:
-        """Return softmax(q k^T / sqrt(D)) v of every head, (M, T, D), by tiles where the weights would be large."""
+        """Return softmax(q k^T / sqrt(D)) v of every head, (M, T, D), tile by tile if there are many weights."""
         q, k, v = qkv_3MTD.unbind(0)
         if q.shape[0] * q.shape[1] ** 2 <= KEPT:
             weights = _weigh(q, k)
@@ -195,10 +198,10 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_MTD: torch.Tensor) -> torch.Tensor:
-        """Return the gradient at queries, keys and values, (3, M, T, D), of causal attention."""
+        """Return the gradient of causal attention with respect to queries, keys and values, (3, M, T, D)."""
         qkv_3MTD, weights = ctx.saved_tensors
         q, k, v = qkv_3MTD.unbind(0)
-        if torch.is_grad_enabled():  # someone differentiates the gradient
+        if torch.is_grad_enabled():  # the gradient will be differentiated
             return torch.autograd.grad(_weigh(q, k) @ v, qkv_3MTD, grad_MTD, create_graph=True)[0]
         if weights is not None:
             return torch.stack(_pull_back(q, k, v, weights, grad_MTD))
@@ -214,9 +217,9 @@ class _Attention(torch.autograd.Function):
 def _pull_back(
     q_mRD: torch.Tensor, k_mSD: torch.Tensor, v_mSD: torch.Tensor, weights_mRS: torch.Tensor, grad_mRD: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the gradients of attention at queries, keys and values, from the gradient at the weighted values.
+    """Return the gradients of attention with respect to queries, keys and values, from that of the weighted values.
 
-    That at the logits, P (dP - sum(P dP)), is 0 exactly where one weight is 1 and the others are 0.
+    The gradient of the logits, P (dP - sum(P dP)), is exactly 0 if one weight is 1 and the others are 0.
     """
     grad_mRS = torch.bmm(grad_mRD, v_mSD.mT).mul_(weights_mRS)
     grad_mRS.addcmul_(weights_mRS, grad_mRS.sum(-1, keepdim=True), value=-1).mul_(q_mRD.shape[-1] ** -0.5)
@@ -224,16 +227,18 @@ def _pull_back(
 
 
 def _weigh(q_mRD: torch.Tensor, k_mSD: torch.Tensor) -> torch.Tensor:
-    """Return causal attention weights (m, R, S) of R queries over S keys; the last R keys are the queries' own."""
+    """Return the causal attention weights (m, R, S) of R queries over S keys. The last R keys belong to the same tokens
+    as the queries.
+    """
     scores_mRS = (q_mRD * q_mRD.shape[-1] ** -0.5) @ k_mSD.mT
     earlier = k_mSD.shape[1] - q_mRD.shape[1]
     later_RS = scores_mRS.new_full(scores_mRS.shape[1:], -math.inf).triu_(earlier + 1)
-    # Zeros and then a sum: a logit that has overflowed stays hidden, and masked_fill takes four times as long.
+    # Masked logits are set to 0 before -inf is added, because they may be infinite. masked_fill is four times slower.
     return scores_mRS.tril_(earlier).add_(later_RS).softmax(-1)
 
 
 def _cut_tiles(q_MTD: torch.Tensor) -> Iterator[tuple[slice, slice, slice]]:
-    """Yield slices (heads, queries, visible keys) that cover causal attention in tiles which fit the cache."""
+    """Yield tiles that cover causal attention and fit the cache: slices (heads, queries, keys up to the last query)."""
     heads, tokens, _ = q_MTD.shape
     most, queries = TILE if q_MTD.device.type == "cpu" else CARD_TILE
     together = max(1, most // (min(queries, tokens) * tokens))

@@ -1,11 +1,11 @@
-"""Weighted residual: what a block reads, and what passes it by, is a weighted sum of the state and the embedding.
+"""Weighted residual: a weighted sum of the state and the embedding is the input of the branch and of the skip path.
 
     z = a x + b x_0,  x' = z + F(z)
 
-As two streams, the state and the embedding: H_pre = [a, b], H_post = [1, 0], H_res = [[a, b], [0, 1]]. The output is
-the state. nanochat has one a and one b for each transformer block, which is two layers here (karpathy/nanochat,
-`nanochat/gpt.py`): those of even layers start as there, a from 1.15 to 1.05 and b from 0.20 to 0.05 over the blocks,
-those of odd layers at 1 and 0.
+With two streams, the state and the embedding, this is H_pre = [a, b], H_post = [1, 0], H_res = [[a, b], [0, 1]]. The
+output is the state. nanochat (karpathy/nanochat, `nanochat/gpt.py`) has one a and one b for each transformer block,
+which is two layers here. The initial values of even layers are those of nanochat, a from 1.15 to 1.05 and b from 0.20
+to 0.05 over the blocks; those of odd layers are 1 and 0.
 
 Shapes: L layers, N samples, C width.
 """
@@ -17,11 +17,11 @@ from mhc_core.layers.connection import Connection, Mixing, StreamMajor
 from mhc_core.layers.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 
-FIRST, LAST = (1.15, 0.20), (1.05, 0.05)  # a and b of the first block and of the last
+FIRST, LAST = (1.15, 0.20), (1.05, 0.05)  # initial a and b of the first block and of the last
 
 
 def build_start(depth: int) -> torch.Tensor:
-    """Return the initial weights of the state and of the embedding in every layer before noise, (L, 2), float64."""
+    """Return the initial weights of the state and of the embedding in each layer, without drift: (L, 2), float64."""
     start = torch.tensor([[1.0, 0.0]], dtype=torch.float64).repeat(depth, 1)
     blocks = (depth + 1) // 2
     share = (torch.arange(blocks, dtype=torch.float64) / max(blocks - 1, 1)).unsqueeze(1)
@@ -31,14 +31,14 @@ def build_start(depth: int) -> torch.Tensor:
 
 
 class StateOutput(nn.Module):
-    """The state alone."""
+    """The output of the stack: stream 0, the state."""
 
     def forward(self, x_nNC: torch.Tensor) -> torch.Tensor:
         return x_nNC[0]
 
 
 class WeightedResidual(StreamMajor):
-    """Stream 0 is the state, and stream 1 the embedding. The merged state is stream 0."""
+    """The weighted residual as two streams: 0 is the state, 1 the embedding. The merged state is stream 0."""
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
@@ -65,8 +65,10 @@ class WeightedResidual(StreamMajor):
         return grad.select(-3, 0)
 
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
-        """Return the gradient at the embedding: the sum of both streams, because both start as the embedding."""
-        # Both streams start as the embedding: its gradient is the sum, at the place of the state.
+        """Return the gradient with respect to the embedding, the sum over both streams, as that of stream 0.
+
+        Both streams start as the embedding.
+        """
         return torch.stack([grad.sum(0), grad[1]])
 
 

@@ -1,1 +1,1 @@
-"""What happens when a spec is computed: passes, probes, training, verification."""
+"""Computes specs and measures them: forward and backward passes, probes, training, seeds, atlas and lens."""

@@ -1,9 +1,9 @@
-"""The atlas of a stack: what every single cut does to its output.
+"""The atlas of a stack: the effect of each single cut on its output.
 
-A cut at layer l leaves the layers below as they are, so that only those above are computed again. The cuts of one layer
-are computed together, as one batch of sequences.
+A cut at layer l does not change earlier layers, so only later ones are computed again. The cuts of one layer are
+computed together, as one batch of sequences.
 
-Shapes: L layers, n streams, or sources over depth that are weighed at most, K ways of cutting.
+Shapes: L layers, n streams (or the largest number of sources over depth that a layer weighs), K ways of cutting.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,19 @@ from mhc_core.spec import EditSpec, RunSpec, SpecError
 from mhc_core.spec.edit import list_possible
 from mhc_core.stack import LayerOutput, Stack, build_stack
 
-BATCH_BYTES = 64 * 2**20  # of states that are computed together
+BATCH_BYTES = 64 * 2**20  # largest size of the states that are computed together
 KEYS = ("loss", "output_kl", "effect_last")
 Array = np.ndarray
 Cell = tuple[int, int | None]
-"""A single cut of a layer: its place in `list_cuts`, and the stream or source; None for the branch's output."""
+"""A single cut of a layer: its index in `list_cuts`, and the stream or source; None for the branch's output."""
 
 
 def list_cuts(spec: RunSpec) -> list[Cut]:
-    """List the ways to cut a stream: set it to 0, to its mean over tokens, or stop what it takes from the others.
+    """List the ways to cut a stream: set it to 0, set it to its mean over tokens, or remove what it receives from other
+    streams.
 
-    A single stream takes from none; where layers read earlier outputs, each source that is weighed is cut, and the
-    branch's output. Weights that are the same for all tokens are their mean.
+    A single stream has only the first two. With attention over depth, the cuts are of sources and of the branch output.
+    Weights of sources that are the same for all tokens cannot be set to their mean.
     """
     possible = list_possible(spec.family)
     if not spec.family.has_mixing:
@@ -45,7 +46,7 @@ def list_cuts(spec: RunSpec) -> list[Cut]:
 
 
 def list_cells(spec: RunSpec, layer: int) -> list[Cell]:
-    """List the single cuts of a layer: the way of cutting, and the stream."""
+    """List the single cuts of a layer: each way of cutting, for each stream or source."""
     stack = spec.edited
     found: list[Cell] = []
     for place, cut in enumerate(list_cuts(spec)):
@@ -63,9 +64,9 @@ def estimate_atlas(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
 
 
 def measure_atlas(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[ProgressFrame | AtlasFrame]:
-    """Measure what each single cut of a stream changes, in every layer; of the trained stack where the spec trains.
+    """Measure the effect of each single cut in each layer; if the spec trains, of the trained stack.
 
-    A stack that is among `trained` does not train again.
+    A stack that is among `trained` is not trained again.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def measure_atlas(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterat
 
 
 class _Atlas:
-    """One stack without cuts, and what its cuts do."""
+    """Measures the cuts of one stack, for which it keeps the states of the stack without cuts."""
 
     @torch.no_grad()
     def __init__(self, stack: Stack) -> None:
@@ -106,7 +107,7 @@ class _Atlas:
         static = stack.connection.static_mixing()
         self.rows = None if static is None else [Mixing(*row) for row in zip(*static, strict=True)]
         self.states = [stack.embed()]
-        self.values: list[torch.Tensor | None] = [None]  # that each layer takes, where there is a value residual
+        self.values: list[torch.Tensor | None] = [None]  # of a value residual, as they enter each layer
         stack.climb(self.states[0], self._keep)
         self.last = stack.connection.streams(self.states[-1])
         out = stack.collapse(self.states[-1])
@@ -122,7 +123,7 @@ class _Atlas:
         size = max(state.numel() * state.element_size() for state in (self.states[layer], self.states[-1]))
         together = max(1, BATCH_BYTES // (4 * size))
         cells = list_cells(self.stack.spec, layer)
-        # What a layer reads of its sources is made by the layer below.
+        # The weighted sum of sources that a layer reads is computed by the layer before it.
         for maker, of_sources in ((layer - 1, True), (layer, False)):
             same = [cell for cell in cells if (self.cuts[cell[0]].what == "source") is of_sources]
             for first in range(0, len(same), together):
@@ -132,7 +133,9 @@ class _Atlas:
         return found
 
     def _follow(self, layer: int, maker: int, cells: list[Cell]) -> list[list[float]]:
-        """Compute the layer with some of its cuts, and all later layers, for these cuts in one batch."""
+        """Compute a layer with several of its cuts, and all later layers, as one batch; return loss, divergence and
+        distance for each cut.
+        """
         cut = [self._cut_one(layer, maker, *cell) for cell in cells]
         state = torch.cat([one.state for one in cut], self.axis)
         values = _join([one.values for one in cut])
@@ -147,7 +150,7 @@ class _Atlas:
         self.values.append(output.values)
 
     def _cut_one(self, layer: int, maker: int, place: int, index: int | None) -> LayerOutput:
-        """Return the output of a layer of the stack with one cut of a stream in it."""
+        """Return the output of layer `maker` with one cut."""
         cut = self.cuts[place]
         edit = EditSpec.model_validate({"layers": (layer, layer), "index": index, "what": cut.what, "do": cut.do})
         with self.stack.with_edits(edit):
@@ -169,6 +172,6 @@ class _Atlas:
 
 
 def _join(values: list[torch.Tensor | None]) -> torch.Tensor | None:
-    """Join the values that cells of one layer pass on, (B, T, C) each; None where they pass none on."""
+    """Concatenate the values that the cuts of one layer pass on, (B, T, C) each; None if they pass none on."""
     known = [one for one in values if one is not None]
     return torch.cat(known) if known else None

@@ -1,8 +1,8 @@
-"""Passes without edits that were computed last, so that runs of the same stack with other edits need not repeat them.
+"""A cache of passes without edits, so that runs of the same stack with other edits need not repeat them.
 
-An edited run compares its states and gradients with those of the same run without edits. A process that has just
-computed that run, or the same one with other edits, still has them: the same tensors, so that results are the same to
-the last bit. It also has the weights, and what was measured of the layers below the first edit, on the way up.
+An edited run compares its states and gradients with those of the same run without edits, its base. A process that has
+just computed the base, or the same run with other edits, still has these tensors; results are the same to the last bit.
+It also has the weights, and the measurements of the forward pass up to the first edit.
 `mhc_core.measure.run.prepare` computes passes in advance.
 """
 
@@ -19,14 +19,14 @@ from mhc_core.measure.probe import ForwardProbe
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
 
-# Of all passes: three of the default depth, width and streams, the last one with its weights and measurements.
+# Memory for all passes: enough for three with default depth, width and streams, one with weights and measurements.
 KEPT_BYTES = 72 * 2**20
-# A layer's state and gradient, and half as much again: its coefficients and what its branch adds.
+# Memory per layer in sizes of a state: its state, its gradient, and half a state for coefficients and branch output.
 STATES_PER_LAYER = 2.5
 
 
 class Bases:
-    """The passes without edits of the stacks measured last, `most_bytes` at most."""
+    """The passes without edits of the latest stacks, of at most `most_bytes` in total."""
 
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         self.most_bytes = most_bytes
@@ -34,9 +34,8 @@ class Bases:
         self._bytes: dict[str, int] = {}
 
     def has_room(self, spec: RunSpec, device: torch.device) -> bool:
-        """Return whether the pass of a spec may be kept. Only on the CPU, whose memory is larger than a card's.
-
-        Not over depth, where each state holds all earlier outputs.
+        """Return whether the pass of a spec may be kept: only on a CPU, because GPUs have less memory, and not with
+        attention over depth, where each state contains all earlier outputs.
         """
         is_kept = device.type == "cpu" and spec.family.has_mixing
         return is_kept and STATES_PER_LAYER * count_state_bytes(spec) <= self.most_bytes
@@ -54,11 +53,11 @@ class Bases:
         return base.stack.with_spec(spec) if base and base.stack else None
 
     def keep(self, stack: Stack, base: BasePass, forward: ForwardProbe | None = None) -> None:
-        """Keep the pass of a stack without its edits, and `forward`, what was measured on the way up.
+        """Keep the pass of a stack without its edits, and `forward`, the measurements of the forward pass.
 
-        The stack is kept too, unless training will change its weights. Forget stacks and measurements of the
-        other passes, then these passes, then its own stack and measurements; of all passes first those that were used
-        least recently.
+        The stack is also kept, unless training will change its weights. If memory is short, forget in this order:
+        stacks and measurements of other passes, other passes, then the stack and measurements of this one. The least
+        recently used pass is first.
         """
         name = name_base(stack.spec)
         self._set(name, replace(base, stack=None if stack.spec.train.steps else stack, forward=forward))
@@ -75,13 +74,13 @@ class Bases:
         return sum(self._bytes.values())
 
     def _set(self, name: str, base: BasePass) -> None:
-        """Keep a pass under a name, and count its memory once, with weights and with what CKA compares layers by."""
+        """Keep a pass under a name, and count its memory, with its weights and the Gram matrices of CKA."""
         weights = [*base.stack.parameters()] if base.stack else []
         grams = [base.forward.cka.grams_LPP] if base.forward and base.forward.cka else []
         self._passes[name], self._bytes[name] = base, count_bytes([base, weights, grams])
 
     def _forget_details(self, name: str) -> None:
-        """Forget the stack of a pass, and what was measured on its way up."""
+        """Forget the stack of a pass, and the measurements of its forward pass."""
         base = self._passes[name]
         if base.stack or base.forward:
             self._set(name, replace(base, stack=None, forward=None))
@@ -97,7 +96,7 @@ def name_base(spec: RunSpec) -> str:
 
 
 def count_bytes(part: Any) -> int:
-    """Count the memory of all tensors in lists, tuples and dataclasses; what several share counts once."""
+    """Count the memory of all tensors in lists, tuples and dataclasses. Memory that tensors share counts once."""
     storages = (tensor.untyped_storage() for tensor in _list_tensors(part))
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 

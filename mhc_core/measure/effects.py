@@ -1,4 +1,4 @@
-"""What edits do to a run: its distance from the same run without them, layer by layer, in the loss and in the output.
+"""The effect of edits on a run: its distance from the same run without edits, in each layer, the loss and the output.
 
 Shapes: L layers.
 """
@@ -16,11 +16,10 @@ from mhc_core.stack import LayerOutput, Stack
 
 @dataclass(frozen=True)
 class BasePass:
-    """The run without edits: of each layer the state that leaves it and the gradient there, the loss, and what edits
-    read of it.
+    """A pass without edits: the state after each layer and the gradient at it, the loss, and the data that edits read.
 
-    stack: that of the run, if it is not trained afterwards.
-    forward: what was measured on the way up, if it was.
+    stack: the stack, if it is not trained afterwards; default None.
+    forward: the measurements of the forward pass, if there are any; default None.
     """
 
     states: list[torch.Tensor]
@@ -32,48 +31,48 @@ class BasePass:
 
 
 class BaseRecorder:
-    """Records a pass without edits layer by layer. What it keeps has no graph."""
+    """Records a pass without edits layer by layer, as tensors without a graph."""
 
     def __init__(self) -> None:
         self.outputs: list[LayerOutput] = []
         self.gradients: list[torch.Tensor] = []
 
     def add_output(self, output: LayerOutput) -> None:
-        """Record what a layer did; layers come in order."""
+        """Record the output of a layer. Layers must come in order."""
         self.outputs.append(detach_output(output))
 
     def add_gradient(self, gradient: torch.Tensor) -> None:
-        """Record the gradient at the state that leaves a layer; the last layer comes first."""
+        """Record the gradient with respect to the state after a layer. The last layer must come first."""
         self.gradients.append(gradient.detach())
 
     def build(self, loss: torch.Tensor) -> BasePass:
-        """Return the pass without edits whose layers were recorded, as the base of effects."""
+        """Return the recorded pass, as the base of effects."""
         states = [output.state for output in self.outputs]
         return BasePass(states, self.gradients[::-1], loss.detach(), Base.of(self.outputs))
 
 
 class EffectProbe:
-    """Measures the distance of an edited pass from its base, which it forgets layer by layer.
+    """Measures the distance of an edited pass from its base. It forgets the base layer by layer.
 
     first: the first layer that edits change.
     """
 
     def __init__(self, base: BasePass, layout: Layout, first: int) -> None:
         self.first = first
-        # Lists of its own, which shrink: others may keep the pass.
+        # Copies of the lists, because they shrink here, and others may keep the pass.
         self.base = replace(base, states=[*base.states], gradients=[*base.gradients])
         self.layout, self.last = layout, base.states[-1]
         self.states: list[torch.Tensor] = []
         self.gradients: list[torch.Tensor] = []
 
     def add_state(self, layer: int, state: torch.Tensor) -> None:
-        """Measure how far the state after a layer is from that without edits; layers come in order."""
+        """Measure the distance of the state after a layer from that of the base. Layers must come in order."""
         base = self.base.states[layer]
         self.states.append(self._compare(state, base) if layer >= self.first else self._compare_same(base))
         self.base.states[layer] = self.last
 
     def add_gradient(self, layer: int, gradient: torch.Tensor) -> None:
-        """Measure how far the gradient at a layer's state is from that without edits; the last layer comes first."""
+        """Measure the distance of the gradient at a layer's state from that of the base. The last layer comes first."""
         self.gradients.append(self._compare(gradient, self.base.gradients.pop()))
 
     def columns(self) -> dict[str, torch.Tensor]:
@@ -93,7 +92,7 @@ class EffectProbe:
         return found
 
     def _compare_same(self, base: torch.Tensor) -> torch.Tensor:
-        """Return the distance of a state from itself: 0, or nan where an entry is not finite."""
+        """Return the distance of a state from itself: 0, or nan if an entry is not finite."""
         return self.layout.to_streams(base).abs().amax().double() * 0
 
     def _compare(self, found: torch.Tensor, base: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,11 @@
-"""Extreme singular values of a stack's Jacobian, by products with vectors: J itself is never formed.
+"""Extreme singular values of a stack's Jacobian J, computed from products with vectors, without forming J.
 
-J = d out / d x_0. x_0 (N, C) is the embedded input before it is given to the streams, out (N, C) the collapsed output
-before the final norm: J has the same size whatever the number of streams, so its values compare across n.
+J = d out / d x_0. x_0 (N, C) is the embedded input before it is expanded to streams, and out (N, C) is the merged
+output before the final norm. J has the same size for any number of streams, so that its values can be compared.
 
-Golub-Kahan-Lanczos bidiagonalisation with full reorthogonalisation. The stack is linearised once. J^T d, kept as a
-function of d, is linear in d; differentiating it along v gives J v. Both products walk a retained graph, so each costs
-about as much as one forward pass. Suffixes: K steps, D = N C entries.
+The method is Golub-Kahan-Lanczos bidiagonalisation with full reorthogonalisation. The stack is linearised once. J^T d
+is a linear function of d, whose graph is kept; differentiating it in the direction v gives J v. Both products use a
+retained graph, so each costs about as much as one forward pass. Suffixes: K steps, D = N C entries.
 """
 
 import math
@@ -26,13 +26,14 @@ from mhc_core.stack import Stack
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 Values = dict[str, Any]  # numpy numbers and arrays by metric
-CONVERGED = 0.01  # bound and rounding together, relative to the value: below it the value is spoken of as found
+CONVERGED = 0.01  # a value counts as converged if bound plus rounding is at most this, relative to the value
 
 
 class Bidiagonal(NamedTuple):
-    """A V = U B and A^T U = V B^T + beta[-1] v e^T: the diagonal alpha (K) of B, the entries beta (K) above it.
+    """The bidiagonal matrix B of A V = U B and A^T U = V B^T + beta[-1] v e^T: its diagonal alpha (K), and the entries
+    beta (K) above it.
 
-    mismatch (K) is |v . A^T u - u . A v| at each step, which only rounding lifts above 0.
+    mismatch (K) is |v . A^T u - u . A v| at each step, which would be 0 without rounding errors.
     """
 
     alpha: np.ndarray
@@ -71,11 +72,11 @@ def linearise(stack: Stack) -> tuple[Product, Product]:
 
 
 def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.Tensor, max_steps: int) -> Bidiagonal:
-    """Return up to `max_steps` steps from a start vector of any shape; the host waits for the device three times a
-    step.
+    """Bidiagonalise in up to `max_steps` steps from a start vector of any shape. The host waits for the device three
+    times per step.
 
-    It ends early where the vectors tried span all that the start can reach: what remains would be rounding. It also
-    ends at the first product that is not finite.
+    It ends early if the vectors so far span the whole Krylov space of the start, because new directions would be
+    rounding errors, and at the first product that is not finite.
     """
     max_steps = min(max_steps, start.numel())
     v_KD, u_KD = start.new_empty(2, max_steps, start.numel())
@@ -99,12 +100,12 @@ def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.
 
 
 def _split(w: torch.Tensor, basis_KD: torch.Tensor, scale: float) -> tuple[torch.Tensor, float]:
-    """Return the part of w that is orthogonal to the basis, as a unit vector and its length.
+    """Return the component of w that is orthogonal to the basis, as a unit vector, and its length.
 
-    Zeros and 0 if that is rounding.
+    If it is only rounding error, return zeros and 0.
     """
     flat = w.flatten()
-    for _ in range(2):  # once leaves the rounding of what was taken away
+    for _ in range(2):  # after one projection, its rounding errors remain
         flat = flat - basis_KD.T @ (basis_KD @ flat)
     length = float(torch.linalg.vector_norm(flat, dtype=torch.float64))
     if length <= 10 * torch.finfo(w.dtype).eps * scale or length == 0.0:
@@ -114,7 +115,7 @@ def _split(w: torch.Tensor, basis_KD: torch.Tensor, scale: float) -> tuple[torch
 
 @contextmanager
 def _constant_weights(stack: Stack) -> Iterator[None]:
-    """Exclude the weights of a stack from gradients for a while, because they would double the cost."""
+    """Exclude the weights of a stack from gradients until the context ends, because they would double the cost."""
     learned = [parameter for parameter in stack.parameters() if parameter.requires_grad]
     for parameter in learned:
         parameter.requires_grad_(False)
@@ -142,7 +143,7 @@ def _to_frame(found: Bidiagonal, dimension: int) -> JacobianFrame:
 
 
 def _measure_products(found: Bidiagonal) -> Values:
-    """Return the singular values of the Jacobian and their bounds; all are inf or nan if one product is."""
+    """Return the metrics of the Jacobian. All are inf or nan if any product is."""
     lost = sum(map(np.sum, found))
     if np.isfinite(lost):
         return {**measure_bidiagonal(found.alpha, found.beta), "jacobian_mismatch": found.mismatch.max()}

@@ -1,4 +1,4 @@
-"""What probes must know of a model, and how many of its layers they measure together."""
+"""The properties of a model that probes need, and the number of layers that they measure together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import torch
 
 from mhc_core.stack import DTYPES, Stack
 
-CPU_BYTES, CARD_BYTES = 64 * 2**20, 256 * 2**20  # of states kept together for one measurement
-CPU_LAYERS, CARD_LAYERS = 16, 32  # measured together at most
+CPU_BYTES, CARD_BYTES = 64 * 2**20, 256 * 2**20  # largest size of the states that are measured together
+CPU_LAYERS, CARD_LAYERS = 16, 32  # largest number of layers that are measured together
 
 
 @dataclass(frozen=True)
@@ -18,17 +18,18 @@ class Layout:
     Attributes
     ----------
     depth, samples: L layers, N = B T samples.
-    state_width: values that a state has for each sample.
+    state_width: number of values in a state for each sample.
     dtype: type of the states.
     device: device of the states.
-    to_streams: any state, or its gradient, as (n, N, C).
-    merge: the streams (..., n, N, C) as one state, (..., N, C).
-    merge_grad: the gradient at the merged state, (..., N, C).
-    gather_input_grad: the gradient at the state before the layers, as one whose streams are those at the embedding.
-    skip: factor on the state that passes a layer by, which DeepNorm enlarges.
-    sums: whether the state that leaves a layer is what passed plus what the branch wrote; a norm after it is not known
-        to a model from elsewhere.
-    has_mixing: whether layers are joined by H_pre, H_res and H_post.
+    to_streams: function that returns any state, or its gradient, as streams (n, N, C).
+    merge: function that merges streams (..., n, N, C) into one state, (..., N, C).
+    merge_grad: function that returns the gradient with respect to the merged state, (..., N, C).
+    gather_input_grad: function from the gradient at the state before the layers to that at the embedding; default: the
+        identity.
+    skip: factor of the skip path; DeepNorm has one above 1. Default 1.
+    sums: whether the state after a layer is exactly the sum of skip path and branch, with no norm after it; default
+        False, because it is not known for someone else's model.
+    has_mixing: whether layers are joined by H_pre, H_res and H_post; default True.
     """
 
     depth: int
@@ -46,17 +47,19 @@ class Layout:
 
     @property
     def measured_dtype(self) -> torch.dtype:
-        """Return the dtype of measurements, float32 at least: bfloat16 states would lose digits in the sums."""
+        """Return the dtype of measurements: float64 for float64 states, else float32, because sums in bfloat16 would be
+        inaccurate.
+        """
         return torch.float64 if self.dtype == torch.float64 else torch.float32
 
     @property
     def state_entries(self) -> int:
-        """Return how many values one state of the stack has."""
+        """Return the number of values in one state."""
         return self.samples * self.state_width
 
 
 def lay_out(stack: Stack, device: torch.device) -> Layout:
-    """Return the layout of one of our stacks on the device."""
+    """Return the layout of a stack on the device."""
     spec, connection = stack.spec, stack.connection
     return Layout(
         depth=spec.depth,
@@ -75,7 +78,7 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
 
 
 def max_together(layout: Layout) -> int:
-    """Return how many layers are measured together at most."""
+    """Return the largest number of layers that are measured together."""
     is_card = layout.device.type != "cpu"
     layers, size = (CARD_LAYERS, CARD_BYTES) if is_card else (CPU_LAYERS, CPU_BYTES)
     return max(1, min(layers, size // (4 * layout.state_entries)))

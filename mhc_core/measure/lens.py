@@ -1,13 +1,14 @@
-"""The lens of a stack: what its own read-out makes of every state on the way, and what each stream carries.
+"""The lens of a stack: what its own read-out predicts from the state after each layer, and the information in each
+stream.
 
-The logit lens reads a state in the middle of the stack as if it were the last one: the whole state, the state with all
-but some streams set to 0, and the output of a branch, expanded to streams as an embedding is. It compares the softmax
-of the logits with that of the stack's own output, edits included.
+The logit lens applies the read-out to each state as if it were the last one: to the whole state, to the state with all
+but some streams set to 0, and to the output of a branch, expanded to streams like an embedding. It compares the softmax
+of the logits with that of the stack's output. Edits are included.
 
-Linear probes say what each stream carries: see `linear_probe.py`.
+Linear probes measure the information in each stream: see `linear_probe.py`.
 
-Shapes: L layers, R = L + 1 rows (the embedding, then what leaves each layer), n streams, S subsets of them, N samples,
-C width, P targets of probes.
+Shapes: L layers, R = L + 1 rows (the embedding, then the state after each layer), n streams, S subsets of them,
+N samples, C width, P targets of probes.
 """
 
 from collections.abc import Iterator
@@ -29,13 +30,14 @@ from mhc_core.record.stages import LensFrame, ProgressFrame
 from mhc_core.spec import RunSpec, SpecError
 from mhc_core.stack import Stack, build_stack
 
-MOST_STREAMS = 4  # up to here every subset is read; with more streams each alone, and all but one
-TOP = 5  # tokens of a row
-CONTEXT = 40  # bytes before the position
+# With up to this number of streams all subsets are read; with more, each stream alone, all but one, and all.
+MOST_STREAMS = 4
+TOP = 5  # number of likeliest tokens in a row
+CONTEXT = 40  # number of bytes shown before the position
 
 
 def list_subsets(streams: int) -> list[tuple[int, ...]]:
-    """List the subsets of streams that are read, smaller ones first and all together last."""
+    """List the subsets of streams that are read, from single streams to all together."""
     sizes = range(1, streams + 1) if streams <= MOST_STREAMS else (1, streams - 1, streams)
     return [subset for size in sizes for subset in combinations(range(streams), size)]
 
@@ -46,10 +48,10 @@ def estimate_lens(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
 
 
 def measure_lens(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[ProgressFrame | LensFrame]:
-    """Read every state out as if it were the last, and fit linear probes to its streams; of the trained stack where it
-    trains.
+    """Apply the read-out to each state as if it were the last, and fit linear probes to its streams; if the spec
+    trains, of the trained stack.
 
-    A stack that is among `trained` does not train again. Closing the generator stops it.
+    A stack that is among `trained` is not trained again. Closing the generator stops the computation.
 
     Raises
     ------
@@ -83,12 +85,12 @@ def measure_lens(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterato
 
 
 def check_lens(spec: RunSpec) -> None:
-    """Raise a SpecError unless the spec has a read-out that gives a distribution.
+    """Check that the spec's read-out gives a distribution.
 
     Raises
     ------
     SpecError
-        If it has none.
+        If it does not.
     """
     if spec.input.kind in ("gaussian", "correlated"):
         raise SpecError("input.kind", spec.input.kind, "text, corpus or digits: vectors have no classes to read out")
@@ -96,13 +98,13 @@ def check_lens(spec: RunSpec) -> None:
 
 @torch.no_grad()
 def read_rows(stack: Stack) -> tuple[dict[str, np.ndarray], list[list[str]]]:
-    """Read every state out as if it were the last: divergences from the output in nats, and the likeliest tokens at
-    one position.
+    """Apply the read-out to each state as if it were the last: divergences from the output in nats, and the likeliest
+    tokens at one position.
 
     Returns
     -------
-    kl: (R), of the whole state. kl_subsets: (R, S). kl_branches: (L). top: (R, k), probabilities. And the names of
-    these tokens.
+    Arrays by name: kl (R), of whole states; kl_subsets (R, S); kl_branches (L); top (R, k), probabilities of the
+    likeliest tokens. And the names of these tokens.
     """
     climbed = list(climb(stack))
     states, outputs = [state for state, _ in climbed], [y for _, y in climbed if y is not None]
@@ -113,7 +115,7 @@ def read_rows(stack: Stack) -> tuple[dict[str, np.ndarray], list[list[str]]]:
         logits = read_state(stack, state)
         kl.append(measure_divergence(final, logits))
         parts += [measure_divergence(final, read_state(stack, keep(stack, state, subset))) for subset in subsets]
-        # The last position of the first sequence; of digits the first image.
+        # The last position of the first sequence; for digits, the first image.
         chances = torch.softmax(logits.flatten(0, -2)[_find_position(logits)].double(), 0)
         likely = torch.topk(chances, min(TOP, len(chances)))
         top.append(likely.values)
@@ -143,7 +145,7 @@ def climb(stack: Stack) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
 
 
 def read_state(stack: Stack, state: torch.Tensor) -> torch.Tensor:
-    """Return the logits of a state by the stack's own read-out: (B, T, V), or (B, V) of images."""
+    """Return the logits of a state by the stack's own read-out: (B, T, V), or (B, V) for images."""
     logits = stack.input.read_out(stack.collapse(state))
     assert logits is not None, "checked before"
     return logits
@@ -157,14 +159,14 @@ def keep(stack: Stack, state: torch.Tensor, subset: tuple[int, ...]) -> torch.Te
 
 
 def keep_streams(x_nNC: torch.Tensor, subset: tuple[int, ...]) -> torch.Tensor:
-    """Return streams (n, N, C) in which all but those of the subset are 0, also where they are not finite."""
+    """Return streams (n, N, C) in which all but those of the subset are 0, even if their entries are not finite."""
     kept = torch.zeros(len(x_nNC), 1, 1, dtype=torch.bool, device=x_nNC.device)
     kept[list(subset)] = True
     return torch.where(kept, x_nNC, 0.0)
 
 
 def probe_rows(stack: Stack, targets: Targets) -> Iterator[list[list[float]]]:
-    """Fit linear probes to every state, the embedding first: accuracies (n, P) on held-out data, stream by target."""
+    """Fit linear probes to the streams of each state, the embedding first; yield accuracies (n, P) on test data."""
     fit, test = targets.halves
     count = len(fit["position"])
     with show(stack, targets.reads):
@@ -178,7 +180,9 @@ def _find_position(logits: torch.Tensor) -> int:
 
 
 def describe_position(stack: Stack) -> tuple[str, str]:
-    """Describe the position whose tokens are listed: what was read up to there, and what follows in the data."""
+    """Describe the position whose likeliest tokens are listed: the text up to it, and the token that follows in the
+    data.
+    """
     if isinstance(stack.input, DigitsEmbedding):
         return "the first image", str(int(stack.input.targets_B[0]))
     assert isinstance(stack.input, TextEmbedding)
@@ -188,7 +192,7 @@ def describe_position(stack: Stack) -> tuple[str, str]:
 
 
 def name_token(spec: RunSpec, token: int) -> str:
-    """Name a class of the read-out: a digit, a character of ASCII, or a byte in hexadecimal digits."""
+    """Return the name of a class of the read-out: a digit, an ASCII character, or a byte in hexadecimal."""
     if spec.input.kind == "digits":
         return str(token)
     if token == ord("\n"):

@@ -1,14 +1,15 @@
-"""Linear probes: what can be read from a stream by a linear map, next to what a guess gets right.
+"""Linear probes: how well a linear map predicts a property of a token from one stream, compared with a guess.
 
-A probe is a ridge regression of one-hot targets on the features of a stream, standardised, fitted in closed form on one
-half of the data; its accuracy is that on the other half:
+A probe is a ridge regression of one-hot targets on the standardised features of a stream. It is fitted in closed form
+on one half of the data, and its accuracy is measured on the other half:
 
     W = (X^T X + l N I)^-1 X^T (Y - mean Y),  predicted class = argmax(x W + mean Y)
 
-where features are more than samples by W = X^T (X X^T + l N I)^-1 (Y - mean Y), which is the same. Chance is the
-accuracy of the class that is most frequent where the probe is fitted.
+With more features than samples, the equal form W = X^T (X X^T + l N I)^-1 (Y - mean Y) is used. Chance is the accuracy
+of always predicting the most frequent class of the first half.
 
-Of a text or the corpus the measured bytes are cut in two halves that share no byte, of digits in two sets of images.
+The measured bytes of a text or of the corpus are divided into two halves without common bytes, and digits into two sets
+of images.
 
 Shapes: N samples, C features, K classes.
 """
@@ -26,14 +27,15 @@ from mhc_core.inputs.digits import load_digits, pick_images
 from mhc_core.inputs.text import spread_starts
 from mhc_core.stack import Stack
 
-PROBED_SAMPLES = 2048  # of each half, up to one sequence more
-RIDGE = 0.01  # times samples
+PROBED_SAMPLES = 2048  # in each half, rounded up to whole sequences
+RIDGE = 0.01  # per sample
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Inputs and the labels that probes predict: windows of bytes by their starts, or images with their digits.
+    """The inputs of probes and the labels that they predict.
 
+    reads: bytes and the starts of windows in them, or images and their digits.
     labels: labels of all tokens by name, (N); the first half is for fitting.
     """
 
@@ -77,9 +79,9 @@ def list_targets(stack: Stack) -> Targets:
 
 
 def spread_halves(data: np.ndarray, window: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return bytes and the starts of windows in them, as many in the first half of the data as in the second.
+    """Return bytes and the starts of windows in them: `count` windows in each half of the data.
 
-    A half that is shorter than a window is repeated, so that no window reads both.
+    A half that is shorter than a window is repeated, so that no window contains bytes of both.
     """
     halves = [np.resize(half, max(len(half), window)) for half in np.array_split(data, 2) if len(half)]
     starts = [spread_starts(len(half) - window, count) for half in (halves[0], halves[-1])]
@@ -89,9 +91,9 @@ def spread_halves(data: np.ndarray, window: int, count: int) -> tuple[np.ndarray
 def fit_probe(
     fit_NC: torch.Tensor, test_NC: torch.Tensor, fit: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray]
 ) -> list[float]:
-    """Fit one linear probe for each target on some samples, and return its accuracy on others.
+    """Fit one linear probe for each target on the samples `fit`, and return its accuracy on the samples `test`.
 
-    nan where the stream has left the range of its type.
+    nan if the stream has left the range of its type.
     """
     if not bool(torch.isfinite(fit_NC).all() & torch.isfinite(test_NC).all()):
         return [math.nan for _ in fit]

@@ -1,4 +1,4 @@
-"""The probe of the residual logits: what H_res is made of, which no layer's output shows."""
+"""The probe of the residual logits, from which H_res is computed. Layer outputs do not contain them."""
 
 from functools import partial
 from typing import Any
@@ -10,17 +10,18 @@ from mhc_core.metrics.logits import MAX_SAMPLES, measure_ranges, measure_roundin
 from mhc_core.metrics.states import pick_samples
 from mhc_core.stack import Stack
 
-MAX_LAYERS = 16  # whose logits wait to be measured together
+MAX_LAYERS = 16  # number of layers whose logits are measured together
 
 
 class LogitProbe:
-    """Receives the logits of every layer once, on the way up; static ones are known beforehand.
+    """Records the logits of H_res of each layer once, in the forward pass; static logits are known before it.
 
-    Of all samples it takes the range, and keeps a few samples' logits, which are mapped for all layers together.
+    It measures the range over all samples, and keeps the logits of a few samples, which are mapped again for all layers
+    together.
     """
 
     def __init__(self, stack: Stack) -> None:
-        """Record the residual logits of a stack where they are static."""
+        """Prepare for a stack; if its residual logits are static, record them."""
         connection = stack.connection
         self.mixers: list[Any] = []
         self.waiting: list[torch.Tensor] = []
@@ -58,14 +59,14 @@ class LogitProbe:
         return measured | measure_rounding(logits_LSm, self.to_matrices)
 
     def _record_logits(self, mixer: DynamicManifoldLayer, logits_Nm: torch.Tensor) -> None:
-        """Record the logits of one layer, and measure all recorded ones once they are enough."""
-        mixer.listener = None  # a layer may be computed once more on the way down
+        """Record the logits of one layer; measure those that wait when they are of `MAX_LAYERS` layers."""
+        mixer.listener = None  # a layer may be computed again in the backward pass
         self.waiting.append(logits_Nm.detach())
         if len(self.waiting) == MAX_LAYERS:
             self._take_waiting()
 
     def _take_waiting(self) -> None:
-        """Measure the recorded logits that are not measured yet."""
+        """Measure the recorded logits that wait."""
         if self.waiting:
             self._measure_logits(torch.stack(self.waiting))
             self.waiting = []

@@ -1,12 +1,14 @@
 """One forward and one backward pass through a stack, layer by layer, as a sequence of frames.
 
-The loop is explicit. Each layer is a small autograd graph of its own, cut at the state; the backward pass walks the
-layers down and hands the gradient from one to the next. It is the chain rule that autograd would apply to the whole
-stack, but frames can leave and a run can be stopped between layers, and a layer's graph is freed once used. Where the
-graphs of all layers would take much memory, only the states are kept, and each layer is computed once more.
+Each layer has a separate small autograd graph, which begins at the state before it. The backward pass goes from the
+last layer to the first, and passes the gradient from each layer to the one before it. This is the chain rule that
+autograd would apply to the whole stack. But frames can be sent, and a run can be stopped, between layers, and a layer's
+graph is freed after its use. If the graphs of all layers would take too much memory, only the states are kept, and each
+layer is computed again in the backward pass.
 
-With a value residual layers also take the values of the first attention layer. They are a leaf of each layer's graph as
-the state is, and their gradient is added up on the way down, into the graph of the layer that made them.
+With a value residual, the values of the first attention layer are another input of later layers. They are a leaf of
+each layer's graph, like the state. The backward pass sums their gradients, and passes the sum to the layer that
+computed them.
 """
 
 from collections.abc import Generator, Iterator
@@ -46,17 +48,17 @@ MIXING_GRADIENTS = ("mixing_grad_norm", "h_res_grad", "logit_grad_norm")
 
 @dataclass
 class _Tape:
-    """What the way down needs of each layer, and the gradients it gathers."""
+    """What the backward pass needs from each layer, and the gradients that it collects."""
 
-    forgets: bool  # keeps states alone, and computes each layer once more on the way down
+    forgets: bool  # whether only states are kept, and each layer is computed again in the backward pass
     leaves: list[torch.Tensor] = field(default_factory=list)
-    values: list[torch.Tensor | None] = field(default_factory=list)  # as each layer took them
-    values_grad: torch.Tensor | None = None  # of all layers above
+    values: list[torch.Tensor | None] = field(default_factory=list)  # of a value residual, as they enter each layer
+    values_grad: torch.Tensor | None = None  # sum over later layers
     outputs: list[LayerOutput | None] = field(default_factory=list)
     static: list[Mixing] = field(default_factory=list)
     static_grads: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
-    output_grads: list[torch.Tensor] = field(default_factory=list)  # of mixing parameters that the output is read with
-    mixing_norms: list[list[torch.Tensor]] = field(default_factory=list)  # of each parameter of a layer
+    output_grads: list[torch.Tensor] = field(default_factory=list)  # of mixing parameters that the output depends on
+    mixing_norms: list[list[torch.Tensor]] = field(default_factory=list)  # gradient norms of a layer's parameters
     h_res_grads: list[torch.Tensor] = field(default_factory=list)  # summed over samples
     logit_norms: list[torch.Tensor] = field(default_factory=list)
 
@@ -74,8 +76,8 @@ def measure(
 
     Parameters
     ----------
-    with_cka: False leaves out the similarity of layers, and its frames.
-    bases: passes without edits that this process keeps; one that is there is not computed again.
+    with_cka: whether to measure the similarity of layers and yield its frames; default True.
+    bases: the process's cache of passes without edits; a pass in it is not computed again. Default None.
     """
     spec = stack.spec
     static = stack.connection.static_mixing()
@@ -101,7 +103,7 @@ def measure(
             effects.add_state(layer, state)
         if recorder:
             recorder.add_output(output)
-        del output  # or its graph would be kept where the tape forgets it
+        del output  # because its graph would be kept even if the tape forgets it
 
     leaf = state.detach().requires_grad_()
     loss = stack.loss(leaf)
@@ -134,9 +136,10 @@ def measure(
 def _find_base(
     stack: Stack, static: Mixing | None, tape: _Tape, logits: LogitProbe, bases: Bases | None
 ) -> tuple[BasePass, list[LayerOutput]]:
-    """Return the pass without the stack's edits, and what the layers on the tape did, those below the first edit.
+    """Return the pass without the stack's edits, and the outputs of the layers that are already on the tape.
 
-    None are on the tape if `bases` has the pass. Else it is computed, and kept there.
+    These are the layers before the first edit. If `bases` has the pass, there are none; else the pass is computed, and
+    kept there.
     """
     base, shared = bases.find(stack.spec) if bases else None, list[LayerOutput]()
     if base is None:
@@ -150,7 +153,7 @@ def _find_base(
 
 
 def keep_base(stack: Stack, bases: Bases) -> Iterator[None]:
-    """Run a stack without its edits, and keep that pass. Yields after each layer: closing the generator stops it."""
+    """Run a stack without its edits, and keep the pass. Yield after each layer; closing the generator stops it."""
     tape = _Tape(recomputes(stack.spec))
     base, _ = yield from record_base(stack, stack.connection.static_mixing(), tape, first=0)
     bases.keep(stack, base)
@@ -159,11 +162,11 @@ def keep_base(stack: Stack, bases: Bases) -> Iterator[None]:
 def record_base(
     stack: Stack, static: Mixing | None, tape: _Tape, first: int
 ) -> Generator[None, None, tuple[BasePass, list[LayerOutput]]]:
-    """Run a stack without its edits, forward and backward; return that pass, and what the layers below the first edit
-    did. Yields after each layer.
+    """Run a stack without its edits, forward and backward. Yield after each layer; return the pass, and the outputs of
+    the layers before `first`.
 
-    first: the first layer that edits change. They do not change the forward pass of the layers below it, which stay on
-    the tape.
+    first: the first layer that edits change. The forward pass of earlier layers is the same with edits, so these layers
+        stay on the tape.
     """
     recorder = BaseRecorder()
     with stack.with_edits():
@@ -185,7 +188,7 @@ def record_base(
 
 
 def _exhaust(steps: Generator[None, None, Returned]) -> Returned:
-    """Run a generator to its end, and return what it returns."""
+    """Run a generator to its end, and return its return value."""
     while True:
         try:
             next(steps)
@@ -195,15 +198,15 @@ def _exhaust(steps: Generator[None, None, Returned]) -> Returned:
 
 
 def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray:
-    """Measure log10 of grad_rms (L) of a pass in which every state is changed at random by `ROUNDINGS` of the
+    """Measure log10 of grad_rms (L) in a pass in which each state is changed at random by `ROUNDINGS` roundings of the
     stack's type.
 
-    The stack lies on the device. nan if the gradient is lost.
+    The stack must be on the device. nan if the gradient is not finite, or 0.
     """
     roundings = torch.finfo(DTYPES[stack.spec.dtype]).eps * ROUNDINGS[stack.spec.dtype]
     static, tape, layout = stack.connection.static_mixing(), _Tape(recomputes(stack.spec)), lay_out(stack, device)
     state, values = stack.embed().detach(), None
-    # One draw for all layers, moved on by one feature per layer: drawing on a card's host would be one copy per layer.
+    # One draw for all layers, shifted by one feature per layer: separate draws would each need a copy to the GPU.
     change = normal(stack.spec.seed, "disturbance", -1, *state.shape).to(state) * roundings
     for layer in range(stack.spec.depth):
         output = _climb(stack, layer, state, static, tape, values)
@@ -225,13 +228,13 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
 def _climb(
     stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape, values: torch.Tensor | None
 ) -> LayerOutput:
-    """Compute one layer as a graph of its own, from a leaf state, record it on the tape, and return its output."""
+    """Compute one layer as a separate graph with the state as a leaf, record it on the tape, and return its output."""
     leaf = state.detach().requires_grad_()
     if values is not None:
         values = values.detach().requires_grad_()
     mixing = None
     if static is not None:
-        # Cut here too: Sinkhorn is differentiated once for all layers, after the way down.
+        # A leaf as well, because Sinkhorn is differentiated once for all layers, after the backward pass.
         mixing = Mixing(*(part[layer].detach().requires_grad_() for part in static))
         tape.static.append(mixing)
     with torch.set_grad_enabled(not tape.forgets):
@@ -245,7 +248,11 @@ def _climb(
 def _descend(
     stack: Stack, layer: int, grad: torch.Tensor, weights: list[torch.Tensor], tape: _Tape
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor | None]:
-    """Return the gradients at the state before a layer, the branch input and its weights; and the layer's h_res."""
+    """Compute the backward pass of one layer, and remove it from the tape.
+
+    Return the gradients with respect to the state before it, the branch input and the branch weights, and the layer's
+    h_res.
+    """
     leaf, coefficients = tape.leaves.pop(), tape.static.pop() if tape.static else None
     values = tape.values.pop()
     output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients, values)
@@ -258,7 +265,7 @@ def _descend(
     ends, end_grads = [output.state], [grad]
     if values is None and output.values is not None and tape.values_grad is not None:  # the layer has made them
         ends, end_grads = [*ends, output.values], [*end_grads, tape.values_grad]
-    # A single stream's coefficients are constants that its arithmetic skips.
+    # Coefficients of a single stream are constants, which are not in the graph.
     grads = torch.autograd.grad(ends, wanted, end_grads, allow_unused=True)
     found = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, grads, strict=True)]
     if values is not None and grads[-1] is not None:  # the layer reads them
@@ -276,9 +283,9 @@ def _descend(
 
 
 def _descend_state(stack: Stack, layer: int, grad: torch.Tensor, tape: _Tape, *, keeps: bool = False) -> torch.Tensor:
-    """Return only the gradient at the state that enters the layer.
+    """Return only the gradient with respect to the state before the layer.
 
-    keeps: leave the layer on the tape, for a second backward pass.
+    keeps: whether to leave the layer on the tape, for a second backward pass; default False.
     """
     leaf, coefficients = tape.leaves[layer], tape.static[layer] if tape.static else None
     output = tape.outputs[layer] or stack.layer(layer, leaf, coefficients, tape.values[layer])
@@ -291,20 +298,20 @@ def _descend_state(stack: Stack, layer: int, grad: torch.Tensor, tape: _Tape, *,
 
 
 def _logits_to_compare(stack: Stack, layer: int) -> torch.Tensor | None:
-    """Return the parameter with the logits of h_res, whose gradient norm is compared with that of h_res; None without.
+    """Return the parameter with the logits of h_res if its gradient norm is to be compared with that of h_res, or None.
 
-    None for a single stream, which has no mixing, and for matrices with free sums, whose logits pass on another part.
+    None without logits, for a single stream, which has no mixing, and for matrices with free sums, whose logits receive
+    another part of the gradient.
     """
     is_compared = stack.connection.n > 1 and stack.spec.family.keeps_sums
     return stack.connection.residual_logits(layer) if is_compared else None
 
 
 def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[str, torch.Tensor]:
-    """Return on the device, for each layer's mixing parameters, the norm of all their gradients, `mixing_grad_norm`
-    (L).
+    """Return the gradients of each layer's mixing parameters, on the device; {} if the connection has no parameters.
 
-    If h_res has logits, also its gradient, `h_res_grad` (L, n, n), and their norm, `logit_grad_norm` (L). {} if
-    the connection has no parameters.
+    `mixing_grad_norm` (L): norm of all gradients of a layer. If h_res has logits, also `h_res_grad` (L, n, n), the
+    gradient with respect to h_res, and `logit_grad_norm` (L), the norm of that with respect to the logits.
     """
     if static is not None and stack.connection.stacked_parameters():
         return dict(zip(MIXING_GRADIENTS, _static_gradients(stack, static, tape), strict=False))
@@ -316,7 +323,7 @@ def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[
 
 
 def _to_columns(fetched: dict[str, np.ndarray], eps: float) -> dict[str, np.ndarray]:
-    """Return columns (L) of the gradients of each layer's mixing parameters."""
+    """Return the columns (L) of mixing gradients, from the arrays of `_mixing_gradients`."""
     total, grads, logits = (fetched.get(key) for key in MIXING_GRADIENTS)
     if total is None:
         return {}
@@ -327,7 +334,7 @@ def _to_columns(fetched: dict[str, np.ndarray], eps: float) -> dict[str, np.ndar
 
 
 def _static_gradients(stack: Stack, static: Mixing, tape: _Tape) -> list[torch.Tensor]:
-    """Return norm over all mixing parameters (L); where h_res has logits, its gradient (L, n, n) and their norm (L)."""
+    """Return the values of `_mixing_gradients` for static mixing."""
     stacked = stack.connection.stacked_parameters()
     gathered = Mixing(*(torch.stack(parts[::-1]) for parts in zip(*tape.static_grads, strict=True)))
     made = [(part, grad) for part, grad in zip(static, gathered, strict=True) if part.requires_grad]

@@ -1,9 +1,9 @@
-"""The probe: listens to the layers of a stack, or of another model, and turns what it hears into frames.
+"""The probe: measures the layers of a stack, or of someone else's model, during a pass, and builds frames from them.
 
-Layers are measured in blocks, so that the arithmetic is batched. On a CPU a block is sent as soon as it is measured: it
-holds one layer at first, to have something to show at once, and grows. A card would be waited for at every block, so
-there several are sent together. `ForwardProbe` and `BackwardProbe` take layers one at a time and return the frames
-that became complete, which may be none.
+Layers are measured in blocks, so that the arithmetic is batched. On a CPU a block is sent as soon as it is measured. It
+has one layer at first, so that the page has something to show immediately, and then grows. On a GPU each sent block
+makes the host wait, so several blocks are sent together. `ForwardProbe` and `BackwardProbe` accept one layer at a time,
+and return the frames that are complete, possibly none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,9 +37,9 @@ INPUT_LAYER = -1  # the embedding's output
 
 
 class _Pace:
-    """How many layers are measured together, and whether those that are measured are sent.
+    """Decides how many layers are measured together, and when measured layers are sent.
 
-    growth: by how much a block may exceed the one before.
+    growth: factor by which a block may be larger than the one before.
     """
 
     def __init__(self, layout: Layout, growth: int) -> None:
@@ -47,18 +47,19 @@ class _Pace:
         self.due = self.most if self.is_card else 1
 
     def grow(self) -> None:
-        """After a block of layers was measured: measure more layers together in the next, up to the limit."""
+        """Increase the size of the next block, up to the limit, after a block was measured."""
         self.due = min(self.growth * self.due, self.most)
 
     def sends(self, measured: int) -> bool:
-        """Return whether so many measured layers are sent before the last layer has come."""
+        """Return whether this number of measured layers is sent before the last layer has come."""
         return not self.is_card or measured >= CARD_LAYERS
 
 
 class ForwardProbe:
-    """Measures states, branches, mixing matrices and, unless left out, CKA on the way up.
+    """Measures states, branches, mixing matrices and, if `with_cka`, CKA in the forward pass.
 
-    known: another pass on a CPU, in which the layers below `first` are the same. They are not measured again.
+    known: the probe of another pass on a CPU in which the layers before `first` are the same. They are not measured
+        again. Default None.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class ForwardProbe:
         cka = partial(CkaRows, layout.depth, layout.samples, layout.device, self.dtype, biased=biased_cka)
         self.cka = cka() if with_cka else None
         self.means: list[dict[str, np.ndarray]] = []
-        self.reads = [torch.ones(1, dtype=torch.float64, device=layout.device)]  # of the first layer: the embedding
+        self.reads = [torch.ones(1, dtype=torch.float64, device=layout.device)]  # the first layer reads the embedding
         self.products = TokenProducts(downwards=False, together=self.pace.most)
         self.last_layer = layout.depth - 1
 
@@ -91,7 +92,7 @@ class ForwardProbe:
         return self._fetch_frames() if self.pace.sends(1) else []
 
     def observe(self, layer: int, output: LayerOutput) -> list[ForwardFrame | SimilarityFrame]:
-        """Add a layer's output; return frames of the layers that are measured by now, and in the end of all."""
+        """Add a layer's output; return the frames that are ready to send. With the last layer, these are all others."""
         self.waiting.append((layer, detach_output(output)))
         is_last = layer == self.last_layer
         if len(self.waiting) < self.pace.due and not is_last:
@@ -108,18 +109,18 @@ class ForwardProbe:
         return self.blocks[-1]
 
     def mean_mixing(self) -> dict[str, np.ndarray]:
-        """Return the mean over samples of the coefficients of every layer: h_pre, h_post (L, n), h_res (L, n, n),
-        float64.
+        """Return the mean over samples of the coefficients of each layer, float64: h_pre, h_post (L, n), h_res
+        (L, n, n).
 
-        h_read (L, n, n) in place of h_pre where parts of the width are read; `unfolded` (L, L + 1) alone where layers
-        read earlier outputs.
+        If streams are parts of the width, h_read (L, n, n) instead of h_pre. If layers read earlier outputs, only
+        `unfolded` (L, L + 1).
         """
         if not self.layout.has_mixing:
             return {"unfolded": stack_reads(self.reads[: self.layout.depth]).cpu().numpy()}
         return {key: np.concatenate([block[key] for block in self.means]) for key in self.means[0]}
 
     def _repeat(self, known: "ForwardProbe", outputs: list[LayerOutput]) -> list[ForwardFrame | SimilarityFrame]:
-        """Return the frames of a block of layers from another pass, and take over what later blocks read of it."""
+        """Return the frames of a block of layers from the `known` pass, and copy its data that later blocks need."""
         place = len(self.blocks)
         self.blocks.append(known.blocks[place])
         self.means.append(known.means[place])
@@ -201,9 +202,10 @@ class ForwardProbe:
 
 @dataclass(frozen=True)
 class _Gradients:
-    """What a layer on the way down leaves to be measured: the gradient at its state, and norms, 0-d each.
+    """The gradients of one layer that wait to be measured: the gradient at its state, and lists of norms, 0-d each.
 
-    Norms are of the gradient at the branch input, of the weights' gradients, and of the weights. The input has none.
+    read: norm of the gradient at the branch input. weights_grad: norms of the gradients of weights. weights: norms of
+    weights. For the input, the lists are empty.
     """
 
     layer: int
@@ -214,12 +216,12 @@ class _Gradients:
 
 
 class BackwardProbe:
-    """Measures gradients on the way down."""
+    """Measures gradients in the backward pass."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.cast = np.float64 if self.dtype == torch.float64 else np.float32
-        # Something is shown already, and each block costs its calls.
+        # Blocks grow faster than in the forward pass: the page already shows something, and calls per block cost time.
         self.pace = _Pace(layout, growth=4)
         self.waiting: list[_Gradients] = []
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
@@ -235,7 +237,9 @@ class BackwardProbe:
         grad_weights: list[torch.Tensor] | None = None,
         h_res: torch.Tensor | None = None,
     ) -> list[BackwardFrame]:
-        """Add the gradients of one layer; the last layer comes first, and `INPUT_LAYER`, which ends the pass, last."""
+        """Add the gradients of one layer, from the last layer to `INPUT_LAYER`, which ends the pass; return the frames
+        that are ready to send.
+        """
         grad_nNC = self.layout.to_streams(grad_state.detach())
         norms: list[list[torch.Tensor]] = [[], [], []]
         if grad_u is not None and weights and grad_weights:
@@ -248,12 +252,12 @@ class BackwardProbe:
         if len(self.waiting) < self.pace.due and layer != INPUT_LAYER:
             return []
         self._measure()
-        # After the first layer the input comes, and ends the pass.
+        # After layer 0 only the input follows, which ends the pass: the two are sent together.
         sends = layer == INPUT_LAYER or (layer > 0 and self.pace.sends(sum(len(block[0]) for block in self.measured)))
         return self._fetch_frames() if sends or not self.pace.is_card else []
 
     def finish(self) -> list[BackwardFrame]:
-        """Return the frames of the remaining layers, for a pass that ends before it has reached the input."""
+        """Return the frames of the remaining layers, for a pass that ends before the input."""
         self._measure()
         return self._fetch_frames()
 
@@ -291,9 +295,9 @@ class BackwardProbe:
 
 
 def build_loss_frame(value: float, effects: Mapping[str, float] | None = None) -> LossFrame:
-    """Build the frame of the loss, with a status for what is not finite.
+    """Build the frame of the loss, with a status for values that are not finite.
 
-    effects: of an edited run `loss_base` and, where the output is a distribution, `output_kl`.
+    effects: for an edited run, `loss_base` and, if the output is a distribution, `output_kl`; default None.
     """
     values = {"loss": value, **(effects or {})}
     flags = {key: flag for key, number in values.items() if (flag := to_status(number))}
@@ -311,10 +315,10 @@ def build_mixing_frame(
 
     Parameters
     ----------
-    means: what `ForwardProbe.mean_mixing` returns.
+    means: the result of `ForwardProbe.mean_mixing`.
     gains: further columns as (value, log10).
     gradients: further columns as values.
-    cast: type in which unfolded connections travel, for they are as many as CKA's values.
+    cast: type of the unfolded connections, which are as large as the CKA matrix.
     """
     products = Products(means["h_res"]) if "h_res" in means else None
     columns = (measure_composites(means["h_res"], products=products) if products else {}) | gains
@@ -339,7 +343,7 @@ def build_mixing_frame(
 
 
 def _blame(flag: Status, status: dict[str, Status]) -> Status:
-    """Return the status of a similarity: `overflow` where its mean of streams is nan because these overflowed."""
+    """Return the status of a similarity: `overflow` if the mean over streams is nan because streams overflowed."""
     return "overflow" if flag == "nan" and status.get("act_rms_streams") == "overflow" else flag
 
 
@@ -367,19 +371,21 @@ def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.
 
 
 def _drop_missing(group: LayerGroup) -> None:
-    """Remove the metrics that some layers lack, in place, where a layer's value is nan."""
+    """Remove metrics that only some layers have, in place, if this layer's value is nan."""
     for key in [key for key, flag in group["status"].items() if flag == "nan" and key in SOME_LAYERS]:
         del group["values"][key], group["status"][key]
 
 
 def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the weights of what each layer reads, (1) to (L), as unfolded connections (L, L + 1), 0 for later ones."""
+    """Return the weights with which each layer reads, of lengths 1 to L, as unfolded connections (L, L + 1), padded
+    with 0.
+    """
     size = len(reads) + 1
     return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 
 
 def _average_mixing(block: LayerBlock) -> dict[str, torch.Tensor]:
-    """Return h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
+    """Return h_pre, h_post (K, n), h_res or h_read (K, n, n) of a block; if dynamic, mean and spread over samples."""
     found = {}
     dynamic = block.h_post.ndim == 3
     read = "h_read" if block.h_pre.ndim == block.h_res.ndim else "h_pre"  # a matrix for each layer

@@ -1,4 +1,4 @@
-"""`run(spec)`: everything that a spec asks for, as a sequence of frames."""
+"""Computes a spec: `run(spec)` yields all its frames, from start to summary."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
@@ -40,15 +40,15 @@ from mhc_core.spec import NUMERICS_VERSION, RunSpec, SpecError
 from mhc_core.stack import Stack, build_stack
 from mhc_core.theory.laws import explain_missing_laws, predict
 
-# Of a predicted cost, what is the same on every machine.
+# Fields of a predicted cost that are the same on every machine.
 COUNTS = {"parameters", "flops", "bytes_moved", "peak_bytes"}
 
 
 def run(spec: RunSpec, trained: TrainedStacks | None = None, bases: Bases | None = None) -> Iterator[Frame]:
-    """Compute a spec and yield its frames as they arise. Closing the generator stops the computation.
+    """Compute a spec and yield its frames as soon as they are ready. Closing the generator stops the computation.
 
-    A stack that is among `trained` does not train again. A run with edits does not repeat a pass without them that is
-    among `bases`.
+    A stack that is among `trained` is not trained again. A run with edits uses the pass without edits in `bases`, if
+    there is one.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def run(spec: RunSpec, trained: TrainedStacks | None = None, bases: Bases | None
     result = Result(keeps_frames=False)
     start = _build_start_frame(spec, device)
     result.add(start)
-    yield start  # before the weights are drawn, which takes its time
+    yield start  # before the weights are drawn, which takes time
     stack = (bases.find_stack(spec) if bases else None) or build_stack(spec).to(device)
     for frame in _compute_frames(stack, device, trained, bases):
         result.add(frame)
@@ -88,7 +88,13 @@ def prepare(spec: RunSpec, bases: Bases) -> Generator[None]:
 
 
 def choose_device(spec: RunSpec) -> torch.device:
-    """Choose the device of the spec; `auto` is CUDA where present."""
+    """Return the device of the spec. `auto` is CUDA if this machine has a CUDA device, else the CPU.
+
+    Raises
+    ------
+    SpecError
+        If the spec asks for CUDA and this machine has none.
+    """
     present = torch.cuda.is_available()
     if spec.device == "cuda" and not present:
         raise SpecError("device", "cuda", "auto or cpu: this machine has no CUDA device")
@@ -115,7 +121,7 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
     samples = spec.input.batch * spec.input.tokens
     return StartFrame(
         spec=spec.canonical(),
-        # Without the time, which differs from machine to machine: a run computed again gives the same frames.
+        # Without the time, which differs between machines: a run that is computed again must give the same frames.
         cost=Cost(**estimate(spec).model_dump(include=COUNTS)),
         device=describe_device(device),
         versions=replace(describe_versions(), numerics=NUMERICS_VERSION),
@@ -132,7 +138,7 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
 
 
 def _build_drift(spec: RunSpec) -> Drift | None:
-    """Return the noise of the mixing's parameters for the start frame; None without noise."""
+    """Return the drift of the mixing's parameters for the start frame; None if `describe_drift` has none."""
     drift = describe_drift(spec)
     return drift and Drift(origin=drift.origin.numpy(), draws=drift.draws.numpy())
 
@@ -144,11 +150,11 @@ def _build_input(spec: RunSpec) -> Input:
 
 
 def describe_device(device: torch.device) -> Device:
-    """Return the type of a device, and the name that its maker gave it."""
+    """Return the type and the model name of a device."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Device(type=device.type, name=name)
 
 
 def describe_versions() -> Versions:
-    """Return the versions of what measures: this product, torch and numpy."""
+    """Return the versions of this product, torch and numpy."""
     return Versions(mhc_scope=__version__, torch=torch.__version__, numpy=np.__version__)

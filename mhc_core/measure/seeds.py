@@ -1,12 +1,13 @@
-"""Many seeds of one spec: how far a curve moves when nothing but the draw changes.
+"""Measures several seeds of one spec, and the percentiles of columns over them: how much a curve depends on the seed.
 
-The seeds are seed, seed + 1, ... seed + k - 1. A metric with one value per layer gets, at every layer, its least and
-largest value over seeds and the 5th, 50th and 95th percentile (linear interpolation between order statistics).
+The seeds are seed, seed + 1, ... seed + k - 1. For each metric with one value per layer, the result is, in each layer,
+the least and largest value over seeds, and the 5th, 50th and 95th percentile (linear interpolation between order
+statistics).
 
-A metric that spans decades is ranked by its log10, which is known beyond the range of the type. A true zero ranks below
-every number, and a value that is lost (`overflow` or `nan`: a product of infinities) above: leaving it out would call a
-stack tame because its worst seeds have no number. A lost value of any other metric has no rank and is left out. Where
-a band's edge is itself zero or lost it is nan; `lost` counts the seeds without a number.
+Metrics that span decades are ranked by their log10, which is known beyond the range of the type. Exact zeros rank below
+all numbers. Lost values (`overflow` or `nan`, from a product of infinities) rank above all numbers: without them, a
+stack would look stable because its worst seeds have no number. Lost values of other metrics have no rank and are left
+out. If an end of a band is zero or lost, it is nan. `lost` counts the seeds without a number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,9 @@ def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterato
 
 
 def _measure_one(spec: RunSpec, device: torch.device, result: Result) -> Iterator[int]:
-    """Measure one seed into its result; yields how many layers are drawn or passed so far, three times L in all."""
+    """Measure one seed into its result. Yield the number of layers done since the last yield; the sum is 3 L, for
+    drawing, forward and backward.
+    """
     stack = build_stack(spec).to(device)
     yield spec.depth  # drawing the weights counts as a pass
     for frame in measure(stack, device, with_cka=False):
@@ -58,12 +61,11 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
     """Build the frame with percentiles of columns over the results of all seeds.
 
     bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
-    lost: key -> layer -> how many seeds have no number there; only if there are any.
-    largest: each seed's largest log10 of the composite gains over depth, (k), where there is mixing; nan if a
-        layer's is not known.
-    gradient_growth: each seed's log10 of grad_rms at the first layer over that at the last, (k); -inf if it has
-        become zero. The median of these is
-        not the ratio of the medians, and cannot be made of the bands.
+    lost: key -> layer -> number of seeds without a number there; only if there are any.
+    largest: each seed's largest log10 of the composite gains over depth, (k); only with mixing; nan if the gain of a
+        layer is not known.
+    gradient_growth: each seed's log10 of grad_rms at the first layer over that at the last, (k); -inf if it is zero at
+        the first layer. Its median is not the ratio of the medians, and does not follow from the bands.
     """
     bands: dict[str, Values] = {}
     lost: dict[str, dict[int, int]] = {}
@@ -88,23 +90,21 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
 
 
 def _find_largest(result: Result, key: str) -> float:
-    """Return the largest value over depth, as log10; nan if a layer is lost, because the gain of the stack is then
-    unknown.
-    """
+    """Return the largest log10 of a metric over depth; nan if a layer is lost, because the maximum is then unknown."""
     largest = float(_to_ranks(result, key).max())
     return float("nan") if largest == np.inf else largest
 
 
 def _find_gradient_growth(result: Result) -> float:
-    """Return log10 of the gradient at the first layer over that at the last; nan if a layer is lost, or the gradient
-    starts at zero.
+    """Return log10 of the gradient at the first layer over that at the last; nan if either is lost, or if that at the
+    last layer is 0.
     """
     first, last = _to_ranks(result, "grad_rms")[[0, -1]]
     return float(first - last) if np.isfinite(last) and first < np.inf else float("nan")
 
 
 def _to_ranks(result: Result, key: str) -> np.ndarray:
-    """Return a column (L) as numbers that can be ordered: log10 where the metric has one.
+    """Return a column (L) as numbers that can be ordered: log10 if the metric spans decades, else its values.
 
     -inf for zero, inf for a lost value, nan for a value without a rank.
     """
@@ -119,14 +119,14 @@ def _to_ranks(result: Result, key: str) -> np.ndarray:
 
 
 def _find_lost(result: Result, key: str) -> np.ndarray:
-    """Return the layers (L) at which neither value nor log10 of a metric is known, though the metric applies there."""
+    """Return for each layer whether its value and log10 are both lost, although the metric applies there, (L)."""
     flagged = np.zeros(len(result.layers[key]), dtype=bool)
     flagged[list(result.status.get(key, {}))] = True
     return flagged & np.isnan(result.layers_log10.get(key, result.layers[key]))
 
 
 def _to_band(ranks_kL: np.ndarray) -> Values:
-    """Return percentiles over seeds at each layer, without nan; nan if there is none or it is infinite."""
+    """Return the percentiles over seeds at each layer, ignoring nan. Those that are infinite or unknown are nan."""
     ordered = np.sort(ranks_kL, axis=0)  # nan last
     last = np.maximum(np.isfinite(ordered).sum(0) + np.isinf(ordered).sum(0) - 1, 0)
     band: Values = {}

@@ -1,4 +1,4 @@
-"""The frame of a training step: what its pass measured, as it travels."""
+"""Builds the frame of a training step from the measurements of its pass."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")  # of a
 def build_step_frame(
     spec: RunSpec, step: int, rate: float, values: dict[str, np.ndarray], *, is_kept: bool
 ) -> StepFrame:
-    """Build the frame of a training step, without times, so that a run that is computed again gives the same bytes."""
+    """Build the frame of a training step. It contains no times, so that a run computed again gives the same bytes."""
     cast = np.float64 if spec.dtype == "float64" else np.float32
     before = {key.removeprefix(INPUT): values.pop(key).astype(cast) for key in list(values) if key.startswith(INPUT)}
     kept = _keep(spec, values, cast) if is_kept else {}
@@ -58,7 +58,9 @@ def to_finite_input(before: Mapping[str, np.ndarray]) -> Values | None:
 def _keep(
     spec: RunSpec, values: dict[str, np.ndarray], cast: type[np.floating]
 ) -> dict[str, tuple[np.ndarray, LayerStatus]]:
-    """Return what a training step stores besides the mixing matrices, with the status of layers that are not finite."""
+    """Return what a kept training step stores in addition to the mixing matrices, with the status of layers that are
+    not finite.
+    """
     kept = {key: to_stack(values.pop(key), cast) for key in STREAMED if key in values}
     if keeps_maps(spec):
         cka_LL, flags = to_cka(values)

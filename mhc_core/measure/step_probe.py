@@ -1,8 +1,8 @@
-"""The probe of a training step: listens while autograd walks the whole stack, up and down.
+"""The probe of a training step: measures layers while autograd computes the whole stack, forward and backward.
 
-Definitions are those of `ForwardProbe` and `BackwardProbe`, of whose many metrics it takes few: it must cost little
-compared with the step. What it keeps of a layer is one merged state, what the branch read, and one gradient; at a step
-that is kept also the streams themselves; and that until a block of layers is full.
+It measures few of the metrics of `ForwardProbe` and `BackwardProbe`, with the same definitions, because it must cost
+little compared with the step. Until a block of layers is full, it keeps one merged state, the branch input and one
+gradient of each layer; at kept steps, also the streams.
 """
 
 from functools import partial
@@ -21,20 +21,20 @@ from mhc_core.record.values import LayerStatus
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput
 
-INPUT = "input_"  # before names of what is of the state before the layers
+INPUT = "input_"  # prefix of the names of measurements of the state before the layers
 
 
 class StepProbe:
-    """Measures columns of every layer in one step; where the step is kept, each stream and CKA of every two layers.
+    """Measures the columns of one training step; at a kept step, also each stream, and CKA of all pairs of layers.
 
-    CKA is left out in stacks that are too deep for maps of layer by layer.
+    CKA is left out in stacks of more than 256 layers.
     """
 
     def __init__(self, layout: Layout, spec: RunSpec, *, is_kept: bool) -> None:
         self.layout, self.is_kept = layout, is_kept
         self.up, self.down = _Blocks(layout), _Blocks(layout)
         self.u_before: torch.Tensor | None = None
-        # A layer through which nothing comes down has no gradient: zero.
+        # If no gradient reaches a layer, it stays zero.
         self.found = {"grad_rms": self._build_zeros(layout.depth)}
         if is_kept:
             self.found["grad_rms_streams"] = self._build_zeros(layout.depth, spec.streams)
@@ -47,7 +47,7 @@ class StepProbe:
             self.sizes: list[torch.Tensor] = []
 
     def observe_input(self, state: torch.Tensor) -> None:
-        """Measure the streams of the state before the layers, at training steps that store matrices."""
+        """Measure the streams of the state before the layers; only at kept steps."""
         if not self.is_kept:
             return
         self._put_input("act", state)
@@ -55,7 +55,7 @@ class StepProbe:
             state.register_hook(lambda grad: self._put_input("grad", self.layout.gather_input_grad(grad)))
 
     def observe(self, layer: int, output: LayerOutput) -> None:
-        """Measure a layer on the way up, and register for the gradient at its state, which autograd brings later."""
+        """Measure a layer in the forward pass, and register a hook for the gradient at its state."""
         dtype = self.layout.measured_dtype
         with torch.no_grad():
             x_nNC = self.layout.to_streams(output.state.detach()).to(dtype)
@@ -69,9 +69,9 @@ class StepProbe:
     def measured(self) -> dict[str, torch.Tensor]:
         """Return the columns of the training step, (L) each, on the device.
 
-        They are step_act_rms, step_grad_rms, step_cos_prev, its percentiles and step_token_cos.
-        A kept step also has step_act_rms_streams and step_grad_rms_streams (L, n), step_stream_cos (L) where there
-        are streams to compare, what `to_cka` takes, and of the state before the layers `input_act_rms_streams` and
+        They are step_act_rms, step_grad_rms, step_cos_prev, its percentiles and step_token_cos. A kept step also has
+        step_act_rms_streams and step_grad_rms_streams (L, n), step_stream_cos (L) if there are several streams, the
+        arguments of `to_cka`, and, for the state before the layers, `input_act_rms_streams` and
         `input_grad_rms_streams` (n).
         """
         self._measure_down(self.down.rest())
@@ -134,14 +134,14 @@ class StepProbe:
 
 
 class _Block(NamedTuple):
-    """Layers that are measured together: their place in a column, and each of their parts, stacked (K, ...)."""
+    """Layers that are measured together: their index in columns, and each of their tensors, stacked (K, ...)."""
 
     place: slice | torch.Tensor
     parts: list[torch.Tensor]
 
 
 class _Blocks:
-    """Layers that come one by one, up or down, handed on a block at a time."""
+    """Collects layers that come one by one, forward or backward, into blocks."""
 
     def __init__(self, layout: Layout) -> None:
         self.due, self.left, self.device = max_together(layout), layout.depth, layout.device
@@ -154,7 +154,7 @@ class _Blocks:
         return self.rest() if len(self.waiting) == self.due or self.left == 0 else None
 
     def rest(self) -> _Block | None:
-        """Return the layers that have not filled a block; the last layers can be missing."""
+        """Return the layers that wait as a block, even if it is not full; None if there are none."""
         if not self.waiting:
             return None
         waiting, self.waiting = sorted(self.waiting, key=itemgetter(0)), []
@@ -171,7 +171,7 @@ class _Blocks:
 def to_cka(values: dict[str, np.ndarray]) -> tuple[np.ndarray, LayerStatus]:
     """Return the CKA matrix (L, L) of a training step, and the status of the layers that have none."""
     cka_LL, faults_L, sizes_L = (values.pop(key) for key in ("cka", "cka_faults", "cka_sizes"))
-    # Streams that overflowed to either side have a mean that is not a number: they overflowed.
+    # The mean of streams that overflowed with both signs is nan. Its status is still overflow.
     flags: LayerStatus = {
         layer: "overflow" if flag == "nan" and np.isinf(sizes_L[layer]) else flag
         for layer, flag in to_cka_status(faults_L).items()

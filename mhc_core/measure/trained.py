@@ -1,8 +1,9 @@
-"""Stacks that were trained before: their weights and steps in files, so that a run with other edits need not train.
+"""Files with trained stacks (weights and training steps), so that a run of the same stack with other edits need not
+train.
 
-Edits do not act on training. A run that differs in its edits alone, an atlas and a lens train the same stack: the first
-run stores it, the others read it. What they compute is the same to the last bit, because a file is named by all that
-decides on it: the spec without edits, the versions, the device and the number of threads.
+Edits do not act on training. Runs that differ only in edits, an atlas and a lens need the same trained stack: the first
+one stores it, and the others read it. Results are the same to the last bit, because the name of a file is a hash of
+everything on which training depends: the spec without edits, versions, device and number of threads.
 
 A file is a zip of numpy arrays: one for each parameter, and the frames of all steps as lines of JSON.
 """
@@ -26,19 +27,19 @@ from mhc_core.record.values import Values
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
 
-STEPS, UPDATES = ":steps", ":updates"  # which are names of no parameter
-TOTAL_BYTES = 2**29  # of all files; those that were used least recently go first
-FILE_BYTES = 2**26  # beyond which a stack is not stored
+STEPS, UPDATES = ":steps", ":updates"  # names that no parameter can have
+TOTAL_BYTES = 2**29  # largest size of all files; the least recently used ones are removed first
+FILE_BYTES = 2**26  # larger stacks are not stored
 
 
 class TrainedStacks:
-    """A folder of trained stacks. Several processes may use it: a file is written aside, then renamed."""
+    """A folder of trained stacks. Several processes may use it: a file is written under another name, then renamed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def train(self, stack: Stack) -> Generator[StepFrame, None, int]:
-        """Train a stack as `train` does, in place and with the same frames, or read weights and frames from a file."""
+        """Train a stack in place as `train` does, or read its weights and frames from a file; yield the same frames."""
         path = self.folder / f"{name_training(stack.spec, torch.get_num_threads())}-{_name_device(stack)}.npz"
         try:
             frames, done = _load(stack, path)
@@ -54,18 +55,18 @@ class TrainedStacks:
                 yield frames[-1]
             try:
                 self._save_stack(stack, path, frames, done)
-            except OSError as error:  # such as a full disk: the run has what it needs
+            except OSError as error:  # such as a full disk; the run itself does not need the file
                 print(f"a trained stack is not stored in {self.folder}: {error}", file=sys.stderr)
             return done
         yield from frames
         return done
 
     def has(self, spec: RunSpec, threads: int) -> bool:
-        """Return whether the trained stack of a spec is stored, for that number of threads, on whatever device."""
+        """Return whether the trained stack of a spec is stored for this number of threads, for any device."""
         return any(self.folder.glob(f"{name_training(spec, threads)}-*.npz"))
 
     def _save_stack(self, stack: Stack, path: Path, frames: list[StepFrame], done: int) -> None:
-        """Write frames and weights to a file, whole or not at all; do nothing if it would exceed FILE_BYTES."""
+        """Write frames and weights to a file atomically; do nothing if it would exceed `FILE_BYTES`."""
         lines = b"".join(codec.encode_frame(frame, "", index) for index, frame in enumerate(frames))
         weights = {name: _to_array(parameter) for name, parameter in stack.named_parameters()}
         if len(lines) + sum(array.nbytes for array in weights.values()) > FILE_BYTES:
@@ -83,7 +84,7 @@ class TrainedStacks:
         self._remove_oldest()
 
     def _remove_oldest(self) -> None:
-        """Remove files until the rest is small enough; another process may have removed one."""
+        """Remove the oldest files until the others fit `TOTAL_BYTES`. Another process may have removed a file."""
         total = 0
         for path in sorted(self.folder.glob("*.npz"), key=_read_time, reverse=True):
             with suppress(FileNotFoundError):
@@ -93,13 +94,13 @@ class TrainedStacks:
 
 
 def name_training(spec: RunSpec, threads: int) -> str:
-    """Return a text that identifies all that decides the result of training a spec's stack, except for the device."""
+    """Return a text that identifies everything on which the trained stack of a spec depends, except the device."""
     parts = (spec.model_copy(update={"edits": ()}).id, torch.__version__, np.__version__, str(threads))
     return _hash_parts(*parts)[:32]
 
 
 def _name_device(stack: Stack) -> str:
-    """Return a short hash of the stack's device type, for the name of a file."""
+    """Return a short hash of the stack's device (of a GPU, its model), for the name of a file."""
     device = next(stack.parameters()).device
     return _hash_parts(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)[:8]
 
@@ -110,7 +111,7 @@ def _hash_parts(*parts: str) -> str:
 
 @torch.no_grad()
 def _load(stack: Stack, path: Path) -> tuple[list[StepFrame], int]:
-    """Set the weights of the stack from a file; return the frames of its training steps and the number of updates."""
+    """Set the stack's weights from a file; return the frames of its training steps and the number of updates."""
     with np.load(path, allow_pickle=False) as stored:
         frames = [_read_step(line, stack) for line in stored[STEPS].tobytes().splitlines()]
         for name, parameter in stack.named_parameters():
@@ -135,13 +136,13 @@ def _read_step(line: bytes, stack: Stack) -> StepFrame:
 
 
 def _to_array(parameter: torch.Tensor) -> np.ndarray:
-    """Return the values of a parameter for a file; those of bfloat16 as integers of their bits, as numpy needs."""
+    """Return the values of a parameter for a file; bfloat16 values as their bits, because numpy has no bfloat16."""
     values = parameter.detach().cpu()
     return (values.view(torch.int16) if values.dtype == torch.bfloat16 else values).numpy()
 
 
 def _read_time(path: Path) -> float:
-    """Return when a file was last changed, in seconds; 0 if another process has removed it."""
+    """Return the modification time of a file, in seconds; 0 if another process has removed it."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

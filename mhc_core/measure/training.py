@@ -1,17 +1,17 @@
-"""Training: a stack learns from fresh batches of its input, one frame per step.
+"""Trains a stack on a new batch of its input in each step, and yields one frame per step.
 
-Everything learns: the branches, the mixing of every family with its gates and heads, the embedding and the read-out.
-A step is one forward and one backward pass of plain autograd over the whole stack. Its frame holds what that pass saw,
-before the update: loss, gradients, gains, and of every layer the size of the state and of the gradient at it, and how
-alike neighbouring layers and tokens are. Mixing matrices, what is of each stream, CKA and unfolded connections are kept
-at a few steps alone, the latter two in stacks of up to 256 layers. A loss or gradient that is not finite
-ends training as a result, not as an error: the frame of that step carries the status, and the update is not made.
+All parameters are trained: branches, mixing with its gates and heads, embedding and read-out. A step is one forward and
+one backward pass of plain autograd over the whole stack. Its frame contains measurements of this pass, before the
+update: loss, gradients, gains, and for each layer the size of the state and of the gradient at it, and the similarity
+of neighbouring layers and of tokens. Mixing matrices, measurements of each stream, CKA and unfolded connections are
+kept only at a few steps, the latter two in stacks of up to 256 layers. If the loss or the gradient is not finite,
+training ends. This is a result and not an error: the frame of that step has the status, and the update is not made.
 
 Weight decay acts on matrices that multiply features: those of the branches, the embedding, the read-out, and the
 projections from which dynamic mixing and heads are made. It does not act on the mixing itself (free coefficients,
 logits and biases), nor on gates and scalars.
 
-Weights are updated in the run's dtype: bfloat16 rounds updates below a 256th of a weight away.
+Weights are updated in the run's dtype: in bfloat16, updates below about 1/256 of a weight are lost by rounding.
 """
 
 from collections.abc import Generator, Iterable
@@ -36,7 +36,7 @@ from mhc_core.stack import Stack
 
 BETAS = (0.9, 0.95)
 MOMENTUM = 0.9
-# Matrices of a connection that multiply features, or make what does.
+# Names of a connection's matrices that multiply features.
 PROJECTIONS = {"phi", "w_m", "w_b", "w_r", "w_y", "w_a", "w_down", "w_up", "w_post", "down", "up"}
 
 
@@ -53,7 +53,7 @@ def train(stack: Stack) -> Generator[StepFrame, None, int]:
         optimizer.zero_grad()
         probe = StepProbe(layout, stack.spec, is_kept=step in kept)
         measured = _propagate(stack, parameters, probe)
-        del probe  # with its Gram matrices
+        del probe  # to free its Gram matrices
         values = fetch(measured)
         is_finite = bool(np.isfinite(values["step_loss"]) and np.isfinite(values["step_grad_norm"]))
         if is_finite:
@@ -68,17 +68,17 @@ def train(stack: Stack) -> Generator[StepFrame, None, int]:
 
 
 def learning_rate(plan: TrainSpec, step: int) -> float:
-    """Return the learning rate: linear from lr / warmup at step 0 to lr at step warmup - 1, constant from there on."""
+    """Return the learning rate: linear from lr / warmup at step 0 to lr at step warmup - 1, then constant."""
     return plan.lr * min(1.0, (step + 1) / max(1, plan.warmup))
 
 
 def pick_kept_steps(plan: TrainSpec) -> set[int]:
-    """Return steps at which the mixing matrices are kept: evenly spaced, the first and the last among them."""
+    """Return the steps at which mixing matrices are kept: evenly spaced, including the first and the last."""
     return {int(step) for step in np.linspace(0, plan.steps - 1, min(plan.kept, plan.steps)).round()}
 
 
 def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
-    """Build the spec's optimiser over all parameters, in two groups: with weight decay and without."""
+    """Build the spec's optimiser for all parameters, in two groups: with and without weight decay."""
     plan = stack.spec.train
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, parameter in stack.named_parameters():
@@ -94,7 +94,7 @@ def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
 
 
 def _has_decay(name: str, parameter: nn.Parameter) -> bool:
-    """Return whether weight decay applies to this parameter: to matrices, and not to coefficients of the mixing."""
+    """Return whether weight decay applies to this parameter: a matrix that multiplies features."""
     if name.startswith("connection."):
         return not PROJECTIONS.isdisjoint(name.split("."))  # the name of a layer can follow
     return parameter.ndim >= 2
@@ -102,7 +102,9 @@ def _has_decay(name: str, parameter: nn.Parameter) -> bool:
 
 @dataclass(frozen=True)
 class _Parameters:
-    """A stack's parameters by where they sit: branches and mixing by layer, mixing of all layers, and the ends."""
+    """A stack's parameters in groups: of each layer's branch, of each layer's mixing, of the mixing of all layers, and
+    the others (`ends`: embedding and read-out).
+    """
 
     branches: list[list[nn.Parameter]]
     layered: list[list[nn.Parameter]]
@@ -111,7 +113,7 @@ class _Parameters:
 
     @classmethod
     def from_stack(cls, stack: Stack) -> "_Parameters":
-        """Group the parameters of a stack: by branch, by layer's mixing, stacked mixing, and those at both ends."""
+        """Group the parameters of a stack."""
         branches = [list(branch.parameters()) for branch in stack.branches]
         layered = [stack.connection.layer_parameters(layer) for layer in range(stack.spec.depth)]
         stacked = stack.connection.stacked_parameters()
@@ -121,7 +123,7 @@ class _Parameters:
 
 
 def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[str, torch.Tensor]:
-    """Run one forward and backward pass; return its measurements on the device, and leave gradients in parameters."""
+    """Run one forward and backward pass, which sets the gradients; return its measurements on the device."""
     state = stack.embed()
     probe.observe_input(state)
     state, mixings = stack.climb(state, probe.observe)
@@ -144,7 +146,7 @@ def _read_value_weights(stack: Stack) -> dict[str, torch.Tensor]:
 
 
 def _measure_gradients(parameters: _Parameters) -> dict[str, torch.Tensor]:
-    """Return the norms of the gradient: of all parameters, of each layer's branch (L) and of its mixing (L), if any."""
+    """Return the norms of the gradients of all parameters, of each layer's branch (L) and of its mixing (L), if any."""
     found = {"step_param_grad_norm": measure_groups([_list_grads(group) for group in parameters.branches])}
     if parameters.stacked:
         rows = [
@@ -162,9 +164,9 @@ def _list_grads(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
 
 
 def _average(made: list[Made]) -> dict[str, torch.Tensor]:
-    """Return the coefficients of all layers, (L, n) and (L, n, n), as means over samples where they are dynamic.
+    """Return the coefficients of all layers, (L, n) and (L, n, n); if they are dynamic, means over samples.
 
-    Where layers read earlier outputs, the weights of these, (L, L + 1).
+    If layers read earlier outputs, return the weights of these outputs, (L, L + 1).
     """
     found = {}
     mixings = [one for one in made if not isinstance(one, DepthReads)]
@@ -181,7 +183,10 @@ def _average(made: list[Made]) -> dict[str, torch.Tensor]:
 
 
 def _update_weights(optimizer: torch.optim.Optimizer, rate: float, clip: float, norm: torch.Tensor) -> None:
-    """Make one step of the optimiser with this learning rate, gradients clipped to this norm; 0 clips nothing."""
+    """Make one step of the optimiser with this learning rate, and with gradients clipped to the norm `clip`, if not 0.
+
+    norm: the norm of all gradients.
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate
     if clip:

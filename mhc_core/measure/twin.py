@@ -1,8 +1,8 @@
-"""The twin of a trace: a synthetic stack with the same depth, streams, block and initialisation, as near as is known.
+"""The twin of a recording: a spec with the same depth, streams, block and initialisation, as far as they are known.
 
-What joins the layers follows from what was measured: one stream is a residual connection; rows and columns that sum to
-1 are mHC; other mixing is HC; weights over depth without mixing are attention over depth. The kinds are the first
-families of these properties. Of the initialisations of mHC the nearest is taken.
+The connection follows from the recorded mixing: one stream is a residual connection; rows and columns that sum to 1 are
+mHC; other mixing is HC; weights over depth without mixing are attention over depth. For each case, the kind is the
+first family with the needed properties. For mHC, the nearest initialisation is chosen.
 """
 
 from collections.abc import Callable
@@ -33,11 +33,11 @@ ITERATED = _find_kind(lambda family: family.iterates)
 FREE = _find_kind(lambda family: family.streams == "copies" and family.drawn == "entries")
 ATTENDING = _find_kind(lambda family: family.attends)
 
-MAX_DEPTH, MAX_STREAMS = 1024, 16  # of a spec; a test holds them equal
-SUM_ERROR = 0.05  # Sinkhorn rounds leave less, bfloat16 and rows alone leave more
-STILL = 1e-6  # a coefficient that varies less from token to token is static
-GATED = 0.006  # standard deviation of H_res over tokens: gates of 0.01 leave less, gates of 1 leave more
-WIDTH = 4  # of the stacks whose initial mixing is compared: it does not depend on the width
+MAX_DEPTH, MAX_STREAMS = 1024, 16  # limits of a spec; a test compares them
+SUM_ERROR = 0.05  # largest error of sums for mHC: Sinkhorn has less; bfloat16, or only rows normalised, has more
+STILL = 1e-6  # a coefficient whose standard deviation over tokens is smaller is static
+GATED = 0.006  # standard deviation of H_res over tokens: less with gates of 0.01, more with gates of 1
+WIDTH = 4  # of the stacks whose initial mixing is compared; it does not depend on the width
 DRAWN = ("megatron", "deepseek_v4")  # initialisations that draw the projections of tokens
 
 ALWAYS_UNKNOWN = (
@@ -48,7 +48,7 @@ ALWAYS_UNKNOWN = (
 
 @dataclass(frozen=True)
 class TwinSpec:
-    """A spec, and in sentences what of the model is unknown."""
+    """A spec, and texts that say which properties of the model are unknown or differ."""
 
     spec: RunSpec
     unknown: list[str]
@@ -69,7 +69,7 @@ def build_twin(result: Result) -> TwinSpec:
 
 
 def _choose_block(blocks: list[str], unknown: list[str]) -> str:
-    """Return the kind of branches nearest to the recorded layers, by their names; add what differs to `unknown`."""
+    """Return the kind of block nearest to the recorded layers, by their names; add differences to `unknown`."""
     kinds = {name.lower() for name in blocks}
     if kinds == {"mlp"}:
         return "mlp"
@@ -116,7 +116,7 @@ def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[s
 
 
 def _find_spread(result: Result, key: str = "h_res_std") -> float:
-    """Return how much H_res, or the weights of another key, vary from token to token; 0 if they are static."""
+    """Return the mean standard deviation of H_res over tokens, or of another key; 0 if mixing is static."""
     spread = result.matrices.get(key)
     return 0.0 if spread is None else float(np.nan_to_num(spread).mean())
 
@@ -124,7 +124,7 @@ def _find_spread(result: Result, key: str = "h_res_std") -> float:
 def _find_nearest_init(result: Result, depth: int, streams: int, spread: float) -> str:
     """Return the initialisation whose static mixing is nearest to the recorded one.
 
-    Of those alike in it, by how mixing varies over tokens.
+    If several have the same static mixing, the spread of the mixing over tokens decides.
     """
     errors = {init: _measure_distance(result, init, depth, streams) for init in get_args(InitPreset)}
     nearest = min(errors, key=lambda init: errors[init])

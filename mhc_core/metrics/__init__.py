@@ -1,8 +1,8 @@
-"""What is measured: one group of metrics a file, which declares each once and computes it; and those of other packages.
+"""The catalogue of all metrics. Each file of this folder declares and computes one group; other packages can add more.
 
-Another package declares an entry point of the group `mhc_scope.metrics`, whose object is a `LayerMetric`;
-`mhc-scope serve --metric module:METRIC` adds one for a session (`mhc_core/discovery.py`). They are measured in every
-run from then on. Ids and other columns do not depend on them, and stored runs are not computed again.
+Another package adds a metric with an entry point of the group `mhc_scope.metrics`, whose object is a `LayerMetric`.
+`mhc-scope serve --metric module:METRIC` adds one without an entry point (`mhc_core/discovery.py`). Added metrics are
+measured in all new runs. Ids and other columns do not depend on them, and stored runs are not computed again.
 """
 
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from mhc_core.metric import LayerMetric, Metric
 
 GROUP = "mhc_scope.metrics"
 VARIABLE = "MHC_METRIC"
-# Of the catalogue; the metrics of other files follow by name.
+# The first files of the catalogue, in this order; the other files follow by name.
 FIRST = (
     *("states", "gradients", "jacobian", "mixing", "token_products", "logits", "mixing_gradients", "paths", "shares"),
     *("similarity", "effects", "training"),
 )
 
 METRICS: dict[str, Metric] = {}
-LAYER_METRICS: dict[str, LayerMetric] = {}  # of METRICS, those that state how they are measured, checked and drawn
-# Metrics that layers of a run can lack: those of the stack, and the same at each step of training.
+LAYER_METRICS: dict[str, LayerMetric] = {}  # those of METRICS that define how they are measured, checked and drawn
+# Keys of metrics that only some layers of a run have, including those of training steps.
 SOME_LAYERS: set[str] = set()
 
 
@@ -44,7 +44,7 @@ def _collect_metrics() -> None:
 
 
 def _list_own() -> Iterator[Metric | LayerMetric]:
-    """Yield the metrics of the files of this folder; some files only compute."""
+    """Yield the metrics that the files of this folder declare; some files declare none."""
     for module in import_files(__name__, FIRST):
         yield from getattr(module, "METRICS", ())
 

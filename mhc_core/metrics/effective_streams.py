@@ -1,6 +1,6 @@
-"""How many streams a layer reads and writes: the effective number, which is n to the power of the evenness.
+"""The effective number of streams that a layer reads and writes, which is n to the power of the evenness.
 
-A count says more than the evenness where stacks have different numbers of streams: 2 is 2 of 4 as well as 2 of 8.
+Unlike the evenness, it can be compared between stacks with different numbers of streams: 2 is 2 of 4 or 2 of 8.
 
 Shapes: K layers measured together, n streams, N samples.
 """
@@ -22,7 +22,7 @@ ABSENT = "Computed without this metric, or without weights of streams."
 
 
 def measure_reads(block: LayerBlock) -> "torch.Tensor":
-    """Return the effective number of streams that each layer reads, (K), by the mean of H_pre over samples."""
+    """Return the effective number of streams that each layer reads, (K), from H_pre or its mean over samples."""
     weights = block.h_pre.mean(1) if block.h_res.ndim == 4 else block.h_pre
     return count_effective(weights.abs().sum(1) if weights.ndim == 3 else weights)
 
@@ -71,7 +71,7 @@ def _to_power(size_n: Array) -> float:
 
 
 def _define(key: str, does: str, label: str, symbol: str) -> LayerMetric:
-    """Define the metric of what layers read, or of what they write."""
+    """Define the metric of the streams that layers read, or of those that they write."""
     _, whole, formula = SHARES[key]
     return LayerMetric(
         metric=Metric(

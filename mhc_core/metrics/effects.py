@@ -1,4 +1,4 @@
-"""What edits do: the distance of a run from the same run without them.
+"""Metrics of the effect of edits: the distance of a run from the same run without edits.
 
 Shapes: n streams, N samples, C width (of a stream), V classes of the read-out.
 """
@@ -24,10 +24,10 @@ METRICS = (
 
 
 def measure_distance(found_nNC: "torch.Tensor", base_nNC: "torch.Tensor") -> "torch.Tensor":
-    """Measure |found - base| / |base| of all streams together, float64 and 0-d; 0 where both are the same."""
+    """Return |found - base| / |base| over all streams together, float64 and 0-d; 0 if both are the same."""
     import torch
 
-    # By the largest entry first, whose square may be beyond float64.
+    # Divided by the largest entry first, whose square may overflow.
     largest = torch.maximum(found_nNC.abs().amax(), base_nNC.abs().amax()).double()
     scale = largest.clamp_min(torch.finfo(torch.float64).tiny)
     found, base = (x_nNC.to(torch.float64, copy=True) for x_nNC in (found_nNC, base_nNC))
@@ -36,8 +36,8 @@ def measure_distance(found_nNC: "torch.Tensor", base_nNC: "torch.Tensor") -> "to
 
 
 def measure_divergence(base: "torch.Tensor", found: "torch.Tensor") -> "torch.Tensor":
-    """Measure KL(base || found) of the softmax of logits (..., V) in nats, the mean over all other axes; float64."""
+    """Return KL(base || found) of the softmax of logits (..., V), in nats: the mean over all other axes, float64."""
     import torch
 
     p, q = (torch.log_softmax(logits.double(), -1) for logits in (base, found))
-    return (p.exp() * (p - q)).sum(-1).mean().clamp_min(0)  # below 0 by rounding alone
+    return (p.exp() * (p - q)).sum(-1).mean().clamp_min(0)  # can only be below 0 by rounding

@@ -1,8 +1,8 @@
-"""The gates with which a layer reads single features of the streams, where each feature has a weight of its own.
+"""Metrics of the gates with which a layer reads single features of the streams, in connections that have them.
 
-A branch reads sum_i w[i] * x[i]. A gate is the weight of a feature where each stream has the size 1 and their mean is
-read: G[i] = n rms(x[i]) w[i], so that u = 1/n sum_i G[i] * x[i] / rms(x[i]). It does not change with the size of a
-stream. What `mhc_core/layers/gated.py` calls g is G but for the epsilon of its norm.
+A branch reads sum_i w[i] * x[i]. The gates are the weights relative to the mean of streams that are normalised to rms
+1: G[i] = n rms(x[i]) w[i], so that u = 1/n sum_i G[i] * x[i] / rms(x[i]). They do not depend on the size of a stream.
+Except for the epsilon of its norm, G is what `mhc_core/layers/gated.py` calls g.
 
 Shapes: K layers measured together, n streams, N samples, C features that `pick_features` keeps of each stream.
 """
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 
 def measure_spread(block: LayerBlock) -> "torch.Tensor":
-    """Measure the spread of each stream's weights over features by their mean, averaged over samples, (K, n)."""
+    """Measure the standard deviation over features of each stream's weights, divided by their mean and averaged over
+    samples, (K, n).
+    """
     import torch
 
     weights = [layer.double() for layer in block.list_features()]
@@ -48,7 +50,7 @@ def compute_spread(spec: "RunSpec", layer: ReferenceLayer) -> Array:
 
 
 def measure_gates(block: LayerBlock, *, is_spread: bool) -> "torch.Tensor":
-    """Measure mean or standard deviation over samples of the gates of the features that are kept, (K, n, C)."""
+    """Measure the mean over samples, or the standard deviation, of the gates of the kept features, (K, n, C)."""
     import torch
 
     return torch.stack([one.std(0, correction=0) if is_spread else one.mean(0) for one in block.gates])

@@ -1,16 +1,16 @@
-"""The mixing in another basis of the streams: the gauge that turns every H_res into the identity. numpy, float64.
+"""The gauge: mixing in another basis of the streams, such as that in which every H_res is the identity. numpy, float64.
 
 Shapes: L layers, n streams. With x_{l+1} = H_res_l x_l + H_post_l F_l(H_pre_l x_l) and invertible S_l (n, n), the
 states y_l = S_l x_l follow the same rule with
 
     H_pre'_l = H_pre_l S_l^-1    H_post'_l = S_{l+1} H_post_l    H_res'_l = S_{l+1} H_res_l S_l^-1
 
-and what branches read and write stays as it is. S_{l+1} = H_res'_l S_l H_res_l^-1 gives every H_res' that is wanted.
-H_res' = (H_res + t I) (I + t H_res)^-1 leads from the mixing as it is, t = 0, to the identity, t = 1: the fixed basis.
-An eigenvalue e of H_res becomes (e + t) / (1 + t e), so that |e| = 1 stays 1: orthogonal mixing is orthogonal on the
-whole path, rows and columns that sum to 1 still do, and S is then as well conditioned as it can be. H_res' has an
-inverse at every t unless H_res has a real eigenvalue that is not positive, other than -1; no path avoids that where its
-determinant is negative.
+and branch inputs and outputs do not change. S_{l+1} = H_res'_l S_l H_res_l^-1 gives any wanted H_res'.
+H_res' = (H_res + t I) (I + t H_res)^-1 is a path from the given mixing, t = 0, to the identity, t = 1: the fixed basis.
+An eigenvalue e of H_res becomes (e + t) / (1 + t e), so that |e| = 1 stays 1: orthogonal mixing stays orthogonal on the
+whole path, row and column sums of 1 stay 1, and S is then as well conditioned as possible. H_res' has an inverse at
+every t unless H_res has a real eigenvalue that is not positive, other than -1. If the determinant of H_res is negative,
+no path avoids that.
 """
 
 from contextlib import suppress
@@ -24,7 +24,7 @@ from mhc_core.metrics.mixing import LOST, ROUNDING, Products, list_singular_valu
 if TYPE_CHECKING:
     import torch
 
-SINGULAR = 2.0**52  # condition of a matrix, from which on float64 does not know its inverse
+SINGULAR = 2.0**52  # from this condition number on, an inverse is not known in float64
 
 METRICS = (
     Metric("gauge_read_norm", "Read weights in the fixed basis", "", "log", "L", "mixing",
@@ -46,9 +46,10 @@ METRICS = (
 
 
 class Gauge(NamedTuple):
-    """A basis of the streams before every layer and after the last; nan from where float64 does not know it.
+    """The bases of the streams before each layer and after the last; nan from the first one that float64 cannot
+    represent.
 
-    basis: S (L + 1, n, n). inverse: S^-1 (L + 1, n, n). h_res: what mixing becomes, (L, n, n).
+    basis: S (L + 1, n, n). inverse: S^-1 (L + 1, n, n). h_res: H_res in these bases, (L, n, n).
     """
 
     basis: np.ndarray
@@ -57,24 +58,24 @@ class Gauge(NamedTuple):
 
     @property
     def condition(self) -> np.ndarray:
-        """Return the condition number of each basis, (L + 1): how much it can enlarge a rounding; inf where the basis
-        is not known.
+        """Return the condition number of each basis, (L + 1): the largest factor by which it amplifies rounding; inf if
+        the basis is not known.
         """
         with np.errstate(over="ignore"):
             found = list_singular_values(self.basis)[:, 0] * list_singular_values(self.inverse)[:, 0]
         return np.where(np.isnan(found), np.inf, found)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what float64 cannot hold is no number
+@np.errstate(over="ignore", invalid="ignore")  # values beyond float64 become inf or nan
 def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
     """Find the gauge in which H_res is (H_res + t I) (I + t H_res)^-1.
 
     Parameters
     ----------
     h_res_Lnn: static mixing.
-    t: from 0, the basis as it is, to 1, in which every H_res is the identity.
-    anchor: the layer before which the basis is unchanged, from 0; L is after the last. Numbers stay small near
-        it.
+    t: 0 is the given basis; 1 is the basis in which every H_res is the identity.
+    anchor: the layer before which the basis is unchanged, from 0 (default); L is after the last layer. Numbers are
+        small near it.
     """
     layers, n = h_res_Lnn.shape[:2]
     eye = np.eye(n)
@@ -100,16 +101,16 @@ def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tu
 
 
 def _approach_identity(h_res_nn: np.ndarray, t: float) -> np.ndarray:
-    """Return (H + t I) (I + t H)^-1 as I + (1 - t) (H - I) (I + t H)^-1, which keeps the identity to the last bit.
+    """Return (H + t I) (I + t H)^-1, computed as I + (1 - t) (H - I) (I + t H)^-1, which is exact for H = I.
 
-    It is the identity at t = 1 for every H; nan where float64 does not know it.
+    For t = 1 it is the identity for any H. nan if the inverse is not known in float64.
     """
     eye = np.eye(len(h_res_nn))
     return eye if t == 1 else eye + (1 - t) * (h_res_nn - eye) @ _invert(eye + t * h_res_nn)
 
 
 def _invert(matrix_nn: np.ndarray) -> np.ndarray:
-    """Return the inverse of a matrix; nan where rounding to float64 decides it."""
+    """Return the inverse of a matrix; nan if it is not known in float64."""
     with suppress(np.linalg.LinAlgError):
         inverse: np.ndarray = np.linalg.inv(matrix_nn)
         if np.linalg.norm(matrix_nn) * np.linalg.norm(inverse) < SINGULAR:
@@ -118,12 +119,12 @@ def _invert(matrix_nn: np.ndarray) -> np.ndarray:
 
 
 def measure_remainder(h_res_KNnn: "torch.Tensor") -> "torch.Tensor":
-    """Measure gauge_remainder (K) of every sample's matrices; nan where rounding decides the inverse of their mean."""
+    """Measure gauge_remainder (K) of samples' matrices; nan if rounding changes the inverse of their mean too much."""
     import torch
 
     mean_K1nn = h_res_KNnn.mean(1, keepdim=True)
     undone = torch.linalg.inv_ex(mean_K1nn).inverse  # `inv` would wait for the device in every layer
-    # One product a layer: a small matrix for each sample is several times slower.
+    # One product per layer: separate products of small matrices for each sample are several times slower.
     apart_KNnn = ((h_res_KNnn - mean_K1nn).flatten(1, 2) @ undone[:, 0]).view_as(h_res_KNnn)
     norm_K = torch.linalg.vector_norm(apart_KNnn, dim=(2, 3)).square().mean(1).sqrt()
     condition_K = torch.linalg.vector_norm(mean_K1nn, dim=(1, 2, 3)) * torch.linalg.vector_norm(undone, dim=(1, 2, 3))
@@ -135,19 +136,19 @@ def measure_remainder(h_res_KNnn: "torch.Tensor") -> "torch.Tensor":
 def measure_gauge_norms(
     h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray, *, products: Products | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Measure the weights of reads and writes in the gauge with t = 1 that keeps the embedding's basis.
+    """Measure the norms of read and write weights in the gauge with t = 1 that does not change the embedding's basis.
 
-    Returns key -> (norm, log10 of it), each (L); nan where rounding decides it, and from the first layer on whose
-    mixing is not finite.
+    Return key -> (norm, log10 of it), each (L); nan if rounding changes it by `LOST` or more, and from the first layer
+    whose mixing is not finite.
 
-    products: those of h_res_Lnn, if other metrics read them too; by default they are computed.
+    products: the products of h_res_Lnn, if other metrics need them as well; by default they are computed.
     """
     layers, products = len(h_res_Lnn), products or Products(h_res_Lnn)
     reads, writes = ((np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)) for _ in range(2))
     if finite := count_finite(h_pre_Ln, h_post_Ln, h_res_Lnn):
         up_Ln, _, own_Ln = products.singular_values
         up_L, sizes_L = _to_log2(up_Ln[:, 0], products.chains[1][0]), np.log2(own_Ln[:, 0])
-        # A read acts on what the layers in front of its own have passed, a write on what its own layer passes too.
+        # A read is multiplied by the mixing of earlier layers, a write also by that of its own layer.
         passed, before_L = h_res_Lnn[: finite - 1].transpose(0, 2, 1), np.append(0.0, up_L)
         reads[0][0] = np.linalg.norm(h_pre_Ln[0])
         found = _carry_down(h_pre_Ln[1:finite], passed, (before_L[:-1] + sizes_L)[: finite - 1], is_inverse=False)
@@ -160,7 +161,7 @@ def measure_gauge_norms(
 
 
 def count_finite(*parts: np.ndarray) -> int:
-    """Count the layers in front of the first one with a coefficient in `parts`, (L, ...) each, that is not finite."""
+    """Count the layers before the first one with a coefficient that is not finite, in `parts`, (L, ...) each."""
     is_finite_L = np.all([np.isfinite(part.reshape(len(part), -1)).all(1) for part in parts], 0)
     return len(is_finite_L) if is_finite_L.all() else int(np.argmin(is_finite_L))
 
@@ -169,12 +170,13 @@ def count_finite(*parts: np.ndarray) -> int:
 def _carry_down(
     sources_Kn: np.ndarray, matrices_Knn: np.ndarray, moved_K: np.ndarray, *, is_inverse: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return ||M_0 ... M_k s_k|| of every source as scaled * 2^exponent, (K) each; nan where rounding decides it.
+    """Return ||M_0 ... M_k s_k|| of each source s_k as scaled * 2^exponent, (K) each; nan if rounding of H_res can
+    change it by `LOST` or more.
 
-    M_i is H_i or its inverse. A relative rounding r of H_i changes M_i by up to r ||H_i||, or of an inverse by
-    M_i r ||H_i|| M_i; what it changes of the result is at most that, times the norm of all before it, times what the
-    source has become after it. `moved_K` is log2 of the first two without r: of ||M_0 ... M_{i-1}|| ||H_i||, or of an
-    inverse ||M_0 ... M_i|| ||H_i||.
+    M_i is H_i or its inverse. A relative rounding r of H_i changes M_i by up to r ||H_i|| (an inverse, by up to
+    M_i r ||H_i|| M_i). The change of the result is at most this, times the norm of the product before it, times the
+    size of the source after it. `moved_K` is log2 of the first two factors without r: ||M_0 ... M_{i-1}|| ||H_i||, or
+    for inverses ||M_0 ... M_i|| ||H_i||.
     """
     count, n = sources_Kn.shape
     scaled, exponents, lost = np.empty((n, count)), np.zeros(count, dtype=np.int64), np.full(count, -np.inf)
@@ -191,7 +193,7 @@ def _carry_down(
             source = _measure_log2(scaled, exponents, entered)
         lost[entered] = np.logaddexp2(lost[entered], moved_K[layer] + source)
     norms, found = np.linalg.norm(scaled, axis=0), _measure_log2(scaled, exponents, slice(None))
-    with np.errstate(invalid="ignore"):  # of a source that is 0 nothing is lost
+    with np.errstate(invalid="ignore"):  # a source of 0 has no error
         decided = lost - found + np.log2(n * ROUNDING) >= np.log2(LOST)
     return np.where(decided, np.nan, norms), exponents
 

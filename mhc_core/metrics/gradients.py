@@ -1,4 +1,4 @@
-"""Metrics of the gradients on their way down. g = d loss / d x_l, where the state leaves the layer."""
+"""Metrics of gradients in the backward pass. g = d loss / d x_l, the gradient at the state after the layer."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ METRICS = (
 def measure_gradients(g_KnNC: torch.Tensor, merged_KNC: torch.Tensor) -> dict[str, torch.Tensor]:
     """Measure grad_rms (K) and grad_rms_streams (K, n) of gradients at K states.
 
-    `merged_KNC` is what the streams share.
+    merged_KNC: the gradient with respect to the merged state.
     """
     return {"grad_rms": rms(merged_KNC), "grad_rms_streams": rms(g_KnNC)}
 
 
 def measure_norms(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Measure norm of each tensor over all its entries, 0-d float64, without leaving the device."""
+    """Return the norm of each tensor over all its entries, 0-d float64, on its device."""
     import torch
 
-    # In float64: one float32 sum over millions of squares is off in the third digit.
+    # In float64, because a float32 sum of millions of squares is wrong in the third digit.
     with torch.no_grad():
         return list(torch._foreach_norm(list(tensors), 2, dtype=torch.float64))
 
 
 def total_norm(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return norm of all entries of the tensors together, 0-d float64, without leaving the device."""
+    """Return the norm of all entries of several tensors together, 0-d float64, on their device."""
     import torch
 
     return torch.linalg.vector_norm(torch.stack(measure_norms(tensors)))
 
 
 def join_norms(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
-    """Return norm of all entries of each group of tensors, (K), from the norms of its tensors, 0-d each; some
-    group has one.
+    """Return the norm over all entries of each group of tensors, (K), from the norms of its tensors, 0-d each.
 
-    In two calls for all groups: what is small is paid by the call.
+    At least one group must have a tensor. All groups are computed in two calls, because calls on small tensors are
+    mostly overhead.
     """
     import torch
 

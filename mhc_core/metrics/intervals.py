@@ -1,4 +1,4 @@
-"""The mixing of any interval of layers, multiplied, with its sums and gains. numpy, float64."""
+"""The product of H_res over any interval of layers, with its sums and gains. numpy, float64."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from mhc_core.metrics.mixing import composite, measure_composites, unscale
 
-# A value, inf or 0 beyond float64, and its log10, which is known there too.
+# A value (inf or 0 beyond the range of float64), and its log10, which is also known there.
 Magnitude = tuple[float, float]
 
 
@@ -16,11 +16,11 @@ class Composite:
 
     Attributes
     ----------
-    matrix: (n, n), times 10 to `scale_log10`, as are the sums.
+    matrix: (n, n). The product is this matrix times 10^scale_log10; the same holds for the sums.
     row_sums, col_sums: (n).
-    scale_log10: 0 unless an entry leaves float64.
+    scale_log10: 0, unless an entry is beyond the range of float64.
     gain_fwd, gain_bwd: largest |row sum| and largest |column sum|.
-    sigma2: what differences between streams keep; None for one stream.
+    sigma2: how much of the differences between streams is kept; None for one stream.
     ds_error: deviation from doubly stochastic.
     """
 
@@ -35,7 +35,7 @@ class Composite:
 
 
 def multiply_interval(h_res_Lnn: np.ndarray, first: int, last: int) -> Composite:
-    """Return the composite of layers `first` to `last`, both inclusive and counted from 0."""
+    """Return the product of H_res of layers `first` to `last`, both inclusive and counted from 0."""
     matrices_Lnn = h_res_Lnn.astype(np.float64)
     scaled, exponent = composite(matrices_Lnn, first, last)
     value, _ = unscale(scaled, np.asarray(exponent))
@@ -55,7 +55,7 @@ def multiply_interval(h_res_Lnn: np.ndarray, first: int, last: int) -> Composite
 
 
 def _measure_ds_error(matrix: np.ndarray) -> Magnitude:
-    """Return how far a matrix is from doubly stochastic: the largest deviation of a sum or entry, and its log10."""
+    """Return the deviation of a matrix from doubly stochastic: the largest of a sum or entry, and its log10."""
     deviation = np.concatenate([(matrix.sum(0) - 1), (matrix.sum(1) - 1)])
     error = max(np.abs(deviation).max(), -matrix.min())
     with np.errstate(divide="ignore", invalid="ignore"):

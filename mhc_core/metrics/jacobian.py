@@ -1,4 +1,4 @@
-"""Metrics of the Jacobian of a whole stack, and the bidiagonal matrix that they are read from. numpy, float64."""
+"""Metrics of the Jacobian of a whole stack, computed from its bidiagonal matrix. numpy, float64."""
 
 import numpy as np
 
@@ -32,15 +32,16 @@ METRICS = (
 
 
 def measure_bidiagonal(alpha_K: np.ndarray, beta_K: np.ndarray) -> dict[str, np.ndarray]:
-    """Return singular values of A and their bounds, from A V = U B and A^T U = V B^T + beta_K v e_K^T.
+    """Return approximate singular values of A and their bounds, from A V = U B and A^T U = V B^T + beta_K v e_K^T.
 
-    B is upper bidiagonal with alpha on its diagonal and beta, without its last entry, above. With B = P S Q^T, the pair
-    (U p, V q) misses A^T u = s v by beta_K |p_K|, and A v = s u by nothing. The eigenvalues of [[0, A], [A^T, 0]] are
-    the singular values and their negatives, so a singular value lies within beta_K |p_K| / sqrt(2) of s.
+    B is upper bidiagonal with alpha on its diagonal, and beta without its last entry above it. With B = P S Q^T, the
+    pair (U p, V q) satisfies A v = s u exactly, and A^T u = s v with an error of beta_K |p_K|. The eigenvalues of
+    [[0, A], [A^T, 0]] are the singular values and their negatives, so a singular value of A is within
+    beta_K |p_K| / sqrt(2) of s.
 
     Returns
     -------
-    `jacobian_ritz` (K), and 0-d values of the largest and of the least of them, each with its bound.
+    `jacobian_ritz` (K), the values s, and the largest and the least of them, 0-d, each with its bound.
     """
     p, ritz, _ = np.linalg.svd(np.diag(alpha_K) + np.diag(beta_K[:-1], 1))
     bound = beta_K[-1] * np.abs(p[-1]) / np.sqrt(2.0)

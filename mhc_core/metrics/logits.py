@@ -1,4 +1,4 @@
-"""What lies before H_res: the range of its raw logits, and what rounding leaves of sums of 1 once they are mapped.
+"""Metrics of the raw logits of H_res: their range, and the error of sums of 1 if they are mapped in a coarser type.
 
 Shapes: L layers, S samples, m logits of one matrix, n streams.
 """
@@ -14,8 +14,8 @@ from mhc_core.metrics.token_products import worst_deviation
 if TYPE_CHECKING:
     import torch
 
-MAX_SAMPLES = 32  # whose logits are mapped again
-TYPES = {"float32": (1e-5, 1e-6), "bfloat16": (0.0, 1e-2)}  # in which they are, and the promised precision
+MAX_SAMPLES = 32  # number of samples whose logits are mapped again
+TYPES = {"float32": (1e-5, 1e-6), "bfloat16": (0.0, 1e-2)}  # types in which they are mapped, and promised precision
 
 METRICS = (
     Metric("res_logit_range", "Range of the residual logits", "", "linear", "L", "mixing",
@@ -34,22 +34,22 @@ METRICS = (
     ),
 )  # fmt: skip
 
-MAX_LAYERS = 128  # that are mapped together: Sinkhorn keeps what each round finds
+MAX_LAYERS = 128  # number of layers that are mapped together; limited because Sinkhorn keeps the result of each round
 
 
 def measure_ranges(logits_LSm: torch.Tensor) -> torch.Tensor:
-    """Measure res_logit_range (L), in the logits' own type."""
+    """Measure res_logit_range (L), in the type of the logits."""
     return (logits_LSm.amax(2) - logits_LSm.amin(2)).amax(1)  # `aminmax` along an axis is ten times slower
 
 
 def measure_rounding(
     logits_LSm: torch.Tensor, to_matrices: Callable[[torch.Tensor], torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Measure ds_error_float32 and ds_error_bfloat16, (L) each, float64, of the worst sample.
+    """Measure ds_error_float32 and ds_error_bfloat16 of the worst sample, (L) each, float64.
 
     Parameters
     ----------
-    to_matrices: the family's map from (..., m) to (..., n, n), in the type of what it is given.
+    to_matrices: the family's map from logits (..., m) to H_res (..., n, n), which computes in the type of the logits.
     """
     import torch
 

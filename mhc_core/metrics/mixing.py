@@ -1,6 +1,6 @@
-"""Metrics of the mixing matrices: each alone, and their products over depth. numpy, float64.
+"""Metrics of the mixing matrices: of each matrix, and of their products over depth. numpy, float64.
 
-Products are rescaled at every step and their logarithm kept, so that 1e401 is a number like any other.
+Products are rescaled after each layer and the logarithm of their scale is kept, so that a gain of 1e401 is known.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ import numpy as np
 from mhc_core.metric import OURS, Metric
 
 AMAX = "mHC, Amax gain magnitude"
-ROUNDING = 2.0**-24  # of an entry of H_res to float32, relative
-LOST = 0.1  # share of a least singular value that rounding may decide
+ROUNDING = 2.0**-24  # relative rounding of an entry of H_res to float32
+LOST = 0.1  # a number has no value if rounding could change it by this fraction
 
 METRICS = (
     Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
@@ -103,13 +103,13 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Products:
-    """Products of the mixing of layers and their singular values, computed once for all metrics that read them.
+    """Products of H_res over depth and their singular values, computed once for all metrics that need them.
 
-    A product, as its singular values, is scaled * 2^exponent; nan where a matrix is not finite.
+    Products and singular values have the form scaled * 2^exponent. They are nan if a matrix is not finite.
 
     Attributes
     ----------
-    h_res_Lnn: H_res of every layer.
+    h_res_Lnn: H_res of each layer.
     """
 
     h_res_Lnn: np.ndarray
@@ -117,38 +117,39 @@ class Products:
     @cached_property
     @np.errstate(invalid="ignore")
     def chains(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return three chains of products scaled, (3, L, n, n), and their exponents, (3, L).
+        """Return three sequences of products, scaled, (3, L, n, n), and their exponents, (3, L).
 
-        H_l ... H_1; the transpose of H_L ... H_l, the last layer first; and C H_l C ... C H_1 C.
+        They are H_l ... H_1; the transposes of H_L ... H_l, in order from the last layer to the first; and
+        C H_l C ... C H_1 C.
         """
         centre = _centre(self.h_res_Lnn.shape[1])
-        # The backward product grows on its right: its transpose accumulates the transposes from the last layer down.
+        # The backward product grows on its right: its transpose accumulates transposes from the last layer on.
         chains = [self.h_res_Lnn, self.h_res_Lnn[::-1].transpose(0, 2, 1), centre @ self.h_res_Lnn @ centre]
         products, exponents = accumulate(np.stack(chains, 1))
         return products.swapaxes(0, 1), exponents.T
 
     @cached_property
     def singular_values(self) -> np.ndarray:
-        """Return the singular values of H_l ... H_1, of C H_l C ... C H_1 C, and of every H_l, (3, L, n)."""
+        """Return the singular values of H_l ... H_1, of C H_l C ... C H_1 C (both scaled), and of H_l, (3, L, n)."""
         up_Lnn, _, apart_Lnn = self.chains[0]
         found = list_singular_values(np.concatenate([up_Lnn, apart_Lnn, self.h_res_Lnn]))
         return found.reshape(3, *self.h_res_Lnn.shape[:2])
 
     @cached_property
     def inverses(self) -> np.ndarray:
-        """Return H_l^-1 of the layers, from the first on, the inverse of whose product rounding does not decide."""
+        """Return H_l^-1 of the first layers, as far as the inverse of their product is known: `_count_invertible`."""
         return np.linalg.inv(self.h_res_Lnn[: _count_invertible(self.singular_values[2])])
 
     @cached_property
     def inverse_sizes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the norm of (H_l ... H_1)^-1, scaled, and its exponent, for the layers of `inverses`."""
+        """Return the spectral norm of (H_l ... H_1)^-1, scaled, and its exponent, for the layers of `inverses`."""
         products, exponents = accumulate(self.inverses.transpose(0, 2, 1))
         return list_singular_values(products)[:, 0], exponents
 
 
 @np.errstate(invalid="ignore")
 def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
-    """Measure metrics of each matrix alone: row and column sums (K, n), the others (K); singular values where n > 1."""
+    """Measure the metrics of single matrices: row and column sums (K, n), others (K); singular values only if n > 1."""
     row, col, lowest = h_res_Knn.sum(2), h_res_Knn.sum(1), h_res_Knn.min((1, 2))
     deviation = np.maximum(np.abs(row - 1).max(1), np.abs(col - 1).max(1))
     measured = {
@@ -170,16 +171,16 @@ def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
     return measured
 
 
-@np.errstate(invalid="ignore")  # of matrices that overflowed the product is nan, which is the result
+@np.errstate(invalid="ignore")  # products of matrices that overflowed are nan, which is correct
 def measure_composites(
     h_res_Lnn: np.ndarray, *, products: Products | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Measure metrics of the products over depth: key -> (value, log10 of its magnitude), each (L).
+    """Measure the metrics of products over depth: key -> (value, log10 of its magnitude), each (L).
 
-    Forward at l is H_l ... H_1, backward at l is H_L ... H_l (mHC's convention). A value beyond float64 is inf or 0
-    and its log10 is finite. A product that is exactly zero has log10 -inf.
+    Forward at l is H_l ... H_1, backward at l is H_L ... H_l (mHC's convention). A value beyond the range of float64 is
+    inf or 0, and its log10 is finite. A product that is exactly 0 has log10 -inf.
 
-    products: those of these matrices, if other metrics read them too; by default they are computed.
+    products: the products of these matrices, if other metrics need them as well; by default they are computed.
     """
     products = products or Products(h_res_Lnn)
     (up, down, _), (up_exp, down_exp, apart_exp) = products.chains
@@ -200,11 +201,12 @@ def measure_composites(
 
 
 def _find_least_singular_values(products: Products) -> tuple[np.ndarray, np.ndarray]:
-    """Find the least singular value of H_l ... H_1 as scaled * 2^exponent, (L) each; nan where rounding decides it.
+    """Return the least singular value of H_l ... H_1 as scaled * 2^exponent, (L) each; nan if rounding could change it
+    by `LOST` or more.
 
-    It is 1 over the largest of the inverse: in the product itself all that is small is lost in the rounding of what is
-    large. Rounding changes H by a relative size r, and the value by up to r times the condition of H, of all layers
-    together.
+    It is computed as 1 over the largest singular value of the inverse, because in the product, small singular values
+    are lost in the rounding of large ones. A relative rounding r of each H changes it by up to r times the condition
+    number of H, summed over layers.
     """
     layers, (sizes, powers) = len(products.h_res_Lnn), products.inverse_sizes
     found, exponents = np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)
@@ -213,9 +215,9 @@ def _find_least_singular_values(products: Products) -> tuple[np.ndarray, np.ndar
 
 
 def _count_invertible(singular_Ln: np.ndarray) -> int:
-    """Count the layers, from the first on, whose product has a least singular value that rounding does not decide.
+    """Count the first layers whose product has a least singular value that rounding changes by less than `LOST`.
 
-    singular_Ln: the singular values of every layer's matrix.
+    singular_Ln: the singular values of each layer's matrix.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # an edit can make a matrix 0
         lost_L = np.cumsum(singular_Ln.shape[1] * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
@@ -223,10 +225,9 @@ def _count_invertible(singular_Ln: np.ndarray) -> int:
 
 
 def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray, int]:
-    """Return H_last ... H_first, both inclusive and counted from 0, as (scaled, exponent): the product is scaled *
-    2^exponent.
+    """Return the product H_last ... H_first, both inclusive and counted from 0, as (scaled, exponent).
 
-    The largest entry of scaled is in [1/2, 1).
+    The product is scaled * 2^exponent. The largest entry of scaled is in [1/2, 1).
     """
     assert 0 <= first <= last < len(h_res_Lnn), "not an interval of layers"
     scaled, exponents = accumulate(h_res_Lnn[first : last + 1])
@@ -234,12 +235,12 @@ def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray,
 
 
 def _centre(n: int) -> np.ndarray:
-    """Return C = I - J/n, which takes the mean over streams away."""
+    """Return C = I - J/n, which removes the mean over streams."""
     return np.eye(n) - np.full((n, n), 1 / n)
 
 
 def list_singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
-    """Return singular values of each matrix, the largest first, (K, n); nan if a matrix is not finite."""
+    """Return the singular values of each matrix, largest first, (K, n); nan if a matrix is not finite."""
     finite = np.isfinite(matrices_Knn).all((1, 2))
     found = np.full(matrices_Knn.shape[:2], np.nan)
     found[finite] = np.linalg.svd(matrices_Knn[finite], compute_uv=False)
@@ -247,9 +248,9 @@ def list_singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
 
 
 def accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return products M_l = H_l ... H_1 as M = scaled * 2^exponent with the largest entry of scaled in [1/2, 1).
+    """Return the products M_l = H_l ... H_1 as scaled * 2^exponent, with the largest entry of scaled in [1/2, 1).
 
-    Stacks of matrices (L, ..., n, n) have products, and exponents (L, ...), of their own.
+    Further axes, (L, ..., n, n), are independent sequences, with exponents (L, ...).
     """
     scaled, exponents = np.empty_like(matrices_Lnn), np.zeros(matrices_Lnn.shape[:-2], dtype=np.int64)
     product, exponent = np.eye(matrices_Lnn.shape[-1]), np.zeros(matrices_Lnn.shape[1:-2], dtype=np.int64)
@@ -263,7 +264,7 @@ def accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unscale(scaled: np.ndarray, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return scaled * 2^exponents, inf or 0 beyond float64, and the log10 of its magnitude."""
+    """Return scaled * 2^exponents, inf or 0 beyond the range of float64, and the log10 of its magnitude."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         value = np.ldexp(scaled, exponents)
         return value, np.log10(np.abs(scaled)) + exponents * np.log10(2.0)

@@ -1,8 +1,8 @@
-"""How much of the loss's pull on H_res reaches the parameters that make it. numpy, float64.
+"""Metrics of the gradient of the mixing: how much of the gradient of H_res reaches its logits. numpy, float64.
 
-Two things keep H_res where it is, and two columns distinguish them. Where streams are identical, the gradient at H_res
-has no part that a doubly stochastic matrix could follow: no signal, by symmetry. Where the logits are saturated, as
-close to the identity, there is such a part and the map from logits to H_res lets little of it through: frozen.
+Two causes keep H_res unchanged in training, and two columns distinguish them. If streams are identical, the gradient of
+H_res has no component that keeps it doubly stochastic (no signal, by symmetry). If the logits are saturated, for
+example close to the identity, there is such a component, but little of it reaches the logits (frozen).
 """
 
 import numpy as np
@@ -24,21 +24,21 @@ METRICS = (
            "||d loss / d t_res|| / ||C G C||, G = d loss / d H_res, C = I - J/n", OURS, precision=(1e-3, 0.0)),
 )  # fmt: skip
 
-# Below it the difference of nearly equal streams is mostly rounding, relative to the type's own.
+# A signal below this multiple of the type's epsilon is mostly rounding errors of nearly equal streams.
 ROUNDINGS = 300
 
 
 def measure_mixing_gradients(
     h_res_grads_Lnn: np.ndarray, logit_grad_norms_L: np.ndarray, eps: float
 ) -> dict[str, np.ndarray]:
-    """Measure how much of H_res's gradient can change it (mixing_signal), and reaches its logits (mixing_grad_share),
-    (L).
+    """Measure the share of H_res's gradient that keeps sums of 1 (mixing_signal), and the share of that which reaches
+    the logits (mixing_grad_share), (L) each.
 
     Parameters
     ----------
     h_res_grads_Lnn: d loss / d H_res, summed over samples.
     logit_grad_norms_L: norm of d loss / d (residual logits).
-    eps: spacing of the type in which the gradients were computed.
+    eps: machine epsilon of the type in which the gradients were computed.
     """
     followed = np.linalg.norm(_centre(h_res_grads_Lnn), axis=(1, 2))
     whole = np.linalg.norm(h_res_grads_Lnn, axis=(1, 2))
@@ -48,6 +48,6 @@ def measure_mixing_gradients(
 
 
 def _centre(matrices_Lnn: np.ndarray) -> np.ndarray:
-    """Return C G C: without the means of rows and columns."""
+    """Return C G C, the matrices without the means of their rows and columns."""
     rows = matrices_Lnn - matrices_Lnn.mean(2, keepdims=True)
     return rows - rows.mean(1, keepdims=True)

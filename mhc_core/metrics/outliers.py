@@ -1,4 +1,4 @@
-"""How far the largest entries of a stream stand out: massive activations, and the weight of the tails.
+"""Metrics of massive activations: peak and kurtosis of the entries of each stream, and of single tokens.
 
 Shapes: K layers measured together, n streams, N samples, C width of a stream.
 """
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from mhc_core.spec import RunSpec
 
-# Rms of a token over the largest |entry| of its stream, below which fourth powers leave float64: it has no value.
+# If the rms of a token is below this, relative to the largest |entry| of its stream, its fourth powers underflow in
+# float64, and the token has no value.
 SILENT = 1e-75
 
 
@@ -43,7 +44,7 @@ def measure_token_kurtosis(block: LayerBlock) -> "torch.Tensor":
 
 
 def _pick_worst(value_KnN: "torch.Tensor", second_KnN: "torch.Tensor") -> "torch.Tensor":
-    """Return the largest value of the tokens that are not silent, (K, n); nan if all are, or one is not finite."""
+    """Return the largest value over tokens that are not silent, (K, n); nan if all are silent or one is not finite."""
     silent_KnN = second_KnN < SILENT**2
     return value_KnN.masked_fill(silent_KnN, 0).amax(2).masked_fill_(silent_KnN.all(2), np.nan)
 
@@ -75,7 +76,7 @@ def compute_token_kurtosis(spec: "RunSpec", layer: ReferenceLayer) -> Array:
 
 
 def _scale_tokens(x_NC: Array) -> Array:
-    """Return the tokens of a stream that are not silent, each over its largest |entry|."""
+    """Return the tokens of a stream that are not silent, each divided by its largest |entry|."""
     largest_N = np.abs(x_NC).max(1)
     signal = largest_N > 0
     rows = x_NC[signal] / largest_N[signal, None]
@@ -101,7 +102,7 @@ METRICS = (
             "single features of single tokens stand out.",
             formula="max |x_l[i]| / sqrt(mean x_l[i]^2)",
             source=OURS,
-            precision=(1e-4, 0.0),  # of one entry, where others are of means
+            precision=(1e-4, 0.0),  # for one entry; other values are means
         ),
         measure=measure_peak,
         reference=compute_peak,

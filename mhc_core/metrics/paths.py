@@ -1,7 +1,8 @@
-"""What enters the streams at one depth, followed to every later depth. numpy, float64.
+"""Effective skip connections: the weight of each earlier output in what a later layer reads. numpy, float64.
 
-Shapes: L layers, n streams. A source is a vector over streams (n): H_post of the layer that writes, or 1 everywhere.
-Column k of the travelling array is the source that entered k-th, as scaled * 2^exponent, so that no product overflows.
+Shapes: L layers, n streams. A source is a vector over streams (n): H_post of the layer that writes, or ones for the
+embedding. All sources are multiplied by H_res from layer to layer, as columns of one array, in the form
+scaled * 2^exponent, so that no product overflows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,16 +36,16 @@ METRICS = (
 
 
 def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
-    """Return unfolded connections, (L, L + 1): row k is the layer that reads, column j what it reads.
+    """Return the unfolded connections, (L, L + 1). Rows are layers that read, columns are the embedding and outputs.
 
-    Layer k, counted from 0, reads the embedding and the layers before it: columns 0 to k. The others are zero, the
-    last one in every row. A weight beyond float64 is inf.
+    Layer k, counted from 0, reads the embedding and the outputs before it: columns 0 to k. The other columns are 0; the
+    last one is 0 in all rows. A weight beyond the range of float64 is inf.
     """
     layers, n = h_pre_Ln.shape
     # The embedding is copied to all streams.
     sources_Ln = np.concatenate([np.ones((1, n)), h_post_Ln[:-1]])
     weights = np.zeros((layers, layers + 1))
-    np.fill_diagonal(weights, (h_pre_Ln * sources_Ln).sum(1))  # what has passed no H_res yet
+    np.fill_diagonal(weights, (h_pre_Ln * sources_Ln).sum(1))  # sources that have passed no H_res yet
     for layer, (scaled, exponents) in enumerate(_travel(sources_Ln[:-1], h_res_Lnn), start=1):
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             weights[layer, :layer] = np.ldexp(h_pre_Ln[layer] @ scaled, exponents)
@@ -52,20 +53,20 @@ def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -
 
 
 def measure_kernel_shares(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
-    """Measure the singular values of the unfolded connections that pass each layer over their sum, the largest first.
+    """Measure the singular values of the unfolded connections across each layer, divided by their sum, largest first.
 
-    Returns (L, n); nan if mixing is not finite, and where all are 0.
+    Return (L, n); nan if mixing is not finite, and in layers where all are 0.
 
-    The weights with which later reads k take earlier outputs j are R S^t: S (j, n) is what the outputs have become in
-    the streams that leave layer l, and R (k, n) how later reads weigh these streams. Their singular values are the
-    Hankel singular values of a linear system that varies with depth; at most n of them are not 0. R and S are replaced
-    by the triangles of their QR decompositions, so that no matrix grows with the depth.
+    The weights of earlier outputs j in later reads k are R S^t. S (j, n) are the contributions of the outputs to the
+    streams after layer l, and R (k, n) the weights of these streams in later reads. The singular values of R S^t are
+    the Hankel singular values of a linear system that varies with depth; at most n of them are not 0. R and S are
+    replaced by the triangular factors of their QR decompositions, so that matrices do not grow with the depth.
     """
     layers, n = h_pre_Ln.shape
     if not all(np.isfinite(part).all() for part in (h_pre_Ln, h_post_Ln, h_res_Lnn)):
         return np.full((layers, n), np.nan)
-    # The embedding is copied to all streams, and the output is their mean. Both ways together: small matrices are paid
-    # by the call. What is read from the first layer on is left out.
+    # The embedding is copied to all streams, and the output is their mean. Both directions are computed together,
+    # because calls on small matrices are mostly overhead. The read of the first layer is not needed.
     ends = np.stack([np.ones((1, n)), np.full((1, n), 1 / n)])
     added = np.stack([h_post_Ln, h_pre_Ln[::-1]], 1)
     found = _collect_rows(ends, added, (h_res_Lnn.transpose(0, 2, 1), h_res_Lnn[::-1]))
@@ -75,7 +76,7 @@ def measure_kernel_shares(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn
 
 
 def count_streams(shares_Ln: np.ndarray) -> np.ndarray:
-    """Compute exp of the entropy of shares, (L), the effective rank of Roy & Vetterli 2007; nan if they are unknown."""
+    """Return exp of the entropy of shares, (L): the effective rank of Roy & Vetterli 2007; nan if they are unknown."""
     kept = (share[~(share <= 0)] for share in shares_Ln)
     return np.array([np.exp(-(share * np.log(share)).sum()) for share in kept])
 
@@ -83,9 +84,9 @@ def count_streams(shares_Ln: np.ndarray) -> np.ndarray:
 def _collect_rows(
     first_W1n: np.ndarray, added_LWn: np.ndarray, passed_WLnn: Sequence[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Yield after each layer, for W ways, the triangles of all rows so far, each up to a common factor.
+    """Yield after each layer the triangular QR factors of all rows so far, up to a factor, for each of W directions.
 
-    A layer multiplies the rows by its matrix, then adds one row.
+    A layer multiplies all rows by its matrix, then adds one row.
     """
     rows, exponent = first_W1n, np.zeros((len(first_W1n), 1, 1), dtype=np.int64)
     for added_Wn, *matrices_Wnn in zip(added_LWn, *passed_WLnn, strict=True):
@@ -98,7 +99,7 @@ def _collect_rows(
 
 
 def _find_shares(matrices_Kab: np.ndarray, n: int) -> np.ndarray:
-    """Find the singular values of matrices over their sums, filled up with 0 to (K, n); nan where all are 0."""
+    """Return the singular values of matrices divided by their sums, padded with 0 to (K, n); nan if all are 0."""
     values = np.linalg.svd(matrices_Kab, compute_uv=False)
     filled = np.zeros((len(values), n))
     filled[:, : values.shape[1]] = values
@@ -107,9 +108,10 @@ def _find_shares(matrices_Kab: np.ndarray, n: int) -> np.ndarray:
 
 
 def _travel(sources_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield after each layer l what the sources 0 to l have become, (n, l + 1) scaled, and their exponents (l + 1).
+    """Yield after each layer l the sources 0 to l, multiplied by all H_res so far: (n, l + 1) scaled, and their
+    exponents (l + 1).
 
-    Source l enters before layer l, whose H_res is the first to act on it.
+    Source l enters before layer l, so H_res of layer l is the first that multiplies it.
     """
     layers, n = sources_Ln.shape
     scaled, exponents = np.empty((n, layers)), np.zeros(layers, dtype=np.int64)

@@ -1,6 +1,6 @@
-"""Shares of streams: in what they hold, in what is read and written, and the branch's share in each of them.
+"""Metrics of shares: of each stream in activations, reads and writes, and of the branch in each stream.
 
-Shapes: K layers measured together, n streams, N samples, C width (C / n where streams are parts of the width).
+Shapes: K layers measured together, n streams, N samples, C width (C / n if streams are parts of the width).
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    columns: act_rms_streams, h_post and h_pre (K, n), or h_read (K, n, n) in place of h_pre. Others are ignored, and
-        of one that is missing, as in a checkpoint, there are no shares.
+    columns: act_rms_streams, h_post and h_pre (K, n), or h_read (K, n, n) instead of h_pre. Other columns are ignored.
+        Missing columns, as for a checkpoint, have no shares in the result; h_post is required.
     """
     if columns["h_post"].shape[1] == 1:
         return {}
@@ -82,10 +82,10 @@ def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def to_shares(sizes_Kn: np.ndarray, power: int = 1) -> np.ndarray:
-    """Return |size|^power over its sum, (K, n): nan if all sizes are 0, inf if one is beyond its type."""
+    """Return |size|^power divided by its sum over streams, (K, n): nan if all sizes are 0, inf if one is infinite."""
     size = np.abs(sizes_Kn)
     with np.errstate(invalid="ignore"):
-        # By the largest first, whose square may be beyond float64.
+        # Divided by the largest first, whose square may overflow.
         scaled = (size / size.max(1, keepdims=True)) ** power
         share: np.ndarray = scaled / scaled.sum(1, keepdims=True)
     lost = np.isinf(size).any(1, keepdims=True) & ~np.isnan(size).any(1, keepdims=True)
@@ -96,7 +96,7 @@ def _measure_evenness(shares: np.ndarray) -> np.ndarray:
     """Return the entropy of the streams' shares (..., n) over log n: 1 if all are equal, 0 if one stream has all."""
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(shares > 0, shares * np.log(shares), shares)
-    # Rounding would put the even case above 1 and leave a negative zero where one stream has all.
+    # By rounding, equal shares could give more than 1, and a single nonzero share a negative 0.
     evenness = np.abs(terms.sum(-1)) / np.log(shares.shape[-1])
     return np.where(np.isfinite(evenness), np.minimum(evenness, 1.0), evenness)
 
@@ -109,17 +109,17 @@ def measure_branch_share(
     h_res: torch.Tensor,
     passing_KnNC: torch.Tensor | None,
 ) -> dict[str, torch.Tensor]:
-    """Measure branch_share (K, n) of K layers, float64; inf if what is compared left its type.
+    """Measure branch_share (K, n) of K layers, float64; inf if a compared size is infinite.
 
     Parameters
     ----------
-    x_KnNC: the states that leave the layers.
+    x_KnNC: the states after the layers.
     size_Kn: their rms.
-    y_KNC: branch outputs; of the width of all parts together where streams are parts.
-    h_post: (K, n), or (K, N, n) where mixing is dynamic, float64.
+    y_KNC: branch outputs; if streams are parts of the width, C is the whole width.
+    h_post: (K, n), or (K, N, n) if mixing is dynamic, float64.
     h_res: (K, n, n), or (K, N, n, n).
-    passing_KnNC: the states that H_res is applied to. None where the state that leaves a layer is what passed plus what
-        was written, with no norm after it, so that what passed can be taken from it.
+    passing_KnNC: the states to which H_res is applied. None if the state after a layer is exactly the sum of the passed
+        and the written part, with no norm after it: the passed part is then computed from this sum.
     """
     import torch
 
@@ -136,7 +136,7 @@ def measure_branch_share(
 
 
 def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Measure rms of H_post[i] F_l, (K, n); weights are (K, 1, n), or (K, N, n), float64."""
+    """Return the rms of the written part H_post[i] F_l, (K, n). Weights are (K, 1, n), or (K, N, n), float64."""
     import torch
 
     sizes_KNp = torch.linalg.vector_norm(parts_KpNC, dim=3, dtype=torch.float64).transpose(1, 2)
@@ -144,7 +144,7 @@ def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.T
 
 
 def _measure_passed(x_KnNC: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
-    """Measure rms of sum_j H_res[i,j] x[j], (K, n), from the states that enter: mixed once more."""
+    """Return the rms of the passed part sum_j H_res[i,j] x[j], (K, n), by mixing the entering states again."""
     import torch
 
     mixing = "kij" if h_res.ndim == 3 else "kbij"
@@ -158,15 +158,16 @@ def _take_apart(
     weights: torch.Tensor,
     written_Kn: torch.Tensor,
 ) -> torch.Tensor:
-    """Return rms of the part that passed, (K, n), from x, the sum of this part and the written one.
+    """Return the rms of the passed part, (K, n), from x, the sum of the passed and the written part.
 
-    |x - w F|^2 = |x|^2 - 2 w x.F + |w F|^2, of which x.F alone is new: a quarter of the time of mixing once more. No
-    term is larger than (passed + written)^2, so that rounding moves the share no more than it moves that sum.
+    |x - w F|^2 = |x|^2 - 2 w x.F + |w F|^2, where only x.F must be computed: this takes a quarter of the time of mixing
+    again. No term is larger than (passed + written)^2, so the error of the share by rounding is no larger than the
+    relative error of that sum.
     """
     import torch
 
     width = x_KnNC.shape[3]
-    # Divided so that no product leaves its type.
+    # Divided by the largest entry, so that no product overflows.
     largest_K111 = torch.maximum(parts_KpNC.amax((1, 2, 3), keepdim=True), -parts_KpNC.amin((1, 2, 3), keepdim=True))
     largest_K111 = largest_K111.clamp_min(torch.finfo(x_KnNC.dtype).tiny)
     overlap_KnN = torch.linalg.vecdot(x_KnNC, (parts_KpNC / largest_K111).div_(width)).double()

@@ -1,10 +1,10 @@
-"""Metrics of the states as signals travel up.
+"""Metrics of states, branch inputs and branch outputs in the forward pass.
 
-Shapes: K layers measured together, n streams, N samples (tokens of all sequences), C width, P samples kept.
-m_l is the state that leaves layer l with its streams merged: their mean; all parts side by side where streams are
-parts of the width (C is then C / n in a stream); the state where the other stream is the embedding; u_l the branch
-input; y_l the branch output.
-Sums of squares run in float64: float32 states near 1e19 would overflow when squared, and long sums lose digits.
+Shapes: K layers measured together, n streams, N samples (tokens of all sequences), C width, P selected samples.
+m_l is the merged state after layer l: the mean over streams; if streams are parts of the width, all parts together (C
+is then C / n in a stream); if one stream is the embedding, the other stream. u_l is the branch input, y_l the branch
+output. Sums of squares are computed in float64: squares of float32 states near 1e19 would overflow, and long sums would
+be inaccurate.
 """
 
 from __future__ import annotations
@@ -52,20 +52,21 @@ METRICS = (
            "exp(entropy of the normalised singular values of m_l)", "Roy & Vetterli 2007", precision=(1e-5, 0.0)),
 )  # fmt: skip
 
-MAX_RANKED = 256  # samples of which a rank is taken
-LONGEST_SUM = 2**14  # entries; a float32 product over a million of them is off in the fifth digit
+MAX_RANKED = 256  # number of samples for the effective rank
+LONGEST_SUM = 2**14  # number of entries; a float32 product over a million of them is wrong in the fifth digit
 
 
 def measure_states(
     x_KnNC: torch.Tensor, m_KNC: torch.Tensor, *, largest_KnN: torch.Tensor | None = None
 ) -> dict[str, torch.Tensor]:
-    """Return the metrics of K states alone: of their streams, and of the streams merged.
+    """Return the metrics of single states, for K states: of their streams, and of the merged streams.
 
-    largest_KnN: what `find_largest` returns of the streams, if other metrics read it too; by default it is computed.
+    largest_KnN: the result of `find_largest` for the streams, if other metrics need it as well; by default it is
+        computed.
 
     Returns
     -------
-    act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and where n > 1 stream_cos (K) and
+    act_rms (K), act_rms_streams (K, n), token_cos (K), effective_rank (K), and if n > 1, stream_cos (K) and
     stream_cosines (K, n, n).
     """
     return {
@@ -110,7 +111,7 @@ def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[s
 
 
 def rms(x: torch.Tensor) -> torch.Tensor:
-    """Return root mean square over the last two axes, in float64."""
+    """Return the root mean square over the last two axes, in float64."""
     import torch
 
     parts = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64) for part in split_for_cache(x)]
@@ -119,14 +120,14 @@ def rms(x: torch.Tensor) -> torch.Tensor:
 
 
 def pick_samples(count: int, most: int, device: torch.device) -> torch.Tensor:
-    """Return indices of at most `most` of `count` samples, evenly spaced."""
+    """Return the indices of at most `most` of `count` samples, evenly spaced."""
     import torch
 
     return torch.linspace(0, count - 1, min(count, most), device=device).round().long()
 
 
 def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
-    """Return a quantile (K), linear between order statistics; `torch.quantile` costs more."""
+    """Return a quantile (K), linear between order statistics. `torch.quantile` is slower."""
     import torch
 
     last = ordered_KN.shape[1] - 1
@@ -135,7 +136,7 @@ def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
 
 
 def _to_unit(x: torch.Tensor, largest: torch.Tensor | None = None) -> torch.Tensor:
-    """Return x divided by its norm over the last axis, without overflow; `largest` is what `find_largest` returns."""
+    """Return x divided by its norm over the last axis, without overflow; `largest` is the result of `find_largest`."""
     # Divided by the largest entry first: the norm of a float32 vector near 1e19 overflows in float32.
     import torch
 
@@ -144,7 +145,7 @@ def _to_unit(x: torch.Tensor, largest: torch.Tensor | None = None) -> torch.Tens
 
 
 def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
-    """Return mean cosine between different samples of each layer: (K), float64."""
+    """Return the mean cosine between different samples of each layer, (K), float64."""
     samples = m_KNC.shape[1]
     total = _to_unit(m_KNC).sum(1).double().square().sum(-1)
     return (total - samples) / (samples * (samples - 1))
@@ -162,11 +163,11 @@ def _stream_cosines(x_KnNC: torch.Tensor, largest_KnN: torch.Tensor | None) -> t
 
 
 def _sum_products(x_KnNC: torch.Tensor, size: int) -> torch.Tensor:
-    """Compute the Gram matrices of the streams, (K, n, n), over features and samples; `size` samples at a time."""
+    """Return the Gram matrices of the streams over features and samples, (K, n, n), in parts of `size` samples."""
     import torch
 
     x_KPnS = x_KnNC.unflatten(2, (-1, size)).transpose(1, 2).flatten(3)
-    # One layer at a time: its parts lie where `bmm` can read them, those of all layers would be copied first.
+    # One layer at a time, because `bmm` would copy the parts of all layers before the product.
     products = [torch.bmm(left, right) for left, right in zip(x_KPnS.unbind(), x_KPnS.mT.unbind(), strict=True)]
     return torch.stack(products).double().sum(1)
 
@@ -179,15 +180,15 @@ def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:
 
 
 def effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
-    """Return exp of the entropy of each layer's normalised singular values, of at most 256 samples: (K), float64."""
+    """Return exp of the entropy of each layer's normalised singular values, for at most 256 samples, (K), float64."""
     import torch
 
     samples = m_KNC.shape[1]
     kept = m_KNC if samples <= MAX_RANKED else m_KNC[:, pick_samples(samples, MAX_RANKED, m_KNC.device)]
-    largest_K = kept.abs().amax((1, 2)).double()  # not finite where one entry is not
+    largest_K = kept.abs().amax((1, 2)).double()  # not finite if any entry is not
     is_lost_K = ~torch.isfinite(largest_K)
     kept = kept.to(torch.float64, copy=True).div_(largest_K.clamp_min(torch.finfo(torch.float64).tiny)[:, None, None])
-    # In float64 the squared singular values keep eight digits of the singular values.
+    # With squared singular values in float64, singular values have eight digits.
     wide = kept.shape[1] < kept.shape[2]
     gram = kept @ kept.mT if wide else kept.mT @ kept
     # The eigensolver refuses non-finite input; such a layer gets nan afterwards.

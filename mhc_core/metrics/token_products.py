@@ -1,6 +1,6 @@
-"""Dynamic mixing token by token: what the mean over tokens hides.
+"""Metrics of dynamic mixing for single tokens, which the mean over tokens hides.
 
-Above all composites that are averaged last: each sample's own matrices multiplied, then the mean taken.
+Most are composite gains in which each sample's own matrices are multiplied before samples are averaged.
 
 Shapes: K layers measured together, N samples, n streams. float64, on the device of the matrices.
 """
@@ -50,7 +50,7 @@ METRICS = (
     ),
 )  # fmt: skip
 
-PARTS = ("gain", "exponent", "spread")  # of what is measured of a product
+PARTS = ("gain", "exponent", "spread")  # names of the measurements of a product
 TINY = np.finfo(np.float64).tiny
 LARGE = np.finfo(np.float64).max
 
@@ -65,15 +65,16 @@ def worst_deviation(h_res_KNnn: torch.Tensor) -> torch.Tensor:
 
 
 class TokenProducts:
-    """The product over depth of every sample's matrices, grown on the way, and its gains at each layer.
+    """Accumulates the product over depth of each sample's matrices, and measures its gains at each layer.
 
-    Gains are of the mean over samples, and the least, median, mean and largest of the samples' own.
+    The gains are that of the mean over samples, and the least, median, mean and largest of single samples.
 
-    Upwards M_l = H_l ... H_1, and the gain is the largest |row sum|; downwards M_l = H_L ... H_l, the largest
-    |column sum|. A sample's product is scaled * 2^exponent; nothing is copied to the host.
+    Forward, M_l = H_l ... H_1, and the gain is the largest |row sum|; backward (`downwards`), M_l = H_L ... H_l, and
+    the gain is the largest |column sum|. A sample's product is stored as scaled * 2^exponent. Nothing is copied to the
+    host.
 
-    together: how many layers are multiplied by one set of calls, some dozens at most: within them a product is not
-        rescaled, and grows by less than n a layer.
+    together: number of layers that are multiplied by one set of calls, at most some dozens, because a product is not
+        rescaled within them and grows by a factor of up to n per layer.
     """
 
     def __init__(self, *, downwards: bool, together: int) -> None:
@@ -84,7 +85,7 @@ class TokenProducts:
         self.found: list[tuple[torch.Tensor, ...]] = []
 
     def add(self, h_res_KNnn: Sequence[torch.Tensor]) -> None:
-        """Add the next K layers' matrices of each sample, and multiply those that wait once they are enough.
+        """Add the matrices of the next K layers for each sample, and multiply them when `together` layers wait.
 
         Static matrices (n, n) are ignored.
         """
@@ -134,7 +135,9 @@ class TokenProducts:
         return products_KNnn
 
     def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the gain of the mean over samples, scaled with exponents (K), and log2 of the samples' own (K, 4)."""
+        """Return the gain of the mean over samples, scaled, its exponents, (K) each, and log2 of statistics of the
+        samples' own gains, (K, 4).
+        """
         import torch
 
         most = exponents_KN.amax(1)
@@ -146,9 +149,7 @@ class TokenProducts:
 
 
 def to_gains(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the metrics' keys -> value and log10, (L) each, of the columns of `TokenProducts`, of one way or of
-    both.
-    """
+    """Convert columns of `TokenProducts`, of one direction or both, to metrics: key -> (value, log10), (L) each."""
     gains = {}
     for way in (way for way in WAYS if f"{way}_{PARTS[0]}" in columns):
         gain, exponent, spread = (columns[f"{way}_{part}"] for part in PARTS)
@@ -161,32 +162,32 @@ def to_gains(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, n
 
 
 def _rescale(matrices_KNnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return matrices as scaled * 2^exponent, (K, N, n, n) and (K, N), the largest entry of scaled in [1/2, 1).
-
-    In place.
+    """Rescale matrices in place to scaled * 2^exponent, (K, N, n, n) and (K, N), with the largest entry of scaled in
+    [1/2, 1).
     """
     import torch
 
-    # The magnitudes themselves would be as much memory again.
+    # Not as a maximum of magnitudes, which would need as much memory again.
     largest_KN = torch.maximum(matrices_KNnn.amax((2, 3)), -matrices_KNnn.amin((2, 3)))
-    # Never zero, so that the scale is finite; a product that is zero sinks below all others.
+    # Never 0, so that the scale is finite. A product of 0 ranks below all others.
     largest_KN = largest_KN.clamp_min(TINY)
     mantissa_KN, exponent_KN = torch.frexp(largest_KN)
-    # A power of two: it rescales without rounding.
+    # The factor is a power of two, which rescales without rounding.
     return matrices_KNnn.mul_((mantissa_KN / largest_KN)[:, :, None, None]), exponent_KN.long()
 
 
 def _to_spread(log2_KN: torch.Tensor) -> torch.Tensor:
-    """Return log2 of least, median, mean and largest gain over samples (K, 4), in the order of `SPREAD`.
+    """Return log2 of the least, median, mean and largest gain over samples, (K, 4), in the order of `SPREAD`.
 
-    Of an even number of samples the median is the geometric mean of two; the mean is that of the gains themselves.
+    For an even number of samples, the median is the geometric mean of the middle two. The mean is that of the gains,
+    not of their logarithms.
     """
     import torch
 
     ordered_KN = log2_KN.sort(1).values
     last = ordered_KN.shape[1] - 1
     middle_K = (ordered_KN[:, last // 2] + ordered_KN[:, last - last // 2]) / 2
-    # Relative to the largest, which may be beyond float64; of products that are all zero it is -inf.
+    # Relative to the largest, which may be beyond the range of float64. If all products are 0, it is -inf.
     scale_K = ordered_KN[:, last].clamp_min(-LARGE)
     mean_K = torch.exp2(log2_KN - scale_K[:, None]).mean(1).log2() + scale_K
     return torch.stack([ordered_KN[:, 0], middle_K, mean_K, ordered_KN[:, last]], 1)

@@ -1,6 +1,6 @@
-"""Metrics of training, one value or one column over the layers a step.
+"""Metrics of training: one value, or one column over the layers, per training step.
 
-Each is taken in the step's own pass, before its update: step 0 is the stack as initialised, on the step's own batch.
+They are measured in the pass of a step, before its update. At step 0, the stack is as initialised.
 """
 
 from mhc_core.metric import OURS, Metric

@@ -1,4 +1,5 @@
-"""The learned weights of a value residual: how far attention uses a layer's own values, and those of the first layer.
+"""Metrics of the learned weights of a value residual: how much attention uses a layer's own values, and those of the
+first layer.
 
 Shapes: K layers measured together.
 """

@@ -1,1 +1,1 @@
-"""The protocol: frames, columns and results, which workers, store, page and files all speak; and records in files."""
+"""The protocol of frames, which workers, store, page and files use; results (columns of a record); and record files."""

@@ -1,4 +1,4 @@
-"""The zip around a record: two members, written the same for the same frames, and read with every size bounded."""
+"""The zip file of a record: writes its two members reproducibly, and reads them with a limit on each size."""
 
 import io
 import struct
@@ -16,16 +16,16 @@ MANIFEST, FRAMES = "manifest.json", "frames.ndjson"
 WHOLE = "a whole .mhct file, a zip of manifest.json and frames.ndjson"
 NO_TRACE = "This file isn't a trace. Choose a .mhct file."
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # The same frames give the same bytes.
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that the same frames give the same bytes
 _END, _END_FORMAT = b"PK\x05\x06", "<4s4H2LH"
 _END_BYTES, _LOCATOR, _LOCATOR_BYTES = 22, b"PK\x06\x07", 20
 _READ_BYTES = 2**18
-# What zipfile and zlib raise at damaged files.
+# Exceptions that zipfile and zlib raise for damaged files.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 def write_archive(file: BinaryIO, manifest: Manifest, lines: Sequence[bytes]) -> None:
-    """Write a record's manifest and frames as both members of a zip file."""
+    """Write a record's manifest and frames as the two members of a zip file."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_build_entry(MANIFEST), manifest.model_dump_json(indent=1))
         with archive.open(_build_entry(FRAMES), "w", force_zip64=False) as member:
@@ -33,18 +33,18 @@ def write_archive(file: BinaryIO, manifest: Manifest, lines: Sequence[bytes]) ->
 
 
 def _build_entry(name: str) -> zipfile.ZipInfo:
-    """Return the zip entry of a member with a fixed time, so that the same record makes the same bytes."""
+    """Return the zip entry of a member with a fixed time, so that the same record gives the same bytes."""
     info = zipfile.ZipInfo(name, _EPOCH)
     info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     return info
 
 
 class Archive:
-    """An open container.
+    """An open record file.
 
     Attributes
     ----------
-    manifest: its own list of its content.
+    manifest: the list of its contents.
     """
 
     def __init__(self, archive: zipfile.ZipFile, limits: ContainerLimits) -> None:
@@ -53,12 +53,12 @@ class Archive:
         self.manifest = parse_manifest(self._read_manifest())
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of the frames with their newlines, one in memory at a time.
+        """Yield the lines of the frames with their newlines. Only one line is in memory at a time.
 
         Raises
         ------
         SpecError
-            If a limit is passed, a line is cut off, or there are not as many as the manifest says.
+            If a limit is exceeded, a line is cut off, or the number of lines or bytes differs from the manifest.
         """
         size, count, limits = 0, 0, self._limits
         with self._archive.open(self._members[FRAMES]) as member:
@@ -81,7 +81,7 @@ class Archive:
             raise SpecError(f"frames[{index}]", "a line that is cut off", "lines that end with a newline")
 
     def _require_counts(self, count: int, size: int) -> None:
-        """Raise SpecError unless the manifest has the right number of frames and bytes."""
+        """Raise SpecError unless the manifest states these numbers of frames and bytes."""
         if count != self.manifest.frames:
             raise SpecError("manifest.frames", self.manifest.frames, f"{count}, as many lines as there are")
         if size != self.manifest.size_bytes:
@@ -97,13 +97,12 @@ class Archive:
 
 @contextmanager
 def open_archive(file: BinaryIO, limits: ContainerLimits) -> Iterator[Archive]:
-    """Open the zip file of a record; raise SpecError if it is damaged, now or while its lines are read in this
-    context.
+    """Open the zip file of a record.
 
     Raises
     ------
     SpecError
-        If it is no container, or is damaged, or passes a limit.
+        If it is not a record file, is damaged, or exceeds a limit; also while its lines are read in this context.
     """
     _require_small_directory(file)
     with _name_damage(), zipfile.ZipFile(file) as archive:
@@ -141,7 +140,7 @@ def _require_small_directory(file: BinaryIO) -> None:
 
 
 def _find_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """Return both members of a record's zip by name; raise SpecError for others, and for encrypted ones."""
+    """Return the two members of a record's zip by name; raise SpecError if there are others, or if one is encrypted."""
     members = {info.filename: info for info in archive.infolist()}
     if members.keys() != {MANIFEST, FRAMES}:
         raise SpecError("container", sorted(members), WHOLE, NO_TRACE)
@@ -157,6 +156,6 @@ def _name_damage() -> Iterator[None]:
     try:
         yield
     except SpecError:
-        raise  # itself a ValueError
+        raise  # SpecError is a ValueError, which the next clause would catch
     except _DAMAGE as error:
         raise SpecError("container", f"a damaged zip: {error}", WHOLE) from None

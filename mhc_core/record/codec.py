@@ -1,4 +1,6 @@
-"""A frame as one line of JSON: encoded once, in the worker, then stored and sent byte for byte."""
+"""Encodes a frame as one line of JSON, and decodes it. A line is encoded once, in the worker, and then stored and sent
+unchanged.
+"""
 
 from dataclasses import fields
 from types import NoneType
@@ -25,15 +27,15 @@ __all__ = [
 ]
 
 _TYPE_KEY = b'"type":"'
-# Classes that orjson writes as they are; others are looked at one by one.
+# Classes that orjson encodes directly; values of other classes are converted first.
 _ENCODABLE = {str, int, float, bool, NoneType, np.float32, np.float64}
-_FIELDS: dict[type, list[tuple[str, bool]]] = {}  # of every class of parts, once it has been met
+_FIELDS: dict[type, list[tuple[str, bool]]] = {}  # cache of `_list_fields` by class
 
 
 def encode_frame(frame: AnyFrame, run_id: str, index: int) -> bytes:
     """Return a frame as a line of JSON, with the id of its run, its index and a newline.
 
-    Arrays of one dimension become lists in which a value that is not finite is null; arrays of two or more
+    Arrays of one dimension become lists, with null for values that are not finite. Arrays of two or more dimensions
     become Plotly's typed arrays `{dtype, bdata, shape}`.
     """
     head = {"run": run_id, "index": index, "type": frame.type}
@@ -46,14 +48,14 @@ def encode_end(run_id: str, index: int, status: EndStatus, reason: str | None) -
 
 
 def decode_line(line: bytes) -> AnyFrame:
-    """Parse a line of JSON as a frame; lists of numbers and typed arrays become numpy arrays.
+    """Parse a line of JSON as a frame. Lists of numbers and typed arrays become numpy arrays.
 
-    Keys that no frame has are passed over: a later version may have written them.
+    Unknown keys are ignored, because a later version may have written them.
 
     Raises
     ------
     ValueError
-        If the line is no frame: not JSON, of no known kind, or with a value that its kind does not allow.
+        If the line is not a frame: not JSON, of an unknown type, or with a value that its type does not allow.
     """
     return FRAME.validate_python(orjson.loads(line))
 
@@ -65,12 +67,12 @@ def frame_type(line: bytes) -> str:
 
 
 def to_json(value: Any) -> bytes:
-    """Return JSON of plain data, parts of frames and numpy arrays; what is not finite becomes null."""
+    """Return plain data, parts of frames and numpy arrays as JSON. Values that are not finite become null."""
     return orjson.dumps(to_plain(value), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
 
 
 def to_fields(part: ProtocolPart) -> dict[str, Any]:
-    """Return the fields of a frame, or of a part of one, that are sent: those that are set or have no default."""
+    """Return the fields of a frame, or of a part of one, that are encoded: all except optional ones that are None."""
     return {
         name: value
         for name, is_optional in _FIELDS.get(part.__class__) or _list_fields(part)
@@ -79,14 +81,14 @@ def to_fields(part: ProtocolPart) -> dict[str, Any]:
 
 
 def _list_fields(part: Any) -> list[tuple[str, bool]]:
-    """List names of the fields of a part, each with whether it is left out where it is None."""
+    """List the names of the fields of a part, each with whether it is omitted if it is None."""
     found = [(field.name, field.default is None) for field in fields(part)]
     _FIELDS[type(part)] = found
     return found
 
 
 def to_plain(value: Any) -> Any:
-    """Return plain data with arrays of one dimension; those of two or more are typed arrays."""
+    """Convert a value to plain data in which arrays have one dimension; others become typed arrays."""
     if type(value) in _ENCODABLE:
         return value
     if isinstance(value, dict):

@@ -1,4 +1,6 @@
-"""Measurements as columns: values as they travel, log10 for what spans decades, a status for what left its type."""
+"""Converts measurements to the form of frames: values, log10 of metrics that span decades, and the status of values
+that are not finite.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,10 +40,9 @@ def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> ColumnGroup:
-    """Split columns over all layers, key -> (value, log10), into values, log10 and status by layer, as frames have
-    them.
+    """Convert columns over all layers, key -> (value, log10), to values, log10 and status by layer, as in frames.
 
-    What is not finite becomes nan. A value that leaves the range of `cast` has a status; its log10 stays.
+    Values that are not finite become nan. A value beyond the range of `cast` has a status, and its log10 is kept.
     """
     group: ColumnGroup = {"values": {}, "log10": {}, "status": {}}
     for key, (measured, log) in columns.items():
@@ -60,13 +61,13 @@ def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[
 
 
 def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[LayerGroup]:
-    """Split a block's measurements (K, ...) into K groups of values, log10 and status, one for each layer's frame.
+    """Convert a block's measurements (K, ...) to K groups of values, log10 and status, one for each layer's frame.
 
-    What is not finite becomes nan. So does what leaves the range of `cast`, above or, in a metric that spans decades,
-    below: it has a status, and its log10 stays. A column may be shorter than the others: the layers after its end lack
-    it.
+    Values that are not finite become nan. Values above the range of `cast`, or below it in a metric that spans decades,
+    also become nan; they have a status, and their log10 is kept. A column may be shorter than others: later layers then
+    do not have it.
     """
-    # All columns in one array, those that span decades first: what is small is paid by the call.
+    # All columns are in one array, those that span decades first, because calls on small arrays are mostly overhead.
     spanning = {key: column for key, column in columns.items() if METRICS[key].scale == "log"}
     ordered = {**spanning, **columns}
     flat = np.concatenate([column.reshape(-1) for column in ordered.values()])
@@ -91,7 +92,7 @@ def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> lis
 
 
 def _cut(flat: np.ndarray, columns: Mapping[K, np.ndarray | torch.Tensor]) -> dict[K, np.ndarray]:
-    """Return views of a flat array, one after the other, with the keys and shapes of these columns."""
+    """Split a flat array into consecutive views with the keys and shapes of these columns."""
     sizes = [math.prod(column.shape) for column in columns.values()]
     return {
         key: flat[end - size : end].reshape(column.shape)
@@ -102,14 +103,14 @@ def _cut(flat: np.ndarray, columns: Mapping[K, np.ndarray | torch.Tensor]) -> di
 def _add_status(
     groups: list[LayerGroup], keys: Iterable[str], sent: Mapping[str, np.ndarray], lost: Mapping[str, np.ndarray]
 ) -> None:
-    """Add the status of each layer in which entries are lost; `sent` holds them as the type rounds them."""
+    """Add the status of each layer in which entries are lost. `sent` has the values after rounding to the type."""
     for key in keys:
         for layer in np.flatnonzero(lost[key].reshape(len(lost[key]), -1).any(1)):
             groups[layer]["status"][key] = _find_worst(sent[key][layer][lost[key][layer]])
 
 
 def _find_worst(lost: np.ndarray) -> Status:
-    """Return the status of entries that have no value; `lost` holds them as the type rounds them."""
+    """Return the status for entries that have no value. `lost` has these values after rounding to the type."""
     if np.isnan(lost).any():
         return "nan"
     return "overflow" if np.isinf(lost).any() else "underflow"
@@ -124,9 +125,9 @@ def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, L
 
 
 def to_signed(matrix_LS: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """Return a signed matrix for a frame, nan where it has left the range of `cast`, and the status of such rows.
+    """Return a signed matrix for a frame, with nan for entries beyond the range of `cast`, and the status of such rows.
 
-    An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
+    An entry below that range becomes 0. This counts as rounding, unless all entries of the row become 0.
     """
     with np.errstate(over="ignore", under="ignore"):
         sent = matrix_LS.astype(cast)

@@ -1,7 +1,7 @@
-"""Containers: a record in one file, `*.mhct`, that can be kept, mailed and posted to a server.
+"""Containers: files `*.mhct` with one record each, to keep, to mail, or to post to a server.
 
-A zip of `manifest.json` and `frames.ndjson`, the lines of the protocol; docs/protocol.md describes both. Reading runs
-no code of the file, checks every value, and needs memory for one frame.
+A container is a zip of `manifest.json` and `frames.ndjson`, the lines of the protocol; docs/protocol.md describes both.
+Reading executes nothing in the file, checks all values, and needs memory for one frame.
 """
 
 from mhc_core.record.container_check import Checker

@@ -1,4 +1,4 @@
-"""Check a record that someone brings, frame by frame, in bounded memory."""
+"""Checks a record from an untrusted source frame by frame, in bounded memory."""
 
 from copy import copy
 from dataclasses import fields
@@ -17,25 +17,26 @@ from mhc_core.record.texts import MAX_COUNT, check_plain
 from mhc_core.spec import EditSpec, SpecError, SpecErrors, parse_spec
 from mhc_core.spec.edit import MAX_EDITS
 
-# What a trace may hold; the others are of runs, which are computed from their spec.
+# Types of frames that a trace may have. The others belong to runs, which are computed from a spec.
 OF_TRACES = ("start", "forward", "similarity", "loss", "backward", "mixing", "step", "atlas", "summary", "end")
 RUN_ID_BYTES = 64
-# Keys that a frame of a trace lacks: they follow from a spec.
+# Keys that frames of a trace cannot have, because they follow from a spec.
 OF_SPECS = ("spec", "cost", "theory", "drift", "no_law")
 
 
 class Checker:
-    """Takes the lines of one record in their order, and refuses what is foreign, out of order, or not what it says.
+    """Checks the lines of one record in order. Raises SpecError for frames that are invalid, out of order, or
+    inconsistent with the start frame.
 
     Parameters
     ----------
-    only_traces: whether a record of a spec is refused.
-    names_run: whether all lines must name the same record.
+    only_traces: whether records of specs are refused; default False.
+    names_run: whether all lines must name the same record; default True.
 
     Attributes
     ----------
-    count: how many frames have come.
-    start: the start frame, once it has come.
+    count: number of frames so far.
+    start: the start frame; None before it has come.
     """
 
     def __init__(self, *, only_traces: bool = False, names_run: bool = True) -> None:
@@ -49,7 +50,7 @@ class Checker:
         self.start: StartFrame | None = None
 
     def take(self, line: bytes) -> AnyFrame:
-        """Check the next line of a record; return its frame, or raise SpecError.
+        """Check the next line of a record, and return its frame.
 
         Raises
         ------
@@ -76,25 +77,25 @@ class Checker:
         return frame
 
     def finish(self) -> None:
-        """Check that the record is complete: no more frames will come.
+        """Check that the record is complete after its last frame.
 
         Raises
         ------
         SpecError
-            If the record is not whole.
+            If it is not complete.
         """
         if not self._is_whole:
             got = f"{self.count} frames, the last of them {self._last}"
             raise SpecError("frames", got, "a whole record, from start to summary")
 
     def fork(self) -> "Checker":
-        """Return an independent copy: frames that the copy takes or refuses leave this checker unchanged."""
+        """Return an independent copy. Frames that the copy checks do not change this checker."""
         copied = copy(self)
         copied._order, copied._groups = copy(self._order), self._groups and self._groups.fork()
         return copied
 
     def _check_head(self, data: dict[str, Any], path: str) -> None:
-        """Check what all frames share: the run's id, the frame's index and its type."""
+        """Check the keys that all frames have: the run's id, the frame's index and its type."""
         run, index, kind = data.get("run"), data.get("index"), data.get("type")
         is_other = self._names_run and self._run is not None and run != self._run
         if not isinstance(run, str) or len(run) > RUN_ID_BYTES or is_other:
@@ -107,7 +108,7 @@ class Checker:
         self._run = run
 
     def _take_start(self, frame: StartFrame, path: str) -> None:
-        """Check the start frame, of a run or of a trace, and prepare the checks of later frames."""
+        """Check the start frame of a run or of a trace, and prepare the checks of later frames."""
         if (frame.spec is None) == (frame.source is None):
             raise SpecError(f"{path}.source", "a spec and a source, or neither", "one of them")
         if frame.spec is not None:
@@ -139,7 +140,7 @@ class Checker:
 
 
 def _parse_line(line: bytes, path: str) -> dict[str, Any]:
-    """Parse a line as a JSON object; raise SpecError if it is none."""
+    """Parse a line as a JSON object; raise SpecError if it is not one."""
     try:
         data = orjson.loads(line)
     except orjson.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""A container as the frames it holds, checked one by one."""
+"""Reads the frames of a container, and checks them one by one."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -16,19 +16,19 @@ from mhc_core.spec import SpecError
 def read_frames(
     file: BinaryIO, limits: ContainerLimits | None = None, *, only_traces: bool = False
 ) -> Iterator[AnyFrame]:
-    """Yield the checked frames of a record's file, the first of them `start`. Only one is in memory at a time.
+    """Yield the checked frames of a record file, from its start frame on. Only one is in memory at a time.
 
     Parameters
     ----------
-    file: open for reading, and able to seek.
-    limits: how much it may hold.
-    only_traces: whether a record of a spec is refused.
+    file: open for reading, and seekable.
+    limits: of its size; by default those of `ContainerLimits`.
+    only_traces: whether records of specs are refused; default False.
 
     Raises
     ------
     SpecError
-        Names what is wrong: `container`, `manifest.version`, `frames[12].values.h_res`. What is wrong at the end is
-        noticed after all frames were yielded: a caller keeps none of them before the iterator has ended.
+        Names the invalid part: `container`, `manifest.version`, `frames[12].values.h_res`. Some faults are only found
+        after the last frame, so callers must not use the frames before the iterator has ended.
     """
     checker = Checker(only_traces=only_traces)
     with open_archive(file, limits or ContainerLimits()) as archive:

@@ -1,4 +1,4 @@
-"""Frames as a container."""
+"""Writes the frames of a record to a container."""
 
 from collections.abc import Iterable
 from typing import BinaryIO

@@ -1,4 +1,4 @@
-"""The access token of a server that asks for one: `mhc-scope token add` prints it."""
+"""The access token for servers that require one. `mhc-scope token add` prints it."""
 
 import os
 
@@ -8,12 +8,12 @@ TOKEN_VARIABLE = "MHC_SCOPE_TOKEN"
 
 
 def to_headers(token: str | None = None) -> dict[str, str]:
-    """Return what a request carries: the access token, by default that of the environment, or nothing.
+    """Return the request headers with an access token, by default that of the environment; {} without a token.
 
     Raises
     ------
     SpecError
-        If it cannot be one; the token itself is not shown.
+        If the text cannot be a token. The error does not contain it.
     """
     token = os.environ.get(TOKEN_VARIABLE) if token is None else token
     if not token:

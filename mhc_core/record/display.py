@@ -1,4 +1,6 @@
-"""What a notebook shows of a record. The package that draws registers an entry point: the core imports no figures."""
+"""Display of a record in a notebook. The package that draws figures registers an entry point, because this folder must
+not import figures.
+"""
 
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ GROUP = "mhc_scope.figures"
 
 
 def to_bundle(result: "Result") -> dict[str, Any]:
-    """Return what a notebook shows of a result, by media type; only text where plotly is not installed."""
+    """Return the display of a result in a notebook by media type; only text if no package that draws is installed."""
     painters = sorted(entry_points(group=GROUP), key=lambda point: point.name)
     bundle: dict[str, Any] = painters[0].load()(result) if painters else {}
     return {"text/plain": describe(result), **bundle}

@@ -1,4 +1,4 @@
-"""One number of every run of a grid: what a sweep shows."""
+"""The data of a sweep: one number of each run of a grid."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from mhc_core.record.reduction import Reduction
 
 @dataclass(frozen=True)
 class Axis:
-    """A field of the spec by its dotted path, and the values that it takes."""
+    """An axis of a sweep: the dotted path of a spec's field, and the values that it has."""
 
     field: str
     values: tuple[Any, ...]
@@ -17,13 +17,13 @@ class Axis:
 
 @dataclass(frozen=True)
 class Grid:
-    """One metric of every cell, row by row.
+    """One number of one metric for each sweep cell.
 
     Attributes
     ----------
-    x, y: columns and rows of the grid; one row without y.
-    ids: run ids, row by row; so are the following.
-    values, log10: None if the status says why.
+    x, y: columns and rows of the grid; None for y if there is one row.
+    ids: run ids, row by row. The other attributes have the same shape.
+    values, log10: None if there is no number; the status says why.
     status: `done`, or why there is no number.
     """
 

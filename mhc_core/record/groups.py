@@ -1,4 +1,4 @@
-"""Measured groups of a frame: known metrics, of the shape that layers and streams give, finite or explained."""
+"""Checks the measured groups of a frame: metrics are known, have the right shape, and are finite or have a status."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,9 +22,9 @@ from mhc_core.spec import SpecError
 
 ONE_LAYER = (ForwardFrame, BackwardFrame)
 GROUPED = (*ONE_LAYER, MixingFrame, StepFrame, JacobianFrame)
-# Each compares a layer with the one before it, which the first layer lacks.
+# Metrics that compare a layer with the one before it, which layer 0 does not have.
 NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")
-INPUTS = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers, at a step
+INPUTS = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers, at a training step
 LOSSES = ("loss", "loss_base", "output_kl")
 CUTS = (("stream", "zero"), ("stream", "mean"), ("h_res", "identity"), ("branch", "zero"), ("branch", "mean"))
 OF_CUTS = ("loss", "output_kl", "effect_last")
@@ -34,7 +34,10 @@ MAX_RITZ = 10_000
 
 
 class Groups:
-    """Checks groups of the frames of one record with L layers and n streams of C features; early ones do not say C."""
+    """Checks the measured groups of frames of one record with L layers and n streams of C features.
+
+    width: C; None for early records, which do not state it.
+    """
 
     def __init__(self, layers: int, streams: int, width: int | None) -> None:
         self.layers, self.width = layers, width
@@ -43,14 +46,13 @@ class Groups:
         self._dtypes: dict[str, np.dtype[Any]] = {}
 
     def fork(self) -> "Groups":
-        """Return an independent copy of this checker of values."""
+        """Return an independent copy of this checker."""
         copied = Groups(self.layers, self._sizes["n"], self.width)
         copied._dtypes = dict(self._dtypes)
         return copied
 
     def check(self, frame: AnyFrame, path: str) -> None:
-        """Check that the values, log10 and status of a frame are what the catalogue says of their keys; else raise
-        SpecError.
+        """Check that the values, log10 and status of a frame agree with the catalogue of metrics.
 
         Raises
         ------
@@ -74,7 +76,7 @@ class Groups:
             self._check_atlas(frame, path)
 
     def _check_input(self, values: Mapping[str, Any], path: str) -> None:
-        """Check the values that describe the state before the layers: keys and shapes, and no infinity."""
+        """Check the values of the state before the layers: keys, shapes, and that none is infinite."""
         for key, value in values.items():
             if key not in INPUTS:
                 raise SpecError(f"{path}.{key}", key, f"one of {', '.join(INPUTS)}")
@@ -83,7 +85,7 @@ class Groups:
             _require_no_infinity(value, f"{path}.{key}")
 
     def _check_metric(self, frame: AnyFrame, key: str, path: str) -> None:
-        """Check that a key is that of a metric, that frames of this type carry it, and that its axes have sizes."""
+        """Check that a key is that of a metric, that frames of this type can have it, and that its sizes are known."""
         if key not in METRICS or METRICS[key].frame != frame.type:
             raise SpecError(path, key, f"a metric of {frame.type} frames, as the metrics catalogue has them")
         if "C" in METRICS[key].shape and self.width is None:
@@ -93,7 +95,7 @@ class Groups:
         """Raise SpecError for a value of the wrong shape, an infinite number, or a null without a status."""
         shape = self._find_shape(frame, key)
         if value is None and (not shape or isinstance(frame, StepFrame)):
-            pass  # its status says why, which is required below
+            pass  # a status is required below
         elif shape is None:
             self._require_list(value, path)
         else:
@@ -108,7 +110,7 @@ class Groups:
             raise SpecError(path, "null", "a number, or a status that says why there is none")
 
     def _check_log10(self, frame: Any, key: str, value: Any, path: str) -> None:
-        """Check the log10 of a metric: that it spans decades, and the shape."""
+        """Check the log10 of a metric: that the metric spans decades, and the shape."""
         if key not in frame.values or METRICS[key].scale != "log":
             raise SpecError(path, key, "logarithms of metrics that span decades, next to their values")
         shape = self._find_shape(frame, key)
@@ -144,7 +146,7 @@ class Groups:
             raise SpecError(path, f"shape {list(np.shape(value))}", f"a list of at most {MAX_RITZ} numbers")
 
     def _check_status(self, values: Mapping[str, Any], status: Mapping[str, Any], path: str) -> None:
-        """Check that every status belongs to a value that has no number, in layers that exist."""
+        """Check that each status belongs to a value without a number, in layers that exist."""
         for key, flag in status.items():
             place = f"{path}.status.{key}"
             if key not in values:
@@ -187,7 +189,7 @@ def _check_loss(frame: LossFrame, path: str) -> None:
 
 
 def _is_lost(value: Any) -> np.ndarray:
-    """Return a mask of the entries of a value that have no number, with at least one axis."""
+    """Return a mask of the entries of a value that are nan, with at least one axis."""
     return np.atleast_1d(np.isnan(np.asarray(value, dtype=np.float64)))
 
 
@@ -203,6 +205,6 @@ def _find_flagged(frame: Any, key: str, value: Any) -> np.ndarray:
 
 
 def _require_no_infinity(value: Any, path: str) -> None:
-    """Refuse a frame of a record file in which a value is infinite: raise SpecError."""
+    """Raise SpecError if a value is infinite."""
     if np.isinf(np.asarray(value, dtype=np.float64)).any():
         raise SpecError(path, "infinity", "finite numbers, and null where a status says why")

@@ -1,6 +1,6 @@
-"""Frames of one pass through a stack, layer by layer.
+"""The frames of one pass through a stack, layer by layer.
 
-They carry `step` where the stack was trained before: the number of updates made.
+If the stack was trained before, they have `step`, the number of updates made.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The manifest of a container: what the file is, and how much is in it."""
+"""The manifest of a container: the type of the file, its version, and the size of its contents."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mhc_core.spec import SpecError
 
 FORMAT: Literal["mhct"] = "mhct"
-VERSION: Literal[1] = 1  # of the container: its members and this manifest
-PROTOCOL = 1  # of the frames: the largest that this program can read
+VERSION: Literal[1] = 1  # version of containers: their members and this manifest
+PROTOCOL = 1  # the latest version of frames that this program can read
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 
@@ -50,7 +50,7 @@ def parse_manifest(text: bytes) -> Manifest:
     Raises
     ------
     SpecError
-        Names the first key that is wrong: `manifest.version`.
+        Names the first invalid key, such as `manifest.version`.
     """
     try:
         return Manifest.model_validate(orjson.loads(text))

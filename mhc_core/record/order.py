@@ -1,4 +1,4 @@
-"""The order of frames in a record, as `mhc_core.record.frames` states it."""
+"""Checks the order of frames in a record, which `mhc_core.record.frames` defines."""
 
 from mhc_core.record.frames import (
     AnyFrame,
@@ -24,9 +24,9 @@ UNTRAINED, TRAINING, TRAINED = 1, 2, 3
 
 
 class Order:
-    """Refuses a frame that comes too early, too late or twice.
+    """Raises SpecError for frames that come too early, too late or twice.
 
-    Every frame has a place, a tuple of numbers, and places increase.
+    Each frame has a place, a tuple of numbers, and places must increase.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Order:
         self._made: int | None = None
 
     def take(self, frame: AnyFrame, path: str) -> None:
-        """Check that this frame may follow the frames before it; raise SpecError if not.
+        """Check that this frame may follow the frames before it.
 
         Raises
         ------
@@ -53,7 +53,7 @@ class Order:
         self._last, self._last_kind = place, _name_frame(frame)
 
     def _check_step(self, frame: AnyFrame, path: str) -> None:
-        """Raise SpecError if training skips a step, or frames of the last pass differ in their step."""
+        """Raise SpecError if a training step is missing, or if frames of the last pass have different steps."""
         if isinstance(frame, StepFrame):
             if frame.step != self._steps:
                 raise SpecError(f"{path}.step", frame.step, f"{self._steps}: steps count from 0 without a gap")
@@ -65,7 +65,7 @@ class Order:
 
 
 def _to_place(frame: AnyFrame) -> Place:
-    """Return the place of a frame in a record, a tuple that increases from frame to frame."""
+    """Return the place of a frame in the order of a record, a tuple that increases from frame to frame."""
     stage = UNTRAINED if getattr(frame, "step", None) is None else TRAINED
     match frame:
         case StartFrame():

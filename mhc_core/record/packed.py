@@ -1,4 +1,4 @@
-"""Arrays as Plotly packs them: `{dtype, bdata, shape}`, a third of the size of nested lists."""
+"""Arrays in Plotly's packed form, `{dtype, bdata, shape}`, which has a third of the size of nested lists."""
 
 import base64
 import binascii
@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-# Plotly's names of the types it decodes; others are cast to f8 rather than refused by the page.
+# Plotly's names of the types that it can decode. Arrays of other types are converted to f8.
 PLOTLY_TYPES = {"f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4"}
 
-MAX_AXES = 4  # (K, L, n, n) is the largest array that a frame or a result has
+MAX_AXES = 4  # arrays in frames and results have at most the axes (K, L, n, n)
 
 
 @with_config(use_attribute_docstrings=True)
@@ -26,7 +26,7 @@ class PackedArray(TypedDict):
 
 
 def to_typed_array(array: np.ndarray) -> PackedArray:
-    """Return Plotly's form of an array: type, base64 of its little-endian bytes, shape."""
+    """Return an array in Plotly's packed form: type, base64 of its little-endian bytes, shape."""
     kind = array.dtype.str[1:]
     if kind not in PLOTLY_TYPES:
         kind = "f8"

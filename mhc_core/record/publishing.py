@@ -1,4 +1,4 @@
-"""A container sent to a server, with the standard library alone."""
+"""Sends a container to a server, using only the standard library."""
 
 import json
 from typing import Any
@@ -12,13 +12,13 @@ ADDRESS = "/api/v1/traces"
 
 
 class PublishError(RuntimeError):
-    """The server refused a trace; the text says why."""
+    """The server refused a trace; the text gives the reason."""
 
 
 def publish(url: str, content: bytes) -> str:
-    """Send the file of a record to the server at `url`, and return the link to the page that shows it.
+    """Send a record file to the server at `url`, and return the link to the page that shows it.
 
-    The environment's `MHC_SCOPE_TOKEN` is the access token, where the server asks for one.
+    If the server requires an access token, it is read from the environment variable `MHC_SCOPE_TOKEN`.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def publish(url: str, content: bytes) -> str:
     OSError
         If the server cannot be reached.
     ValueError
-        If `url` is no http or https address.
+        If `url` is not an http or https address.
     """
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"the server's address is {url!r}, wanted one such as http://127.0.0.1:8000")

@@ -1,4 +1,4 @@
-"""One number of a whole column: the largest gain of a run, its last loss, its median similarity."""
+"""Reduces a column of a run to one number, such as the largest gain, the last loss, or the median similarity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Reduction = Literal["max", "min", "median", "first", "last"]
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 WORSE = ("underflow", "overflow", "constant", "unknown", "nan")
-# Everything is wholly like itself: what the diagonal of these says is left out.
+# Similarity matrices. Their diagonals, the similarity of something to itself, are left out.
 REFLEXIVE = ("cka", "step_cka", "stream_cosines")
 
 
@@ -35,14 +35,13 @@ def to_title(metric: Metric, reduction: Reduction) -> str:
 
 @dataclass(frozen=True)
 class ReducedNumber:
-    """One number.
+    """A column reduced to one number.
 
     Attributes
     ----------
-    value: None if it has left the range of float64 or is not known.
-    log10: of a metric that spans decades, known also where the value has left its range; None for 0.
-    status: "finite", "overflow", "underflow", "constant", "nan" or "unknown"; "absent" where the run has no such
-        number.
+    value: None if it is beyond the range of float64 or not known.
+    log10: for metrics that span decades, also known if the value is beyond its range; None for 0.
+    status: "finite", "overflow", "underflow", "constant", "nan" or "unknown"; "absent" if the run has no such number.
     """
 
     value: float | None
@@ -54,12 +53,12 @@ ABSENT = ReducedNumber(None, None, "absent")
 
 
 def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumber:
-    """Reduce a metric of a run to one number: its value at an end, or its extreme.
+    """Reduce a metric of a run to one number: its value at an end, its extreme, or its median.
 
-    `first` and `last` take the first and last entry along the first axis (layers, or steps of training) and of what
-    other axes there are the median; the others take all entries. Metrics that span decades are reduced as logarithms,
-    so that a median of them is one of magnitudes and 1e401 is a number like any other. What has no number where one is
-    requested is `absent`; a status that could change the answer is the answer.
+    `first` and `last` use the first and last entry along the first axis (layers, or training steps), and the median
+    over other axes. Other reductions use all entries. Metrics that span decades are reduced as logarithms, so that
+    magnitudes beyond the range of float64 count as well. The result is `absent` if there is no number. If an entry
+    without a number could change the result, the result has the status of this entry.
     """
     column = _find_column(result, key)
     if column is None:
@@ -71,7 +70,7 @@ def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumb
         flags = {place: flags[place]} if place in flags else {}
     if status := _decide(set(flags.values()), reduction, log10):
         return ReducedNumber(None, None, status)
-    # Of a true zero no logarithm travels.
+    # An exact 0 has no logarithm in records.
     numbers = values if log10 is None else np.where(values == 0, -np.inf, log10)
     known = ~np.isnan(numbers)
     if not known.any():
@@ -86,8 +85,8 @@ def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumb
 
 
 def _to_reduced(number: float, value: float, is_log: bool) -> ReducedNumber:
-    """Build the reduced number from an entry on the scale of the metric and the value itself, nan if that left its
-    type.
+    """Build the reduced number from an entry on the metric's scale, `number`, and the value itself, which is nan if it
+    is beyond its type.
     """
     if not is_log:
         return ReducedNumber(float(value), None, "finite")
@@ -99,7 +98,9 @@ def _to_reduced(number: float, value: float, is_log: bool) -> ReducedNumber:
 
 
 def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | None, dict[int, str]] | None:
-    """Return values, logarithms and statuses of a metric by entry along the first axis; None if the run lacks it."""
+    """Return the values, logarithms and statuses (by entry along the first axis) of a metric; None if the run does not
+    have it.
+    """
     metric = METRICS[key]
     values: Mapping[str, Any] = result.layers
     log10: Mapping[str, Any] = {}
@@ -124,13 +125,13 @@ def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | Non
     if key in REFLEXIVE:
         found = np.where(np.eye(found.shape[-1], dtype=bool), np.nan, found)
     logs = np.atleast_1d(np.asarray(log10[key], dtype=np.float64)) if key in log10 else None
-    if metric.table == "kept" and metric.scale == "log":  # a kept step has no logarithms of its own
+    if metric.table == "kept" and metric.scale == "log":  # records have no logarithms for kept steps
         logs = log10_of(found)
     return found, logs, {place: _to_worst(flags) for place, flags in status.get(key, {}).items()}
 
 
 def log10_of(magnitude: np.ndarray) -> np.ndarray:
-    """Return the log10 of magnitudes; nan for 0 and nan."""
+    """Return log10 of magnitudes; nan for 0 and for nan."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(magnitude > 0, np.log10(magnitude), np.nan)
 

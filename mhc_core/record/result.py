@@ -1,4 +1,4 @@
-"""A record as columns: what its frames add up to."""
+"""The result: the columns of a record, collected from its frames."""
 
 import io
 import os
@@ -41,38 +41,39 @@ class Seeds(ProtocolPart):
 
 
 class Result:
-    """Collects frames, in process or decoded from their lines, into one array per metric with index = layer.
+    """Collects the frames of a record into one array per metric. The first index is the layer.
 
     Attributes
     ----------
     layers: key -> (L) or (L, n), nan if unknown or not finite.
-    layers_log10: the same for metrics that span decades; known also where the value itself has left its range.
-    matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), unfolded (L, L + 1), *_std where mixing is dynamic;
-        frac has h_read (L, n, n) in place of h_pre. Of connections with a gate for each feature also gates and
-        gates_std (L, n, C), C being the features of a stream that are kept.
-    status: key -> layer -> "overflow", "underflow", "nan", of a trace "unknown"; only what is not finite. Of cka, why a
-        layer has none: also "constant", where it is the same for all samples; runs of numerics 1 do not say.
-    input: key -> value of the embedding's output, and its gradient.
-    loss: nats for text; nan if not finite.
-    loss_base, output_kl: of an edited run, the loss without edits, and the KL divergence of its output from that of the
-        run without edits; nan elsewhere.
-    loss_untrained: of a run that trains, the loss as initialised; `loss`, like all of the above, is then of the trained
-        stack, and until its frames come, of the stack as initialised.
-    steps: key -> (S) or (S, L) over the S steps of training, of a trace those that have come, nan if unknown or not
+    layers_log10: log10 of metrics that span decades, also known if the value itself is beyond its range.
+    matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), unfolded (L, L + 1), and *_std if mixing is dynamic;
+        frac has h_read (L, n, n) instead of h_pre. For connections with a gate for each feature, also gates and
+        gates_std (L, n, C), where C are the kept features of a stream.
+    status: key -> layer -> "overflow", "underflow", "nan", in a trace also "unknown"; only for values that are not
+        finite. For cka, why a layer has none: also "constant" if it is the same for all samples; runs of numerics 1 do
+        not say.
+    input: key -> value of the embedding's output, and of its gradient.
+    loss: in nats for text; nan if not finite.
+    loss_base, output_kl: for an edited run, the loss without edits, and the KL divergence of its output from that
+        without edits; otherwise nan.
+    loss_untrained: for a run that trains, the loss as initialised. `loss`, like all of the above, is then that of the
+        trained stack; until its frames have come, that of the stack as initialised.
+    steps: key -> (S) or (S, L) over the S training steps (for a trace, those received so far), nan if unknown or not
         finite; {} without training.
-    steps_log10: the same for metrics that span decades.
-    steps_status: key -> step -> status, or of a column over the layers step -> layer -> status.
+    steps_log10: log10 of those metrics that span decades.
+    steps_status: key -> step -> status; for columns over layers, step -> layer -> status.
     kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept, with
-        step_act_rms_streams, step_grad_rms_streams (K, L, n) and, of more than one stream, step_stream_cos (K, L); in
+        step_act_rms_streams, step_grad_rms_streams (K, L, n) and, for several streams, step_stream_cos (K, L); in
         stacks of up to 256 layers also step_cka (K, L, L), nan if a layer has none, and step_unfolded (K, L, L + 1).
-    kept_steps: these steps.
-    iterations: of a trace, step -> the trainer's own number of updates before it.
+    kept_steps: the numbers of these steps.
+    iterations: for a trace, step -> the trainer's own number of updates before it.
     jacobian: the Jacobian frame; None if not requested.
-    atlas: effects of every single cut, in a trace that has measured them; else None.
+    atlas: the effect of every single cut, in a trace that has measured it; else None.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
     seeds: the other fields of a bands frame; None for a run of one seed.
-    depth: L, which the start frame says; given beforehand where no start frame will come.
-    frames: the added frames, with which the record can be saved; empty where `keeps_frames` is false.
+    depth: L, from the start frame; the argument `depth` if there is no start frame.
+    frames: the added frames, with which the record can be saved; empty if `keeps_frames` is False.
     """
 
     def __init__(self, depth: int = 0, *, keeps_frames: bool = True) -> None:
@@ -144,7 +145,7 @@ class Result:
 
     @property
     def width(self) -> int | None:
-        """Return the number of features of a stream, C, of all parts where streams are parts; None if it is unknown."""
+        """Return the number of features of a stream, C (of all parts, if streams are parts); None if it is unknown."""
         return self.start.width
 
     @property
@@ -154,7 +155,7 @@ class Result:
 
     @property
     def cka_estimator(self) -> CkaEstimator | None:
-        """Return how CKA was estimated; None if the record does not say."""
+        """Return how CKA was estimated; None if the record does not state it."""
         return self.start.cka
 
     @property
@@ -169,12 +170,12 @@ class Result:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Result":
-        """Load the record from the file that `save` wrote.
+        """Load a record from a file that `save` wrote.
 
         Raises
         ------
         SpecError
-            If the file is not in the format of records, or a field of it has a wrong value; names the field.
+            If the file is not a record file, or a field has an invalid value; names the field.
         """
         result = cls()
         with open(path, "rb") as file:
@@ -183,7 +184,7 @@ class Result:
         return result
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the record to a file, `*.mhct`, which `load` reads and a server takes.
+        """Write the record to a file, `*.mhct`, which `load` can read and a server accepts.
 
         Raises
         ------
@@ -200,14 +201,20 @@ class Result:
         Raises
         ------
         PublishError
-            If the server refuses it, as it does the record of a spec: that is posted to `/runs`.
+            If the server refuses it. It refuses records of specs; post the spec to `/runs` instead.
         OSError
             If the server cannot be reached.
         """
         return container.publish(url, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """Return the content of the record's file, which `save` writes."""
+        """Return the content of the record's file, as `save` writes it.
+
+        Raises
+        ------
+        ValueError
+            If the result has no frames.
+        """
         if not self.frames:
             raise ValueError(
                 "this result has no frames to save: none were added, or it was made with keeps_frames=False"
@@ -236,7 +243,7 @@ class Result:
         return tables.write_parquet(tables.to_table(self, what), path)
 
     def add(self, frame: AnyFrame) -> None:
-        """Add the data of a frame to the columns; frames without data for them are ignored."""
+        """Add the data of a frame to the columns. Frames without such data are ignored."""
         if self._keeps_frames:
             self.frames.append(frame)
         match frame:
@@ -266,7 +273,7 @@ class Result:
                 self._summary = frame
 
     def _add_forward(self, frame: ForwardFrame) -> None:
-        """Add a forward frame; that of the trained stack's input first clears the measurement before training."""
+        """Add a forward frame. The first one of the trained stack clears the measurements before training."""
         if frame.layer < 0 and frame.step is not None:
             self._begin_anew()
         self._add_layer(frame)
@@ -300,7 +307,7 @@ class Result:
             table |= {key: _lengthen(column, steps) for key, column in table.items() if len(column) < steps}
 
     def _unknown(self, key: str) -> np.ndarray:
-        """Return the matrices of one step where they are not finite, (1, L, n, n) or (1, L, n)."""
+        """Return matrices of nan for one step whose values are not finite, (1, L, n, n) or (1, L, n)."""
         sizes = {"K": 1, "L": self.depth, "n": self.streams}
         return np.full([sizes[axis] for axis in METRICS[key].shape], np.nan)
 
@@ -311,7 +318,7 @@ class Result:
             self.input |= frame.values
             return
         for key, value in frame.values.items():
-            # What is not in the catalogue is of a package that is not installed here: its metrics are of layers.
+            # A key that is not in the catalogue belongs to a package that is not installed here: a metric of layers.
             is_matrix = key in METRICS and METRICS[key].table == "matrices"
             _set_row(self.matrices if is_matrix else self.layers, key, self.depth, layer, value)
         for key, value in frame.log10.items():
@@ -339,7 +346,7 @@ class Result:
             self.status[key] = dict(flags)
 
     def _add_bands(self, frame: BandsFrame) -> None:
-        """Add the percentiles over seeds of a bands frame."""
+        """Add the percentiles over seeds, and the other fields, of a bands frame."""
         self.seeds = Seeds(
             first=frame.first,
             seeds=frame.seeds,
@@ -352,7 +359,7 @@ class Result:
 
 
 def _set_row(table: dict[str, np.ndarray], key: str, length: int, row: int, value: Any) -> None:
-    """Set a row of a column; create the column, or lengthen it, where it is missing or too short."""
+    """Set a row of a column. Create the column if it is missing, and lengthen it if it is too short."""
     item = _to_array(value)
     if key not in table:
         table[key] = np.full((length, *item.shape), np.nan, dtype=item.dtype)
@@ -362,13 +369,13 @@ def _set_row(table: dict[str, np.ndarray], key: str, length: int, row: int, valu
 
 
 def _lengthen(column: np.ndarray, length: int) -> np.ndarray:
-    """Return a column with nan up to its new length."""
+    """Return a column padded with nan to a new length."""
     added = np.full((length - len(column), *column.shape[1:]), np.nan, dtype=column.dtype)
     return np.concatenate([column, added])
 
 
 def _to_array(value: Any) -> np.ndarray:
-    """Return a column or cell as floats; null is nan."""
+    """Convert a value of a frame to an array of floats; null becomes nan."""
     if isinstance(value, np.ndarray | np.floating):
         return np.asarray(value)
     return np.asarray(value, dtype=np.float64)

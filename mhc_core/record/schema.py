@@ -1,11 +1,11 @@
-"""The JSON schema of the protocol: every line of a record, distinguished by `type`."""
+"""The JSON schema of the protocol: one schema for each type of line in a record."""
 
 from typing import Any
 
 from mhc_core.record.frames import FRAME, FRAME_KINDS
 
 REF = "#/$defs/{model}"
-# What every line says before what its kind says; the encoder puts it there.
+# Fields that all lines have, which the encoder adds.
 HEAD = {
     "run": {"type": "string", "description": "Id of the record."},
     "index": {"type": "integer", "description": "Place of the frame in the record, from 0."},
@@ -13,9 +13,9 @@ HEAD = {
 
 
 def build_schemas(ref_template: str = REF) -> dict[str, dict[str, Any]]:
-    """Build the JSON schemas of frames by name: `Frame`, which is any of those that end in `Frame`, and their parts.
+    """Build the JSON schemas of frames and their parts by name; `Frame` is any type of frame.
 
-    The spec of a run is referred to as `RunSpec`, which is not among them.
+    The spec of a run is a reference to `RunSpec`, which is not included.
     """
     frame = FRAME.json_schema(ref_template=ref_template)
     schemas: dict[str, dict[str, Any]] = frame.pop("$defs")
@@ -33,8 +33,8 @@ def build_schemas(ref_template: str = REF) -> dict[str, dict[str, Any]]:
 
 
 def _drop_absent(schema: dict[str, Any]) -> None:
-    """Describe a field whose default is None as absent if not set, and never null; a field with another default is
-    always sent.
+    """Change the schema to what the encoder writes: fields with the default None are omitted instead of null, and
+    fields with other defaults are always present.
     """
     for name, field in schema.get("properties", {}).items():
         if field.get("default", ...) is None:
@@ -52,14 +52,14 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drop_titles(schema: dict[str, Any]) -> None:
-    """Remove the titles of fields from a schema, which repeat their names in other letters."""
+    """Remove the titles of fields from a schema, because they only repeat the names of fields."""
     schema.pop("title", None)
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
 
 
 def _add_head(schema: dict[str, Any]) -> None:
-    """Add the fields that all lines share, run and index, to the schema of a frame."""
+    """Add the fields that all lines have, run and index, to the schema of a frame."""
     kind = schema["properties"].pop("type")
     schema["properties"] = HEAD | {"type": kind} | schema["properties"]
     schema["required"] += HEAD

@@ -1,4 +1,4 @@
-"""Where a record comes from: a spec that was computed, or a trace that someone took of a model of their own."""
+"""The source of a record: a spec that was computed here, or someone's own model that was traced."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -9,7 +9,7 @@ from mhc_core.record.values import ProtocolPart
 from mhc_core.spec import FAMILIES
 
 TRACE = "trace"
-"""What stands for a connection's kind where there is none."""
+"""The method of a trace, which has no kind of connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class SpecSource(ProtocolPart):
 
     @property
     def label(self) -> str:
-        """Return what joins the layers: its name, or its kind where the package that adds it is not installed here."""
+        """Return the name of the connection, or its kind if the package that adds it is not installed here."""
         family = FAMILIES.get(self.method)
         return self.method if family is None else family.name
 
@@ -68,12 +68,12 @@ class TraceSource(ProtocolPart):
 
     @property
     def method(self) -> str:
-        """Return the kind under which a trace is shown; it has no connection's kind."""
+        """Return `TRACE`, because a trace has no kind of connection."""
         return TRACE
 
     @property
     def train_steps(self) -> int:
-        """Return 0 training steps: a trace is of one pass."""
+        """Return 0: a trace does not say in advance how many training steps it will have."""
         return 0
 
 
@@ -82,11 +82,11 @@ _SOURCE: TypeAdapter[Source] = TypeAdapter(Annotated[Source, Discriminator("kind
 
 
 def parse_source(data: dict[str, Any]) -> Source:
-    """Parse the source that `codec.to_plain` made plain data of.
+    """Parse a source from plain data, as `codec.to_plain` returns it.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If it is not a source.
     """
     return _SOURCE.validate_python(data)

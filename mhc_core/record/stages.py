@@ -1,4 +1,4 @@
-"""Frames of what comes in addition to a pass: training, the Jacobian, other seeds, an atlas, a recomputation."""
+"""The frames of computations in addition to a pass: training, Jacobian, other seeds, atlas, lens, recomputation."""
 
 from dataclasses import dataclass
 from typing import Literal

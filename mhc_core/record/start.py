@@ -1,4 +1,4 @@
-"""The first frame of a record: what was measured, on what, and what is known of it beforehand."""
+"""The first frame of a record: what was measured, with which device and versions, and predictions for it."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal

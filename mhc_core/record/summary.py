@@ -1,4 +1,4 @@
-"""The last two frames of a record: what it says in words, and how it ended."""
+"""The last two frames of a record: its summary in words, and how it ended."""
 
 from dataclasses import dataclass
 from typing import Literal

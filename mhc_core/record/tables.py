@@ -1,6 +1,6 @@
-"""A record as tables and arrays that people take away: numpy, pandas, polars, Parquet.
+"""Converts a record to tables and arrays: numpy, pandas, polars, Parquet.
 
-pandas and polars are imported where a caller asks for them. A value that is not finite is nan.
+pandas and polars are imported only when they are used. A value that is not finite is nan.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 Table = dict[str, np.ndarray | Sequence[Any]]  # columns of one length, by name
 
-# What one axis of a metric is called; of two streams or two layers the first is the row.
+# Names of the axes of metrics. Pairs of streams or layers have other names; the first one is the row.
 AXES = {"L": "layer", "n": "stream", "C": "feature", "J": "source", "S": "step", "K": "step"}
 PAIRS = {"nn": ("row", "column"), "LL": ("layer", "other_layer")}
 
 
 def to_arrays(result: "Result") -> dict[str, np.ndarray]:
-    """Return every array of a record: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`.
+    """Return all arrays of a record by name: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`.
 
-    Of a record with training also `steps.<key>`, `steps_log10.<key>`, and `kept.<key>` with `kept.step`; of several
-    seeds `bands.<key>.<p05, p50, p95, min or max>`, which is of log10 where `layers_log10` has the key.
+    A record with training also has `steps.<key>`, `steps_log10.<key>`, and `kept.<key>` with `kept.step`. A record of
+    several seeds has `bands.<key>.<p05, p50, p95, min or max>`, of log10 if `layers_log10` has the key.
     """
     tables: dict[str, dict[str, Any]] = {
         "layers": result.layers,
@@ -82,7 +82,7 @@ def to_entry_table(result: "Result", key: str) -> Table:
     """
     kept = key in result.kept
     values = next(table[key] for table in _list_tables(result) if key in table)
-    # A metric of a package that is not installed here has the axis of layers, or those of layers and streams.
+    # A metric of a package that is not installed here has the axes layer, or layer and stream.
     names = _name_axes(METRICS[key].shape if key in METRICS else "Ln"[: values.ndim], values.ndim)
     places = np.indices(values.shape).reshape(values.ndim, -1)
     table: Table = dict(zip(names, places, strict=True))
@@ -130,7 +130,7 @@ def to_polars(table: Table) -> Any:
 
 
 def write_parquet(table: Table, path: str | Path) -> Path:
-    """Write a table as a Parquet file, with polars, which needs nothing else for it; the path."""
+    """Write a table to a Parquet file with polars, and return the path."""
     to_polars(table).write_parquet(path)
     return Path(path)
 

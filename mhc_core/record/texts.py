@@ -1,4 +1,4 @@
-"""Texts and counts that a trace brings: plain text of a bounded length. The page escapes them besides."""
+"""Checks texts and counts of a trace: only plain text of a limited length. The page also escapes them."""
 
 import re
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from mhc_core.spec import SpecError
 
 MAX_NAME, MAX_SENTENCE = 200, 2000
-MAX_COUNT = 2**53  # above, JavaScript's numbers skip integers
+MAX_COUNT = 2**53  # JavaScript cannot represent all larger integers
 MAX_ITEMS = 4096
 SENTENCES = {"text", "reason"}
 
-# Control characters, and those that turn the direction of the text behind them.
+# Control characters, and characters that change the direction of the text after them.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKUP = re.compile(r"<[a-zA-Z/!?]|&[a-zA-Z#]\w*;")
 
 
 def check_plain(value: Any, path: str) -> None:
-    """Check that all texts of plain data are short and without markup; raise SpecError if not.
+    """Check that all texts of plain data are short and have no markup, and that lists and integers are not too large.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def check_plain(value: Any, path: str) -> None:
 
 
 def check_text(text: str, path: str) -> None:
-    """Check that a text is short and holds neither control characters nor markup; raise SpecError if not."""
+    """Check that a text is short and has neither control characters nor markup; raise SpecError if not."""
     limit = MAX_SENTENCE if path.rpartition(".")[2] in SENTENCES else MAX_NAME
     _require(len(text) <= limit, path, f"{len(text)} characters", f"at most {limit} characters")
     _require(not _CONTROL.search(text), path, text, "text without control characters")

@@ -1,6 +1,6 @@
-"""What frames are made of: values, their logarithms and statuses, and how optional keys travel.
+"""The parts of frames: values, their logarithms and statuses.
 
-Shapes, here and in all frames: L layers, n streams, S steps of training, K steps whose matrices are kept.
+Shapes, here and in all frames: L layers, n streams, S training steps, K steps whose matrices are kept.
 """
 
 from types import NoneType
@@ -22,7 +22,7 @@ _NUMBERS = {float, int, NoneType}
 class ProtocolPart:
     """A part of the protocol: a frozen dataclass whose docstrings become the descriptions in the JSON schema.
 
-    A field whose default is None travels only if it is set. A field without a default always travels.
+    A field whose default is None is encoded only if it is set. A field without a default is always encoded.
     """
 
     __slots__ = ()
@@ -30,13 +30,13 @@ class ProtocolPart:
 
 
 def parse_value(value: Any) -> Any:
-    """Parse a value of a frame's JSON: a number or None as it is, lists and packed arrays as arrays, null in a list as
-    nan.
+    """Parse a value of a frame's JSON: numbers and None do not change, lists and packed arrays become arrays, and null
+    in a list becomes nan.
 
     Raises
     ------
     ValueError
-        If it is neither of them.
+        If it is anything else.
     """
     if type(value) in _NUMBERS or isinstance(value, np.ndarray | np.floating):
         return value
@@ -53,7 +53,7 @@ def parse_row(value: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is another one.
+        If it is anything else.
     """
     row = parse_value(value)
     if not isinstance(row, np.ndarray) or row.ndim != 1:
@@ -73,7 +73,7 @@ def _parse_list(items: list[Any], axes: int = 1) -> np.ndarray:
 
 Row = TypeAliasType("Row", Annotated[Any, PlainValidator(parse_row, json_schema_input_type=list[float | None])])
 Numbers = TypeAliasType("Numbers", Row | list[Row] | list[list[Row]])
-# Any to the type checker: whether it is a number, None or an array depends on the key (`METRICS[key].shape`).
+# `Any` for the type checker: whether it is a number, None or an array depends on the key (`METRICS[key].shape`).
 Value = TypeAliasType(
     "Value",
     Annotated[
@@ -85,7 +85,7 @@ Values = dict[str, Value]  # by key of the metric
 
 
 class LayerGroup(TypedDict):
-    """What one layer's measurements are in a frame: three parallel dicts by key of the metric."""
+    """The measurements of one layer in a frame: three parallel dicts by key of the metric."""
 
     values: Values
     log10: Values
@@ -93,7 +93,7 @@ class LayerGroup(TypedDict):
 
 
 class ColumnGroup(TypedDict):
-    """The same of all layers at once: every value has one entry per layer, and a status is by layer."""
+    """The measurements of all layers in a frame: values have one entry per layer, and a status is by layer."""
 
     values: Values
     log10: Values

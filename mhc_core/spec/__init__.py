@@ -1,4 +1,4 @@
-"""What to run: the one definition behind validation, OpenAPI, the page's controls and the command line."""
+"""The spec: the definition of a run, from which validation, OpenAPI, the page's controls and commands follow."""
 
 from mhc_core.families import FAMILIES
 from mhc_core.spec.block import BlockSpec

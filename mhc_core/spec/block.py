@@ -1,4 +1,4 @@
-"""What a layer computes: the block of a spec."""
+"""The block of a spec: what a layer computes."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ ValueResidual = Literal["off", "fixed", "learned"]
 BranchScaling = Literal["constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"]
 
 GRID_BLOCKS = ("conv", "pair")
-# Under these a layer's own size depends on how many there are: a deeper stack does not keep its first layers.
+# With these, a layer depends on the depth of the stack: the first layers of a deeper stack are different.
 DEPTH_SCALED: tuple[BranchScaling, ...] = ("inv_sqrt_depth", "skipinit", "deepnorm")
 MAX_HEADS = 64
 

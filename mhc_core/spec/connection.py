@@ -1,4 +1,4 @@
-"""How layers are joined: the connection of a spec."""
+"""The connection of a spec: how layers are joined."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
@@ -33,7 +33,7 @@ ROUNDS = [{"connection.kind": ITERATING, "connection.projection": ["sinkhorn"]}]
 RANKED = _list_kinds(lambda family: family.has_rank)
 
 if TYPE_CHECKING:
-    ConnectionKind = str  # a type checker reads no keys of a table
+    ConnectionKind = str  # a type checker cannot read the keys of a table
 else:
     ConnectionKind = Literal[CONNECTION_KINDS]
 InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4", "c_mhc", "hy_v4"]
@@ -194,18 +194,18 @@ class ConnectionSpec(SpecPart):
 
     @property
     def family(self) -> Family:
-        """Return the family of this kind of connection, with the projection that is chosen."""
+        """Return the family of this kind of connection, with the chosen projection."""
         family = FAMILIES[self.kind]
         return family.solved if family.solved is not None and self.projection == "newton" else family
 
     @property
     def scales_streams(self) -> bool:
-        """Return whether streams start as the embedding times vectors of their own, and so differ from each other."""
+        """Return whether each stream starts as the embedding times a separate vector, so that streams differ."""
         return self.family.streams == "copies" and self.expand == "scaled"
 
     @property
     def reads_previous(self) -> bool:
-        """Return whether each layer reads with the H_pre that the layer before it made."""
+        """Return whether each layer reads with the H_pre that the layer before it computed."""
         return self.family.is_mapped and self.read_from == "previous"
 
     @property

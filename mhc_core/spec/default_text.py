@@ -1,4 +1,4 @@
-"""The text that a run reads when none is given: our own words, so that no licence travels with a result."""
+"""The default text input. It was written for this program, so that results need no licence of a text."""
 
 DEFAULT_TEXT = """\
 A deep network is a long row of small steps. Each step reads what came before, works out a

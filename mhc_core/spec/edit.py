@@ -1,6 +1,7 @@
 """Edits: interventions in the network of a spec. `mhc_core/edits.py` applies them.
 
-Table of what each can do: `DOES`. A layer range is [first, last], both included, counted from 0.
+The table `DOES` has the actions that are possible on each target. A range of layers is [first, last], both included,
+counted from 0.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ What = Literal["stream", "state", "h_pre", "h_post", "h_res", "branch", "source"
 Do = Literal["zero", "identity", "mean", "uniform", "scale", "set", "swap", "noise", "freeze", "restore", "top_k"]
 
 MAX_EDITS = 64
-MAX_ENTRIES = 256  # of `values`: a matrix of 16 streams
+MAX_ENTRIES = 256  # largest length of `values`, for a matrix of 16 streams
 
 VECTOR: tuple[Do, ...] = ("zero", "mean", "uniform", "scale", "set", "swap", "noise", "freeze", "top_k")
 DOES: dict[What, tuple[Do, ...]] = {
@@ -93,30 +94,31 @@ class EditSpec(SpecPart):
 
 
 class EditedStack(Protocol):
-    """What edits must fit: layers L, what can be edited, where this is so in words, and how many entries it has."""
+    """The properties of a stack on which valid edits depend."""
 
     @property
     def depth(self) -> int:
-        """Return L."""
+        """Return the number of layers, L."""
 
     @property
     def possible(self) -> list[What]:
-        """Return what can be edited."""
+        """Return the targets that can be edited."""
 
     @property
     def where(self) -> str:
-        """Return the end of a sentence, such as "where connection.kind is hc"."""
+        """Return the end of an error's sentence that describes the stack, such as "where connection.kind is hc"."""
 
     def count_entries(self, what: What, layer: int) -> int:
-        """Count the streams n, or the sources that a layer weighs."""
+        """Return the number of streams, or of sources that a layer weighs."""
 
     def is_matrix(self, what: What) -> bool:
         """Return whether these coefficients are n x n."""
 
 
 class Edited(NamedTuple):
-    """The stack of a spec: its kind and family, layers L, streams n; over depth, how many outputs are one source, and
-    whether only full blocks are sources.
+    """The properties of a spec's stack on which valid edits depend.
+
+    block: number of outputs in one source over depth. has_full_blocks: whether only full blocks are sources.
     """
 
     kind: str
@@ -127,7 +129,7 @@ class Edited(NamedTuple):
     has_full_blocks: bool = False
 
     def count_entries(self, what: str, layer: int) -> int:
-        """Count the streams, or the sources that a layer weighs: none where it reads the plain state."""
+        """Return the number of streams, or of sources that a layer weighs: 0 if it reads the plain state."""
         if what != "source":
             return self.streams
         reads = self.family.reads
@@ -137,41 +139,42 @@ class Edited(NamedTuple):
 
     @property
     def possible(self) -> list[What]:
-        """Return what edits can change in this family: such as "stream", "h_res" or "branch"."""
+        """Return the targets that edits can change in this family, such as "stream", "h_res" or "branch"."""
         return list_possible(self.family)
 
     @property
     def where(self) -> str:
-        """Return the end of an error's sentence that says what edits can change in this family."""
+        """Return the end of an error's sentence that names the kind of connection."""
         return f"where connection.kind is {self.kind}"
 
     def is_matrix(self, what: What) -> bool:
-        """Return whether these coefficients are an n x n matrix: H_res, and H_pre of parts of the width."""
+        """Return whether these coefficients are an n x n matrix: H_res, and H_pre if streams are parts of the width."""
         return what == "h_res" or (what == "h_pre" and self.family.streams == "parts")
 
 
 def count_sources(layer: int, block: int, *, has_full_blocks: bool) -> int:
-    """Count the sources over depth that are weighed for what enters a layer, 1 or later: the embedding and blocks.
+    """Return the number of sources over depth in the sum that a layer reads: the embedding and blocks of outputs.
 
-    has_full_blocks: a block is a source once it is full, as in the delta forms; else its sum so far is one too.
+    layer: 1 or later. has_full_blocks: whether only full blocks are sources, as in the delta forms; otherwise the sum
+    so far of an incomplete block is also a source.
     """
     return 1 + layer // block if has_full_blocks else 1 + (layer + block - 1) // block
 
 
 def check_edits(edits: tuple[EditSpec, ...], stack: Edited) -> None:
-    """Raise SpecError unless every edit is possible in this stack.
+    """Check that all edits are possible in this stack.
 
     Raises
     ------
     SpecError
-        Names the first field that is wrong, such as `edits.2.index`.
+        Names the first invalid field, such as `edits.2.index`.
     """
     for place, edit in enumerate(edits):
         check_edit(place, edit, stack)
 
 
 def check_edit(place: int, edit: EditSpec, stack: EditedStack) -> None:
-    """Raise SpecError unless an edit, at this place in its list, is possible in this stack."""
+    """Raise SpecError unless an edit is possible in this stack. `place` is its index in the list of edits."""
     for name, got, wanted, text in _find_mistakes(edit, stack):
         raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
 
@@ -201,16 +204,16 @@ def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, An
 
 
 def list_possible(family: Family) -> list[What]:
-    """List what edits can change in a family, such as "stream" or "h_res"."""
+    """List the targets that edits can change in a family, such as "stream" or "h_res"."""
     if not family.has_mixing:
         return ["branch", "source"]
-    # Features that are read one by one have no common H_pre, and streams of that family are not mixed.
+    # If features have separate weights, there is no common H_pre, and streams are not mixed.
     fixed = MIXED if not family.has_streams else ("h_pre", "h_res") if family.by_feature else ()
     return [what for what in DOES if what not in (*fixed, "source")]
 
 
 def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
-    """Yield field, value, allowed values and a sentence for each field that the action needs or does not take."""
+    """Yield field, value, allowed values and a sentence for each field that the action needs or does not allow."""
     for name, dos in NEEDS.items():
         got = getattr(edit, name)
         if edit.do in dos and got is None:
@@ -221,7 +224,7 @@ def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
 
 
 def _find_wrong_index(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
-    """Yield field, value, allowed values and a sentence for each index that this edit of this stack cannot have."""
+    """Yield field, value, allowed values and a sentence for each index that this edit cannot have in this stack."""
     limit = stack.count_entries(edit.what, edit.first)
     is_needed = edit.what == "stream" or edit.do == "swap"
     is_refused = edit.what in ("state", "branch")
@@ -240,7 +243,7 @@ def _find_wrong_index(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str,
 
 
 def _find_wrong_values(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
-    """Yield field, value, allowed values and a sentence where numbers of an edit do not fit the stack."""
+    """Yield field, value, allowed values and a sentence for each number of an edit that does not fit the stack."""
     n, is_matrix = stack.count_entries(edit.what, edit.first), stack.is_matrix(edit.what)
     if edit.values is not None:
         size = (n if is_matrix else 1) * (n if edit.index is None else 1)

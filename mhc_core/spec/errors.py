@@ -1,4 +1,4 @@
-"""A user's mistakes in a spec: which field, what was got, what is wanted, and a sentence that says it."""
+"""Errors for a user's mistakes in a spec: the field, the received value, the allowed values, and a sentence."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from pydantic import ValidationError
 
 
 class SpecError(ValueError):
-    """A user's mistake: which field, what was got, what is wanted.
+    """A user's mistake: the field, the received value (`got`), and a text for the allowed values (`wanted`).
 
-    text: a sentence for people; by default it is made of the three.
+    text: a sentence for people; by default it is made from these three.
     """
 
     def __init__(self, field: str, got: Any, wanted: str, text: str | None = None) -> None:
@@ -16,12 +16,12 @@ class SpecError(ValueError):
         super().__init__(text or f"{field}: got {_shorten_value(got)}, wanted {wanted}")
 
     def under(self, path: str) -> "SpecError":
-        """Return the same error with a path in front of its field, for a spec that is a part of something else."""
+        """Return the same error with a path before its field, for a spec that is a part of another document."""
         return SpecError(f"{path}.{self.field}".rstrip("."), self.got, self.wanted, self.text)
 
 
 class SpecErrors(ValueError):
-    """Every mistake found in one spec, as `SpecError` items in `.errors`."""
+    """All mistakes in one spec, as `SpecError` items in `.errors`."""
 
     def __init__(self, errors: list[SpecError]) -> None:
         self.errors = errors
@@ -30,12 +30,12 @@ class SpecErrors(ValueError):
 
 
 def to_spec_errors(error: ValidationError, schema: dict[str, Any]) -> SpecErrors:
-    """Return pydantic's errors as SpecErrors, with the limits that the JSON schema gives."""
+    """Convert pydantic's errors to SpecErrors, with the limits from the JSON schema."""
     return SpecErrors([_to_spec_error(item, schema) for item in error.errors(include_url=False)])
 
 
 def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
-    """Convert an error of pydantic to one that names the field, what was got and what is allowed."""
+    """Convert an error of pydantic to a SpecError."""
     inner = item.get("ctx", {}).get("error")
     if isinstance(inner, SpecError):
         return inner
@@ -57,7 +57,7 @@ def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
 
 
 def _to_words(wanted: str) -> str:
-    """Return what a field must be as the end of a sentence, in words for users."""
+    """Convert a text for allowed values to the end of a sentence for users."""
     if wanted.startswith("text of "):
         return f"must have {wanted.removeprefix('text of ')}"
     plain = wanted.replace("an integer", "a whole number").replace("a finite number", "a number").replace(".0 ", " ")
@@ -65,13 +65,13 @@ def _to_words(wanted: str) -> str:
 
 
 def list_divisors(number: int, most: int) -> str:
-    """List the divisors of a number up to `most` in words, as in "1, 5, 13 or 65"."""
+    """List the divisors of a number up to `most` as text, such as "1, 5, 13 or 65"."""
     *others, last = (str(divisor) for divisor in range(1, min(number, most) + 1) if number % divisor == 0)
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:
-    """Find the JSON schema of a field by its dotted name, of the spec itself by ""."""
+    """Return the JSON schema of a field by its dotted name; "" is the spec itself."""
     schema = root
     for name in filter(None, field.split(".")):
         if "properties" in schema:
@@ -84,7 +84,7 @@ def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_allowed(schema: dict[str, Any]) -> str:
-    """Describe which values the schema of a field allows, in words with limits."""
+    """Return a text for the values that the schema of a field allows, with their limits."""
     schema = next((one for one in schema.get("anyOf", ()) if one != {"type": "null"}), schema)
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"

@@ -1,4 +1,4 @@
-"""What enters the stack: the input of a spec."""
+"""The input of a spec: what enters the stack."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from mhc_core.spec.default_text import DEFAULT_TEXT
 from mhc_core.spec.part import SpecPart, control
 
 InputKind = Literal["text", "corpus", "gaussian", "correlated", "digits"]
-# Inputs that are bytes, each through an embedding, with the loss of predicting the next one.
+# Inputs whose tokens are bytes, with the prediction of the next byte as the loss.
 BYTE_INPUTS = ("text", "corpus")
 
 

@@ -1,13 +1,13 @@
-"""What every part of a spec shares: strictness, and how a field describes its control."""
+"""The base class of all parts of a spec, and the description of a field's control for the page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-POSITIVE = ">0"  # a condition of `applies`, next to a tuple of values
+POSITIVE = ">0"  # in a condition of `applies`, instead of a tuple of values
 
-# Conditions by the dotted path of a field: all of them must hold.
+# Conditions by the dotted path of a field. All of them must hold.
 Conditions = Mapping[str, Sequence[str] | str]
 
 
@@ -19,11 +19,12 @@ def control(
     applies: Conditions | Sequence[Conditions] = (),
     later: bool = False,
 ) -> dict:
-    """Return extra JSON-schema keys that the page reads: the control, its unit and step, and when the field applies.
+    """Return additional JSON-schema keys for the page: the control, its unit and step, and when the field applies.
 
-    `applies` holds conditions, or several alternatives of them; the schema has a list of alternatives. A field that
-    does not apply is dropped from the canonical form, so nothing may read it then.
-    `later` marks a field that came after ids had been given out: at its default it leaves no trace in an id.
+    applies: conditions under which the field applies, or a list of alternatives; the schema always has a list. By
+    default it always applies. A field that does not apply is omitted from the canonical form, so no code may read it.
+    later: whether the field was added after ids had been published. With its default value, such a field does not
+    change an id.
     """
     extra: dict[str, Any] = {"control": kind, "unit": unit}
     if later:

@@ -1,4 +1,4 @@
-"""What a spec's validation asks of several fields together, as JSON Schema: so that its description says it too."""
+"""The rules of a spec that connect several fields, as JSON Schema, so that the schema contains all of validation."""
 
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 
 
 def add_rules(schema: Schema, spec: type[BaseModel]) -> None:
-    """Add the rules that connect several fields to the JSON schema of a spec; a test compares it with `parse_spec`."""
+    """Add the rules that connect several fields to the JSON schema of a spec. A test compares it with `parse_spec`."""
     at = _Fields(spec)
     grid = {"enum": [side * side for side in range(2, 33)]}
     untrained = at.ask("train.steps", {"const": 0})
@@ -37,13 +37,13 @@ def add_rules(schema: Schema, spec: type[BaseModel]) -> None:
 
 
 class _Fields:
-    """Conditions on fields by their dotted names; one that is left out has its default."""
+    """Builds JSON schemas for conditions on fields, by their dotted names. A field that is omitted has its default."""
 
     def __init__(self, spec: type[BaseModel]) -> None:
         self._spec = spec
 
     def ask(self, path: str, wanted: Schema) -> Schema:
-        """Return a JSON schema: the field at `path` meets `wanted`, a schema of one keyword."""
+        """Return the JSON schema of "the field at `path` meets `wanted`", where `wanted` is a schema of one keyword."""
         rule = wanted
         is_needed = not _meets_schema(self._find(path).default, wanted)
         for name in reversed(path.split(".")):
@@ -51,16 +51,16 @@ class _Fields:
         return rule
 
     def where(self, path: str, values: Sequence[str], then: Schema) -> Schema:
-        """Return a JSON schema: `then` holds where the field at `path` has one of these values."""
+        """Return the JSON schema of "if the field at `path` has one of these values, `then` holds"."""
         others = [value for value in get_args(self._find(path).annotation) if value not in values]
         return {"anyOf": [self.ask(path, {"enum": others}), then]}
 
     def divide(self, path: str, values: Sequence[int]) -> Schema:
-        """Return a JSON schema: the field at `path` is one of these values, and divides the width."""
+        """Return the JSON schema of "the field at `path` has one of these values, and divides the width"."""
         return {"anyOf": [_join(self.ask(path, {"const": n}), self.ask("width", {"multipleOf": n})) for n in values]}
 
     def _find(self, path: str) -> FieldInfo:
-        """Return the JSON schema of a field of the spec by its path."""
+        """Return pydantic's description of a field of the spec, by its path."""
         *parts, name = path.split(".")
         model: Any = self._spec
         for part in parts:

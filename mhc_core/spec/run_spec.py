@@ -1,9 +1,9 @@
-"""What to run: the one definition behind validation, OpenAPI, the page's controls and the command line.
+"""The spec of a run, from which validation, OpenAPI, the page's controls and the command line follow.
 
-A `RunSpec` is frozen and strict. Every field carries its bounds, unit, help and the control that shows it;
-`applies` names the settings under which the field means anything. Fields that do not apply are accepted (one base
-spec can be compared over several connections) but leave no trace: `canonical()` drops them, and the id is a
-hash of the canonical form. Servers compute the canonical form, so nothing may read a field that does not apply.
+A `RunSpec` is frozen and strict. Each field has bounds, a unit, a help text and a control; `applies` says under which
+settings the field has an effect. Fields that do not apply are accepted, so that one spec can be used with several
+connections, but ignored: `canonical()` omits them, and the id is a hash of the canonical form. Servers compute the
+canonical form, so no code may read a field that does not apply.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ from mhc_core.spec.part import POSITIVE, SpecPart, control
 from mhc_core.spec.rules import add_rules
 from mhc_core.spec.train import TrainSpec
 
-# Part of every id. Raise it when a change moves a published number, so that old links are computed again.
+# A part of every id. Raise it if a change affects published numbers, so that old links are computed again.
 NUMERICS_VERSION = 5
 
-# Close to the median HC gain of 200 seeds at the default noise; a test measures it.
+# The HC gain of this seed is close to the median of 200 seeds at the default noise; a test measures it.
 DEFAULT_SEED = 0
 UNBOUNDED = "its loss is linear in the output, so training would lower it without end"
 
@@ -177,26 +177,26 @@ class RunSpec(SpecPart):
             raise SpecError("input.tokens", self.input.tokens, wanted, text)
 
     def canonical(self) -> dict[str, Any]:
-        """Return the spec as plain data without the fields that do not apply: what is hashed, stored and shown."""
+        """Return the spec as plain data without the fields that do not apply. This form is hashed, stored and shown."""
         full = self.model_dump(mode="json")
         return _keep_applying(type(self), full, full)
 
     @property
     def edited(self) -> Edited:
-        """Return the properties of the stack that decide which edits are possible."""
+        """Return the properties of the stack on which valid edits depend."""
         chosen = self.connection
         is_delta = chosen.depth_form != "replace"
         return Edited(chosen.kind, self.family, self.depth, self.streams, chosen.depth_block, is_delta)
 
     @property
     def family(self) -> Family:
-        """Return the family of the connection, whose properties of mixing are those that still hold after edits."""
+        """Return the family of the connection; if edits change the mixing, without the properties that may not hold."""
         family = self.connection.family
         return family.without_constraints if self.edits_mixing else family
 
     @property
     def edits_mixing(self) -> bool:
-        """Return whether edits change what layers read, mix or write; a cut of a stream is a column of 0 there."""
+        """Return whether edits change the mixing. Edits of streams do, because they are multiplied into it."""
         return any(edit.what != "branch" for edit in self.edits)
 
     @property
@@ -207,13 +207,13 @@ class RunSpec(SpecPart):
 
     @property
     def streams(self) -> int:
-        """Return the number of streams that the run really has: as set, unless the family fixes the number."""
+        """Return the number of streams of the run: that of the connection's settings, unless the family fixes it."""
         return self.family.fixed_streams or self.connection.streams
 
     @property
     def output(self) -> str:
-        """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum", "head", or "read", which is
-        by the H_pre of the last layer.
+        """Return how streams are merged into the output, with `auto` resolved: "mean", "sum", "head", or "read", for a
+        read with the H_pre of the last layer.
         """
         if self.connection.reads_previous:
             return "read"
@@ -224,8 +224,8 @@ class RunSpec(SpecPart):
 
     @property
     def maps_coarsely(self) -> bool:
-        """Return whether mixing is made in a type coarser than that of its coefficients, which then sum to 1 only
-        roughly.
+        """Return whether mixing is computed in a coarser type than that of its coefficients, which then sum to 1 only
+        up to its rounding.
         """
         chosen = self.connection.mapping_dtype if self.family.is_mapped else "auto"
         return chosen == "bfloat16" or (chosen == "float32" and self.dtype == "float64")
@@ -240,12 +240,12 @@ class RunSpec(SpecPart):
 
 
 def parse_spec(body: bytes | str | dict[str, Any]) -> RunSpec:
-    """Parse a spec from JSON or from plain data; raise SpecErrors with every mistake.
+    """Parse a spec from JSON or from plain data.
 
     Raises
     ------
     SpecErrors
-        With one item per mistake. Broken JSON and broken UTF-8 are a mistake of the field `body`.
+        With one item per mistake. Invalid JSON or UTF-8 is a mistake of the field `body`.
     """
     try:
         if isinstance(body, dict):
@@ -257,21 +257,21 @@ def parse_spec(body: bytes | str | dict[str, Any]) -> RunSpec:
 
 @cache
 def _build_schema() -> dict[str, Any]:
-    """Return the JSON schema of a spec, which takes 10 ms to build; callers must not change it."""
+    """Return the JSON schema of a spec. It is cached, because it takes 10 ms to build; callers must not change it."""
     return RunSpec.model_json_schema()
 
 
 def _keep_applying(
     part: type[BaseModel], values: dict[str, Any], full: dict[str, Any], *, for_id: bool = False
 ) -> dict[str, Any]:
-    """Return the fields of a spec that apply; for an id, without later fields that have their default."""
+    """Return the fields of a spec that apply. For an id, `later` fields with their default value are omitted."""
     kept: dict[str, Any] = {}
     for name, field in part.model_fields.items():
         extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         if for_id and extra.get("later") and values[name] == field.default:
             continue
         if field.annotation == tuple[EditSpec, ...]:
-            if values[name]:  # a stack without edits does not say so
+            if values[name]:  # an empty list of edits is omitted
                 kept[name] = [_drop_none(edit) for edit in values[name]]
             continue
         if "applies" in extra and not any(_meet_all(full, conditions) for conditions in extra["applies"]):
@@ -302,7 +302,7 @@ def _look_up(values: dict[str, Any], path: str) -> Any:
 
 
 def find_title(path: str) -> str:
-    """Find the title of a field in the schema by its dotted path, such as `connection.streams`."""
+    """Return the title of a field by its dotted path, such as `connection.streams`."""
     part: Any = RunSpec
     title = ""
     for name in path.split("."):

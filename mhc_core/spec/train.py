@@ -1,4 +1,4 @@
-"""Training on the input: the training of a spec."""
+"""The training of a spec."""
 
 from typing import Literal
 

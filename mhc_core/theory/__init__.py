@@ -1,1 +1,1 @@
-"""What theory says of a stack before anything is computed."""
+"""Theory: laws that predict columns of a run from its spec, before anything is computed."""

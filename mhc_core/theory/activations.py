@@ -1,4 +1,4 @@
-"""The activations that theory speaks of, and their slopes, elementwise in float64."""
+"""The activation functions for which theory has laws, and their derivatives (slopes), elementwise in float64."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from mhc_core.theory.gaussian import Array, Function
 
 @dataclass(frozen=True)
 class Activation:
-    """phi and its derivative; `degree_one`: phi(a z) = a phi(z) for a > 0; `odd`: outputs have mean zero."""
+    """An activation function phi and its derivative `slope`.
+
+    degree_one: whether phi(a z) = a phi(z) for a > 0. odd: whether phi(-z) = -phi(z), so that outputs have mean 0.
+    """
 
     phi: Function
     slope: Function
@@ -20,14 +23,14 @@ class Activation:
 
 
 def _sigmoid(h: Array) -> Array:
-    """Return 1 / (1 + exp(-h)) of an array, without overflow."""
+    """Return 1 / (1 + exp(-h)), without overflow."""
     found: Array = torch.sigmoid(torch.from_numpy(np.ascontiguousarray(h))).numpy()
     return found
 
 
 def _normal_distribution(h: Array) -> Array:
-    """Return the cumulative distribution of the standard normal at h, accurate far below zero."""
-    # ndtr itself loses its digits far below zero.
+    """Return the cumulative distribution function of the standard normal at h, also accurate far below 0."""
+    # torch's ndtr is inaccurate far below 0.
     found: Array = torch.special.erfc(torch.from_numpy(np.ascontiguousarray(h)) / -math.sqrt(2)).numpy() / 2
     return found
 
@@ -38,7 +41,7 @@ def _normal_density(h: Array) -> Array:
 
 def _sech(h: Array) -> Array:
     """Return 1 / cosh(h), without overflow."""
-    # cosh overflows from 711 on.
+    # cosh(h) overflows for |h| > 710.
     half = np.exp(-np.abs(h))
     return 2 * half / (1 + half * half)
 

@@ -1,9 +1,10 @@
-"""How gradients travel down a random stack in theory, over the draws of `forward`.
+"""Theory of the backward pass: sizes of gradients in a random stack, for the same draws as in `forward`.
 
-A draw's ln g^2, g^2 the mean square of the gradient over all samples, is multiplied in each layer by what the norm or
-the slope of phi makes of that draw's own states, and by a random factor of mean 1. Gradients are taken as independent
-of the weights but for one thing: a layer whose outputs are large by chance has slopes that are large or small by the
-same chance. Sources: Schoenholz et al. 2017; fourth moments and finite width are derived for this program.
+g^2 is the mean square of the gradient over all samples. From layer to layer, the g^2 of a draw is multiplied by a
+factor that the norm or the slope of phi gives for the states of that draw, and by a random factor of mean 1. Gradients
+are assumed to be independent of the weights, with one exception: in a layer whose outputs are large by chance, slopes
+are correlated with the outputs. Sources: Schoenholz et al. 2017; fourth moments and finite width are derived for this
+program.
 """
 
 import math
@@ -18,9 +19,10 @@ from mhc_core.theory.moments import mean_square_slope, second_moment, square_of,
 
 
 class Backward:
-    """The way down: y (L + 1, D), ln g^2 where the state leaves each layer, the input's first.
+    """The backward pass of one network. `y` (L + 1, D) is ln g^2 at the state after each layer; y[0] is that of the
+    input.
 
-    It is relative to the mean square of the loss's own gradient at the stack's output, which is standard normal.
+    g^2 is relative to the mean square of the gradient at the stack's output, which is standard normal.
     """
 
     def __init__(self, forward: Forward) -> None:
@@ -28,15 +30,15 @@ class Backward:
         self._normals = Normals(1)
         self.y = np.zeros((self.network.depth + 1, DRAWS))
         self._fourth = Fourth(1 + 2 / self.network.width, 1.0, 1 / self.network.width)
-        self._next_share = 0.0  # of the branch above, whose norm divides by this state
-        self._tilt = 0.0  # d ln g^2 of one sample above / d ln of its size here
-        self._radial = 1.0  # mean of (m . g)^2 / (|m|^2 |g|^2) times width, of a norm after the addition
+        self._next_share = 0.0  # share of the next layer's branch, whose norm divides by this state, in g^2
+        self._tilt = 0.0  # d ln g^2 of one sample in the next layer / d ln of the sample's size here
+        self._radial = 1.0  # mean of (m . g)^2 / (|m|^2 |g|^2), times width; for a norm after the addition
         self._start_at_output()
         for layer in reversed(range(self.network.depth)):
             self._step_down(layer)
 
     def _start_at_output(self) -> None:
-        """Set the gradient at the output: its random size, and what the final norm makes of it."""
+        """Set the size of the gradient at the output, and the factor of the final norm."""
         net, up = self.network, self.forward
         self.y[-1] = np.log(to_gamma(self._fourth.average(net.samples) - 1, self._normals.draw(DRAWS)))
         if net.norm == "pre":  # The final norm.
@@ -44,7 +46,7 @@ class Backward:
             self._next_share, self._tilt = 1.0, -1.0
 
     def _step_down(self, layer: int) -> None:
-        """Compute y, the log squared gradient of each draw, at the layer before from y at this layer."""
+        """Compute ln g^2 of each draw before a layer, y[layer], from that after it, y[layer + 1]."""
         up, net, before = self.forward, self.network, self._fourth
         past, back = self._find_factors(layer)
         share = back / (past + back)
@@ -61,10 +63,11 @@ class Backward:
         self._next_share = share
 
     def _tell_apart(self, layer: int, share: float, covariance: float) -> tuple[float, float]:
-        """Return what norms and slopes add to ln g^2 where samples differ: to their mean, and to the variance of one.
+        """Return two effects of differences between samples: what they add to ln g^2 of the mean over samples, and to
+        the variance of ln g^2 of one sample.
 
-        A sample that is small here was small in layers above, and its gradient large; one whose outputs are large by
-        chance has other slopes by the same chance, `covariance`.
+        A sample that is small here is also small in later layers, so that its gradient is large. Slopes of a sample are
+        correlated with its outputs: `covariance`.
         """
         net, up = self.network, self.forward
         favoured, own = self._favour(layer, share)
@@ -80,8 +83,9 @@ class Backward:
     def _find_variance(self, before: Fourth, spread: float) -> Array:
         """Return the relative variance that a layer adds to the mean squared gradient of each draw (D).
 
-        It is that of single samples where few of them have most of the mean, and that of pairs otherwise. The factors
-        of norms and slopes are those of the mean over samples; they add `spread` where one sample is the whole mean.
+        It is the variance of single samples if few of them contribute most of the mean, and that of pairs otherwise.
+        Factors of norms and slopes were computed for the mean over samples. They add `spread` if one sample is the
+        whole mean.
         """
         samples = self.network.samples
         alone_D = interpolate_concentration(samples, math.log(before.one / before.two))
@@ -91,7 +95,9 @@ class Backward:
         return found
 
     def _favour(self, layer: int, share: float) -> tuple[float, float]:
-        """Return the covariance of ln g^2 of one sample with what this layer adds to it, and the latter's variance."""
+        """Return the covariance of ln g^2 of one sample with this layer's contribution to it, and the variance of this
+        contribution.
+        """
         net, up = self.network, self.forward
         power = -1.0 if net.norm == "pre" else 0.0
         if net.is_bent:
@@ -101,12 +107,12 @@ class Backward:
         return share * power * above * up.individual(layer), (share * power) ** 2 * up.individual(layer)
 
     def _find_factors(self, layer: int) -> tuple[float, float]:
-        """Return the factors of a squared gradient past the branch and through it, at expected sizes."""
+        """Return the factors of a squared gradient on the skip path and through the branch, at expected sizes."""
         net, up = self.network, self.forward
         q = math.exp(up.ln_q[layer])
         scale2 = float(net.scale_L[layer] ** 2) * net.gain_out
         back = scale2 * net.gain_in * net.norm_gain_L[layer] * mean_square_slope(net.activation, q)
-        across = 1 - 1 / net.width  # a norm takes away the part along the sample
+        across = 1 - 1 / net.width  # a norm removes the component along the sample
         if net.norm == "pre":
             return net.skip, back * across * math.exp(-up.log_v[layer])
         if net.norm == "none":
@@ -114,12 +120,12 @@ class Backward:
         return self._pass_norm(layer, back, scale2 * second_moment(net.activation, q))
 
     def _pass_norm(self, layer: int, back: float, added: float) -> tuple[float, float]:
-        """Return the factors of `_find_factors` below a norm after the addition, to first order in 1 / width.
+        """Return the factors of `_find_factors` for a norm after the addition, to first order in 1 / width.
 
-        With z = x + F and J = dF/dx, let u be what the norm leaves of the gradient: it is orthogonal to z, and in any
-        direction otherwise. E |u + J^t u|^2 follows from tr J J^t and |z + J^t z|^2, in which F^t J x = E[phi phi' h].
-        So does the part of the gradient along x, which the norm below removes: a branch of degree one leaves none.
-        `added` is E F^2; `back` is E[phi'^2] with its gains. Derived for this program.
+        With z = x + F and J = dF/dx, let u be the gradient before the norm: it is orthogonal to z, and otherwise has a
+        random direction. E |u + J^t u|^2 follows from tr J J^t and |z + J^t z|^2, in which F^t J x = E[phi phi' h]. The
+        component of the gradient along x, which the previous layer's norm removes, follows in the same way; it is 0
+        for a branch of degree one. `added` is E F^2; `back` is E[phi'^2] with its gains. Derived for this program.
         """
         net, table = self.network, self.forward.tables[layer]
         total = net.skip + added
@@ -136,17 +142,19 @@ class Backward:
         return net.skip * entering, (back - lost / net.width) * entering
 
     def _respond(self, layer: int) -> Array | float:
-        """Return the gradient's factor through the branch at the sizes of each draw, relative to expected sizes."""
+        """Return the factor of a squared gradient through the branch at the sizes of each draw, over that at expected
+        sizes.
+        """
         net, up = self.network, self.forward
         individual = up.individual(layer)
-        if net.norm == "pre":  # A sample passes the inverse of its own size, whose mean is above that of the mean size.
+        if net.norm == "pre":  # The mean over samples of 1 / size is larger than 1 / mean size.
             return np.exp(individual - up.x[layer])
         if net.is_bent:
             return squared_slope_of(net.activation).respond(up.ln_q[layer], up.x[layer], individual)
         return 1.0
 
     def _pass_moments(self, layer: int, share: float) -> None:
-        """Compute the fourth moments of the gradients below the layer from those above."""
+        """Compute the fourth moments of the gradients before a layer from those after it."""
         net, up, before = self.network, self.forward, self._fourth
         pair, width = up.pairs[layer], net.width
         branch = before
@@ -164,7 +172,9 @@ class Backward:
         self._fourth = after._replace(dot=min(after.dot, after.two))
 
     def _covary(self, layer: int, share: float) -> tuple[float, float]:
-        """Return the relative covariance of squared outputs and squared slopes: of one sample, and of their mean."""
+        """Return the relative covariance of squared outputs and squared slopes: for one sample, and for the mean over
+        samples.
+        """
         net, up = self.network, self.forward
         if net.isometric:
             return 0.0, 0.0
@@ -173,7 +183,7 @@ class Backward:
         return unit * one, unit * (one / net.samples + (1 - 1 / net.samples) * two)
 
     def _correlate(self, layer: int, covariance: float, variance_D: Array) -> Array:
-        """Return normal values that have this covariance with those of the layer's outputs, one a draw."""
+        """Return one normal value per draw, with this covariance with the random factor of the layer's outputs."""
         up = self.forward
         spread_D = np.sqrt(np.maximum(variance_D * up.variance[layer], 1e-30))
         r_D = np.clip(covariance / spread_D, -0.95, 0.95)

@@ -1,8 +1,9 @@
-"""A band that holds a whole column at once: a column of L layers leaves it anywhere with a stated probability.
+"""Bands for whole columns: a column of L layers that obeys its law leaves the band somewhere with a stated probability.
 
-Draws of the law say how far a column strays. In each layer distance is counted in units of that layer's own tails,
-above and below the median apart; the band is as many units wide, everywhere, as the farthest layer of all but so many
-draws. Units come from far out, as in units of the middle a layer with a long tail would raise most of the alarms.
+A band is computed from random draws of the column. In each layer, the unit of distance from the median is the distance
+of an outer quantile, separately above and below. In all layers the band is the same number of units wide: the number
+that the largest distance of a draw, over all layers, exceeds with the stated probability. Outer quantiles are used
+because with central ones, layers with long tails would cause most of the false alarms.
 """
 
 import math
@@ -12,13 +13,13 @@ import numpy as np
 
 from mhc_core.theory.gaussian import Array
 
-FALSE_ALARM = 0.002  # of a column that obeys the law, in theory; docs/laws.md has what was counted
-BEYOND = 10  # draws beyond a quantile, for it to be known
-MAX_DECADES, MAX_COSINE = 2.0, 1.0  # A wider band would say nothing.
+FALSE_ALARM = 0.002  # probability for a column that obeys its law, in theory; docs/laws.md has measured frequencies
+BEYOND = 10  # number of draws that must be beyond a quantile for its estimate to be reliable
+MAX_DECADES, MAX_COSINE = 2.0, 1.0  # a wider band is not useful
 
 
 class Band(NamedTuple):
-    """Median over draws, and the ends of the band, (L) each."""
+    """The median over draws, and the lower and upper end of the band, (L) each."""
 
     median: Array
     low: Array
@@ -26,7 +27,10 @@ class Band(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """whole: band of a column (L). steps: of its change from each layer to the next (L - 1); None where unknown."""
+    """The bands of a column that is a random walk over layers.
+
+    whole: band of the column (L). steps: band of its change from each layer to the next (L - 1); None if unknown.
+    """
 
     whole: Band
     steps: Band | None
@@ -35,7 +39,7 @@ class Walk(NamedTuple):
 def find_band(draws_LD: Array, slack: float = 1.0, false_alarm: float = FALSE_ALARM) -> Band:
     """Return median and band of a random column (L), from D draws of it (L, D).
 
-    `slack` widens it, for what draws leave out.
+    `slack` multiplies the width of the band, for effects that the draws do not contain; default 1.
     """
     tail = BEYOND / draws_LD.shape[1]
     low, median, high = np.quantile(draws_LD, [tail, 0.5, 1 - tail], axis=1)
@@ -47,7 +51,10 @@ def find_band(draws_LD: Array, slack: float = 1.0, false_alarm: float = FALSE_AL
 
 
 def _extrapolate(farthest_D: Array, probability: float) -> float:
-    """Return the value exceeded with this probability: beyond ten draws, an exponential through the last hundred."""
+    """Return the value that is exceeded with this probability.
+
+    If fewer than `BEYOND` draws exceed it, it is extrapolated with an exponential tail through two outer quantiles.
+    """
     share = max(BEYOND / len(farthest_D), probability)
     near, far = np.quantile(farthest_D, [1 - 10 * share, 1 - share])
     return float(far + (far - near) * math.log10(share / probability))

@@ -1,4 +1,4 @@
-"""Positive random factors of mean 1, and moments of what they make of several samples."""
+"""Random numbers of the laws: normal and gamma values, and fourth moments of vectors that pass random layers."""
 
 import math
 from functools import lru_cache
@@ -10,30 +10,38 @@ from mhc_core.theory.gaussian import Array
 
 DRAWS, PAIRS = 1024, 256
 SPREADS = np.linspace(0, 8, 17)  # standard deviations of ln |g_s|^2 over samples
-ROWS, VALUES = 64, 2**18  # at least so many draws of all samples, and as many as have so many values
+ROWS, VALUES = 64, 2**18  # a table uses as many draws of all samples as fit `VALUES` numbers, but at least `ROWS`
 
 
 class Normals:
-    """Standard normal values, the same for every spec, as a law has no seed; `stream` separates those of two uses."""
+    """A sequence of standard normal values. It is the same for all specs, because a law has no seed.
+
+    `stream` selects one of several independent sequences.
+    """
 
     def __init__(self, stream: int) -> None:
         self._generator = np.random.Generator(np.random.Philox(stream))
 
     def draw(self, count: int) -> Array:
-        """Return the next `count` values of the standard normal distribution."""
+        """Return the next `count` values."""
         return self._generator.standard_normal(count)
 
 
 def to_gamma(variance: Array | float, normal: Array) -> Array:
-    """Return gamma variables of mean 1 from normal ones (Wilson & Hilferty 1931), as sums of squares have."""
+    """Convert normal values to gamma-distributed ones with mean 1 and this variance (Wilson & Hilferty 1931).
+
+    Sums of squares of normal values have this distribution.
+    """
     ninth = np.asarray(variance) / 9
     return np.maximum(1 - ninth + np.sqrt(ninth) * normal, 1e-4) ** 3
 
 
 def interpolate_concentration(samples: int, variance: float) -> Array:
-    """Interpolate sum_s w_s^2 for each random draw (D), where w are the shares of samples whose sizes are log-normal.
+    """Return sum_s w_s^2 for each random draw (D), interpolated in a table. w_s is the share of sample s in the sum of
+    sizes, which are log-normal.
 
-    It is 1 / samples where all are equal, and 1 where one sample is nearly the whole sum.
+    It is 1 / samples if all sizes are equal, and 1 if one sample is nearly the whole sum. `variance` is that of the
+    logarithm of a size.
     """
     spread = min(math.sqrt(max(variance, 0.0)), SPREADS[-1])
     above = min(int(np.searchsorted(SPREADS, spread, side="right")), len(SPREADS) - 1)
@@ -45,7 +53,7 @@ def interpolate_concentration(samples: int, variance: float) -> Array:
 
 @lru_cache(maxsize=64)
 def _list_concentrations(samples: int) -> Array:
-    """Return the sums of `interpolate_concentration` for all `SPREADS`, (S, D)."""
+    """Return the table of `interpolate_concentration`: sum_s w_s^2 for all S `SPREADS`, (S, D)."""
     rows = min(DRAWS, max(ROWS, VALUES // samples))
     values = Normals(2).draw(rows * samples).reshape(rows, samples)
     found = []
@@ -56,7 +64,7 @@ def _list_concentrations(samples: int) -> Array:
 
 
 class Fourth(NamedTuple):
-    """Fourth moments of vectors x_s, one per sample, in units of E|x|^2 squared.
+    """Fourth moments of random vectors x_s, one per sample, in units of (E|x|^2)^2.
 
     one: E|x_s|^4. two: E|x_s|^2 |x_t|^2. dot: E(x_s . x_t)^2.
     """
@@ -66,15 +74,15 @@ class Fourth(NamedTuple):
     dot: float
 
     def average(self, samples: int) -> float:
-        """Return E v^2 / (E v)^2, where v is the mean of |x_s|^2 over so many samples."""
+        """Return E v^2 / (E v)^2, where v is the mean of |x_s|^2 over this number of samples."""
         return self.one / samples + (1 - 1 / samples) * self.two
 
     def spread(self, samples: int) -> float:
-        """Return the variance of ln v over draws, as of a log-normal variable."""
+        """Return the variance of ln v over draws, for a log-normal v."""
         return math.log(self.average(samples))
 
     def through_matrix(self, rows: int) -> "Fourth":
-        """Return the fourth moments of W x, where W has so many rows of independent Gaussian entries."""
+        """Return the fourth moments of W x, where W has this number of rows of independent Gaussian entries."""
         return Fourth(
             self.one * (1 + 2 / rows), self.two + 2 * self.dot / rows, self.dot * (1 + 1 / rows) + self.two / rows
         )

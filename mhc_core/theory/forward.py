@@ -1,9 +1,9 @@
-"""How sizes and cosines of states travel through a random stack in theory, over draws of its weights.
+"""Theory of the forward pass: sizes and cosines of states in a random stack, over draws of its weights.
 
-A draw is not a network but a path of a few numbers: ln v, v the mean square of a state over all samples, and the mean
-cosine of two samples. Each layer multiplies what it adds by a random factor of mean 1, whose variance is of first order
-in 1 / width and follows from fourth moments; what earlier layers did goes through the layer's map as it is, however
-bent. Cosines of single pairs are followed in draws of their own, as all noise depends on them.
+A draw is not a network but a path of two numbers over layers: ln v, where v is the mean square of a state over all
+samples, and the mean cosine of two samples. In each layer, v is multiplied by a random factor of mean 1. Its variance
+is of first order in 1 / width and follows from fourth moments. Deviations from earlier layers pass the layer's full
+nonlinear function. Cosines of single pairs have separate draws, because all noise depends on them.
 
 L layers, D draws, P pairs; C width, H hidden width, N samples. Sources: Poole et al. 2016; fourth moments and finite
 width are derived for this program.
@@ -19,24 +19,27 @@ from mhc_core.theory.moments import second_moment, square_of
 from mhc_core.theory.network import Network
 from mhc_core.theory.pairs import Pair, PairTable, build_table, find_table
 
-# Up to this |ln v| moments are computed at v: beyond it they no longer change relative to v, and their fourth powers
-# would overflow or vanish.
+# Beyond this |ln v|, moments are computed at this value: relative to v they no longer change, and fourth powers would
+# overflow or underflow.
 MOST_LOG_V = 200.0
-LEAST_APART = 1e-12  # of 1 - c of a mean: what rounding makes of samples that are the same
+LEAST_APART = 1e-12  # least 1 - c of a mean, about what rounding gives for identical samples
 
 
 class Forward:
-    """The way up of one network.
+    """The forward pass of one network.
 
     Attributes
     ----------
-    log_v: (L + 1), ln E v, the input's first. x: (L + 1, D), ln v less that.
-    cosine: (L + 1, D), mean over pairs; of a network without a skip path alone.
-    ln_q: (L), of the variance that enters phi. kept, grown: (L), shares of the skip path and of the branch in v.
-    tables, pairs: (L), what a layer makes of two samples, and its mean over pairs. slope2: (L), mean of their slope^2.
-    one, mean: (L + 1), variance of ln |x_s|^2 of one sample, and of their mean.
-    normals: (L, D) after each layer's factor; variance: (L) of it. divisor: (L, D), ln of what a norm after the
-    addition divides v by, less its mean; divisor_one: (L), variance of it for one sample less that of the mean.
+    log_v: (L + 1), ln E v; entry 0 is the input. x: (L + 1, D), ln v - ln E v.
+    cosine: (L + 1, D), mean cosine over pairs; only for a network without a skip path.
+    ln_q: (L), logarithm of the variance of the inputs of phi. kept, grown: (L), shares of the skip path and of the
+        branch in v.
+    tables, pairs: (L), moments of two samples after a layer as functions of their cosine, and their means over pairs.
+    slope2: (L), mean over pairs of slope^2.
+    one, mean: (L + 1), variance of ln |x_s|^2 for one sample, and for the mean over samples.
+    normals: (L, D), the normal value behind each layer's random factor. variance: (L), variance of that factor.
+    divisor: (L, D), logarithm of the factor by which a norm after the addition divides v, minus its mean.
+    divisor_one: (L), its variance for one sample minus that for the mean over samples.
     """
 
     def __init__(self, network: Network) -> None:
@@ -55,7 +58,7 @@ class Forward:
             self._turn(layer)
 
     def _start_at_input(self) -> None:
-        """Set sizes, cosines and moments of the state before the first layer, in every draw."""
+        """Set sizes, cosines and moments of the state before the first layer, for all draws."""
         net = self.network
         self._single = self._draw_cosines(PAIRS, 2)
         self._single[: round(net.same * PAIRS)] = 1.0
@@ -66,7 +69,7 @@ class Forward:
             self.cosine[0] = np.minimum(self._draw_cosines(DRAWS, net.samples), 1 - LEAST_APART)
 
     def _draw_cosines(self, count: int, samples: int) -> Array:
-        """Return mean cosines of Gaussian samples, one a draw."""
+        """Return mean cosines of Gaussian samples, one per draw."""
         c = self.network.correlation
         return (
             np.ones(count)
@@ -78,13 +81,13 @@ class Forward:
         self.one[layer], self.mean[layer] = self._fourth.spread(1), self._fourth.spread(self.network.samples)
 
     def individual(self, layer: int) -> float:
-        """Return the variance of ln |x_s|^2 among the samples of one draw, in the state that enters the layer."""
+        """Return the variance of ln |x_s|^2 over the samples of one draw, in the state before the layer."""
         return max(float(self.one[layer] - self.mean[layer]), 0.0)
 
     # Sizes.
 
     def _find_shares(self, layer: int) -> None:
-        """Set which shares of the state after a layer are old and from the branch, and the log of its expected size."""
+        """Set the shares of skip path and branch in the state after a layer, and the logarithm of its expected size."""
         net = self.network
         log_v = 0.0 if net.is_scale_free else max(-MOST_LOG_V, min(self.log_v[layer], MOST_LOG_V))
         v = math.exp(log_v)
@@ -98,7 +101,7 @@ class Forward:
             self.log_v[layer + 1] = self.log_v[layer] - log_v + math.log(total)
 
     def _mix(self, layer: int) -> None:
-        """Set the size of the state after a layer, of each draw."""
+        """Set the size of the state after a layer for each draw."""
         net, kept, grown = self.network, self.kept[layer], self.grown[layer]
         after, carried = self._count_moments(layer)
         self.variance[layer] = max(after.average(net.samples) / carried.average(net.samples) - 1, 0.0)
@@ -113,7 +116,7 @@ class Forward:
         self._note_spread(layer + 1)
 
     def _respond(self, layer: int) -> Array | float:
-        """Return the branch's squared output for a state of another size, relative to that for the expected size."""
+        """Return the branch's squared output at the state's size in each draw, over that at the expected size."""
         net = self.network
         if net.norm != "none":
             return 1.0
@@ -122,7 +125,7 @@ class Forward:
         return square_of(net.activation).respond(self.ln_q[layer], self.x[layer], self.individual(layer))
 
     def _count_moments(self, layer: int) -> tuple[Fourth, Fourth]:
-        """Return the fourth moments of the state after a layer, and those without the noise that the layer adds."""
+        """Return the fourth moments of the state after a layer, and those without the layer's own random factor."""
         net, kept, grown, table = self.network, self.kept[layer], self.grown[layer], self.tables[layer]
         pair = table.at(self._single)
         self.pairs.append(Pair(*np.stack(pair).mean(1)))
@@ -152,7 +155,7 @@ class Forward:
         return after, carried
 
     def find_power(self, layer: int) -> float:
-        """Return the power with which the branch's squared output grows: d ln |F|^2 / d ln |x|^2."""
+        """Return the exponent with which the branch's squared output grows: d ln |F|^2 / d ln |x|^2."""
         net = self.network
         if net.norm != "none":
             return 0.0
@@ -170,7 +173,7 @@ class Forward:
             self.cosine[layer + 1] = self._turn_branch(table, self.cosine[layer], net.samples)
 
     def _turn_branch(self, table: PairTable, c: Array, samples: int) -> Array:
-        """Return the cosines of samples after a branch from those before it."""
+        """Return the cosines of samples after a branch, from those before it."""
         net, pair = self.network, table.at(c)
         if net.isometric:
             return pair.rho
@@ -178,9 +181,9 @@ class Forward:
         return self._disturb(c, _look_up_linear(c), net.width, samples) if net.two else c
 
     def _disturb(self, c: Array, pair: Pair, width: int, samples: int) -> Array:
-        """Return mean cosines of vectors of finite width whose directions have correlation c.
+        """Return mean cosines of vectors of finite width, for an expected cosine c.
 
-        Noise is a factor on 1 - c, which has to stay above 0 where it was.
+        The noise is a factor of 1 - c, so that 1 - c stays positive.
         """
         apart = np.maximum(1 - c - pair.bend / width, LEAST_APART)
         factor = to_gamma(pair.cosine_variance(samples) / (width * apart**2), self._normals.draw(len(c)))

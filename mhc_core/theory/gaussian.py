@@ -1,9 +1,10 @@
-"""Expectations over one Gaussian, right to 1e-8 whatever its variance: E[f(sqrt(q) z)], q from 1e-6 to 1e6.
+"""Expectations over one Gaussian of any variance, accurate to 1e-8: E[f(sqrt(q) z)], q from 1e-6 to 1e6.
 
-A smooth activation changes over h of about 1 and is a power of h beyond; a Gaussian changes over z of about 1. With
-h = sqrt(q) z the two scales lie up to three decades apart, so that no fixed set of nodes sees both: 128 Gauss-Hermite
-nodes give 0.79 of E[sech^4] at q = 30, and 1e-5 of it at q = 900. Here the line is cut at zero, where relu bends, and
-then in halves down to where h is below 1, with Gauss-Legendre nodes in each piece.
+A smooth activation function changes for |h| of about 1 and is a power of h for larger |h|; a Gaussian changes for |z|
+of about 1. With h = sqrt(q) z the two scales differ by up to three decades, so that no fixed set of nodes resolves
+both: 128 Gauss-Hermite nodes give 0.79 of E[sech^4] at q = 30, and 1e-5 of it at q = 900. Here the line is divided at
+0, where relu has its kink, and each half into pieces that halve in length down to h below 1, with Gauss-Legendre nodes
+in each piece.
 """
 
 import math
@@ -15,16 +16,16 @@ import numpy as np
 Array = np.ndarray
 Function = Callable[[Array], Array]
 
-END = 12.0  # in standard deviations; what lies beyond weighs 4e-33
-NODES = 20  # a piece
-MIN_PIECES = 5  # for the Gaussian itself, however small q is
+END = 12.0  # in standard deviations; the probability beyond is 4e-33
+NODES = 20  # per piece
+MIN_PIECES = 5  # needed for the Gaussian itself, however small q is
 
 
 def expect(function: Function, q: float) -> float:
-    """Return E[f(sqrt(q) z)] of a standard normal z, for f that is smooth except at 0 and grows at most as a power.
+    """Return E[f(sqrt(q) z)] over a standard normal z. f must be smooth except at 0, and grow at most like a power.
 
-    Relative error below 1e-8 for activations, their squares, slopes and squared slopes; `tests/core/theory` compares
-    them with mpmath.
+    The relative error is below 1e-8 for activation functions, their squares, slopes and squared slopes;
+    `tests/core/theory` compares them with mpmath.
     """
     scale = math.sqrt(q)
     z, weight = _half_line(max(MIN_PIECES, math.ceil(math.log2(max(END * scale, 1.0))) + 1))
@@ -33,7 +34,7 @@ def expect(function: Function, q: float) -> float:
 
 @lru_cache(maxsize=32)
 def _half_line(pieces: int) -> tuple[Array, Array]:
-    """Return quadrature nodes from 0 to END, in pieces that double in length, with weights of the normal density."""
+    """Return quadrature nodes from 0 to `END`, in pieces that double in length, and weights with the normal density."""
     x, weight = np.polynomial.legendre.leggauss(NODES)
     ends = END * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
     starts = np.concatenate([[0.0], ends[:-1]])

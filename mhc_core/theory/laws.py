@@ -1,8 +1,9 @@
-"""What theory says of a spec before anything is computed: curves to compare with measured columns.
+"""The laws of a spec: curves with bands, to compare with measured columns.
 
-A law is listed where its premises hold and nowhere else. All speak of stacks as initialised. A band holds a whole
-column, over draws of the weights and the input at this width, and what rounding adds; `bands` says how often a column
-that obeys its law leaves it. Where a band is too wide to say anything the curve has a gap. L layers, n streams.
+A law is listed only if its premises hold. `Curve.holds` says whether it holds at every training step, or only as
+initialised. A band covers a whole column, over draws of the weights and the input at this width, and includes rounding
+errors; `bands` says how often a column that obeys its law leaves it. In layers where the band is too wide to be useful,
+the curve has a gap. L layers, n streams.
 """
 
 import math
@@ -28,7 +29,7 @@ from mhc_core.theory.premises import (
 from mhc_core.theory.signals import find_signal_bands
 
 OWN, MEAN_FIELD = "derived for this program", "Poole et al. 2016; Schoenholz et al. 2017"
-EPS = {"float32": 2.0**-23, "float64": 2.0**-23, "bfloat16": 2.0**-8}  # in any run, weights are drawn in float32
+EPS = {"float32": 2.0**-23, "float64": 2.0**-23, "bfloat16": 2.0**-8}  # weights of float64 runs are drawn in float32
 MIXING_EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-23}
 
 
@@ -38,14 +39,14 @@ class Curve:
 
     Attributes
     ----------
-    law: key.
+    law: key of the law.
     metric: key of the metric that it predicts.
-    values, low, high: (L); the median over draws, and the band. inf where beyond float64; nan where the band would be
-    wider than a factor of 100, or than 1 for a cosine: theory is too weak there.
-    values_log10, low_log10, high_log10: the same as logarithms where the metric's scale is log, else None.
-    formula, source: as of a metric.
-    holds: when it holds, in one sentence, and where it is too weak, in another.
-    steps_log10: band (L - 1) of the change of the logarithm from each layer to the next, where theory knows it.
+    values, low, high: (L); the median over draws, and the ends of the band. inf if beyond the range of float64; nan if
+        the band would be wider than a factor of 100, or than 1 for a cosine, because theory is too weak there.
+    values_log10, low_log10, high_log10: their logarithms if the metric's scale is log, else None.
+    formula, source: as in a metric.
+    holds: a sentence on when the law holds, and one on the layers in which it is too weak.
+    steps_log10: band (L - 1) of the change of the logarithm from each layer to the next; None if unknown.
     """
 
     law: str
@@ -63,28 +64,28 @@ class Curve:
 
     @property
     def speaks_L(self) -> Array:
-        """Return the layers (L) in which the band of this law is narrow enough to say something."""
+        """Return for each layer whether the band of this law is narrow enough to be useful, (L)."""
         return ~np.isnan(self.values)
 
     def to_data(self) -> dict[str, Any]:
-        """Return the curve as plain data for a frame, to eight digits; None where it is beyond float64 or too weak."""
+        """Return the curve as plain data for a frame, rounded to eight digits. Values that are inf or nan are None."""
         named = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "steps_log10"}
         return {key: _to_list(part) if isinstance(part, np.ndarray) else part for key, part in named.items()}
 
 
 def predict(spec: RunSpec) -> list[Curve]:
-    """Return every curve that theory predicts for a spec; [] where no law applies."""
+    """Return all curves that theory predicts for a spec; [] if no law applies."""
     return [curve for curve in _predict_curves(spec) if curve.speaks_L.any()]
 
 
 def explain_missing_laws(spec: RunSpec) -> dict[str, UnmetPremise]:
-    """Return why no law predicts a metric of this spec, by metric: the premise that does not hold."""
+    """Return, for each metric that no law predicts for this spec, the premise that does not hold."""
     weak = {curve.metric: _too_weak(spec, curve) for curve in _predict_curves(spec) if not curve.speaks_L.any()}
     return find_unmet_premises(spec) | weak
 
 
 def _too_weak(spec: RunSpec, curve: Curve) -> UnmetPremise:
-    """Return the premise that a law with too wide a band misses: less noise, or more width."""
+    """Return the unmet premise of a law whose band is too wide: less noise, or more width."""
     wanted = "{}, so that the band spans less than a factor of 100 in some layer"
     if curve.law == "drift_gain":
         return UnmetPremise("connection.noise", spec.connection.noise, wanted.format("less"))
@@ -92,7 +93,7 @@ def _too_weak(spec: RunSpec, curve: Curve) -> UnmetPremise:
 
 
 def _predict_curves(spec: RunSpec) -> list[Curve]:
-    """Return the curves of all laws that apply to a spec, with bands that may be too wide to say anything."""
+    """Return the curves of all laws that apply to a spec, including those with bands that are too wide to be useful."""
     if spec.edits:
         return []
     curves = _predict_gains(spec)
@@ -108,7 +109,7 @@ def _predict_curves(spec: RunSpec) -> list[Curve]:
 
 
 def _predict_gains(spec: RunSpec) -> list[Curve]:
-    """Return the laws of composite gains that the sums of H_res, or their drift, give."""
+    """Return the laws of the composite gains: from sums of H_res that are 1, or from the drift of free mixing."""
     ones = np.ones(spec.depth)
     slack = 4 * spec.streams * MIXING_EPS[spec.dtype] * np.arange(1, spec.depth + 1)
     if has_unit_sums(spec):
@@ -129,13 +130,13 @@ def _predict_gains(spec: RunSpec) -> list[Curve]:
 
 
 def _predict_drift(spec: RunSpec) -> list[Curve]:
-    """Return the laws of gains for products of I + s G, from a fixed sample of the random walk ln |M 1|."""
+    """Return the laws of the gains of unconstrained mixing with drift: products of I + s G, from a fixed sample."""
     walk = find_drift_walk(spec.streams, spec.connection.noise, spec.depth)
     formula = "median of max_i |(M 1)_i|, M a product of I + s G; E |M x|^2 = (1 + n s^2)^l |x|^2 is far above it"
     text = (
         "As initialised, where the mixing is I plus independent Gaussian noise of standard deviation s in every layer."
     )
-    # Backward at l is the product of L - l + 1 transposes, which has the same law.
+    # The backward gain at l is that of a product of L - l + 1 transposes, which has the same distribution.
     steps = walk.steps and Band(-walk.steps.median[::-1], -walk.steps.high[::-1], -walk.steps.low[::-1])
     backward = Walk(Band(*(part[::-1] for part in walk.whole)), steps)
     return [
@@ -148,7 +149,7 @@ def _predict_drift(spec: RunSpec) -> list[Curve]:
 
 
 def _post_norm(spec: RunSpec) -> Curve:
-    """Return the law of post-norm stacks: activations of size 1 after every layer."""
+    """Return the law of activations in post-norm stacks: rms 1 after each layer."""
     text = "At every step, as the norm after the addition sets the size of each sample."
     slack = np.full(spec.depth, 2 * EPS[spec.dtype])
     return _from_logarithm("post_norm", "act_rms", np.zeros(spec.depth), slack, "rms(m_l) = 1", OWN, text)
@@ -166,7 +167,7 @@ def _predict_signals(spec: RunSpec, network: Network) -> list[Curve]:
     if bands.cosine is not None and spec.input.kind not in BYTE_INPUTS:
         curves.append(_of_cosine(bands.cosine, rounding, network, premise))
     if spec.input.kind in ("gaussian", "correlated"):
-        # d loss / d output is N(0, 1) over the number of samples.
+        # The gradient at the output is N(0, 1) divided by the number of samples.
         found = _widen_walk(bands.gradient, rounding[::-1])
         gradient = found._replace(whole=Band(*(part - math.log(network.samples) for part in found.whole)))
         curves.append(_of_walk(name, "grad_rms", gradient, _gradient_formula(network), MEAN_FIELD, premise))
@@ -182,7 +183,7 @@ def _widen_walk(walk: Walk, rounding: Array) -> Walk:
 
 
 def _name_law(spec: RunSpec, network: Network) -> tuple[str, str]:
-    """Return the key of the mean field law for this network, and the sentence on where it holds."""
+    """Return the key of the mean field law for this network, and the sentence on when it holds."""
     if not any(network.scale_L):
         return "rezero", "As initialised, where every branch starts at zero and the stack is the identity."
     width = "As initialised, for wide layers without bias,"
@@ -229,7 +230,7 @@ def _of_cosine(band: Band, rounding: Array, network: Network, premise: str) -> C
         formula, source = "c' = (sqrt(1 - c^2) + c (pi - arccos c)) / pi", "Cho & Saul 2009"
     if network.correlation >= 1:  # Samples that are the same stay the same, until rounding grows in a chaotic stack.
         band = Band(np.ones_like(band.median), band.low, np.ones_like(band.high))
-    # Rounding takes a measured cosine past 1, so the ends of cosines come first.
+    # A measured cosine can be above 1 by rounding, so the ends are clipped before rounding is added.
     band = _widen_band(Band(band.median, np.maximum(band.low, -1.0), np.minimum(band.high, 1.0)), rounding)
     return _without_weak(Curve("correlation_map", "token_cos", *band, None, None, None, formula, source, premise))
 
@@ -242,13 +243,13 @@ def _from_logarithm(law: str, key: str, ln: Array, wide: Array, formula: str, so
 
 
 def _of_walk(law: str, key: str, walk: Walk, formula: str, source: str, holds: str) -> Curve:
-    """Return a law whose value is a random walk over layers, with the band of its steps."""
+    """Return the curve of a law whose logarithm is a random walk over layers, with the band of its steps."""
     steps = walk.steps and Band(*(part / np.log(10) for part in walk.steps))
     return replace(_from_logs(law, key, walk.whole, formula, source, holds), steps_log10=steps)
 
 
 def _from_logs(law: str, key: str, ln: Band, formula: str, source: str, holds: str) -> Curve:
-    """Return the law with this key, from the natural log of its value and of both ends of its band."""
+    """Return the curve of a law, from the natural logarithms of its median and of both ends of its band."""
     logs = Band(*(part / np.log(10) for part in ln))
     with np.errstate(over="ignore", under="ignore"):
         values = Band(*(10**part for part in logs))
@@ -256,7 +257,7 @@ def _from_logs(law: str, key: str, ln: Band, formula: str, source: str, holds: s
 
 
 def _without_weak(curve: Curve) -> Curve:
-    """Return the curve without the layers in which its band says nothing, and a sentence on which these are."""
+    """Return the curve with nan in layers where its band is too wide, and with a sentence that names these layers."""
     if curve.high_log10 is None or curve.low_log10 is None:
         is_narrow, limit = curve.high - curve.low <= MAX_COSINE, f"{MAX_COSINE:g}"
     else:
@@ -279,7 +280,7 @@ def _from_value(law: str, key: str, values: Array, wide: Array, formula: str, so
 
 
 def _to_list(values: Array) -> list[float | None]:
-    """Return values rounded to eight digits, None where they are not finite."""
+    """Return values rounded to eight digits, with None for those that are not finite."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scale = 10.0 ** (7 - np.floor(np.log10(np.abs(values))))
         rounded = np.where((values == 0) | ~np.isfinite(scale), values, np.round(values * scale) / scale)

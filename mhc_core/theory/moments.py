@@ -1,6 +1,6 @@
-"""E[phi(sqrt(q) z)^2] and E[phi'(sqrt(q) z)^2] as functions of q, fast enough for every layer and draw.
+"""Tables of E[phi(sqrt(q) z)^2] and E[phi'(sqrt(q) z)^2] over q, fast enough for each layer and draw.
 
-The logarithm of such a mean is smooth in ln q and straight at both ends, where phi is a power of its input.
+The logarithm of such a mean is a smooth function of ln q, and linear at both ends, where phi is a power of its input.
 """
 
 import math
@@ -30,13 +30,13 @@ def mean_square_slope(name: str, q: float) -> float:
 
 
 class LogMean:
-    """ln E[f(sqrt(q) z)^2] over ln q, by cubic interpolation between exact values, to 1e-4."""
+    """ln E[f(sqrt(q) z)^2] as a function of ln q, by cubic interpolation between exact values; accurate to 1e-4."""
 
     def __init__(self, values: Array) -> None:
         self.values = values
 
     def at(self, ln_q: Array) -> Array:
-        """Return the tabulated log mean at any ln q; beyond the ends of the table, extrapolated linearly."""
+        """Return the interpolated log mean at ln q, extrapolated linearly beyond the ends of the table."""
         place = (ln_q - LN_Q[0]) / STEP
         inside = np.clip(place, 1, len(LN_Q) - 3)
         index = inside.astype(int)
@@ -49,14 +49,14 @@ class LogMean:
         return start + t * cubic + over * np.where(over > 0, ends[1], ends[0])
 
     def power(self, ln_q: float) -> float:
-        """Return the slope d ln E / d ln q of the tabulated log mean."""
+        """Return the derivative d ln E / d ln q."""
         low, high = self.at(ln_q + np.array([-0.05, 0.05]))
         return float(high - low) / 0.1
 
     def respond(self, ln_q: float, x: Array, variance: float) -> Array:
-        """Return the mean over samples relative to that at q, where the samples' own q is q exp(x + xi).
+        """Return E[f^2] over samples of different sizes, divided by E[f^2] at q.
 
-        xi is normal with that variance and E[exp(xi)] = 1: samples differ in size.
+        The q of a sample is q exp(x + xi). xi is normal with this variance and E[exp(xi)] = 1.
         """
         own = math.sqrt(variance) * NODES - variance / 2
         values = np.exp(self.at(ln_q + x[..., None] + own) - self.at(np.array(ln_q)))

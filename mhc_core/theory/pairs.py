@@ -1,12 +1,12 @@
-"""What one layer makes of two samples: expectations over two Gaussians of variance q and correlation c.
+"""Joint moments of two samples after one layer: expectations over two Gaussians of variance q and correlation c.
 
-With z_0 common to both, h_1 and h_2 are independent given z_0: h = sqrt(q) (sqrt(c) z_0 + sqrt(1 - c) z). The inner
-mean is over z, by Gauss-Legendre nodes between cuts where h passes 0, 1, 4 and 16, as activations change there and
-nowhere else; the outer one over z_0 has pieces as in `gaussian`.
+With a common z_0, h_1 and h_2 are independent given z_0: h = sqrt(q) (sqrt(c) z_0 + sqrt(1 - c) z). The inner mean over
+z uses Gauss-Legendre nodes between the points where |h| is 0, 1, 4 and 16, because activation functions change there
+and nowhere else. The outer mean over z_0 uses pieces as in `gaussian`.
 
-Between the values of c that are computed, cubic polynomials are used. Layers change 1 - c by a factor, so that after
-many of them a small error of rho alone would be a fixed point that does not exist. What is interpolated is therefore
-(1 - rho) / (1 - c), which is smooth up to c = 1; of relu and linear layers rho has a closed form.
+Values between those of the grid are interpolated by cubic polynomials. Layers change 1 - c by a factor, so that over
+many layers a small error of rho would lead to a fixed point that does not exist. Therefore (1 - rho) / (1 - c) is
+interpolated, which is smooth up to c = 1. For relu and linear layers, rho has a closed form.
 Shapes: c on a grid of 33 values from -1 to 1; K outer nodes.
 """
 
@@ -20,23 +20,23 @@ from mhc_core.theory.activations import ACTIVATIONS, Activation
 from mhc_core.theory.gaussian import Array, Function, expect
 
 STEPS = 16
-HALF = 1 - np.linspace(1, 0, STEPS + 1) ** 4  # 0 to 1, dense at 1, where everything changes as sqrt(1 - c)
+HALF = 1 - np.linspace(1, 0, STEPS + 1) ** 4  # c from 0 to 1, dense near 1, where moments change as sqrt(1 - c)
 INNER, OUTER = np.polynomial.legendre.leggauss(6), np.polynomial.legendre.leggauss(12)
 CUTS_Z, CUTS_H = np.array([-7.0, -4, -1.5, 1.5, 4, 7]), np.array([-16.0, -4, -1, 0, 1, 4, 16])
 END = 8.0
-Q_RANGE = (2.0**-12, 2.0**14)  # beyond, phi is a power of its input and nothing changes any more
+Q_RANGE = (2.0**-12, 2.0**14)  # beyond it, phi is a power of its input, and the moments are constant
 
 
 class Pair(NamedTuple):
-    """Means over two samples, each (...) where looked up; subscripts are samples.
+    """Joint moments of two samples after a layer, each with the shape of c. Subscripts are samples.
 
-    rho: E[phi_1 phi_2] / E[phi^2]. bend: what finite width adds to a mean cosine, times the width.
+    rho: E[phi_1 phi_2] / E[phi^2]. bend: the term of a mean cosine due to finite width, times the width.
     square: E[phi_1^2 phi_2^2] / E[phi^2]^2. slope: E[phi'_1 phi'_2] / E[phi'^2].
     square_slope: E[phi'_1^2 phi'_2^2] / E[phi'^2]^2. cross: E[phi_1^2 phi'_2^2] / (E[phi^2] E[phi'^2]).
     common, paired, own: parts of the variance of a mean cosine, see `cosine_variance`.
 
-    A cosine is A / sqrt(B_1 B_2), of sums over units of phi_1 phi_2, phi_1^2 and phi_2^2: `bend` and the variance
-    follow from the moments of one unit by the delta method.
+    A cosine is A / sqrt(B_1 B_2), where A, B_1 and B_2 are sums over units of phi_1 phi_2, phi_1^2 and phi_2^2. `bend`
+    and the variance follow from the moments of one unit by the delta method.
     """
 
     rho: Array
@@ -50,15 +50,15 @@ class Pair(NamedTuple):
     own: Array
 
     def cosine_variance(self, samples: int) -> Array:
-        """Return the variance over draws of the mean cosine over all pairs of so many samples, times the width.
+        """Return the variance over draws of the mean cosine over all pairs of samples, times the width.
 
-        By the delta method. Given z_0 samples are independent: `common` is the variance of what is expected given z_0.
+        By the delta method. Given z_0, samples are independent; `common` is the variance of the expectation given z_0.
         """
         pairs = samples * max(samples - 1, 1)
         return np.maximum(self.common + self.paired / samples + 2 * self.own / pairs, 0)
 
 
-POWERS = np.array([1, 1, 0, 0, 0, 0, 2, 2, 2])  # of 1 - c in each row of a table
+POWERS = np.array([1, 1, 0, 0, 0, 0, 2, 2, 2])  # power of 1 - c by which each row of a table is divided
 CLOSED: dict[str, Function] = {
     "relu": lambda c: (np.sqrt(1 - c * c) + c * (math.pi - np.arccos(c))) / math.pi,  # Cho & Saul 2009
     "linear": lambda c: c,
@@ -66,12 +66,12 @@ CLOSED: dict[str, Function] = {
 
 
 class PairTable:
-    """`Pair` over c for one activation and q, and the fourth moments of one sample.
+    """A table of `Pair` over c for one activation function and q, and the fourth moments of one sample.
 
-    rows (9, 33): 1 - rho, bend and the other fields of `Pair`, over 1 - c to `POWERS`.
-    closed: rho as a function of c, where it has a closed form.
-    square, square_slope, cross: as of `Pair`, at c = 1. along: E[phi'^2 h^2] / (E[phi'^2] q), what the gradient keeps
-    of its part along the sample.
+    rows (9, 33): 1 - rho, bend and the other fields of `Pair`, divided by (1 - c)^POWERS.
+    closed: rho as a function of c if it has a closed form, else None.
+    square, square_slope, cross: as in `Pair`, at c = 1. along: E[phi'^2 h^2] / (E[phi'^2] q), the factor of the
+        gradient's component along the sample.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class PairTable:
         return Pair(*rows)
 
     def _interpolate(self, c: Array) -> Array:
-        """Return the tabulated moments at c, by cubics through four neighbours in (1 - |c|)^(1/4)."""
+        """Return the rows of the table at c, by cubics in (1 - |c|)^(1/4) through four neighbours."""
         place = STEPS * (1 - np.maximum(1 - np.abs(c), 0) ** 0.25)
         first = np.clip(place.astype(int) - 1, 0, STEPS - 3)
         side = np.where(np.asarray(c) < 0, -1, 1)
@@ -98,7 +98,7 @@ class PairTable:
 
 
 def cubic_weights(t: Array | float) -> tuple[Array, Array, Array, Array]:
-    """Return the weights of values at -1, 0, 1 and 2 in the cubic through them at t."""
+    """Return the weights of the values at -1, 0, 1 and 2 in the value at t of the cubic through them."""
     t = np.asarray(t)
     return (
         -t * (t - 1) * (t - 2) / 6,
@@ -110,7 +110,7 @@ def cubic_weights(t: Array | float) -> tuple[Array, Array, Array, Array]:
 
 @lru_cache(maxsize=256)
 def build_table(name: str, q: float) -> PairTable:
-    """Tabulate joint moments of an activation function at two Gaussian inputs of variance q, over their correlation."""
+    """Build the table of joint moments of an activation function at two Gaussian inputs of variance q."""
     phi, slope = ACTIVATIONS[name].phi, ACTIVATIONS[name].slope
     square, square_slope = expect(lambda h: phi(h) ** 2, q), expect(lambda h: slope(h) ** 2, q)
     alone = (
@@ -126,14 +126,17 @@ def build_table(name: str, q: float) -> PairTable:
     # Rows are now 1 - rho, E[phi_1^3 phi_2], and the rest of `Pair`.
     rows[1] = (1 - rows[0]) * (0.75 * alone[0] + 0.25 * rows[2]) - rows[1]
     rows /= (1 - np.concatenate([-HALF[:0:-1], HALF[:-1]])) ** POWERS[:, None]
-    end = 4 * rows[:, -1] - 6 * rows[:, -2] + 4 * rows[:, -3] - rows[:, -4]  # at c = 1, from the four next to it
+    end = 4 * rows[:, -1] - 6 * rows[:, -2] + 4 * rows[:, -3] - rows[:, -4]  # c = 1, extrapolated from four neighbours
     end[[0, 2, 3, 4, 5]] = q * square_slope / square, alone[0], 1.0, alone[1], alone[2]
     rows = np.concatenate([rows, end[:, None]], axis=1)
     return PairTable(rows, CLOSED.get(name), *alone, expect(lambda h: (slope(h) * h) ** 2, q) / (square_slope * q))
 
 
 def find_table(name: str, q: float) -> PairTable:
-    """Return the table of moments of pairs near q, at a power of 2: for q that differs from layer to layer."""
+    """Return the table of joint moments at any q, interpolated between tables at powers of 2.
+
+    For networks whose q differs from layer to layer.
+    """
     place = math.log2(min(max(q, Q_RANGE[0]), Q_RANGE[1]))
     below = math.floor(place)
     if place == below:
@@ -148,7 +151,7 @@ def find_table(name: str, q: float) -> PairTable:
 
 
 def _average_opposites(phi: Function, slope: Function, q: float) -> Array:
-    """Return the moments at c = -1, where the second sample is the first with its sign changed."""
+    """Return the joint moments at c = -1, where the second sample is the first with its sign changed."""
 
     def average(first: Function, second: Function) -> float:
         return expect(lambda h: first(h) * second(-h), q)
@@ -168,9 +171,9 @@ def _average_opposites(phi: Function, slope: Function, q: float) -> Array:
 
 
 def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
-    """Return the moments of pairs of samples through an activation function at c and at -c.
+    """Return the joint moments of two samples at c and at -c.
 
-    At -c the second sample has z_0 reversed.
+    At -c the second sample has -z_0.
     """
     z_K, weight_K = _outer_nodes(max(4, math.ceil(math.log2(max(END * math.sqrt(q * c), 1.0))) + 1))
     centre_K, spread = math.sqrt(q * c) * z_K, math.sqrt(q * (1 - c))
@@ -179,12 +182,12 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
     out, slope = activation.phi(h), activation.slope(h)
 
     def average(values: Array) -> Array:
-        """Return the mean over the inner Gaussian: the weighted sum of a function's values at the nodes, (K)."""
+        """Return the mean over the inner Gaussian, (K): the weighted sum of a function's values at the nodes."""
         found: Array = np.einsum("kj,kj->k", values, weight)
         return found
 
     one, two, three, slopes, slopes2 = (average(part) for part in (out, out**2, out**3, slope, slope**2))
-    # Differences are taken before means: near c = 1 they are as small as 1 - c.
+    # Differences are computed before means, because near c = 1 they are as small as 1 - c.
     own = average((out - one[:, None]) ** 2)
     ratio = 1 - float(weight_K @ own) / float(weight_K @ two)
     common = one**2 - ratio * two
@@ -196,7 +199,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
     ]
 
     def build_row(apart: Array, order: slice) -> Array:
-        """Return the moments of a table's row, for the second sample in this order."""
+        """Return the moments of one c. `order` is that of the second sample's outer nodes."""
         pairs = (three, one), (two, two), (slopes, slopes), (slopes2, slopes2), (two, slopes2)
         moments = (weight_K @ (first * second[order]) for first, second in pairs)
         return np.array([weight_K @ apart, *moments, *spreads])
@@ -207,7 +210,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=64)
 def _outer_nodes(pieces: int) -> tuple[Array, Array]:
-    """Return quadrature nodes over both half-lines, in pieces that double in length, with normal weights."""
+    """Return quadrature nodes over both half-lines, in pieces that double in length, and normal weights."""
     x, weight = OUTER
     ends = END * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
     starts = np.concatenate([[0.0], ends[:-1]])

@@ -1,4 +1,4 @@
-"""Which laws a spec meets the premises of, and which premise it does not; the network that a stack amounts to."""
+"""The premises of the laws: which of them a spec meets, and the single-stream network equivalent to its stack."""
 
 import math
 from collections.abc import Callable
@@ -16,18 +16,18 @@ from mhc_core.theory.activations import ACTIVATIONS
 from mhc_core.theory.network import Network
 
 RECTIFIERS = ("relu", "gelu", "silu")
-MIN_WIDTH = 16  # below, first order in 1 / C is no longer close
+MIN_WIDTH = 16  # for smaller widths, first order in 1 / C is not accurate
 SIGMOID_OF_ONE = 1 / (1 + math.exp(-1))
-# H_post of the presets that give every stream the same, where the mixing is static.
+# H_post of the initialisations in which it is the same for all streams, if mixing is static.
 UNIFORM_POST = {
     "residual": 1.0, "megatron": 1.0, "deepseek_v4": 1.0, "lucidrains": 2 * SIGMOID_OF_ONE, "c_mhc": 1.0, "hy_v4": 1.0,
 }  # fmt: skip
-UNIFORM_FOR_TOKENS = ("residual", "lucidrains")  # and for every token, where it is dynamic
+UNIFORM_FOR_TOKENS = ("residual", "lucidrains")  # those in which it is also the same for all tokens, if it is dynamic
 
 
 @dataclass(frozen=True)
 class UnmetPremise:
-    """A premise that a spec does not meet: the field, what it holds, and what the law wants of it."""
+    """A premise that a spec does not meet: the field, its value, and the value that the law needs, as text."""
 
     field: str
     got: Any
@@ -35,8 +35,8 @@ class UnmetPremise:
 
 
 def find_unmet_premises(spec: RunSpec) -> dict[str, UnmetPremise]:
-    """Return the unmet premise of each metric that some law predicts, but none that applies here."""
-    gains = () if spec.family.has_mixing else GAINS  # which are not measured then
+    """Return the unmet premise for each metric that has a law, but none that applies to this spec."""
+    gains = () if spec.family.has_mixing else GAINS  # gains are not measured without mixing
     if spec.edits:
         return {key: _name_edits(spec) for key in SPOKEN_OF if key not in gains}
     found = {key: find(spec) for key, find in SPOKEN_OF.items() if key not in gains}
@@ -52,38 +52,41 @@ def is_single(spec: RunSpec) -> bool:
 
 
 def has_unit_row_sums(spec: RunSpec) -> bool:
-    """Return whether the rows of every H_res sum to 1 by construction. Entries can be negative."""
+    """Return whether the rows of each H_res sum to 1 by construction. Entries can be negative."""
     return _find_unmet_row_premise(spec) is None
 
 
 def has_unit_sums(spec: RunSpec) -> bool:
-    """Return whether rows and columns of every H_res sum to 1 by construction. Entries can be negative."""
+    """Return whether rows and columns of each H_res sum to 1 by construction. Entries can be negative."""
     return _find_unmet_column_premise(spec) is None
 
 
 def is_norm_bounded(spec: RunSpec) -> bool:
-    """Return whether each H_res has a norm of at most 1 by construction, which laws may use; False for one stream."""
+    """Return whether each H_res has a spectral norm of at most 1 by construction; False for one stream."""
     return spec.streams > 1 and spec.family.norm_bounded and not spec.maps_coarsely
 
 
 def is_orthogonal(spec: RunSpec) -> bool:
-    """Return whether every H_res of several streams is orthogonal by construction; a mean over tokens need not be."""
+    """Return whether each H_res is orthogonal by construction; False for one stream.
+
+    False if H_res depends on tokens, because a mean over tokens need not be orthogonal.
+    """
     is_same_for_tokens = not spec.connection.is_dynamic or spec.family.is_identity
     return spec.streams > 1 and spec.family.orthogonal and is_same_for_tokens and not spec.maps_coarsely
 
 
 def is_free(spec: RunSpec) -> bool:
-    """Return whether every H_res is I + s G with independent standard normal G, in two streams or more."""
+    """Return whether each H_res is I + s G with independent standard normal G, and there are two streams or more."""
     return _find_unmet_free_premise(spec) is None
 
 
 def _starts_from_identity(family: Family) -> bool:
-    """Return whether initial H_res of copied streams is I + s G, with independent standard normal G."""
+    """Return whether streams are copies and the initial H_res is I + s G, with independent standard normal G."""
     return family.streams == "copies" and family.drawn == "entries"
 
 
 def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise that the law for unit row sums misses in this spec, if any."""
+    """Return the premise of the law of unit row sums that this spec does not meet, or None."""
     family = spec.family
     if family.rows == "exact" and family.columns == "free":
         return _name_rounding(spec) if spec.maps_coarsely else None
@@ -99,7 +102,7 @@ def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise that the law for unit sums of rows and columns misses in this spec, if any."""
+    """Return the premise of the law of unit row and column sums that this spec does not meet, or None."""
     connection, family = spec.connection, spec.family
     if spec.edits_mixing:
         return _name_edits(spec)
@@ -123,14 +126,14 @@ def _name_edits(spec: RunSpec) -> UnmetPremise:
 
 
 def _name_rounding(spec: RunSpec) -> UnmetPremise:
-    """Return the premise that the dtype of the mapping keeps sums at 1."""
+    """Return the unmet premise that the dtype of the mapping is fine enough to keep sums at 1."""
     return UnmetPremise(
         "connection.mapping_dtype", spec.connection.mapping_dtype, "auto, for sums of 1 up to its rounding"
     )
 
 
 def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise that the law for products of I + s G misses in this spec, if any."""
+    """Return the premise of the law for products of I + s G that this spec does not meet, or None."""
     if spec.edits_mixing:
         return _name_edits(spec)
     connection = spec.connection
@@ -145,13 +148,13 @@ def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_training(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise that a stack does not train, if it does."""
+    """Return the unmet premise that the stack is not trained; None if it is not trained."""
     steps = spec.train.steps
     return UnmetPremise("train.steps", steps, "0: the law is of stacks as initialised") if steps else None
 
 
 def _find_unmet_gain_premise(spec: RunSpec, *, backward: bool) -> UnmetPremise | None:
-    """Return the premise that the law of the forward or backward gain misses in this spec, if any."""
+    """Return the premise of the law of the forward or backward gain that this spec does not meet, or None."""
     if _starts_from_identity(spec.family) and spec.connection.noise > 0:
         return _find_unmet_free_premise(spec)
     return _find_unmet_column_premise(spec) if backward else _find_unmet_row_premise(spec)
@@ -161,7 +164,7 @@ def _find_unmet_gain_premise(spec: RunSpec, *, backward: bool) -> UnmetPremise |
 
 
 def describe_network(spec: RunSpec) -> Network | None:
-    """Return the single-stream network that mean field theory describes for this spec; None where it has no law."""
+    """Return the single-stream network that a spec's stack is equivalent to; None if it does not meet the premises."""
     if _find_unmet_network_premise(spec) is not None:
         return None
     scale = _uniform_h_post(spec) * _scales(spec)
@@ -170,7 +173,7 @@ def describe_network(spec: RunSpec) -> Network | None:
 
 
 def _find_unmet_network_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the first premise of mean field theory that this spec misses, or None."""
+    """Return the first premise of mean field theory that this spec does not meet, or None."""
     found = _find_unmet_stream_premise(spec) or _find_training(spec)
     if found is not None:
         return found
@@ -182,10 +185,10 @@ def _find_unmet_network_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise that all streams stay equal, if they do not, so that the stack is no single-stream one.
+    """Return the unmet premise that the stack is equivalent to one with a single stream, or None.
 
-    Several streams: rows of H_res that sum to 1 and one H_post for all keep identical streams identical, and the
-    pre-norm takes the sum of H_pre out of what the layer reads.
+    With several streams, they must stay identical. They do if the rows of H_res sum to 1 and H_post is the same for all
+    streams. The pre-norm then removes the sum of H_pre from the branch input.
     """
     connection = spec.connection
     if not spec.family.has_mixing:
@@ -219,7 +222,7 @@ def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_branch_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the first premise of mean field theory that the branches do not meet, or None."""
+    """Return the first premise of mean field theory on branches that this spec does not meet, or None."""
     block, skips = spec.block, spec.family.skips
     if not _scales(spec).any():
         if not skips:
@@ -231,9 +234,10 @@ def _find_unmet_branch_premise(spec: RunSpec) -> UnmetPremise | None:
         return UnmetPremise("block.scaling", "deepnorm", "another scaling")
     activation = ACTIVATIONS[block.activation]
     if not (skips or activation.odd or activation.degree_one or block.norm_position != "none"):
-        # Samples that are small by chance shrink faster than others, and soon no mean shows them.
+        # Samples that are small by chance shrink faster than others, so that a mean no longer describes them.
         return UnmetPremise("block.norm_position", "none", f"pre or post for {block.activation} that nothing passes by")
-    # Outputs of a single relu matrix share a mean, which adds up coherently past a skip, and which layernorm removes.
+    # Outputs of a single matrix with relu have a common mean, which adds up over layers on a skip path, and which
+    # layernorm removes.
     centred = block.mlp_ratio > 0 or activation.odd
     layernorm = block.norm_position != "none" and block.norm == "layernorm"
     if not centred and (skips or layernorm):
@@ -243,13 +247,13 @@ def _find_unmet_branch_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_size_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise that the law of activations misses in this spec, if any."""
+    """Return the premise of the law of activations that this spec does not meet, or None."""
     is_normed = spec.block.norm_position == "post" and is_single(spec)
     return None if is_normed else _find_unmet_network_premise(spec)
 
 
 def _find_unmet_gradient_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise that the law of gradients misses in this spec, if any."""
+    """Return the premise of the law of gradients that this spec does not meet, or None."""
     found = _find_unmet_network_premise(spec)
     if found is None and spec.input.kind in BYTE_INPUTS:
         return UnmetPremise("input.kind", spec.input.kind, "gaussian or correlated, whose loss is linear in the output")
@@ -257,7 +261,7 @@ def _find_unmet_gradient_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_cosine_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise that the law of cosines between tokens misses in this spec, if any."""
+    """Return the premise of the law of cosines between tokens that this spec does not meet, or None."""
     found = _find_unmet_network_premise(spec)
     if found is None and spec.family.skips:
         return UnmetPremise(
@@ -279,7 +283,7 @@ SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
 
 
 def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
-    """Build the network with one stream that theory predicts, with the factors of its branches and of the skip path."""
+    """Build the single-stream network of a spec, with these factors of its branches and of the skip path."""
     block, width = spec.block, spec.width
     hidden = block.mlp_ratio * width or width
     return Network(
@@ -301,7 +305,7 @@ def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
 
 
 def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
-    """Return the network of a spec whose branches are all 0, so that signals pass unchanged."""
+    """Return the single-stream network of a spec whose branches are all 0: signals pass it unchanged."""
     return replace(
         _build_network(spec, scale_L, 1.0),
         norm_gain_L=(1.0,) * spec.depth,
@@ -315,19 +319,19 @@ def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
 
 
 def _uniform_h_post(spec: RunSpec) -> float:
-    """Return H_post at initialisation, the same for all streams; 1 for families whose mixing is not mapped."""
+    """Return the initial H_post, which is the same for all streams; 1 for families without a map."""
     return UNIFORM_POST[spec.connection.init] if spec.family.is_mapped else 1.0
 
 
 def _scales(spec: RunSpec) -> np.ndarray:
-    """Return the initial scale a of every layer's branch, (L)."""
+    """Return the initial scale a of each layer's branch, (L)."""
     by_depth = spec.depth**-0.5 if spec.block.scaling in ("inv_sqrt_depth", "skipinit") else 1.0
     start = 0.0 if spec.block.scaling == "rezero" else by_depth
     return np.full(spec.depth, spec.block.branch_scale * start)
 
 
 def _norm_gains(spec: RunSpec) -> np.ndarray:
-    """Return the factor after the norm of every layer, (L)."""
+    """Return the squared factor of the pre-norm's output in each layer, (L)."""
     if spec.block.scaling == "layernorm_scaling":
         return 1 / np.arange(1, spec.depth + 1)
     return np.ones(spec.depth)
@@ -338,6 +342,6 @@ def _weight_gain(spec: RunSpec, fan_out: int, fan_in: int, activation: str) -> f
     gain = 2.0 if activation in RECTIFIERS else 1.0
     if spec.block.weights == "xavier":
         return 2 * fan_in / (fan_in + fan_out)
-    if spec.block.weights == "orthogonal":  # Columns of a tall matrix have unit norm, rows of a wide one.
+    if spec.block.weights == "orthogonal":  # Columns of a tall matrix have norm 1, and so do rows of a wide one.
         return gain * min(1.0, fan_in / fan_out)
     return gain

@@ -1,4 +1,4 @@
-"""Bands of sizes, gradients and cosines of one network."""
+"""The bands of activations, gradients and cosines of one network, from its forward and backward theory."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,21 +11,26 @@ from mhc_core.theory.forward import Forward
 from mhc_core.theory.gaussian import Array
 from mhc_core.theory.network import Network
 
-SIZES, COSINES = 4, 16  # of `find_slack`; pairs of samples drift apart, whose cosines the law takes as equal
+# Arguments of `find_slack`. That of cosines is larger, because the law takes the cosines of all pairs as equal.
+SIZES, COSINES = 4, 16
 
 
 def find_slack(width: int, second_order: float = SIZES) -> float:
-    """Return the factor by which bands are widened for terms of second order in 1 / width, which theory leaves out."""
+    """Return the factor by which bands are widened for second-order terms in 1 / width, which theory neglects."""
     return 1.05 + second_order / width
 
 
-# Below, steps stray by more than first order in 1 / width says: those of gradients also by the few samples that have
-# most of their mean square. docs/laws.md has how often.
+# In narrower networks, steps deviate by more than first order in 1 / width predicts. Those of gradients also deviate
+# because few samples contribute most of the mean square. docs/laws.md says how often.
 MIN_STEP_WIDTH, MIN_GRADIENT_STEP_WIDTH = 32, 64
 
 
 class SignalBands(NamedTuple):
-    """size: of ln rms. gradient: of ln rms, relative to the loss's own. cosine: mean over pairs; None past a skip."""
+    """The bands of one network.
+
+    size: of ln rms of states. gradient: of ln rms of gradients, relative to that at the output. cosine: of the mean
+    cosine over pairs; None if there is a skip path.
+    """
 
     size: Walk
     gradient: Walk
@@ -34,7 +39,7 @@ class SignalBands(NamedTuple):
 
 @lru_cache(maxsize=64)
 def find_signal_bands(network: Network) -> SignalBands:
-    """Return the bands in which theory expects log10 sizes of states and gradients, and cosines without a skip path."""
+    """Compute the bands of a network: natural logarithms of the sizes of states and gradients, and cosines."""
     forward = Forward(network)
     backward = Backward(forward)
     return SignalBands(
@@ -45,6 +50,6 @@ def find_signal_bands(network: Network) -> SignalBands:
 
 
 def _find_walk(draws_LD: Array, width: int, least: int) -> Walk:
-    """Return the band of a random walk over layers, and of its steps where the width allows one."""
+    """Return the band of a random walk over layers, and that of its steps if the width is at least `least`."""
     slack, has_steps = find_slack(width), width >= least and len(draws_LD) > 1
     return Walk(find_band(draws_LD, slack), find_band(np.diff(draws_LD, axis=0), slack) if has_steps else None)

@@ -1,4 +1,4 @@
-"""The panels of this folder, a file each, and the charts of metrics that bring their own along."""
+"""All panels: one file each in this folder, and the charts that metrics define themselves."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ from mhc_core.figures.style import Theme
 from mhc_core.metric import OURS, LayerMetric
 from mhc_core.metrics import LAYER_METRICS
 
-# On the page and in lists; the panels of other files follow by name.
+# The order of panels on the page and in lists; the panels of other files follow by name.
 FIRST = (
     *("gain", "activation", "gradient", "mixing", "detail", "streams", "similarity", "cka", "training", "unfolded"),
     "theory",
@@ -55,7 +55,7 @@ def _list_panels() -> Iterator[Panel]:
 
 
 def _build_metric_panel(added: LayerMetric) -> Panel:
-    """Build a panel of its own for a metric, with its views and one column of the table."""
+    """Build a separate panel for a metric, with its views and one table column."""
     metric, chart = added.metric, added.chart
     views = _build_metric_views(added)
     if chart.is_offered_without:
@@ -75,8 +75,8 @@ def _build_metric_panel(added: LayerMetric) -> Panel:
 
 
 def _add_view(panel: Panel, added: LayerMetric) -> Panel:
-    """Add to a panel the views of a metric, which the page offers if a run has the metric; extend the panel's help by
-    the metric's.
+    """Return a panel with the views, the table column and the help of a metric added. The page offers these views if a
+    run has the metric.
     """
     metric, chart = added.metric, added.chart
     text = replace(
@@ -90,7 +90,7 @@ def _add_view(panel: Panel, added: LayerMetric) -> Panel:
 
 
 def _build_metric_views(added: LayerMetric) -> tuple[View, ...]:
-    """Build the views with which a panel shows a metric: key, label, chart, meaning and unit of each."""
+    """Build the views of a metric's chart."""
     metric, chart = added.metric, added.chart
     shown = [(metric.key, chart.label or metric.title, chart.build, metric.meaning)]
     shown += [(view.key, view.label, view.build, view.meaning) for view in chart.more]
@@ -101,16 +101,16 @@ def _build_metric_views(added: LayerMetric) -> tuple[View, ...]:
 
 
 def _to_column(added: LayerMetric) -> Column:
-    """Return the column of a table that shows a metric of another package."""
+    """Return the table column of a metric."""
     metric = added.metric
     source = {"L": "layers", "Ln": "streams", "LnC": "features"}[metric.shape]
     return Column(added.chart.label or metric.title, metric.key, source)
 
 
 def build_chart(added: LayerMetric, how: str | Build | None, runs: int, theme: Theme) -> Template:
-    """Build the template of a metric's chart, with a note for runs that lack the metric.
+    """Build the template of a metric's chart, with a note for runs without the metric.
 
-    how: what builds it, by default lines.
+    how: the function that builds it, or its name as "module:function"; None for lines.
     """
     build = load(how) or partial(build_metric_lines, added)
     figure: Template = build(runs, theme)
@@ -119,9 +119,9 @@ def build_chart(added: LayerMetric, how: str | Build | None, runs: int, theme: T
 
 
 def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> Template:
-    """Build a figure with one line per run and the band of its seeds, or one thin line per stream.
+    """Build a template with one line per run and the band over its seeds, or one thin line per stream.
 
-    A metric of some layers has a marker for each of them, and lines past the layers between them.
+    If only some layers have the metric, they have markers, and lines connect them across the other layers.
     """
     metric, chart = added.metric, added.chart
     figure = build_lines(theme, metric.scale, include=chart.include, limits=chart.limits and list(chart.limits))

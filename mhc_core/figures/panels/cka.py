@@ -12,7 +12,7 @@ UNKNOWN = (
 
 
 def build(runs: int, theme: Theme) -> Template:
-    """Build a figure with one L x L heatmap per run, side by side on one scale from 0 to 1."""
+    """Build a figure with one L x L heatmap per run, next to each other, with one scale from 0 to 1."""
     heat = {
         "key": "cka",
         "fill": {"z": "matrices.cka", "name": "cka_label"},
@@ -25,7 +25,7 @@ def build(runs: int, theme: Theme) -> Template:
     for run in range(runs):
         x_name, y_name = axis_names(run)
         layers |= {x_name: "cells", y_name: "cells-down"}
-    # Runs of numerics 1 have no status of CKA itself: it has no number where the representations have none.
+    # Runs of numerics 1 have no status of CKA itself, so the statuses of activations say why it has no numbers.
     lost_rows = ["act_rms", "act_rms_streams", "cka"]
     figure = build_cells(runs, theme, SIDE_BY_SIDE, heat, scale, layers=layers, lost_rows=lost_rows, unknown=UNKNOWN)
     update_axes(figure, "y", tickformat="d", nticks=6)

@@ -1,4 +1,4 @@
-"""Overhead of each connection in time and memory traffic, as dots, with the overhead that the mHC paper reports."""
+"""The overhead of each connection in time and memory traffic, as dots, and the overhead that the mHC paper reports."""
 
 from collections.abc import Sequence
 
@@ -25,15 +25,14 @@ AXIS = "added: ● time, ○ memory traffic"
 
 
 def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
-    """Return what each connection adds to the residual connection's cost of the same stack, as a share."""
+    """Return the cost that each connection adds to that of the residual connection, as a fraction of the latter."""
     reference = next(cost for cost in costs if cost.connection == REFERENCE)
     return [getattr(cost, measure) / getattr(reference, measure) - 1 for cost in costs]
 
 
 def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
-    """Build a figure with a row per connection, relative to the residual one.
-
-    Filled dots for time, open ones for memory traffic.
+    """Build a figure with one row per connection, relative to the residual one: filled dots for time, open ones for
+    memory traffic.
     """
     names = [KIND_NAMES[cost.connection] for cost in costs]
     added = {measure: [100 * share for share in to_added(costs, measure)] for measure in DRAWN}

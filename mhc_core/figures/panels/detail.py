@@ -1,4 +1,4 @@
-"""The residual mixing matrix at the cursor, and products of several, with their values."""
+"""The residual mixing matrix at the cursor, and products of several matrices, with their entries as numbers."""
 
 from functools import partial
 from typing import Any
@@ -13,9 +13,7 @@ CELLS = {"key": "h_res", **X_FROM_1, **Y_FROM_1, "xgap": 2, "ygap": 2}
 
 
 def build(runs: int, theme: Theme) -> Template:
-    """Build a figure with one n x n matrix per run, values in the cells, row sums at the right and column sums
-    below.
-    """
+    """Build a figure with one n x n matrix per run: entries as numbers, row sums at the right, column sums below."""
     heat = {
         **CELLS,
         "fill": {"z": "at.h_res"},
@@ -25,8 +23,8 @@ def build(runs: int, theme: Theme) -> Template:
 
 
 def build_product(span: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with one product per run, coloured by sign(w) log(1 + |w|), with its sums at the sides and its
-    gains below.
+    """Build a figure with one product of matrices per run, coloured by sign(w) log(1 + |w|), with its row and column
+    sums, and its gains below.
     """
     heat = {
         **CELLS,
@@ -41,7 +39,7 @@ def build_product(span: str, runs: int, theme: Theme) -> Template:
 
 
 def _build_matrices(runs: int, theme: Theme, heat: dict[str, Any], bottom_px: int, **meta: Any) -> Template:
-    """Build a matrix for each run, with its sums and one signed colour scale; `bottom_px` is the lower margin."""
+    """Build a matrix for each run, with its sums, on one signed colour scale. `bottom_px` is the lower margin."""
     figure = build_cells(
         runs,
         theme,

@@ -1,4 +1,4 @@
-"""How far the states and gradients of an edited run are from those of the same run without edits."""
+"""The distance of an edited run's states and gradients from those of the same run without edits."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The eigenvalues of H_res in the complex plane: of one layer, and of the product of all up to it."""
+"""The eigenvalues of H_res in the complex plane: of one layer, and of the product of all layers up to it."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ EMPTY = "Every run has one stream, or no mixing."
 def build(span: str, runs: int, theme: Theme) -> Template:
     """Build a figure with a line from the origin to a dot at each eigenvalue of each run, and the unit circle.
 
-    Real eigenvalues are all on one line, where only dots separate them.
+    Dots are needed because real eigenvalues all have the same line.
     """
     meta = {"axes": {"yaxis": {"scale": "linear", "include": [-1.05, 1.05]}}}
     figure = build_figure(

@@ -1,4 +1,4 @@
-"""How much the product of mixing matrices amplifies a shared signal, and a shared gradient."""
+"""The composite gain: how much products of mixing matrices amplify a shared signal, and a shared gradient."""
 
 from functools import partial
 
@@ -29,8 +29,8 @@ def build(key: str, scale: str, runs: int, theme: Theme) -> Template:
 
 
 def build_tokens(key: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with, for each run with dynamic mixing, a band over the gains of single tokens, their median,
-    and the averaged gain.
+    """Build a figure with three elements for each run with dynamic mixing: a band from the least to the largest gain of
+    a token, their median, and the gain of the averaged matrices.
     """
     figure = build_lines(theme, "log", include=(0.0,))
     figure["layout"]["meta"]["empty"] = STATIC
@@ -42,14 +42,14 @@ def build_tokens(key: str, runs: int, theme: Theme) -> Template:
         figure["data"].append(dots(run, style, median, f"log10.{median}", f"text.{median}", "median token"))
     for run, style in bottom_up(theme, runs):
         averaged = line(run, style, key, "log", hovertemplate="%{text} averaged, tokens %{customdata}")
-        # This fill leaves out runs with static mixing, which have no gains per token.
+        # This source hides runs with static mixing, which have no gains per token.
         averaged["meta"]["fill"]["customdata"] = f"span.{key}_token"
         figure["data"].append(averaged)
     return figure
 
 
 FORWARD, BACKWARD = "composite_gain_fwd", "composite_gain_bwd"
-NEEDS_TOKENS = "ds_error_tokens"  # known from the first layer on, for runs whose tokens have their own matrices
+NEEDS_TOKENS = "ds_error_tokens"  # a metric of runs with dynamic mixing that is known from the first layer on
 ABSENT = "no mixing"
 STATIC = "No gains per token: mixing is static, not computed yet,<br>or shown at a training step."
 TOKENS = (
@@ -75,7 +75,7 @@ SOURCE = (
 
 
 def _list_views(key: str, unit: str) -> tuple[View, ...]:
-    """Return the views of a gain: logarithmic, linear, by token, and next to theory."""
+    """Return the views of a gain: logarithmic, linear, per token, and with theory."""
     return (
         View("log", "log", partial(build, key, "log")),
         View("linear", "linear", partial(build, key, "linear")),
@@ -113,7 +113,7 @@ PANEL = Panel(
     live=False,
     views=(
         *_list_views(FORWARD, "forward"),
-        # Links from before the backward gain had its own panel.
+        # For old links, from before the backward gain had a separate panel.
         View("tokens_bwd", "tokens, backward", partial(build_tokens, BACKWARD), TOKENS, "backward, per token", "never"),
     ),
     table=(

@@ -1,4 +1,4 @@
-"""The mixing in another basis of the streams: of one layer, and the weights where every H_res is the identity."""
+"""The mixing in another basis of the streams: the weights if every H_res is the identity, and one layer's matrices."""
 
 import re
 from functools import partial
@@ -30,13 +30,13 @@ def build_norms(key: str, runs: int, theme: Theme) -> Template:
 
 
 def build_shares(runs: int, theme: Theme) -> Template:
-    """Build a figure with a thin line for each singular value, the largest first."""
+    """Build a figure with a thin line for each Hankel singular value, the largest first."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0))
     figure["layout"]["meta"]["absent"] = {"key": SHARES, "text": ABSENT}
     figure["layout"]["hovermode"] = "closest"
     for run, style in bottom_up(theme, runs):
         trace = stream_line(run, style, SHARES, "linear")
-        del trace["meta"]["parts"]  # the lines are no streams
+        del trace["meta"]["parts"]  # the lines are not streams
         trace["hovertemplate"] = trace["hovertemplate"].replace("stream", "value")
         figure["data"].append(trace)
     return figure
@@ -99,7 +99,7 @@ STOPS = {"0": "0", "25": "¼", "50": "½", "75": "¾", "100": "1"}  # t in perce
 
 
 def build_layer(percent: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with one matrix per run, H_pre above and H_post left of H_res, on one signed logarithmic scale."""
+    """Build a figure with one matrix per run: H_pre above and H_post left of H_res, on one signed logarithmic scale."""
     heat = {
         "key": "h_res",
         "fill": {"z": f"signed_log.basis.{percent}", "text": f"basis_text.{percent}"},
@@ -121,7 +121,9 @@ def build_layer(percent: str, runs: int, theme: Theme) -> Template:
 
 
 def build_between(key: str) -> View | None:
-    """Build the view of the mixing in a basis between the original (t0) and the fixed one (t100); else None."""
+    """Build the view of the mixing in a basis from the given one (key `t0`) to the fixed one (`t100`); None for other
+    keys.
+    """
     percent = re.fullmatch(r"t(\d{1,2}|100)", key)
     return View(key, f"{int(percent[1]) / 100:g}", partial(build_layer, percent[1])) if percent else None
 

@@ -8,7 +8,7 @@ GRID = {"direction": "rows", "cell": 70, "gap": 30}
 
 
 def build(runs: int, theme: Theme) -> Template:
-    """Build a figure with one montage per run, x in layers, on one colour scale that is symmetric about 0."""
+    """Build a figure with one row of matrices per run, one matrix per layer, on one colour scale symmetric about 0."""
     heat = {
         "key": "h_res",
         "fill": {"z": "montage.h_res", "x0": "x0.h_res", "dx": "dx.h_res"},

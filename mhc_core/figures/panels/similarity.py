@@ -1,4 +1,4 @@
-"""Whether layers still change their input, and whether tokens stay distinct."""
+"""Cosine similarity of the inputs of consecutive layers, and of tokens."""
 
 from mhc_core.figures.panel import (
     STALE_NUMERICS,
@@ -17,9 +17,8 @@ from mhc_core.figures.style import Theme
 
 
 def build_previous(runs: int, theme: Theme) -> Template:
-    """Build a figure with cosine between consecutive branch inputs.
-
-    The median as a line, the 5th to 95th percentile as a band.
+    """Build a figure with the cosine between consecutive branch inputs: the median over tokens as a line, the 5th to
+    95th percentile as a band.
     """
     figure = build_lines(theme, "linear", include=(1.0,), limits=[-1.0, 1.0])
     figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
@@ -31,7 +30,7 @@ def build_previous(runs: int, theme: Theme) -> Template:
 
 
 def build_tokens(runs: int, theme: Theme) -> Template:
-    """Build a figure with mean pairwise cosine of the tokens: 1 is rank collapse."""
+    """Build a figure with the mean cosine over pairs of tokens; 1 is rank collapse."""
     return build_curves(
         "token_cos", "linear", runs, theme, include=(0.0, 1.0), limits=[-1.0, 1.0], unknown=STALE_NUMERICS
     )

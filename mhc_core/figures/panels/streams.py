@@ -1,4 +1,4 @@
-"""Magnitude and gradient of each stream, and whether the streams still differ."""
+"""Magnitude and gradient of each stream, the similarity of streams, and the number of streams in use."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ from mhc_core.figures.style import Theme
 
 
 def build_sizes(key: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with the size of each stream over the layers, a thin line per stream."""
+    """Build a figure with the size of each stream over the layers, one thin line per stream."""
     figure = build_lines(theme, "log")
     figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
     figure["layout"]["hovermode"] = "closest"
@@ -29,7 +29,7 @@ def build_sizes(key: str, runs: int, theme: Theme) -> Template:
 
 
 def build_similarity(runs: int, theme: Theme) -> Template:
-    """Build a figure with mean pairwise cosine of the streams; not defined for one stream."""
+    """Build a figure with the mean cosine over pairs of streams; empty for runs with one stream."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
     figure["layout"]["meta"]["empty"] = "Every run has one stream."
     figure["layout"]["meta"]["unknown"] = STALE_NUMERICS

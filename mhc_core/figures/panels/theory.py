@@ -23,7 +23,7 @@ EMPTY = "No theory applies to these runs."
 def build(key: str, scale: str, runs: int, theme: Theme, *, has_all_runs: bool = True) -> Template:
     """Build a figure with the predicted band, the prediction as a thin line, and the measured curve.
 
-    `has_all_runs` keeps runs without a prediction.
+    has_all_runs: whether runs without a prediction are drawn; default True.
     """
     is_gain = key.startswith("composite_gain")
     figure = build_lines(theme, scale, include=(0.0,) if is_gain else ())
@@ -37,7 +37,7 @@ def build(key: str, scale: str, runs: int, theme: Theme, *, has_all_runs: bool =
     for run, style in bottom_up(theme, runs):
         measured = line(run, style, key, scale)
         if not has_all_runs:
-            # This fill leaves out runs without a law.
+            # This source hides runs without a law.
             measured["meta"]["fill"]["customdata"] = f"law.text.{key}"
             measured["hovertemplate"] = "%{text}, predicted %{customdata}"
         figure["data"].append(measured)
@@ -49,7 +49,7 @@ def _build_view(key: str, scale: str, runs: int, theme: Theme) -> Template:
 
 
 def _build_law(run: int, style: RunStyle, key: str, suffix: str) -> Trace:
-    """Build the empty line of a law, or of an end of its band by its suffix."""
+    """Build the thin line of a law's prediction. `suffix` is `_log10` on a logarithmic axis."""
     fill = {"x": "layer", "y": f"law.values{suffix}.{key}"}
     return curve(
         line={"color": style.color, "width": 1},

@@ -1,4 +1,4 @@
-"""Training: the loss at every step, and maps of gain and gradient over steps and layers."""
+"""Training: the loss at each step, and heatmaps of gain and gradient over steps and layers."""
 
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ POWER = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"}
 
 
 def build_loss(runs: int, theme: Theme) -> Template:
-    """Build a figure with one curve per run over the steps."""
+    """Build a figure with one curve per run, the loss over training steps."""
     axes = {"yaxis": {"scale": "linear", "include": [0.0]}}
     figure = build_figure(
         theme,
@@ -46,9 +46,9 @@ def build_loss(runs: int, theme: Theme) -> Template:
 
 
 def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> Template:
-    """Build a figure with one heatmap per run of log10, a row per step, the first on top.
+    """Build a figure with one heatmap of log10 per run, one row per training step, the first on top.
 
-    Gains below and above 1 have their own colours.
+    is_gain: whether the colour scale is diverging, with its middle at a gain of 1.
     """
     heat = {
         "key": key,
@@ -66,7 +66,7 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> Templat
         scale = signed_scale(theme)
     figure = build_cells(runs, theme, SIDE_BY_SIDE, heat, scale, **meta)
     update_axes(figure, "y", autorange="reversed", tickformat="d", nticks=6)
-    figure["layout"]["yaxis"]["title"] = STEP  # at the outer axis alone
+    figure["layout"]["yaxis"]["title"] = STEP  # only at the outer axis
     figure["layout"]["coloraxis"]["colorbar"] |= POWER
     figure["layout"]["margin"]["l"] = 56
     return figure

@@ -1,4 +1,4 @@
-"""How strongly each layer reads every earlier output."""
+"""Effective skip connections: how strongly each layer reads each earlier output."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ UNKNOWN = (
 
 
 def build(scale: str, runs: int, theme: Theme) -> Template:
-    """Build a figure with one heatmap per run on one scale symmetric about 0; outputs of later layers are blank."""
+    """Build a figure with one heatmap per run, on one scale symmetric about 0. Entries of later outputs are blank."""
     is_log = scale == "log"
     heat = {
         "key": "unfolded",
