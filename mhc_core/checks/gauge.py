@@ -10,7 +10,7 @@ import torch
 
 from mhc_core.layers.connections import Mixing
 from mhc_core.layers.norms import normalise
-from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge
+from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge, find_identity_gauge
 from mhc_core.metrics.mixing import LOST
 from mhc_core.spec import SpecError
 from mhc_core.stack import Stack
@@ -26,7 +26,7 @@ class GaugeError:
     ----------
     output: largest difference of what is read out, relative to its largest entry.
     loss: difference of the losses, relative to the plain one.
-    condition: the largest condition number of a basis. The first two are the rounding of all layers, enlarged by up to
+    condition: the largest `Gauge.condition` of a layer. The first two are the rounding of all layers, enlarged by up to
         as much; nan if that can be 10 % of the output or more.
     """
 
@@ -35,11 +35,14 @@ class GaugeError:
     condition: float
 
 
-def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
+def measure_gauge_error(stack: Stack, t: float = 1.0) -> GaugeError:
     """Compute a stack again with its mixing in the basis `t`, and return how far the outputs are apart.
 
     Branches are the same modules. The embedding enters in the basis of the first layer, and what leaves the last is
-    brought back. `t` and `anchor` are those of `find_gauge`.
+    brought back.
+
+    t: from 0 to 1, as in `find_gauge`, with the basis unchanged in the middle of the stack. At 1 every H_res is the
+        identity, and the basis is that of `find_identity_gauge`.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
     """
     static = _require_static(stack)
     h_pre, h_post, h_res = (part.detach().cpu().numpy() for part in static)
-    gauge = find_gauge(h_res, t, anchor)
+    gauge = find_identity_gauge(h_res) if t == 1 else find_gauge(h_res, t, stack.spec.depth // 2)
     condition = float(gauge.condition.max())
     if condition * stack.spec.depth > LARGEST:
         return GaugeError(np.nan, np.nan, condition)

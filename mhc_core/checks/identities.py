@@ -353,7 +353,7 @@ def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state
 
 def _check_gauge(stack: Stack) -> dict[str, Array]:
     """Compare the outputs in two bases; {} where rounding of the embedding, enlarged by the bases, changes them."""
-    found = measure_gauge_error(stack, 1.0, stack.spec.depth // 2)
+    found = measure_gauge_error(stack)
     shaken = found.condition * ROUNDING
     if not shaken < GAUGE_SHAKEN:
         return {}
