@@ -10,7 +10,7 @@ import torch
 
 from mhc_core.layers.connections import Mixing
 from mhc_core.layers.norms import normalise
-from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge
+from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge, find_identity_gauge
 from mhc_core.metrics.mixing import LOST
 from mhc_core.spec import SpecError
 from mhc_core.stack import Stack
@@ -26,7 +26,7 @@ class GaugeError:
     ----------
     output: largest difference of the outputs, relative to the largest entry.
     loss: difference of the losses, relative to the loss of the stack in its own gauge.
-    condition: largest condition number of a basis. `output` and `loss` consist of rounding errors of all layers,
+    condition: the largest `Gauge.condition` of a layer. `output` and `loss` consist of rounding errors of all layers,
         amplified by up to this factor. They are nan if this can be 10 % of the output or more.
     """
 
@@ -35,11 +35,14 @@ class GaugeError:
     condition: float
 
 
-def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
+def measure_gauge_error(stack: Stack, t: float = 1.0) -> GaugeError:
     """Compute a stack again with its mixing in another gauge, and return the differences.
 
     Branches are the same modules. The embedding is transformed to the basis of the first layer, and the last state is
-    transformed back. `t` and `anchor` are those of `find_gauge`.
+    transformed back.
+
+    t: from 0 to 1, as in `find_gauge`, with the basis unchanged in the middle of the stack. At 1 (default) every H_res
+        is the identity, and the basis is that of `find_identity_gauge`.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
     """
     static = _require_static(stack)
     h_pre, h_post, h_res = (part.detach().cpu().numpy() for part in static)
-    gauge = find_gauge(h_res, t, anchor)
+    gauge = find_identity_gauge(h_res) if t == 1 else find_gauge(h_res, t, stack.spec.depth // 2)
     condition = float(gauge.condition.max())
     if condition * stack.spec.depth > LARGEST:
         return GaugeError(np.nan, np.nan, condition)

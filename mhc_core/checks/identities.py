@@ -356,7 +356,7 @@ def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state
 
 def _check_gauge(stack: Stack) -> dict[str, Array]:
     """Compare the outputs in two bases; {} if rounding of the embedding, amplified by the bases, changes them."""
-    found = measure_gauge_error(stack, 1.0, stack.spec.depth // 2)
+    found = measure_gauge_error(stack)
     shaken = found.condition * ROUNDING
     if not shaken < GAUGE_SHAKEN:
         return {}

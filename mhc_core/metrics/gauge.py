@@ -58,11 +58,14 @@ class Gauge(NamedTuple):
 
     @property
     def condition(self) -> np.ndarray:
-        """Return the condition number of each basis, (L + 1): the largest factor by which it amplifies rounding; inf if
-        the basis is not known.
+        """Return the largest factor by which each basis amplifies rounding, (L + 1); inf if the basis is not known.
+
+        It is the condition number after every row is scaled to norm 1, because a factor on a row costs no digits.
         """
-        with np.errstate(over="ignore"):
-            found = list_singular_values(self.basis)[:, 0] * list_singular_values(self.inverse)[:, 0]
+        with np.errstate(all="ignore"):
+            norms = np.linalg.norm(self.basis, axis=2, keepdims=True)
+            rows, undone = self.basis / norms, self.inverse * norms.transpose(0, 2, 1)
+            found = list_singular_values(rows)[:, 0] * list_singular_values(undone)[:, 0]
         return np.where(np.isnan(found), np.inf, found)
 
 
@@ -78,7 +81,7 @@ def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
         small near it.
     """
     layers, n = h_res_Lnn.shape[:2]
-    eye = np.eye(n)
+    eye = np.eye(n, dtype=h_res_Lnn.dtype)
     basis, inverse = (np.tile(eye, (layers + 1, 1, 1)) for _ in range(2))
     if t == 0:
         return Gauge(basis, inverse, h_res_Lnn)
@@ -92,6 +95,44 @@ def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
         basis[layer] = mixed_undone @ basis[layer + 1] @ h_res_Lnn[layer]
         inverse[layer] = undone @ inverse[layer + 1] @ mixed[layer]
     return Gauge(basis, inverse, mixed)
+
+
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
+def find_identity_gauge(h_res_Lnn: np.ndarray) -> Gauge:
+    """Find a gauge in which every H_res is the identity and float64 keeps its digits at any depth.
+
+    Such gauges, S_l = S_0 (H_{l-1} ... H_0)^-1, differ by S_0 alone. If the product is ill-conditioned, S_0 = I makes
+    the rows of a deep S_l nearly parallel, and rounding decides how they differ. Here every row follows one direction
+    that the mixing enlarges (a covariant Lyapunov vector), and what is large or small is a factor on a row:
+
+        S_l = E_l C_l^-1 Q_l^T    H_l Q_l = Q_{l+1} T_l    T_l C_l = C_{l+1} diag(T_l)    E_{l+1} = E_l diag(T_l)^-1
+
+    with Q orthogonal, T and C upper triangular, E diagonal and C_L = I. Q_0 is the Q of the transposed product.
+    Source: Ginelli et al., arXiv 0706.0510.
+
+    h_res_Lnn: static mixing. All is nan if float64 does not know the inverse of a layer's H_res.
+    """
+    layers, n = h_res_Lnn.shape[:2]
+    same = np.tile(np.eye(n), (layers, 1, 1))
+    if not all(np.isfinite(_invert(h_res_nn)).all() for h_res_nn in h_res_Lnn):
+        unknown = np.full((layers + 1, n, n), np.nan)
+        return Gauge(unknown, unknown, same)
+    turned, triangles, sheared = [np.eye(n)], [], [np.eye(n)]
+    for h_res_nn in reversed(h_res_Lnn):
+        turned = [np.linalg.qr(h_res_nn.T @ turned[0]).Q]
+    for h_res_nn in h_res_Lnn:
+        turn, triangle = np.linalg.qr(h_res_nn @ turned[-1])
+        turned.append(turn)
+        triangles.append(triangle)
+    for triangle in reversed(triangles):
+        sheared.append(np.linalg.solve(triangle, sheared[-1] * np.diag(triangle)))
+    q, c = np.array(turned), np.array(sheared[::-1])
+    factors = 1 / np.diagonal(triangles, axis1=1, axis2=2)
+    # Each row starts at a size that keeps its largest and its smallest equally far from the limits of float64.
+    exponents = np.cumsum(np.log2(np.abs(factors)), axis=0)
+    start = np.exp2(-np.round((exponents.max(0) + exponents.min(0)) / 2))
+    e = np.cumprod(np.vstack([start, factors]), axis=0)
+    return Gauge(e[..., None] * np.linalg.solve(c, q.transpose(0, 2, 1)), q @ c / e[:, None], same)
 
 
 def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

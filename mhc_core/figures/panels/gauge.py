@@ -141,10 +141,11 @@ PANEL_LAYER = Panel(
         "H_pre' = H_pre S_l⁻¹; H_post' = S_{l+1} H_post",
         reading="What the slider changes belongs to the choice of a basis. It keeps the weight of each output in "
         "each later input. At 1 all mixing of the layers up to the cursor is in H_pre and H_post. Verify computes a "
-        "stack of static mixing in that basis: its output differs by rounding alone. H_pre and H_post are blank where "
-        "the basis could enlarge a rounding of float32 to 10 %: where H_res has nearly no inverse, and at some places "
-        "between 0 and 1 if H_res has a negative eigenvalue. Orthogonal mixing stays orthogonal at every position. "
-        "Colours are ±log(1 + |w|).",
+        "stack of static mixing at 1, in a basis that keeps the digits of float64 and differs from the one shown by "
+        "one matrix for all layers: its output differs by rounding alone. H_pre and H_post are blank where the basis "
+        "could enlarge a rounding of float32 to 10 %: where H_res has nearly no inverse, after many layers of free "
+        "mixing, and at some places between 0 and 1 if H_res has a negative eigenvalue. Orthogonal mixing stays "
+        "orthogonal at every position. Colours are ±log(1 + |w|).",
         symbol="H_pre S⁻¹, S H_post, S H_res S⁻¹",
         source="Defined here. With dynamic mixing: matrices averaged over samples",
     ),

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.metrics.gauge import apply_gauge, find_gauge, measure_gauge_norms, measure_remainder
+from mhc_core.metrics.gauge import (
+    apply_gauge,
+    find_gauge,
+    find_identity_gauge,
+    measure_gauge_norms,
+    measure_remainder,
+)
 from mhc_core.metrics.paths import unfold
 from tests.core import measures
 
@@ -179,11 +185,43 @@ def test_weights_of_zero_stay_zero() -> None:
 
 
 def test_a_basis_beyond_float64_is_not_known() -> None:
-    """Of unequal streams, one grows by 1e3 a layer and the other shrinks."""
-    gauge = find_gauge(np.tile(np.diag([1e3, 1e-3]), (200, 1, 1)), 1.0, 100)
-    assert gauge.condition[100] == 1
-    assert gauge.condition[103] == pytest.approx(1e18)
+    """Of unequal streams, one grows by 1e3 a layer and the other shrinks. Factors on streams cost no digits."""
+    unequal = np.tile(np.diag([1e3, 1e-3]), (200, 1, 1))
+    gauge = find_gauge(unequal, 1.0, 100)
+    assert gauge.condition[110] == pytest.approx(1)
     assert gauge.condition[0] == gauge.condition[-1] == np.inf
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    turned = find_gauge(turn @ unequal @ turn.T, 1.0, 100)
+    assert turned.condition[102] == pytest.approx(1e12, rel=0.5)
+
+
+@pytest.mark.parametrize(("layers", "n", "scale"), [(1, 4, 0.3), (7, 2, 0.3), (256, 4, 0.3), (256, 8, 1.0)])
+def test_the_identity_gauge_keeps_its_digits_where_products_lose_theirs(layers: int, n: int, scale: float) -> None:
+    _, _, h_res = draw(layers, n, scale)
+    gauge = find_identity_gauge(h_res)
+    assert gauge.condition.max() < 1e4
+    np.testing.assert_array_equal(gauge.h_res, np.tile(np.eye(n), (layers, 1, 1)))
+    rows = np.linalg.norm(gauge.basis, axis=2, keepdims=True)
+    np.testing.assert_allclose(gauge.basis[1:] @ h_res / rows[:-1], gauge.basis[:-1] / rows[:-1], atol=1e-13)
+    undone = gauge.inverse * rows.transpose(0, 2, 1)
+    np.testing.assert_allclose(gauge.basis / rows @ undone, np.tile(np.eye(n), (layers + 1, 1, 1)), atol=1e-11)
+
+
+def test_the_identity_gauge_is_the_fixed_basis_up_to_one_matrix() -> None:
+    _, _, h_res = draw(9, 3)
+    gauge, fixed = find_identity_gauge(h_res), find_gauge(h_res, 1.0)
+    np.testing.assert_allclose(gauge.inverse[0] @ gauge.basis, fixed.basis, rtol=1e-10, atol=1e-10)
+    turns = find_identity_gauge(draw_orthogonal(256, 4)).basis
+    np.testing.assert_allclose(turns @ turns.transpose(0, 2, 1), np.tile(np.eye(4), (257, 1, 1)), atol=1e-11)
+
+
+def test_the_identity_gauge_is_not_known_of_one_singular_layer_or_beyond_float64() -> None:
+    _, _, h_res = draw(5, 4)
+    h_res[2] = 0.25
+    assert np.isinf(find_identity_gauge(h_res).condition).all()
+    shrinking = np.diag([1.0, 1e-3])
+    assert (find_identity_gauge(np.tile(shrinking, (90, 1, 1))).condition == 1).all()
+    assert find_identity_gauge(np.tile(shrinking, (400, 1, 1))).condition[0] == np.inf
 
 
 def test_what_tokens_mix_beyond_their_mean() -> None:
