@@ -1,4 +1,4 @@
-"""`python -m app` in a checkout: `mhc-scope`. This folder is no package; it holds the package `mhc_scope`."""
+"""Run `mhc-scope` as `python -m app` in a checkout. This folder is no package; it contains the package `mhc_scope`."""
 
 from mhc_scope.__main__ import run
 

@@ -1,4 +1,4 @@
-"""Your own models and scripts: `attach`, `Monitor` and `check` for models, `Client` for a server.
+"""Measure your own models and use a server from scripts: `attach`, `Monitor` and `check`, and `Client`.
 
     with attach(model) as probe:
         model(**batch).loss.backward()

@@ -1,4 +1,6 @@
-"""Define how the adapter of a family reports layers, and the tensors that pass them, to a recorder.
+"""Define the interface between adapters, each of which knows one family of models, and the recorder of a pass.
+
+An adapter finds the layers of a model and registers hooks; the hooks report the tensors of each layer to the recorder.
 
 Shapes: N samples (tokens of all sequences), n streams, C width, K sources, H weights of one source.
 """
@@ -27,13 +29,14 @@ class LayerSite(NamedTuple):
 
 
 class SourceRead(NamedTuple):
-    """How what leaves a layer is read from the embedding and earlier outputs: see `mhc_core.layers.depth`.
+    """How the state after a layer is computed from the embedding and earlier outputs: see `mhc_core.layers.depth`.
 
     Attributes
     ----------
     attention: (N, K, H), the weight of each source; they sum to 1. H is the number of queries.
-    values: (N, K, H), the coefficients of the sources in the sum that is read; None if each channel has its own.
-    places: the source of the embedding and of each output so far; None for an output that is in no source.
+    values: (N, K, H), the coefficient of each source in the weighted sum; None if coefficients differ by channel.
+    places: index of the source that contains the embedding, and of that for each output so far; None for an output
+        that is in no source.
     tensors: how many tensors the branch reads, such as one each for query, key and value; the state is their mean.
     """
 
@@ -44,25 +47,25 @@ class SourceRead(NamedTuple):
 
 
 class LayerPass(NamedTuple):
-    """What one layer did in a pass: the state after it, its branch's output and its coefficients.
+    """The recorded tensors of one layer in a pass: the state after it, its branch's output and its coefficients.
 
     Attributes
     ----------
     after: the state that left the layer.
     y: the branch's output, (..., C); None if it is not known.
     h_pre, h_post: (n) or (N, n); None if not known.
-    h_res: (n, n) or (N, n, n) each: candidates for H_res; () where none is known. With several
-        streams the state after the layer decides, over all layers: see `laws.choose`.
+    h_res: candidates for H_res, each (n, n) or (N, n, n); () if none is known. With several streams, the states of all
+        layers decide which candidate is right: see `laws.choose`.
     name: kind of the branch, if it is known only after the call.
     weights: parameters of the branch.
-    read: how the state is read, if layers read earlier outputs; then there are no coefficients.
-    parts: tensors of the model whose mean the state is; () if the state is a tensor of the model. The gradient of the
-        state is the sum of theirs.
-    subtracts_read: whether the branch's output is what its layer returns minus u, which is subtracted outside of it.
-    gates: (N, n, C), where the branch reads each feature of the normed streams with a gate, those of the features that
-        `pick_features` keeps; None if not known.
-    to_state_grad: the gradient of the state as a function of that of its one part, if the model has no tensor of the
-        state but one that is computed from it, such as its norm; else None.
+    read: how the state is computed, if layers read earlier outputs; then there are no coefficients.
+    parts: tensors of the model whose mean is the state; () if the state itself is a tensor of the model. The gradient
+        of the state is the sum of their gradients.
+    subtracts_read: whether the branch's output is what its layer returns minus u, if u is subtracted outside the layer.
+    gates: (N, n, C), the gates with which the branch reads the normed streams, for the features that `pick_features`
+        keeps; None if there are none or they are not known.
+    to_state_grad: function from the gradient of the one tensor in `parts` to the gradient of the state, for a model
+        that has no tensor of the state but one computed from it, such as its norm; else None.
     """
 
     after: torch.Tensor
@@ -80,7 +83,7 @@ class LayerPass(NamedTuple):
 
     @property
     def knows_weights(self) -> bool:
-        """Return whether the weights of the sources are known."""
+        """Return whether the layer reads sources over depth whose coefficients are known."""
         return self.read is not None and self.read.values is not None
 
 
@@ -92,7 +95,7 @@ class LayerRecorder(Protocol):
     def enter(self, site: int, state: torch.Tensor, edited: torch.Tensor | None = None) -> bool:
         """Record the state that enters a layer. Return False if this pass has recorded the layer before.
 
-        edited: what the layer uses instead of the state that left the layer before, if an edit replaces it.
+        edited: the state that the layer uses if an edit replaces the one that left the previous layer; else None.
         """
 
     def read(self, site: int, u: torch.Tensor) -> None:
@@ -101,20 +104,20 @@ class LayerRecorder(Protocol):
     def read_inside(
         self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None = None
     ) -> None:
-        """Record the gradient that reaches a layer's state through these outputs alone, as that at the branch's input.
+        """Record the gradient at the branch's input as the one that reaches the layer's state through `outputs` alone.
 
-        If the state is (n, ..., C), u is one of its streams.
+        stream: index of the stream that is u, if the state is (n, ..., C); None if the whole state is u.
         """
 
     def leave(self, site: int, written: LayerPass) -> None:
-        """Record the output of a layer. A second call replaces the first, with a state closer to the next layer."""
+        """Record the output of a layer. A second call, with a state closer to the next layer, replaces the first."""
 
     def confirm(self) -> None:
         """State that the pass proves the adapter's family. The recorders of other adapters then stop."""
 
 
 class Adapter(ABC):
-    """One family of models. Stores nothing of a pass, so that one adapter serves many attachments."""
+    """Finds and hooks the layers of one family of models. It stores no pass, so many attachments can share it."""
 
     sites: Sequence[LayerSite]
     needs_confirmation = False  # whether only a pass that confirms the family allows its use
@@ -133,7 +136,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def find_inner(self) -> nn.Module:
-        """Return a module of the first layer. Modules that call it receive the attention mask."""
+        """Return a module of the first layer. The attention mask is searched in the arguments of modules around it."""
 
     @abstractmethod
     def to_streams(self, state: torch.Tensor) -> torch.Tensor:
@@ -152,15 +155,15 @@ class Adapter(ABC):
         return x_NC.reshape(like.shape)
 
     def edits_for(self, layer: "JoinedLayer") -> Sequence[What]:
-        """List what edits can change in a layer, as a pass without edits has shown."""
+        """List what edits can change in a layer, given its tensors in a pass without edits."""
         return ()
 
     def find_parts(self, layer: "JoinedLayer") -> Sequence[nn.Module]:
-        """List the modules of a layer among which those with attention heads are searched."""
+        """List the modules of a layer in which attention heads are searched."""
         return ()
 
     def count_layers(self) -> int:
-        """Return the number of layers of a complete pass, as far as is known after one has run."""
+        """Return the number of layers of a complete pass; it may be known only after one has run."""
         return len(self.sites)
 
     def explain(self) -> SpecError | None:
@@ -173,7 +176,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def matches(self, recorded: "JoinedPasses", autocast: torch.dtype | None) -> bool:
-        """Return whether states and coefficients of a complete pass are those of a model of this family."""
+        """Return whether the states and coefficients of a complete pass obey the equations of this family."""
 
     @abstractmethod
     def propose(self, sites: Sequence[int]) -> str | None:

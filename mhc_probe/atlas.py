@@ -1,6 +1,6 @@
-"""The atlas of someone's model: what every single cut of a stream, or of a branch, does to its output.
+"""Measure the atlas of someone's model: the effect of every single cut of a stream or branch on its output.
 
-Each cut is one forward pass of the whole model: what lies between its layers is its own.
+Each cut needs a forward pass of the whole model, because only the model's own code can run what is between its layers.
 
 Shapes: L layers, n streams, K ways of cutting, N samples.
 """
@@ -43,13 +43,13 @@ class _Output(NamedTuple):
 
 @torch.no_grad()
 def measure_atlas(base: "Attachment", batch: Batch, progress: Callable[[float], object] | None = None) -> AtlasFrame:
-    """Return the atlas of a model: the effect of every cut that it allows. The model is left as it was.
+    """Return the atlas of a model: the effect of every cut that it allows. The model is unchanged afterwards.
 
     Parameters
     ----------
     base: an attachment without edits, which has recorded nothing.
     batch: keyword arguments of the model, or a function that calls it once.
-    progress: called with the share that is done, from 0 to 1.
+    progress: called with the fraction of cuts that are done, from 0 to 1.
 
     Raises
     ------
@@ -113,13 +113,13 @@ class _ModelAtlas:
         return len(self.places)
 
     def measure(self) -> Iterator[tuple[tuple[int, int, int], list[float]]]:
-        """Yield for each cut its place in the atlas, and loss, divergence and distance of the last state."""
+        """Yield the indices of each cut (cut, layer, stream), and its loss, KL divergence and last state's distance."""
         for k, layer, stream in self.places:
             cut = self.cuts[k]
             yield (k, layer, stream), self._measure_cut(cut.what, cut.do, layer, stream)
 
     def _measure_cut(self, what: str, do: str, layer: int, stream: int) -> list[float]:
-        """Run the model with one cut; return loss, divergence of the output, and distance of the last state."""
+        """Run the model with one cut; return loss, KL divergence of the output, and distance of the last state."""
         index = None if what == "branch" else stream
         edit = EditSpec.model_validate({"layers": (layer, layer), "index": index, "what": what, "do": do})
         recorder = PassRecorder(ParameterNorms([]))
@@ -151,7 +151,7 @@ def _measure_output_divergence(base: _Output, found: _Output) -> float:
 def _call_model(
     model: nn.Module, run: Callable[[], object], mask: torch.Tensor | None, compute: LossFunction | None
 ) -> _Output:
-    """Call the model without a gradient, and return its loss and its logits."""
+    """Call the model once, and return its loss and the logits of tokens that are not padding."""
     found: list[Any] = []
     handle = model.register_forward_hook(lambda module, args, output: found.append(output))
     try:

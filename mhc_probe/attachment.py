@@ -1,8 +1,8 @@
-"""Record a pass of a foreign model and measure it with the probes that measure our own stacks.
+"""Record a pass of someone's model with hooks, and measure it with the code that measures our own stacks.
 
 Forward hooks record states, branches and mixing. Hooks on tensors and parameters record gradients. Without edits no
-hook returns a value, so that the model computes the same bits as without them. Edits change values at the same points,
-and nothing of the model itself, which is what it was when the hooks are removed.
+hook returns a value, so that the model computes the same bits as without hooks. Edits change values at the hooked
+points and not the model itself, so that removing the hooks restores it.
 """
 
 import sys
@@ -37,13 +37,13 @@ from mhc_probe.recording.passes import Pass
 class Attachment:
     """A probe on a model. It records while it is entered as a context.
 
-    Several forward passes, each with its backward pass, count as one pass over all their samples, as accumulated
-    gradients do. Without gradients only the first pass counts. Without a backward pass the result has no gradients, and
-    neither have layers that take none, such as those below frozen layers. The attention mask excludes padding. A
-    compiled model runs uncompiled while it is recorded.
+    Several forward passes, each with its backward pass, count as one pass over all their samples, as with gradient
+    accumulation. Without gradients only the first pass counts. Without a backward pass the result has no gradients;
+    layers that receive none, such as those below frozen layers, have none either. The attention mask excludes padding.
+    A compiled model runs uncompiled while it is recorded.
 
-    With edits each call of the model first runs the same batch without them, forward, and backward from the loss that
-    the model returns, or that `loss` makes of its output. Without one there is no gradient to compare with.
+    With edits, each call of the model first runs the same batch without edits: forward, and backward from the loss
+    that the model returns or that `loss` computes from its output. Without a loss there is no gradient to compare with.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Attachment:
         self._base = None if base is None else BaseRunner(base, edits)
         self._edits: ModelEdits | None = None
         self._logits: list[torch.Tensor] = []
-        self._scaled: dict[int, Pass] = {}  # passes without edits whose gradients have the factor of the loss
+        self._scaled: dict[int, Pass] = {}  # passes without edits, with gradients multiplied by the loss's factor
         self._atlas: AtlasFrame | None = None
         self._hooks, self._is_entered = ExitStack(), False
         for item in self._recordings:
@@ -111,7 +111,7 @@ class Attachment:
         return result
 
     def frames(self) -> list[AnyFrame]:
-        """Return the frames of the recorded pass, in the order of a run's; raise the errors of `result`."""
+        """Return the frames of the recorded pass, in the order of a run's frames. Raises the errors of `result`."""
         recorded, recorder = self.choose()
         unedited = None
         if self._base is not None and self._edits is not None:
@@ -125,14 +125,14 @@ class Attachment:
     def atlas(self, batch: Batch, progress: Callable[[float], object] | None = None) -> AtlasFrame:
         """Return what every single cut of a stream, or of a branch of a plain model, does to loss and output.
 
-        For each layer and stream the stream is 0, is its mean over tokens, and takes from no other stream. Each cut is
-        one forward pass of the whole model, which is afterwards what it was, also if this is interrupted. The record
-        carries the atlas too.
+        Each stream of each layer is cut in three ways: set to 0, set to its mean over tokens, and kept from receiving
+        anything from other streams. Each cut is one forward pass of the whole model. The model is unchanged afterwards,
+        even if the call is interrupted. `frames` and `result` then contain the atlas too.
 
         Parameters
         ----------
         batch: keyword arguments of the model, or a function that calls it once.
-        progress: receives the share of the cuts that are done, from 0 to 1.
+        progress: called with the fraction of cuts that are done, from 0 to 1.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Attachment:
         self._atlas = measure_atlas(Attachment(self.model, self.candidates, loss=self.loss), batch, progress)
         return self._atlas
 
-    # ---- what the pass without edits is for an edited one
+    # ---- used by `BaseRunner` and `measure_atlas`, for which an attachment records the pass without edits
 
     @property
     def has_passes(self) -> bool:
@@ -154,7 +154,7 @@ class Attachment:
         return any(item.recorder.passes for item in self._recordings)
 
     def choose(self) -> tuple[JoinedPasses, PassRecorder]:
-        """Return the recorded passes joined into one, as the adapter reads them that the states confirm."""
+        """Choose the adapter that the recorded states confirm; return its passes, joined into one, and its recorder."""
         return self.candidates.choose(self._recordings)
 
     def get_latest(self) -> Pass:
@@ -163,7 +163,7 @@ class Attachment:
         return next(item.recorder.passes[-1] for item in self._recordings if item.adapter is adapter)
 
     def take_watched(self) -> list[torch.Tensor]:
-        """Return the states of the latest pass with their graph, which are kept nowhere else from now on."""
+        """Return the states of the recorded passes with their graphs, and release the recorders' references to them."""
         found = [tensor for item in self._recordings for one in item.recorder.passes for tensor in one.watched]
         for item in self._recordings:
             for one in item.recorder.passes:
@@ -176,7 +176,7 @@ class Attachment:
         self._is_entered = False
 
     def _register_hooks(self) -> None:
-        """Register hooks on the model; the earlier ones are removed."""
+        """Register hooks on the model, after removing those registered earlier."""
         self._remove_hooks()
         with ExitStack() as stack:  # remove all hooks if one of them fails
             for undo in self._list_hooks():
@@ -187,36 +187,36 @@ class Attachment:
         self._hooks.close()
 
     def _list_hooks(self) -> Iterator[Callable[[], None]]:
-        """Register hooks on the model, and yield a function that removes each."""
+        """Register hooks on the model, and yield for each a function that removes it."""
         model, edits = self.model, self._edits
         if edits is None:
             yield model.register_forward_pre_hook(self._begin_call).remove
         for adapter, recorder in self._recordings:
             if edits is None:
                 yield from padding.register_hooks(model, adapter.find_inner(), recorder)
-            if adapter in self.candidates.adapters:  # edits follow a pass that has chosen one
+            if adapter in self.candidates.adapters:  # the pass without edits may have excluded the others
                 yield from adapter.register_hooks(recorder, edits)
         yield from (handle.remove for handle in self._norms.register_hooks())
         yield from (handle.remove for handle in ([] if edits is None else edits.register_heads()))
         yield model.register_forward_hook(self._end_call).remove
 
     def _begin_edited(self, model: nn.Module, args: Any, kwargs: Any) -> None:
-        """Run a batch without edits before its call with edits; earlier calls' edits stay for recomputations."""
+        """Run a batch without edits before its call with edits. A recomputation in backward keeps its call's edits."""
         assert self._base is not None, "there are edits"
         if is_in_backward() or self._base.is_running:
             return
         if not self._base.is_due:
-            return  # of a generation the first pass is recorded, and all are edited
+            return  # while a model generates, only the first pass is recorded, but all are edited
         self._remove_hooks()
         self._edits = self._base.run(args, kwargs)
         self._register_hooks()
-        # Not as a hook of the model: torch runs those that existed when its call started, also those removed since.
+        # Called directly: torch has already listed the hooks of this call, and would not run one registered now.
         self._begin_call(model, args)
         for item in self._recordings:
             item.recorder.mask = self._edits.base.latest.mask
 
     def _scale_base(self, base: Pass, grad: torch.Tensor) -> None:
-        """Multiply the gradients without edits by the loss's factor, which accumulation and mixed precision set."""
+        """Multiply the gradients without edits by `grad`, the factor of the loss from accumulation or a loss scaler."""
         if id(base) not in self._scaled:
             self._scaled[id(base)] = base
             base.scale_gradients(grad.detach().sum())
@@ -250,7 +250,7 @@ class Attachment:
 
 
 def _build_source(model: nn.Module, edits: Sequence[EditSpec]) -> TraceSource:
-    """Return the source of the trace: the model's name and size, versions and edits."""
+    """Return the source of the recording: the model's name and size, versions and edits."""
     count = sum(parameter.numel() for parameter in model.parameters())
     return TraceSource(
         model=Model(name=type(model).__name__, parameters=count),
@@ -267,7 +267,7 @@ def _find_versions(model: nn.Module) -> dict[str, str]:
 
 
 def _require_applied(edits: ModelEdits) -> None:
-    """Raise if an edit has changed nothing, because the model did not reach its place."""
+    """Raise SpecError if an edit was not applied because the edited pass did not reach its layer."""
     for place, layer in edits.list_missed()[:1]:
         got, wanted = f"layer {layer}, which the edited pass did not reach as before", "a layer of the pass"
         raise SpecError(f"edits.{place}.layers", got, wanted, f"Edit {place + 1}: layer {layer} was not reached again.")
@@ -288,15 +288,16 @@ def attach(
     layers: the layers of a residual model in order; by default they are found. Each takes the residual stream,
         (..., C), as its first argument and returns the next one, alone or first in a tuple; or it is a branch, which
         the calling code adds to the residual stream. A list of lists counts as one list.
-    edits: interventions, in the words of a spec's edits; see docs/models.md. While the context is entered, each call
-        of the model runs twice: once without them, and once with them. Behind it the model is what it was.
-    loss: returns the loss of what the model returns; by default it is its output, or `loss` of this.
+    edits: interventions, with the fields of a spec's edits; see docs/models.md. While the context is entered, each call
+        of the model runs twice: once without the edits, and once with them. Leaving the context restores the model.
+    loss: function that computes the loss from the model's output; by default the loss is the output itself or its
+        attribute `loss`.
 
     Raises
     ------
     SpecError
         If `layers` is missing and the structure is ambiguous. The message proposes a value for `layers`.
     SpecErrors
-        If an edit is none. Whether the model allows it is checked when it is called, which raises SpecError.
+        If an edit is invalid. Whether the model allows it is checked when the model is called, which raises SpecError.
     """
     return Attachment(model, build_candidates(model, layers), parse_edits(edits), loss)

@@ -1,4 +1,4 @@
-"""Run the batch of an edited pass once more without edits."""
+"""Run the batch of an edited pass without edits first, to have a base with which to compare it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,12 @@ class BaseRunner:
 
     @property
     def candidates(self) -> Candidates:
-        """Return the possible adapters; the pass confirms one of them."""
+        """Return the possible adapters, of which the pass without edits confirms one."""
         return self.attachment.candidates
 
     @property
     def is_due(self) -> bool:
-        """Return whether the next call is recorded without edits: without a graph only the first call is."""
+        """Return whether the next call is first run without edits. Without gradients only the first call is."""
         return torch.is_grad_enabled() or not self.attachment.has_passes
 
     def run(self, args: Any, kwargs: Any) -> ModelEdits:
@@ -64,7 +64,7 @@ class BaseRunner:
             self.is_running = False
 
     def join(self) -> JoinedPasses:
-        """Return all passes without edits joined into one, whose layers know which candidate is H_res."""
+        """Return all passes without edits joined into one, with H_res chosen from its candidates."""
         return join_base(self.attachment)
 
     def _call_copied(self, args: Any, kwargs: Any) -> Any:
@@ -74,7 +74,7 @@ class BaseRunner:
             return model(*copy_arguments(args), **copy_arguments(kwargs))
 
     def _take_gradients(self, loss: torch.Tensor | None) -> None:
-        """Backpropagate the loss to the states, whose hooks record the gradients; no parameter gets one."""
+        """Backpropagate the loss to the states, whose hooks record the gradients. Parameters get no gradient."""
         states = self.attachment.take_watched()
         if loss is not None and loss.requires_grad and states:
             torch.autograd.grad(loss, states, allow_unused=True)
@@ -92,7 +92,7 @@ class BaseRunner:
 
 
 def join_base(attachment: "Attachment") -> JoinedPasses:
-    """Return the passes of an attachment without edits as one, whose layers know which candidate is H_res."""
+    """Return the passes of an attachment without edits joined into one, with H_res chosen from its candidates."""
     recorded, recorder = attachment.choose()
     find_mixings(recorded, recorder.autocast)
     return recorded

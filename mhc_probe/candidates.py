@@ -19,7 +19,7 @@ class AdapterRecording(NamedTuple):
 
 
 class Candidates:
-    """Adapters that fit the structure of a model, the most specific first. They serve many attachments.
+    """Adapters that fit the structure of a model, the most specific first. Many attachments can share them.
 
     Names and shapes of weights propose an adapter; only the states of a pass confirm one. `refusal` is the error to
     raise if no adapter is confirmed and the structure is not that of a plain residual model.
@@ -31,7 +31,7 @@ class Candidates:
 
     @property
     def sites(self) -> Sequence[LayerSite]:
-        """Return where the layers of the model are; complete once a pass has been recorded."""
+        """Return the layers of the model as the first adapter finds them. They may be complete only after a pass."""
         return self.adapters[0].sites
 
     def parameters(self) -> list[nn.Parameter]:
@@ -39,11 +39,10 @@ class Candidates:
         return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
 
     def choose(self, recordings: Sequence[AdapterRecording]) -> tuple[JoinedPasses, PassRecorder]:
-        """Return the complete pass of the first adapter that the recorded states confirm; later attachments use only
-        it.
+        """Choose the first adapter that the recorded states confirm; return its joined passes and its recorder.
 
-        If no adapter is confirmed, choose the first that needs no confirmation: after a norm that follows a layer's
-        sum, H_res is unknown.
+        Later attachments use only this adapter. If none is confirmed, choose the first that needs no confirmation, as
+        for a model with a norm after each layer's sum, where H_res is unknown.
 
         Raises
         ------
@@ -77,7 +76,7 @@ class Candidates:
         return joined, item.recorder
 
     def _find_error(self, recordings: Sequence[AdapterRecording], errors: dict[Adapter, Exception]) -> Exception:
-        """Return the error of an adapter that is closest to the cause, if none reads the model."""
+        """Return the error that best explains why no adapter can read the model."""
         confirmed = [item for item in recordings if item.recorder.is_confirmed]
         if confirmed or not any(item.recorder.returned or item.recorder.passes for item in recordings):
             return errors[(confirmed or recordings)[-1].adapter]

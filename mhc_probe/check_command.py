@@ -1,4 +1,4 @@
-"""Define `check package.module:Class`: compare a connection with the laws of its family."""
+"""Define the command `check package.module:Class`, which compares a connection with the laws of its family."""
 
 import argparse
 import json

@@ -1,4 +1,6 @@
-"""Import what the command line names: `package.module:Class`, a function that builds a module, or a module."""
+"""Import the target of a command by its name, `package.module:name`: a class, a function that builds a module, or a
+module of torch.
+"""
 
 import importlib
 from collections.abc import Callable
@@ -11,12 +13,12 @@ from mhc_core.spec import SpecError
 
 
 def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[], nn.Module]:
-    """Return the module that `package.module:name` names, or a function that builds it with these arguments.
+    """Return the torch module at `package.module:name`, or a function that builds it with these arguments.
 
     Raises
     ------
     SpecError
-        If the name does not exist, or builds no module.
+        If the name does not exist, or does not build a torch module.
     """
     found = load_name(text)
     if isinstance(found, nn.Module):
@@ -28,7 +30,7 @@ def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[]
 
 
 def _try_to_build(text: str, build: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    """Raise SpecError unless `build` makes a torch module of these arguments."""
+    """Raise SpecError unless `build` returns a torch module for these arguments."""
     try:
         built = build(**arguments)
     except Exception as error:  # the user's class may raise anything

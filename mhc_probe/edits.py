@@ -1,8 +1,8 @@
-"""Apply edits to someone's model, at the points of a layer where the probe reads.
+"""Apply edits to someone's model, at the points where the probe's hooks read tensors.
 
-A stream edit replaces the state that a layer reads and mixes; an edit of coefficients replaces what the connection
-returns; one of a branch replaces its output. `mhc_core.edits` has the arithmetic, which is that of a spec's edits.
-Padding is not edited.
+An edit of a stream replaces the state that a layer reads and mixes. An edit of coefficients replaces those that the
+connection returns. An edit of a branch replaces its output. `mhc_core.edits` does the arithmetic, as for the edits of a
+spec. Padding is not edited.
 
 Shapes: n streams, N samples, C width, H heads.
 """
@@ -31,7 +31,7 @@ HEAD_DOES = ("zero", "mean", "scale", "noise")
 
 
 class HeadSite(NamedTuple):
-    """The module that takes all heads of a layer's attention next to each other, and how many there are."""
+    """The output projection of a layer's attention, whose input has all heads next to each other, and their number."""
 
     projection: nn.Module
     heads: int
@@ -46,7 +46,7 @@ class _Edited(NamedTuple):
 
 
 class _Streams:
-    """States that are (n, N, C) already."""
+    """Gives `mhc_core.edits` access to streams of states that are (n, N, C) already."""
 
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state
@@ -56,13 +56,13 @@ class _Streams:
 
 
 class UneditedPass(NamedTuple):
-    """The pass without edits.
+    """The recorded pass without edits, on which edits may depend.
 
     Attributes
     ----------
-    recorded: all passes without edits so far, as one.
+    recorded: all passes without edits so far, joined into one.
     latest: the pass of the current batch.
-    heads: by layer, where its heads are; only where an edit names one.
+    heads: layer -> attention heads, for layers of which an edit names a head.
     """
 
     recorded: "JoinedPasses"
@@ -75,8 +75,8 @@ class ModelEdits:
 
     Attributes
     ----------
-    matrices: layer -> E (n, n), by which linear edits of streams have multiplied the state; no entry for the identity.
-    applied: (place of an edit, layer), for each edit that has changed something.
+    matrices: layer -> E (n, n), by which linear edits of streams have multiplied the state; no entry if there are none.
+    applied: (index of an edit, layer), for each edit that was applied in a layer.
     """
 
     def __init__(self, edits: Sequence[EditSpec], adapter: "Adapter", base: UneditedPass) -> None:
@@ -90,11 +90,11 @@ class ModelEdits:
         self._base = self._whole.base = self._build_base(streams)
 
     def touches(self, site: int, *whats: What) -> bool:
-        """Return whether an edit changes any of these parts, such as H_res, in the layer of a site."""
+        """Return whether an edit changes any of these parts, such as H_res, in the layer at a site."""
         return bool(self._list_edits(site, *whats))
 
     def enter(self, site: int, state: torch.Tensor) -> torch.Tensor:
-        """Return the state that a layer is to use: the entered one after edits, itself if nothing is edited."""
+        """Return the state that a layer is to use: the entering state with the layer's edits, if any."""
         edits = self._list_edits(site, "stream", "state")
         if not edits:
             return state
@@ -153,12 +153,12 @@ class ModelEdits:
         return found
 
     def list_missed(self) -> list[tuple[int, int]]:
-        """List the place and the layer of edits that were never applied."""
+        """List (index of an edit, layer) for each edit that was not applied in one of its layers."""
         wanted = [(place, layer) for place, edit in self._edits for layer in range(edit.first, edit.last + 1)]
         return [item for item in wanted if item not in self.applied]
 
     def _list_edits(self, site: int, *whats: What) -> list[tuple[int, EditSpec]]:
-        """Return the edits of these parts in the layer of a site with their places, edits of heads excepted."""
+        """Return the edits of these parts in the layer at a site, with their indices, except edits of heads."""
         layer = self.layers.get(site)
         if layer is None:
             return []
@@ -171,7 +171,7 @@ class ModelEdits:
     def _require_base(
         self, edits: Sequence[tuple[int, EditSpec]], base: torch.Tensor | None, found: torch.Tensor
     ) -> None:
-        """Raise if an edit needs a value of the pass without edits, but that pass had other samples."""
+        """Raise SpecError if an edit needs a value of the pass without edits, but that pass had other samples."""
         place = next((place for place, edit in edits if edit.do in ("freeze", "restore")), None)
         if place is not None and (base is None or base.shape != found.shape):
             got = f"a pass over {tuple(found.shape)}"
@@ -182,14 +182,14 @@ class ModelEdits:
         self.applied |= {(place, layer) for place, _ in edits}
 
     def find_kept(self, samples: int, device: torch.device) -> torch.Tensor | None:
-        """Return the indices (K) of the samples that are no padding; None if no padding is known."""
+        """Return the indices (K) of the samples that are not padding; None if there is no padding."""
         mask = self.base.latest.mask
         if mask is None or mask.numel() != samples or bool(mask.all()):
             return None
         return mask.flatten().nonzero()[:, 0].to(device)
 
     def _build_base(self, streams: int) -> Base:
-        """Return states, mixings and branch outputs of the batch without edits, each layer on its own device."""
+        """Collect states, mixings and branch outputs of the batch without edits, each on the device of its layer."""
         states, mixings, outputs = [], [], []
         for layer, joined in zip(self.base.latest.layers.values(), self.base.recorded.layers, strict=True):
             x_nNC = self.adapter.to_streams(layer.state.values)
@@ -209,7 +209,7 @@ class ModelEdits:
 
 
 class _HeadEdit:
-    """Edits one head in the input of the module that takes all heads."""
+    """A hook that edits one head in the input of the output projection."""
 
     def __init__(self, owner: ModelEdits, place: int, edit: EditSpec, layer: int, heads: int) -> None:
         self.owner, self.key, self.heads = owner, (place, layer), heads
@@ -219,7 +219,7 @@ class _HeadEdit:
         self.edits = Edits(_Edited(SEED + place, 1, (whole,)))
 
     def __call__(self, module: nn.Module, args: Any) -> Any:
-        """Return the arguments of a module with one attention head of its input edited."""
+        """Return the arguments of the projection with one head edited."""
         x = args[0]
         parts = list(x.unflatten(-1, (self.heads, -1)).unbind(-2))
         rows = parts[self.head].flatten(0, -2)
@@ -237,12 +237,12 @@ def names_head(edit: EditSpec) -> bool:
 
 
 def _keep_place(edit: EditSpec) -> EditSpec:
-    """Return an edit of an attention head as one in no layer, which keeps its place; other edits as they are."""
+    """Replace an edit of an attention head by one that applies to no layer, so that indices of edits stay the same."""
     return edit.model_copy(update={"layers": (0, -1)}) if names_head(edit) else edit
 
 
 def _expand_samples(h: torch.Tensor | None, samples: int, size: tuple[int, ...]) -> torch.Tensor | None:
-    """Expand a coefficient to (N, *size); a static one, without N, is the same for all samples."""
+    """Expand a coefficient to (N, *size). A static coefficient, without N, is the same for all samples."""
     return None if h is None else h.expand(samples, *size)
 
 
@@ -254,7 +254,7 @@ def _select_samples(x: torch.Tensor | None, kept: torch.Tensor | None) -> torch.
 
 
 class _EditedLayers(NamedTuple):
-    """The layers of an edit, as the checks of a spec's edits see a stack."""
+    """The layers of an edit, with the interface of a stack that `check_edit` needs."""
 
     depth: int
     streams: int
@@ -269,12 +269,12 @@ class _EditedLayers(NamedTuple):
 
 
 def parse_edits(edits: Sequence[EditSpec | dict[str, Any]]) -> tuple[EditSpec, ...]:
-    """Return edits as specs, from objects or plain data.
+    """Return edits as `EditSpec` objects, from objects or plain data.
 
     Raises
     ------
     SpecErrors
-        With one item per mistake, such as `edits.0.do`.
+        With one item per mistake, for a field such as `edits.0.do`.
     """
     found = []
     for place, edit in enumerate(edits):
@@ -288,7 +288,7 @@ def parse_edits(edits: Sequence[EditSpec | dict[str, Any]]) -> tuple[EditSpec, .
 
 
 def check_model_edits(edits: Sequence[EditSpec], adapter: "Adapter", recorded: "JoinedPasses", name: str) -> None:
-    """Check that a model allows every edit, as a pass without edits has shown it.
+    """Check that a model allows every edit, given its recorded pass without edits.
 
     Raises
     ------

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import torch
 
 BETTER = 2.0  # factor by which the error of the right matrix must be smaller
-SAME = 1e-5  # matrices whose entries differ by less are the same
+SAME = 1e-5  # matrices whose entries differ by less are equal
 
 
 def find_tolerance(*dtypes: torch.dtype, autocast: torch.dtype | None = None) -> float:
-    """Return the relative error of rounding: 4 eps of the coarsest type, and at least 1e-5, or 4e-3 with
-    TensorFloat-32.
+    """Return the relative error that rounding may cause: 4 eps of the least precise type, and at least 1e-5.
+
+    With TensorFloat-32 at least 4e-3.
     """
     types = [*dtypes, *([] if autocast is None else [autocast])]
     floor = 4e-3 if torch.backends.cuda.matmul.allow_tf32 else 1e-5
@@ -40,22 +41,22 @@ def measure_write_error(
 def solve_branch(
     x_nNC: torch.Tensor, after_nNC: torch.Tensor, h_post_Nn: torch.Tensor, h_res_Nnn: torch.Tensor
 ) -> torch.Tensor:
-    """Return the least-squares y (N, C) of x' - H_res x = H_post y. It is exact if any y obeys the law."""
+    """Solve x' - H_res x = H_post y for the branch's output y (N, C), by least squares."""
     written = after_nNC - torch.einsum("bij,jbc->ibc", h_res_Nnn, x_nNC)
     return torch.einsum("bi,ibc->bc", h_post_Nn / h_post_Nn.square().sum(1, keepdim=True), written)
 
 
 def choose(errors_Lk: Sequence[Sequence[float]], spread: float) -> int | None:
-    """Return the index of the matrix that the states of all layers obey; None if it cannot be determined.
+    """Return the index of the candidate for H_res that the states of all layers obey; None if it cannot be determined.
 
     Parameters
     ----------
-    errors_Lk: the error of each layer and matrix.
-    spread: the largest difference between entries of the matrices; below 1e-5 the first matrix is chosen.
+    errors_Lk: the error of each layer with each candidate.
+    spread: the largest difference between entries of the candidates; below 1e-5 the first candidate is chosen.
     """
     if len(errors_Lk[0]) == 1 or spread < SAME:
         return 0
-    # Equal streams obey any matrix with the same row sums, so that other layers must decide.
+    # If the streams of a layer are equal, all candidates with equal row sums fit it, so that other layers must decide.
     totals = torch.tensor(errors_Lk, dtype=torch.float64).square().sum(0).sqrt()
     order = totals.argsort()
     return int(order[0]) if totals[order[1]] > BETTER * totals[order[0]] else None

@@ -1,10 +1,10 @@
-"""The logit lens of someone's model: what its own read-out makes of the state behind each layer.
+"""Measure the logit lens of someone's model: what its own read-out predicts from the state after each layer.
 
-`mhc_core/measure/lens.py` is that of a stack. Here the caller says how the model reads its last state out, because
-models end in norms, sums of streams and unembeddings of their own.
+`mhc_core/measure/lens.py` has the lens of our stacks. Here the caller gives the read-out as a function, because models
+differ in the final norm, the sum of streams and the unembedding.
 
-Shapes: L layers, R = L + 1 rows (the state before the layers, then what leaves each), n streams, S subsets of them, N
-samples without padding, C width, V classes, k of them listed.
+Shapes: L layers, R = L + 1 rows (the state before the layers, and the state after each), n streams, S subsets of them,
+N samples without padding, C width, V classes, k of them listed.
 """
 
 from collections.abc import Callable
@@ -23,14 +23,15 @@ ReadOut = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class ModelLens:
-    """Divergences from the read-out of the last state, in nats, the mean over samples.
+    """KL divergences from the read-out of the last state, in nats, averaged over samples, and predicted classes.
 
     Attributes
     ----------
-    kl: (R), for each state. kl_subsets: (R, S), for some streams alone, the others at 0; `subsets` lists them.
+    kl: (R), for each state. kl_subsets: (R, S), with only the streams of a subset, the others at 0; `subsets` lists
+        the subsets.
     kl_branches: (L), for a branch's output alone, in every stream; nan if it was not recorded.
-    likeliest: (R, N), the class that each row gives the largest probability.
-    top: (R, N, k), the k = 5 likeliest classes of each row, the likeliest first; all if there are fewer.
+    likeliest: (R, N), the most likely class of each row.
+    top: (R, N, k), the k = 5 most likely classes of each row, the most likely first; all classes if there are fewer.
     top_probability: (R, N, k), their probabilities.
     """
 
@@ -45,7 +46,7 @@ class ModelLens:
 
 @torch.no_grad()
 def read_layers(probe: Attachment, read_out: ReadOut) -> ModelLens:
-    """Return the lens of a recorded pass: the read-out applied to every state; of the edited pass if there are edits.
+    """Apply a read-out to every state of a recorded pass. If there are edits, it is the edited pass.
 
     Raises
     ------

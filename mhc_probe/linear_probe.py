@@ -1,10 +1,10 @@
-"""Linear probes of someone's model: what each stream of a recorded pass carries of the tokens.
+"""Fit linear probes to someone's model: how well each stream of a recorded pass predicts position and tokens.
 
 `mhc_core/measure/linear_probe.py` has the regression and its source. Here probes are fitted on the first half of the
 sequences of the pass and tested on the others, so that the halves share no sequence.
 
-Shapes: B sequences, T positions, N samples without padding, n streams, R = L + 1 rows (the state before the layers,
-then what leaves each), P targets.
+Shapes: B sequences, T positions, N samples without padding, n streams, R = L + 1 rows (the state before the layers, and
+the state after each), P targets.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ class ModelProbes:
     Attributes
     ----------
     targets: what is predicted: the position in the sequence, the token there, and the next one.
-    accuracy: (P, R, n); nan where a stream has left the range of its type.
-    chance: (P), the accuracy of the class that is most frequent where probes are fitted.
+    accuracy: (P, R, n); nan if a stream has values that are not finite.
+    chance: (P), the accuracy of always predicting the class that is most frequent in the data for fitting.
     fitted, tested: numbers of tokens on which probes are fitted and tested; the last token of a sequence is left out.
     """
 
@@ -40,11 +40,11 @@ class ModelProbes:
 
 @torch.no_grad()
 def probe_streams(probe: Attachment, ids_BT: torch.Tensor, attention_mask: torch.Tensor | None = None) -> ModelProbes:
-    """Probe every stream of a recorded pass at every row. The pass is the edited one if the probe has edits.
+    """Fit and test linear probes on every stream of every row of a recorded pass, the edited one if there are edits.
 
     Parameters
     ----------
-    ids_BT: the token ids that the model has read; with several recorded passes those of all, in their order.
+    ids_BT: the token ids that the model has read; if several passes were recorded, those of all passes in order.
     attention_mask: (B, T), the mask that the model has received, 0 for padding.
 
     Raises
@@ -86,7 +86,7 @@ def _check_samples(ids_BT: torch.Tensor, real_BT: torch.Tensor, samples: int) ->
 
 
 def _list_labels(ids_BT: torch.Tensor, real_BT: torch.Tensor) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Return for each sample (N) the labels that probes predict, its sequence, and whether another token follows it."""
+    """Return the labels that probes predict, the sequence, and whether another token follows, for each sample (N)."""
     following = torch.nn.functional.pad(ids_BT[:, 1:], (0, 1))
     is_followed = torch.nn.functional.pad(real_BT[:, 1:], (0, 1))
     position = real_BT.long().cumsum(1) - 1

@@ -61,14 +61,14 @@ def build_frames(
     autocast: torch.dtype | None,
     unedited: Unedited | None = None,
 ) -> list[AnyFrame]:
-    """Return the frames of a recorded pass of a model, in the order of a run's.
+    """Return the frames of a recorded pass of a model, in the order of a run's frames.
 
     unedited: the pass without edits, if the recorded pass is edited.
 
     Raises
     ------
     SpecError
-        If the model's own code uses another copy of a state than the one that an edit replaces.
+        If the model's code uses another copy of a state that an edit replaces, so that the edit is not complete.
     """
     layout = build_layout(recorded)
     reads = list_reads(recorded)
@@ -106,7 +106,7 @@ def build_frames(
 
 
 def measure_effects(recorded: JoinedPasses, unedited: Unedited) -> dict[str, np.ndarray]:
-    """Measure the relative distance of states and, if both passes had any, gradients from those without edits, (L)."""
+    """Measure the relative distance of states, and gradients if both passes have any, from those without edits, (L)."""
     device = recorded.state_nNC.device
     unknown = torch.tensor(float("nan"), dtype=torch.float64, device=device)
     pairs = list(zip(recorded.layers, unedited.recorded.layers, strict=True))
@@ -120,7 +120,7 @@ def measure_effects(recorded: JoinedPasses, unedited: Unedited) -> dict[str, np.
 
 
 def measure_output_effects(unedited: Unedited) -> dict[str, float]:
-    """Return the loss without edits and the divergence of the output, as far as the model returns what they need."""
+    """Return the loss without edits and the KL divergence of the output, if the model returns a loss and logits."""
     found = {} if unedited.recorded.loss is None else {"loss_base": unedited.recorded.loss}
     pairs = list(zip(unedited.logits, unedited.logits_edited, strict=True))
     if pairs:
@@ -130,7 +130,7 @@ def measure_output_effects(unedited: Unedited) -> dict[str, float]:
 
 
 def _require_replaced(recorded: JoinedPasses, unedited: Unedited) -> None:
-    """Raise if a layer whose state was replaced does not obey its coefficients any more, although it did before."""
+    """Raise SpecError if a layer obeys its coefficients without edits, but no longer with an edited state."""
     for index, (layer, base) in enumerate(zip(recorded.layers, unedited.recorded.layers, strict=True)):
         was_known = base.chosen is not None and layer.entered_nNC is not None
         if was_known and layer.chosen is None and bool(torch.isfinite(layer.after_nNC).all()):
@@ -139,13 +139,13 @@ def _require_replaced(recorded: JoinedPasses, unedited: Unedited) -> None:
 
 
 def _build_loss_frame(loss: float | None, outputs: Mapping[str, float]) -> LossFrame:
-    """Build the frame of the loss, which is unknown if the model returns none but logits to compare."""
+    """Build the frame of the loss. The loss is `unknown` if the model returns logits but no loss."""
     frame = build_loss_frame(float("nan") if loss is None else loss, outputs)
     return frame if loss is not None else replace(frame, status=frame.status | {"loss": "unknown"})
 
 
 def list_reads(recorded: JoinedPasses) -> list[DepthReads]:
-    """Return with which weights each layer reads earlier outputs; [] if layers are joined by mixing."""
+    """Return the weights with which each layer reads earlier outputs; [] if layers are joined by mixing."""
     return [layer.reads for layer in recorded.layers if layer.reads is not None]
 
 
@@ -154,7 +154,7 @@ def summarise(frames: Sequence[AnyFrame], recorded: JoinedPasses, edits: Sequenc
     result = Result()
     for frame in frames:
         result.add(frame)
-    # What leaves a layer is what the next one reads.
+    # The state after a layer is what the next layer reads.
     several = [place for place, layer in enumerate(recorded.layers[:-1], 1) if layer.reads_count > 1]
     starts_apart = any(not torch.equal(stream, recorded.state_nNC[0]) for stream in recorded.state_nNC)
     notes = [
@@ -181,7 +181,7 @@ def build_layout(recorded: JoinedPasses) -> Layout:
 
 
 def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: Sequence[Made]) -> list[AnyFrame]:
-    """Return the frames of all layers on the way up, from recorded states and the mixing found."""
+    """Return the frames of the forward pass, from recorded states and mixing."""
     frames: list[AnyFrame] = [*probe.observe_input(recorded.state_nNC)]
     state = recorded.state_nNC
     for index, (layer, mixing) in enumerate(zip(recorded.layers, mixings, strict=True)):
@@ -211,9 +211,11 @@ def _build_backward_frames(probe: BackwardProbe, recorded: JoinedPasses, norms: 
 
 
 def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None, *, is_first: bool) -> torch.Tensor:
-    """Return the gradient at the branch's input. In a plain layer, subtract the part that passes it unchanged.
+    """Return the gradient at the branch's input, (N, C); (1, 1) and nan if unknown.
 
-    What is read from earlier outputs is read by the branch alone; the embedding is a source too.
+    In a residual layer without a recorded gradient, it is the gradient of the entering state without the part that
+    passes through the skip path. If layers read earlier outputs, only the branch uses the state, so that both gradients
+    are equal, except in the first layer, where the embedding is also a source.
     """
     assert layer.grad_after_nNC is not None
     unknown = torch.full((1, 1), float("nan"), device=layer.grad_after_nNC.device)
@@ -229,21 +231,24 @@ def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None, *, 
 
 
 def _find_written_gradient(layer: JoinedLayer, h_post: torch.Tensor) -> torch.Tensor:
-    """Return the gradient at the branch's output, (N, C)."""
+    """Return the gradient at the branch's output, (N, C), from that of the state after the layer."""
     assert layer.grad_after_nNC is not None, "a gradient has arrived"
     weights = h_post.double().expand(layer.grad_after_nNC.shape[1], -1)
     return torch.einsum("bn,nbc->bc", weights, layer.grad_after_nNC.double())
 
 
 def _multiply_backward(mixings: Sequence[Mixing], together: int) -> TokenProducts:
-    """Return the products of each sample's matrices, starting at the last layer."""
+    """Multiply each sample's mixing matrices, from the last layer to the first."""
     products = TokenProducts(downwards=True, together=together)
     products.add([mixing.h_res for mixing in reversed(mixings)])
     return products
 
 
 def _collect_mixing_norms(recorded: JoinedPasses, norms: ParameterNorms) -> dict[str, np.ndarray]:
-    """Return the norms as column (L), nan if a layer's mixing takes no gradient; {} if none does."""
+    """Return the column (L) of gradient norms of the mixing's parameters; nan if a layer's have no gradient.
+
+    {} if no layer's mixing has a gradient.
+    """
     groups = [[norms.gradient[p] for p in layer.mixing if p in norms.gradient] for layer in recorded.layers]
     if not any(groups):
         return {}

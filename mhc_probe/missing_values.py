@@ -1,6 +1,6 @@
-"""Mark the values of a trace that are unknown, because their inputs were not recorded.
+"""Give values of a recording whose inputs were not recorded the status `unknown` instead of `nan`.
 
-A value that was computed and is not finite keeps its status; `unknown` means that there was nothing to compute it from.
+A value that was computed and is not finite keeps its status.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, Mixing
 from mhc_core.record.values import Status
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
-# Inputs that a layer may lack, and the metrics that need them.
+# Metrics by the input that they need, which may not have been recorded in a layer.
 NEIGHBOURS = ("cos_prev", "cos_prev_p05", "cos_prev_p95")
 WRITING = ("h_post", "h_post_std", "write_share_max", "write_share_entropy", "branch_share")
 METRICS_OF_INPUT = {
@@ -30,7 +30,7 @@ METRICS_OF_INPUT = {
     ),
 }
 COEFFICIENTS = {"h_pre", "h_post", "h_res"}
-OF_GRADIENTS = ("mixing_grad_norm", "effect_grad")  # columns over all layers that lack what received no gradient
+OF_GRADIENTS = ("mixing_grad_norm", "effect_grad")  # columns without a value for layers that received no gradient
 
 
 def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
@@ -54,9 +54,10 @@ def _mark_layer(frame: ForwardFrame | BackwardFrame, missing: set[str]) -> AnyFr
 
 
 def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
-    """Mark the columns over all layers. `composites` states that no matrix has a computed nan.
+    """Mark the columns over all layers.
 
-    A layer whose mixing received no gradient has no norm to compute.
+    composites: whether no coefficient was computed as nan, so that a nan in a product of matrices means `unknown`.
+    A layer whose mixing received no gradient has no norm, which is always `unknown`.
     """
     status = {
         key: {layer: _to_flag(flag, composites or key in OF_GRADIENTS) for layer, flag in flags.items()}
@@ -66,7 +67,7 @@ def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
 
 
 def _mark_reads(frame: MixingFrame, recorded: JoinedPasses) -> MixingFrame:
-    """Mark the weights of what each layer reads, which is the state that leaves the layer before it."""
+    """Mark the weights with which layers read earlier outputs. The input of layer l + 1 is recorded with layer l."""
     known = [True, *(layer.knows_weights for layer in recorded.layers)]
     status = {
         key: {layer: _to_flag(flag, key == "mixing_grad_norm" or not known[layer]) for layer, flag in flags.items()}
@@ -76,7 +77,7 @@ def _mark_reads(frame: MixingFrame, recorded: JoinedPasses) -> MixingFrame:
 
 
 def _to_flag(flag: Status, is_missing: bool) -> Status:
-    """Return the status `unknown` instead of `nan` where an input of the metric is missing."""
+    """Return the status `unknown` instead of `nan` if an input of the metric is missing."""
     return "unknown" if flag == "nan" and is_missing else flag
 
 
@@ -85,7 +86,7 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
 
 
 def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing | None) -> set[str]:
-    """Return the keys of the metrics of a layer that a recording cannot have, as their inputs were not recorded."""
+    """Return the keys of the metrics of a layer whose inputs were not recorded."""
     layer, before = recorded.layers[index], recorded.layers[max(index - 1, 0)]
     reads_state = len(recorded.state_nNC) == 1  # the branch then reads the state itself
     lacks = {
@@ -104,14 +105,14 @@ def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing | None) -> 
 
 
 def _knows_read_gradient(layer: JoinedLayer, before: JoinedLayer, index: int) -> bool:
-    """Return whether a recording has the gradient at the input of a layer's branch, or it follows from others."""
+    """Return whether the gradient at the input of a layer's branch was recorded, or can be computed from others."""
     if layer.grad_u_NC is None:
         return index > 0 and layer.reads is not None and before.grad_after_nNC is not None
     return layer.h_post is not None or not layer.subtracts_read
 
 
 def _is_undetermined(recorded: JoinedPasses, layer: JoinedLayer, index: int) -> bool:
-    """Return whether the states do not determine the matrix, although they and all coefficients are finite."""
+    """Return whether H_res is unknown although all states and coefficients of the layer are finite."""
     entering = recorded.layers[index - 1].after_nNC if index else recorded.state_nNC
     coefficients = [*layer.h_res, *([] if layer.h_post is None else [layer.h_post])]
     return all(bool(torch.isfinite(part).all()) for part in [entering, layer.after_nNC, *coefficients])

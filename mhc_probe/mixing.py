@@ -1,4 +1,6 @@
-"""Build the coefficients of every layer for the probes. Coefficients that the states do not obey are unknown, and nan.
+"""Determine the mixing coefficients of every layer of a recorded pass, for the code that measures our own stacks.
+
+Coefficients that the recorded states do not obey are unknown: nan.
 
 Shapes: L layers, n streams, N samples.
 """
@@ -16,12 +18,13 @@ from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 def find_mixings(
     recorded: JoinedPasses, autocast: torch.dtype | None, base: JoinedPasses | None = None
 ) -> list[Mixing]:
-    """Return the coefficients of every layer, all with N or all without; nan if the states do not obey them.
+    """Return the coefficients of every layer, all with an axis N or all without; nan if the states do not obey them.
 
-    If the states do not obey a branch's output, because the block changes it further, solve for the output that they
-    obey.
+    If the states do not obey the recorded branch output, because the block changes it before adding it, the output is
+    computed from the states.
 
-    base: the pass without edits, if this one is edited. It knows which candidate is H_res; edits can make all equal.
+    base: the pass without edits, if this one is edited. Its choice among the candidates for H_res is used, because
+        edits can make the candidates equal.
     """
     n, samples, _ = recorded.state_nNC.shape
     if n == 1:
@@ -45,7 +48,7 @@ def find_mixings(
 
 
 def add_gates(mixings: Sequence[Mixing], recorded: JoinedPasses) -> Sequence[Mixing | RecordedMixing]:
-    """Return the coefficients with the gates of each layer, nan if they are not known; as they are if none are."""
+    """Add the gates of each layer to its coefficients, nan if unknown. Without any gates, return them unchanged."""
     layers = recorded.layers
     if all(layer.gates is None for layer in layers):
         return mixings
@@ -93,7 +96,7 @@ class _Law:
         return max(float((first - other).abs().max()) for other in self.layer.h_res)
 
     def settle(self, chosen: int | None) -> None:
-        """Use the candidate for H_res that was chosen over all layers, with its branch, if this layer obeys it."""
+        """Use the candidate for H_res chosen for all layers, with its branch output, if this layer obeys it."""
         if chosen is not None and self.errors[chosen] < self.tolerance:
             self.chosen = self.layer.chosen = chosen
             self.layer.y_NC = self.branches[chosen]
@@ -115,14 +118,14 @@ def _build_single(layer: JoinedLayer, device: torch.device) -> Mixing:
 
 
 def _build_mixing(layer: JoinedLayer, n: int, samples: int, chosen: int | None) -> Mixing:
-    """Build the mixing of a layer with N in front; nan where unknown.
+    """Build the mixing of a layer with a first axis N; nan if unknown.
 
     H_post and H_res are both unknown if no candidate for H_res fits the states.
     """
     device = layer.after_nNC.device
 
     def spread_out(part: torch.Tensor | None, *shape: int) -> torch.Tensor:
-        """Return a coefficient with the axis of samples in front; nan if it is unknown."""
+        """Return a coefficient with a first axis for samples; nan if it is unknown."""
         value = torch.tensor(float("nan"), device=device) if part is None else part
         return value.float().expand(samples, *shape)
 

@@ -1,4 +1,4 @@
-"""Define `trace model.safetensors`: read the static mixing of a checkpoint without running the model."""
+"""Define the command `trace model.safetensors`, which reads the static mixing of a checkpoint without running it."""
 
 import argparse
 import sys
@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
 def run(known: argparse.Namespace) -> int:
     """Read a checkpoint, write its record, and print findings and a table of its layers, or how another one differs.
 
-    Returns 1 if the mixing of both is not the same.
+    Return the exit code: 0, 1 if two compared checkpoints differ in their mixing, or 2 if a file cannot be read.
     """
     from mhc_probe.checkpoint import compare_checkpoints, read_checkpoint
     from mhc_probe.checkpoint.table import format_layers
@@ -56,7 +56,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 def _show(compared: "Comparison") -> Iterator[str]:
-    """Yield a row for each layer in which two checkpoints differ, then sentences."""
+    """Yield the lines of a comparison: one per layer in which two checkpoints differ, then sentences."""
     keys = list(compared.differences)
     rows = list(zip(compared.layers, *(compared.differences[key] for key in keys), strict=True))
     shown = [row for row in rows if not all(value <= compared.tolerance for value in row[1:])]
@@ -70,7 +70,7 @@ def _show(compared: "Comparison") -> Iterator[str]:
 
 
 def _check_output_path(out: Path) -> None:
-    """Raise if the output cannot be written, before a large file is read."""
+    """Raise SpecError if the record cannot be written to a path, before a large file is read."""
     if out.suffix != ".mhct":
         raise SpecError("--out", out.name, "a name that ends in .mhct")
     if not out.parent.is_dir():

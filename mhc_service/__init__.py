@@ -1,1 +1,4 @@
-"""Serve groups: accounts, quotas, courses, operators, and the engine of a cluster. The instrument runs without it."""
+"""Add what groups of people need: accounts, quotas, courses, operators, several servers, and an engine on a cluster.
+
+The instrument runs without it.
+"""

@@ -1,6 +1,6 @@
-"""Serve the operator's page: who waits, who uses how much, the disk space, and buttons to stop runs and delete data.
+"""Serve the operator's page: runs, clients and their use, disk space, and buttons to stop runs and delete data.
 
-It needs no script. A button sends a POST, which is accepted only from this page itself.
+The page has no script. A button sends a POST request, which is accepted only from this page itself.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from mhc_service.operators import get_operator_queries
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
-SHOWN = 20  # runs that ended, and clients
+SHOWN = 20  # number of ended runs, and of clients, on the page
 RECENT_S = 86_400.0
 # Texts that the page shows after a button was used.
 DONE = {

@@ -1,4 +1,4 @@
-"""Protect the operator's page: admit an admin's token, which browsers request, or an operator's network location."""
+"""Protect the operator's page: admit requests with an admin's token, or from an operator's network location."""
 
 import base64
 import binascii
@@ -15,14 +15,14 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as p
 
 
 async def require_operator_password(request: Request) -> None:
-    """Refuse everyone but operators with 401, so that browsers show a form for the password, the token.
+    """Refuse requests of others than operators with 401, so that browsers ask for a password, which is the token.
 
-    They request a user name as well, which is ignored.
+    Browsers also ask for a user name, which is ignored.
 
     Raises
     ------
     Problem
-        If a token is sent that is not an admin's, or none, and from no operator's network location.
+        If the request has a token that is not an admin's, or no token and is not from an operator's network location.
     """
     token = read_access_token(request) or read_password(request)
     if token is None:
@@ -36,7 +36,7 @@ async def require_operator_password(request: Request) -> None:
 
 
 def read_password(request: Request) -> str | None:
-    """Return the password of HTTP Basic authentication; None without one."""
+    """Return the password of HTTP Basic authentication; None without one, "" if it is malformed."""
     scheme, _, packed = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,4 +1,4 @@
-"""Add commands to `mhc-scope`, by the entry point `service` of the group `mhc_scope.commands`."""
+"""Define the commands that the service adds to `mhc-scope` by the entry point `service` of `mhc_scope.commands`."""
 
 from types import ModuleType
 

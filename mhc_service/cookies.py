@@ -1,4 +1,4 @@
-"""Set the cookie that identifies a browser: a random number, and nothing about the person."""
+"""Set the cookie that identifies a browser: a random number, without any data about the person."""
 
 from http.cookies import SimpleCookie
 
@@ -11,28 +11,28 @@ from mhc_scope.api.root_path import to_route
 from mhc_service.identity import new_cookie, to_cookie_key
 
 COOKIE = "mhc_client"
-TOKEN_COOKIE = "mhc_token"  # an access token, of a person who has signed in with it
-MAX_AGE_S = 34_560_000  # 400 days, the maximum that browsers keep one
+TOKEN_COOKIE = "mhc_token"  # the access token of a person who has signed in
+MAX_AGE_S = 34_560_000  # 400 days, the longest time for which browsers keep a cookie
 SITE = ("same-origin", "none")
 
 
 class ClientCookies:
-    """ASGI middleware: sets the cookie of a browser that has none, with a page or with its first answer.
+    """ASGI middleware that sets a cookie in a browser that has none, with an HTML page or its first API response.
 
-    Scripts get none: a client library that keeps cookies would become another client between two of its calls. Framed
-    figures get none either: there browsers send no cookie to a server other than the page's.
+    Scripts get no cookie, because a library that keeps cookies would count as another client from its second call on.
+    Embedded figures get none, because in frames browsers do not send cookies to servers other than the page's.
     """
 
     def __init__(self, app: ASGIApp, public_url: str) -> None:
         self._app, self._public_url = app, public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app, and add a cookie to its answer if the request has none of ours."""
+        """Call the app, and add a cookie to its response if the request should get one."""
         if scope["type"] != "http" or not _wants_cookie(scope):
             return await self._app(scope, receive, send)
 
         async def send_with_cookie(message: Message) -> None:
-            """Send a message of the answer, with the cookie in the start of an answer to a browser."""
+            """Send a message of the response. To the headers of a response for a browser, add the cookie."""
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if _is_of_browser(scope) or headers.get("content-type", "").startswith("text/html"):
@@ -59,12 +59,12 @@ def read_access_token(request: Request) -> str | None:
 
 
 def is_safe(scope: Scope, public_url: str) -> bool:
-    """Return whether browsers reach this server by https alone."""
+    """Return whether browsers reach this server by https, so that cookies can be limited to https."""
     return scope.get("scheme") == "https" or public_url.startswith("https:")
 
 
 def _wants_cookie(scope: Scope) -> bool:
-    """Return whether a request should get a cookie: it has neither one nor a token, and is for no static file."""
+    """Return whether a request should get a cookie: it has none of ours and no token, and is not for a static file."""
     headers = Headers(scope=scope)
     if "authorization" in headers or to_route(scope).startswith(("/embed/", "/static/", "/vendor/")):
         return False
@@ -73,5 +73,5 @@ def _wants_cookie(scope: Scope) -> bool:
 
 
 def _is_of_browser(scope: Scope) -> bool:
-    """Return whether a page of ours sends the request; browsers say so on a secure connection."""
+    """Return whether a page of this server sends the request, as browsers state in a header on secure connections."""
     return Headers(scope=scope).get("sec-fetch-site", "") in SITE

@@ -1,4 +1,4 @@
-"""Add the service to the server, as `mhc_scope.extension.Extension` defines. Slow imports wait until needed."""
+"""Add the service to the server, as `mhc_scope.extension.Extension` defines. Slow imports are delayed until needed."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,7 @@ NEEDED = ("limits", "markdown_it", "prometheus_client")
 
 
 class ServiceExtension:
-    """Provide a queue of several servers, accounts, quotas, courses and operators."""
+    """Adds accounts, quotas, courses, operators' pages and the queue of several servers to the instrument."""
 
     settings_type = ServiceSettings
     folder = Path(__file__).resolve().parent
@@ -44,7 +44,7 @@ class ServiceExtension:
         return open_database(settings.sqlalchemy_url, is_secondary=is_secondary)
 
     def build_store(self, settings: "Settings", database: "Database", hub: "Hub") -> "Store":
-        """Return the store of one server on SQLite, or of one of several on PostgreSQL."""
+        """Return the store of a single server on SQLite, or of one of several servers on PostgreSQL."""
         from mhc_service.queue.store import build_store
 
         assert isinstance(settings, ServiceSettings)
@@ -58,7 +58,7 @@ class ServiceExtension:
         return ServicePolicy(settings, database)
 
     def add_routes(self, app: "FastAPI") -> None:
-        """Add rooms, signing in, the operator's page and /metrics."""
+        """Add the routes of rooms, of signing in, of the operator's page and of /metrics."""
         from fastapi import Depends
 
         from mhc_scope.api.dependencies import require_read
@@ -73,7 +73,7 @@ class ServiceExtension:
             app.include_router(router)
 
     def add_middleware(self, app: "FastAPI") -> None:
-        """Add the middleware that counts answers, and the one that sets the cookie."""
+        """Add the middleware that counts responses, and the one that sets cookies."""
         from mhc_service.cookies import ClientCookies
         from mhc_service.metrics_registry import RequestMetrics
 

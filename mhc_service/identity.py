@@ -1,5 +1,5 @@
-"""Identify clients: in this order by an access token, by the name that a trusted proxy sends, by a cookie with a random
-number, or by the address alone.
+"""Identify the client of a request: by an access token, else by a name from a trusted proxy, else by a cookie with a
+random number, else by its IP address.
 """
 
 import re
@@ -13,11 +13,11 @@ from mhc_service.tokens import TokenStore, read_token_id
 
 COOKIE_BYTES = 24
 COOKIE = re.compile(r"[A-Za-z0-9_-]{32}")
-MAX_NAME = 80  # of a client that a proxy names; a hash replaces a longer one
+MAX_NAME = 80  # longest name from a proxy that is stored; a hash replaces longer ones
 
 
 class Identities:
-    """Find the client of a request."""
+    """Finds the client of a request from its token, name, cookie and address."""
 
     def __init__(self, settings: ServiceSettings, tokens: TokenStore) -> None:
         self._anonymous: Rights | None = None if settings.anonymous == "none" else settings.anonymous
@@ -26,12 +26,12 @@ class Identities:
     async def identify(
         self, host: str, *, token: str | None = None, name: str | None = None, cookie: str | None = None
     ) -> ClientIdentity:
-        """Return the client at the address `host`; `name` is set only if a trusted proxy sends it.
+        """Return the client at the IP address `host`. Pass `name` only if a trusted proxy sent it.
 
         Raises
         ------
         InvalidTokenError
-            If a token is sent that is unknown or has expired: it is never treated as no token.
+            If the token is unknown or has expired. Such a request is never treated as one without a token.
         """
         address = to_block(host)
         if token is not None:
@@ -42,10 +42,10 @@ class Identities:
         return ClientIdentity(key or to_ip_key(address), address, self._anonymous)
 
     async def _find_holder(self, text: str, address: str) -> ClientIdentity:
-        """Return the client of an access token; refuse one that is unknown or expired."""
+        """Return the client of an access token; raise InvalidTokenError if it is unknown or has expired."""
         token_id = read_token_id(text)
         token = None if token_id is None else await self._tokens.find(token_id)
-        # Compared also where no such token exists, so that the response time reveals nothing.
+        # Compare even if no such token exists, so that the response time reveals nothing.
         is_right = secrets.compare_digest(hash_secret(text), token.token_hash if token else "")
         if token is None or not is_right:
             raise InvalidTokenError("This server does not know the token.")
@@ -65,5 +65,5 @@ def to_cookie_key(cookie: str) -> str | None:
 
 
 def to_named_key(name: str) -> str:
-    """Return the key of a client whom a trusted proxy names."""
+    """Return the key of a client with a name from a trusted proxy."""
     return f"name:{name}" if len(name) <= MAX_NAME and name.isprintable() else f"name-hash:{hash_text(name)}"

@@ -1,4 +1,4 @@
-"""Provide everything at /metrics: counts of events, and values that are read on request."""
+"""Collect the Prometheus metrics at /metrics: counts of events, and values that are read when /metrics is requested."""
 
 import asyncio
 import shutil
@@ -14,16 +14,16 @@ from mhc_scope.services.runs import Runs
 from mhc_scope.services.streams import StreamLimit
 from mhc_service.operator_queries import EndedRun, LiveRun, OperatorQueries
 
-# A run may take a millisecond or minutes, and may wait as long.
+# Buckets of histograms. A run may take from a millisecond to minutes, and may wait as long.
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
-# The row of a run that ended may be committed late. It is searched for this long, and counted once.
+# The row of an ended run may be committed late: search for this time back, and count each run once.
 LATE_S = 120.0
 MAX_ENDED = 10_000
 STREAMED = ("text/event-stream", "application/x-ndjson")
 
 
 class MetricsRegistry:
-    """Keep a separate registry: two apps in one process do not share counts."""
+    """All metrics of one app, in a separate registry, so that two apps in one process do not share counts."""
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
@@ -78,14 +78,14 @@ class MetricsRegistry:
         self.evictions = prometheus.Gauge("mhc_evictions", evicted, ["of"], registry=at)
 
     def count_file(self, folder: str) -> None:
-        """Count a file of the page that was answered directly on the connection; `folder` is that of its address."""
+        """Count a static file that was served without the application; `folder` is the start of its address."""
         self.requests.labels("GET", f"{folder}/{{path:path}}", 200).inc()
 
     async def observe(
         self, service: Runs, streams: StreamLimit, queries: OperatorQueries, encoder: Encoder, data: Path
     ) -> None:
-        """Set all gauges to values that are counted elsewhere: runs, storage and caches."""
-        async with self._observing:  # two at the same time would count a run twice
+        """Set all gauges to the present values: of runs, storage and caches."""
+        async with self._observing:  # two observations at the same time would count a run twice
             await self._observe_service(service)
             self.streams.set(streams.open)
             await self._observe_store(queries)
@@ -98,7 +98,7 @@ class MetricsRegistry:
     async def _observe_service(self, service: Runs) -> None:
         """Set the gauges of runs and workers."""
         counts = await service.store.count_by_status()
-        self.runs.clear()  # a status that no run has any more would keep its last count
+        self.runs.clear()  # otherwise a status that no run has any more would keep its last count
         for status, count in counts.items():
             self.runs.labels(status).set(count)
         for status, count in service.ended.items():
@@ -127,7 +127,7 @@ class MetricsRegistry:
         self.oldest_s.set(max((time.time() - run.created_at for run in waiting), default=0.0))
 
     def _observe_ended(self, ended: list[EndedRun]) -> None:
-        """Count each run once, though a row that is committed late may come after others."""
+        """Add waiting and computing times of ended runs to the histograms, each run once, in any order of commits."""
         for run in ended:
             is_old = run.finished_at < self._started_at or self._seen.get(run.id) == run.finished_at
             if is_old or run.started_at is None:
@@ -138,26 +138,26 @@ class MetricsRegistry:
 
 
 def count_free_bytes(folder: Path) -> int:
-    """Return the free bytes on the disk of the folder, which may be deleted while the server runs."""
+    """Return the free bytes on the disk of a folder. The folder may have been deleted; then a parent is used."""
     place = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     return shutil.disk_usage(place).free
 
 
 class RequestMetrics:
-    """ASGI middleware: counts answers by route, never by path, which clients can invent."""
+    """ASGI middleware that counts responses by route, and not by path, because clients can invent any path."""
 
     def __init__(self, app: ASGIApp, metrics_registry: MetricsRegistry) -> None:
         self._app, self._metrics_registry = app, metrics_registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app, and count its answer and the time to its head."""
+        """Call the app; count its response, and measure the time until its headers are sent."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started = time.perf_counter()
         streaming: list[str] = []
 
         async def send_counted(message: Message) -> None:
-            """Send a message of the answer; count the answer when its head is sent."""
+            """Send a message of the response; count the response when its headers are sent."""
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
                 self._count_answer(scope["method"], route, message["status"])
@@ -174,7 +174,7 @@ class RequestMetrics:
                 self._metrics_registry.streams_by_route.labels(route).dec()
 
     def _count_answer(self, method: str, route: str, status: int) -> None:
-        """Count an answer by method, route and status, and a refusal also by the kind of its problem."""
+        """Count a response by method, route and status. Count a refusal also by the kind of its problem."""
         self._metrics_registry.requests.labels(method, route, status).inc()
         if status >= 400:
             kind = log_context.read().get("problem", "none")

@@ -1,4 +1,4 @@
-"""Query the database for operators: who waits, what was computed, and who uses how much."""
+"""Query the database for operators: waiting and ended runs, and how much each client uses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mhc_scope.store.tables import runs, snapshots, usage
 
 @dataclass(frozen=True)
 class LiveRun:
-    """A run that waits or is computed."""
+    """A run that is waiting or being computed."""
 
     id: str
     kind: str
@@ -25,7 +25,7 @@ class LiveRun:
 
     @property
     def predicted_s(self) -> float:
-        """Return the seconds that were predicted for the run when it was accepted; 0 if none were stored."""
+        """Return the seconds that were predicted for the run when it was accepted; 0 if the prediction is unknown."""
         return float(self.cost.get("seconds_likely", 0.0))
 
 
@@ -55,19 +55,19 @@ class ClientUse:
 
 
 class OperatorQueries:
-    """Read for operators, and write nothing."""
+    """Queries for the operator's page and /metrics, which only read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def list_live(self) -> list[LiveRun]:
-        """Return the runs that wait or are computed, the oldest first."""
+        """Return the runs that are waiting or being computed, the oldest first."""
         names = ("id", "kind", "client", "status", "created_at", "started_at", "cost")
         query = select(*(runs.c[name] for name in names)).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at)
         return await self._database.read(lambda c: [LiveRun(**row._mapping) for row in c.execute(query)])
 
     async def list_ended(self, since: float, limit: int) -> list[EndedRun]:
-        """Return the runs that ended after a time, the last first."""
+        """Return at most `limit` runs that ended after the time `since`, the latest first."""
         names = ("id", "kind", "client", "status", "reason", "created_at", "started_at", "finished_at")
         query = select(*(runs.c[name] for name in names)).where(runs.c.finished_at > since, runs.c.status != DROPPED)
         query = query.order_by(runs.c.finished_at.desc()).limit(limit)
@@ -75,7 +75,7 @@ class OperatorQueries:
 
     @reading
     def list_clients(self, connection: Connection, limit: int) -> list[ClientUse]:
-        """Return the clients by their stored bytes, the largest first."""
+        """Return at most `limit` clients, ordered by their stored bytes, the largest first."""
         sizes = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(runs.c.client)
         views = select(snapshots.c.client, func.count()).group_by(snapshots.c.client)
         used: dict[str, float] = dict(connection.execute(select(usage.c.client, usage.c.seconds)).tuples().all())
@@ -89,7 +89,7 @@ class OperatorQueries:
 
     @reading
     def count_bytes(self, connection: Connection) -> tuple[int, int]:
-        """Return the bytes of all frames, as far as they were counted, and of the whole database."""
+        """Return the bytes of all frames whose size is known, and of the whole database."""
         known = connection.execute(select(func.coalesce(func.sum(runs.c.bytes), 0))).scalar_one()
         if connection.dialect.name == "sqlite":
             pages = connection.execute(text("PRAGMA page_count")).scalar_one()

@@ -1,4 +1,4 @@
-"""Identify operators, and serve their metrics at /metrics."""
+"""Identify requests of operators, and serve /metrics."""
 
 import ipaddress
 
@@ -23,12 +23,12 @@ METRICS = describe_texts({"text/plain": "Counters and gauges in Prometheus' text
 
 
 async def require_operator_bearer(request: Request) -> None:
-    """Refuse everyone but operators with 401, which scripts answer with a bearer token.
+    """Refuse requests of others than operators. The status is 401, for a bearer token, or 403 for a known client.
 
     Raises
     ------
     Problem
-        If the request comes neither from an operator's network location nor with an admin's token.
+        If the request is neither from an operator's network location nor has an admin's token.
     """
     if is_operator_request(request):
         return
@@ -42,9 +42,9 @@ async def require_operator_bearer(request: Request) -> None:
 
 
 def is_operator_request(request: Request) -> bool:
-    """Return whether a request comes on the private port, or without one from this machine and no proxy.
+    """Return whether a request comes through the private port, or without such a port, from this machine and no proxy.
 
-    A scraper on the same machine then needs no setting.
+    A scraper of metrics on the same machine therefore needs no setting.
     """
     _, port = request.scope["server"]
     private: int = request.app.state.settings.private_port
@@ -58,12 +58,12 @@ def is_operator_request(request: Request) -> bool:
 
 
 async def identify_holder(request: Request, token: str) -> ClientIdentity:
-    """Return the client with the access token.
+    """Return the client with this access token.
 
     Raises
     ------
     InvalidTokenError
-        If the token is not one of this server's, or has expired.
+        If the token is unknown or has expired.
     """
     policy: ServicePolicy = request.app.state.policy
     return await policy.identify_holder(request.client.host if request.client else "unknown", token)

@@ -1,4 +1,4 @@
-"""Define the policy of a server for groups: accounts, rooms of courses, and quotas of clients and addresses."""
+"""Define the policy of a server for groups: accounts, rooms of courses, and quotas of clients and IP addresses."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,11 +16,11 @@ from mhc_service.settings import ServiceSettings
 from mhc_service.stored_bytes import StoredBytes
 from mhc_service.tokens import TokenStore, read_token_id
 
-ROOM_HEADER = "x-room"  # names the room of a course that a request is made in
+ROOM_HEADER = "x-room"  # header with the id of the room in which a request is made
 
 
 class ServicePolicy(OpenPolicy):
-    """Add accounts and quotas to the limits of the server as a whole."""
+    """Adds accounts and quotas to the limits of the whole server."""
 
     sign_in_path: str | None = "/sign-in"
 
@@ -45,34 +45,34 @@ class ServicePolicy(OpenPolicy):
         return await self._enter_room(client, credentials)
 
     async def identify_holder(self, host: str, token: str) -> ClientIdentity:
-        """Return the client with this access token; no cookie and no name counts.
+        """Return the client with this access token, regardless of cookies and names.
 
         Raises
         ------
         InvalidTokenError
-            If the token is not one of this server's, or has expired.
+            If the token is unknown or has expired.
         """
         return await self._identities.identify(host, token=token)
 
     def is_token(self, text: str) -> bool:
-        """Return whether a bearer is an access token by its form."""
+        """Return whether a bearer token has the form of an access token."""
         return read_token_id(text) is not None
 
     def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs that exceed the quota of the client or of its address, or a limit of the server."""
+        """Refuse runs that exceed the quota of the client or of its IP address, or a limit of the server."""
         require_queue_quota(client, new_s, live, self._service)
         super().require_queue_capacity(client, new_s, live)
 
     def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
-        """Count the bytes of frames that a client reads against its quota and that of its address."""
+        """Count the bytes of frames that a client reads against its quota and that of its IP address."""
         self._reads.charge(client, size_bytes)
 
     async def require_storage(self, client: ClientIdentity) -> None:
-        """Refuse a client that has stored as much as it may, itself or together with others of its address."""
+        """Refuse a client that has used up its quota of stored bytes, or that of its IP address."""
         await self._storage.require_capacity(client)
 
     async def _enter_room(self, client: ClientIdentity, credentials: Credentials) -> ClientIdentity:
-        """Return the client with the quota of the course's room that its request names, if any."""
+        """If the request names a room, return the client with the room's quota instead of its IP address's."""
         name = next((value for header, value in credentials.headers if header == ROOM_HEADER), "")
         if not name:
             return client
@@ -82,7 +82,10 @@ class ServicePolicy(OpenPolicy):
         return replace(client, address=f"{ROOM_PREFIX}{room.id}", room=room.id, room_s=room.max_seconds)
 
     def _read_name(self, credentials: Credentials) -> str | None:
-        """Return the name of the person who has signed in at the proxy; None for two names, as one is then forged."""
+        """Return the name of the person who has signed in at the proxy; None if there is none.
+
+        Raise Problem for two names, because one of them is forged.
+        """
         wanted = self._service.sso_header.lower()
         names = [value for header, value in credentials.headers if wanted and header == wanted]
         if len(names) > 1:

@@ -1,8 +1,8 @@
-"""Limit what a client may use of the server, in seconds and bytes: it has a quota, and its address has one.
+"""Limit how much of the server a client may use, in seconds and bytes, by a quota of the client and one of its address.
 
-A client without a token can become a new one with each request, but cannot change its address; so each quota exists
-twice. An address may be a whole class, so its quota is several times larger, but never all of the server. Scripts that
-send no cookie are one client, that of their address: together they may use half of the address's quota.
+A client without a token can pretend to be a new one with each request, but cannot change its IP address: each quota
+therefore exists twice. An address may be that of a whole class, so its quota is several times larger, but never the
+whole server. Scripts that send no cookie count as one client of their address, with half of the address's quota.
 """
 
 from collections import Counter
@@ -29,17 +29,17 @@ from mhc_service.stored_bytes import StoredBytes
 
 WHOSE = ("this client", "all clients of this address")
 KILO = 1000  # reads are counted in kB
-# One in so many event streams is reserved for addresses that have no more than one client may have.
+# One of this many event streams is reserved for addresses with fewer streams than one client may have.
 KEPT_PART = 8
-READ_KB = 100  # minimum that a read counts as
+READ_KB = 100  # smallest size that is charged for a read
 
 
 def require_queue_quota(
     client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost], settings: ServiceSettings
 ) -> None:
-    """Refuse runs of `new_s` predicted seconds each that do not fit next to the `live` ones of a client.
+    """Refuse new runs whose predicted seconds `new_s` exceed a quota, together with the `live` runs.
 
-    One request always fits an unused quota: the cost of a single run has its own limit.
+    An unused quota allows any single request, because the cost of a single run has its own limit.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def require_queue_quota(
 
 
 class QuotaStreams(StreamLimit):
-    """Count event streams of the server, of each client and of each address."""
+    """Counts and limits event streams of the server, of each client and of each address."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         super().__init__(limits.MAX_STREAMS)
@@ -68,14 +68,14 @@ class QuotaStreams(StreamLimit):
         self._open: Counter[str] = Counter()
 
     def require_capacity(self, client: ClientIdentity) -> None:
-        """Refuse one more event stream of a client that has as many open as its quota allows.
+        """Refuse one more event stream of a client if a limit is reached.
 
         Raises
         ------
         TooManyStreamsError
-            If the client, or its address, has as many as it may.
+            If the quota of the client or of its address is used up.
         ServerStreamLimitError
-            If the server has as many as it may.
+            If the limit of the server is reached.
         """
         keys = _to_quota_keys(client)
         limits = _to_limits(client, self._settings.client_streams, self._settings.address_streams)
@@ -96,7 +96,10 @@ class QuotaStreams(StreamLimit):
                 del self._open[key]
 
     def _find_capacity(self, of_address: int) -> tuple[int, str]:
-        """Return the limit on the server's streams for an address with `of_address` streams, and to whom it applies."""
+        """Return the limit on the server's streams for an address with `of_address` streams, and to whom it applies.
+
+        Addresses with few streams may also use the reserved ones.
+        """
         capacity, few = self.most, self._settings.client_streams
         if of_address < few:
             return capacity, ""
@@ -104,7 +107,7 @@ class QuotaStreams(StreamLimit):
 
 
 class ReadQuota:
-    """Count the bytes of frames that were read for results and figures, in the last minute."""
+    """Counts and limits the bytes of frames that are read for results and figures per minute."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
@@ -116,7 +119,7 @@ class ReadQuota:
         Raises
         ------
         TooMuchReadError
-            If either has read as much as it may; then nothing is counted.
+            If either quota would be exceeded. Then nothing is counted.
         """
         limits = _to_limits(client, self._settings.client_read_bytes, self._settings.address_read_bytes)
         windows = [RateLimitItemPerMinute(max(READ_KB, int(limit / KILO))) for limit in limits]
@@ -129,25 +132,25 @@ class ReadQuota:
 
 
 def _to_kb(size_bytes: int, limit: RateLimitItemPerMinute) -> int:
-    """Return the kilobytes to charge: a record that alone exceeds the limit can be read once a minute."""
+    """Return the kilobytes to charge, at most the limit, so that any record can be read once a minute."""
     return min(limit.amount, max(READ_KB, size_bytes // KILO))
 
 
 class StorageQuota:
-    """Limit what clients keep here: traces and views, in bytes."""
+    """Limits the bytes of recordings and snapshots that clients store."""
 
     def __init__(self, settings: ServiceSettings, store: StoredBytes) -> None:
         self._settings, self._store = settings, store
 
     async def require_capacity(self, client: ClientIdentity) -> None:
-        """Refuse a client that stores as much as it may, itself or together with others of its address.
+        """Refuse a client that has used up its quota or that of its address.
 
         The size of the new upload is not known yet; each request has its own limit.
 
         Raises
         ------
         TooMuchStoredError
-            If that is so; the text has both figures.
+            If a quota is used up. The text states the stored bytes and the quota.
         """
         stored = await self._store.sum_stored(client.key, client.address)
         limits = _to_limits(client, self._settings.max_client_bytes, self._settings.max_address_bytes)
@@ -159,14 +162,14 @@ class StorageQuota:
 
 
 def _to_quota_keys(client: ClientIdentity) -> tuple[str, str]:
-    """Return the keys of the quotas against which a client's request counts."""
+    """Return the keys of the quotas to which a client's request is charged."""
     return f"client {client.key}", f"at {client.address}"
 
 
 def _to_limits(client: ClientIdentity, client_limit: float, address_limit: float) -> tuple[float, float]:
     """Return the quota of a client, and that of its address.
 
-    Clients without a cookie have one quota together, at least half of that of their address.
+    Clients of one address without a cookie share one client's quota, which is at least half of the address's.
     """
     is_anonymous = client.key == to_ip_key(client.address)
     return max(client_limit, address_limit / 2) if is_anonymous else client_limit, address_limit

@@ -1,4 +1,4 @@
-"""Provide what routes of rooms need: the rooms of the app, and the one that an address names."""
+"""Define the dependencies of routes of rooms: the service of rooms, and the room that an address names."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ RoomService = Annotated[Rooms, Depends(get_rooms)]
 
 
 async def find_room(rooms: RoomService, room_id: str) -> Room:
-    """Return the room of that id, or raise 404."""
+    """Return the room of an id; raise the problem 404 if there is none."""
     room = await rooms.store.get(room_id)
     if room is None:
         raise not_found("room", room_id)
@@ -30,7 +30,7 @@ RoomById = Annotated[Room, Depends(find_room)]
 
 
 async def find_own_room(request: Request, rooms: RoomService, client: KeyHolder, room: RoomById) -> Room:
-    """Return the room of an id if its teacher sends the request, before any of the body is read."""
+    """Return the room of an id if its teacher sends the request. This is checked before the body is read."""
     rooms.require_key(room, read_bearer(request) or "", client)
     return room
 

@@ -1,4 +1,4 @@
-"""Define bodies of rooms, which are for courses."""
+"""Define request and response bodies of rooms, which are for courses."""
 
 from datetime import datetime
 

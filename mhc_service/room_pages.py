@@ -1,4 +1,4 @@
-"""Serve the pages of rooms: the room itself, a form that creates one, and the instrument inside of a room."""
+"""Serve the pages of rooms: the room itself, a form that creates one, and the instrument within a room."""
 
 from typing import Annotated
 
@@ -42,5 +42,5 @@ async def get_new_room_page(request: Request) -> Response:
 
 
 def to_boot_room(room: Room) -> dict[str, str]:
-    """Return the data of a room that the page receives at its start."""
+    """Return the data of a room that is sent with the page."""
     return {"id": room.id, "title": room.title}

@@ -1,4 +1,4 @@
-"""Serve rooms, which are for courses: created by a teacher, used by students without accounts."""
+"""Serve the routes of rooms for courses: a teacher creates a room, and students use it without accounts."""
 
 from collections.abc import Iterator
 from typing import IO
@@ -20,7 +20,7 @@ owner_router = APIRouter(prefix=API, tags=["rooms"])  # for callers with the key
 
 BODY = {"requestBody": refer_to(RoomRequest)}
 OF_TEACHER = require(KEY, TOKEN)  # an admin's token
-OCTETS = "application/octet-stream"  # generated clients support none for zip
+OCTETS = "application/octet-stream"  # not application/zip, which generated clients do not support
 PIECE = 2**16
 ZIP: Responses = {
     200: {"description": "A zip", "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}

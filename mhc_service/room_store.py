@@ -1,4 +1,4 @@
-"""Store rooms of courses: what a teacher created, and the views and runs that belong to them."""
+"""Store rooms of courses in the database, and list and delete the views and runs that belong to them."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,19 +11,19 @@ from mhc_scope.store.runs import LIVE
 from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_scope.store.tables import frames, rooms, runs, snapshots
 
-ROOM_PREFIX = "room:"  # before the id of a room, in the column `address` of runs that were requested in it
+ROOM_PREFIX = "room:"  # prefix of a room's id in the column `address` of runs that were requested in the room
 
 
 @dataclass(frozen=True)
 class Room:
-    """Describe one row of `rooms`.
+    """One row of `rooms`.
 
     Attributes
     ----------
     key_hash: hash of the teacher's key.
-    sheet: Markdown, as it was written.
-    presets: each with title, description and state, which is the hash of a view.
-    max_seconds: predicted seconds of runs that may wait or be computed for all in the room.
+    sheet: Markdown, as the teacher wrote it.
+    presets: each with title, description and state, which is the hash in a view's address.
+    max_seconds: largest predicted time of waiting and running runs of all clients in the room.
     client: key of the client that created it.
     """
 
@@ -38,7 +38,7 @@ class Room:
 
 
 class RoomStore:
-    """Read and write rooms."""
+    """Reads and writes the rows of rooms."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,7 +61,7 @@ class RoomStore:
         await self._database.call(lambda connection: connection.execute(query))
 
     async def count(self) -> int:
-        """Return how many rooms of courses exist."""
+        """Return the number of rooms."""
         return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
 
     @reading
@@ -72,7 +72,7 @@ class RoomStore:
 
     @transaction
     def delete(self, connection: Connection, room_id: str) -> tuple[int, int]:
-        """Delete the room, its views, and the finished runs that no other view uses; return how many of both."""
+        """Delete the room, its views, and its finished runs that no other view uses. Return the numbers of both."""
         own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
         connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
         unpin_unreferenced(connection, {run_id for view in own for run_id in list_runs_of_view(view.runs, view.sweep)})

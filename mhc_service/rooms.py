@@ -1,4 +1,4 @@
-"""Manage rooms of courses: a teacher creates one, shares its link, and sees what students saved, without accounts."""
+"""Manage rooms of courses: a teacher creates one, shares its link, and sees the views that students have saved."""
 
 import json
 import secrets
@@ -19,14 +19,14 @@ from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_service.room_store import Room, RoomStore
 from mhc_service.settings import ServiceSettings
 
-# No HTML, no images: a sheet is shown to everyone in the room, and must load nothing from elsewhere.
+# Without HTML and images, because a sheet is shown to everyone in the room and must not load anything from elsewhere.
 MARKDOWN = MarkdownIt("js-default", {"html": False, "linkify": False}).disable("image")
-SPOOL_BYTES = 8_000_000  # of an export that are kept in memory; more goes to a file
+SPOOL_BYTES = 8_000_000  # largest export that is kept in memory; larger ones go to a temporary file
 
 
 @dataclass(frozen=True)
 class RoomPlan:
-    """Set what the teacher chooses for a room; None selects the server's default."""
+    """What the teacher chooses for a room. None as max_seconds means the server's limit."""
 
     title: str
     sheet: str
@@ -35,20 +35,20 @@ class RoomPlan:
 
 
 class Rooms:
-    """Implement what teachers and students do with rooms."""
+    """Implements what teachers do with rooms: create, change and export them."""
 
     def __init__(self, settings: ServiceSettings, store: RoomStore, log: FrameLog) -> None:
         self._settings, self.store, self._log = settings, store, log
 
     async def open(self, plan: RoomPlan, client: ClientIdentity) -> tuple[Room, str]:
-        """Create a room; return it and its key, which is stored nowhere.
+        """Create a room. Return it and its key, of which only the hash is stored.
 
         Raises
         ------
         RoomTokenRequiredError
-            If only clients with a token create rooms, and this one has none.
+            If only clients with a token may create rooms, and this client has none.
         TooManyRoomsError
-            If this server has as many as it allows.
+            If the server has reached its limit of rooms.
         """
         self._require_teacher(client)
         if await self.store.count() >= self._settings.max_rooms:
@@ -67,7 +67,7 @@ class Rooms:
         return changed
 
     def require_key(self, room: Room, key: str, client: ClientIdentity) -> None:
-        """Refuse all but the teacher of a room and admins."""
+        """Refuse a client that is neither the teacher of the room, who sends its key, nor an admin."""
         if client.rights != "admin" and not secrets.compare_digest(hash_secret(key), room.key_hash):
             raise RoomKeyRequiredError(f"This needs the key of room {room.id}. Send `Authorization: Bearer KEY`.")
 
@@ -101,7 +101,7 @@ class Rooms:
 
 
 def render_sheet(text: str) -> str:
-    """Render Markdown as HTML without the author's own HTML, script addresses or images."""
+    """Render Markdown as HTML, without HTML of the author, links to scripts, and images."""
     return str(MARKDOWN.render(text))
 
 

@@ -77,7 +77,7 @@ class ServiceSettings(Settings):
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        """Normalise the URL: database hosts write `postgres://` or `postgresql://`; the only driver is psycopg."""
+        """Replace `postgres://` and `postgresql://`, as database hosts write them, by the URL of the driver psycopg."""
         parts = parse_database_url(url, WANTED_URL)
         if parts is None or parts.drivername in (POSTGRESQL, "sqlite"):
             return url
@@ -88,7 +88,7 @@ class ServiceSettings(Settings):
     @field_validator("ray_address")
     @classmethod
     def _check_ray_address(cls, address: str) -> str:
-        """Require an address with a port, or none."""
+        """Require an address with a port, or an empty one."""
         parts = urlsplit(f"//{address}")
         if address and not (parts.hostname and parts.port and parts.netloc == address):
             raise ValueError("wanted an address such as 10.0.0.5:6379")
@@ -97,7 +97,7 @@ class ServiceSettings(Settings):
     @field_validator("ray_trained")
     @classmethod
     def _check_ray_trained(cls, folder: str) -> str:
-        """Require that the folder for trained stacks of Ray workers is an absolute path, or empty."""
+        """Require an absolute path, or an empty one."""
         if folder and not PurePosixPath(folder).is_absolute():
             raise ValueError("wanted an absolute path, such as /var/tmp/mhc-trained")
         return folder

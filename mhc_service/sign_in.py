@@ -1,6 +1,6 @@
-"""Sign in with an access token, for people in a browser: a cookie that scripts cannot read stores it.
+"""Let people sign in with an access token in a browser, which stores it in a cookie that scripts cannot read.
 
-It needs no script. The form sends a POST, which is accepted only from this page itself.
+The page has no script. The form sends a POST request, which is accepted only from this page itself.
 """
 
 from typing import Annotated
@@ -19,7 +19,7 @@ from mhc_service.operators import identify_holder
 
 router = APIRouter(prefix="/sign-in", include_in_schema=False)
 
-MAX_NEXT = 20_000  # a view is in its address
+MAX_NEXT = 20_000  # addresses are long, because they contain a view
 Next = Annotated[str, Query(alias="next", max_length=MAX_NEXT)]
 
 
@@ -62,13 +62,13 @@ async def sign_out(request: Request) -> Response:
 
 
 def _read_root(request: Request) -> str:
-    """Return the root path of the request, `/` without one, as the path of the cookie."""
+    """Return the root path of the request as the path of the cookie; `/` without one."""
     root: str = request.scope.get("root_path", "")
     return root or "/"
 
 
 def to_own_address(after: str) -> str:
-    """Return the address to redirect to: a path of this server, so that the form cannot lead to another site."""
+    """Return an address if it is a path of this server, else `/`, so that no redirect leads to another site."""
     start = to_address("/")
     is_own = after.startswith(start) and not after.startswith(("//", "/\\")) and after.isprintable()
     return after if is_own else start

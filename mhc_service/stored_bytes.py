@@ -1,4 +1,4 @@
-"""Count what clients keep in the store, in bytes."""
+"""Sum the bytes that clients store, for their quotas."""
 
 from sqlalchemy import Connection, func, or_, select
 
@@ -8,16 +8,16 @@ from mhc_scope.store.tables import runs, snapshots
 
 
 class StoredBytes:
-    """Sum the bytes of rows."""
+    """Sums bytes of rows by client and by address."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
     def sum_stored(self, connection: Connection, client: str, address: str) -> tuple[int, int]:
-        """Return the bytes that a client keeps, and all clients of an address: traces, runs of views, and the views.
+        """Return the bytes that a client stores, and those that all clients of an address store.
 
-        Other runs are deleted when no one uses them, and belong to no one.
+        Recordings, snapshots and their runs count. Other runs do not, because they are deleted when they are not used.
         """
         is_kept = or_(runs.c.pinned, IS_TRACE)
         sums = []

@@ -1,4 +1,4 @@
-"""Run `token`: create access tokens, list them, and remove them."""
+"""Define the command `token`, which creates, lists and removes access tokens."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ MAX_NAME = 80
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command `tokens` and its three actions to the command line."""
+    """Add the command `token` and its three actions to the command line."""
     parser = commands.add_parser("token", help="create, list and remove access tokens, also while a server runs")
     actions = parser.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", help="create a token; it is printed once")
@@ -50,7 +50,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 def _find_mistake(known: argparse.Namespace) -> str | None:
-    """Return what is wrong with the name or the expiry of a new token; None if nothing is."""
+    """Return the mistake in the name or the expiry of a new token; None if both are valid."""
     if not (known.name.isprintable() and 1 <= len(known.name.strip()) <= MAX_NAME):
         return f"name: got {known.name[:MAX_NAME]!r}, wanted 1 to {MAX_NAME} printable characters"
     if not 0 <= known.days <= 36_500:
@@ -85,7 +85,7 @@ def _list_tokens(connection: Any, known: argparse.Namespace) -> int:
 
 
 def _remove_token(connection: Any, known: argparse.Namespace) -> int:
-    """Remove the token of the id. Return 0, or 2 if there is none."""
+    """Remove the token with an id. Return 0, or 2 if there is none."""
     from mhc_service.tokens import remove_token
 
     if remove_token(connection, known.id):

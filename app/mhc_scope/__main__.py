@@ -1,4 +1,4 @@
-"""Run `python -m app`, installed as `mhc-scope`."""
+"""Run the command line, installed as `mhc-scope`."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ def run() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = _export_additions(sys.argv[1:])
     try:
-        # Late: specs and metrics collect what packages add when they are imported, here before any worker starts.
+        # Imported late: specs and metrics read the variables of `ADDITIONS` when they are imported.
         import mhc_core.metrics  # noqa: F401
         from mhc_scope.cli import main
 
@@ -29,7 +29,7 @@ def run() -> None:
 
 
 def _export_additions(arguments: Sequence[str]) -> list[str]:
-    """Move the flags of `ADDITIONS` to the variables that this process and its workers read; return the other flags."""
+    """Move the flags of `ADDITIONS` to environment variables, which workers read too; return the other arguments."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ADDITIONS:
         parser.add_argument(f"--{name}", action="append", default=[])

@@ -54,9 +54,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _load_commands() -> Iterable[ModuleType]:
-    """Yield the commands that other packages add to the command line, by the modules that their entry points name.
+    """Yield the modules of commands that other packages add by entry points.
 
-    The probe belongs to this distribution, but its folder may be omitted.
+    The probe belongs to this distribution, but its folder may be missing.
     """
     for point in entry_points(group=GROUP):
         if find_spec(point.module.partition(".")[0]) is not None:
@@ -64,7 +64,7 @@ def _load_commands() -> Iterable[ModuleType]:
 
 
 def run_once(source: str, out: Path | None) -> int:
-    """Compute a spec in this process: show a progress bar, then print the findings."""
+    """Compute a spec in this process with a progress bar, print its findings, and write its result to `out`, if any."""
     try:
         spec = _read_spec(source)
         write = None if out is None else _choose_writer(out)
@@ -78,7 +78,7 @@ def run_once(source: str, out: Path | None) -> int:
 
 
 def verify_once(source: str) -> int:
-    """Compute a spec in this process and print the result of its verification, one line per check."""
+    """Compute and verify a spec in this process, and print one line per check."""
     from mhc_core.checks.check import format_checks, format_detection, summarise_checks, to_verdict
     from mhc_core.checks.recomputation import recompute
     from mhc_core.checks.verification import verify
@@ -107,14 +107,14 @@ def _print_error(error: SpecError | SpecErrors | OSError) -> int:
 
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
-    """Return the function that writes a run's result to this file, by its ending; refuse other endings."""
+    """Return the function that encodes a result for a file with this ending; refuse other endings."""
     from mhc_scope.services.results import WRITERS
 
     return WRITERS[_check_output_path(out, *WRITERS)]
 
 
 def _check_output_path(out: Path, *endings: str) -> str:
-    """Return the ending of a name that can be written; refuse other names before anything is computed."""
+    """Return the ending of a file that can be written; refuse other files before anything is computed."""
     ending = out.suffix.removeprefix(".")
     if ending not in endings:
         raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(endings)}")

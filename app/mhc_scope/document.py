@@ -1,4 +1,4 @@
-"""Write one HTML document with the page's own figures of records in memory. Its policy allows no request."""
+"""Write a single HTML document with the page's figures of results in memory. It makes no requests."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ from mhc_scope.files import NODE_MODULES, STATIC, read_file
 FIRST_MODULE = "widget.js"
 PLOTLY = "plotly.js-cartesian-dist-min/plotly-cartesian.min.js"
 POLICY = "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline'; img-src data: blob:"
-PREFIX = "mhc-scope/"  # of modules in the import map; relative names are invalid in a data: address
+PREFIX = "mhc-scope/"  # prefix of modules in the import map, because relative imports do not work in data: URLs
 IMPORT = re.compile(r"(\bfrom ')(\.{1,2}/[\w./-]+)(')")
 STYLE = """
 :root { color-scheme: THEME; }
@@ -42,13 +42,14 @@ What follows from these runs is shown at once; what needs new runs is dimmed.</p
 
 
 def write_document(results: Sequence[Result], theme: ThemeName = "light", layer: int | None = None) -> str:
-    """Return an HTML document with all figures of one to four results, with the cursor at `layer`, from 0; by default
-    the last.
+    """Return an HTML document with all figures of one to four results.
+
+    layer: position of the cursor, counted from 0; by default the last layer.
 
     Raises
     ------
     SpecError
-        If there are no records or too many, or if one has no frames.
+        If there are no results or too many, or if one has no frames.
     """
     if not 1 <= len(results) <= figures.MAX_RUNS:
         raise SpecError("results", len(results), f"1 to {figures.MAX_RUNS} results")
@@ -76,7 +77,7 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
 
 
 def collect_modules() -> dict[str, str]:
-    """Return the import map of an offline document: module name -> an address that contains its text."""
+    """Return the import map of an offline document: module name -> a data: URL with its text."""
     addresses: dict[str, str] = {}
     waiting = [FIRST_MODULE]
     while waiting:
@@ -95,19 +96,19 @@ def collect_modules() -> dict[str, str]:
 
 
 def _to_frames(index: int, result: Result) -> list[object]:
-    """Return the frames of a result as plain data, including an end."""
+    """Return the frames of a result as plain data, with `end` if the run is complete."""
     if not result.frames:
         raise SpecError(f"results.{index}", "no frames", "a result that keeps its frames")
     lines = [codec.encode_frame(frame, str(index), place) for place, frame in enumerate(result.frames)]
     if result.has_summary and not isinstance(
         result.frames[-1], EndFrame
-    ):  # a run that was measured here; sliders need a complete one
+    ):  # a run that was computed without a server has no end, which sliders need
         lines.append(codec.encode_end(str(index), len(lines), "done", None))
     return [json.loads(line) for line in lines]
 
 
 def _to_safe_json(text: bytes) -> str:
-    """Encode JSON so that no markup in it can end its script element."""
+    """Escape JSON so that no markup in it can end its script element."""
     return text.decode().replace("<", "\\u003c")
 
 

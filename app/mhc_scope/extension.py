@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mhc_scope.settings import Settings
 
-if TYPE_CHECKING:  # they take a second to import, which a mistake in the arguments should not cost
+if TYPE_CHECKING:  # these take a second to import, and errors in the arguments should be reported before
     from fastapi import FastAPI
 
     from mhc_scope.services.policy import Policy
@@ -26,14 +26,14 @@ class MissingExtension(RuntimeError):
 
 
 class Extension(Protocol):
-    """Define what the entry point must refer to.
+    """The interface of the object to which the entry point refers.
 
     Attributes
     ----------
-    settings_type: the settings of a server with the extension.
-    folder: contains `templates/` and the scripts of `static/`. Pages name them `service/page.html`, `service/page.js`;
-        the scripts import those of the instrument as `mhc-scope/net/api.js`.
-    first_module: the script that the instrument's page runs: it adds to the page, and imports `mhc-scope/app.js`.
+    settings_type: class of the settings of a server with the extension.
+    folder: folder with `templates/` and `static/`. Pages refer to their files as `service/page.html` and
+        `service/page.js`; scripts import those of the instrument as `mhc-scope/net/api.js`.
+    first_module: the first script of the instrument's page, which adds to the page and imports `mhc-scope/app.js`.
     """
 
     settings_type: type[Settings]
@@ -49,11 +49,11 @@ class Extension(Protocol):
         ...
 
     def build_policy(self, settings: Settings, database: "Database") -> "Policy":
-        """Return the policy, which decides who may do what, and how much."""
+        """Return the policy, which decides what each client may do, and how much."""
         ...
 
     def add_routes(self, app: "FastAPI") -> None:
-        """Add the extension's routes to the app, before the instrument's own, so that they may replace one."""
+        """Add the extension's routes to the app, before those of the instrument, which they may replace."""
         ...
 
     def add_middleware(self, app: "FastAPI") -> None:
@@ -66,7 +66,7 @@ class Extension(Protocol):
 
 
 def find_extension() -> Extension | None:
-    """Return the installed extension; None if no package provides it, or its folder was omitted."""
+    """Return the installed extension; None if no package provides it, or its folder is missing."""
     for point in entry_points(group=GROUP, name=NAME):
         if find_spec(point.module.partition(".")[0]) is not None:
             found: Extension = point.load()
@@ -75,7 +75,7 @@ def find_extension() -> Extension | None:
 
 
 def load_extension() -> Extension:
-    """Return the installed extension; raise if there is none.
+    """Return the installed extension.
 
     Raises
     ------
@@ -89,14 +89,14 @@ def load_extension() -> Extension:
 
 
 def open_database(settings: Settings, *, is_secondary: bool = False) -> "Database":
-    """Open the database that the settings name: SQLite, or with `--service` what the extension provides.
+    """Open the database that the settings name: SQLite, or with `--service` the one that the extension opens.
 
-    `is_secondary` opens it while a server may be running: it must be one of this version.
+    is_secondary: whether a server may be running, so that the tables are not migrated and must be of this version.
 
     Raises
     ------
     UnusableDatabase
-        If it cannot be used; the text says why.
+        If the database cannot be used. The text gives the reason.
     MissingExtension
         If the settings request the service, and it is not installed.
     """

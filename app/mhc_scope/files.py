@@ -1,17 +1,17 @@
-"""Find the files that the server serves: those of the checkout, or those in an installed package."""
+"""Read the files that the server serves, from the checkout or from the installed package."""
 
 import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parent.parent
-# Created by setup.py when it builds a wheel; a checkout never has it.
+# setup.py creates this folder when it builds a wheel. A checkout does not have it.
 CARRIED = PACKAGE / "carried"
 TEMPLATES, STATIC, NODE_MODULES = "templates", "static", "static/node_modules"
-# Our scripts and style sheets, and one package that is published with its comments. Others are served unchanged.
+# Files whose comments are removed: our scripts and style sheets, and one package that is published with comments.
 COMMENTED = re.compile(r"static/(?:js/.+\.js|css/.+\.css|node_modules/eventsource-parser/.+\.js)")
-# A comment between /* and */, wherever it is, and lines that begin with //. An address in a text has its slashes within
-# a line, and no text or pattern of ours contains /*: tests compare the result with what a compiler makes of each file.
+# Comments between /* and */ anywhere, and lines that begin with //. URLs in strings have slashes within a line, and no
+# string or pattern of ours contains /*. Tests compare the result with a compiler's output for each file.
 COMMENT = re.compile(r"/\*.*?\*/|^[ \t]*//[^\n]*", re.DOTALL | re.MULTILINE)
 
 
@@ -20,17 +20,17 @@ class MissingAsset(RuntimeError):
 
 
 def read_file(path: str) -> bytes:
-    """Return the content of a file of the page, such as `static/js/app.js`; comments of our own files are removed.
+    """Return the content of a file of the page, such as `static/js/app.js`, without comments if the file is ours.
 
-    Comments are half of what a first visit would load. Lines keep their numbers.
+    Comments would be half of what a first visit loads. Lines keep their numbers.
 
     Raises
     ------
     MissingAsset
-        If it does not exist.
+        If the file does not exist.
     """
     body = find_file(path)
-    if body is None and (compressed := find_file(f"{path}.br")) is not None:  # all that a wheel carries of Plotly
+    if body is None and (compressed := find_file(f"{path}.br")) is not None:  # a wheel has Plotly only compressed
         import brotli  # not in an environment that builds a wheel
 
         return bytes(brotli.decompress(compressed))
@@ -40,7 +40,7 @@ def read_file(path: str) -> bytes:
 
 
 def find_file(path: str) -> bytes | None:
-    """Return the path of a file of the page, such as `static/js/app.js`; None if it does not exist."""
+    """Return the unchanged content of a file of the page, such as `static/js/app.js`; None if it does not exist."""
     found = find_root() / path
     return found.read_bytes() if found.is_file() else None
 
@@ -51,18 +51,16 @@ def strip_comments(body: bytes) -> bytes:
 
 
 def list_files(folder: str) -> list[str]:
-    """Return the paths of all files in a folder and below, in order; none if it does not exist."""
+    """Return the sorted paths of all files in a folder and its subfolders; [] if the folder does not exist."""
     root = find_root()
     return sorted(path.relative_to(root).as_posix() for path in (root / folder).rglob("*") if path.is_file())
 
 
 def find_root() -> Path:
-    """Return the folder that contains `static` and `templates`: the checkout, or the folder of the installed
-    package.
-    """
+    """Return the folder that contains `static` and `templates`: the checkout, or a folder in the installed package."""
     return CARRIED if is_installed() else CHECKOUT
 
 
 def is_installed() -> bool:
-    """Return whether this is an installed package, which alone carries the page's files, and not a checkout."""
+    """Return whether this is an installed package, which contains the page's files, and not a checkout."""
     return CARRIED.is_dir()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 @dataclass
 class Context:
-    """Contains ids alone, and no secret. One object per request: a thread that works for it writes to that object."""
+    """Ids for log lines, and no secrets. There is one object per request, which its threads share."""
 
     request: str = ""
     client: str = ""
@@ -18,12 +18,12 @@ _current: ContextVar[Context | None] = ContextVar("context", default=None)
 
 
 def begin(context: Context) -> None:
-    """Use this context of ids for the log lines of this task and of tasks that it starts."""
+    """Use a context for the log lines of this task and of tasks that it starts."""
     _current.set(context)
 
 
 def note(**ids: str) -> None:
-    """Add ids, such as that of the client, to the log lines of the current request; do nothing outside of one."""
+    """Add ids, such as that of the client, to the log lines of the current request; do nothing without a request."""
     context = _current.get()
     if context is not None:
         for name, value in ids.items():

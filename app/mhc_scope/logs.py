@@ -9,7 +9,7 @@ import orjson
 from mhc_scope import log_context
 from mhc_scope.settings import LogFormat
 
-# Attributes that each record has; all others were passed as `extra`.
+# Attributes that every log record has. All others were passed as `extra`.
 USUAL = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"))
 
 
@@ -21,7 +21,7 @@ def configure(log_format: LogFormat) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """Write one line of text: time, level, logger, message, and its context."""
+    """One line of text per log record: time, level, logger, message, and its ids and fields."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -33,7 +33,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: `time` in UTC, `level`, `logger`, `message`, ids and fields, `error` with its trace."""
+    """One JSON object per log record: `time` in UTC, `level`, `logger`, `message`, ids, fields, `error` (traceback)."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a log record as a line of JSON."""
@@ -51,10 +51,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def _list_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the ids of the context, and the fields passed as `extra`, which take precedence."""
+    """Return the ids of the current context and the fields passed as `extra`, which take precedence."""
     return log_context.read() | {name: value for name, value in vars(record).items() if name not in USUAL}
 
 
 def _escape(text: str) -> str:
-    """Escape text from outside, so that it cannot look like a separate line."""
+    """Escape line ends in text from clients, so that it cannot look like a separate log line."""
     return text.replace("\n", "\\n").replace("\r", "\\r")

@@ -49,23 +49,23 @@ from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.space import SpaceStore
 from mhc_scope.store.store import Store, build_local
 
-# Event streams compress their own chunks; an archive is compressed already.
+# Event streams compress their own chunks, and archives are compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Create the FastAPI app from all parts; its lifespan starts and stops those that need it.
+    """Create the FastAPI app with its services, routes and middleware. Its lifespan starts and stops the services.
 
     Raises
     ------
     UnusableDatabase
-        If another server uses the data folder, or its database is not one of this version.
+        If another server uses the data folder, or its database is not of this version.
     UnknownEngine
         If the settings name an engine that does not exist.
     MissingExtension
-        If they request the service, and it is not installed.
+        If they request the service and it is not installed.
     NoTelemetry
-        If they request spans, and the packages for them are missing.
+        If they request spans and the packages for these are missing.
     """
     app = FastAPI(
         lifespan=_run_services,
@@ -126,7 +126,7 @@ def _build_store(extension: Extension | None, settings: Settings, database: Data
 
 
 def _count_nothing(folder: str) -> None:
-    """Ignore the files of the page: only the service has metrics."""
+    """Do nothing when a static file is sent, because only the service has metrics."""
 
 
 def _begin_stop(app: FastAPI) -> None:

@@ -16,7 +16,7 @@ from mhc_scope import limits
 
 GIB = limits.GIB
 
-# What an address may contain without escapes, part by part.
+# Allowed root paths: each part has only characters that addresses may contain without escapes.
 ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~@-][A-Za-z0-9._~@-]*)+")
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
@@ -33,18 +33,18 @@ def count_cores() -> int:
 
 
 def parse_database_url(url: str, wanted: str) -> URL | None:
-    """Return the parts of a database's URL; None if it is empty.
+    """Parse the URL of a database; return None if it is empty.
 
     Raises
     ------
     ValueError
-        If it is not valid, or names no file of SQLite; the text ends with what is wanted.
+        If it is not valid, or is an SQLite URL without a file. The message ends with `wanted`.
     """
     if not url:
         return None
     try:
         parts = make_url(url)
-    except (ArgumentError, ValueError):  # its message would show a password
+    except (ArgumentError, ValueError):  # not chained: its message could contain a password
         raise ValueError(f"got no valid URL, {wanted}") from None
     if parts.drivername == "sqlite" and parts.database in (None, "", ":memory:"):
         raise ValueError(f"got a URL of sqlite without a file, {wanted}")
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        """Require the URL of an SQLite database, or none."""
+        """Require the URL of an SQLite database, or an empty setting."""
         parts = parse_database_url(url, WANTED_URL)
         if parts is not None and parts.drivername != "sqlite":
             raise ValueError(f"got a URL of {parts.drivername}, {WANTED_URL}")
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _normalise_public_url(cls, url: str) -> str:
-        """Require an http address without a query; return it without a slash at its end."""
+        """Require an http or https address without a query; return it without a trailing slash."""
         parts = urlsplit(url)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
             raise ValueError("wanted an address such as https://scope.example.org")
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     @field_validator("root_path")
     @classmethod
     def _check_root_path(cls, path: str) -> str:
-        """Require a path such as /tools/mhc; return it without a slash at its end."""
+        """Require a path such as /tools/mhc; return it without a trailing slash."""
         path = path.rstrip("/")
         if path and not ROOT_PATH.fullmatch(path):
             raise ValueError("wanted a path such as /tools/mhc")
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, text: str) -> str:
-        """Require that the setting has http origins, separated by commas."""
+        """Require http or https origins, separated by commas."""
         for origin in filter(None, text.split(",")):
             parts = urlsplit(origin)
             if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
@@ -182,17 +182,17 @@ class Settings(BaseSettings):
 
     @property
     def root(self) -> str:
-        """Return the path below which a proxy shows the server; empty for none."""
+        """Return the path below which a proxy serves this server; empty if there is none."""
         return self.root_path or urlsplit(self.public_url).path
 
     @property
     def public_base(self) -> str:
-        """Return the public URL with the root path, empty if it is unknown."""
+        """Return the public URL with the root path; empty if it is not set."""
         return self.public_url and self.public_url.removesuffix(self.root) + self.root
 
     @property
     def endpoints(self) -> list[tuple[str, int]]:
-        """Return host and port on which the server listens."""
+        """Return the hosts and ports on which the server listens."""
         return [(self.host, self.port)]
 
     @property
@@ -204,28 +204,28 @@ class Settings(BaseSettings):
 
     @property
     def public_origin(self) -> str:
-        """Return the origin of pages at the public URL, which a proxy may hide; empty if it is unknown."""
+        """Return the origin of the public URL, which requests through a proxy may lack; empty if it is not set."""
         parts = urlsplit(self.public_url)
         return f"{parts.scheme}://{parts.netloc}" if self.public_url else ""
 
     @property
     def max_run_bytes(self) -> float:
-        """Return the largest predicted memory of an admitted spec: predictions are right to a factor of two."""
+        """Return the largest predicted memory of an admitted spec. Predictions are accurate to a factor of two."""
         return self.worker_memory_bytes * limits.ADMITTED_MEMORY
 
     @property
     def worker_count(self) -> int:
-        """Return how many worker processes the engine keeps."""
+        """Return the number of worker processes of the engine."""
         return self.workers or count_cores()
 
     @property
     def spare_run_s(self) -> float:
-        """Return the predicted time of a run up to which a spare worker takes it; 0 if there is none."""
+        """Return the largest predicted time of runs for the spare worker; 0 if there is no spare worker."""
         return limits.SHORT_RUN_S if self.engine == "local" and self.worker_count > 1 else 0.0
 
     @property
     def threads_per_worker(self) -> int:
-        """Return the torch threads of one worker, so that all workers together fill the cores and no more."""
+        """Return the number of torch threads per worker, so that all workers together use each core once."""
         return max(1, count_cores() // self.worker_count)
 
     @property

@@ -1,7 +1,7 @@
-"""Send spans of requests and of runs to OpenTelemetry, if the setting asks for them.
+"""Send tracing spans of requests and runs to OpenTelemetry, if the setting `spans` is on.
 
-FastAPI creates the spans of requests. OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, say where
-spans are sent. Source: https://opentelemetry.io/docs/specs/otel/trace/api/
+FastAPI creates the spans of requests. OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, set the
+destination. Source: https://opentelemetry.io/docs/specs/otel/trace/api/
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.context import Context
 from opentelemetry.trace import StatusCode, set_span_in_context
 
-if TYPE_CHECKING:  # of the extra
+if TYPE_CHECKING:  # packages of the extra
     from opentelemetry.sdk.trace import TracerProvider
 
 EXTRA = "telemetry"
@@ -24,12 +24,12 @@ _provider: "TracerProvider | None" = None
 
 
 class NoTelemetry(Exception):
-    """The setting asks for spans, and the packages that send them are not installed."""
+    """Spans are enabled, but the packages that send them are not installed."""
 
 
 @dataclass(frozen=True)
 class RunTimes:
-    """A run that has ended; times in seconds since 1970, `begun_at` None if no worker began it."""
+    """A run that has ended. Times are seconds since 1970; `begun_at` is None if no worker began the run."""
 
     id: str
     kind: str
@@ -64,7 +64,7 @@ def stop() -> None:
 
 
 def record_run(run: RunTimes) -> None:
-    """Send a tracing span of a run, with its wait and its computation as parts."""
+    """Send a tracing span of a run, with child spans of its wait and its computation."""
     if _provider is None:
         return
     tracer = _provider.get_tracer(NAMESPACE)
@@ -80,7 +80,7 @@ def record_run(run: RunTimes) -> None:
 
 
 def to_ns(seconds: float) -> int:
-    """Convert seconds since 1970 to nanoseconds, as tracing spans need them."""
+    """Convert seconds to nanoseconds, the time unit of tracing spans."""
     return int(seconds * NS)
 
 
@@ -92,10 +92,10 @@ def _build_provider() -> "TracerProvider":
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     class QueryFilter(SpanProcessor):
-        """Hide the query of a request, such as a view's text or a viewer's token, from spans, as the log does."""
+        """Hide the queries of requests in spans, as the log does: they may contain the text of a view or a token."""
 
         def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-            """Hide the query of a request's address in the span that is exported."""
+            """Replace the query of the request's address in a new span."""
             if span.attributes and QUERY in span.attributes:
                 span.set_attribute(QUERY, HIDDEN)
 

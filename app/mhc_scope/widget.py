@@ -1,4 +1,4 @@
-"""Show the page's figures in a notebook, with one cursor that the notebook reads and moves; without a server."""
+"""Show the page's figures in a notebook without a server, with a cursor that the notebook can read and move."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
         "the widget needs anywidget: pip install 'mhc-scope[notebook]'", name=error.name
     ) from error
 
-# The frame has its own origin: it can access neither the notebook nor the network.
+# The sandboxed frame has its own origin: it can access neither the notebook nor the network.
 MODULE = """
 function render({ model, el }) {
   const frame = document.createElement('iframe');
@@ -46,8 +46,8 @@ class Widget(anywidget.AnyWidget):
 
     Attributes
     ----------
-    layer: the cursor, from 0: set it to move it, observe it to follow it.
-    height: height of the frame, in pixels.
+    layer: index of the layer at the cursor, from 0; set it to move the cursor, observe it to follow the cursor.
+    height: height of the frame in pixels.
     """
 
     _esm = MODULE

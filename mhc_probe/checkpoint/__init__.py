@@ -32,7 +32,7 @@ def read_checkpoint_frames(path: Path) -> list[AnyFrame]:
     Raises
     ------
     SpecError
-        If it is no complete checkpoint of a known family of Hyper-Connections.
+        If it is not a complete checkpoint of a known family of Hyper-Connections.
     OSError
         If a file cannot be read.
     """

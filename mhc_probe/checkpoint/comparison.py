@@ -1,7 +1,7 @@
 """Compare the static mixing of two checkpoints layer by layer. numpy, float64.
 
-Where they differ, look for what a conversion may have done to all layers at once: a permutation of the streams, H_res
-transposed, or coefficients that are stored one layer too early or too late.
+If they differ, look for mistakes that a conversion may have made in all layers: a permutation of the streams, a
+transposed H_res, or coefficients that are stored one layer too early or too late.
 
 Shapes: L layers, n streams.
 """
@@ -21,10 +21,10 @@ from mhc_probe.checkpoint.reach import measure_row_sizes
 from mhc_probe.checkpoint.reading import StoredMixing, read_stored
 from mhc_probe.checkpoint.sites import BASE, CheckpointLayer
 
-EPS = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}  # of the types of biases
-SAME = 1e-5  # coefficients that differ by less are the same, unless biases are stored more coarsely
-SAME_SIZE = 1e-3  # relative difference of sizes of projections that are the same
-MAX_PERMUTED = 6  # streams of which every order is tried
+EPS = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}  # machine epsilon of each type of bias
+SAME = 1e-5  # coefficients that differ by at most this are equal; the limit is larger if biases are stored in 16 bits
+SAME_SIZE = 1e-3  # sizes of projections that differ by at most this share are equal
+MAX_PERMUTED = 6  # largest number of streams for which every order is tried
 SHIFTS = (0, 1, -1)
 NAMES = {"h_pre": "H_pre", "h_post": "H_post", "h_res": "H_res"}
 
@@ -32,11 +32,11 @@ Columns = dict[str, np.ndarray]
 
 
 class Match(NamedTuple):
-    """How one coefficient of the second checkpoint follows from that of the first.
+    """How one coefficient (H_pre, H_post or H_res) of the second checkpoint follows from that of the first.
 
     Attributes
     ----------
-    shift: layer l of the second is layer l + shift of the first.
+    shift: layer l of the second checkpoint has the coefficient of layer l + shift of the first.
     transposed: whether matrices are transposed.
     """
 
@@ -51,17 +51,17 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two checkpoints side by side.
+    """The differences of two checkpoints, and how the second may follow from the first.
 
     Attributes
     ----------
     layers: name of each compared layer, such as "layer 3 (attention)".
     differences: largest difference of each coefficient, (L) each, as the layers are stored.
     order: stream i of the second is stream order[i] of the first.
-    matches: how each coefficient follows under this order; None where it does not.
+    matches: how each coefficient follows from the first checkpoint under this order; None if it does not.
     sizes_agree: whether the sizes of the projections follow in the same way; None if they cannot be read.
-    tolerance: the difference up to which coefficients are the same.
-    further: layers that only one of the checkpoints has.
+    tolerance: the difference up to which coefficients count as equal.
+    further: number of layers that only one of the checkpoints has.
     """
 
     layers: list[str]
@@ -122,7 +122,7 @@ class Comparison:
         return "The projections of tokens do not have the same sizes."
 
     def _name_order(self) -> str:
-        """Return in words which streams of the first checkpoint are which of the second."""
+        """Return in words which stream of the second checkpoint is which of the first."""
         places = ", ".join(str(place + 1) for place in self.order)
         return f"streams {places} of the first are streams 1 to {len(self.order)} of the second"
 
@@ -139,12 +139,12 @@ def _describe_match(name: str, match: Match) -> str:
 
 
 def compare_checkpoints(first: Path, second: Path) -> Comparison:
-    """Compare the static mixing of two checkpoints, as `trace` reads it.
+    """Compare the static mixing of two checkpoints, which is read as `read_checkpoint` reads it.
 
     Raises
     ------
     SpecError
-        If one is no complete checkpoint of a known family, or they have different numbers of streams.
+        If one is not a complete checkpoint of a known family, or they have different numbers of streams.
     OSError
         If a file cannot be read.
     """
@@ -182,7 +182,7 @@ def _collect_columns(mixing: StaticMixing, depth: int) -> Columns:
 
 
 def _measure(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Return the largest difference between two coefficients in each layer, (L). Entries nan in both are equal."""
+    """Return the largest difference between two coefficients in each layer, (L). nan equals nan."""
     with np.errstate(invalid="ignore"):
         difference = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.abs(ours - theirs))
     found: np.ndarray = difference.reshape(len(ours), -1).max(1)
@@ -192,7 +192,10 @@ def _measure(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 def _find_matches(
     ours: Columns, swapped: np.ndarray, theirs: Columns, tolerance: float
 ) -> tuple[tuple[int, ...], dict[str, Match | None]]:
-    """Return the order of streams under which most coefficients match, and the matches; of equals the plainest."""
+    """Return the order of streams under which most coefficients match, and these matches.
+
+    If several orders are equally good, prefer the one under which more coefficients are unchanged.
+    """
     best: tuple[tuple[int, int], tuple[int, ...], dict[str, Match | None]] | None = None
     for order in _list_orders(ours, theirs):
         permuted = {key: _permute_streams(part, order) for key, part in ours.items()}
@@ -207,12 +210,12 @@ def _find_matches(
             best = score, order, matches
     assert best is not None, "the identity is an order"
     identity = tuple(range(len(best[1])))
-    # An order of streams that makes nothing the same is none.
+    # If nothing matches under any order, report the streams as not permuted.
     return (identity, best[2]) if not best[0][0] else (best[1], best[2])
 
 
 def _list_orders(ours: Columns, theirs: Columns) -> Iterator[tuple[int, ...]]:
-    """Yield the orders of streams to try, the identity first: all of few streams, of many the one that fits best."""
+    """Yield the orders of streams to try, the identity first: all orders of few streams, else one that fits best."""
     n = ours["h_res"].shape[1]
     if n <= MAX_PERMUTED:
         yield from permutations(range(n))
@@ -241,9 +244,9 @@ def _permute_streams(part: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
 
 
 def _find_match(ours: np.ndarray, turned: Sequence[np.ndarray], theirs: np.ndarray, tolerance: float) -> Match | None:
-    """Return the plainest way in which a coefficient follows from the other in every layer; None if there is none.
+    """Return the simplest way in which a coefficient follows from the other in every layer; None if there is none.
 
-    turned: the transposed coefficient: computed from transposed logits, or transposed itself.
+    turned: versions of the transposed coefficient: computed from transposed logits, and transposed itself.
     """
     for shift in SHIFTS:
         wanted = _cut(theirs, shift)
@@ -266,7 +269,7 @@ def _cut(part: np.ndarray, shift: int) -> np.ndarray:
 
 
 def _compare_sizes(stored: Sequence[StoredMixing], found: Comparison, depth: int) -> bool | None:
-    """Return whether sizes of the rows of all projections follow as the coefficients do; None if they are unknown."""
+    """Return whether the row sizes of all projections follow as the coefficients do; None if they cannot be read."""
     columns: list[Mapping[str, np.ndarray]] = []
     for one in stored:
         sizes = measure_row_sizes(one.sites[:depth], one.mixing.h_res.shape[1])

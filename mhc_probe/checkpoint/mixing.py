@@ -1,7 +1,7 @@
 """Compute the coefficients of a checkpoint from its biases alone. numpy, float64.
 
 Shapes: L layers, n streams, C width. A connection computes raw coefficients s (x phi) + b from the streams' content x;
-here x phi = 0. For a family without b this is a number that is the same in every checkpoint.
+here x phi = 0. For a family without b, the coefficients are then constants, equal in every checkpoint.
 """
 
 import math
@@ -23,7 +23,7 @@ class MixingSettings(NamedTuple):
     eps: float
     rounds: int
     magnitude: float
-    """The largest value of H_post, where H_res is the identity."""
+    """The largest value of H_post, used only by the family whose H_res is the identity."""
     assumed: tuple[str, ...]
     """Names of settings that the config does not contain."""
 
@@ -40,7 +40,7 @@ class StaticMixing(NamedTuple):
     assumed: tuple[str, ...]
     """Names of settings that the config does not contain and that this family uses."""
     h_res_swapped: np.ndarray
-    """(L, n, n), H_res of the transposed logits: not always its transpose, as Sinkhorn's last step is along columns."""
+    """(L, n, n), H_res of the transposed logits. It can differ from H_res transposed, as Sinkhorn ends with columns."""
 
 
 class Form(NamedTuple):
@@ -48,19 +48,19 @@ class Form(NamedTuple):
 
     scales: int
     to_streams: Callable[[int], float]
-    """Returns n for a number of biases; not an integer where they do not fit."""
+    """Returns n for a number of biases; not an integer if no n has this number."""
     to_mixing: Callable[[np.ndarray, int, MixingSettings], tuple[np.ndarray, np.ndarray, np.ndarray]]
     settings: tuple[str, ...]
     """Names of the settings that it uses."""
 
 
 def read_settings(config: Mapping[str, Any]) -> MixingSettings:
-    """Return the settings of the mixing in a checkpoint's config, with the families' defaults where it has none.
+    """Return the settings of the mixing in a checkpoint's config, with the families' defaults for missing ones.
 
     Raises
     ------
     SpecError
-        If one of them is out of range.
+        If a setting is out of range.
     """
     eps = _read_number(config, "hc_eps", 1e-6, 1.0)
     rounds = _read_number(config, "hc_sinkhorn_iters", 20, MAX_ROUNDS)
@@ -72,7 +72,7 @@ def read_settings(config: Mapping[str, Any]) -> MixingSettings:
 
 
 def read_mixing(sites: Sequence[CheckpointLayer], settings: MixingSettings) -> StaticMixing:
-    """Read the biases of all layers, and return the static H_pre, H_post and H_res that they make.
+    """Read the biases of all layers, and compute the static H_pre, H_post and H_res from them.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _swap(base: np.ndarray, n: int) -> np.ndarray:
 
 
 def _gate(sites: Sequence[CheckpointLayer]) -> StaticMixing:
-    """Return H_post = 2 sigmoid(0) and the identity as H_res, of layers without an H_res of their own."""
+    """Return the coefficients of a family with gates and no biases: H_post = 2 sigmoid(0) = 1, H_res = identity."""
     shapes = {site.parts[INJECTION].shape if INJECTION in site.parts else None for site in sites}
     shape = shapes.pop()
     if shapes or shape is None or len(shape) != 2 or not 1 <= shape[0] <= MAX_STREAMS or shape[1] % shape[0]:
@@ -145,7 +145,7 @@ def _get_shape(site: CheckpointLayer, part: str) -> tuple[int, ...]:
 
 
 def _read_number(config: Mapping[str, Any], name: str, default: float, most: float) -> float:
-    """Return a setting of the config as a number; raise SpecError if it is none or out of range."""
+    """Return a setting of the config as a number; raise SpecError if it is not a number or out of range."""
     value = config.get(name, default)
     if type(value) not in (int, float) or not 0 <= value <= most:
         raise SpecError(f"config.json: {name}", value, f"a number from 0 to {most:g}")
@@ -153,24 +153,27 @@ def _read_number(config: Mapping[str, Any], name: str, default: float, most: flo
 
 
 def _mix(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return H_pre, H_post and H_res of a layer's biases, by Sinkhorn. The projected matrix is applied transposed."""
+    """Compute H_pre, H_post and H_res from a layer's biases, with Sinkhorn rounds for H_res.
+
+    The models apply the projected matrix transposed.
+    """
     comb = project(base[2 * n :].reshape(n, n), settings.rounds, settings.eps)
     return _apply_sigmoid(base[:n]) + settings.eps, 2 * _apply_sigmoid(base[n : 2 * n]), comb.T
 
 
 def _pass(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return H_pre, H_post and H_res of a layer whose streams pass it unmixed."""
+    """Compute H_pre and H_post from the biases of a layer that does not mix streams: H_res is the identity."""
     h_post = settings.magnitude * _apply_sigmoid(base[n:]) + settings.eps
     return _apply_sigmoid(base[:n]) + settings.eps, h_post, np.eye(n)
 
 
 def project(logits_nn: np.ndarray, rounds: int, eps: float) -> np.ndarray:
-    """Return a nearly doubly stochastic matrix of logits: softmax of rows, then columns and rows divided in turn.
+    """Map logits to a nearly doubly stochastic matrix: softmax of rows, then columns and rows divided in turn.
 
-    As in transformers: eps is added to every entry of the softmax and to every sum, and the first round divides only
-    columns.
+    As in the library transformers: eps is added to every entry of the softmax and to every sum, and the first round
+    divides only columns.
     """
-    with np.errstate(invalid="ignore"):  # values that are not finite stay so
+    with np.errstate(invalid="ignore"):  # nan and inf propagate
         shares = np.exp(logits_nn - logits_nn.max(-1, keepdims=True))
         comb: np.ndarray = shares / shares.sum(-1, keepdims=True) + eps
         comb = comb / (comb.sum(-2, keepdims=True) + eps)

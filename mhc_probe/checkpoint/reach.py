@@ -1,7 +1,7 @@
-"""Measure how far tokens move the coefficients of a checkpoint: the part that its biases leave out. numpy, float64.
+"""Estimate how much tokens change the coefficients of a checkpoint, which biases alone do not show. numpy, float64.
 
-Raw coefficients are s (w . x) + b, where x holds the streams' content, normed to a root mean square of 1. Over states x
-of random direction, w . x has mean 0 and standard deviation |w|: s |w| is what a typical token adds to b.
+Raw coefficients are s (w . x) + b, where x is the streams' content, normed to a root mean square of 1. Over states x
+of random direction, w . x has mean 0 and standard deviation |w|, so that a typical token adds s |w| to b.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,28 +14,28 @@ from mhc_probe.checkpoint.sites import PROJECTION, SCALE, CheckpointLayer
 
 
 class Reach(NamedTuple):
-    """Root mean square, over layers and logits, of the change by a token of random direction."""
+    """Root mean square, over layers and logits, of what a token of random direction adds to the logits."""
 
     h_pre: float
     h_post: float
     h_res: float | None
-    """None where H_res is the identity."""
+    """None if H_res is the identity."""
 
 
 def measure_reach(sites: Sequence[CheckpointLayer], streams: int) -> Reach | None:
     """Return what a typical token adds to the logits of H_pre, H_post and H_res; None if projections cannot be read."""
     if not _are_readable(sites):
         return None
-    with np.errstate(invalid="ignore", over="ignore"):  # values that are not finite stay so
+    with np.errstate(invalid="ignore", over="ignore"):  # nan and inf propagate
         squares_LP = np.array([list(_measure_parts(site, streams)) for site in sites])
     h_pre, h_post, *h_res = np.sqrt(squares_LP.mean(0)).tolist()
     return Reach(h_pre, h_post, h_res[0] if h_res else None)
 
 
 def measure_row_sizes(sites: Sequence[CheckpointLayer], streams: int) -> dict[str, np.ndarray] | None:
-    """Return what a typical token adds to each raw coefficient, h_pre and h_post (L, n), h_res (L, n, n) as applied.
+    """Return what a typical token adds to each raw coefficient: h_pre and h_post (L, n), h_res (L, n, n) as applied.
 
-    None if there are no projections, or if they are quantised; no h_res where it is the identity.
+    None if there are no projections, or if they are quantised. Without h_res if H_res is the identity.
     """
     if not _are_readable(sites):
         return None
@@ -53,14 +53,14 @@ def _are_readable(sites: Sequence[CheckpointLayer]) -> bool:
 
 
 def _measure_rows(site: CheckpointLayer, n: int) -> Iterator[float]:
-    """Yield the squared scaled norm s^2 |w|^2 of every row of a layer's projection."""
+    """Yield s^2 |w|^2 for every row w of a layer's projection."""
     projection, scales = site.parts[PROJECTION], read_values(site.parts[SCALE])
     for row in range(projection.shape[0]):
         yield float(scales[min(row // n, 2)] ** 2 * _sum_squares(projection, row, row + 1))
 
 
 def _measure_parts(site: CheckpointLayer, n: int) -> Iterator[float]:
-    """Yield the mean square of s |w| over the rows of a projection: those of H_pre, of H_post, and of H_res if any."""
+    """Yield the mean of s^2 |w|^2 over the rows w of a projection: for H_pre, for H_post, and for H_res if any."""
     projection, scales = site.parts[PROJECTION], read_values(site.parts[SCALE])
     first = 0
     for scale, rows in zip(scales, (n, n, n * n), strict=False):

@@ -25,7 +25,7 @@ def read_stored(path: Path) -> StoredMixing:
 
 
 def _count_blocks(blocks: object) -> int | None:
-    """Return the number of blocks that the config states, or None; raise SpecError if it is no whole number."""
+    """Return the number of blocks in the config, or None; raise SpecError if it is not a positive whole number."""
     if blocks is None or (type(blocks) is int and blocks >= 1):
         return blocks
     raise SpecError("config.json: num_hidden_layers", blocks, "a whole number from 1")

@@ -30,11 +30,11 @@ TABLES = {
     "U32",
     "I64",
     "U64",
-}  # types of tables and masks. Bytes are not listed, as weights may be packed in them
+}  # types of tables and masks, which are not counted as parameters. Bytes may hold packed weights and are counted.
 
 
 def build_frames(checkpoint: Checkpoint, sites: list[CheckpointLayer], mixing: StaticMixing) -> list[AnyFrame]:
-    """Return `start`, one `forward` a layer with its mixing alone, `mixing`, `summary`."""
+    """Return the frames `start`, one `forward` per layer with only its mixing, `mixing` and `summary`."""
     means = {"h_post": mixing.h_post, "h_res": mixing.h_res} | ({} if mixing.h_pre is None else {"h_pre": mixing.h_pre})
     frames: list[AnyFrame] = [_build_start(checkpoint, sites, mixing), *_build_layers(means)]
     frames.append(build_mixing_frame(means, {}, {}, np.float64))

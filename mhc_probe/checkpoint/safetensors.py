@@ -1,7 +1,7 @@
-"""Read the header of a safetensors file, and single tensors of it.
+"""Read the header of a safetensors file, and single tensors from it.
 
-The format is 8 bytes with the length of a header, the header in JSON, then the tensors' bytes without a gap. Files are
-read with seek and read: mapping one into memory, as the safetensors library does, would count as memory of the process.
+The format is 8 bytes with the length of the header, the header in JSON, then the tensors' bytes without a gap. Files
+are read with seek and read, because a mapped file, as in the safetensors library, counts as memory of the process.
 """
 
 import json
@@ -119,7 +119,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> TensorLocation:
-    """Return the entry of one tensor in a header, with offsets from the start of the file."""
+    """Check the entry of one tensor in a header, and return its location with offsets from the start of the file."""
     field = f"{path.name}: {show_name(name)}"
     if not isinstance(item, dict) or item.keys() != {"dtype", "shape", "data_offsets"}:
         raise SpecError(field, item, "dtype, shape and data_offsets")

@@ -1,8 +1,7 @@
 """Find the connections of a checkpoint by the names that four families of models give their parameters.
 
 The parameters decide the family, not the model's name: three scales belong to H_pre, H_post and H_res, two to H_pre and
-H_post alone, and a gate has none. Known are the names of the modules in transformers, and those under which the models'
-authors stored them.
+H_post alone, and a gate has none. The names in transformers and those in the authors' own checkpoints are recognised.
 """
 
 import re
@@ -51,7 +50,8 @@ def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> lis
     Parameters
     ----------
     entries: the tensors of a checkpoint.
-    blocks: number of blocks of the model; None if unknown. Further stored blocks predict later tokens.
+    blocks: number of blocks of the model; None if unknown. Blocks stored after these predict later tokens and are
+        ignored.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A table of the layers of a checkpoint: streams in use, and what reads and writes weigh in the fixed basis."""
+"""Format a table of a checkpoint's layers: streams in use, and norms of reads and writes, also in the fixed basis."""
 
 import numpy as np
 
@@ -15,9 +15,9 @@ NOTE = (
 
 
 def format_layers(result: Result) -> str:
-    """Format a table of a checkpoint's layers, of deep models of some; "" where reads are not known.
+    """Format a table of a checkpoint's layers; "" if the reads are not known.
 
-    The layers are spread evenly over the depth, with the first and the last.
+    At most `MOST_ROWS` layers are shown, evenly spaced from the first to the last.
     """
     if any(key not in result.layers for key in NEEDED):
         return ""
@@ -29,7 +29,7 @@ def format_layers(result: Result) -> str:
 
 
 def _list_cells(result: Result, layer: int) -> tuple[str, ...]:
-    """Return the texts of one layer's row: norms of its reads and writes."""
+    """Return the texts of one layer's row."""
     used, read, write = (_format_cell(result, key, layer) for key in NEEDED)
     stored = (float(np.linalg.norm(result.matrices[key][layer])) for key in ("h_pre", "h_post"))
     plain_read, plain_write = (format_value(norm, digits=3) for norm in stored)

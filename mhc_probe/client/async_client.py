@@ -119,7 +119,7 @@ class AsyncClient:
         )
 
     async def atlas(self, record: Record) -> Atlas:
-        """Cut every stream of every layer of a finished run, one at a time, and wait for what its output loses.
+        """Compute the atlas of a finished run, the effect of each single cut on its output, and wait for it.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class AsyncClient:
         return await self._perform_call(calls.compute_atlas(record, self._patience_s))
 
     async def lens(self, record: Record) -> Lens:
-        """Read every state of a finished run by its own read-out, probe its streams, and wait for what they say.
+        """Compute the lens of a finished run, with linear probes of its streams, and wait for it.
 
         Raises
         ------
@@ -152,11 +152,11 @@ class AsyncClient:
         return await self._perform_call(calls.get_sweep(sweep, self._patience_s))
 
     async def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
-        """Cancel the remaining cells of a sweep."""
+        """Cancel the runs of a sweep that have not ended."""
         return await self._perform_call(calls.cancel_sweep(sweep, self._patience_s))
 
     async def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
-        """Return one number per cell: a metric, reduced over layers or steps."""
+        """Return one number per run of a sweep: a metric, reduced over layers or steps."""
         return await self._perform_call(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
 
     async def sweep_figure(
@@ -174,7 +174,7 @@ class AsyncClient:
         note: str = "",
         sweep: Sweep | Snapshot | str | None = None,
     ) -> Snapshot:
-        """Keep finished runs permanently, with a page state as it follows `#` in the page's address."""
+        """Keep finished runs permanently. `state` is the page's state, as it follows `#` in the page's address."""
         return await self._perform_call(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
 
     async def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
@@ -182,15 +182,15 @@ class AsyncClient:
         return await self._perform_call(calls.get_snapshot(snapshot, self._patience_s))
 
     async def publish(self, trace: str | Path | Result) -> Trace:
-        """Upload a trace, a path to a `.mhct` file or a result; the server shows it like any record."""
+        """Upload a recording: the path of a `.mhct` file, or a result. The server shows it like any record."""
         return await self._perform_call(calls.publish(trace, self._patience_s))
 
     async def get_twin(self, trace: Record) -> Twin:
-        """Return a synthetic stack similar to a trace's model, to compare both."""
+        """Return a synthetic stack similar to a recorded model, to compare with it."""
         return await self._perform_call(calls.get_twin(trace, self._patience_s))
 
     async def _perform_call(self, call: Call[T]) -> T:
-        """Send the requests of a call in turn, wait where it pauses, and return its result."""
+        """Send the requests that a call yields, wait when it yields a pause, and return its result."""
         answer: ApiResponse | NoResponse | None = None
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Define every call of the API, without network access; see `exchange`."""
+"""Define every call of the API as a generator of requests, without network access; see `exchange`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -56,7 +56,7 @@ def cancel(record: Record, viewer: str, limit_s: float) -> Call[str]:
 
 
 def get_figure(record: Record, panel: str, options: Mapping[str, Any], limit_s: float) -> Call[Figure]:
-    """Return a figure. While the run is not done, the request is repeated."""
+    """Return a figure of a run. The request is repeated until the run is done."""
     params = to_params(options)
     body = yield from send_json("GET", f"/runs/{to_id(record)}/figures/{panel}", limit_s, params=params)
     return Figure(body)
@@ -127,7 +127,7 @@ def cancel_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
 
 
 def get_sweep_values(sweep: Sweep | Snapshot | str, metric: str, reduce: str, limit_s: float) -> Call[SweepValues]:
-    """Return one number per cell of a sweep."""
+    """Return one number per run of a sweep."""
     params = {"metric": metric, "reduce": reduce}
     body = yield from send_json("GET", f"{_get_path(sweep)}/values", limit_s, params=params)
     return SweepValues.from_response(body)
@@ -160,7 +160,7 @@ def get_snapshot(snapshot: Snapshot | str, limit_s: float) -> Call[Snapshot]:
 
 
 def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:
-    """Upload a trace: the path of its file, or a result in memory."""
+    """Upload a recording: the path of its file, or a result in memory."""
     if not isinstance(trace, Result | str | Path):
         raise ArgumentError("trace", trace, "a result, or the path of a file that it was saved to")
     content = trace.to_bytes() if isinstance(trace, Result) else Path(trace).read_bytes()
@@ -170,13 +170,13 @@ def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:
 
 
 def get_twin(record: Record, limit_s: float) -> Call[Twin]:
-    """Return a synthetic stack similar to a trace's model."""
+    """Return a synthetic stack similar to a recorded model."""
     body = yield from send_json("GET", f"/runs/{to_id(record)}/twin", limit_s)
     return Twin(body["spec"], body["unknown"])
 
 
 def to_json_dict(spec: Spec) -> dict[str, Any]:
-    """Return the fields of a spec that are set, as JSON types; a dict stays unchanged: the server checks it."""
+    """Return the fields of a spec that are set, as JSON types. A dict is only copied, because the server checks it."""
     if isinstance(spec, RunSpec):
         return spec.model_dump(mode="json", exclude_unset=True)
     if not isinstance(spec, Mapping):
@@ -185,7 +185,7 @@ def to_json_dict(spec: Spec) -> dict[str, Any]:
 
 
 def to_params(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return query parameters for the options of a figure that are set. Records become their ids."""
+    """Return query parameters for the options of a figure that are not None. Records are replaced by their ids."""
     params = {key: value for key, value in options.items() if value is not None}
     others = params.pop("others", ())
     if others:

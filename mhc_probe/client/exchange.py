@@ -1,4 +1,4 @@
-"""Define requests without network access, shared by the sync and the async client.
+"""Define requests, responses and retries without network access, shared by the sync and the async client.
 
 A call is a generator. It yields a request to send or a pause to wait, receives the response, and returns the result of
 the call. The clients differ only in how they send and wait.
@@ -26,9 +26,9 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_S = 60.0
 TIMEOUT_S = 60.0  # longest time without data; a stream sends data at least every 15 s
 JSON = "application/json"
-# Possibly temporary: result incomplete, too many runs, server busy, proxy without a server.
+# Retried if the response has Retry-After: result incomplete, too many runs, server busy, proxy without a server.
 TRANSIENT = (409, 429, 502, 503, 504)
-UNAVAILABLE = (502, 503, 504)  # retried, like 429, also without Retry-After
+UNAVAILABLE = (502, 503, 504)  # retried even without Retry-After, like 429
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.25, 10.0
 
 T = TypeVar("T")
@@ -100,7 +100,10 @@ class RetrySchedule:
         self._waited_s, self._tries = 0.0, 0
 
     def next_pause(self, retry_after_s: float | None) -> float | None:
-        """Return the seconds until the next retry: the server's own value, else increasing; None after the limit."""
+        """Return the seconds until the next retry: the server's value if it gave one, else increasing pauses.
+
+        None if the total wait would exceed the limit.
+        """
         backoff = min(FIRST_PAUSE_S * 2**self._tries, MAX_PAUSE_S) * random.uniform(0.75, 1.0)
         pause = backoff if retry_after_s is None else retry_after_s
         if self._waited_s + pause > self._limit_s:
@@ -115,7 +118,7 @@ def check_url(url: str | None) -> str:
     Raises
     ------
     ArgumentError
-        If it is no such address.
+        If it is not an http or https address.
     """
     url = os.environ.get(URL_VARIABLE, DEFAULT_URL) if url is None else url
     parts = urlsplit(url)
@@ -130,7 +133,7 @@ def read_token(token: str | None) -> dict[str, str]:
     Raises
     ------
     ArgumentError
-        If it is no valid token.
+        If the token is not valid.
     """
     try:
         return to_headers(token)
@@ -188,7 +191,7 @@ def to_error(request: ApiRequest, answer: ApiResponse | NoResponse | None) -> Re
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header, which is a number or a date; None without one."""
+    """Return the seconds in a Retry-After header, which is a number or a date; None if missing or unreadable."""
     text = headers.get("retry-after", "").strip()
     if not text:
         return None

@@ -12,14 +12,14 @@ from mhc_core.record.result import Result
 from mhc_core.record.tables import Table, to_pandas, to_polars, write_parquet
 from mhc_probe.client.errors import ClientError
 
-# Returns the current status of a record, and its result if it is done.
+# Type of a function from an id to the current status of a record, and its result if it is done.
 Look = Callable[[str], tuple[str, Result | None]]
 PLOTLY_MEDIA_TYPE = "application/vnd.plotly.v1+json"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A record on a server: a run, or a trace.
+    """A record on a server: a run, or a recording.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace on a server. Its `id` is accepted wherever the id of a run is.
+    """A recording on a server. Its `id` is accepted wherever the id of a run is.
 
     Attributes
     ----------
@@ -66,12 +66,12 @@ class Trace:
 
 @dataclass(frozen=True)
 class Twin:
-    """A synthetic stack with a trace's depth, streams, blocks and initialisation, as far as these are known.
+    """A synthetic stack with the depth, streams, blocks and initialisation of a recorded model, as far as known.
 
     Attributes
     ----------
-    spec: the argument of `submit`.
-    unknown: sentences on what the trace does not contain, and the twin's replacement for it.
+    spec: spec of the stack, to pass to `submit`.
+    unknown: sentences on what the recording does not contain, and what the twin uses instead.
     """
 
     spec: dict[str, Any]
@@ -85,10 +85,10 @@ class Sweep:
     Attributes
     ----------
     id: its id on the server, valid until the server restarts.
-    is_open: whether cells are reserved, queued or running.
+    is_open: whether any of its runs is reserved, queued or running.
     counts: status -> number of runs.
     reasons: run id -> why it failed.
-    ids: run ids, row by row: a row for each value of y.
+    ids: run ids, one row for each value of y.
     """
 
     id: str
@@ -105,16 +105,17 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Atlas:
-    """What every single cut of a run does: arrays over cut, layer and stream, (K, L, n).
+    """The effect of every single cut of a run: arrays over cut, layer and stream, (K, L, n).
 
     Attributes
     ----------
-    status: done, or queued or running, where the arrays are empty. done: share of the layers that are cut.
-    cuts: K ways of cutting, as an edit names them: `what` and `do`.
-    seeds: how many seeds the values are medians of.
+    status: queued, running or done; the arrays are empty until it is done.
+    done: fraction of the layers whose cuts are finished.
+    cuts: K ways of cutting, with the fields `what` and `do` of an edit.
+    seeds: number of seeds over which each value is the median.
     loss_base: the loss without a cut.
-    loss, output_kl, effect_last: with the cut the loss, the KL divergence of the output in nats, and the relative
-        distance of the last state; nan where there is none.
+    loss, output_kl, effect_last: with the cut, the loss, the KL divergence of the output in nats, and the relative
+        distance of the last state; nan if there is none.
     """
 
     run: str
@@ -149,15 +150,15 @@ class Atlas:
 
 @dataclass(frozen=True)
 class SweepValues:
-    """One number of each cell of a sweep, (Y, X).
+    """One number for each run of a sweep, (Y, X).
 
     Attributes
     ----------
     title: name of the number.
     metric: key of the metric.
     x, y: dotted field of the spec, and its values; y is None for a grid of one row.
-    ids, status: of each cell's run, row by row; a status other than `done` says why there is no number.
-    values, log10: nan if there is none.
+    ids, status: id and status of each run, row by row; a status other than `done` says why there is no number.
+    values, log10: the numbers and their logarithms; nan if there is none.
     """
 
     title: str
@@ -186,7 +187,7 @@ class SweepValues:
         )
 
     def to_table(self) -> Table:
-        """Return one row per cell: its values on the axes, `value`, `log10`, `status` and `run`."""
+        """Return one row per run: its values on the axes, `value`, `log10`, `status` and `run`."""
         table: Table = {self.x[0]: self.x[1] * len(self.ids)}
         if self.y is not None:
             table[self.y[0]] = [value for value in self.y[1] for _ in self.x[1]]
@@ -212,7 +213,7 @@ class Snapshot:
 
     Attributes
     ----------
-    url: address of its page, below the server's own.
+    url: address of its page, relative to the server's.
     """
 
     id: str
@@ -251,19 +252,19 @@ def _to_text(record_id: str, status: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Lens:
-    """What a run's own read-out makes of every state, and what linear probes read from each stream.
+    """What a run's own read-out predicts from every state, and how well linear probes read each stream.
 
-    Rows R are the embedding and what leaves each of L layers; n streams.
+    R = L + 1 rows: the embedding, and the state after each of L layers. n streams.
 
     Attributes
     ----------
     subsets: S subsets of the streams, each stream alone first, all together last.
-    kl: (R), KL divergence of each state from the stack's own output, in nats. kl_subsets: (R, S), with other streams
-        at 0. kl_branches: (L), of the output of each branch alone.
-    tokens: for each row the likeliest tokens of one position with their probabilities. context, target: the text up to
-        that position, and the token that follows in the data.
-    probes: for each target, such as position, the accuracy on held-out data, (R, n). chance: the accuracy of the most
-        frequent class. probed: number of tokens on which accuracies are measured.
+    kl: (R), KL divergence of each row's prediction from the stack's own output, in nats. kl_subsets: (R, S), the same
+        with the streams outside the subset set to 0. kl_branches: (L), the same for each branch's output alone.
+    tokens: the most likely tokens at one position with their probabilities, for each row. context, target: the text up
+        to that position, and the token that follows in the data.
+    probes: target, such as position -> accuracy on held-out data, (R, n). chance: the accuracy of always choosing the
+        most frequent class. probed: number of tokens on which accuracies are measured.
     """
 
     run: str

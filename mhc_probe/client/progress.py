@@ -11,7 +11,7 @@ ENDED = ("done", "failed", "cancelled")
 
 
 class RunBar:
-    """Counts the frames of a run: layers forward and backward, and steps of training."""
+    """A progress bar of a run. It counts frames of layers, forward and backward, and of training steps."""
 
     def __init__(self, run_id: str, progress: bool | None) -> None:
         self._bar = _open_bar(f"run {run_id[:8]}", "frame", progress)
@@ -35,7 +35,7 @@ class RunBar:
 
 
 class SweepBar:
-    """Counts the runs of a sweep that have ended."""
+    """A progress bar of a sweep. It counts the runs that have ended."""
 
     def __init__(self, progress: bool | None) -> None:
         self._bar = _open_bar("sweep", "run", progress)
@@ -53,7 +53,7 @@ class SweepBar:
 
 
 def count_frames(start: StartFrame) -> int:
-    """Return the maximum number of layer and step frames of a record. A trained stack is measured twice."""
+    """Return the largest possible number of layer and step frames of a record. A trained stack is measured twice."""
     steps = start.get_source().train_steps
     return steps + (2 if steps else 1) * 2 * (start.layers + 1)
 

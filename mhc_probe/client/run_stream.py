@@ -19,7 +19,7 @@ BUSY = (429, 502, 503, 504)
 
 
 class RunStream:
-    """The position in a run's event stream. Per connection call `begin`, `receive` for every chunk, and `pause`.
+    """The position in a run's event stream. For each connection call `begin`, `receive` for every chunk, then `pause`.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class RunStream:
         return ApiRequest("GET", self._path, {"viewer": self._viewer}, None, headers)
 
     def begin(self, answer: ApiResponse | NoResponse) -> None:
-        """Process the head of the response to `request`, with its body if it is not an event stream.
+        """Process the status and headers of the response to `request`, and its body if it is not an event stream.
 
         Raises
         ------

@@ -129,7 +129,7 @@ class Client:
         return self._perform_call(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
     def atlas(self, record: Record) -> Atlas:
-        """Cut every stream of every layer of a finished run, one at a time, and wait for what its output loses.
+        """Compute the atlas of a finished run, the effect of each single cut on its output, and wait for it.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Client:
         return self._perform_call(calls.compute_atlas(record, self._patience_s))
 
     def lens(self, record: Record) -> Lens:
-        """Read every state of a finished run by its own read-out, probe its streams, and wait for what they say.
+        """Compute the lens of a finished run, with linear probes of its streams, and wait for it.
 
         Raises
         ------
@@ -162,11 +162,11 @@ class Client:
         return self._perform_call(calls.get_sweep(sweep, self._patience_s))
 
     def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
-        """Cancel the remaining cells of a sweep."""
+        """Cancel the runs of a sweep that have not ended."""
         return self._perform_call(calls.cancel_sweep(sweep, self._patience_s))
 
     def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
-        """Return one number per cell: a metric, reduced over layers or steps."""
+        """Return one number per run of a sweep: a metric, reduced over layers or steps."""
         return self._perform_call(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
 
     def sweep_figure(
@@ -184,7 +184,7 @@ class Client:
         note: str = "",
         sweep: Sweep | Snapshot | str | None = None,
     ) -> Snapshot:
-        """Keep finished runs permanently, with a page state as it follows `#` in the page's address."""
+        """Keep finished runs permanently. `state` is the page's state, as it follows `#` in the page's address."""
         return self._perform_call(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
 
     def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
@@ -192,11 +192,11 @@ class Client:
         return self._perform_call(calls.get_snapshot(snapshot, self._patience_s))
 
     def publish(self, trace: str | Path | Result) -> Trace:
-        """Upload a trace, a path to a `.mhct` file or a result; the server shows it like any record."""
+        """Upload a recording: the path of a `.mhct` file, or a result. The server shows it like any record."""
         return replace(self._perform_call(calls.publish(trace, self._patience_s)), look=self._look)
 
     def get_twin(self, trace: Record) -> Twin:
-        """Return a synthetic stack similar to a trace's model, to compare both."""
+        """Return a synthetic stack similar to a recorded model, to compare with it."""
         return self._perform_call(calls.get_twin(trace, self._patience_s))
 
     def _set_look(self, run: Run) -> Run:
@@ -204,14 +204,14 @@ class Client:
         return replace(run, look=self._look)
 
     def _look(self, record_id: str) -> tuple[str, Result | None]:
-        """Return a record's status, and its result if it is done. A notebook uses it and does not wait."""
+        """Return a record's status, and its result if it is done. For notebooks: does not wait for a running record."""
         if self._http.is_closed:
             raise ClientError("the client is closed")
         run = self._perform_call(calls.get_run(record_id, 0.0))
         return run.status, self.result(record_id) if run.status == "done" else None
 
     def _perform_call(self, call: Call[T]) -> T:
-        """Send the requests of a call in turn, wait where it pauses, and return its result."""
+        """Send the requests that a call yields, wait when it yields a pause, and return its result."""
         answer: ApiResponse | NoResponse | None = None
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Check an implementation against the laws of its family, and against our own connection."""
+"""Check an implementation of a connection against the laws of its family, and against our implementation."""
 
 from mhc_probe.conformance.checking import check, open_bench
 from mhc_probe.conformance.module_check import ModuleCheck

@@ -1,4 +1,4 @@
-"""Check that coefficients are applied as the layer's equation states."""
+"""Check that a connection applies its coefficients as the layer's equation states."""
 
 from copy import deepcopy
 
@@ -86,7 +86,10 @@ def _list_outputs(bench: Bench, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def check_timing(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that H_pre comes from the state that it reads, or, as a design, from the state of the layer before."""
+    """Check that H_pre is computed from the state that it reads.
+
+    H_pre from the state of the previous layer is the verdict "design" if the module takes it as an argument.
+    """
     name = "timing"
     if bench.subject.carried:
         given = torch.rand(bench.x.shape[:3], generator=torch.Generator().manual_seed(0)).to(bench.x)
@@ -114,7 +117,7 @@ def check_timing(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _read_second(bench: Bench, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Return H_pre of the second of two calls of a fresh copy."""
+    """Call a fresh copy of the module with two states in turn, and return H_pre of the second call."""
     fresh = bench.pristine.on(deepcopy(bench.pristine.module))
     fresh.module.load_state_dict(bench.random_state)
     fresh(first)

@@ -10,9 +10,9 @@ from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
 from mhc_probe.conformance.module_check import ModuleCheck, design, fails, format_number, holds
 from mhc_probe.conformance.options import FamilyOptions
 
-STEP = 0.02  # relative to the moved value: rounding in float32 and the third derivative then cause equal errors
-AGREES = 3e-3  # allowed error, relative to the length of the difference
-ROUGH = 0.05  # above it, two step sizes disagree so much that neither is a derivative
+STEP = 0.02  # relative to the moved value; float32 rounding and the third derivative then cause errors of equal size
+AGREES = 3e-3  # allowed error, relative to the length of the finite difference
+ROUGH = 0.05  # relative difference between two step sizes above which neither gives a derivative
 DIRECTIONS = 2
 
 Outputs = dict[str, torch.Tensor]
@@ -21,8 +21,8 @@ Outputs = dict[str, torch.Tensor]
 class Mismatch(NamedTuple):
     """A derivative of `output` by `input` along one direction: `wanted` by finite differences, `got` by autograd.
 
-    error: their difference, as a share of the length of the change. allowed: the error that finite differences can
-    have.
+    error: their difference, relative to the length of the finite difference. allowed: the largest error that finite
+    differences themselves can cause.
     """
 
     input: str
@@ -39,7 +39,7 @@ class Mismatch(NamedTuple):
 
 
 def check_backward(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check the gradient of the streams, through the mixing and through the coefficients."""
+    """Check the gradient of the streams, which flows through the mixing and through the coefficients."""
     return _check_derivatives(
         bench,
         ["the streams"],
@@ -123,7 +123,7 @@ def find_mismatch(bench: Bench, what: str) -> Mismatch:
 
 
 def _compare_derivatives(bench: Bench, what: str, salt: int) -> list[Mismatch]:
-    """Return the mismatch of every output along one random direction of the input `what`; `salt` varies the draw."""
+    """Return the mismatch of every output along one direction of the input `what`, drawn with the seed `salt`."""
     run, leaf = _open_input(bench, what)
     start = leaf.detach().clone()
     size = start.square().mean().sqrt() if start.abs().max() > 0 else 1.0
@@ -193,7 +193,7 @@ def _differentiate(
 
 
 def _open_input(bench: Bench, what: str) -> tuple[Callable[[torch.Tensor], Outputs], torch.Tensor]:
-    """Return a function of one input, and that input as a leaf of its graph."""
+    """Return a function from one input of the module to its outputs, and the current value of this input as a leaf."""
     module = bench.subject.module
     y = bench.draw(*bench.x.shape[:2], bench.width, salt=91)
     if what == "the streams":
@@ -216,7 +216,7 @@ def _open_input(bench: Bench, what: str) -> tuple[Callable[[torch.Tensor], Outpu
 
 
 def _list_outputs(bench: Bench, x: torch.Tensor, y: torch.Tensor) -> Outputs:
-    """Return all tensors that the module makes of a state and a branch output, by name."""
+    """Return all tensors that the module computes from a state and a branch output, by name."""
     called = bench.subject(x)
     found = {
         "the branch's input": called.u,

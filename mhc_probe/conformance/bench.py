@@ -1,7 +1,7 @@
-"""Put a copy of a connection on a test bench: set its logits, and measure its coefficients from its behaviour.
+"""Put a copy of a connection on a test bench: set its logits, and measure its coefficients from inputs and outputs.
 
-Coefficients are solved for, so that it does not matter how the module stores them: u is linear in the streams, and the
-next state is linear in the streams and in the branch's output.
+The bench solves linear equations for the coefficients, so that it does not matter how the module stores them: u is
+linear in the streams, and the next state is linear in the streams and in the branch's output.
 """
 
 from copy import deepcopy
@@ -15,7 +15,7 @@ from torch import nn
 from mhc_probe.conformance.calling import BATCH, TOKENS, ModuleCall, Subject
 from mhc_probe.conformance.roles import SEEN, Entries, ParameterEntry, Roles, find_roles
 
-BASE = 1.0  # a logit at which other maps than exp are defined too
+BASE = 1.0  # logit at which maps other than exp are defined too
 VISIBLE = 1e-5  # smallest entry of H_res whose logarithm float32 resolves
 MISFIT = 1e-3  # above it, u or the next state is not a mix of streams
 
@@ -35,8 +35,8 @@ class EntangledBias(NotMeasured):
 class ObservedMixing(NamedTuple):
     """Measured coefficients: h_pre, h_post (B, T, n), h_res (B, T, n, n), rows index the output; None if unknown.
 
-    If H_pre is carried from layer to layer, h_pre is the one for the next layer. misfit_read, misfit_write: the
-    largest share of u and of the next state that no mix of streams explains.
+    If H_pre is passed from layer to layer, h_pre is the one for the next layer. misfit_read, misfit_write: the largest
+    residual of u, and of the next state, that no weighted sum of streams explains, relative to the largest entry.
     """
 
     h_pre: torch.Tensor
@@ -47,10 +47,10 @@ class ObservedMixing(NamedTuple):
 
 
 class Bench:
-    """One connection, copied. `seed` draws states and parameters.
+    """Copies of one connection, with which the checks experiment. States and parameters are drawn from `seed`.
 
-    `initial` has the parameters of the given module. `pristine` is never called: checks that depend on the history of
-    calls copy it.
+    `subject` is the copy that checks change. `initial` has the parameters of the given module. `pristine` is never
+    called: checks that depend on the history of calls copy it.
     """
 
     def __init__(self, subject: Subject, seed: int = 0) -> None:
@@ -75,7 +75,7 @@ class Bench:
 
     @torch.no_grad()
     def randomise(self) -> None:
-        """Draw parameters as after training: none of them zero, logits of order 1."""
+        """Draw parameters like those after training: none of them zero, logits of order 1."""
         for salt, parameter in enumerate(self.subject.module.parameters()):
             drawn = self.draw(*parameter.shape, salt=salt + 1)
             if parameter.numel() <= 3:
@@ -98,16 +98,16 @@ class Bench:
 
     @cached_property
     def random_state(self) -> dict[str, torch.Tensor]:
-        """Return the state dict of the module with all parameters drawn at random, but gains as they are."""
+        """Return the state dict of the module with random parameters, but the original gains of norms."""
         return {name: value.clone() for name, value in self._after_roles().items()}
 
     def _after_roles(self) -> dict[str, torch.Tensor]:
-        """Return the state dict of the module after the roles, and with them the gains, are found."""
+        """Return the module's state dict after `roles` was computed, which restores the gains of norms."""
         self.roles  # noqa: B018  # sets the gains
         return self.subject.module.state_dict()
 
     def reset(self) -> None:
-        """Set all parameters of the module to the values drawn."""
+        """Set all parameters of the module to their random values."""
         self.subject.module.load_state_dict(self.random_state)
 
     def _measure_coefficients(self) -> dict[str, torch.Tensor]:
@@ -221,7 +221,7 @@ class Bench:
     @cached_property
     @torch.no_grad()
     def res_offset(self) -> torch.Tensor:
-        """Return what the module itself adds to the logits of H_res (n, n), up to constants of rows and columns."""
+        """Return the constant (n, n) that the module adds to the logits of H_res, up to row and column constants."""
         self.require_bias("res")
         self.stop_dynamic()
         h_res = self.observe().h_res
@@ -242,7 +242,7 @@ class Bench:
     def mixing(
         self, pre: torch.Tensor | None = None, post: torch.Tensor | None = None, res: torch.Tensor | None = None
     ) -> ObservedMixing:
-        """Measure the coefficients for given logits of H_pre (n), H_post (n) or H_res (n, n), without the dynamic part.
+        """Measure the coefficients for given logits of H_pre (n), H_post (n) or H_res (n, n), without a dynamic part.
 
         Raises
         ------
@@ -263,7 +263,7 @@ class Bench:
 
 
 def center(matrix: torch.Tensor) -> torch.Tensor:
-    """Return a matrix (..., n, n) without the constants of its rows and columns, which Sinkhorn's rounds ignore."""
+    """Subtract row and column means from logits (..., n, n). Sinkhorn rounds ignore constants of rows and columns."""
     rows, columns = matrix.mean(-1, keepdim=True), matrix.mean(-2, keepdim=True)
     return matrix - rows - columns + matrix.mean((-2, -1), keepdim=True)
 
@@ -281,12 +281,12 @@ def _copy(module: nn.Module) -> nn.Module:
 
 
 def invert(x: torch.Tensor) -> torch.Tensor:
-    """Return the pseudo-inverse (B, T, C, n) of a state (B, T, n, C) in float32 or wider, to solve for coefficients."""
+    """Return the pseudo-inverse (B, T, C, n) of a state (B, T, n, C), to solve for coefficients. At least float32."""
     return torch.linalg.pinv(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
 
 
 def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = None) -> ObservedMixing:
-    """Solve for the coefficients of one call on a state x (B, T, n, C). `inverse` saves inverting it again."""
+    """Solve for the coefficients of one call on a state x (B, T, n, C). inverse: of x, if it is already known."""
     inverse = invert(x) if inverse is None else inverse
     exact = x.detach().to(inverse.dtype)
     u = called.u.to(exact.dtype)
@@ -313,5 +313,5 @@ def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = 
 
 
 def _measure_misfit(measured: torch.Tensor, explained: torch.Tensor) -> float:
-    """Return the largest absolute difference as a share of the largest measured entry."""
+    """Return the largest absolute difference relative to the largest measured entry."""
     return ((measured - explained).abs().max() / measured.abs().max().clamp_min(1e-30)).item()

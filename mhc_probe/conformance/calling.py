@@ -1,6 +1,7 @@
-"""Call a connection by its calling convention, which is found from what a call returns.
+"""Call a connection by its calling convention, and assign the returned tensors to u, H_post, H_res and the next state.
 
-Shapes: B sequences, T tokens, n streams, C width. Whatever layout a module takes, a state here is (B, T, n, C).
+Shapes: B sequences, T tokens, n streams, C width. A state is (B, T, n, C) here, and is converted to the layout that the
+module takes.
 """
 
 import inspect
@@ -65,8 +66,8 @@ class NotUnderstood(Exception):
 class Subject:
     """A module and its calling convention.
 
-    `carried`: H_pre comes from the layer before. `in_place`: the next state overwrites the one before, so that a call
-    gives one next state only.
+    `takes_branch`: the module takes the branch as a function. `carried`: H_pre is an argument, which the previous layer
+    returned. `in_place`: the next state overwrites the given state, so that each call yields only one next state.
     """
 
     module: nn.Module
@@ -79,12 +80,12 @@ class Subject:
     in_place: bool = False
 
     def __call__(self, x: torch.Tensor, h_pre: torch.Tensor | None = None) -> ModuleCall:
-        """Call the module on a state (B, T, n, C); h_pre (B, T, n) where it is carried, 1 by default.
+        """Call the module on a state (B, T, n, C), with h_pre (B, T, n), by default 1, if it is `carried`.
 
         Raises
         ------
         NotUnderstood
-            If what is returned has no known form.
+            If the returned values have no known form.
         """
         if self.takes_branch:
             return self._call_with_branch(x)
@@ -100,14 +101,14 @@ class Subject:
         return self._read_coefficients(returned, tensors, x)
 
     def _write_afresh(self, x: torch.Tensor, h_pre: torch.Tensor | None, y: torch.Tensor) -> torch.Tensor:
-        """Return the next state of a call of its own, so that no other one is overwritten."""
+        """Call the module again and return its next state, so that no other next state is overwritten."""
         write = replace(self, in_place=False)(x, h_pre).write
         assert write is not None
         return write(y)
 
     @torch.no_grad()
     def overwrites(self, x: torch.Tensor) -> bool:
-        """Return whether the module's next state of one call overwrites another one of the same call."""
+        """Return whether computing a next state twice from one call overwrites the first."""
         called = self(x)
         if called.write is None:
             return False
@@ -117,7 +118,7 @@ class Subject:
         return not torch.equal(called.write(zeros), before)
 
     def on(self, module: nn.Module) -> "Subject":
-        """Return a subject that calls another module of the kind by the same conventions."""
+        """Return a subject that calls another module of the same class by the same convention."""
         return replace(self, module=module)
 
     def _to_native(self, x: torch.Tensor) -> torch.Tensor:
@@ -134,7 +135,7 @@ class Subject:
             """Call the module with a branch that returns y; return the next state."""
 
             def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-                """Stand for the branch of a connection under test: record what it reads, and return the given y."""
+                """Replace the branch of a connection under test: record its input, and return the given y."""
                 inputs.append(self._split_tokens(u))
                 return self._join_tokens(y)
 
@@ -146,7 +147,7 @@ class Subject:
         return ModuleCall(inputs[0], write_state)
 
     def _with_function(self, function: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
-        """Understand a call that returns the branch's input and a function from its output to the next state."""
+        """Interpret a call that returns the branch's input, and a function from its output to the next state."""
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
         if not u:
             raise NotUnderstood
@@ -185,7 +186,7 @@ class Subject:
         return ModuleCall(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, unknown_tensors)
 
     def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return the function from the branch's output to the next state, by the user's `write`."""
+        """Return the function from the branch's output to the next state, which calls the user's `write`."""
         assert self.write is not None
         write = self.write
         return lambda y: self._to_state(write(self._to_native(x), self._join_tokens(y), returned), x)
@@ -221,7 +222,7 @@ def _get_first(output: Any) -> torch.Tensor:
 
 
 def _list_vectors(tensors: list[torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
-    """Return the tensors with one number per stream, whichever axes of 1 they have."""
+    """Return the tensors with one number per token and stream as (B, T, n), ignoring axes of length 1."""
     size = x.shape[:3].numel()
     return [part.reshape(x.shape[:3]) for part in tensors if part.numel() == size and x.shape[2] in part.shape[2:]]
 

@@ -1,4 +1,4 @@
-"""Run the conformance check."""
+"""Run all conformance checks of a module, and collect them in a report."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -38,25 +38,26 @@ def check(
     compiled: bool = False,
     seed: int = 0,
 ) -> Report:
-    """Compare an implementation of Hyper-Connections with the laws of its family and with ours.
+    """Compare an implementation of Hyper-Connections with the laws of its family and with our implementation.
 
-    A copy of the connection gets random parameters and states; what it does is measured, and its coefficients are
-    solved for. The module itself does not change. A check that the module itself prevents from being measured fails,
-    unless another check fails and names the cause.
+    A copy of the connection gets random parameters and states, and its coefficients are solved for from its inputs and
+    outputs. The module itself does not change. A check that cannot be measured because of the module fails, unless
+    another check fails and names the cause.
 
     Parameters
     ----------
-    module: a connection, a model that has some, or a function that builds either (it is called twice, and both must
-        not share parameters).
+    module: a connection, a model that contains connections, or a function that builds either (it is called twice, and
+        the two results must not share parameters).
     family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic, go_mhc, tbp, circulant or gated; attnres for a
-        module that reads earlier outputs by attention over depth, of which only `seed` is an option.
-    rounds, eps: the number of Sinkhorn rounds that it should have, by default 20, and their eps, by default 1e-6.
-    output: reduction of the streams that it should have, "sum" or "mean"; by default that of the family.
+        module that reads earlier outputs by attention over depth, for which `seed` is the only other option.
+    rounds, eps: expected number of Sinkhorn rounds, by default 20, and their expected eps, by default 1e-6.
+    output: expected reduction of the streams, "sum" or "mean"; by default that of the family.
     dtype: type of parameters and states in use. The check computes in float32, and with "bfloat16" a
         mapping that follows the type of the state fails.
     streams, width: n and C, if the shapes of parameters do not determine them.
     write: `write(state, y, returned)`, which applies the returned coefficients if the module does not.
-    expand, reduce: from an embedding (B, T, C) to streams in the module's layout, and from streams to (B, T, C).
+    expand, reduce: functions from an embedding (B, T, C) to streams in the module's layout, and from streams to
+        (B, T, C).
     compiled: whether to compare with torch.compile too, which takes a minute.
     seed: seed of states and parameters, by default 0.
 
@@ -91,7 +92,7 @@ def check(
 
 
 def _refuse_options(given: dict[str, object]) -> None:
-    """Raise if an option of connections is given for a read, which has none of them."""
+    """Raise SpecError if an option that applies only to connections is given for a read over depth."""
     defaults = inspect.signature(check).parameters
     for name, value in given.items():
         if value != defaults[name].default:
@@ -117,7 +118,7 @@ def _format_opening(*, seed: int, streams: int | None, width: int | None, write:
 
 
 def _fail_unmeasured(checks: list[ModuleCheck]) -> Iterator[ModuleCheck]:
-    """Yield all checks. The first that was not measured fails, if no other check fails and explains it."""
+    """Yield all checks. If none fails, the first that could not be measured fails, as nothing else explains it."""
     is_explained = any(one.verdict == "fails" for one in checks)
     for one in checks:
         if one.verdict == "skipped" and not is_explained:
@@ -143,7 +144,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _run_check(name: str, check_module: Callable[[], ModuleCheck]) -> ModuleCheck:
-    """Return the result of one check; one that does not apply or cannot measure gets that verdict and the reason."""
+    """Run one check. If it does not apply or cannot be measured, return that verdict with the reason."""
     try:
         return check_module()
     except NotApplicable as reason:

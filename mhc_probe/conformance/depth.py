@@ -1,7 +1,7 @@
-"""Check a module that reads earlier outputs by attention over depth, against the laws of such a read and against ours.
+"""Check a module that reads earlier outputs by attention over depth, against the laws of such reads and our own code.
 
-The module takes K sources and returns, for each of its queries, their weighted sum. The weights are solved for: of K
-sources with more than K features, one weight for each source explains what is read, or nothing does.
+The module takes K sources and returns their weighted sum for each of its queries. The weights are solved for by least
+squares: with more than K features, only one weight per source can explain the result, or the result is no such sum.
 
 Shapes: K sources, B x T = N tokens, C width, H heads, Q queries.
 """
@@ -27,13 +27,13 @@ from mhc_probe.recording.values import list_tensors
 FAMILY = "attnres"
 BATCH, TOKENS, SOURCES = 2, 3, 5
 HEADS = (1, 2, 4, 8, 16)
-SAME = 1e-3  # weights, and what is read relative to its size, that differ by less are the same
-LOGIT = 3.0  # standard deviation of logits with random queries; less where they are over the root of the width
+SAME = 1e-3  # weights that differ by less are equal; so are reads, relative to their size
+LOGIT = 3.0  # standard deviation of logits with random queries; smaller if logits are divided by the root of the width
 
 Sources = Sequence[torch.Tensor]
 Call = Callable[[nn.Module, Sources], Any]
 
-# Ways of calling, by the sources that they give: in a list, stacked on an axis, or all but the last, and the last.
+# Ways to pass the sources to a module: in a list, stacked on an axis, or the last source separately from the others.
 CALLS: dict[str, Call] = {
     "a list": lambda module, sources: module(list(sources)),
     "a stack (B, T, K, C)": lambda module, sources: module(torch.stack(list(sources), -2)),
@@ -67,14 +67,14 @@ DETECTS = {
 
 
 class Observed(NamedTuple):
-    """Solved weights of the sources, (Q, N, K, H), and the largest share of what is read that they do not explain."""
+    """Solved weights of the sources, (Q, N, K, H), and the largest relative residual of a read that they leave."""
 
     weights: torch.Tensor
     misfit: float
 
 
 class DepthBench:
-    """One read, copied, with random queries and sources. The module itself does not change."""
+    """A copy of one module that reads over depth, with random queries and sources. The original does not change."""
 
     def __init__(self, module: nn.Module, call: Call, seed: int) -> None:
         self.module, self.call, self.seed = deepcopy(module).float().eval(), call, seed
@@ -99,7 +99,7 @@ class DepthBench:
             parameter.copy_(1 + 0.2 * drawn if is_gain else LOGIT * drawn / self.width**0.5)
 
     def read(self, sources: Sources | None = None, module: nn.Module | None = None) -> list[torch.Tensor]:
-        """Return what the module reads of the sources, (B, T, C) for each query."""
+        """Return what the module reads from the sources, (B, T, C) for each query."""
         chosen = self.sources if sources is None else sources
         return _list_reads(self.call(module or self.module, [x.clone() for x in chosen]))
 
@@ -116,14 +116,14 @@ class DepthBench:
 
     @torch.no_grad()
     def _fits_heads(self, heads: int) -> bool:
-        """Return whether this number of heads is possible, and its weights explain what is read."""
+        """Return whether this number of heads is possible, and one weight per source and head explains what is read."""
         if self.width % heads or self.width // heads <= SOURCES:
             return False
         return _solve_weights(self.read(), self.sources, heads).misfit < SAME
 
 
 def check_depth(module: nn.Module | Callable[[], nn.Module], seed: int = 0) -> Report:
-    """Check a read, or the first one in a model. See `mhc_probe.conformance.check`.
+    """Check a module that reads over depth, or the first one in a model. See `mhc_probe.conformance.check`.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def open_depth_bench(module: nn.Module, seed: int = 0) -> DepthBench:
 
 @torch.no_grad()
 def _can_be_called(module: nn.Module, call: Call) -> bool:
-    """Return whether a copy of a module accepts both numbers of sources, and returns tensors of their shape."""
+    """Return whether a module accepts two different numbers of sources, and returns tensors of their shape."""
     copied = deepcopy(module).float().eval()
     width = next(copied.parameters()).shape[-1]
     if width <= SOURCES:
@@ -174,7 +174,7 @@ def _can_be_called(module: nn.Module, call: Call) -> bool:
 
 
 def _run_check(name: str, check_read: Callable[[DepthBench], ModuleCheck], bench: DepthBench) -> ModuleCheck:
-    """Return the result of one check; one that does not apply or cannot measure gets that verdict and the reason."""
+    """Run one check. If it does not apply or cannot be measured, return that verdict with the reason."""
     try:
         return check_read(bench)
     except NotApplicable as reason:
@@ -188,7 +188,7 @@ def _list_reads(output: Any) -> list[torch.Tensor]:
 
 
 def _solve_weights(reads: Sources, sources: Sources, heads: int) -> Observed:
-    """Return the weights of the sources in what was read, by least squares for each token and slice of the width."""
+    """Solve for the weights of the sources in each read, by least squares for each token and slice of the width."""
     split = [x.detach().double().flatten(0, 1).unflatten(-1, (heads, -1)) for x in sources]
     columns_NHcK = torch.stack(split, -1)
     weights, misfit = [], 0.0
@@ -202,7 +202,7 @@ def _solve_weights(reads: Sources, sources: Sources, heads: int) -> Observed:
 
 
 def _to_attention(weights_QNKH: torch.Tensor, sources: Sources, *, is_normed: bool) -> torch.Tensor:
-    """Return the attention behind these weights: multiplied by the sources' sizes if these are normed."""
+    """Return the attention that causes these weights: if values are normed, the weights times the sources' sizes."""
     if not is_normed:
         return weights_QNKH
     rms_NK = torch.stack([x.double().flatten(0, 1).square().mean(-1).add(KEY_EPS).sqrt() for x in sources], -1)
@@ -359,7 +359,11 @@ def check_mode(bench: DepthBench) -> ModuleCheck:
 
 
 class _Form(NamedTuple):
-    """Settings with which ours may equal a module: places of queries and gain; whether values and logits are scaled."""
+    """Settings under which our attention over depth may equal a module's.
+
+    `query`, `gain`: names of the parameters. `is_normed`: values are normed. `is_scaled`: logits are divided by the
+    root of the width of a head.
+    """
 
     query: str
     gain: str | None
@@ -381,12 +385,12 @@ def _list_forms(bench: DepthBench) -> Iterator[_Form]:
 def _read_ours(
     bench: DepthBench, form: _Form, sources: Sources, named: Mapping[str, torch.Tensor]
 ) -> list[torch.Tensor]:
-    """Return what our attention over depth reads of the sources with the module's queries, (B, T, C) each."""
+    """Return what our attention over depth reads from the sources with the module's queries, (B, T, C) each."""
     queries = named[form.query].reshape(-1, bench.width)
     if form.gain is not None:
         queries = queries * named[form.gain].reshape(-1)
     head = bench.width // bench.heads
-    # Ours divides logits by the root of a head's features if values are normed, and only then.
+    # `read_sources` divides logits by the root of a head's width if values are normed, and only then.
     factor = (head**-0.5 if form.is_scaled else 1.0) / (head**-0.5 if form.is_normed else 1.0)
     rows = torch.stack([x.flatten(0, 1) for x in sources])
     state = torch.cat([rows[:-1], torch.zeros_like(rows[:1])])
@@ -400,7 +404,7 @@ def _read_ours(
 
 @torch.no_grad()
 def _find_form(bench: DepthBench) -> tuple[_Form | None, float]:
-    """Return the form with the smallest difference from the module, relative to what is read; and that difference."""
+    """Return the form with the smallest difference from the module, and that difference relative to what is read."""
     theirs, named = bench.read(), dict(bench.module.named_parameters())
     best: tuple[_Form | None, float] = (None, float("inf"))
     for form in _list_forms(bench):
@@ -430,7 +434,7 @@ def check_reference(bench: DepthBench) -> ModuleCheck:
 
 
 def check_gradients(bench: DepthBench) -> ModuleCheck:
-    """Check that gradients of sources and parameters are ours."""
+    """Check that gradients of sources and parameters equal those of our attention over depth."""
     form, error = _find_form(bench)
     if form is None or error >= SAME:
         raise NotMeasured("what is read is not what ours reads")

@@ -1,4 +1,4 @@
-"""State what each check of a module can find and what it cannot, for people. docs/check.md has the same table."""
+"""Describe what each check of a module can find and what it cannot. docs/check.md has the same table."""
 
 # By the check's name, in the order of the report.
 DETECTS = {

@@ -20,7 +20,7 @@ REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, Att
 def find_subjects(
     module: nn.Module, streams: int | None = None, width: int | None = None, write: Write | None = None
 ) -> list[Subject]:
-    """Return the connections in a module: itself, or all inner modules of the first class that is one.
+    """Return the connections in a module: itself, or all inner modules of the first class that works as a connection.
 
     Raises
     ------
@@ -45,15 +45,14 @@ def find_subjects(
 
 
 def _walk_modules(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Return all modules in a module by name, those that occur twice included."""
-    # Keep duplicates: `named_modules` skips a module that occurs twice.
+    """Return all modules in a module by name. A module that occurs twice, which `check` looks for, is listed twice."""
     return module.named_modules(remove_duplicate=False)
 
 
 def _find_convention(module: nn.Module, streams: int | None, width: int | None, write: Write | None) -> Subject | None:
-    """Return the module with the first sizes, layout and calling mode with which it can be called as a connection.
+    """Return the first sizes, layout and calling mode with which the module can be called as a connection.
 
-    Prefer one where every returned tensor is understood. None if no call succeeds, or if the module is too large.
+    Prefer those for which every returned tensor is understood. None if no call succeeds or the module is too large.
     """
     parameters = list(module.parameters())
     entries = sum(parameter.numel() for parameter in parameters)
@@ -76,7 +75,7 @@ def _find_convention(module: nn.Module, streams: int | None, width: int | None, 
 
 
 def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int | None) -> list[tuple[int, int]]:
-    """Return pairs of streams and width that shapes of parameters allow, the likeliest first."""
+    """Return the pairs (streams, width) that the shapes of parameters allow, the most likely first."""
     sizes = sorted({size for parameter in parameters for size in parameter.shape})
     counts = [streams] if streams else range(2, MAX_STREAMS + 1)
     pairs = []

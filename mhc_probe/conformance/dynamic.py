@@ -9,12 +9,12 @@ from mhc_probe.conformance.ranges import find_law
 from mhc_probe.conformance.sinkhorn import FITS, find_layout, fit_h_res
 
 VARIES = 1e-4
-BENT = 0.1  # share of a change; in float32 it is linear to 1e-5, in bfloat16 to 0.05
-SCALES = (0.125, 64.0)  # at 1/8, an eps of 1e-5 in a norm has no visible effect
+BENT = 0.1  # nonlinear share of a change that fails; a linear map has 1e-5 in float32, 0.05 in bfloat16
+SCALES = (0.125, 64.0)  # a norm's eps of 1e-5 has no visible effect at 1/8
 
 
 def check_bias(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that every coefficient has a static part, whose entries move one coefficient each."""
+    """Check that H_pre, H_post and H_res have biases, of which each entry moves one coefficient."""
     name, statement = "bias", "each coefficient has a bias of its own"
     if not options.family.reads_streams:
         raise NotApplicable("this family has no biases")
@@ -139,7 +139,7 @@ def check_gate(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _has_gated_bias(bench: Bench, target: str) -> bool:
-    """Return whether a bias has an effect, but none if all gates are zero."""
+    """Return whether a bias has no effect if all gates are zero, although it has one otherwise."""
     if target not in bench.roles.bias:
         return False
     changes = []
@@ -154,7 +154,7 @@ def _has_gated_bias(bench: Bench, target: str) -> bool:
 
 
 def _logits_at_gate(bench: Bench, options: FamilyOptions, gate: float) -> dict[str, torch.Tensor]:
-    """Return the logits with this value of the gate, or the coefficients themselves if they are free.
+    """Return the logits of the coefficients with all gates set to a value, or the coefficients if they have no logits.
 
     Logits of H_res are known up to constants of rows and columns, which centring removes.
     """
@@ -178,7 +178,7 @@ def _logits_at_gate(bench: Bench, options: FamilyOptions, gate: float) -> dict[s
 
 
 def _takes_exp(bench: Bench, options: FamilyOptions) -> bool:
-    """Return whether H_res starts from exp of its logits."""
+    """Return whether H_res is computed from exp of its logits by Sinkhorn rounds."""
     if options.family.residual != "sinkhorn" or "res" not in bench.roles.bias:
         return False
     made = fit_h_res(bench, options)
@@ -187,7 +187,7 @@ def _takes_exp(bench: Bench, options: FamilyOptions) -> bool:
 
 @torch.no_grad()
 def check_norm(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that a state multiplied by a number has the same mixing coefficients."""
+    """Check that multiplying a state by a number does not change the mixing coefficients."""
     bench.reset()
     if not bench.roles.phi and not bench.roles.gain:
         if bench.is_dynamic:
@@ -208,6 +208,6 @@ def check_norm(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _name_matrices(observed: ObservedMixing) -> dict[str, torch.Tensor]:
-    """Return H_pre, H_post and H_res, if there is one, by the names that settings of the projection use."""
+    """Return H_pre, H_post and, if known, H_res by target: "pre", "post" and "res"."""
     found = {"pre": observed.h_pre, "post": observed.h_post}
     return found if observed.h_res is None else found | {"res": observed.h_res}

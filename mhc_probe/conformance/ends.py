@@ -1,4 +1,4 @@
-"""Check both ends of the streams: copies of the embedding, and their sum or mean."""
+"""Check how streams are created and joined: as copies of the embedding, and by their sum or mean."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def check_expand(bench: Bench, expand: Expand | None) -> ModuleCheck:
 
 @torch.no_grad()
 def check_reduce(bench: Bench, options: FamilyOptions, reduce: Reduce | None) -> ModuleCheck:
-    """Check that the streams end as their sum, or as their mean if the options say so."""
+    """Check that the streams are joined by their sum or mean, as the options or the family state."""
     if reduce is None:
         raise NotApplicable("not seen: give reduce=, from streams to (B, T, C)")
     wanted = options.output or options.family.output

@@ -1,4 +1,5 @@
-"""Fit known laws to a measured map: Sinkhorn by its order, rounds and eps, and maps of single logits.
+"""Find which known formula explains measured coefficients: Sinkhorn rounds with order, number and eps, or a map of
+single logits.
 
 Independent of `mhc_core.layers`, in plain operations on float64 matrices.
 """
@@ -43,8 +44,9 @@ SCALAR: dict[str, Map] = {
 class SinkhornLaw(NamedTuple):
     """One way to compute H_res from its logits.
 
-    `last` names the sums that are normalised last, `halves` the halves that a round has. `eps` is added to the sums of
-    those that `eps_in` names; "result" means both, but the very first half adds it to its result instead.
+    `last`: "rows" or "columns", the half of a round that comes last. `halves`: "both", or the only half that is
+    computed. `eps` is added to the sums of the halves in `eps_in`: "both", "first" or "second"; "result" is like
+    "both", but the very first half adds eps to its result instead.
     """
 
     positive: str
@@ -65,7 +67,7 @@ class Fit(NamedTuple):
 def fit_sinkhorn(logits: torch.Tensor, measured: torch.Tensor, positives: tuple[str, ...] = ("exp",)) -> Fit:
     """Return the law that explains a measured H_res (n, n) best, from its logits (n, n); rows index the output.
 
-    A law with an eps must be clearly better than one without, as an eps also imitates rounding.
+    A law with a larger eps is chosen only if it is clearly better, because an eps can also imitate rounding errors.
     """
     logits, measured = logits.double(), measured.double()
     all_fits: list[Fit] = []
@@ -86,7 +88,7 @@ ADDED = ((0.0, "both"), *product(EPS[1:], ("both", "result", "first", "second"))
 
 @cache
 def list_laws(positive: str) -> tuple[list[SinkhornLaw], list[int]]:
-    """Return all K laws that start with this positive map, and the places of those without an eps or with the usual."""
+    """Return all K laws that start with this positive map, and the indices of those with a usual eps or none."""
     laws = [SinkhornLaw(positive, halves, 1, 0.0, f"{halves} alone") for halves in ("rows", "columns")]
     laws += [
         SinkhornLaw(positive, last, rounds, eps, "both", eps_in)
@@ -99,7 +101,7 @@ def list_laws(positive: str) -> tuple[list[SinkhornLaw], list[int]]:
 
 
 def compute_sinkhorn(positive: str, logits: torch.Tensor) -> torch.Tensor:
-    """Return the matrices (K, n, n) of these laws from logits (n, n)."""
+    """Compute the matrices (K, n, n) of all laws in `list_laws(positive)` from logits (n, n)."""
     start = POSITIVE[positive](logits)
     rows, columns = (torch.stack(_run_rounds(matrix, MAX_ROUNDS, ADDED), 1) for matrix in (start, start.T))
     halves = torch.stack([start / start.sum(dim, keepdim=True) for dim in (1, 0)])
@@ -107,7 +109,10 @@ def compute_sinkhorn(positive: str, logits: torch.Tensor) -> torch.Tensor:
 
 
 def _run_rounds(start: torch.Tensor, rounds: int, added: Sequence[tuple[float, str]]) -> list[torch.Tensor]:
-    """Return the matrices (V, n, n) after each Sinkhorn round, which ends with rows, for V of `ADDED`."""
+    """Return the matrices (V, n, n) after each Sinkhorn round, which ends with rows.
+
+    added: V pairs of an eps and where it is added, as in `ADDED`.
+    """
     first, second, result = (
         torch.tensor([eps if where in places else 0.0 for eps, where in added], dtype=start.dtype)[:, None, None]
         for places in (("both", "first"), ("both", "second", "result"), ("result",))
@@ -132,7 +137,7 @@ def fit_scalar(logits: torch.Tensor, measured: torch.Tensor) -> tuple[str, float
 def draw_slow_logits(n: int, rounds: int, seed: int) -> torch.Tensor:
     """Return logits (n, n) for which one round more or fewer changes H_res visibly, and rows and columns differ.
 
-    Their range is as narrow as possible: with a wide one, the smallest eps matters in every half.
+    Their range is as narrow as possible, because with a wide range even the smallest eps has an effect in every half.
     """
     best, most = torch.zeros(n, n), -1.0
     for scale, salt in product((2.0, 3.0, 4.0, 5.0, 6.0, 8.0), range(12)):

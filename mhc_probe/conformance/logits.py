@@ -1,8 +1,7 @@
-"""Check how logits depend on the state, t = a (v phi) / rms(v) + b, whatever parameters compute them.
+"""Check that logits depend on the state as t = a (v phi) / rms(v) + b, without assumptions about the parameters.
 
-Nothing is assumed about the parameters: logits are recovered from the coefficients, and the equation states how they
-change with the state. Their even part (t(x) + t(-x)) / 2 is the bias. Their odd part, times rms(x), is linear in the
-state.
+Logits are recovered from the coefficients of two states, x and -x. By the equation, their even part (t(x) + t(-x)) / 2
+is the bias, and their odd part times rms(x) is linear in the state.
 """
 
 import torch
@@ -12,7 +11,7 @@ from mhc_probe.conformance.module_check import ModuleCheck, design, fails, forma
 from mhc_probe.conformance.options import FamilyOptions
 from mhc_probe.conformance.ranges import follows_law
 
-BENT = 0.02  # share of the largest odd part
+BENT = 0.02  # allowed error, relative to the largest odd part
 SHOW = (
     "from mhc_probe.conformance.logits import measure_even, measure_odd\n"
     "one, two = bench.x + 0.5, bench.draw(*bench.x.shape, salt=97)\n"
@@ -26,7 +25,7 @@ Logits = dict[str, torch.Tensor]
 
 @torch.no_grad()
 def check_logits(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that the logits are t = a (v phi) / rms(v) + b: mHC, Eq. 7."""
+    """Check that the logits are t = a (v phi) / rms(v) + b: mHC paper, Eq. 7."""
     name, statement = "logits", "logits are a bias and a linear map of the state over its rms"
     if options.family.pre != "sigmoid":
         raise NotApplicable("this family makes its coefficients in another way")
@@ -71,7 +70,7 @@ def _list_targets(bench: Bench, options: FamilyOptions) -> list[str]:
 
 
 def find_logits(bench: Bench, x: torch.Tensor, targets: list[str]) -> Logits:
-    """Return the logits of H_pre and H_post (B, T, n), and of H_res (B, T, n, n) up to constants of rows, columns."""
+    """Return logits of H_pre and H_post (B, T, n), and of H_res (B, T, n, n) up to constants of rows and columns."""
     observed = bench.observe(x)
     found = {
         "pre": torch.logit(observed.h_pre.double(), 1e-7),
@@ -103,7 +102,7 @@ def _explain(bench: Bench, x: torch.Tensor, targets: list[str]) -> tuple[str, st
     base, size = find_logits(bench, x, targets), _find_largest(measure_odd(bench, x, targets))
 
     def are_logits_unchanged(state: torch.Tensor, chosen: list[str] = targets, stream: int | None = None) -> bool:
-        """Return whether the logits of the chosen targets are those of `base`, for streams from `stream` on."""
+        """Return whether the logits of the chosen targets equal those of `base`, for streams from `stream` on."""
         now = find_logits(bench, state, chosen)
         return all(
             (now[t] - base[t])[..., slice(None) if stream is None else slice(stream, None)].abs().max() < BENT * size

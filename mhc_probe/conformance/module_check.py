@@ -1,4 +1,4 @@
-"""Define a check of someone's module, and build it with the Python that reproduces a failure."""
+"""Define the result of one check of someone's module, with Python that reproduces a failure."""
 
 from dataclasses import dataclass
 from textwrap import indent
@@ -12,7 +12,7 @@ HEADER = "import torch\nfrom mhc_probe.conformance import open_bench\nbench = op
 
 @dataclass(frozen=True)
 class ModuleCheck(Check):
-    """A check of an implementation, in words. `skipped`: the module prevents the measurement.
+    """The result of one check of an implementation, in words. Verdict `skipped`: the module prevents the measurement.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class ModuleCheck(Check):
 
     @property
     def notes(self) -> str:
-        """Return the likely mistake, and below it the reproduction."""
+        """Return the likely mistake, followed by the reproduction."""
         likely = f"likely: {self.likely}\n" if self.likely else ""
         return (likely + indent(self.reproduce, "  ")).rstrip()
 
@@ -40,13 +40,16 @@ def holds(name: str, statement: str, measured: str = "") -> ModuleCheck:
 def fails(
     name: str, statement: str, expected: str, measured: str, reproduce: str = "", likely: str = ""
 ) -> ModuleCheck:
-    """Build a check of a module that fails. `reproduce` follows the opening of a bench; `likely` is the mistake."""
+    """Build a check of a module that fails.
+
+    reproduce: code that follows the setup of a bench. likely: the usual mistake.
+    """
     code = HEADER + reproduce if reproduce else ""
     return ModuleCheck(name, "fails", statement, expected, measured, likely=likely, reproduce=code)
 
 
 def design(name: str, statement: str, measured: str = "") -> ModuleCheck:
-    """Build a check of what differs from the paper, but is a known choice of others."""
+    """Build a check with the verdict `design`: the module differs from the paper by a known choice of other authors."""
     return ModuleCheck(name, "design", f"design: {statement}", measured=measured)
 
 

@@ -12,9 +12,9 @@ Residual = Literal["sinkhorn", "doubly stochastic", "identity", "free"]
 
 @dataclass(frozen=True)
 class FamilyPromise:
-    """The properties of a family: its H_res, the law of H_pre and H_post ("" if they are free), and its start.
+    """The properties of a family that are checked: its H_res, the law of H_pre and H_post ("" if free), and its start.
 
-    `reads_streams`: the branch's input is one sum of whole streams, and not of single channels.
+    `reads_streams`: the branch's input is a weighted sum of whole streams, with one weight for all channels.
     """
 
     residual: Residual
@@ -26,7 +26,7 @@ class FamilyPromise:
 
 
 def _to_promise(family: Family) -> FamilyPromise | None:
-    """Return what the properties of a family promise of its mixing; None if there are no checks of such mixing."""
+    """Return the promise that follows from a family's properties; None if no check exists for its mixing."""
     if family.streams != "copies":
         return None
     if family.drawn == "entries":
@@ -47,7 +47,7 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class FamilyOptions:
-    """A family by name, with its options: rounds of Sinkhorn, eps, reduction of the streams, and their type."""
+    """A family by name, with its options: Sinkhorn rounds, eps, reduction of the streams, and type in use."""
 
     name: str = "mhc"
     rounds: int = 20
@@ -75,10 +75,10 @@ class FamilyOptions:
 
     @property
     def max_eps(self) -> float:
-        """Return the largest eps that passes: ten times that of the options."""
+        """Return the largest eps that passes: ten times the expected one, and at least 1e-5."""
         return max(10 * self.eps, 1e-5)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Return which of H_pre, H_post and H_res have parameters in this family."""
+        """Return the targets ("pre", "post", "res") that have parameters in this family."""
         return ("pre", "post") if self.family.residual == "identity" else ("pre", "post", "res")

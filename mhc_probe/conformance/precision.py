@@ -1,4 +1,4 @@
-"""Check the type in which the mapping is computed, whatever types its parameters and states have."""
+"""Check that the map from logits to coefficients is computed in float32, for all types of parameters and states."""
 
 from copy import deepcopy
 
@@ -11,13 +11,13 @@ from mhc_probe.conformance.options import FamilyOptions
 SWEEP = 33  # number of logits within 1/256, which bfloat16 does not resolve between 1 and 2
 START, SPAN, WIDE = 1.3, 2.0**-8, 0.25
 ROUGH = 0.05
-LIFT = 32.0  # added to all logits of H_res without effect; bfloat16 then has steps of 0.25
-COARSE = 0.02  # error of H_res; states in bfloat16 cause 0.005, a mapping in bfloat16 more than 0.05
+LIFT = 32.0  # added to all logits of H_res; changes nothing in float32, but bfloat16 then has steps of 0.25
+COARSE = 0.02  # largest allowed error of H_res; states in bfloat16 cause 0.005, a map in bfloat16 more than 0.05
 
 
 @torch.no_grad()
 def check_precision(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that logits that differ by a ten-thousandth give different coefficients."""
+    """Check that coefficients change smoothly over logits within 1/256, which bfloat16 and float16 would round."""
     if not options.family.reads_streams:
         raise NotApplicable("this family has no biases")
     known = [target for target in options.targets if target in bench.roles.bias]
@@ -43,7 +43,7 @@ def _format_shape(bench: Bench, target: str) -> str:
 
 
 def _find_roughness(bench: Bench, target: str) -> float:
-    """Return how far a coefficient departs from a parabola along a short sweep, as a share of its expected change."""
+    """Return how far a coefficient is from a parabola over a short range of logits, relative to its expected change."""
     logits = START + SPAN * torch.linspace(0, 1, SWEEP, dtype=torch.float64)
     values = torch.stack([_get_first(bench, target, float(t)) for t in logits])
     slope = _get_first(bench, target, START + WIDE) - _get_first(bench, target, START - WIDE)
@@ -56,7 +56,7 @@ def _find_roughness(bench: Bench, target: str) -> float:
 
 
 def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
-    """Return the first entry of H_pre, H_post or H_res for one value of its logit, the others being 1."""
+    """Return the first entry of H_pre, H_post or H_res for one value of its logit. All other logits are 1."""
     values = torch.ones(len(bench.require_bias(target)))
     values[0] = logit
     observed = bench.mixing(**{target: values})

@@ -1,4 +1,4 @@
-"""Check which scalar map H_pre and H_post are of their logits."""
+"""Check which function maps logits to H_pre and H_post, such as a sigmoid."""
 
 import torch
 
@@ -7,7 +7,7 @@ from mhc_probe.conformance.laws import fit_scalar
 from mhc_probe.conformance.module_check import ModuleCheck, format_number, judge
 from mhc_probe.conformance.options import FamilyOptions
 
-CLOSE = 0.006  # bfloat16 causes 0.004, which another check finds; a clamp at 5 causes 0.0067
+CLOSE = 0.006  # allowed error: bfloat16 causes 0.004, which `precision` finds; a clamp at 5 causes 0.0067
 VALUES = (-30.0, -2.0, 0.0, 1.0, 30.0)
 
 
@@ -22,7 +22,7 @@ def check_post(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _check_map(bench: Bench, target: str, expected: str) -> ModuleCheck:
-    """Check that H_pre or H_post is the map `expected` of its logits; "" where the family states none."""
+    """Check that H_pre or H_post is the function `expected` of its logits; "" if the family does not state one."""
     if not expected:
         raise NotApplicable("this family does not bound it")
     if target not in bench.roles.bias:
@@ -42,7 +42,7 @@ def _check_map(bench: Bench, target: str, expected: str) -> ModuleCheck:
 
 
 def _explain(target: str, law: str) -> str:
-    """Return the likely mistake of a module whose coefficients follow this law; "" means that no law fits."""
+    """Return the likely mistake of a module whose coefficients follow `law`; "" if no known law fits."""
     if not law:
         return f"logits that are clamped, or H_{target} that is scaled or multiplied with something else"
     known = {
@@ -66,7 +66,7 @@ def follows_law(bench: Bench, options: FamilyOptions, target: str) -> bool:
 
 
 def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
-    """Return the map of single logits that a target follows, its error, and the least and largest value measured.
+    """Return the law that best explains a target, its error, and the smallest and largest measured value.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
 
 
 def _check_bounds(bench: Bench, target: str, expected: str) -> ModuleCheck:
-    """Check the bounds with states that saturate the logits, if there is no bias."""
+    """Check the bounds of H_pre or H_post without a bias: scale the projection until the logits saturate."""
     if target not in bench.roles.phi:
         raise NotMeasured(f"no bias and no projection of H_{target} alone was found")
     bench.reset()

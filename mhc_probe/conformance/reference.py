@@ -1,4 +1,4 @@
-"""Compare with our own connection that has the same parameters, on the same states."""
+"""Compare a module with our own connection, given the same parameters and states."""
 
 from collections.abc import Iterator
 
@@ -51,7 +51,7 @@ def check_reference(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _list_references(bench: Bench, options: FamilyOptions) -> Iterator[Mixing]:
-    """Yield our mixing for each way in which a projection may index the state."""
+    """Yield our mixing for both orders in which a projection may index the flattened state: (n, C) and (C, n)."""
     states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
     for x in states:
         build = _build_hc if options.family.residual == "free" else _build_mhc
@@ -124,7 +124,7 @@ def _parse_our_spec(bench: Bench, options: FamilyOptions, init: str, eps: float 
     connection = {"kind": options.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
     if options.family.residual == "sinkhorn":
         connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": options.rounds}
-    # The parameters, and with them the width, are replaced: a spec allows fewer widths.
+    # A width that every spec allows: the parameters, and with them the width, are replaced afterwards.
     try:
         return parse_spec({"depth": 1, "width": 16, "block": {"kind": "mlp"}, "connection": connection})
     except SpecErrors as error:
@@ -144,9 +144,9 @@ def _get_entries(bench: Bench, places: list[ParameterEntry]) -> torch.Tensor:
 
 
 def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
-    """Return a target's projection as (inputs, logits), in either storage order; None if it is no matrix.
+    """Return a target's projection as (inputs, logits), in whichever order it is stored; None if it is no matrix.
 
-    Logits have the order of the bias's entries, as the parameter stores both.
+    Logits have the order in which the parameters store them, which is that of the bias's entries.
     """
     name, indices = bench.roles.phi[target]
     parameter, is_res, per_stream = bench.subject.module.get_parameter(name), target == "res", bench.width
@@ -162,7 +162,7 @@ def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
 
 
 def _arrange_projection(bench: Bench, target: str) -> torch.Tensor | None:
-    """Return a module's projection in our connection's form, (n C, K): columns by stream, or H_res row by row."""
+    """Return a module's projection in our connection's form, (n C, K), with columns ordered as the logits."""
     phi, n = _get_projection(bench, target), bench.n
     if phi is None:
         return None

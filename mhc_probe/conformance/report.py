@@ -1,4 +1,4 @@
-"""Define the report on an implementation: all of its checks."""
+"""Define the report on an implementation, with the results of all checks."""
 
 import json
 from dataclasses import asdict, dataclass

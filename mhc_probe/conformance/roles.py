@@ -1,7 +1,7 @@
-"""Find the role of each parameter of a connection by changing it, as names and shapes differ between implementations.
+"""Find the role of each parameter of a connection by changing it, because names and shapes differ between libraries.
 
-With random parameters every entry moves some of H_pre, H_post and H_res. An entry that moves only one of them is a bias
-if n (or n^2) entries do so, a gate if it is the only one, and part of a projection otherwise.
+With random parameters, every entry changes some of H_pre, H_post and H_res. The entries of a parameter that change only
+one of them are a bias if there are n (n^2 for H_res), a gate if there is one, and a projection otherwise.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ SMALL = 256  # largest parameter whose entries are changed one by one
 STEP = 0.5
 SEEN = 1e-5  # smallest change of a coefficient that counts
 
-Measure = Callable[[], dict[str, torch.Tensor]]  # coefficients by target, with their graph
+Measure = Callable[[], dict[str, torch.Tensor]]  # returns coefficients by target, with their graph
 
 
 class ParameterEntry(NamedTuple):
@@ -37,8 +37,9 @@ class Entries(NamedTuple):
 class Roles:
     """Biases, gates and projections by target; entries without effect; and entries with an effect but no gradient.
 
-    `gain` names parameters that scale the state before anything reads it. `entangled` names, by "pre" or "post", the
-    parameter whose n^2 entries move that target together with H_res. `error` is the message of a failed backward pass.
+    `dead` and `detached` have the numbers of such entries by parameter. `gain` lists parameters that scale the state
+    before it is projected. `entangled` has, for "pre" and "post", the parameter whose n^2 entries change that target
+    together with H_res. `error` is the message of a failed backward pass.
     """
 
     bias: dict[str, list[ParameterEntry]] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Roles:
 
 
 def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
-    """Return the roles of all parameters, and leave their values unchanged."""
+    """Return the roles of all parameters. Their values are unchanged afterwards."""
     moved = _find_moved(module, measure)
     roles = Roles()
     try:
@@ -76,7 +77,10 @@ def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
 
 
 def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
-    """Add a parameter's entries to the roles: `effect` says which coefficients each entry moves, (3, entries)."""
+    """Add a parameter's entries to the roles.
+
+    effect: (3, entries), whether each entry changes H_pre, H_post and H_res.
+    """
     many = effect.sum(0) > 1
     for target, row in zip(TARGETS[:2], effect, strict=False):
         if (row & effect[2] & (effect.sum(0) == 2)).sum() == n * n:
@@ -101,7 +105,7 @@ def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
 
 @torch.no_grad()
 def _find_moved(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
-    """Return for each small parameter which entries move which target, (3, entries)."""
+    """Change the entries of each small parameter one by one; return which targets each entry changes, (3, entries)."""
     base, moved = measure(), {}
     for name, parameter in module.named_parameters():
         if not 0 < parameter.numel() <= SMALL:
@@ -118,7 +122,10 @@ def _find_moved(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def _move_slices(parameter: nn.Parameter, gradient: torch.Tensor, measure: Measure) -> torch.Tensor:
-    """Return which entries of a large parameter move which target: by gradient, or by changing slices without one."""
+    """Return which entries of a large parameter change which target, (3, entries).
+
+    An entry with a gradient does. Entries without one are changed slice by slice to see whether they do.
+    """
     base, effect = measure(), gradient.clone()
     axis = min(range(parameter.ndim), key=lambda axis: parameter.shape[axis] if parameter.shape[axis] > 1 else 1 << 62)
     shaped = effect.view(3, *parameter.shape)

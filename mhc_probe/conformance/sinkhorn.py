@@ -10,14 +10,18 @@ from mhc_probe.conformance.module_check import ModuleCheck, design, fails, forma
 from mhc_probe.conformance.options import FamilyOptions
 
 SUM = 0.02  # allowed error of a sum for mild logits; rounds and eps cause less
-FITS = 1e-3  # largest error of a law that explains the matrix
+FITS = 1e-3  # largest error up to which a law explains the matrix
 CLAMPS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10)
 WIDE = 100.0  # a logit whose exponential overflows float32
-COARSE = 0.03  # up to here the map is right, but too coarse to count rounds
+COARSE = 0.03  # largest error up to which the map is right; above FITS it is too inaccurate to count rounds
 
 
 class SinkhornFit(NamedTuple):
-    """H_res (n, n) of mild positive logits and of slow ones, and the laws that fit them best."""
+    """H_res (n, n) for two matrices of logits, and the laws that fit best.
+
+    `mild`: small positive logits, to find the map before the rounds. `slow`: logits for which the rounds converge
+    slowly, to find order, rounds and eps.
+    """
 
     mild: torch.Tensor
     mild_matrix: torch.Tensor
@@ -28,7 +32,7 @@ class SinkhornFit(NamedTuple):
 
 
 def fit_h_res(bench: Bench, options: FamilyOptions) -> SinkhornFit:
-    """Return the laws that fit H_res at mild and at slow logits, measured once per bench."""
+    """Return the laws that fit H_res for mild and for slow logits. They are measured once per bench."""
     if options.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
     kept: SinkhornFit | None = bench.notes.get("sinkhorn")
@@ -51,12 +55,12 @@ def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
 
 
 def get_law(bench: Bench, options: FamilyOptions) -> Fit:
-    """Return the law of Sinkhorn's rounds that fits H_res at logits which converge slowly.
+    """Return the law of Sinkhorn's rounds that fits H_res for logits for which the rounds converge slowly.
 
     Raises
     ------
     NotMeasured
-        If no law explains them.
+        If no law explains H_res.
     """
     made = fit_h_res(bench, options)
     if made.mild_fit.law.positive != "exp" or made.mild_fit.error > COARSE:
@@ -70,9 +74,10 @@ def get_law(bench: Bench, options: FamilyOptions) -> Fit:
 
 
 def find_layout(bench: Bench) -> str:
-    """Return how a parameter orders the logits: "output first", "input first", or "input next to H_pre" as in HC.
+    """Return in which order a parameter stores the logits of H_res, by index of the matrix.
 
-    Return "neither" for another order, and with two streams, where the order makes no difference.
+    "output first", "input first", or "input next to H_pre" if one matrix contains H_pre and H_res as in HC. "neither"
+    for another order, and for two streams, where the order makes no difference.
     """
     ordered, plain, n = bench.require_bias("res"), bench.roles.bias["res"], bench.n
     shape = bench.subject.module.get_parameter(plain[0].name).shape
@@ -88,7 +93,10 @@ def find_layout(bench: Bench) -> str:
 
 
 def check_orientation(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that the rows that Sinkhorn's rounds end with are outputs: mHC paper, Eq. 3 and Eq. 9."""
+    """Check that the sums that Sinkhorn's rounds make exact last are over the rows, one per output stream.
+
+    Source: mHC paper, Eq. 3 and Eq. 9.
+    """
     name, statement = "orientation", "rows of H_res, which the rounds leave exact, index the output"
     if options.family.residual == "free":
         return _check_free(bench)
@@ -112,12 +120,12 @@ def check_orientation(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def is_applied_elsewhere(bench: Bench) -> bool:
-    """Return whether it is unknown how H_res is applied."""
+    """Return whether code that was not given applies H_res, so that its direction is unknown."""
     return bench.subject(bench.x).write is None
 
 
 def _is_returned_as_applied(bench: Bench) -> bool:
-    """Return whether other code applies the returned matrix unchanged, so that this code decides its direction."""
+    """Return whether the given `write` applies the returned matrix unchanged, so that it decides the direction."""
     returned, applied = bench.subject(bench.x).h_res, bench.observe().h_res
     if bench.subject.write is None or returned is None or applied is None:
         return False
@@ -125,7 +133,7 @@ def _is_returned_as_applied(bench: Bench) -> bool:
 
 
 def _check_free(bench: Bench) -> ModuleCheck:
-    """Check the orientation of an unconstrained H_res, by where it is stored."""
+    """Check the orientation of an unconstrained H_res. It can be found only if H_res is stored next to H_pre."""
     name, statement = "orientation", "rows of A_r, which is stored next to A_m, index the input"
     layout = find_layout(bench)
     if layout != "input next to H_pre":
@@ -157,7 +165,7 @@ def check_exp(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _check_clamp(made: SinkhornFit) -> ModuleCheck:
-    """Check whether logits of any size are exponentiated, or clamped before."""
+    """Check that large logits are exponentiated too, and not clamped first."""
     name, statement = "exp", "logits are exponentiated before the rounds"
     if made.slow_fit.error < FITS:
         return holds(name, statement, "exp")
@@ -192,7 +200,9 @@ def check_columns(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 
 def _check_sums(bench: Bench, options: FamilyOptions, name: str, dim: int) -> ModuleCheck:
-    """Check that H_res sums to 1 over an axis: on the bench's state if the family is exact, else for mild logits."""
+    """Check that H_res sums to 1 over an axis: on the bench's state if H_res is exact by construction, else for mild
+    logits.
+    """
     if options.family.residual == "doubly stochastic":
         h_res = bench.observe().h_res
         if h_res is None:
@@ -211,7 +221,7 @@ def _check_sums(bench: Bench, options: FamilyOptions, name: str, dim: int) -> Mo
 
 
 def check_order(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that Sinkhorn's rounds divide columns first, rows last."""
+    """Check that Sinkhorn's rounds divide columns first and rows last."""
     name, statement = "order", "each round divides columns, then rows"
     last, layout = get_law(bench, options).law.last, find_layout(bench)
     if is_applied_elsewhere(bench) and last == "columns":
@@ -255,7 +265,7 @@ def check_eps(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 @torch.no_grad()
 def check_wide(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check H_res at logits far from zero, of all tokens and of some."""
+    """Check that large equal logits give a uniform H_res, also if they are 100 for one token and -100 for the next."""
     name, statement = "wide logits", "a constant added to all logits of one token does not change its H_res"
     if options.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
@@ -277,7 +287,7 @@ def check_wide(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 @torch.no_grad()
 def shift_tokens(bench: Bench) -> torch.Tensor | None:
-    """Return H_res (B, T, n, n) where all logits of a token are equal: 100 for one token and -100 for the next."""
+    """Return H_res (B, T, n, n) for logits that are equal within a token: about -100 and 100, alternating by token."""
     places, entries = bench.require_bias("res"), bench.roles.phi["res"]
     bench.reset()
     bench.set_entries(places, BASE - bench.res_offset)

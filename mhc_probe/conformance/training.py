@@ -1,4 +1,4 @@
-"""Check what training needs: a start as the residual network if that is promised, and equal values in train()."""
+"""Check what training needs: a start as the residual network if the family promises it, and no change by train()."""
 
 from copy import deepcopy
 
@@ -13,7 +13,7 @@ CLOSE = 1e-3
 
 @torch.no_grad()
 def check_start(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that from equal streams, their mean gains the branch's output once at the start of training."""
+    """Check that an untrained layer acts as a residual layer: for equal streams, u = x and x' = x + y."""
     x = bench.draw(*bench.x.shape[:2], 1, bench.width, salt=81).expand_as(bench.x).contiguous()
     called = bench.initial(x)
     if called.write is None:
@@ -40,7 +40,7 @@ def check_start(bench: Bench, options: FamilyOptions) -> ModuleCheck:
 
 @torch.no_grad()
 def check_mode(bench: Bench, options: FamilyOptions) -> ModuleCheck:
-    """Check that mixing coefficients are the same in training and in evaluation mode."""
+    """Check that mixing coefficients are the same in training mode and in evaluation mode."""
     bench.reset()
     training = bench.subject.on(deepcopy(bench.subject.module).train())
     plain, found = bench.observe(), [bench.observe(subject=training) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Monitor a model while it trains: a trace that grows, and alarms as sentences."""
+"""Monitor a model while it trains: record it into a growing recording, and raise alarms as sentences."""
 
 from mhc_probe.monitor.alarm import Alarm, Limits
 from mhc_probe.monitor.monitor import Monitor

@@ -16,15 +16,15 @@ class Limits:
     ----------
     gain: largest composite gain, forward or backward; 30 by default.
     sums: largest difference of a column sum of H_res from 1 if all rows sum to 1, or the reverse; 0.1.
-    dead: smallest share of the squared size of all streams, as a fraction of an even share; 0.001.
-    dominant: largest share of one stream; 0.95.
+    dead: smallest share of one stream in the squared size of all streams, as a fraction of an even share; 0.001.
+    dominant: largest share of one stream in the squared size of all streams; 0.95.
     unmoved: smallest change of an entry of H_res while the loss falls; 0.00001.
-    patience: number of updates after which it must have moved; 100.
+    patience: number of updates after which H_res must have changed by `unmoved`; 100.
     vanished: smallest ratio of a layer's gradient to the last layer's; 0.0001.
     spike: largest rise of the loss, as a fraction of the first loss; 0.25.
-    surge: largest growth of the signal after a layer since the observation before, as a factor; 100.
-    decay: smallest share of the mixing parameters that weight decay alone leaves by the last planned update, or has
-        left so far if no number of updates is planned; 0.5.
+    surge: largest growth of the signal after a layer since the previous observation, as a factor; 100.
+    decay: smallest fraction of the initial mixing parameters that weight decay alone leaves until the last planned
+        update, or until now if no number of updates is planned; 0.5.
     """
 
     gain: float = 30.0
@@ -45,14 +45,14 @@ class Alarm:
 
     Attributes
     ----------
-    kind: `gain`, `sums`, `dead`, `dominant`, `unmoved`, `vanished`, `spike`, `surge`, `decay`
-        or `lost`, which is not finite.
-    text: a sentence with place and size of the problem; layers and streams count from 1.
+    kind: `gain`, `sums`, `dead`, `dominant`, `unmoved`, `vanished`, `spike`, `surge`, `decay`, or `lost` for values
+        that are not finite.
+    text: a sentence with place and size of the problem; layers and streams are counted from 1.
     layer: index from 0; None if the alarm concerns the whole model.
     value: the measured value; inf or nan if it is not finite.
     limit: the limit that the value passed.
     panel: key of the panel that shows it.
-    place: separates alarms of one kind, such as the direction of a gain.
+    place: distinguishes alarms of one kind, such as by the direction of a gain.
     iteration: number of updates before the observation.
     """
 
@@ -79,7 +79,7 @@ class AlarmLog:
         self._active: set[tuple[str, str]] = set()
 
     def raise_new(self, observation: Observation, found: Sequence[Alarm]) -> list[Alarm]:
-        """Add the alarms that were not active at the observation before, and return them."""
+        """Add the alarms that were not active at the previous observation, and return them."""
         new = [
             replace(alarm, iteration=observation.iteration)
             for alarm in found

@@ -1,4 +1,4 @@
-"""Find alarms that a single observation can raise, with what weight decay does alone."""
+"""Find the alarms that a single observation of a training can raise, and the alarm about weight decay."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ from mhc_probe.monitor.alarm import Alarm, Limits
 from mhc_probe.monitor.decay import Decay
 from mhc_probe.monitor.observation import Observation
 
-EXACT = 1e-2  # largest error of the sums that are normalised last, in any precision
-LITTLE = 0.01  # of the mixing parameters: what is called uniform
+EXACT = 1e-2  # largest error of sums that are normalised last, in any precision
+LITTLE = 0.01  # fraction of the mixing parameters below which mixing counts as uniform
 
 
 def find_alarms(observation: Observation, limits: Limits) -> list[Alarm]:
-    """Return the alarms of one observed pass of a training."""
+    """Return the alarms that one observation of a training raises."""
     return [alarm for check in CHECKS for alarm in check(observation, limits)]
 
 
@@ -56,8 +56,8 @@ def check_gain(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 def check_sums(observation: Observation, limits: Limits) -> Iterator[Alarm]:
     """Raise an alarm if row sums of H_res are exact and column sums are not, or the reverse.
 
-    Sinkhorn's last round makes one kind exact; the other is near 1 if the rounds have converged. Free mixing makes
-    neither exact and is left to the gain.
+    The last half of a Sinkhorn round makes one kind exact; the other is near 1 if the rounds have converged. Mixing
+    without constraints has no exact sums; for it, the alarm about the gain applies.
     """
     layers = observation.result.layers
     if observation.result.streams == 1 or "h_res_col_sum" not in layers:
@@ -76,7 +76,7 @@ def check_sums(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_streams(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm if a stream holds nearly nothing, or nearly all, of the last layer's squared size."""
+    """Raise an alarm if a stream has nearly nothing, or nearly all, of the squared size of the last state."""
     sizes = observation.result.layers.get("act_rms_streams")
     if sizes is None or observation.result.streams == 1:
         return
@@ -120,8 +120,9 @@ def check_gradient(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_decay(observation: Observation, decay: Decay | None, updates: int | None, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm if weight decay alone leaves too little of the mixing parameters by the last planned update, or
-    has left too little so far.
+    """Raise an alarm if weight decay alone leaves too little of the mixing parameters until the last planned update.
+
+    Without a planned number of updates, use what it has left until now.
     """
     if decay is None:
         return
@@ -156,7 +157,7 @@ def _build_lost(text: str, layer: int | None, place: str) -> Alarm:
 
 
 def _find_lost(observation: Observation, key: str) -> np.ndarray:
-    """Return layers whose value overflowed or is nan. Layers that were not recorded are left out."""
+    """Return the layers whose value overflowed or is nan, but not those whose value is unknown."""
     flags = observation.result.status.get(key, {})
     return np.array(sorted(layer for layer, flag in flags.items() if flag in ("overflow", "nan")), dtype=int)
 

@@ -1,4 +1,4 @@
-"""Find alarms that need several observations: mixing that does not learn, a signal or a loss that jumps."""
+"""Find alarms that need several observations: mixing that does not change, a signal or a loss that jumps."""
 
 import math
 from collections import deque
@@ -14,13 +14,13 @@ from mhc_probe.adapter import LayerSite
 from mhc_probe.monitor.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
-MAX_POINTS = 16  # observations
+MAX_POINTS = 16  # number of observations that are kept
 COMPARED = 8  # number of losses whose median is the level before a jump
-WINDOW = 4  # observations in which a layer can move before the loss
-MOVED = math.log10(3)  # decades; a larger change is outside of the usual range
-NOISE = 6 * 1.4826  # median deviations that count as noise
-LEARNED = 0.99  # fraction of the first loss below which training has an effect
-# Columns of a layer that are tracked, and their names in sentences.
+WINDOW = 4  # number of latest observations in which a layer may have changed before the loss
+MOVED = math.log10(3)  # decades; a layer with a larger change has left its usual range
+NOISE = 6 * 1.4826  # a rise of the loss by fewer median absolute deviations is noise
+LEARNED = 0.99  # fraction of the first loss; a smaller loss shows that the model learns
+# Tracked columns, and their names in sentences.
 TRACKED = {
     "branch_out_rms": "its branch's output",
     "act_rms": "the signal after it",
@@ -37,7 +37,7 @@ class _Point:
 
 
 class History:
-    """Stores the part of past observations that alarms need."""
+    """Keeps losses and columns of past observations, and finds alarms by comparing them with the latest."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -62,7 +62,7 @@ class History:
     def _check_mixing(
         self, observation: Observation, loss: float | None, mixing: Sequence[nn.Parameter]
     ) -> Iterator[Alarm]:
-        """Raise an alarm if H_res has not moved after `patience` updates, and the loss has fallen or is unknown."""
+        """Raise an alarm if H_res has not changed after `patience` updates, and the loss has fallen or is unknown."""
         h_res = observation.result.matrices.get("h_res")
         if self._has_moved or not mixing or h_res is None or observation.result.streams == 1:
             return
@@ -97,7 +97,10 @@ class History:
     # ---- signal
 
     def _check_size(self) -> Iterator[Alarm]:
-        """Compare the signal with the observation before. Norms can hide its growth, so that the loss shows nothing."""
+        """Raise an alarm if the signal has grown strongly since the previous observation.
+
+        Norms can hide such growth, so that the loss does not show it.
+        """
         if len(self.points) < 2 or "act_rms" not in self.points[-1].columns:
             return
         last, now = self.points[-2], self.points[-1]
@@ -116,7 +119,7 @@ class History:
     # ---- loss
 
     def _check_loss(self, loss: float | None) -> Iterator[Alarm]:
-        """Yield an alarm if the loss jumps far above its recent median."""
+        """Raise an alarm if the loss jumps far above its recent median."""
         before = [p.loss for p in list(self.points)[:-1] if p.loss is not None and math.isfinite(p.loss)][-COMPARED:]
         if loss is None or not before or self.first_loss is None:
             return
@@ -131,7 +134,7 @@ class History:
         yield Alarm(kind="spike", text=text, layer=layer, value=loss, limit=limit, panel="training")
 
     def _find_first_to_move(self) -> tuple[int | None, str]:
-        """Return the layer that left its usual range first, and a sentence. The earliest observation counts."""
+        """Return the layer that left its usual range first, and a sentence about it; None if no layer did."""
         points = list(self.points)
         start = max(1, len(points) - WINDOW)
         for point in points[start:]:
@@ -145,7 +148,7 @@ class History:
 
 
 def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
-    """Return by how many decades a column differs from its median over earlier observations, (L); 0 if unknown."""
+    """Return by how many decades a column differs from its median over earlier observations, (L). 0 if unknown."""
     columns = [other.columns[key] for other in before if key in other.columns]
     if not columns:
         return np.zeros_like(point.columns[key])
@@ -155,7 +158,7 @@ def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
 
 
 def _describe_moved(moved: dict[str, np.ndarray], iteration: int) -> tuple[int, str]:
-    """Return the layer that moved most at one observation, and a sentence."""
+    """Return the layer that changed most at one observation, and a sentence about it."""
     layers = int((np.abs(np.stack([*moved.values()])) > MOVED).any(0).sum())
     key = max(moved, key=lambda key: float(np.abs(moved[key]).max()))
     layer = int(np.abs(moved[key]).argmax())
@@ -179,6 +182,6 @@ def _read_loss(observation: Observation) -> float | None:
 
 @torch.no_grad()
 def _digest(parameters: Sequence[nn.Parameter]) -> list[float]:
-    """Return sum and sum of squares of every parameter, which stay bitwise equal if no parameter changes."""
+    """Return the sum and the sum of squares of every parameter, to see whether any parameter has changed."""
     found = [part for item in parameters for part in (item.double().sum(), item.double().square().sum())]
     return torch.stack([part.cpu() for part in found]).tolist()

@@ -1,4 +1,7 @@
-"""Build callbacks for other trainers. Their packages are imported when a callback is built."""
+"""Build callbacks that run a monitor within the trainers of transformers and Lightning.
+
+Their packages are imported when a callback is built.
+"""
 
 import importlib.util
 import math
@@ -39,7 +42,7 @@ def build_lightning_callback(monitor: "Monitor") -> Any:
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             """Start the monitor with the trainer's count and plan of updates."""
-            planned = trainer.estimated_stepping_batches  # inf where the training has no planned end
+            planned = trainer.estimated_stepping_batches  # inf if the training has no planned end
             monitor.start(trainer.global_step, int(planned) if math.isfinite(planned) else None)
 
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -61,7 +64,7 @@ def build_lightning_callback(monitor: "Monitor") -> Any:
 
 
 def _find_lightning_callback() -> type:
-    """Return the class under the name that the program has imported, else under the installed one."""
+    """Return Lightning's class `Callback` from the package that the program has imported, else an installed one."""
     name = next((name for name in LIGHTNING if name in sys.modules), None)
     if name == LIGHTNING[0] or (name is None and importlib.util.find_spec("lightning") is not None):
         from lightning.pytorch import Callback

@@ -1,8 +1,8 @@
-"""Follow what weight decay alone leaves of a model's parameters, in closed form.
+"""Compute which fraction of a model's initial parameters weight decay alone leaves, in closed form.
 
-Where an optimiser multiplies a parameter by 1 - r w in each update, r the learning rate and w the weight decay, and
-then adds its step, the share that decay alone leaves after several updates is the product of these factors. AdamW does,
-and so does SGD without momentum, whose decay is a part of the gradient. Of other optimisers nothing is known here.
+Some optimisers multiply a parameter by 1 - r w in each update and then add their step, with learning rate r and weight
+decay w. Decay alone then leaves the product of these factors. AdamW works in this way, and so does SGD without
+momentum, where the decay is part of the gradient. Other optimisers are not supported.
 """
 
 import math
@@ -17,13 +17,13 @@ from torch.optim import SGD, Optimizer
 
 @dataclass(frozen=True)
 class Decay:
-    """The effect of weight decay alone on those of some parameters that it shrinks most.
+    """The effect of weight decay alone on the group of parameters that it shrinks most.
 
     Attributes
     ----------
-    log_share: natural logarithm of the share that it has left so far.
+    log_share: natural logarithm of the fraction of the initial values that is left.
     log_factor: natural logarithm of the factor of the next update.
-    parameters: how many numbers the parameters have.
+    parameters: number of entries of the parameters.
     """
 
     log_share: float
@@ -32,27 +32,27 @@ class Decay:
 
     @property
     def half_life(self) -> float:
-        """Return after how many updates weight decay leaves half of a parameter, at the present learning rate."""
+        """Return the number of updates in which weight decay halves a parameter, at the present learning rate."""
         return math.inf if self.log_factor == 0 else math.log(0.5) / self.log_factor
 
     def predict_log_share(self, updates: int) -> float:
-        """Return the logarithm of the share that is left after further updates at the present learning rate."""
+        """Predict the logarithm of the fraction that is left after more updates at the present learning rate."""
         return self.log_share + updates * self.log_factor
 
     def count_updates(self, share: float) -> float:
-        """Return the further updates until this share is left, at the present learning rate; inf if never."""
+        """Predict in how many updates only the fraction `share` is left, at the present learning rate; inf if never."""
         left = math.log(share) - self.log_share
         return 0.0 if left >= 0 else math.inf if self.log_factor == 0 else left / self.log_factor
 
 
 class DecayTracker:
-    """Multiplies the factors of all updates, for each group of parameters."""
+    """Accumulates the decay factors of all updates, for each parameter group of each optimiser."""
 
     def __init__(self) -> None:
         self._logs: WeakKeyDictionary[Optimizer, dict[int, float]] = WeakKeyDictionary()
 
     def add(self, optimizer: Optimizer) -> None:
-        """Follow an optimiser of the model, whose learning rate and weight decay then count in what is predicted."""
+        """Track an optimiser of the model, so that predictions use its learning rate and weight decay."""
         self._logs.setdefault(optimizer, {})
 
     def count(self, optimizer: Optimizer) -> None:
@@ -62,7 +62,7 @@ class DecayTracker:
             logs[place] = logs.get(place, 0.0) + find_log_factor(optimizer, group)
 
     def find_decay(self, parameters: Collection[nn.Parameter]) -> Decay | None:
-        """Return the strongest decay of these parameters; None if no optimiser is known to decay them."""
+        """Return the strongest decay of these parameters; None if no supported optimiser decays them."""
         wanted = {id(parameter) for parameter in parameters}
         found = []
         for optimizer, logs in self._logs.items():
@@ -76,7 +76,7 @@ class DecayTracker:
 
 
 def find_log_factor(optimizer: Optimizer, group: Mapping[str, Any]) -> float:
-    """Return log(1 - r w) of one update; 0 if parameters are not multiplied by such a factor."""
+    """Return log(1 - r w) for one update; 0 if the optimiser does not multiply parameters by such a factor."""
     is_plain = isinstance(optimizer, SGD) and not group.get("momentum") and not group.get("maximize")
     if not (group.get("decoupled_weight_decay") or is_plain):
         return 0.0

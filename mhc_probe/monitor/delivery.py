@@ -8,7 +8,7 @@ from typing import Protocol
 
 MAX_WAITING = 64 * 2**20  # bytes
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 30.0
-KEEP_ALIVE_S = 600.0  # idle time after which the target is contacted, so that it keeps the trace
+KEEP_ALIVE_S = 600.0  # idle time after which the target is contacted, so that it does not end the recording
 PATIENCE_S = 10.0  # longest wait at the end of training for lines in the queue
 
 logger = logging.getLogger("mhc_core.monitor")
@@ -34,7 +34,7 @@ class DeliveryTarget(Protocol):
         """Return the name that warnings show."""
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Store the lines of a record that follow those delivered before: all of them, or none if it raises.
+        """Store the next lines of a record: all of them, or none if it raises.
 
         Raises
         ------
@@ -48,7 +48,7 @@ class DeliveryTarget(Protocol):
         """Report that the training still runs although there are no lines. Raises the errors of `deliver`."""
 
     def finish(self) -> None:
-        """Complete the trace. All lines have been delivered."""
+        """Complete the recording, after all lines have been delivered."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ KEEP_ALIVE = LineBatch([], 0)
 
 
 class DeliveryQueue:
-    """Delivers batches to a target in order, in a thread of its own, and retries while the target is unavailable."""
+    """Delivers batches to a target in order, in a separate thread, and retries while the target is unavailable."""
 
     def __init__(self, target: DeliveryTarget, max_waiting: int = MAX_WAITING) -> None:
         self.target, self.max_waiting = target, max_waiting
@@ -77,7 +77,7 @@ class DeliveryQueue:
 
     @property
     def has_capacity(self) -> bool:
-        """Return whether the queue takes one more batch of a monitor's lines."""
+        """Return whether the queue accepts one more batch of lines."""
         with self._changed:
             return not self._has_refused and self._waiting < self.max_waiting
 
@@ -92,7 +92,7 @@ class DeliveryQueue:
             self._changed.notify_all()
 
     def wait_for_first(self, timeout_s: float) -> None:
-        """Wait for the result of the first delivery, whatever it is. Later calls return immediately."""
+        """Wait until the first delivery has succeeded or failed. Later calls return immediately."""
         self._has_tried.wait(timeout_s)
         self._has_tried.set()  # only the first call waits
 

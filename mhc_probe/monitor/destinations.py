@@ -1,4 +1,4 @@
-"""Open the destinations that `to=` names."""
+"""Open the destinations of a monitor's observations that its argument `to=` names."""
 
 from collections.abc import Iterable
 from os import PathLike
@@ -27,22 +27,22 @@ class Destination(Protocol):
 
     @property
     def link(self) -> str | None:
-        """Return the address of the page that shows the trace, if there is one."""
+        """Return the address of the page that shows the recording, if there is one."""
 
     def announce(self) -> None:
         """Prepare for a training that is about to start."""
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Add one observation, with the alarms that are new in it."""
+        """Add one observation, with the alarms that it raises."""
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """End the trace after `iteration` updates, with all alarms."""
+        """End the recording after `iteration` updates, with all alarms."""
 
 
 class DeliveredTrace:
-    """A growing record and the queue that delivers it.
+    """A growing record and the queue that delivers it to a file or server.
 
-    Observations are skipped while the queue is full. Later ones continue the record without a gap.
+    Observations are skipped while the queue is full. The record continues with later ones, numbered without a gap.
     """
 
     def __init__(self, target: DeliveryTarget) -> None:
@@ -56,12 +56,12 @@ class DeliveredTrace:
         return self.target.link if isinstance(self.target, LiveServer) else None
 
     def announce(self) -> None:
-        """Print where a live trace will be shown."""
+        """Print where a live recording will be shown."""
         if isinstance(self.target, LiveServer):
             self.target.announce()
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Queue the lines of an observation. The first delivery is awaited, so that the page is known early."""
+        """Queue the lines of an observation. Wait for the first delivery to a server, to print the address early."""
         self.alarms += [alarm.to_finding() for alarm in new]
         if self.queue.has_capacity:
             self.queue.send(self.record.add(observation, self.alarms))
@@ -71,7 +71,7 @@ class DeliveredTrace:
             self.queue.wait_for_first(FIRST_PATIENCE_S)
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """Queue the end of the trace, and wait some seconds for the queue to empty."""
+        """Queue the end of the recording, and wait some seconds for the queue to empty."""
         self.queue.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms], iteration))
         if self.queue.close(PATIENCE_S):
             self.target.finish()
@@ -83,7 +83,7 @@ def open_destinations(to: Any) -> list[Destination]:
     Raises
     ------
     SpecError
-        If it names no destination.
+        If `to` is not a destination.
     """
     if to is None:
         return []

@@ -1,4 +1,4 @@
-"""Write a growing trace to a file, one frame per line. The file is complete up to the last observation."""
+"""Write a growing recording to a file, one frame per line. The file is complete up to the last observation."""
 
 import logging
 import os
@@ -13,9 +13,9 @@ GROWING = ".ndjson"
 
 
 class GrowingFile:
-    """Appends lines without a buffer, so that a killed process has written them.
+    """Appends lines to a file without a buffer, so that no line is lost if the process is killed.
 
-    An existing file is never changed. The trace then gets a numbered name: `run-2.ndjson`.
+    An existing file is never changed: the recording then gets a numbered name such as `run-2.ndjson`.
     """
 
     def __init__(self, wanted: Path) -> None:
@@ -32,9 +32,9 @@ class GrowingFile:
         return str(self.path)
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Append lines of the record to the file. After an error, remove what was written of them."""
+        """Append lines of the record to the file. After an error, remove the part of them that was written."""
         try:
-            # Reopen for each delivery: a disk that was unmounted has another file under the same name.
+            # Reopen for each delivery: after a disk was unmounted, the path is another file.
             with open(self.path, "ab", buffering=0) as file:
                 try:
                     _write_all(file.fileno(), b"".join(lines))
@@ -49,7 +49,7 @@ class GrowingFile:
         """Do nothing: a file has no timeout."""
 
     def finish(self) -> None:
-        """Convert the file of lines to a container if `to=` names one. If that fails, the lines stay."""
+        """Convert the file of lines to a container if `to=` is a container. If that fails, keep the file of lines."""
         if self.target == self.path or not self.path.exists():
             return
         try:
@@ -61,7 +61,7 @@ class GrowingFile:
 
 
 def find_free(path: Path) -> Path:
-    """Return the path, or the next one with a number if it or its growing file exists."""
+    """Return the path, or the first free one with a number if it or its growing file exists."""
     number, free = 1, path
     while free.exists() or free.with_suffix(GROWING).exists():
         number += 1

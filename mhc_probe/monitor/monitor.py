@@ -1,4 +1,4 @@
-"""`Monitor`: watches a model while it trains, one pass of every so many updates.
+"""Monitor a model while it trains: record one pass every `every` updates, find alarms, and send both to destinations.
 
 with Monitor(model, every=100, to="run.mhct", updates=5000) as monitor:
     train(model)
@@ -32,11 +32,11 @@ logger = logging.getLogger("mhc_core.monitor")
 
 
 class Monitor:
-    """Observes the first training pass, then one of every `every` updates, and the last one if it is known.
+    """Observes the first training pass, then one pass every `every` updates, and the last pass if it is known.
 
-    It counts updates: steps of the first optimiser that holds parameters of the model. If no optimiser of torch
-    makes them, `step()` counts, called once an update. Between observations the model has no hook. Passes whose
-    gradients are accumulated for one update count as one.
+    Updates are the steps of the first optimiser with parameters of the model. If the optimiser is not one of torch,
+    call `step()` once per update. Between observations the model has no hook. Passes whose gradients are accumulated
+    for one update count as one pass.
 
     Attributes
     ----------
@@ -60,17 +60,17 @@ class Monitor:
         ----------
         model, layers: the arguments of `attach`.
         every: number of updates between observations, by default 100.
-        to: destination of the trace; see docs/monitor.md. By default there is no trace. The address of a live page is
-            printed to the standard error.
+        to: destination of the recording; see docs/monitor.md. By default nothing is written. The address of a live page
+            is printed to the standard error.
         updates: total number of planned updates, including those before a resumption. The last one is observed too.
-            With None the last update is not observed; the trace then states the number of updates after its last
+            With None the last update is not observed; the recording then states the number of updates after its last
             observation.
         limits: limits of the alarms, by default `Limits()`.
 
         Raises
         ------
         SpecError
-            If `attach` does not find the model's layers, `every` or `updates` is not positive, or `to` names no
+            If `attach` does not find the model's layers, `every` or `updates` is not positive, or `to` is not a
             destination.
         """
         if every < 1:
@@ -106,7 +106,7 @@ class Monitor:
 
     @property
     def url(self) -> str | None:
-        """Return the address of the page that shows the trace; None until a server has it."""
+        """Return the address of the page that shows the recording; None until a server has created it."""
         return next((destination.link for destination in self._destinations if destination.link), None)
 
     def __enter__(self) -> "Monitor":
@@ -117,21 +117,21 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the trace: as failed after an exception, else as done."""
+        """End the recording: as failed after an exception, else as done."""
         self.stop("done" if error is None else "failed", None if error is None else f"{type(error).__name__}: {error}")
 
     def start(self, iteration: int = 0, updates: int | None = None) -> None:
-        """Start to observe a training, at this iteration of a planned number of updates.
+        """Start to observe a training.
 
         Parameters
         ----------
-        iteration: number of updates before this start, such as before a resumption.
+        iteration: number of updates made so far, as when a training is resumed; by default 0.
         updates: total number of planned updates. Ignored if the constructor received it.
 
         Raises
         ------
         RuntimeError
-            If the monitor was stopped: a trace belongs to one training.
+            If the monitor was stopped: a recording belongs to one training.
         """
         if self._has_stopped:
             raise RuntimeError("this monitor has been stopped; a new one makes a trace of its own")
@@ -147,7 +147,7 @@ class Monitor:
             self._start_observer()
 
     def stop(self, status: EndStatus = "done", reason: str | None = None) -> None:
-        """End the trace with a status. Waits some seconds for slow destinations."""
+        """End the recording with a status. Waits some seconds for slow destinations."""
         if self._has_stopped:
             return
         self._has_stopped = True
@@ -165,7 +165,7 @@ class Monitor:
         was_counted = not self._is_counted_manually and self.iteration > 0
         self._is_counted_manually = True
         self.read()
-        # The optimiser's hook has counted this update before.
+        # The optimiser's hook may have counted this update already.
         following = self.iteration if was_counted else self.iteration + 1
         self.sync(following if iteration is None else iteration)
 
@@ -178,7 +178,7 @@ class Monitor:
             self._start_observer()
 
     def read(self) -> None:
-        """Process the recorded pass as an observation, before the update; keep waiting if no pass was recorded yet."""
+        """Process the recorded pass as an observation, before the update. Do nothing if no pass was recorded yet."""
         if self._observer is None or not self._observer.has_recorded:
             return
         rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
@@ -195,7 +195,7 @@ class Monitor:
         self._process_observation(observation)
 
     def report_loss(self, loss: torch.Tensor | float) -> None:
-        """Report the loss of this pass, if the model does not return it. Costs nothing between observations."""
+        """Set the loss of this pass, if the model does not return it. Costs nothing between observations."""
         if self._observer is not None:
             self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss
 
@@ -208,7 +208,7 @@ class Monitor:
         return build_lightning_callback(self)
 
     def _before_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """Before an optimiser's update: count it, and follow its weight decay."""
+        """Count an optimiser's update before it is made, and track its weight decay."""
         has_parameters = self._has_parameters(optimizer)
         if has_parameters:
             self._decay.add(optimizer)
@@ -224,7 +224,7 @@ class Monitor:
             self._count_update()
 
     def _count_update(self) -> None:
-        """Read the recorded pass, and count the update of the first optimiser unless the caller counts."""
+        """Read the recorded pass, and count the update unless the caller counts with `step`."""
         self.read()
         if not self._is_counted_manually:
             self.sync(self.iteration + 1)
@@ -269,5 +269,5 @@ class Monitor:
 
 
 def _has_closure(args: Any, kwargs: Any) -> bool:
-    """Return whether an optimiser was called as `step(closure)`. Its hooks receive it as the first argument."""
+    """Return whether an optimiser was called as `step(closure)`. args: its hooks' arguments, the optimiser first."""
     return kwargs.get("closure") is not None or (len(args) > 1 and args[1] is not None)

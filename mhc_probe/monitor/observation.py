@@ -29,7 +29,7 @@ class Observation:
 
     @property
     def loss_frame(self) -> LossFrame | None:
-        """Return the loss of the observed pass in the model's own unit; None if it is unknown."""
+        """Return the frame with the loss of the observed pass; None if the loss is unknown."""
         return next((frame for frame in self.frames if isinstance(frame, LossFrame)), None)
 
     def read_log10(self, key: str) -> np.ndarray | None:

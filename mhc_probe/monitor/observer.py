@@ -1,4 +1,4 @@
-"""Hook a model for one training pass, with a single hook until that pass starts."""
+"""Record one training pass of a model. Until the pass starts, the model has only one hook."""
 
 import sys
 from collections.abc import Collection
@@ -22,7 +22,7 @@ from mhc_probe.recording import compiled
 class PassObserver:
     """Records the next pass that builds a graph. Passes without a graph, such as evaluations, are skipped.
 
-    Until then the model has one hook. Nothing here changes what the model computes.
+    Until then the model has one hook. The hooks do not change what the model computes.
 
     Attributes
     ----------
@@ -44,14 +44,14 @@ class PassObserver:
     def prepare(self) -> None:
         """Run compiled models uncompiled until the pass is recorded, because hooks do not run in compiled code.
 
-        Call it again before each further update, as a model may be compiled in the meantime.
+        Call it again before each update, because the model may be compiled in the meantime.
         """
         if self._context is None and "torch._dynamo" in sys.modules:
             self._context = compiled.run_as_written()
             self._context.__enter__()
 
     def stop(self) -> None:
-        """Remove all hooks. Do not call it from within a call of the model, which would miss some of its own hooks."""
+        """Remove all hooks. Do not call this during a call of the model: torch would skip some of the model's hooks."""
         if self._is_attached:
             self._attachment.__exit__(None, None, None)
         self._is_attached = False
@@ -73,7 +73,7 @@ class PassObserver:
         return Observation(iteration, frames, result, rate, self._join_norms())
 
     def attach(self, model: nn.Module, args: Any, kwargs: Any) -> None:
-        """Attach the probe at the call of the model, if this pass builds a graph."""
+        """Attach the probe when the model is called, if this pass builds a graph."""
         if self._is_attached or not torch.is_grad_enabled():
             return
         known = set(model._forward_pre_hooks)
@@ -137,7 +137,7 @@ def _find_loss_index(frames: list[AnyFrame]) -> int:
 
 
 def _run_late_hooks(model: nn.Module, known: Collection[int], args: Any, kwargs: Any) -> None:
-    """Run the hooks before the call that are not in `known`: torch runs only those that existed when it started."""
+    """Run the forward pre-hooks that are not in `known`: torch runs only those that existed when the call started."""
     for key in [key for key in model._forward_pre_hooks if key not in known]:
         hook: Any = model._forward_pre_hooks[key]
         if key in model._forward_pre_hooks_with_kwargs:

@@ -11,11 +11,11 @@ from mhc_probe.monitor.observation import Observation
 from mhc_probe.monitor.step_frame import build_step_frame
 from mhc_probe.monitor.story import build_story
 
-RUN = ""  # the store knows the id of a record
+RUN = ""  # id of the record, which only the store that receives it assigns
 
 
 class GrowingRecord:
-    """Numbers frames and steps, and encodes them as lines."""
+    """Converts observations to the numbered, encoded frames of one record."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -23,7 +23,10 @@ class GrowingRecord:
         self._last: Observation | None = None
 
     def add(self, observation: Observation, alarms: Sequence[Finding] = ()) -> list[bytes]:
-        """Return the lines of one observation, and before the first one its whole pass. `alarms` are all so far."""
+        """Return the lines of one observation: a `step` frame, for the first observation after the frames of its pass.
+
+        alarms: all alarms so far.
+        """
         frames: list[AnyFrame] = []
         if self._last is None:
             frames = [frame for frame in observation.frames if not isinstance(frame, SummaryFrame)]
@@ -33,10 +36,9 @@ class GrowingRecord:
         return list(self._encode_frames(frames))
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Finding], iteration: int) -> list[bytes]:
-        """Return the last lines: the last observation's whole pass, its summary with the alarms first, and the end.
+        """Return the last lines: the pass of the last observation, its summary with the alarms first, and the end.
 
-        `iteration` is the number of updates made. The summary ends with the number of updates after the last
-        observation.
+        iteration: number of updates made. The summary states how many of them came after the last observation.
         """
         frames: list[AnyFrame] = []
         for frame in [] if self._last is None else self._last.frames:
@@ -56,7 +58,7 @@ class GrowingRecord:
         return [build_finding("unobserved", text, "training", {"observed": self._last.iteration, "updates": iteration})]
 
     def _encode_frames(self, frames: list[AnyFrame]) -> Iterator[bytes]:
-        """Yield the lines of these frames, and count them."""
+        """Yield the lines of these frames, numbered after those of earlier calls."""
         for frame in frames:
             yield encode_frame(frame, RUN, self.lines)
             self.lines += 1

@@ -16,10 +16,10 @@ logger = logging.getLogger("mhc_core.monitor")
 
 
 class Scalars:
-    """Sends numbers to a writer of the caller. Its errors never reach the training.
+    """Sends numbers to a writer that the caller provides. Its errors never stop the training.
 
-    `add_scalar(tag, value, step)` is called once per number, `log(numbers)` once per observation. `log` also gets the
-    count of updates as a number, because such a writer counts its own steps.
+    A writer has `add_scalar(tag, value, step)`, called once per number, or `log(numbers)`, called once per observation.
+    `log` also receives the number of updates, because such a writer counts its own steps.
     """
 
     link: str | None = None
@@ -47,7 +47,7 @@ class Scalars:
         """Do nothing: there is no page to announce."""
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """Do nothing: the caller who made the writer closes it."""
+        """Do nothing: the caller closes the writer."""
 
     def _call_writer(self, method: Any, *arguments: Any, **named: Any) -> None:
         """Call a method of the writer. Log its first error, and ignore later ones."""
@@ -60,13 +60,14 @@ class Scalars:
 
 
 def summarise(observation: Observation) -> dict[str, float]:
-    """Return the known numbers of one observation. Layers count from the input.
+    """Return the known numbers of one observation, by name.
 
-    loss: the loss of the pass. grad_norm: over all parameters, before clipping. learning_rate: that of the first group.
-    gain_forward, gain_backward: largest composite gain over depth, log10. sum_error: of row and column sums of H_res,
-    the largest difference from 1. activation: size of the last layer's state, log10. activation_growth: over the first
-    layer's, log10. gradient_first_to_last: size of the first layer's gradient over the last one's, log10.
-    stream_share: of the squared size of the last layer's state, the largest stream's. stream_cosine: of the last layer.
+    loss: the loss of the pass. grad_norm: norm of the gradient of all parameters, before clipping. learning_rate: of
+    the optimiser's first parameter group. gain_forward, gain_backward: largest composite gain over depth, log10.
+    sum_error: largest difference of a row or column sum of H_res from 1. activation: size of the last layer's state,
+    log10. activation_growth: ratio of that size to the first layer's, log10. gradient_first_to_last: ratio of the first
+    layer's gradient to the last layer's, log10. stream_share: share of the largest stream in the squared size of the
+    last layer's state. stream_cosine: mean cosine between streams after the last layer.
     """
     layers = observation.result.layers
     found: dict[str, float | None] = {
@@ -86,7 +87,7 @@ def summarise(observation: Observation) -> dict[str, float]:
 
 
 def _summarise_sizes(observation: Observation) -> dict[str, float | None]:
-    """Return activation at the end, its growth, and the gradient's ratio, as log10 by name."""
+    """Return activation, activation_growth and gradient_first_to_last of `summarise`, as log10."""
     states, gradients = observation.read_log10("act_rms"), observation.read_log10("grad_rms")
     found: dict[str, float | None] = {}
     if states is not None:

@@ -1,4 +1,4 @@
-"""Convert a growing trace to a container, `*.mhct`, also after its process was killed."""
+"""Convert a growing recording, a file of lines, to a container, `*.mhct`, also after its process was killed."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,9 @@ INTERRUPTED = "the process that was watched ended before its trace did"
 
 
 def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """Convert a file of lines to a container. The file of lines stays.
+    """Convert a file of lines to a container. The file of lines is kept.
 
-    If the trace was interrupted, its summary is computed here from the first observation, and it ends as failed.
+    If the recording was interrupted, it ends as failed, with a summary that is computed here from its frames.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
 
 
 def _complete_frames(frames: list[AnyFrame]) -> list[AnyFrame]:
-    """Return the frames of an interrupted trace, completed by a summary and an end."""
+    """Return the frames of an interrupted recording, completed by a summary and an end."""
     whole = [frame for frame in frames if getattr(frame, "step", None) is None or frame.type == "step"]
     kept = [frame for frame in whole if not isinstance(frame, SummaryFrame)]
     result = Result()

@@ -1,4 +1,4 @@
-"""Send a growing trace to a server, whose page shows it live. docs/protocol.md describes the three requests."""
+"""Send a growing recording to a server, whose page shows it live. docs/protocol.md describes the three requests."""
 
 import http.client
 import json
@@ -26,11 +26,11 @@ MAX_DETAIL = 300  # characters of the server's explanation in a message
 
 
 class LiveServer:
-    """Posts lines by index, so that a repeated request neither loses nor duplicates a line.
+    """A server that receives lines with their index, so that a repeated request neither loses nor duplicates a line.
 
     Attributes
     ----------
-    link: address of the page that shows the trace; None until the server has created it.
+    link: address of the page that shows the recording; None until the server has created it.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,7 +51,7 @@ class LiveServer:
         return self.url
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Post lines of the record to the server. The first ones create the trace, the last one ends it."""
+        """Post lines of the record to the server. The first lines create the recording, the last line ends it."""
         end = orjson.loads(lines[-1]) if frame_type(lines[-1]) == "end" else None
         frames = lines if end is None else lines[:-1]
         for part in _split(frames[self._taken :]):
@@ -61,27 +61,27 @@ class LiveServer:
                 self._create_trace(part)
             self._sent.add(part)
             self._taken += len(part)
-        # Without an observation there is no trace to end.
+        # Without an observation there is no recording to end.
         if end is not None and self._address:
             self._post(f"{self._address}/end", json.dumps({key: end[key] for key in ("status", "reason")}).encode())
         self._taken = 0
 
     def announce(self) -> None:
-        """Print the server's address. The page's address follows once the server has created the trace."""
+        """Print the server's address. The page's address follows when the server has created the recording."""
         if not self._is_announced:
             self._is_announced = True
             _print(f"mHC Scope: {self.url} will show this training live, from its first pass on")
 
     def keep_alive(self) -> None:
-        """Post no lines, so that the server keeps the trace open between distant observations."""
+        """Send a request without lines, so that the server keeps the recording open between distant observations."""
         if self._address:
             self._post_frames(self._sent.count, [])
 
     def finish(self) -> None:
-        """Do nothing: the last lines ended the trace."""
+        """Do nothing: the last line has ended the recording."""
 
     def _create_trace(self, lines: list[bytes]) -> None:
-        """Create the trace on the server with its first lines, and print the address of its page."""
+        """Create the recording on the server with its first lines, and print the address of its page."""
         answer = self._post(f"{self.url}{PREFIX}/live", b"".join(lines))
         try:
             name, self._token, self.link = (str(answer[key]) for key in ("id", "token", "url"))
@@ -91,7 +91,7 @@ class LiveServer:
         _print(f"mHC Scope: the live page of this training is {self.link}")
 
     def _append(self, lines: list[bytes]) -> None:
-        """Post lines to the trace. If the server lost earlier ones, post these again first."""
+        """Post lines to the recording. If the server has lost earlier lines, post those again first."""
         try:
             self._post_frames(self._sent.count, lines)
         except _GapError as gap:
@@ -106,7 +106,7 @@ class LiveServer:
 
     def _post(self, address: str, body: bytes) -> Any:
         """Send a POST request and return the decoded JSON answer."""
-        # An existing trace needs its own token. Creating one needs the access token, if the server requires it.
+        # An existing recording needs its own token. Creating one needs the access token, if the server requires it.
         access = {"Authorization": f"Bearer {self._token}"} if self._token else self._access
         headers = {"Content-Type": "application/octet-stream", **access}
         try:
@@ -132,7 +132,7 @@ class _GapError(DestinationRefusedError):
 
 
 class _SentLines:
-    """Lines that the server accepted. The newest are kept, because a server may lose what it has not written yet."""
+    """The newest lines that the server accepted, because a server that crashes may lose lines not yet on disk."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -156,7 +156,7 @@ class _SentLines:
 
 
 def _print(text: str) -> None:
-    """Print to the standard error: visible without logging, and the program's own output stays clean."""
+    """Print to the standard error, to be visible without logging and separate from the program's own output."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -175,7 +175,7 @@ def _split(lines: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _classify(error: HTTPError) -> Exception:
-    """Return the exception for a refusal: a gap, temporary, or final."""
+    """Return the exception for an error response: a gap, a temporary or a final refusal."""
     text = error.read(100_000).decode(errors="replace")
     problem = _parse_json(text)
     detail = f"it answers {error.code}: {problem.get('detail', text)!s:.{MAX_DETAIL}}"

@@ -13,7 +13,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.values import LayerStatus, Status, Values
 from mhc_probe.monitor.observation import Observation
 
-# Metric of a step -> the same metric of a pass.
+# Metric of a training step -> the same metric of a pass.
 COLUMNS = {
     "step_param_grad_norm": "param_grad_norm",
     "step_mixing_grad_norm": "mixing_grad_norm",
@@ -33,9 +33,9 @@ KEPT_OCTAVE = 8  # steps with matrices in every doubling of the number of steps
 
 
 def is_kept(step: int) -> bool:
-    """Return whether a step keeps its matrices: the first 16, then 8 evenly spaced ones in every doubling.
+    """Return whether a step keeps its matrices: the first 16 steps do, then 8 evenly spaced ones in every doubling.
 
-    The number of steps is not known in advance, and a record must not grow with all their matrices.
+    The number of steps is not known in advance, and a record with the matrices of all steps would grow too large.
     """
     return step % max(1, 2 ** (step.bit_length() - 1) // KEPT_OCTAVE) == 0
 
@@ -70,7 +70,7 @@ def build_step_frame(observation: Observation, step: int) -> StepFrame:
 
 
 def _flag(result: Result, key: str) -> LayerStatus:
-    """Return the status of a column by layer, also of layers that were not recorded."""
+    """Return the status of a column by layer; `unknown` for a layer without a value or status."""
     column = np.asarray(result.layers[key])
     unknown = np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(1))
     known = cast(LayerStatus, result.status.get(key, {}))

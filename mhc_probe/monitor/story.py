@@ -1,4 +1,4 @@
-"""Describe one observation of a growing trace with the findings of a finished trace."""
+"""Describe one observation of a growing recording with the same findings as a finished one."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.summary import Finding, Story
 from mhc_probe.monitor.observation import Observation
 
-MAX_ALARMS = 3  # only the newest; the end of the record has all
+MAX_ALARMS = 3  # number of alarms in a story, the newest; the end of the record has all
 
 
 def build_story(observation: Observation, alarms: Sequence[Finding]) -> Story:
-    """Return alarms, newest first, then what was recorded, gain and largest size, then the pass's other findings."""
+    """Return the newest alarms, then findings: what was observed, the gain, the largest state, and the others."""
     [summary] = [frame for frame in observation.frames if isinstance(frame, SummaryFrame)]
     scope = describe_heard(observation.result, observation.iteration)
     gain, *others = summary.findings

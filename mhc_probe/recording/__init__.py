@@ -1,3 +1,3 @@
-"""Record passes of someone's model: adapters, one per family of models, say where its layers and streams are; hooks
-record operations on the state, passes, gradients and padding.
+"""Record passes of someone's model. Adapters, one per family of models, find its layers and streams; hooks record
+states, operations, gradients and padding.
 """

@@ -1,12 +1,12 @@
-"""Adapt alternating updates: every layer predicts all streams, runs on one of them, and corrects all by the difference.
+"""Record models with alternating updates (AltUp), in which a layer predicts all streams, runs on one, and corrects all.
 
 predict(x) returns xh = (I + P) x; the layer L reads one predicted stream, xh_a; correct(xh, L(xh_a)) returns
 x'_i = xh_i + k_i (L(xh_a) - xh_a). With the branch F(u) = L(u) - u this is x' = H_res x + H_post F(H_pre x), where
-H_res = I + P, H_pre is its row a, and H_post = k. P depends on each token, k on what L has returned. Formulas as in the
-code of Gemma 3n in transformers, whose blocks add another output to some streams after the correction: a second layer,
-which reads one stream and leaves H_res = I.
+H_res = I + P, H_pre is row a of H_res, and H_post = k. P depends on the token, and k on the output of L. The formulas
+are those of Gemma 3n in transformers. Its blocks add another output to some streams after the correction: this is
+recorded as a second layer, which reads one stream and has H_res = I.
 
-P and k are found among the operands of both methods, and checked against the states that they make.
+P and k are found among the operands of both methods, and checked against the resulting states.
 
 Shapes: n streams, N samples, C width. A state is (n, ..., C).
 """
@@ -49,7 +49,7 @@ def find_predictors(model: nn.Module) -> list[PredictorSite]:
 
 
 class AlternatingUpdates(Adapter):
-    """Two layers per predictor: the corrected one, and what its block adds after the correction, if it does."""
+    """Two layers per predictor: one that ends with the correction, and one for what the block adds after it, if any."""
 
     needs_confirmation = True  # methods of other modules may have these names
 
@@ -95,7 +95,7 @@ class AlternatingUpdates(Adapter):
         self._additions.add(index)
 
     def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
-        return True  # a prediction has been compared with its coefficients
+        return True  # hooks compare each prediction with its coefficients
 
     def propose(self, sites: Sequence[int]) -> str | None:
         return None
@@ -131,14 +131,14 @@ class _OpenUpdate:
 
 
 class _UpdateHooks:
-    """Replaces the two methods, calls them and returns their output."""
+    """Functions that replace the two methods and record their calls, and hooks on the parts of a block."""
 
     def __init__(self, adapter: AlternatingUpdates, recorder: LayerRecorder) -> None:
         self.adapter, self.recorder = adapter, recorder
         self.open: _OpenUpdate | None = None
 
     def predict(self, index: int, method: Callable[..., Any], state: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Call AltUp's prediction, and record the state that enters with the matrix I + P."""
+        """Call AltUp's prediction, and record the entering state and the matrix I + P."""
         self.open = None
         if not self.recorder.enter(2 * index, state):
             return method(state, *args, **kwargs)
@@ -171,7 +171,7 @@ class _UpdateHooks:
         return after
 
     def record_part(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """Record a call of a part: before the correction it belongs to the layer, afterwards to the addition."""
+        """Record a call of a part. Before the correction it belongs to the first layer, afterwards to the second."""
         layer = self.open
         if layer is None:
             return
@@ -199,7 +199,7 @@ class _UpdateHooks:
             self.recorder.leave(2 * layer.index + 1, written)
 
     def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Call AltUp's prediction or correction; return its result, and tensors inside that may be coefficients."""
+        """Call AltUp's prediction or correction; return its result, and operands that may be coefficients."""
         streams, samples = len(args[0]), args[0][0, ..., 0].numel()
         self.recorder.operations.collect(streams * streams * samples)
         operands: list[torch.Tensor] = []
@@ -222,7 +222,7 @@ class _UpdateHooks:
                     return
 
     def _enter_addition(self, layer: _OpenUpdate, name: str, given: torch.Tensor) -> None:
-        """Record the beginning of the second layer. Its branch includes gains of channels before its input."""
+        """Record the beginning of the second layer. Gains of channels before its input belong to its branch."""
         assert layer.corrected is not None, "the correction has returned"
         site = 2 * layer.index + 1
         layer.addition, layer.parts, layer.name = given, layer.parts[-1:], name
@@ -246,7 +246,7 @@ class _UpdateHooks:
     def _find_prediction(
         self, before: torch.Tensor, predicted: torch.Tensor, operands: Sequence[torch.Tensor]
     ) -> torch.Tensor | None:
-        """Return I + P, (N, n, n), as the operand that maps the streams to the predicted streams."""
+        """Find I + P, (N, n, n), from the operand that maps the streams to the predicted streams; None if unknown."""
         x_nNC, made_nNC = (part.flatten(1, -2).float() for part in (before, predicted))
         n, samples, _ = x_nNC.shape
         one = torch.eye(n, device=before.device)
@@ -267,7 +267,7 @@ class _UpdateHooks:
         difference: torch.Tensor,
         operands: Sequence[torch.Tensor],
     ) -> torch.Tensor | None:
-        """Return k, (N, n), as the operand with which the difference gives the corrected streams."""
+        """Find k, (N, n): the operand that multiplies the difference in the correction; None if unknown."""
         xh_nNC, x_nNC, v_NC = predicted.flatten(1, -2), after.flatten(1, -2), difference.flatten(0, -2)
         n, samples, _ = x_nNC.shape
         found = [
@@ -280,19 +280,19 @@ class _UpdateHooks:
 
     @torch.no_grad()
     def _find_addition(self, added: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return to which streams the output was added, 1 or 0 for each, (n). The states check it."""
+        """Return (n): 1 for a stream to which the output was added, else 0. Recorded states confirm it later."""
         weights = [float((part - y).float().norm() < part.float().norm()) for part in added]
         return torch.tensor(weights, device=y.device)
 
 
 def _list_orientations(matrix: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield a prediction matrix of alternating updates, and its transpose."""
+    """Yield a matrix and its transpose."""
     yield matrix
     yield matrix.mT
 
 
 def _choose(found: Sequence[tuple[float, torch.Tensor]], tolerance: float) -> torch.Tensor | None:
-    """Return the coefficients with the smallest error, if it is below the tolerance."""
+    """Return the coefficients with the smallest error; None if it is not below the tolerance."""
     error, best = min(found, key=lambda item: item[0], default=(float("inf"), torch.empty(0)))
     return best if error < tolerance else None
 
@@ -301,7 +301,7 @@ def _choose(found: Sequence[tuple[float, torch.Tensor]], tolerance: float) -> to
 def _find_scaled(x_nNC: torch.Tensor, given_NC: torch.Tensor, tolerance: float) -> int | None:
     """Return the stream that a tensor equals up to a factor for each channel; None if there is none."""
     given = given_NC.float()
-    if not given.any():  # of any stream
+    if not given.any():  # zeros equal every stream up to a factor
         return None
     for stream, x_NC in enumerate(x_nNC.float()):
         factor_C = (x_NC * given).sum(0) / x_NC.square().sum(0)

@@ -1,9 +1,9 @@
-"""Adapt residual models that add outside of their layers: the listed modules are branches, x = x + layer(x).
+"""Record residual models whose sum is outside of the listed modules, which are branches: x = x + layer(x).
 
 The sum is found among the operations of the code that calls the branches: it adds a tensor computed from a branch's
 output to a tensor from which the branch's input was computed. Norms before the branch, and scales, gates and dropout
-after it, belong to the branch. Their parameters are not counted: only those of the listed module are known to be the
-branch's.
+after it, count as part of the branch, but their parameters do not: only those of the listed module are known to belong
+to it.
 """
 
 from collections import defaultdict
@@ -66,7 +66,7 @@ class Branches(Residual):
 
 
 class _OpenBranch(NamedTuple):
-    """A branch that has returned and is not added yet, with the ids of its input and output tensors."""
+    """A branch that has returned and whose output is not added yet, with the ids of its input and output tensors."""
 
     site: int
     read: int
@@ -74,7 +74,7 @@ class _OpenBranch(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """The operation that adds a branch's output to the state: c x + a y; y is None if it is no operand itself."""
+    """The operation that adds a branch's output to the state, c x + a y. y is None if y itself is not an operand."""
 
     branch: _OpenBranch
     x: torch.Tensor
@@ -92,7 +92,7 @@ class _Multiple(NamedTuple):
 
 
 class _BranchHooks(TorchFunctionMode):
-    """Hooks of one attachment, with the operations between the branches."""
+    """Hooks of one attachment on branches, and on the operations between them."""
 
     def __init__(self, adapter: Branches, recorder: LayerRecorder, edits: ModelEdits | None) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class _BranchHooks(TorchFunctionMode):
         self._reset_pass()
 
     def _reset_pass(self) -> None:
-        """Forget the branches and the additions of the pass before."""
+        """Forget the branches and operations of the previous pass."""
         self._lineage, self._terms = Lineage(), TermReader()
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
         self._reads: list[int | None] = []  # inputs of the branches that are running
@@ -151,7 +151,7 @@ class _BranchHooks(TorchFunctionMode):
         return out
 
     def _record(self, name: str, terms: Terms, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> None:
-        """Store from which tensors an operation's result was computed, and whether it is a multiple of one."""
+        """Store from which tensors an operation's result was computed, and whether it is a multiple of one of them."""
         made = list_operands([out])
         if not made:
             return
@@ -167,7 +167,7 @@ class _BranchHooks(TorchFunctionMode):
     # ---- branches
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
-        """Record which state a branch of the model is called with."""
+        """Store the id of the state with which a branch is called."""
         if self._callers and not is_in_backward():
             state = find_state(args, kwargs)
             self._reads.append(None if state is None else self._lineage.find_id(state))
@@ -188,7 +188,7 @@ class _BranchHooks(TorchFunctionMode):
         return replace_tensor(output, y, self.edits.output(site, y))
 
     def _open_branch(self, sites: Sequence[int], args: Any, kwargs: Any, output: Any) -> None:
-        """Store the output of a branch, which a later sum adds to the state that the branch has read."""
+        """Store the output of a branch until a sum adds it to the state that the branch has read."""
         read, returned = self._reads.pop(), find_state(output, None)
         self._lineage.record(list_tensors(output), list_tensors((args, kwargs)))
         site = next((site for site in sites if site not in self._called), None)

@@ -1,4 +1,4 @@
-"""Read the output of a connection by shapes, and check it against its input.
+"""Find the branch's input and the coefficients in the output of a connection by their shapes, and check them.
 
 Shapes: n streams, C width, N samples; `lead` are the axes of the samples.
 """
@@ -11,7 +11,7 @@ import torch
 from mhc_probe.laws import measure_read_error
 from mhc_probe.recording.values import list_tensors
 
-NORMED = 0.05  # relative difference from normed streams, which the epsilon of a norm makes
+NORMED = 0.05  # relative difference from normed streams that the epsilon of a norm may cause
 
 
 class ConnectionCall(NamedTuple):
@@ -34,9 +34,9 @@ class ConnectionCall(NamedTuple):
 
 
 def find_coefficients(state: torch.Tensor, output: Any) -> ConnectionCall | None:
-    """Return branch input and coefficients in a connection's output, by shapes alone; None if they are not there.
+    """Find branch input and coefficients in a connection's output, by shapes alone; None if it does not have them.
 
-    If n and C are ambiguous, a matrix decides, or else the larger width.
+    If n and C are ambiguous, prefer sizes for which there is a matrix, then the larger width.
     """
     found = list(_list_readings(state, output))
     return max(found, key=lambda reading: (reading.matrix is not None, reading.u.shape[-1]), default=None)
@@ -59,7 +59,7 @@ def _list_readings(state: torch.Tensor, output: Any) -> Iterator[ConnectionCall]
 def find_read_weights(
     x_nNC: torch.Tensor, u_NC: torch.Tensor, candidates: Sequence[torch.Tensor], tolerance: float
 ) -> torch.Tensor | None:
-    """Return the latest candidate with u = H_pre x, as (N, n), with its graph; None if there is none."""
+    """Return the last candidate that obeys u = H_pre x, as (N, n), with its graph; None if there is none."""
     n, samples, _ = x_nNC.shape
     for weights in reversed(candidates):
         if weights.numel() == n * samples:
@@ -76,10 +76,10 @@ def find_read_weights(
 def find_gates(
     x_nNC: torch.Tensor, u_NC: torch.Tensor, factors: Sequence[torch.Tensor], tolerance: float
 ) -> torch.Tensor | None:
-    """Return G (N, n, C) with u = 1/n sum_i G[i] * v[i], v being the normed streams, if the factors are G and v.
+    """Return gates G (N, n, C) with u = 1/n sum_i G[i] * v[i], where v are the normed streams and the factors are G, v.
 
-    None if they are not. A gate is from 0 to 1; v[i] is x[i] / rms(x[i]) times a gain of each feature, up to the
-    epsilon of the norm. Streams of zeros have gates of 0: they have no size that a gate could be relative to.
+    None if the factors are not such gates and streams. A gate is from 0 to 1; v[i] is x[i] / rms(x[i]) times a gain for
+    each feature, up to the epsilon of the norm. Gates of a stream of zeros are set to 0.
     """
     n, samples, width = x_nNC.shape
     if len(factors) < 2 or not all(part.numel() in (n * width, samples * n * width) for part in factors):
@@ -97,13 +97,13 @@ def find_gates(
 
 
 def read_streams(x_nNC: torch.Tensor, h_pre_Nn: torch.Tensor) -> torch.Tensor:
-    """Return u = H_pre x, (N, C), in the wider type of both."""
+    """Return u = H_pre x, (N, C), in the more precise type of both."""
     wide = torch.promote_types(x_nNC.dtype, h_pre_Nn.dtype)
     return torch.einsum("bn,nbc->bc", h_pre_Nn.to(wide), x_nNC.to(wide))
 
 
 def mix_streams(x_nNC: torch.Tensor, h_res_Nnn: torch.Tensor) -> torch.Tensor:
-    """Return H_res x, (n, N, C), in the wider type of both."""
+    """Return H_res x, (n, N, C), in the more precise type of both."""
     wide = torch.promote_types(x_nNC.dtype, h_res_Nnn.dtype)
     return torch.einsum("bij,jbc->ibc", h_res_Nnn.to(wide), x_nNC.to(wide))
 
@@ -111,7 +111,7 @@ def mix_streams(x_nNC: torch.Tensor, h_res_Nnn: torch.Tensor) -> torch.Tensor:
 def _list_layouts(
     shape: torch.Size, tensors: Sequence[torch.Tensor]
 ) -> Iterator[tuple[int | None, tuple[int, ...], int, int]]:
-    """Yield the ways to see n streams in a state: axis, lead, n, C."""
+    """Yield the ways to interpret a state as n streams: (axis of the streams, lead, n, C)."""
     for axis in reversed(range(len(shape) - 1)):
         if shape[axis] > 1:
             yield axis, (*shape[:axis], *shape[axis + 1 : -1]), shape[axis], shape[-1]
@@ -121,5 +121,5 @@ def _list_layouts(
 
 
 def _flatten(x: torch.Tensor, *last: int) -> torch.Tensor:
-    """Return (N, ...) for a tensor with samples, (...) for one without."""
+    """Return a coefficient as (N, *last), or unchanged if it has no axes of samples."""
     return x if x.shape == last else x.reshape(-1, *last)

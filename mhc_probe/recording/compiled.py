@@ -8,7 +8,7 @@ from torch import nn
 
 
 def run_as_written() -> AbstractContextManager[object]:
-    """Return a context in which compiled modules run uncompiled, whether they were compiled before or within it."""
+    """Return a context in which all compiled modules run uncompiled, also those that are compiled within it."""
     if "torch._dynamo" not in sys.modules:  # nothing is compiled
         return nullcontext()
     context: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")

@@ -1,17 +1,17 @@
-"""Adapt attention over depth: modules that weigh the embedding and earlier outputs, and return what a layer reads.
+"""Record models with attention over depth, in which modules return a weighted sum of the embedding and earlier outputs.
 
-Such a module takes K sources, stacked on one axis or one by one, and returns for each of its queries
+Such a module, a read, takes K sources, stacked on one axis or separately, and returns for each of its queries
 
     h = sum_i a_i v_i,  a = softmax_i(c q . s_i / rms(s_i))
 
-v_i is s_i, or s_i / rms(s_i); c is 1, or one over the square root of the width. Formulas as in the code that
-`mhc_core/families/attnres.py` names. The output of each read confirms them.
+v_i is s_i, or s_i / rms(s_i); c is 1, or one over the square root of the width. The formulas are those of the code that
+`mhc_core/families/attnres.py` names. They are confirmed by comparison with the output of each read.
 
-A layer ends where the next read begins, so that a model with R reads has R layers; the last read is that of the
-read-out. Sources show what a layer has returned: a new source, or what the last source has grown by. Where several
-queries read for one layer, such as for query, key and value of attention, the state is the mean of what they read, and
-its gradient the sum. A module may combine what is read with another tensor before the layer, as a gate does: the
-state is then what it returns, and the weights are unknown.
+A layer ends where the next read begins, so that a model with R reads has R layers; the last read belongs to the
+read-out. The output of a layer is found from the sources of the next read: it is the new source, or the change of the
+last source. If a layer has several reads, such as for query, key and value of attention, the state is their mean, and
+its gradient is the sum of theirs. A module, such as a gate, may combine the read with another tensor before the layer:
+the state is then its output, and the weights are unknown.
 
 Shapes: N samples, C width, K sources, H queries.
 """
@@ -44,9 +44,9 @@ MAX_QUERIES = 8
 
 
 def find_reads(model: nn.Module) -> list[nn.Module]:
-    """Return modules that may read earlier outputs by queries, in the model's order, of classes that occur twice."""
+    """Return the modules that may be reads over depth, in the model's order. Classes that occur once are left out."""
     widths = find_embedded_width(model)
-    takes: dict[type, bool] = {}  # of classes whose instances are alike
+    takes: dict[type, bool] = {}  # by class, because instances of a class are alike
     found = []
     for module in model.modules():
         if not has_queries_alone(module, widths):
@@ -60,9 +60,9 @@ def find_reads(model: nn.Module) -> list[nn.Module]:
 
 
 def has_queries_alone(module: nn.Module, widths: set[int]) -> bool:
-    """Return whether all weights of a module are a few rows of one width.
+    """Return whether all weights of a module are a few rows of one width, as queries and gains are.
 
-    widths: those that the width may be; any if it is empty.
+    widths: allowed widths; any width if empty.
     """
     if isinstance(module, (nn.Sequential, *CONTAINERS)) or type(module).__module__.startswith("torch.nn"):
         return False
@@ -76,7 +76,7 @@ def has_queries_alone(module: nn.Module, widths: set[int]) -> bool:
 
 @torch.no_grad()
 def _reduces(module: nn.Module) -> bool:
-    """Return whether a copy of a module makes one tensor of two, in a list or a stack, as reads do and norms do not."""
+    """Return whether a copy of a module reduces two tensors, in a list or stacked, to one, as reads do."""
     copied = deepcopy(module)
     parameter = next(copied.parameters())
     source = torch.ones(1, 3, parameter.shape[-1], dtype=parameter.dtype, device=parameter.device)
@@ -91,19 +91,20 @@ def _reduces(module: nn.Module) -> bool:
 
 
 def _count_inputs(module: nn.Module) -> int:
-    """Return how many arguments a call must have."""
+    """Return the number of arguments that `forward` requires."""
     given = inspect.signature(module.forward).parameters.values()
     return sum(part.default is part.empty and part.kind is part.POSITIONAL_OR_KEYWORD for part in given)
 
 
 class ReadForm(NamedTuple):
-    """How a class of modules weighs its sources.
+    """The variant of attention over depth that a class of modules computes.
 
     Attributes
     ----------
-    query, gain: places of the queries and of the gain of their norm among the module's parameters; -1 without a gain.
-    is_scaled: whether logits are over the square root of the width.
-    is_normed: whether sources are summed after their norm.
+    query, gain: indices of the queries, and of the gain of the keys' norm, among the module's parameters; gain is -1 if
+        there is none.
+    is_scaled: whether logits are divided by the square root of the width.
+    is_normed: whether the normed sources are summed, instead of the sources.
     """
 
     query: int
@@ -113,7 +114,7 @@ class ReadForm(NamedTuple):
 
 
 class ReadCall(NamedTuple):
-    """One call of a read: what it returned for each query, (..., C) each, its sources, and how it weighed them."""
+    """One call of a read: the results for each query, (..., C) each, its sources, attention and coefficients."""
 
     returned: list[torch.Tensor]
     sources: list[torch.Tensor]
@@ -122,12 +123,13 @@ class ReadCall(NamedTuple):
 
 
 class EarlierReads(Adapter):
-    """An adapter of reads of earlier outputs. The state (..., C) is what is read; n = 1.
+    """Base of adapters for models that read earlier outputs. The state (..., C) is the result of a read; n = 1.
 
     Attributes
     ----------
-    wanted: what modules must be like, for the error of a model that is not.
-    owner: the module that calls them. mismatch: why the latest pass does not fit this adapter, or None.
+    wanted: description of the models that the adapter supports, for error messages.
+    owner: the innermost module that contains all reads.
+    mismatch: why the latest pass does not fit this adapter, or None.
     """
 
     needs_confirmation = True  # another module may look like a read by chance
@@ -136,7 +138,7 @@ class EarlierReads(Adapter):
     def __init__(self, model: nn.Module, modules: Sequence[nn.Module]) -> None:
         self.model, self.owner = model, find_owner(model, set(modules))
         self.sites: list[LayerSite] = []
-        self._depth = 0  # of a pass that has returned
+        self._depth = 0  # number of layers of the latest complete pass
         self.mismatch: str | None = None
 
     def to_streams(self, state: torch.Tensor) -> torch.Tensor:
@@ -146,11 +148,11 @@ class EarlierReads(Adapter):
         return self._depth
 
     def finish(self, depth: int) -> None:
-        """Store how many layers a complete pass has."""
+        """Store the number of layers of a complete pass."""
         self._depth = depth
 
     def explain(self) -> SpecError | None:
-        """Return the error of a model that does not fit, if the pass has shown one."""
+        """Return the error for a model that does not fit this adapter; None if the latest pass fits."""
         return None if self.mismatch is None else SpecError("model", self.mismatch, self.wanted)
 
     def describe(self, module: nn.Module) -> str:
@@ -165,7 +167,7 @@ class EarlierReads(Adapter):
 
 
 class DepthReading(EarlierReads):
-    """One layer per read, which a module does."""
+    """Adapter for models in which each read is the call of a module. One layer per read."""
 
     wanted = "reads whose sources are the embedding and the outputs of layers, or sums of outputs of layers in a row"
 
@@ -200,7 +202,7 @@ class DepthReading(EarlierReads):
         return self.reads[-1]
 
     def add_site(self, site: int, module: nn.Module) -> None:
-        """Store the layer that ends with a read, if no pass has shown it before."""
+        """Store the layer that ends with a read, unless an earlier pass has stored it."""
         if site == len(self.sites):
             self.sites.append(LayerSite("branch", list(module.parameters())))
 
@@ -211,7 +213,7 @@ class DepthReading(EarlierReads):
 
     @torch.no_grad()
     def identify(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> ReadCall | None:
-        """Return the sources and weights of a call; None if what it returned is no such sum of its inputs."""
+        """Return the sources and weights of a call; None if its output is not an attention over its inputs."""
         outputs = _list_floats(output)
         if not outputs or any(x.shape != outputs[0].shape for x in outputs):
             return None
@@ -233,7 +235,7 @@ class DepthReading(EarlierReads):
         return None
 
     def _list_forms(self, module: nn.Module, queries: int) -> Iterator[ReadForm]:
-        """Yield the ways in which a module may weigh; only one if a module of its class has been identified."""
+        """Yield the possible forms of a module; only the known one if a module of its class has been identified."""
         if type(module) in self._forms:
             yield self._forms[type(module)]
             return
@@ -248,7 +250,7 @@ class DepthReading(EarlierReads):
 
 
 def _get_query(module: nn.Module, form: ReadForm, like: torch.Tensor) -> torch.Tensor:
-    """Return the queries of a read, (H, C), times the gain of the norm of its keys."""
+    """Return the queries of a read, (H, C), multiplied by the gain of the keys' norm."""
     parameters = list(module.parameters())
     query_HC = parameters[form.query].detach().to(like.device, like.dtype).view(-1, like.shape[-1])
     return query_HC * parameters[form.gain].detach().to(query_HC) if form.gain >= 0 else query_HC
@@ -257,9 +259,9 @@ def _get_query(module: nn.Module, form: ReadForm, like: torch.Tensor) -> torch.T
 def weigh(
     query_HC: torch.Tensor, x_KNC: torch.Tensor, inverse_KN: torch.Tensor, is_scaled: bool, is_normed: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the attention over depth and the coefficients of the sources, (N, K, H) each, by one form.
+    """Compute the attention over depth and the coefficients of the sources, (N, K, H) each.
 
-    inverse_KN: one over the sizes of the sources. The other arguments are as in `ReadForm`.
+    inverse_KN: 1 / rms of the sources. `is_scaled` and `is_normed` are as in `ReadForm`.
     """
     scale = x_KNC.shape[-1] ** -0.5 if is_scaled else 1.0
     logits = torch.einsum("knc,hc->nkh", x_KNC, query_HC) * scale * inverse_KN.T.unsqueeze(-1)
@@ -268,7 +270,7 @@ def weigh(
 
 
 def _list_sources(shape: torch.Size, inputs: Any) -> Iterator[list[torch.Tensor]]:
-    """Yield the ways to see the inputs as two or more sources of that shape, by the axis on which they are stacked."""
+    """Yield the ways to interpret the inputs as two or more sources of a shape, one for each axis of stacking."""
     tensors = _list_floats(inputs)
     stacks = [x for x in tensors if x.ndim == len(shape) + 1]
     for axis in dict.fromkeys((len(shape) - 1, *range(len(shape) - 1))) if stacks else (0,):
@@ -288,7 +290,7 @@ def to_wide_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def find_owner(model: nn.Module, reads: set[nn.Module]) -> nn.Module:
-    """Return the innermost module that contains all reads and is called."""
+    """Return the innermost module that contains all reads and has a forward pass, which lists of modules do not."""
     owner, module = model, model
     while True:
         inner = next((child for child in module.children() if reads <= set(child.modules())), None)
@@ -316,7 +318,7 @@ def _find_blocks(model: nn.Module, reads: Sequence[nn.Module]) -> dict[nn.Module
 
 
 class DepthSource(NamedTuple):
-    """One source: its values, and the outputs that it is the sum of, counted from 1; the embedding is 0."""
+    """One source: its values, and the numbers of the outputs whose sum it is. Output 0 is the embedding."""
 
     values: torch.Tensor
     outputs: frozenset[int]
@@ -333,9 +335,9 @@ class _PartCall(NamedTuple):
 
 @dataclass
 class _ReadLayer:
-    """A layer from the read before it to the next: the state that enters it, and the parts that were called.
+    """A layer, from its read to the next: the state that enters it, and the parts that were called.
 
-    `tensors` are those of the model whose mean the state is.
+    tensors: the tensors of the model whose mean is the state.
     """
 
     state: torch.Tensor
@@ -343,11 +345,11 @@ class _ReadLayer:
     tensors: tuple[torch.Tensor, ...] = ()
 
     def drop(self, kinds: Collection[type]) -> None:
-        """Remove those parts of the layer that are or contain modules of these classes."""
+        """Remove the calls of parts that are, or contain, modules of these classes."""
         self.calls = [call for call in self.calls if not any(type(part) in kinds for part in call.module.modules())]
 
     def find_branch(self) -> tuple[torch.Tensor | None, str]:
-        """Return the output of the last part that returns a tensor like the state, and the kind of the branch."""
+        """Return the output of the last part that returns a tensor of the state's shape, and the kind of the branch."""
         for call in reversed(self.calls):
             y = find_like(call.output, self.state.shape)
             if y is not None:
@@ -355,7 +357,7 @@ class _ReadLayer:
         return None, "branch"
 
     def list_readers(self) -> list[torch.Tensor]:
-        """Return the outputs of the parts that take the state itself."""
+        """Return the outputs of the parts that received the state itself."""
         found = [find_like(call.output, self.state.shape) for call in self.calls if self._takes_state(call)]
         return [made for made in found if made is not None]
 
@@ -364,7 +366,7 @@ class _ReadLayer:
         return list(dict.fromkeys(parameter for call in self.calls for parameter in call.module.parameters()))
 
     def takes_what_was_read(self) -> bool:
-        """Return whether a module of the layer gets one of the layer's inputs unchanged, rather than their sum."""
+        """Return whether a part of the layer received a read unchanged, not added to a residual state."""
         given = [x for call in self.calls for x in call.given]
         return any(x is read or are_equal(x.detach(), read.detach()) for x in given for read in self.tensors)
 
@@ -373,7 +375,7 @@ class _ReadLayer:
 
 
 class _LastRead(NamedTuple):
-    """The latest read. A module may combine its state with another tensor; the result then replaces the state."""
+    """The latest read. A module may combine it with another tensor; its output then replaces the state."""
 
     site: int
     returned: list[torch.Tensor]
@@ -382,19 +384,19 @@ class _LastRead(NamedTuple):
 
 
 class _DepthHooks:
-    """Hooks of one attachment."""
+    """Hooks of one attachment on reads, blocks and their parts."""
 
     def __init__(self, adapter: DepthReading, recorder: LayerRecorder) -> None:
         self.adapter, self.recorder = adapter, recorder
         self._reset_pass()
 
     def _reset_pass(self) -> None:
-        """Forget the sources and layers of the pass before."""
+        """Forget the sources and layers of the previous pass."""
         self._stages: list[list[DepthSource]] = []  # the embedding alone, then the sources of every read
         self._layer: _ReadLayer | None = None
         self._last: _LastRead | None = None
-        self._early: list[_PartCall] = []  # parts that are called before the embedding is known
-        self._partial: torch.Tensor | None = None  # what the latest block has returned
+        self._early: list[_PartCall] = []  # calls of parts before the embedding is known
+        self._partial: torch.Tensor | None = None  # the tensor that the latest block has returned
         self._sites: dict[nn.Module, list[int]] = {}
 
     # ---- the model and its blocks
@@ -414,13 +416,13 @@ class _DepthHooks:
             self._sites = sites
 
     def enter_block(self, block: nn.Module, args: Any, kwargs: Any) -> None:
-        """Store what enters a block: the first of them receives the embedding."""
+        """Store the inputs of a block until the embedding, which the first block receives, is known."""
         if self._layer is None and not is_in_backward():
             self._early.append(_PartCall("", block, _list_floats((args, kwargs)), None))
 
     @torch.no_grad()
     def _find_embedding(self, source: torch.Tensor) -> None:
-        """Find the embedding among the inputs of blocks and parts: the source itself may be a slice of a stack."""
+        """Find the embedding among the inputs of blocks and parts, as the source may only be a slice of a stack."""
         early, self._early = self._early, []
         found = [(at, x) for at, call in enumerate(early) for x in call.given if are_equal(x, source)]
         first, state = found[0] if found else (len(early), source.detach())
@@ -428,7 +430,7 @@ class _DepthHooks:
         self._stages = [[DepthSource(state.detach().clone(), frozenset({0}))]]
 
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
-        """Store the tensor that a block returns: it may be the partial sum of branch outputs that is no source yet."""
+        """Store the tensor that a block returns, which may be a sum of branch outputs that is not yet a source."""
         returned = find_state(output, None)
         if returned is not None and not is_in_backward():
             self._partial = returned.detach()
@@ -436,7 +438,7 @@ class _DepthHooks:
     # ---- branches
 
     def record_part(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """Record a part of a block between two reads. The last one is the branch."""
+        """Record the call of a part of a block. The last one before the next read is the branch."""
         given = _list_floats((args, kwargs))
         if not given or is_in_backward():
             return
@@ -445,7 +447,7 @@ class _DepthHooks:
             calls.append(_PartCall(name, module, given, output))
 
     def _replace_read(self, given: Sequence[torch.Tensor], output: Any) -> bool:
-        """Replace the state by an output that combines it with another tensor. Return whether the module does so."""
+        """If a module combines the read with another tensor, use its output as the state. Return whether it does."""
         last = self._last
         if last is None:
             return False
@@ -463,7 +465,7 @@ class _DepthHooks:
     # ---- reads
 
     def read(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """Record a call that reads earlier outputs: one layer ends and the next begins."""
+        """Record a read of earlier outputs, with which one layer ends and the next begins."""
         if is_in_backward():
             self._read_again(module, output)
             return
@@ -479,7 +481,7 @@ class _DepthHooks:
         self._leave_layer(module, call)
 
     def _leave_layer(self, module: nn.Module, call: ReadCall) -> None:
-        """End a layer at the read after it: identify sources and branch, and record the layer with the next state."""
+        """End a layer at the read after it: identify sources and branch, and record the layer and its new state."""
         assert self._layer is not None, "a layer is open"
         self.recorder.confirm()
         layer, site = self._layer, len(self._stages) - 1
@@ -520,7 +522,7 @@ class _DepthHooks:
         self.recorder.leave(site, written)
 
     def _read_again(self, module: nn.Module, output: Any) -> None:
-        """Record the gradient of a recomputed read; it stays unknown if the module reads for several layers."""
+        """Record the gradient of a recomputed read. It remains unknown if the module reads for several layers."""
         sites = self._sites.get(module, [])
         returned = _list_floats(output)
         if len(sites) == 1 and returned and self.recorder.enter(sites[0], returned[0]):
@@ -528,17 +530,17 @@ class _DepthHooks:
 
     @torch.no_grad()
     def _relate(self, sources: Sequence[torch.Tensor]) -> tuple[list[DepthSource] | None, torch.Tensor | None]:
-        """Return the sources of a read in terms of layers' outputs, and the output added since the last read.
+        """Return the sources of a read in terms of layers' outputs, and the output that was added since the last read.
 
-        Sources of an earlier read, which return when a loop starts again, have no such output. The output is then the
-        one that the latest block has added.
+        When a loop over layers starts again, a read has the sources of an earlier read. The output is then what the
+        latest block has added. (None, None) if the sources do not follow from those of earlier reads.
         """
         before, number = self._stages[-1], len(self._stages)
         kept, grown = len(before), sources[-1].detach()
         if len(sources) == kept + 1 and _are_same(sources, before):
             return [*before, DepthSource(grown.clone(), frozenset({number}))], grown
         last = before[-1]
-        # A source that is lost stays lost, whatever is added.
+        # A source that is not finite stays so if an output is added.
         has_grown = not are_equal(grown, last.values) or not torch.isfinite(grown).all()
         if len(sources) == kept and _are_same(sources, before[:-1]) and has_grown:
             outputs = last.outputs | {number}
@@ -550,7 +552,7 @@ class _DepthHooks:
 
 
 def _merge(tensors: Sequence[torch.Tensor]) -> dict[str, Any]:
-    """Return the entries `after` and `parts` of the record of a layer that reads several tensors over depth."""
+    """Return the fields `after` and `parts` of a `LayerPass` whose state is the mean of these tensors."""
     if len(tensors) == 1:
         return {"after": tensors[0], "parts": ()}
     return {"after": torch.stack([x.detach() for x in tensors]).mean(0), "parts": tuple(tensors)}
@@ -561,7 +563,7 @@ def _are_same(sources: Sequence[torch.Tensor], stage: Sequence[DepthSource]) -> 
 
 
 def are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Return whether two tensors have the same values, nan included."""
+    """Return whether two tensors have the same values. nan equals nan."""
     if one.shape != other.shape:
         return False
     other = other.to(one.device, one.dtype)
@@ -569,15 +571,15 @@ def are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def _subtract_wide(after: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """Return the difference of two tensors in float32 at least."""
+    """Return the difference of two tensors, computed at least in float32."""
     wide = to_wide_dtype(after.dtype)
     return after.to(wide) - before.to(after.device, wide)
 
 
 def _choose_output(added: torch.Tensor | None, returned: torch.Tensor | None) -> torch.Tensor | None:
-    """Return the output of a branch: what its last part returned, if that was added; else what was added.
+    """Return the output of a branch: the tensor that its last part returned, if it was added; else what was added.
 
-    The difference of two states has lost the digits of the smaller one.
+    The returned tensor is preferred, because `added` may be a difference of two states, which is less precise.
     """
     if added is None or returned is None:
         return added

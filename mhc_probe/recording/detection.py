@@ -1,8 +1,8 @@
 """Find Hyper-Connections by the shapes of weights, before any pass has run.
 
-A connection weighs n streams of width C together: it has a weight that takes nC features and gives n, 2n, n^2 + n or
-n^2 + 2n numbers. C is the width of the embedding that occurs in most weights. Without an embedding, C is the length of
-a vector in another part of the block, such as a norm.
+A connection computes coefficients from n streams of width C: it has a weight matrix from nC features to n, 2n, n^2,
+n^2 + n or n^2 + 2n numbers. C is the width of the embedding that occurs in most weights. Without an embedding, C is the
+length of a vector in another part of the block, such as a norm.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ MAX_STREAMS = 16
 
 
 def find_connections(model: nn.Module) -> list[ConnectionSite]:
-    """Return the hyper-connections of a model, in its own order. A class that occurs once is none."""
+    """Return the hyper-connections of a model, in its own order. A class that occurs only once is left out."""
     embedded = find_embedded_width(model)
     found = [site for block in model.modules() for site in _find_in_block(block, embedded)]
     counts = Counter(type(site.connection) for site in found)
@@ -25,7 +25,10 @@ def find_connections(model: nn.Module) -> list[ConnectionSite]:
 
 
 def find_embedded_width(model: nn.Module) -> set[int]:
-    """Return the width that most weights share, if there are several embeddings, as of tokens and of distances."""
+    """Return the width of the embedding, as a set, empty if there is none.
+
+    If there are several embeddings, as of tokens and of distances, return the width that most weights have.
+    """
     widths = {module.embedding_dim for module in model.modules() if isinstance(module, nn.Embedding)}
     shapes = [parameter.shape for parameter in model.parameters() if parameter.ndim > 1]
     return {max(sorted(widths), key=lambda width: sum(width in shape for shape in shapes))} if widths else set()
@@ -52,8 +55,8 @@ def _is_connection(module: nn.Module, widths: set[int]) -> bool:
 
 
 def _list_weights(module: nn.Module) -> Iterator[tuple[int, int]]:
-    """Yield outputs and inputs, in both orders, of the module's own weights and of its linear maps."""
-    # A linear map is only a part of a connection, and a list of modules is never called.
+    """Yield numbers of outputs and inputs, in both orders, of the module's own weights and of its linear maps."""
+    # A linear map alone is not a connection, and a list of modules is never called.
     if isinstance(module, (nn.Linear, *CONTAINERS)):
         return
     parts = [part.weight for part in module.children() if isinstance(part, nn.Linear)]

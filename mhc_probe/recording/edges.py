@@ -1,4 +1,4 @@
-"""Find where the graph of an output reaches a tensor or parameters, without a change to the graph."""
+"""Find where the autograd graph of an output reaches a tensor or parameters, without changing the graph."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,9 +7,9 @@ from torch.autograd.graph import Node, get_gradient_edge
 
 
 def list_edges(source: torch.Tensor, outputs: Sequence[torch.Tensor]) -> list[tuple[Node, int]]:
-    """Return the nodes that pass a gradient from the outputs to the source, each with its place among their inputs.
+    """Return the nodes that pass a gradient from the outputs to the source, each with the source's index in its inputs.
 
-    A node that is reached from several outputs counts once. [] if the source takes no gradient.
+    A node that is reached from several outputs is listed once. [] if the source requires no gradient.
     """
     if not source.requires_grad:
         return []
@@ -33,11 +33,11 @@ def list_edges(source: torch.Tensor, outputs: Sequence[torch.Tensor]) -> list[tu
 def list_leaves(output: torch.Tensor, ends: Iterable[torch.Tensor]) -> list[torch.Tensor]:
     """Return the leaves of a graph, such as parameters, from which an output was computed, nearest first.
 
-    ends: tensors at which the search stops. [] if the output takes no gradient.
+    ends: tensors at which the search stops. [] if the output has no graph.
     """
     seen = {end.grad_fn for end in ends if end.grad_fn is not None}
     found, waiting = list[torch.Tensor](), [output.grad_fn]
-    for node in waiting:  # it grows
+    for node in waiting:  # which grows during the loop
         if node is None or node in seen:
             continue
         seen.add(node)

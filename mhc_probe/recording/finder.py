@@ -48,5 +48,5 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
 
 
 def _build_residual(model: nn.Module, layers: list[nn.Module]) -> list[Residual]:
-    """Return both adapters: the sum may be inside a layer, or in the code that calls it."""
+    """Return two adapters for residual layers: the sum may be inside a layer, or in the code that calls it."""
     return [Residual(model, layers), Branches(model, layers)]

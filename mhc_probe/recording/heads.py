@@ -1,7 +1,7 @@
-"""Find the heads of attention in a layer: the module that takes all of them next to each other.
+"""Find the attention heads of a layer: the output projection, whose input has all heads next to each other.
 
-Attention joins the outputs of its heads, (..., H, d), to (..., H d), and a linear map takes these. Such a join is
-looked for in the operations of one pass, and names do not count.
+Attention joins the outputs of its heads, (..., H, d), to (..., H d), to which it applies a linear map. Such a join is
+searched for in the operations of one pass, without using names.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,19 +24,19 @@ KEEPS = ("contiguous", "clone", "to", "type", "type_as")
 
 
 class _Joins(TorchFunctionMode):
-    """Follows tensors (..., H d) that were made of (..., H, d) within a layer."""
+    """Tracks tensors (..., H d) that were reshaped from (..., H, d) within a layer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[int, tuple[torch.Tensor, int]] = {}  # id -> the tensor, kept alive, and H
 
     def enter(self, layer: nn.Module, args: Any) -> None:
-        """Start to follow joined heads at the call of a layer."""
+        """Start to track joined heads when a layer is called."""
         self.found = {}
         self.__enter__()
 
     def leave(self, layer: nn.Module, args: Any, output: Any) -> None:
-        """Stop following joined heads when the layer returns or raises."""
+        """Stop tracking joined heads when the layer returns or raises."""
         self.__exit__(None, None, None)
         self.found = {}
 
@@ -57,9 +57,9 @@ class _Joins(TorchFunctionMode):
 def find_heads(
     edits: Sequence[EditSpec], adapter: Adapter, recorded: JoinedPasses, run: Callable[[], object]
 ) -> dict[int, HeadSite]:
-    """Return the modules with attention heads that edits name, by layer.
+    """Return the output projections of the layers for which edits name attention heads, by layer.
 
-    run: calls the model, which is left as it is.
+    run: calls the model, without side effects on it.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def find_heads(
 
 
 def _hook_part(part: nn.Module, seen: dict[nn.Module, int]) -> list[Any]:
-    """Hook a module to store in `seen` each linear map that reads joined attention heads, with the number of heads."""
+    """Hook a module to store each linear map whose input has joined attention heads in `seen`, with their number."""
     joins = _Joins()
     handles = [part.register_forward_hook(joins.leave, always_call=True)]
     for module in part.modules():
@@ -91,14 +91,14 @@ def _hook_part(part: nn.Module, seen: dict[nn.Module, int]) -> list[Any]:
 
 
 def _store_heads(joins: _Joins, seen: dict[nn.Module, int], module: nn.Module, args: Any) -> None:
-    """Before a linear map is called, store its number of heads if its input holds joined heads."""
+    """Store the number of heads of a linear map before it is called, if its input has joined heads."""
     state = find_state(args, None)
     if state is not None and id(state) in joins.found:
         seen[module] = joins.found[id(state)][1]
 
 
 def _choose_sites(edits: Sequence[EditSpec], seen: dict[int, dict[nn.Module, int]]) -> dict[int, HeadSite]:
-    """Return by layer the module whose input holds the attention heads that edits name, with their number.
+    """Return by layer the module whose input has joined attention heads, with their number.
 
     Raises
     ------

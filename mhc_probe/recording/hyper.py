@@ -1,8 +1,8 @@
-"""Adapt Hyper-Connections of any implementation: a module that returns the branch's input and the coefficients.
+"""Record Hyper-Connections of any implementation in which a module returns the branch's input and the coefficients.
 
 A connection receives the state (..., n, C) or (..., nC) and returns, in any order, u (..., C), H_post (..., n) and
-H_res (..., n, n). Without H_res the streams pass unchanged; H_pre (..., n) may be returned too. The states check its
-output: u checks H_pre, and the next state checks H_res and its transpose.
+H_res (..., n, n). Without H_res the streams pass unchanged; H_pre (..., n) may be returned too. Coefficients are
+checked: H_pre against u, and H_res and its transpose against the next state.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,7 +77,7 @@ class HyperConnections(Adapter):
         return self.connection_sites[0].block
 
     def read(self, state: torch.Tensor, output: Any, connection: nn.Module) -> ConnectionCall | None:
-        """Return branch input and coefficients in a connection's output, and store the layout of such a state."""
+        """Find branch input and coefficients in a connection's output, and store the layout of states of this shape."""
         found = find_coefficients(state, output)
         if found is None:
             self._unread[connection] = f"{type(connection).__name__} without coefficients for {tuple(state.shape)}"
@@ -101,11 +101,11 @@ class HyperConnections(Adapter):
         return x_nNC.unflatten(1, lead).movedim(0, axis).contiguous()
 
     def edits_for(self, layer: JoinedLayer) -> list[What]:
-        """List what edits can change in a layer: what its connection returns and its states determine."""
+        """List what edits can change in a layer: the state, and coefficients that are returned and confirmed."""
         found: list[What] = ["stream", "state"]
         found += [] if layer.h_pre is None else ["h_pre"]
         found += [] if layer.h_post is None or layer.chosen is None else ["h_post"]
-        # One candidate alone is the identity of a connection without a matrix; the third one is not the one returned.
+        # A single candidate is the identity of a connection without a matrix. Candidate 2 is not a returned matrix.
         found += ["h_res"] if len(layer.h_res) > 1 and layer.chosen in (0, 1) else []
         return found + (["branch"] if layer.site in self.branches else [])
 
@@ -120,10 +120,10 @@ class HyperConnections(Adapter):
         return SpecError("model", next(iter(self._unread.values())), wanted)
 
     def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
-        """Return whether the coefficients give a branch's input or the next state, in one layer at least.
+        """Return whether the coefficients explain the branch's input or the next state in at least one layer.
 
-        States that are not finite decide nothing; then the shapes of the coefficients count. A state that a layer does
-        not change obeys any weights, and proves nothing.
+        If the states are not finite, accept the model by the shapes of its coefficients. A layer that does not change
+        the state confirms nothing, because such a state fits any weights.
         """
         if not torch.isfinite(recorded.state_nNC).all() or any(layer.h_pre is not None for layer in recorded.layers):
             return True
@@ -140,7 +140,7 @@ class HyperConnections(Adapter):
 
 @dataclass
 class _OpenLayer:
-    """A layer from the call of its connection to that of the next."""
+    """A layer between the call of its connection and the call of the next connection."""
 
     site: int
     state: torch.Tensor
@@ -163,10 +163,10 @@ class _OpenLayer:
 
 
 class _HyperHooks:
-    """Hooks of one attachment.
+    """Hooks of one attachment on connections, blocks and their parts.
 
-    The code of a block uses the state that enters a connection once more, when it writes the next one. An edited state
-    therefore replaces it in all operations up to the next connection or the end of the block.
+    After the connection, the code of a block uses the entering state again to compute the next one. An edited state
+    therefore replaces it in all operations until the next connection or the end of the block.
     """
 
     def __init__(self, adapter: HyperConnections, recorder: LayerRecorder, edits: ModelEdits | None) -> None:
@@ -174,10 +174,10 @@ class _HyperHooks:
         self.open: _OpenLayer | None = None
         self.seen: set[int] = set()
         self.replacement = Replacement()
-        self.read_shape = torch.Size()  # of what the branch reads, and returns
+        self.read_shape = torch.Size()  # shape of the branch's input and output
 
     def enter(self, site: int, connection: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
-        """Edit the state before a connection takes it; return the arguments with it, None if nothing is edited."""
+        """Edit the state that a connection receives; return the arguments with it, or None if nothing is edited."""
         self.replacement.stop()
         state = find_state(args, kwargs)
         edited = state if self.edits is None or state is None else self.edits.enter(site, state)
@@ -218,7 +218,7 @@ class _HyperHooks:
         operands: list[torch.Tensor],
         output: Any,
     ) -> tuple[Any, ConnectionCall]:
-        """Return the output of a connection with edited coefficients, and the same as it is read."""
+        """Return the output of a connection with edited coefficients, and its interpretation."""
         x_nNC = self.adapter.to_streams(state)
         n, samples, _ = x_nNC.shape
         h_pre, place = self._find_vectors(x_nNC.detach(), found, operands)
@@ -244,7 +244,7 @@ class _HyperHooks:
     def _find_vectors(
         self, x_nNC: torch.Tensor, found: ConnectionCall, operands: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor | None, int | None]:
-        """Return the vector with u = H_pre x, (N, n), and the index of H_post among the connection's outputs."""
+        """Return H_pre (N, n) with u = H_pre x, and the index of H_post among the vectors; None for what is unknown."""
         u, vectors = found.u, found.vectors
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
         returned = vectors if len(vectors) > 1 else []
@@ -253,19 +253,19 @@ class _HyperHooks:
         return h_pre, rest[0] if len(rest) == 1 else None
 
     def _leave_last(self, site: int, state: torch.Tensor) -> None:
-        """Record the last layer of a pass by the state that enters the next layer; forget it in another pass."""
+        """Record the layer that is open, with the state that enters the next layer; discard it if a new pass begins."""
         if site in self.seen:  # another pass, or a recomputation
             self.open, self.seen = None, set()
         elif self.open is not None and self.open.state.shape == state.shape:
-            self._record_layer(state)  # the state that enters here, even if the block changed it in between
+            self._record_layer(state)  # the state that enters this layer, even if the block has changed it before
 
     @torch.no_grad()
     def _identify_vectors(
         self, layer: _OpenLayer, operands: Sequence[torch.Tensor], factors: Sequence[torch.Tensor]
     ) -> None:
-        """Find which of the connection's vectors are H_pre and H_post, and confirm the adapter if they are found.
+        """Find which of the connection's vectors are H_pre and H_post, and confirm the adapter if H_pre is found.
 
-        Without H_pre the branch may read each feature with a gate, which is a factor of a product.
+        Without H_pre, look for gates by which the branch multiplies each feature, among the factors of products.
         """
         x_nNC = self.adapter.to_streams(layer.state.detach())
         layer.h_pre, place = self._find_vectors(x_nNC, layer.found, operands)
@@ -280,7 +280,7 @@ class _HyperHooks:
         layer.h_post = None if place is None else layer.found.vectors[place]
 
     def record_part(self, name: str, module: nn.Module, args: Any, output: Any) -> Any:
-        """Record a part of the block. The last one before the state is written is the branch."""
+        """Record the call of a part of the block. The last one before the next state is computed is the branch."""
         changed = self._edit_branch(module, output)
         output, layer = output if changed is None else changed, self.open
         if layer is None or layer.is_left:
@@ -300,14 +300,14 @@ class _HyperHooks:
         return None if y is None else replace_tensor(output, y, self.edits.output(site, y))
 
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
-        """Record the state that leaves a block. A block that raised has none."""
+        """Record the state that a block returns. A block that raised has none."""
         self.replacement.stop()
         after = None if self.open is None else find_like(output, self.open.state.shape)
         if after is not None:
             self._record_layer(after)
 
     def _record_layer(self, after: torch.Tensor) -> None:
-        """Record the state after the open layer, and remember its branch if nothing is edited."""
+        """Record the open layer with the state after it, and store its branch in the adapter if nothing is edited."""
         assert self.open is not None
         self.open.is_left = True
         if self.edits is None and self.open.branch is not None:
@@ -316,7 +316,7 @@ class _HyperHooks:
 
 
 def _shape_like(changed: torch.Tensor, returned: torch.Tensor) -> torch.Tensor:
-    """Return coefficients with N in front in the shape of those that a connection returned."""
+    """Return coefficients (N, ...) in the shape of those that a connection returned."""
     is_static = returned.numel() < changed.numel()
     return (changed[0] if is_static else changed).reshape(returned.shape)
 

@@ -15,9 +15,9 @@ from mhc_probe.recording.passes import Pass, RecordedLayer
 
 @dataclass
 class JoinedLayer:
-    """One layer over the samples of all passes. Tensors are on one device; coefficients are (N, ...) or without N.
+    """One layer over the samples of all passes. Tensors are on one device; coefficients have an axis N or none.
 
-    `reads` is known if layers read earlier outputs; then there are no coefficients.
+    `reads` is None unless layers read earlier outputs; then there are no coefficients.
     """
 
     name: str
@@ -33,17 +33,17 @@ class JoinedLayer:
     grad_u_NC: torch.Tensor | None
     reads: DepthReads | None = None
     knows_weights: bool = False  # whether the weights in `reads` are known
-    reads_count: int = 1  # tensors whose mean the state is
+    reads_count: int = 1  # number of tensors whose mean is the state
     site: int = 0
-    entered_nNC: torch.Tensor | None = None  # what the layer used instead of the state, if an edit replaced it
-    chosen: int | None = None  # which candidate for H_res the states obey, once that is known
+    entered_nNC: torch.Tensor | None = None  # the edited state that the layer used, if an edit replaced the state
+    chosen: int | None = None  # index of the candidate for H_res that the states obey; None if unknown
     subtracts_read: bool = False  # see `LayerPass`
-    gates: torch.Tensor | None = None  # likewise
+    gates: torch.Tensor | None = None  # see `LayerPass`
 
 
 @dataclass
 class JoinedPasses:
-    """The recorded passes as one. `dtype` is that of the states."""
+    """Several recorded passes, joined into one over all samples. `dtype` is that of the states."""
 
     dtype: torch.dtype
     state_nNC: torch.Tensor
@@ -57,13 +57,13 @@ class NoPassError(RuntimeError):
 
 
 def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
-    """Return all passes of a batch joined into one, over the samples of all.
+    """Join complete passes into one, over the samples of all.
 
     Raises
     ------
     SpecError
-        If a layer does not receive the output of the layer before, or changes its shape, or if more than the state
-        joins the layers.
+        If a layer does not receive the output of the previous layer, or changes its shape, or if layers are connected
+        by more than the state.
     NoPassError
         If no pass has reached all layers.
     """
@@ -85,7 +85,7 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
 
 
 def check_chain(layers: Sequence[RecordedLayer], adapter: Adapter) -> None:
-    """Raise if a layer does not receive the output of the layer before, or changes the shape of the state."""
+    """Raise SpecError if a layer does not receive the output of the previous layer, or changes the state's shape."""
     breaks: list[tuple[int, str]] = []
     for index, layer in enumerate(layers):
         assert layer.after is not None
@@ -105,7 +105,7 @@ ADVICE = (
 
 
 def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
-    """Return advice that names the longest run of layers without a break, as an option `layers=`."""
+    """Return advice for the error: an argument `layers=` with the longest run of layers without a break."""
     runs, first = [], 0
     for index in range(len(layers) + 1):
         changes = index < len(layers) and any(at == index and "makes" in why for at, why in breaks)
@@ -118,7 +118,7 @@ def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]],
 
 
 def _is_same(state: torch.Tensor, before: object) -> bool:
-    """Return whether a state equals the state recorded after the layer before it, on any device and in any dtype."""
+    """Return whether a state equals the one recorded after the previous layer, on any device and in any dtype."""
     values = getattr(before, "values", None)
     if values is state:
         return True
@@ -159,15 +159,15 @@ class _Rows:
             self.kept = None if bool(kept.all()) else kept
 
     def streams(self, state: torch.Tensor | None) -> torch.Tensor | None:
-        """Return a state or its gradient as (n, N, C)."""
+        """Return a state or its gradient as (n, N, C), without padding; None for None."""
         return None if state is None else self._select_samples(self.adapter.to_streams(state.to(self.device)), 1)
 
     def rows(self, x: torch.Tensor | None) -> torch.Tensor | None:
-        """Return the sampled rows (N, C) of the input or output of a branch; None for None."""
+        """Return the input or output of a branch as (N, C), without padding; None for None."""
         return None if x is None else self._select_samples(self.adapter.to_rows(x.to(self.device)), 0)
 
     def select_coefficients(self, h: torch.Tensor | None) -> torch.Tensor | None:
-        """Select the coefficients of the kept samples, (N, ...)."""
+        """Return coefficients (N, ...) without those of padding."""
         return None if h is None else self._select_samples(h.to(self.device), 0)
 
     def _select_samples(self, x: torch.Tensor, axis: int) -> torch.Tensor:
@@ -175,13 +175,13 @@ class _Rows:
 
 
 def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter: Adapter) -> JoinedLayer:
-    """Concatenate the samples of one layer over all passes. Static coefficients stay without N."""
+    """Concatenate the samples of one layer over all passes. Static coefficients keep their shape without N."""
 
     def gather(read: Callable[[_Rows, RecordedLayer], torch.Tensor | None], axis: int = 0) -> torch.Tensor | None:
         return _join([read(row, layer) for row, layer in zip(rows, layers, strict=True)], axis)
 
     def gather_coefficients(read: Callable[[LayerPass], torch.Tensor | None], static_ndim: int) -> torch.Tensor | None:
-        """Return one coefficient of a layer over the samples of all passes; a static one as it is."""
+        """Return one coefficient of a layer over the samples of all passes. A static one is returned unchanged."""
         parts = [read(layer.get_written()) for layer in layers]
         if parts[0] is not None and parts[0].ndim == static_ndim:  # the same in all passes
             return parts[0].to(rows[0].device)
@@ -236,7 +236,7 @@ def _get_matrix(k: int, written: LayerPass) -> torch.Tensor:
 
 
 def _join(parts: Sequence[torch.Tensor | None], axis: int) -> torch.Tensor | None:
-    """Concatenate the tensors of all passes; None if a pass has none. A static tensor is the same in all passes."""
+    """Concatenate the tensors of all passes; None if a pass has none."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None

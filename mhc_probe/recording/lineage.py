@@ -7,7 +7,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 
 class Lineage:
-    """Gives an id to every tensor that an operation takes or returns. A result has a higher id than its operands.
+    """Numbers the tensors that operations take and return, and stores the sources of each. A result has a higher id.
 
     A tensor that is changed in place gets a new id, like a new tensor.
     """
@@ -17,7 +17,7 @@ class Lineage:
         self._sources: list[tuple[int, ...]] = []  # for each id, the ids of its sources
 
     def find_id(self, tensor: torch.Tensor) -> int:
-        """Return the id of a tensor in its current version. A tensor of unknown origin has no sources."""
+        """Return the id of a tensor in its current version. A tensor that no operation has returned has no sources."""
         found = self._ids.get(tensor)
         return self._assign_id(tensor, ()) if found is None else int(found)
 
@@ -28,7 +28,7 @@ class Lineage:
             self._assign_id(tensor, ids)
 
     def is_made_of(self, made: int, source: int) -> bool:
-        """Return whether the tensor of the first id is the second's, or was computed from it."""
+        """Return whether the tensor with id `made` is, or was computed from, the tensor with id `source`."""
         waiting, seen = [made], {made}
         while waiting:
             current = waiting.pop()

@@ -1,11 +1,11 @@
-"""Identify what a function reads from a list of sources, from its result and the vectors of a module.
+"""Find with which weights a function has read a list of sources, from its result and the parameters of a module.
 
-A function reads K sources by attention over depth, and may apply the norm of the branch that follows:
+A function reads K sources by attention over depth, and may also apply the norm of the branch that follows:
 
     h = sum_i a_i s_i,  a = softmax_i(c (g q) . s_i / rms(s_i)),  u = h  or  u = w h / rms(h)
 
-q is a matrix of one row, g and w are vectors; c is 1, or one over the square root of the width. Formulas as in the code
-of flash-linear-attention, `fla/ops/attnres/naive.py`. The graph of u says which of a module's parameters were used.
+q is a matrix of one row, g and w are vectors; c is 1, or one over the square root of the width. The formulas are those
+of flash-linear-attention, `fla/ops/attnres/naive.py`. The autograd graph of u shows which parameters were used.
 
 Shapes: N samples, C width, K sources.
 """
@@ -24,20 +24,20 @@ from mhc_probe.recording.depth import DepthSource, to_wide_dtype, weigh
 from mhc_probe.recording.edges import list_leaves
 from mhc_probe.recording.hyper import find_autocast
 
-EPSILONS = (KEY_EPS, 1e-5, 1e-8, torch.finfo(torch.float32).eps)  # under the roots; the last is torch's default
-ROWS = 64  # samples that decide between forms; all samples confirm the form
+EPSILONS = (KEY_EPS, 1e-5, 1e-8, torch.finfo(torch.float32).eps)  # tried eps of the norms; the last is torch's default
+ROWS = 64  # number of samples for the search of a form, which is then confirmed with all samples
 
 
 class ListForm(NamedTuple):
-    """How a function weighs its sources, and the norm of what it reads.
+    """The parameters and the variant with which a function reads its sources.
 
     Attributes
     ----------
-    query, gain: the query, None for a single source, and the gain of the norm of keys.
-    is_scaled: whether logits are over the square root of the width.
-    is_normed: whether the function returns the RMSNorm of what it reads.
+    query, gain: the query, None for a single source, and the gain of the keys' norm.
+    is_scaled: whether logits are divided by the square root of the width.
+    is_normed: whether the function returns the RMSNorm of the weighted sum.
     norm: the gain of that norm.
-    eps: under the roots of all norms.
+    eps: eps of all norms.
     """
 
     query: nn.Parameter | None = None
@@ -51,16 +51,16 @@ class ListForm(NamedTuple):
         return [one for one in (self.query, self.gain, self.norm) if one is not None]
 
     def list_mixing(self) -> list[nn.Parameter]:
-        """Return the parameters of the weights over depth."""
+        """Return the parameters that determine the weights over depth."""
         return [one for one in (self.query, self.gain) if one is not None]
 
 
 class ListRead(NamedTuple):
-    """What was read: u as the branch takes it, h in float32 at least, and the attention over depth, (N, K, 1).
+    """One read: u as the branch receives it, h at least in float32, and the attention over depth, (N, K, 1).
 
     Attributes
     ----------
-    state: h in the type of u, or u itself if it has no norm.
+    state: h in the type of u, or u itself if no norm is applied.
     """
 
     form: ListForm
@@ -70,7 +70,7 @@ class ListRead(NamedTuple):
     state: torch.Tensor
 
     def build_pull_back(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
-        """Return the gradient at h as a function of that at u; None if h is u."""
+        """Return a function from the gradient at u to the gradient at h; None if h is u."""
         if not self.form.is_normed:
             return None
         gain = None if self.form.norm is None else self.form.norm.detach().clone()
@@ -78,9 +78,9 @@ class ListRead(NamedTuple):
 
 
 class ReadFinder:
-    """Finds the forms in which one module reads, and stores them for later passes.
+    """Finds the forms of a module's reads, and stores them for later passes.
 
-    parameters: those of the module. Vectors and matrices of one row may take part.
+    parameters: the module's parameters, of which vectors and matrices of one row may be used in reads.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -96,13 +96,13 @@ class ReadFinder:
         *,
         is_known: bool,
     ) -> ListRead | None:
-        """Return how a tensor was read from these sources; None if it was not.
+        """Return the read that computed a tensor u from these sources; None if none did.
 
         Parameters
         ----------
-        number: which read of the module it is.
+        number: index of the read among those of the module.
         ends: tensors from which the sources were computed, with their graph.
-        is_known: whether to try the form of earlier passes, or all forms.
+        is_known: whether to try only the form of earlier passes, instead of all forms.
         """
         number = number if len(sources) > 1 else -1  # without a query
         stacked = torch.stack([source.values.flatten(0, -2).to(u.device) for source in sources])
@@ -110,7 +110,7 @@ class ReadFinder:
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
         if is_known:
             forms = iter(self._list_known(number, u, ends))
-            # Training may make the states infinite later.
+            # Accept infinite states, which training may cause after the form was found.
             tolerance = tolerance if bool(torch.isfinite(u_NC).all()) else math.inf
         else:
             few = torch.linspace(0, len(u_NC) - 1, min(ROWS, len(u_NC)), device=u.device).long()
@@ -124,14 +124,17 @@ class ReadFinder:
         return None
 
     def _list_known(self, number: int, u: torch.Tensor, ends: Sequence[torch.Tensor]) -> list[ListForm]:
-        """Return the form of earlier passes, if the graph has its parameters: queries of 0 leave them open."""
+        """Return the form of earlier passes; [] if the graph lacks its parameters.
+
+        With a query of 0, an earlier pass may have found wrong parameters.
+        """
         if number not in self._known:
             return []
         form, usable = self._known[number], {id(vector) for vector in self._list_usable(u, ends)}
         return [form] if all(id(one) in usable for one in form.list_parameters()) else []
 
     def _list_usable(self, u: torch.Tensor, ends: Sequence[torch.Tensor]) -> list[nn.Parameter]:
-        """Return the vectors from which a tensor may have been computed, as far as it has a graph."""
+        """Return the vectors from which a tensor may have been computed: those in its graph, or all without a graph."""
         fitting = [vector for vector in self.vectors if vector.shape[-1] == u.shape[-1]]
         if u.grad_fn is None:
             return fitting
@@ -142,10 +145,10 @@ class ReadFinder:
 def _search(
     vectors: Sequence[nn.Parameter], x_KNC: torch.Tensor, u_NC: torch.Tensor, tolerance: float
 ) -> Iterator[ListForm]:
-    """Yield the forms in which vectors may have taken part in a read.
+    """Yield the forms that explain a read u with these vectors as parameters.
 
-    Queries of 0 leave the other parts open, and so do gains of 1. Then the gain that follows the query is that of the
-    keys.
+    If queries are 0 or gains are 1, several forms do. The first then takes the vector after the query as the gain of
+    the keys.
     """
     for eps in EPSILONS:
         for weights in _list_weights(vectors) if len(x_KNC) > 1 else [ListForm()]:
@@ -159,14 +162,14 @@ def _search(
 
 
 def _may_be_normed(h_NC: torch.Tensor, u_NC: torch.Tensor, eps: float, tolerance: float) -> bool:
-    """Return whether any gain makes u of the norm of h: the one with the least error."""
+    """Return whether u is the RMSNorm of h with some gain, namely the one with the smallest error."""
     z_NC, wide_NC = h_NC * _invert_size(h_NC, eps), u_NC.to(h_NC.dtype)
     gain_C = (z_NC * wide_NC).sum(0) / z_NC.square().sum(0).clamp_min(torch.finfo(z_NC.dtype).tiny)
     return bool((z_NC * gain_C - wide_NC).norm() <= tolerance * wide_NC.norm())
 
 
 def _list_weights(vectors: Sequence[nn.Parameter]) -> Iterator[ListForm]:
-    """Yield the ways in which vectors may weigh sources: queries in order, and for each the next gain first."""
+    """Yield the possible pairs of query and gain: queries in order, and for each the nearest gain first."""
     for place, query in enumerate(vectors):
         if query.ndim == 2:
             near = sorted(range(len(vectors)), key=partial(_rank, place))
@@ -180,7 +183,7 @@ def _rank(place: int, other: int) -> tuple[int, bool]:
 
 
 def _read(form: ListForm, x_KNC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what is read, (N, C), before its norm, and the attention over depth, (N, K, 1)."""
+    """Compute the weighted sum h (N, C), before any norm, and the attention over depth, (N, K, 1)."""
     if form.query is None:
         return x_KNC[0], torch.ones_like(x_KNC[:, :, :1]).transpose(0, 1)
     query_C = form.query.detach().to(x_KNC).flatten()
@@ -191,7 +194,7 @@ def _read(form: ListForm, x_KNC: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 
 
 def _measure_error(form: ListForm, h_NC: torch.Tensor, u_NC: torch.Tensor) -> float:
-    """Return the relative distance of what is read, after its norm, from what a branch takes; inf if it is lost."""
+    """Return the relative distance between the computed read and the branch's input u; inf if it is not finite."""
     made = h_NC * _invert_size(h_NC, form.eps) if form.is_normed else h_NC
     made = made if form.norm is None else made * form.norm.detach().to(made).flatten()
     error = float((made - u_NC).norm() / u_NC.to(made.dtype).norm())
@@ -204,7 +207,10 @@ def _invert_size(h: torch.Tensor, eps: float) -> torch.Tensor:
 
 @torch.no_grad()
 def _pull_back(h: torch.Tensor, eps: float, gain: torch.Tensor | None, grad: torch.Tensor) -> torch.Tensor:
-    """Return the gradient at h of that at its RMSNorm: (g - z mean(z g)) / rms(h), z = h / rms(h), g with the gain."""
+    """Return the gradient at h from `grad`, that at its RMSNorm: (g - z mean(z g)) / rms(h).
+
+    Here z = h / rms(h), and g is `grad` times the gain.
+    """
     g = grad.to(h.dtype)
     g = g if gain is None else g * gain.to(g).flatten()
     inverse = _invert_size(h, eps)

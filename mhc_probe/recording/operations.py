@@ -1,7 +1,7 @@
-"""Follow a state through the operations of a layer.
+"""Track a state through the operations of a layer, to find the factor c of its skip path: x' = c x + (anything else).
 
-A state passes a layer unchanged if only additions and scalings connect the input and the output: x' = c x +
-(anything else). No derivative is taken and nothing is computed twice. It works without a graph too.
+Only additions and scalings may connect x and x'. No derivative is taken and nothing is computed twice, so that this
+works without a graph too.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ from mhc_probe.recording.terms import HARMLESS, PRODUCTS, REDUCTIONS, TermReader
 
 
 class OperationTracker(TorchFunctionMode):
-    """Follows one state through the operations of a layer. Returns the results of torch unchanged.
+    """Tracks one state through the operations of a layer, or collects operands. Results of torch are unchanged.
 
-    It is active from `follow` or `collect` to the matching `stop`, which must run also if the layer raises: torch
-    keeps such modes on a stack, and a mode can only be removed from the top.
+    It is active from `follow` or `collect` to the matching `stop`, which must also run if the layer raises: torch
+    keeps such modes on a stack, and only the top one can be removed.
     """
 
     def __init__(self) -> None:
@@ -32,21 +32,20 @@ class OperationTracker(TorchFunctionMode):
         self._factors: list[torch.Tensor] = []
 
     def follow(self, state: torch.Tensor) -> None:
-        """Start to follow this state through additions and scalings, and no other."""
+        """Start to track this state, and no other, through additions and scalings."""
         self._followed = {id(state): (state, 1.0)}
         self._activate()
 
     def collect(self, size: int, *, with_factors: bool = False) -> None:
-        """Start to store operands with at most `size` entries, the latest last; `with_factors` also the factors of the
-        latest product of two tensors that has more.
+        """Start to store operands with at most `size` entries, in order.
+
+        with_factors: also store the two factors of the latest product of which one has more entries.
         """
         self._size, self.operands, self._keeps_factors = size, [], with_factors
         self._activate()
 
     def stop(self) -> list[torch.Tensor]:
-        """Stop following and collecting. Return the collected operands; [] if it has not begun, as where another hook
-        raised before.
-        """
+        """Stop tracking and collecting. Return the collected operands; [] if neither was started."""
         if self._is_active:
             self._is_active = False
             self.__exit__(None, None, None)
@@ -60,19 +59,19 @@ class OperationTracker(TorchFunctionMode):
         return factors
 
     def _activate(self) -> None:
-        """Start intercepting the operations of torch that touch the state."""
+        """Start intercepting all operations of torch."""
         self._is_active = True
         self.__enter__()
 
     def find_factor(self, tensor: torch.Tensor) -> float:
-        """Return c of x' = c x + (anything else); 0 if other operations than additions and scalings connect them."""
+        """Return c of x' = c x + (anything else) for a tensor x'; 0 if other operations connect x and x'."""
         kept = self._followed.get(id(tensor))
         return 0.0 if kept is None else kept[1]
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Run an operation; collect its operands, and follow the state into its result."""
+        """Run an operation; collect its operands, and track the state into its result."""
         out = func(*args, **(kwargs or {}))
         if self._size is not None:
             operands = list_operands(args)
@@ -84,10 +83,10 @@ class OperationTracker(TorchFunctionMode):
         return out
 
     def _follow_into(self, out: torch.Tensor, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-        """Record by which factor the followed state is in an operation's result."""
+        """Store with which factor an operation's result contains the tracked state."""
         self._terms.remember(name, args, kwargs, out)
         factor = 0.0
-        # Reading a factor that is a tensor waits for its device: only where the state may be among the operands.
+        # Reading a factor from a tensor waits for its device: do so only if the state may be among the operands.
         operands = list_operands([*args, *kwargs.values()])
         if name in REDUCTIONS or any(id(tensor) in self._followed for tensor in operands):
             terms = self._terms.read(name, args, kwargs)

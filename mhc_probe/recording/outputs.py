@@ -9,9 +9,9 @@ LossFunction = Callable[[Any], torch.Tensor]
 
 
 def find_loss(output: Any, compute: LossFunction | None = None) -> torch.Tensor | None:
-    """Return the loss, if the model returns one: alone, or as `loss` of its output.
+    """Return the loss in a model's output: the output itself or its attribute `loss`; None if there is none.
 
-    compute: returns the loss of the output instead.
+    compute: function that computes the loss from the output instead.
     """
     if compute is not None:
         return compute(output)
@@ -26,6 +26,6 @@ def find_logits(output: Any) -> torch.Tensor | None:
 
 
 def keep_rows(logits: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Return the logits of each token, (N, V), without those of padding if there is one for each token."""
+    """Return logits as (N, V), without those of padding if the mask has one value for each of them."""
     rows = logits.flatten(0, -2)
     return rows if mask is None or mask.numel() != len(rows) else rows[mask.flatten().to(rows.device)]

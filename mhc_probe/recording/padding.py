@@ -11,11 +11,11 @@ from torch import nn
 from mhc_probe.recording.pass_recorder import PassRecorder
 
 KEEPS = ("attention_mask", "decoder_attention_mask")  # 1 where there is a token
-DROPS = ("src_key_padding_mask", "key_padding_mask", "padding_mask")  # True where there is none
+DROPS = ("src_key_padding_mask", "key_padding_mask", "padding_mask")  # True where there is padding
 
 
 def register_hooks(model: nn.Module, inner: nn.Module, recorder: PassRecorder) -> list[Callable[[], None]]:
-    """Hook the modules around a layer: the mask (B, T) of the innermost call says which tokens are padding."""
+    """Hook the modules that contain `inner`, a module of a layer, to find a mask (B, T). The innermost call counts."""
     around = [module for module in model.modules() if any(part is inner for part in module.modules())]
     is_turned = any(getattr(module, "batch_first", True) is False for module in model.modules())
     return [
@@ -26,7 +26,7 @@ def register_hooks(model: nn.Module, inner: nn.Module, recorder: PassRecorder) -
 
 
 def _store_mask(recorder: PassRecorder, is_turned: bool, module: nn.Module, args: Any, kwargs: Any) -> None:
-    """Store which tokens a call's mask keeps, if its arguments have one."""
+    """Store in the recorder which tokens are not padding, if the arguments of a call have a mask."""
     names = list(inspect.signature(module.forward).parameters)
     given = dict(zip(names, args, strict=False)) | kwargs
     for name, mask in _find_masks(given, (*KEEPS, *DROPS)):

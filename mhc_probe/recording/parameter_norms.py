@@ -11,10 +11,10 @@ from mhc_core.metrics.gradients import measure_norms
 
 
 class ParameterNorms:
-    """Norms of accumulated gradients, measured before any optimiser changes the parameter.
+    """Norms of parameters and accumulated gradients, measured before any optimiser changes the parameter.
 
-    Gradients from before the first pass are excluded. A backward pass in parts, as with recomputation, and gradients
-    accumulated over several passes give the norm of their sum.
+    Gradients from before the first pass are excluded. If a gradient arrives in parts, as with recomputation or
+    accumulation over several passes, the norm is that of their sum.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
@@ -37,7 +37,7 @@ class ParameterNorms:
 
     @torch.no_grad()
     def _keep_previous(self, parameter: nn.Parameter, coming: torch.Tensor) -> None:
-        """Copy the gradient that exists when the first part arrives: until then the caller may still set it to zero."""
+        """Copy the gradient that exists when the first part arrives. Until then, the caller may still reset it."""
         if self._has_begun and parameter not in self._before:
             grad = parameter.grad
             self._before[parameter] = None if grad is None else grad.clone()
@@ -46,9 +46,7 @@ class ParameterNorms:
     def collect(
         self, parameters: Sequence[nn.Parameter], device: torch.device
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Return norms of gradients and of weights of the trainable parameters. Gradients that do not exist are
-        omitted.
-        """
+        """Return norms of the gradients and weights of the trainable parameters. Missing gradients are left out."""
         trainable = [parameter for parameter in parameters if parameter.requires_grad]
         weights = [self.weight[p] if p in self.weight else measure_norms([p.detach()])[0] for p in trainable]
         gradients = [self.gradient[p] for p in trainable if p in self.gradient]
@@ -56,7 +54,7 @@ class ParameterNorms:
 
     @torch.no_grad()
     def _store_norms(self, parameter: torch.Tensor) -> None:
-        """Store the norms of a parameter and of the gradient that this pass has added."""
+        """Store the norms of a parameter and of its gradient, without the gradient from before the first pass."""
         assert isinstance(parameter, nn.Parameter)
         assert parameter.grad is not None, "the hook comes after the gradient"
         before = self._before.get(parameter)

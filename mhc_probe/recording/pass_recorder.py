@@ -1,8 +1,8 @@
 """Group the events of hooks into passes.
 
-A pass begins with the call of the model, or with the first layer where a part of the model is called alone. A layer
-that is entered twice within a pass counts once, as when the model calls it twice or a backward pass recomputes it.
-Gradients of a recomputed layer are recorded if the first forward pass has no graph.
+A pass begins with the call of the model, or with the first layer if a part of the model is called alone. A layer that
+is entered twice within a pass counts once, for example if the model calls it twice or a backward pass recomputes it.
+Gradients of a recomputed layer are recorded if its first forward pass had no graph.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from mhc_probe.recording.passes import Pass
 
 
 class PassRecorder:
-    """Records the passes of one attachment in order; an `adapter.LayerRecorder`.
+    """Records the passes of one attachment in order, as reported by one adapter. Implements `adapter.LayerRecorder`.
 
-    Without a graph it records the first pass alone: later passes of a generation read a cache, and do not run over the
-    whole text.
+    Without a graph it records only the first pass, because later passes of a generation use a cache and do not run over
+    the whole text.
     """
 
     def __init__(self, norms: ParameterNorms, *, keeps_graph: bool = False) -> None:
@@ -47,14 +47,14 @@ class PassRecorder:
             self.passes[-1].is_done = True
 
     def confirm(self) -> None:
-        """Mark this adapter's reading as confirmed, and discard the recordings of all others."""
+        """Mark this adapter as confirmed by the pass, and discard the recordings of all other adapters."""
         if not self.is_confirmed:
             self.is_confirmed = True
             for alternative in self.alternatives:
                 alternative.discard()
 
     def discard(self) -> None:
-        """Stop recording the pass, and drop what was recorded of it."""
+        """Stop recording, and drop all recorded passes."""
         for recorded in self.passes:
             recorded.remove()
         self.passes, self._is_discarded = [], True
@@ -84,7 +84,7 @@ class PassRecorder:
     def read_inside(
         self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None = None
     ) -> None:
-        """Record the gradient that reaches a layer's state, or one of its streams, through these outputs."""
+        """Record the gradient that reaches a layer's state, or one of its streams, through `outputs` alone."""
         self.passes[-1].read_inside(site, state, outputs, stream)
 
     def leave(self, site: int, written: LayerPass) -> None:
@@ -110,11 +110,11 @@ class PassRecorder:
         return last.call == (self._call if self._is_open else 0)
 
     def _enter_again(self, site: int, state: torch.Tensor) -> bool:
-        """Return whether to record a recomputed layer: only if a hook on its gradient is missing."""
+        """Return whether to record a recomputed layer, which is necessary only if a hook on its gradient is missing."""
         layer = self.passes[-1].layers.get(site) if self.passes else None
         return layer is not None and not layer.is_whole
 
 
 def is_in_backward() -> bool:
-    """Return whether this thread is inside a backward pass; a forward pass within it is a recomputation."""
+    """Return whether this thread is inside a backward pass. A forward pass within one is a recomputation."""
     return bool(torch._C._current_graph_task_id() != -1)

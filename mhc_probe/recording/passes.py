@@ -1,4 +1,4 @@
-"""Store one recorded forward pass with its gradients."""
+"""Record one forward pass of a model, layer by layer, with its gradients."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,33 +13,33 @@ from mhc_probe.recording.edges import list_edges
 
 
 class StateCopy:
-    """A copy of a state that can identify its original without comparing values."""
+    """A copy of a state that can recognise its original without comparing values."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._original, self._version = ref(tensor), tensor._version
-        # A copy: the model may change its own tensor in place before it is measured.
+        # The model may change its own tensor in place before this one is measured.
         self.values = tensor.detach().clone()
 
     def is_of(self, tensor: torch.Tensor) -> bool:
-        """Return whether this is a copy of that very tensor, unchanged since."""
+        """Return whether this is a copy of that tensor object, which was not changed in place since."""
         return tensor is self._original() and tensor._version == self._version
 
 
 @dataclass
 class RecordedLayer:
-    """The input, output and coefficients of one layer, without their graph, and the gradients that arrived."""
+    """The input, output and coefficients of one layer, without their graph, and its gradients."""
 
     site: int
     state: StateCopy
-    edited: torch.Tensor | None = None  # what the layer used instead of the state, if an edit replaced it
+    edited: torch.Tensor | None = None  # the edited state that the layer used, if an edit replaced the state
     u: torch.Tensor | None = None
     written: LayerPass | None = None
     after: StateCopy | None = None
     grad_after: torch.Tensor | None = None
     grad_u: torch.Tensor | None = None
-    awaits_grad_after: bool = False  # a hook waits for it, on the first or a recomputed forward pass
+    awaits_grad_after: bool = False  # whether a hook waits for it, on the first or on a recomputed forward pass
     awaits_grad_u: bool = False
-    parts_left: int = 0  # tensors of the state whose gradient has not arrived
+    parts_left: int = 0  # number of the state's tensors whose gradient has not arrived
     handles: list[RemovableHandle] = field(default_factory=list)
 
     @property
@@ -48,7 +48,7 @@ class RecordedLayer:
         return self.awaits_grad_after and (self.u is None or self.awaits_grad_u)
 
     def get_written(self) -> LayerPass:
-        """Return the recorded output of the layer. Only valid after the layer has returned."""
+        """Return the output that the adapter recorded for the layer, which must have returned."""
         assert self.written is not None, "the layer has been left"
         return self.written
 
@@ -59,7 +59,7 @@ class Pass:
     def __init__(self, call: int, mask: torch.Tensor | None, *, keeps_graph: bool = False) -> None:
         self.call, self.mask = call, mask
         self._keeps_graph = keeps_graph
-        self.watched: list[torch.Tensor] = []  # with their graph, of a pass whose gradients are to be taken here
+        self.watched: list[torch.Tensor] = []  # states with their graph, if `keeps_graph`
         self.layers: dict[int, RecordedLayer] = {}
         self.grad_input: torch.Tensor | None = None
         self.loss: torch.Tensor | None = None
@@ -67,7 +67,7 @@ class Pass:
         self.is_done = False
 
     def enter(self, site: int, state: torch.Tensor, edited: torch.Tensor | None = None) -> None:
-        """Add a layer, with the state that enters it, which this pass has not entered before."""
+        """Add a layer that this pass has not entered before, with the state that enters it."""
         before = next(reversed(self.layers.values()), None)
         if before is not None and before.after is not None and before.after.is_of(state):
             copy = before.after
@@ -79,7 +79,7 @@ class Pass:
         self.layers[site] = RecordedLayer(site, copy, None if edited is None else edited.detach().clone())
 
     def read(self, site: int, u: torch.Tensor) -> None:
-        """Record the input of a layer's branch in the current pass."""
+        """Record the input of a layer's branch, and hook its gradient."""
         layer = self.layers[site]
         layer.u = u.detach().clone() if layer.u is None else layer.u
         layer.awaits_grad_u = u.requires_grad
@@ -87,7 +87,10 @@ class Pass:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
     def read_inside(self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None) -> None:
-        """Add up the gradients that reach the state, or one of its streams, through the graphs of these outputs."""
+        """Hook the gradients that reach the state, or one of its streams, through the graphs of these outputs.
+
+        Their sum is the gradient at the branch's input.
+        """
         layer = self.layers[site]
         if stream is not None:
             layer.u = state[stream].detach().clone() if layer.u is None else layer.u
@@ -96,7 +99,7 @@ class Pass:
             self.handles.append(node.register_hook(partial(self._add_u, layer, place, stream)))
 
     def leave(self, site: int, written: LayerPass) -> None:
-        """Store the output of a layer. A second call replaces the first."""
+        """Record the output of a layer, and hook its gradient. A second call replaces the first."""
         layer = self.layers[site]
         if layer.after is not None and layer.after.is_of(written.after):
             layer.written = _detach_layer(written, layer.after.values)
@@ -115,7 +118,7 @@ class Pass:
         self._keep_graph_of(parts)
 
     def scale_gradients(self, factor: torch.Tensor | None) -> None:
-        """Multiply all gradients of the pass by a factor; None drops them."""
+        """Multiply the gradients of all states after layers by a factor; None drops them."""
         for layer in self.layers.values():
             if layer.grad_after is not None:
                 layer.grad_after = None if factor is None else layer.grad_after * factor.to(layer.grad_after)
@@ -131,7 +134,7 @@ class Pass:
             self.watched += tensors
 
     def _take_input(self, grad: torch.Tensor) -> None:
-        """Store the gradient at the first state; a second backward pass raises."""
+        """Store the gradient of the state before the layers. A second backward pass raises RuntimeError."""
         _refuse_second(self.grad_input)
         self.grad_input = grad.detach()
 
@@ -146,7 +149,7 @@ class Pass:
         grads: Sequence[torch.Tensor | None],
         outer: object,
     ) -> None:
-        """Add a part of the gradient at a branch's input."""
+        """Add one part of the gradient at a branch's input."""
         grad = grads[place]
         if grad is not None:
             grad = grad.detach() if stream is None else grad[stream].detach()
@@ -155,7 +158,7 @@ class Pass:
     def _take_after(
         self, layer: RecordedLayer, to_state_grad: Callable[[torch.Tensor], torch.Tensor] | None, grad: torch.Tensor
     ) -> None:
-        """Add a part of the gradient at the state after a layer; a second backward pass raises."""
+        """Add one part of the gradient of the state after a layer. A second backward pass raises RuntimeError."""
         if not layer.parts_left:
             _refuse_second(layer.grad_after)
         layer.parts_left -= 1
@@ -164,7 +167,7 @@ class Pass:
 
 
 def _refuse_second(taken: torch.Tensor | None) -> None:
-    """Raise if a gradient was recorded before, because a probe records one backward pass."""
+    """Raise RuntimeError if a gradient was recorded before: only one backward pass per forward pass is supported."""
     if taken is not None:
         raise RuntimeError("a second backward pass through one forward pass: a probe records one")
 

@@ -1,4 +1,4 @@
-"""Write modules as Python expressions: model.layers[3].mlp."""
+"""Name modules of a model by Python expressions, such as model.layers[3].mlp."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,14 +15,14 @@ def extend_path(path: str, module: nn.Module, name: str) -> str:
 
 
 def name_module(model: nn.Module, module: nn.Module) -> str | None:
-    """Return the path of a module of the model; None if it is not part of it."""
+    """Return the path of a module in a model; None if the model does not contain it."""
     return next((path for path, part in _list_paths(model, "model") if part is module), None)
 
 
 def name_layers(model: nn.Module, layers: Sequence[nn.Module]) -> str | None:
-    """Return an expression for modules of the model: a list of the model, a slice of one, or each module by its path.
+    """Return an expression for modules of a model: a list of the model, a slice of one, or a list of their paths.
 
-    None if a module is not part of the model.
+    None if the model does not contain one of them.
     """
     paths = {module: path for path, module in _list_paths(model, "model")}
     if any(layer not in paths for layer in layers):
@@ -40,7 +40,7 @@ def name_layers(model: nn.Module, layers: Sequence[nn.Module]) -> str | None:
 
 
 def _list_paths(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
-    """Yield every module below one, itself first, with its path as a Python expression."""
+    """Yield a module and all modules inside it, each with its path as a Python expression."""
     yield path, module
     for name, child in module.named_children():
         yield from _list_paths(child, extend_path(path, module, name))

@@ -1,4 +1,4 @@
-"""Replace one tensor by another in all operations, for code that keeps a tensor in a variable of its own."""
+"""Replace one tensor by another in all operations, for edits of a tensor that the model's code keeps in a variable."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from mhc_probe.recording.values import replace_tensor
 
 
 class Replacement(TorchFunctionMode):
-    """Active from `start` to `stop`, which must run also if the model raises: see `OperationTracker`."""
+    """Replaces a tensor from `start` to `stop`, which must also run if the model raises: see `OperationTracker`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,10 +32,10 @@ class Replacement(TorchFunctionMode):
         self.__enter__()
 
     def stop(self) -> None:
-        """Stop replacing the tensor that an edit changes in the model."""
+        """Stop replacing the tensor, and forget the pair."""
         if self._is_active:
             self._is_active = False
-            # A recomputation that stops early takes the modes that it has entered with it.
+            # A recomputation that stops early has removed the modes that were entered in it.
             if _get_current_function_mode() is self:
                 self.__exit__(None, None, None)
         self._pair = None

@@ -1,4 +1,4 @@
-"""Adapt residual models: one stream, and the output that each layer adds to it."""
+"""Record residual models, in which each layer adds its output to one stream and returns the sum."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -25,18 +25,18 @@ READS = (
 
 
 class Residual(Adapter):
-    """x' = c x + y. State (..., C), or (B, C, ...) where the layer is convolutional; n = 1.
+    """Adapter for layers x' = c x + y. The state is (..., C), or (B, C, ...) for convolutional layers; n = 1.
 
-    c is the factor that the layer's own operations put on the state; 1 in a plain residual layer. If a norm or an
-    activation follows the sum, c and y are unknown. A listed module is one layer, whatever it contains: attention and
-    MLP of a transformer block count together.
+    c is the factor by which the layer multiplies the state; 1 in a plain residual layer. If a norm or an activation
+    follows the sum, c and y are unknown. Each listed module is one layer: attention and MLP of a transformer block
+    count together.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
         self.model, self.layers = model, layers
         self.sites = [LayerSite(type(layer).__name__, []) for layer in self.layers]
         self._axis: dict[torch.Size, int] = {}
-        self.lists: dict[int, int] = {}  # tensors like the state in lists that the layer of a site returns
+        self.lists: dict[int, int] = {}  # site -> number of tensors of the state's shape in lists that it returns
 
     def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
         """Hook the layers; return functions that remove the hooks."""
@@ -71,7 +71,7 @@ class Residual(Adapter):
         return x_NC.view(like.movedim(axis, -1).shape).movedim(-1, axis)
 
     def edits_for(self, layer: JoinedLayer) -> list[What]:
-        """List what edits can change in a layer: its branch, if it is called once and known."""
+        """List what edits can change in a layer: its branch, if the layer is called once and c and y are known."""
         is_called_once = list(self.layers).count(self.layers[layer.site]) == 1
         return ["branch"] if layer.h_res and layer.y_NC is not None and is_called_once else []
 
@@ -79,8 +79,8 @@ class Residual(Adapter):
         return [self.layers[layer.site]]
 
     def find_excess(self) -> SpecError | None:
-        """Return why the model is no residual network: its layers return growing lists; None if they do not."""
-        # Attention over depth by functions returns such lists; `SourceLists` reads some of its forms.
+        """Return an error if the layers return growing lists, so that the model is not residual; else None."""
+        # Models with attention over depth by functions return such lists; `SourceLists` supports some of them.
         sizes = [size for _, size in sorted(self.lists.items())]
         if not sizes or sizes != sorted(sizes) or sizes[0] == sizes[-1]:
             return None
@@ -90,7 +90,7 @@ class Residual(Adapter):
         return any(layer.h_res for layer in recorded.layers)
 
     def propose(self, sites: Sequence[int]) -> str | None:
-        """Return the option `layers=` that names these layers of the model; None if they have no name."""
+        """Return the argument `layers=` that lists these layers, as an expression of `model`; None if there is none."""
         name = name_layers(self.model, [self.layers[site] for site in sites])
         return None if name is None else f"layers={name}"
 
@@ -103,11 +103,11 @@ class _Call:
         # An edited module is called once: see `Residual.edits_for`.
         self.edits = edits if edits is not None and edits.touches(sites[0], "branch") else None
         self.site: int | None = None
-        self.entered: torch.Tensor | None = None  # with its graph, where the branch is edited
+        self.entered: torch.Tensor | None = None  # the entering state with its graph, if the branch is edited
         self.before = torch.empty(0)
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
-        """Record the state that enters the layer, and follow it through the layer's operations."""
+        """Record the state that enters the layer, and track it through the layer's operations."""
         state = find_state(args, kwargs)
         self.site = None
         # A copy: the layer may add in place.
@@ -135,7 +135,7 @@ class _Call:
         return None if changed is None else output
 
     def _edit(self, entered: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor | None:
-        """Return the layer's part c x of the state, and the branch's edited output; None if it is not edited."""
+        """Return c x plus the branch's edited output, which replaces the layer's output; None if it is not edited."""
         if self.edits is None or entered is None or after is None:
             return None
         passed = entered.to(after.device) * float(self.edits.get_layer(self.sites[0]).h_res[0])
@@ -159,7 +159,7 @@ def _count_listed(output: Any, shape: torch.Size) -> int:
 
 
 def subtract(after: torch.Tensor, before: torch.Tensor, factor: float) -> torch.Tensor:
-    """Return the branch output y of x' = c x + y, in float32 at least."""
+    """Return the branch output y of x' = c x + y, computed at least in float32."""
     wide = torch.promote_types(after.dtype, torch.float32)
     return after.to(wide) - before.to(after.device, wide) * factor
 
@@ -170,8 +170,8 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
     Raises
     ------
     SpecError
-        If no weight has the width of the last axis, and no convolution that of the second; or if another axis
-        holds streams, because a weight maps n to n^2 numbers or reads all nC together.
+        If neither a weight has the size of the last axis nor a convolution that of the second; or if another axis has
+        the streams, because a weight maps n to n^2 numbers or maps all nC features to coefficients.
     """
     shapes = {tuple(sorted(parameter.shape)) for parameter in layer.parameters() if parameter.ndim == 2}
     if len(shape) > 3 and any(shapes & _list_joint_maps(n, shape[-1]) for n in shape[:-1] if n > 1):
@@ -189,5 +189,5 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
 
 
 def _list_joint_maps(n: int, width: int) -> set[tuple[int, int]]:
-    """Return the shapes of maps, smaller number first, that only n streams of a width have."""
+    """Return the shapes of weights, smaller number first, that only layers with n streams of this width have."""
     return {(n, n * n)} | {(rows, n * width) for rows in (n, 2 * n, n * n + n, n * n + 2 * n) if rows < n * width}

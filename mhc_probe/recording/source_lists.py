@@ -1,14 +1,14 @@
-"""Adapt attention over depth by functions, in blocks that pass on a list of sources.
+"""Record models in which functions compute attention over depth, in blocks that pass on a list of sources.
 
 A block takes and returns the list S of sources, and the sum P of outputs that is not a source yet. Each of its
-branches reads all of them, (S, P), by a function of `list_reads.py`. P then becomes a source or not: with the branch's
-output y the next P is y, or P + y. The list that the block returns shows which. The first block takes no list: its P is
-the embedding, which the first branch reads alone. Blocks as in the code of flash-linear-attention,
-`fla/models/transformer/modeling_transformer.py`, and in its other models with `attnres_block_size`.
+branches reads all of them, (S, P), by a function as in `list_reads.py`. Then P becomes a source and the next P is the
+branch's output y, or P does not become a source and the next P is P + y. The list that the block returns shows which.
+The first block takes no list: its P is the embedding, the only source of the first read. Such blocks are in
+flash-linear-attention, `fla/models/transformer/modeling_transformer.py` and other models with `attnres_block_size`.
 
-The state is what is read, before its norm. If the function applies that norm, the model has no tensor of the state: it
-is computed from the sources, and its gradient from that at the normed tensor. What branches take and what blocks return
-confirm the reading.
+The state is the weighted sum before its norm. If the function applies that norm, the model has no tensor of the state:
+the state is computed from the sources, and its gradient from the gradient of the normed tensor. The inputs of branches
+and the outputs of blocks confirm the result.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from mhc_probe.recording.values import find_like, find_state
 
 
 def find_reading_blocks(model: nn.Module) -> list[nn.Module]:
-    """Return the modules of lists in which every module has a matrix of one row, as a query is."""
+    """Return the modules of lists in which every module has a matrix of one row, which could be a query."""
     widths = find_embedded_width(model)
     return [
         block
@@ -49,7 +49,7 @@ def _has_query(module: nn.Module, widths: set[int]) -> bool:
 
 
 class SourceLists(EarlierReads):
-    """One layer per branch. The state is what the next branch reads."""
+    """Adapter with one layer per branch. The state after a layer is what the next branch reads."""
 
     wanted = (
         "blocks that take and return a list of sources and a sum of outputs, and add what a module returns to that"
@@ -88,7 +88,7 @@ class SourceLists(EarlierReads):
         return self.blocks[0]
 
     def set_site(self, site: int, form: ListForm) -> None:
-        """Store the parameters with which the sum after a layer is read. A later pass may know them better."""
+        """Store the parameters of the read after a layer. A later pass may correct them."""
         self.sites[site:] = [LayerSite("branch", form.list_mixing()), *self.sites[site + 1 :]]
 
 
@@ -105,7 +105,7 @@ def _list_called(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _find_list(parts: Any, shape: torch.Size) -> list[torch.Tensor]:
-    """Return the first list among the parts of a value that has tensors of that shape alone; [] without one."""
+    """Return the first list among `parts` that contains only tensors of this shape; [] if there is none."""
     for part in parts:
         if isinstance(part, list | tuple) and part and all(_is_like(x, shape) for x in part):
             return list(part)
@@ -126,7 +126,7 @@ def _list_items(output: Any) -> list[Any]:
 
 
 class _ListedCall(NamedTuple):
-    """One call of a part: the tensor that it took, the one that it returned, and a copy of this, y."""
+    """One call of a part: the tensor u that it took, the tensor that it returned (`made`), and a copy of that, y."""
 
     name: str
     module: nn.Module
@@ -136,7 +136,7 @@ class _ListedCall(NamedTuple):
 
 
 class _Branch(NamedTuple):
-    """One read, with the calls that follow it up to the next; y is what they add to a sum of outputs."""
+    """One read, with the calls of parts up to the next read. y is what they add to the sum of outputs."""
 
     read: ListRead
     sources: list[DepthSource]
@@ -145,17 +145,17 @@ class _Branch(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return the kind of the part that returned last."""
+        """Return the kind of the part that returned y."""
         return name_branch(next(call.name for call in reversed(self.calls) if call.y is self.y))
 
     def list_weights(self) -> list[nn.Parameter]:
-        """Return the parameters of the norm that the read has applied, and of all parts that were called."""
+        """Return the gain of the norm that the read has applied, and the parameters of all parts that were called."""
         norm = self.read.form.norm
         called = [parameter for call in self.calls for parameter in call.module.parameters()]
         return list(dict.fromkeys([*([] if norm is None else [norm]), *called]))
 
     def find_inside(self, state: torch.Tensor) -> list[torch.Tensor]:
-        """Return the tensor through which the branch reads a state, which may be a source of others too."""
+        """Return the tensor in the branch through whose graph it reads a state that other branches may read too."""
         first = self.calls[0]
         inside = first.made if first.u is state else first.u
         return [] if inside is None else [inside]
@@ -163,7 +163,7 @@ class _Branch(NamedTuple):
 
 @dataclass
 class _BlockCall:
-    """A call of a block: what entered it, the calls of its parts, and what it returned."""
+    """A call of a block: P and S that it takes, the calls of its parts, and P and S that it returns."""
 
     block: nn.Module
     entered: torch.Tensor
@@ -173,12 +173,12 @@ class _BlockCall:
     returned_list: list[torch.Tensor] = field(default_factory=list)
 
     def list_ends(self) -> list[torch.Tensor]:
-        """Return the tensors from which its sources are computed, with their graph."""
+        """Return the tensors from which the block's sources are computed, with their graph."""
         return [self.entered, *self.listed, *(call.made for call in self.calls if call.made is not None)]
 
 
 class _Lists(NamedTuple):
-    """The sources at a place of the model, and the sum of outputs that is not a source yet."""
+    """The sources S between two branches, and the sum P of outputs that is not a source yet (`partial`)."""
 
     sources: list[DepthSource]
     partial: DepthSource
@@ -188,19 +188,19 @@ class _Lists(NamedTuple):
 
 
 class _ListHooks:
-    """Hooks of one attachment."""
+    """Hooks of one attachment on blocks and their parts."""
 
     def __init__(self, adapter: SourceLists, recorder: LayerRecorder) -> None:
         self.adapter, self.recorder = adapter, recorder
         self._reset_pass()
 
     def _reset_pass(self) -> None:
-        """Forget the sources and layers of the pass before."""
-        self._lists: _Lists | None = None  # as the latest block has returned them
-        self._block: _BlockCall | None = None  # the one that is running, else the latest
-        self._later: list[_ListedCall] = []  # calls since then
-        self._branch: _Branch | None = None  # of the layer that is open
-        self._state = torch.empty(0)  # what entered it
+        """Forget the sources and layers of the previous pass."""
+        self._lists: _Lists | None = None  # S and P that the latest block has returned
+        self._block: _BlockCall | None = None  # the running block, or the latest
+        self._later: list[_ListedCall] = []  # calls of parts since the latest block has returned
+        self._branch: _Branch | None = None  # branch of the open layer
+        self._state = torch.empty(0)  # state that entered the open layer
         self._site = 0
 
     def begin(self, module: nn.Module, args: Any) -> None:
@@ -211,7 +211,7 @@ class _ListHooks:
 
     @torch.no_grad()
     def end(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Find the read of the read-out when the model returns, and release the model's tensors."""
+        """Find the last read, that of the read-out, when the model returns, and release the model's tensors."""
         if is_in_backward() or self.adapter.mismatch is not None or self._branch is None:
             return
         assert self._lists is not None, "a block has returned"
@@ -235,7 +235,7 @@ class _ListHooks:
     # ---- blocks
 
     def enter_block(self, block: nn.Module, args: Any, kwargs: Any) -> None:
-        """Record the state and the list of sources that a block of the model is called with."""
+        """Store the tensors P and S with which a block is called."""
         if is_in_backward() or self.adapter.mismatch is not None:
             return
         state = find_state(args, kwargs)
@@ -244,7 +244,7 @@ class _ListHooks:
             self._block = _BlockCall(block, state, _find_list([*args, *kwargs.values()], state.shape))
 
     def record_part(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """Record a call of a part of the block that is running, or a call after it."""
+        """Store a call of a part of the running block, or a call after the latest block."""
         if self._block is None or is_in_backward():
             return
         shape = self._block.entered.shape
@@ -256,7 +256,7 @@ class _ListHooks:
 
     @torch.no_grad()
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
-        """Identify the reads of a block from what it took and returned, and record its layers."""
+        """Find the reads of a block from what it took and returned, and record its layers."""
         call = self._block
         if is_in_backward() or call is None or call.block is not block:
             return
@@ -283,7 +283,7 @@ class _ListHooks:
     # ---- layers
 
     def _open_layer(self, branch: _Branch) -> None:
-        """Open the layer of a branch, and record the one before, which ends with the branch's read."""
+        """Open the layer of a branch, and record the previous layer, which ends with the branch's read."""
         if self._branch is None:
             assert self._block is not None, "a block is running"
             self._state = self._block.entered
@@ -293,7 +293,7 @@ class _ListHooks:
         self._branch = branch
 
     def _leave_layer(self, branch: _Branch, read: ListRead, sources: Sequence[DepthSource]) -> None:
-        """Record a layer, from what its branch reads to the read after it."""
+        """Record a layer, which ends with `read`, the read after its branch."""
         self.recorder.confirm()
         self.adapter.set_site(self._site, read.form)
         places = tuple(find_place(sources, output) for output in range(self._site + 2))
@@ -326,16 +326,16 @@ def _are_same(tensors: Sequence[torch.Tensor], sources: Sequence[DepthSource]) -
 
 
 class _Found(NamedTuple):
-    """The branches of a block, and what it returns."""
+    """The branches of a block, and the sources that it returns."""
 
     branches: list[_Branch]
     lists: _Lists
 
 
 class _Path:
-    """The search for the branches that make of what entered a block what it returned.
+    """Searches for branches that lead from the sources that a block takes to those that it returns.
 
-    layers: how many branches the blocks before had. is_known: whether to try only forms of earlier passes.
+    layers: number of branches of all previous blocks. is_known: whether to try only forms of earlier passes.
     """
 
     def __init__(self, finder: ReadFinder, call: _BlockCall, layers: int, is_known: bool) -> None:
@@ -343,12 +343,12 @@ class _Path:
         self._ends = call.list_ends()
 
     def find(self, lists: _Lists) -> _Found | None:
-        """Find the branches between the sources that a block takes and returns; None if there is no such path."""
+        """Find branches from the sources that the block takes to those that it returns; None if there are none."""
         found = (self._follow(first, lists, 0) for first in range(len(self._call.calls)))
         return next((one for one in found if one is not None), None)
 
     def _follow(self, at: int, lists: _Lists, number: int) -> _Found | None:
-        """Return the branches from a call that reads these sources to the end of the block."""
+        """Return the branches from the call `at`, which reads these sources, to the end; None if none fit."""
         calls, given = self._call.calls, lists.list_all()
         read = self._finder.find(number, calls[at].u, given, self._ends, is_known=self._is_known)
         if read is None:
@@ -362,22 +362,23 @@ class _Path:
         return None
 
     def _list_next(self, lists: _Lists, y: torch.Tensor, number: int) -> list[_Lists]:
-        """Return what follows a branch, the sum growing or becoming a source, as far as the block returns its sources.
+        """Return the possible sources after a branch with output y: P grows, or P becomes a source and y the next P.
 
-        What entered the block and a sum may be equal: then the block returns one or the other.
+        The second is possible only if the list that the block returns contains P. If P equals the tensor that entered
+        the block, the returned object shows which of the two it is.
         """
         outputs, sources = frozenset({self._layers + number + 1}), lists.list_all()
         summed = DepthSource(lists.partial.values + y.to(lists.partial.values.device), lists.partial.outputs | outputs)
         found = [_Lists(lists.sources, summed)]
         if len(sources) <= len(self._call.returned_list):
             returned = self._call.returned_list[len(sources) - 1]
-            is_entered = number > 0 and returned is self._call.entered  # which is the sum before the first branch alone
+            is_entered = number > 0 and returned is self._call.entered  # which is P only before the first branch
             if are_equal(returned.detach(), lists.partial.values) and not is_entered:
                 found.append(_Lists(sources, DepthSource(y, outputs)))
         return found
 
     def _end(self, lists: _Lists) -> _Found | None:
-        """Return these sources and this sum, if the block returns them."""
+        """Return the end of a path with these sources, if they are what the block returns; else None."""
         returned = self._call.returned
         own = [*self._call.returned_list, *([] if returned is None else [returned])]
         return _Found([], lists) if _are_same(own, lists.list_all()) else None

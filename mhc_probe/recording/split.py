@@ -1,9 +1,9 @@
-"""Adapt Hyper-Connections in two methods, one before and one after the branch, as in the package hyper-connections.
+"""Record Hyper-Connections with one method before and one after the branch, as in the package hyper-connections.
 
-width_connection(state) returns the branch's input, the mixed streams and the weights `beta` to write with;
+width_connection(state) returns the branch's input, the mixed streams and the weights `beta`, which are H_post;
 depth_connection(y, mixed, beta=...) returns the next state. The matrix alpha (s, 1 + s), whose first column is H_pre
 and whose other columns are H_res transposed, is not returned: it is found among the operands and checked against the
-branch's input. The streams share an axis with the batch, state (B s, ..., C), or (B s, C, ...) where channels come
+branch's input. The s streams share an axis with the batch, state (B s, ..., C), or (B s, C, ...) if channels come
 first, or precede the channels, state (B, ..., s, C).
 """
 
@@ -75,7 +75,7 @@ class SplitConnections(Adapter):
         return first
 
     def to_streams(self, state: torch.Tensor) -> torch.Tensor:
-        """Return a state as streams (n, N, C): from an axis of their own, or from the batch axis."""
+        """Return a state as streams (n, N, C). Streams have their own axis, or share that of the batch."""
         if state.shape in self._apart:
             return state.movedim(-2, 0).flatten(1, -2)
         return self._channels_last(state).unflatten(0, (-1, self.streams)).movedim(1, 0).flatten(1, -2)
@@ -100,7 +100,7 @@ class SplitConnections(Adapter):
         return found + ([] if layer.h_post is None or layer.chosen is None else ["h_post", "h_res"])
 
     def learn_shape(self, state: torch.Tensor, u: torch.Tensor) -> None:
-        """Store that streams have their own axis, if the branch's input has one axis less."""
+        """Store whether streams have their own axis, which is so if the branch's input has one axis less."""
         if state.ndim > u.ndim:
             self._apart.add(state.shape)
 
@@ -130,7 +130,7 @@ class _OpenSplitLayer:
 
 
 class _SplitHooks:
-    """Replaces the two methods, calls them and returns their output."""
+    """Functions that replace the two methods and record their calls."""
 
     def __init__(self, adapter: SplitConnections, recorder: LayerRecorder, edits: ModelEdits | None) -> None:
         self.adapter, self.recorder, self.edits = adapter, recorder, edits
@@ -175,7 +175,7 @@ class _SplitHooks:
         h_pre: torch.Tensor,
         h_res: tuple[torch.Tensor, ...],
     ) -> tuple[Any, torch.Tensor, tuple[torch.Tensor, ...]]:
-        """Return the branch's input and the mixed streams of edited coefficients, and the coefficients."""
+        """Return the output of the first method with edited coefficients, and these coefficients."""
         x_nNC = self.adapter.to_streams(residuals)
         u, mixed, *_ = list_tensors(output)
         if edits.touches(site, "h_pre"):
@@ -192,7 +192,7 @@ class _SplitHooks:
         return output, h_pre, h_res
 
     def record_part(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Record a module that runs between the methods. The last one contains the others and names the branch."""
+        """Store a module that is called between the methods. The last one contains the others and names the branch."""
         if self.open is not None and self.open.has_no_branch:
             self.open.parts.append(module)
             self.open.name = name_branch(type(module).__name__)
@@ -222,7 +222,9 @@ class _SplitHooks:
     def _find_alpha(
         self, state: torch.Tensor, u: torch.Tensor, operands: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor | None, tuple[torch.Tensor, ...]]:
-        """Return H_pre and the candidates for H_res, as the latest operand whose first column gives u."""
+        """Find H_pre and the candidates for H_res in the latest operand whose first column explains u; None and () if
+        there is none.
+        """
         x_nNC, u_NC = self.adapter.to_streams(state), self.adapter.to_rows(u)
         n, samples, _ = x_nNC.shape
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
@@ -242,7 +244,7 @@ def _list_own(connection: nn.Module) -> list[nn.Parameter]:
 
 
 def _check(connection: Any) -> None:
-    """Raise unless a connection has one H_res between all streams."""
+    """Raise SpecError unless a connection has one H_res for all streams and one input, and adds the output itself."""
     for name, wanted in (("num_fracs", 1), ("num_input_views", 1), ("add_branch_out_to_residual", True)):
         if getattr(connection, name, wanted) != wanted:
             got = f"{type(connection).__name__} with {name}={getattr(connection, name)}"

@@ -1,4 +1,4 @@
-"""Find the layers of a residual model by its structure: a list of modules that are built alike."""
+"""Find the layers of a residual model by its structure: a list of modules with similar parts."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -16,7 +16,7 @@ class LayerList(NamedTuple):
     Attributes
     ----------
     path: Python expression of the list.
-    rows: the layers; several in a row where each entry of the list is a list of its own, as of attention and an MLP.
+    rows: the layers of each entry of the list; several if the entry is itself a list, such as of attention and an MLP.
     owner: the module that contains the list.
     is_called: whether the list itself is called; otherwise the owner calls its entries.
     """
@@ -28,15 +28,15 @@ class LayerList(NamedTuple):
 
     @property
     def layers(self) -> list[nn.Module]:
-        """Return all layers of a model's list in order."""
+        """Return all layers of the list in order."""
         return [layer for row in self.rows for layer in row]
 
 
 def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
-    """Return the layers of the only list of a model, or a reason to refuse if it has none or several.
+    """Return the layers of a model's only list of layers, and None; or an error if it has none or several lists.
 
-    The reason proposes the list to use. There may still be layers to try: several lists of one length in one module,
-    such as one of attention and one of MLPs, in turn.
+    The error proposes the list to use. With an error, there may still be layers to try: if one module has several lists
+    of the same length, such as one of attention and one of MLPs, their entries in turn.
     """
     stacks = list(find_stacks(model, "model"))
     name = type(model).__name__
@@ -52,7 +52,7 @@ def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
 
 
 def find_stacks(module: nn.Module, path: str, owner: nn.Module | None = None) -> Iterator[LayerList]:
-    """Yield the outermost lists of layers. A list within a layer is part of it."""
+    """Yield the outermost lists of layers. A list within a layer is part of that layer."""
     rows = _find_rows(module) if isinstance(module, nn.ModuleList | nn.Sequential) else []
     if rows:
         yield LayerList(path, rows, owner, isinstance(module, nn.Sequential))
@@ -62,7 +62,7 @@ def find_stacks(module: nn.Module, path: str, owner: nn.Module | None = None) ->
 
 
 def list_parts(module: nn.Module) -> list[nn.Module]:
-    """Return a callable module as a list, or the modules in a container that have parts, else all of them."""
+    """Return a callable module in a list; of a container, the modules in it, without those that have no parts."""
     if not isinstance(module, CONTAINERS):
         return [module]
     parts = [part for child in module.children() for part in list_parts(child)]
@@ -70,7 +70,7 @@ def list_parts(module: nn.Module) -> list[nn.Module]:
 
 
 def _find_rows(module: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    """Return layers that are entries of a list, or of lists within it; [] if they differ."""
+    """Return the layers of each entry of a list; [] if they are not alike."""
     rows = [list_parts(child) for child in module.children()]
     layers = [layer for row in rows for layer in row]
     # An nn.Sequential of different classes is usually a whole model, or a branch.
@@ -82,7 +82,10 @@ def _find_rows(module: nn.Module) -> Sequence[Sequence[nn.Module]]:
 
 
 def _are_alike(layers: Sequence[nn.Module], may_differ: bool) -> bool:
-    """Return whether modules have parts, share a width as far as vectors show it, and may differ or share a class."""
+    """Return whether modules may be layers of one list: all have parts, and vectors that show a common width.
+
+    Modules of one class without any vectors are alike too. may_differ: whether their classes may differ.
+    """
     if not all(any(True for _ in layer.children()) for layer in layers):
         return False
     vectors = [_list_vectors(layer) for layer in layers]
@@ -91,7 +94,7 @@ def _are_alike(layers: Sequence[nn.Module], may_differ: bool) -> bool:
 
 
 def _list_vectors(layer: nn.Module) -> set[tuple[str, int]]:
-    """Return names and lengths of vectors, such as gains and biases. They show whether layers share a width."""
+    """Return names and lengths of vectors, such as gains and biases, which show whether layers share a width."""
     return {(name, len(parameter)) for name, parameter in layer.named_parameters() if parameter.ndim == 1}
 
 
@@ -110,14 +113,14 @@ def _take_in_turn(stacks: Sequence[LayerList]) -> list[nn.Module]:
 
 
 def _propose(model: nn.Module, stacks: Sequence[LayerList]) -> str:
-    """Return the expression of the longest run of layers in a model that are built alike."""
+    """Return a Python expression for the longest run of similar layers in a model."""
     expression = name_layers(model, max((_find_run(stack) for stack in stacks), key=len))
     assert expression is not None, "the layers are parts of the model"
     return expression
 
 
 def _find_run(stack: LayerList) -> list[nn.Module]:
-    """Return the longest run of layers with the same vectors. A layer that changes the width has others."""
+    """Return the longest run of layers with the same vectors, which ends where a layer changes the width."""
     shapes = [[_list_vectors(layer) for layer in row] for row in stack.rows]
     runs, first = [], 0
     for place in range(1, len(shapes) + 1):

@@ -1,7 +1,7 @@
 """Express one operation of torch as a weighted sum of its operands.
 
 torch.add(x, y, alpha=3) gives [(x, 1), (y, 3)]. An operand whose factor is not a single number, such as a gain for each
-channel, is no term. A sum over a stack, torch.stack([x, y]).sum(0), is followed across both operations.
+channel, is not a term. A sum over stacked tensors, torch.stack([x, y]).sum(0), is tracked across both operations.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +22,12 @@ ADDED_PRODUCTS = {"addcmul", "addcmul_", "addcdiv", "addcdiv_"}
 # beta * input + (a product of matrices)
 ADDED_MATRIX_PRODUCTS = {"addmm", "addmm_", "baddbmm", "baddbmm_", "addbmm", "addbmm_"}
 REDUCTIONS = {"sum", "mean"}
-# The same numbers in the same order, or rounded to another type.
+# Operations that return the same numbers in the same order, or rounded to another type.
 COPIES = {
     *("view", "view_as", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone", "alias"),
     *("to", "type", "type_as", "float", "half", "bfloat16", "double", "cpu", "cuda", "requires_grad_", "positive"),
 }
-# These return the tensor itself and leave its values as they are.
+# Operations that return the tensor itself and do not change its values.
 HARMLESS = {"__get__", "requires_grad_", "retain_grad"}
 
 
@@ -45,13 +45,13 @@ class Terms(NamedTuple):
 
 
 class TermReader:
-    """Reads the terms of consecutive operations."""
+    """Reads the terms of operations, and remembers stacked tensors for later sums."""
 
     def __init__(self) -> None:
         self._stacks = WeakIdKeyDictionary()  # a stack of tensors -> its axis and the tensors
 
     def read(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Terms:
-        """Return which tensors, and by which factors, an operation of torch is about to add."""
+        """Return which tensors an operation of torch will add, and with which factors."""
         stacked = self._find_stacked(name, args, kwargs)
         if stacked is not None:
             return Terms(stacked, [])
@@ -61,7 +61,7 @@ class TermReader:
         return Terms(known, [tensor for tensor in operands if id(tensor) not in named])
 
     def remember(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
-        """Store which tensors `torch.stack` joined: a sum over their new axis adds them, and `read` then lists them."""
+        """Store which tensors `torch.stack` has joined, so that `read` lists them as terms of a later sum."""
         if name == "stack" and isinstance(out, torch.Tensor):
             axis = int(_get_argument(args, kwargs, 1, "dim", 0))
             self._stacks[out] = axis % out.ndim, [*_get_argument(args, kwargs, 0, "tensors")]
@@ -69,7 +69,7 @@ class TermReader:
     def _find_stacked(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[tuple[torch.Tensor, float]] | None:
-        """Return the terms of a sum or mean over the axis of a stack; None for other operations."""
+        """Return the terms of a sum or mean over the axis of stacked tensors; None for other operations."""
         stack = _get_argument(args, kwargs, 0, "input")
         if name not in REDUCTIONS or not isinstance(stack, torch.Tensor) or stack not in self._stacks:
             return None
@@ -82,13 +82,13 @@ class TermReader:
 
 
 def list_operands(values: Any) -> list[torch.Tensor]:
-    """Return the tensors among the arguments, also inside lists, as torch.einsum takes them."""
+    """Return the tensors among the arguments, including those inside lists, as for torch.einsum."""
     flat = [part for value in values for part in (value if isinstance(value, tuple | list) else (value,))]
     return [part for part in flat if isinstance(part, torch.Tensor)]
 
 
 def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[torch.Tensor, float]]:
-    """Yield operands that are tensors with their factors, 0 if the factor is not a single number."""
+    """Yield the operands that are tensors, each with its factor; 0 if the factor is not a single number."""
     first, second = _get_argument(args, kwargs, 0, "input"), _get_argument(args, kwargs, 1, "other")
     for operand, factor in zip((first, second), _find_factors(name, args, kwargs, first, second), strict=False):
         if isinstance(operand, torch.Tensor):
@@ -103,7 +103,7 @@ def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> It
 
 
 def _find_factors(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], first: Any, second: Any) -> list[float]:
-    """Return the factors of the first operands of an operation; [] if it adds no multiples of them."""
+    """Return the factors of the first operands of an operation; [] if it does not add multiples of them."""
     alpha = float(kwargs.get("alpha", 1))
     if name in SUMS:
         return [1.0, alpha]

@@ -1,4 +1,4 @@
-"""Run a model once more without a trace of it: random numbers, buffers and arguments stay as they were."""
+"""Run a model without side effects on random numbers, buffers and arguments."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from torch import nn
 
 @contextmanager
 def keep_unchanged(model: nn.Module) -> Iterator[None]:
-    """Return a context behind which random numbers continue as if nothing had run, and buffers are the same bits."""
+    """Restore the state of random numbers and the buffers of a model, bit by bit, when the context ends."""
     buffers = [
         (module, name, buffer, None if buffer is None else buffer.detach().clone())
         for module in model.modules()
@@ -25,13 +25,13 @@ def keep_unchanged(model: nn.Module) -> Iterator[None]:
             with torch.no_grad():
                 for module, name, buffer, values in buffers:
                     module._buffers[name] = buffer
-                    # Only what has changed: a write counts as one for graphs that have stored the buffer.
+                    # Write only if it has changed, because a write invalidates graphs that have saved the buffer.
                     if buffer is not None and values is not None and not torch.equal(buffer, values):
                         buffer.copy_(values)
 
 
 def copy_arguments(value: Any) -> Any:
-    """Return arguments of a call, with copies of all objects that the call may change, such as caches."""
+    """Copy the arguments of a call that the call may change, such as caches. Tensors and modules are not copied."""
     if value is None or isinstance(value, torch.Tensor | nn.Module | str | int | float | bool):
         return value
     if type(value) in (tuple, list):

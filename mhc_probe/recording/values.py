@@ -28,14 +28,12 @@ def find_state(args: Any, kwargs: Any) -> torch.Tensor | None:
 
 
 def find_like(value: Any, shape: torch.Size) -> torch.Tensor | None:
-    """Return the first floating-point tensor of that shape."""
+    """Return the first floating-point tensor of this shape; None if there is none."""
     return next((x for x in list_tensors(value) if x.shape == shape and x.is_floating_point()), None)
 
 
 def replace_tensor(value: Any, old: torch.Tensor, new: torch.Tensor) -> Any:
-    """Return nested tuples, lists, mappings and dataclasses with `new` instead of `old`; unchanged parts are the same
-    objects.
-    """
+    """Replace a tensor in nested tuples, lists, mappings and dataclasses. Parts without it remain the same objects."""
     if value is old:
         return new
     if isinstance(value, tuple | list):

@@ -1,4 +1,4 @@
-"""The log of frames if other servers write too: what they may write is read from the database."""
+"""The log of frames for several servers: frames that other servers may write are read from the database."""
 
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.claims import RunClaim
@@ -6,10 +6,10 @@ from mhc_scope.store.frame_log import FrameLog
 
 
 class SharedFrameLog(FrameLog):
-    """Cache the runs that this server computes, and no others."""
+    """A log of frames that caches only runs that this server computes."""
 
     def begin(self, run_id: str, claim: RunClaim | None = None) -> None:
-        """Start an empty log; that of a live trace, whose frames may come to any server, is not cached."""
+        """Start an empty log. A live recording is not cached, because its frames may be sent to any server."""
         super().begin(run_id, claim)
         if claim is None:
             self.forget(run_id)
@@ -23,7 +23,7 @@ class SharedFrameLog(FrameLog):
         claim: RunClaim | None = None,
         seconds: float = 0.0,
     ) -> None:
-        """Append the end frame of a run; a run that is not done may be restarted elsewhere, and leaves the cache."""
+        """Append the end frame of a run. Remove a run that is not done from the cache: it may restart on any server."""
         await super().finish(run_id, index, status, reason, claim, seconds)
         if status != "done":
             self.forget(run_id)

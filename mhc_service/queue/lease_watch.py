@@ -1,7 +1,7 @@
-"""Find leases that have not been renewed for as long as they last, by the clock of this process alone.
+"""Find leases that were not renewed in time, measured by the monotonic clock of this process.
 
-The time of day may jump, here and at the database. So a lease is over when this process has seen it unchanged for that
-long, and not when its end time has passed.
+The time of day may jump, here and at the database. A lease therefore counts as lost when this process has seen it
+unchanged for the duration of a lease, and not when its end time has passed.
 """
 
 import time
@@ -10,31 +10,32 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K")
 
-# A clock that was set back makes a lease look longer than any that was given. One that was set ahead makes it look
-# over, until its server renews it, which it does before this.
+# Bounds of the time for which a lease must be seen unchanged, as multiples of its duration. If the database's clock was
+# set back, leases seem to last longer than they can. If it was set ahead, they seem to be over until they are renewed,
+# which happens within the lower bound.
 MIN_DURATIONS, MAX_DURATIONS = 0.5, 2
 
 
 class LeaseWatch(Generic[K]):
-    """Track the leases of other servers.
+    """Tracks the leases of other servers.
 
     Parameters
     ----------
-    duration_s: how long a lease lasts that a server with the same settings gives.
+    duration_s: duration of a lease, which all servers should have in their settings.
     """
 
     def __init__(self, duration_s: float) -> None:
         self._duration_s = duration_s
-        self._seen: dict[K, tuple[float, float]] = {}  # lease -> its end as written, when it counts as lost
+        self._seen: dict[K, tuple[float, float]] = {}  # lease -> its end in the database, local time when it is lost
 
     def find(self, ends: Mapping[K, float], now: float) -> list[K]:
-        """Return the keys of leases that are lost; `ends` and `now` are by the clock of the database."""
+        """Return the keys of lost leases. `ends` and `now` are times of the database's clock."""
         present = time.monotonic()
         self._seen = {key: self._find_loss_time(key, end, end - now, present) for key, end in ends.items()}
         return [key for key, (_, lost_at) in self._seen.items() if present >= lost_at]
 
     def _find_loss_time(self, key: K, end: float, left_s: float, present: float) -> tuple[float, float]:
-        """Return the end of a lease as written, and the local time at which the lease is lost unless it is renewed."""
+        """Return the end of a lease in the database, and the local time at which it is lost unless it is renewed."""
         known = self._seen.get(key)
         if known is not None and known[0] == end:
             return known

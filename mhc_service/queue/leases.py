@@ -1,8 +1,8 @@
-"""Lease a run: one server may write it, until it stops renewing the lease and another server takes over."""
+"""Durations of leases of runs. Only the server with the lease writes the run, until it no longer renews the lease."""
 
-MAX_HEARTBEAT_S, HEARTBEATS = 1.0, 8  # at least so many heartbeats in `lease_s`
-SPARE_HEARTBEATS = 2  # the others check once a heartbeat, and one of them claims the run within another
-RENEW_AT = 2 / 3  # of a lease remains when it is renewed
+MAX_HEARTBEAT_S, HEARTBEATS = 1.0, 8  # longest time between heartbeats, and their smallest number in `lease_s`
+SPARE_HEARTBEATS = 2  # other servers notice a lost lease within one heartbeat, and claim the run within another
+RENEW_AT = 2 / 3  # a lease is renewed when less than this share of it remains
 
 
 def to_heartbeat_s(lease_s: float) -> float:
@@ -11,5 +11,5 @@ def to_heartbeat_s(lease_s: float) -> float:
 
 
 def to_lease_duration_s(lease_s: float) -> float:
-    """Return how long a lease lasts, so that another server takes over the run within `lease_s`."""
+    """Return the duration of a lease for which another server takes over a lost run within `lease_s`."""
     return lease_s - SPARE_HEARTBEATS * to_heartbeat_s(lease_s)

@@ -1,4 +1,7 @@
-"""Receive the notifications of other servers through PostgreSQL. Polling finds those lost with a cut connection."""
+"""Receive notifications of other servers through PostgreSQL.
+
+Notifications that are lost with a broken connection are replaced by polling, in `peers.py`.
+"""
 
 import logging
 import threading
@@ -15,7 +18,7 @@ POLL_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
 
 
 class NotificationListener:
-    """A thread with its own connection; it calls `receive` with sender, kind and run."""
+    """A thread with its own connection, which calls `receive` with sender, kind and run of each notification."""
 
     def __init__(self, url: str, receive: Callable[[str, str, str], None]) -> None:
         self._address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -42,7 +45,7 @@ class NotificationListener:
                 self._is_stopped.wait(RETRY_S)
 
     def _receive_notifications(self) -> None:
-        """Connect, and pass on notifications until the listener is stopped. Raise if the connection breaks."""
+        """Connect, and pass on notifications until stopped. Raise psycopg.Error if the connection breaks."""
         with psycopg.connect(self._address, autocommit=True, **ALIVE) as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
             while not self._is_stopped.is_set():

@@ -13,8 +13,8 @@ from mhc_service.queue.servers import Watched
 
 log = logging.getLogger("mhc.queue")
 
-POLL_S = 1.0  # finds what was not received, for example while the connection was cut
-GATHER_S = 0.02  # viewers that come together are reported together
+POLL_S = 1.0  # interval at which lost notifications are made up for
+GATHER_S = 0.02  # changes of viewers within this time are reported together
 
 
 ReadProgress = Callable[[Iterable[str]], Awaitable[dict[str, tuple[str, int]]]]
@@ -22,12 +22,12 @@ PutWatchers = Callable[[Watched], Awaitable[None]]
 
 
 class Peers:
-    """Wake viewers here for events elsewhere, and report to other servers who watches here.
+    """Wakes the viewers on this server when a run changes on another, and reports this server's viewers to others.
 
     Parameters
     ----------
-    read_progress: returns status and frames of runs.
-    put_watchers: publishes who watches which run here.
+    read_progress: returns status and number of frames of runs.
+    put_watchers: stores which viewers watch which run on this server.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Peers:
             self._member.check_soon()
 
     async def _poll_forever(self) -> None:
-        """Look for changes by other servers at intervals, because notifications can be lost."""
+        """Look for changes by other servers every `POLL_S` seconds, because notifications can be lost."""
         while True:
             await asyncio.sleep(POLL_S)
             self._member.wake()
@@ -88,7 +88,7 @@ class Peers:
                 log.exception("runs of other servers cannot be read; the next try is in %g s", POLL_S)
 
     async def _poll(self) -> None:
-        """Wake viewers of runs of other servers that have changed."""
+        """Wake the viewers of runs that other servers compute, if the runs have changed."""
         elsewhere = [run_id for run_id in self._hub.list_watched() if not self._member.computes(run_id)]
         now = await self._read_progress(elsewhere) if elsewhere else {}
         for run_id, progress in now.items():
@@ -97,7 +97,7 @@ class Peers:
         self._progress = now
 
     async def _report_watched_forever(self) -> None:
-        """Store who watches which run here, for other servers, whenever that has changed."""
+        """Whenever viewers on this server have changed, store which run they watch, for other servers."""
         while True:
             await self._watch_changed.wait()
             await asyncio.sleep(GATHER_S)
@@ -106,5 +106,5 @@ class Peers:
                 await self._put_watchers(self._hub.count_viewers())
             except StoreUnavailable as error:
                 log.warning("the viewers here cannot be reported to other servers: %s", error)
-            except Exception:  # for example where a run was just deleted
+            except Exception:  # for example if a run was just deleted
                 log.exception("the viewers here cannot be reported to other servers; the next try is in %g s", POLL_S)

@@ -1,4 +1,4 @@
-"""The database of several servers: PostgreSQL, with a clock, locks and notifications that all of them share."""
+"""The database of several servers: PostgreSQL, with a clock, locks and notifications that all servers share."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from mhc_scope.store.schema import require_current, upgrade
 log = logging.getLogger("mhc.store")
 
 THREADS = 8
-# For a server on another machine that is reachable and does not answer, such as one whose disk hangs.
+# Limit for a database server that is reachable but does not answer, for example because its disk hangs.
 ANSWER_S = 20.0
-# At the end, running calls are abandoned after this time where the database does not answer.
+# At the end, running calls are abandoned after this time if the database does not answer.
 CLOSE_S = 5.0
-# A server that is cut off without notice is given up after about ten seconds, as is a wait for another's lock.
+# A database server that is cut off without notice is given up after about ten seconds, as is a wait for a lock.
 ALIVE: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -36,26 +36,26 @@ CONNECT = ALIVE | {
     "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
 }
 CHANNEL = "mhc_scope"
-# Arbitrary numbers. Servers that start together migrate one after the other.
+# Numbers of locks, chosen arbitrarily. The first lets servers that start together migrate one after the other.
 MIGRATION_LOCK, QUEUE_LOCK = 0x6D4843, 0x6D4844
 
 
 class PostgreSQLDatabase(Database):
-    """Connect to PostgreSQL, and disconnect from a server that does not answer.
+    """A PostgreSQL database, whose connections are closed if it does not answer.
 
     Parameters
     ----------
     url: in SQLAlchemy's form.
-    is_secondary: migrate nothing: the tables must be those of this version.
+    is_secondary: whether the tables must already be those of this version, and are not migrated.
 
     Attributes
     ----------
-    server: names this process among all that use the database, and have used it.
+    server: id of this process, unique among all that have ever used the database.
 
     Raises
     ------
     UnusableDatabase
-        If it is of a newer version or another program, or cannot be reached.
+        If the database is of a newer version or of another program, or cannot be reached.
     """
 
     def __init__(self, url: str, *, is_secondary: bool = False) -> None:
@@ -68,26 +68,26 @@ class PostgreSQLDatabase(Database):
         self._connections = Connections(engine)
 
     def read_clock(self, connection: Connection) -> float:
-        """Return seconds since 1970, by the clock of the database, which all servers share."""
+        """Return seconds since 1970 by the clock of the database, which all servers share."""
         return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
 
     def lock_queue(self, connection: Connection) -> None:
-        """Lock the queue until the transaction ends. Lock it before any row: this order prevents deadlocks."""
+        """Lock the queue until the transaction ends. To prevent deadlocks, lock it before any row."""
         connection.execute(select(func.pg_advisory_xact_lock(QUEUE_LOCK)))
 
     def notify(self, connection: Connection, notice: Notice, run_id: str = "") -> None:
-        """Notify other servers once the transaction is durable."""
+        """Notify other servers when the transaction is committed."""
         connection.execute(select(func.pg_notify(CHANNEL, f"{self.server} {notice} {run_id}")))
 
     def count_bytes(self, connection: Connection) -> int:
-        """Return the bytes of the database on the disk. Deleted rows count until a vacuum has run."""
+        """Return the bytes of the database on the disk, which include deleted rows until a vacuum has run."""
         return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
 
     def _prepare(self, connection: Connection, waited_s: float) -> None:
-        """Do nothing: the options of the connection limit its waits."""
+        """Do nothing: options of the connection limit how long it waits."""
 
     async def _end_threads(self) -> None:
-        """Finish running calls, unless the database does not answer."""
+        """Wait for running calls to finish; abandon them if the database does not answer."""
         ending = asyncio.ensure_future(super()._end_threads())
         if not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
             log.warning("the database does not answer: its running calls are abandoned")
@@ -97,7 +97,7 @@ class PostgreSQLDatabase(Database):
 
 
 class Connections:
-    """Track the open connections of an engine."""
+    """Tracks the open connections of a SQLAlchemy engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -105,7 +105,7 @@ class Connections:
         event.listen(engine, "connect", lambda connection, record: self._open.add(connection))
 
     def cut(self) -> None:
-        """Close all connections to the database from this side, so that threads which wait for answers get an error."""
+        """Shut down all connections to the database, so that threads that wait for answers get an error."""
         for connection in list(self._open):
             with (
                 contextlib.suppress(*self._closed),  # its thread may be closing it
@@ -115,7 +115,7 @@ class Connections:
 
 
 def require_driver() -> None:
-    """Raise unless the driver package of PostgreSQL is installed and the URL selects it."""
+    """Raise UnusableDatabase unless the driver package of PostgreSQL is installed."""
     if importlib.util.find_spec("psycopg") is None:
         raise UnusableDatabase("PostgreSQL needs psycopg: pip install mhc-scope[postgres]")
 
@@ -126,6 +126,6 @@ def lock_migration(connection: Connection) -> None:
 
 
 def _to_options(url: URL) -> dict[str, Any]:
-    """Return the options of a connection; those in the URL take precedence."""
+    """Return the options of the engine and its connections. Options in the URL take precedence."""
     connect = {name: value for name, value in CONNECT.items() if name not in url.query}
     return {"connect_args": connect, "pool_pre_ping": True, "pool_size": THREADS, "max_overflow": 0}

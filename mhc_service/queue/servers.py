@@ -1,4 +1,4 @@
-"""Register the servers that use the database, and who watches which run on each."""
+"""Register the servers that use the database, and which viewers watch which run on each server."""
 
 import hashlib
 import os
@@ -15,18 +15,18 @@ Watched = Mapping[tuple[str, str], int]  # (run, viewer) -> event streams
 
 
 def register(connection: Connection, server: str, now: float) -> None:
-    """Insert the row of a server; its heartbeat keeps the row."""
+    """Insert the row of a server, which its heartbeats renew."""
     name = f"{socket.gethostname()}:{os.getpid()}"
     connection.execute(insert(servers).values(id=server, name=name, started_at=now, seen_at=now))
 
 
 def note_alive(connection: Connection, server: str, now: float, duration_s: float, watch: LeaseWatch[str]) -> None:
-    """Renew the server's row, and delete the rows and watchers of servers that have not done so for long."""
+    """Renew the server's row, and delete the rows and viewers of servers that have not renewed theirs in time."""
     others = connection.execute(select(servers.c.id, servers.c.seen_at).where(servers.c.id != server))
     if silent := watch.find({row.id: row.seen_at + duration_s for row in others}, now):
         connection.execute(delete(servers).where(servers.c.id.in_(silent)))
     if connection.execute(update(servers).where(servers.c.id == server).values(seen_at=now)).rowcount == 0:
-        register(connection, server, now)  # others deleted its row, for example while it could not reach the database
+        register(connection, server, now)  # another server deleted the row while this one could not renew it
 
 
 def remove(connection: Connection, server: str) -> None:
@@ -35,7 +35,7 @@ def remove(connection: Connection, server: str) -> None:
 
 
 def put_watchers(connection: Connection, server: str, watched: Watched) -> None:
-    """Replace the rows that say who watches which run at this server."""
+    """Replace the rows that state which viewers watch which run on this server."""
     wanted: Counter[tuple[str, str]] = Counter()
     for (run_id, viewer), streams in watched.items():
         wanted[run_id, hash_viewer(viewer)] += streams
@@ -56,7 +56,7 @@ def put_watchers(connection: Connection, server: str, watched: Watched) -> None:
 
 
 def count_watchers(connection: Connection, run_id: str, server: str, excluded_viewer: str) -> int:
-    """Count event streams open on a run at other servers, except those of one viewer, who is about to leave."""
+    """Count the event streams of a run that are open on other servers, except those of one viewer, who is leaving."""
     query = select(func.coalesce(func.sum(watchers.c.streams), 0)).where(
         watchers.c.run_id == run_id, watchers.c.server != server, watchers.c.viewer != hash_viewer(excluded_viewer)
     )
@@ -64,7 +64,7 @@ def count_watchers(connection: Connection, run_id: str, server: str, excluded_vi
 
 
 def hash_viewer(viewer: str) -> str:
-    """Return the hash that stands for a viewer in a row, because viewers choose names of any characters."""
+    """Return the hash that identifies a viewer in a row, because viewers' own names can contain any character."""
     return hashlib.sha256(viewer.encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Operate the queue of several servers: each leases what it computes, and takes over what a lost server leased."""
+"""The queue of several servers. Each server leases the runs that it computes, and takes over runs of lost servers."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -22,26 +22,26 @@ from mhc_service.queue.servers import Watched
 
 
 class SharedQueue(LocalQueue):
-    """Operate the queue for one of several servers.
+    """The queue as seen by one of several servers.
 
     Parameters
     ----------
     lease_s: time within which other servers take over the runs of a lost server.
-    hub: the viewers here, which other servers count.
+    hub: the viewers on this server, which are reported to other servers.
     """
 
     def __init__(self, database: PostgreSQLDatabase, lease_s: float, hub: Hub) -> None:
         super().__init__(database)
         self._shared, self._hub = database, hub
         self._duration_s = to_lease_duration_s(lease_s)
-        # A stop is requested from the server that computes the run, or its lease ends and is not renewed.
+        # Longest time until a run has stopped: its server stops it on request, or its lease ends.
         self.check_s, self.stop_s = to_heartbeat_s(lease_s), lease_s + STOP_S
         self._leases: LeaseWatch[tuple[str, int]] = LeaseWatch(self._duration_s)
         self._servers: LeaseWatch[str] = LeaseWatch(self._duration_s)
         self._peers: Peers | None = None
 
     async def join(self, member: Member) -> None:
-        """Register this server, and exchange notifications with others from now on."""
+        """Register this server, and start to exchange notifications with others."""
         await self._register()
         self._peers = Peers(self._shared, member, self._hub, self.read_progress, self.put_watchers)
         self._peers.start()
@@ -57,36 +57,36 @@ class SharedQueue(LocalQueue):
             await self._peers.stop()
 
     async def read_progress(self, run_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
-        """Read status and number of frames of runs that other servers compute, to wake viewers who lack frames."""
+        """Return status and number of frames of runs, to wake viewers here of runs that other servers compute."""
         query = select(runs.c.id, runs.c.status, runs.c.frames).where(runs.c.id.in_(list(run_ids)))
         rows = await self._shared.read(lambda connection: connection.execute(query).all())
         return {row.id: (row.status, row.frames) for row in rows}
 
     @transaction
     def put_watchers(self, connection: Connection, watched: Watched) -> None:
-        """Publish to other servers who watches which run here."""
+        """Store for other servers which viewers watch which run on this server."""
         self._shared.lock_queue(connection)
         self._note_alive(connection, self._shared.read_clock(connection))
         servers.put_watchers(connection, self._shared.server, watched)
 
     @reading
     def count_watchers(self, connection: Connection, run_id: str, excluded_viewer: str) -> int:
-        """Return how many event streams of other viewers are open on a run at other servers."""
+        """Return the number of event streams of other viewers that are open for a run on other servers."""
         return servers.count_watchers(connection, run_id, self._shared.server, excluded_viewer)
 
     @reading
     def count_stuck(self, connection: Connection, max_run_s: float) -> int:
-        """Return how many running runs have a lease that ended long ago, or none and should have ended."""
+        """Return the number of running runs whose lease ended long ago, or that have no lease and run too long."""
         lapsed_at = self._shared.read_clock(connection) - STUCK_S
         is_bare = and_(runs.c.leased_until.is_(None), runs.c.started_at < lapsed_at - max_run_s)
         query = select(func.count()).select_from(runs).where(IS_COMPUTED)
         return int(connection.execute(query.where(or_(runs.c.leased_until < lapsed_at, is_bare))).scalar_one())
 
-    # Below: helpers.
+    # ---- helpers
 
     @transaction
     def _register(self, connection: Connection) -> None:
-        """Insert this server's row, and forget old use."""
+        """Insert this server's row, and delete old records of clients' use."""
         self._shared.lock_queue(connection)
         now = self._shared.read_clock(connection)
         forget_old(connection, now)
@@ -100,7 +100,7 @@ class SharedQueue(LocalQueue):
         servers.remove(connection, self._shared.server)
 
     def _check(self, connection: Connection, claims: Collection[RunClaim], now: float) -> CheckReport:
-        """Renew this server's row and the leases of its claims, and free what no server computes."""
+        """Renew this server's row and the leases of its claims, and put runs of lost servers back into the queue."""
         self._note_alive(connection, now)
         found = super()._check(connection, claims, now)
         self._renew_leases(connection, {claim.run_id for claim in claims} - set(found.gone), now)
@@ -111,15 +111,15 @@ class SharedQueue(LocalQueue):
         return CheckReport(found.gone, found.to_cancel, [*found.freed, *lost])
 
     def _renew_leases(self, connection: Connection, run_ids: Collection[str], now: float) -> None:
-        """Extend the leases of these runs that are due, and shorten those that end later than a new lease would."""
+        """Extend the leases of these runs if they are due, and shorten those that end later than a new lease would."""
         rows = [row for row in self._read_claimed(connection) if row.id in run_ids]
-        # A lease that ends later than possible was given before the clock was set back.
+        # A lease that ends later than a new one was written before the clock was set back.
         least, most = now + RENEW_AT * self._duration_s, now + self._duration_s
         if old := [row.id for row in rows if not least <= row.leased_until <= most]:
             connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=most))
 
     def _find_lost(self, connection: Connection, now: float) -> list[str]:
-        """Return running runs of no server, and those of other servers whose lease was not renewed."""
+        """Return the running runs that have no server, and those of other servers whose lease was not renewed."""
         is_theirs = or_(runs.c.server.is_(None), runs.c.server != self._shared.server)
         columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.server)
         rows = connection.execute(select(*columns).where(IS_COMPUTED, is_theirs)).all()

@@ -1,4 +1,4 @@
-"""Choose the database of a server for groups, and what reads and writes it."""
+"""Choose the database of a server for groups, SQLite or PostgreSQL, and the stores that use it."""
 
 from mhc_scope import limits
 from mhc_scope.store.database import Database
@@ -19,7 +19,7 @@ def open_database(url: str, *, is_secondary: bool = False) -> Database:
 
 
 def build_store(settings: ServiceSettings, database: Database, hub: Hub) -> Store:
-    """Return the store of one process on SQLite, or of one of several servers on PostgreSQL."""
+    """Return the store of a single server on SQLite, or of one of several servers on PostgreSQL."""
     if not isinstance(database, PostgreSQLDatabase):
         return build_local(database, hub)
     from mhc_service.queue.shared import SharedQueue  # it imports psycopg, which SQLite does not need

@@ -1,4 +1,4 @@
-"""Lease sweeps: a server that runs one stores its progress in time, or another server takes the sweep over."""
+"""Lease sweeps: if the server that runs a sweep does not renew its lease in time, another server takes it over."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from mhc_service.queue.postgresql import PostgreSQLDatabase
 
 
 class SharedSweepStore(SweepStore):
-    """Read and write the rows of sweeps, for one of several servers."""
+    """The store of sweeps for one of several servers."""
 
     def __init__(self, database: PostgreSQLDatabase, lease_s: float) -> None:
         super().__init__(database)

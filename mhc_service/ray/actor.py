@@ -1,4 +1,4 @@
-"""Run one actor of Ray in the cluster, which computes like a worker process of the local engine."""
+"""Define the Ray actor of a worker, which computes jobs like a worker process of the local engine."""
 
 import os
 import queue
@@ -18,7 +18,7 @@ from mhc_scope.engine.worker_process import execute, limit_memory, open_bases, w
 
 @dataclass(frozen=True)
 class Introduction:
-    """Describe an actor once it is warm."""
+    """Where an actor runs, its versions and its measured speed, known after its warm-up."""
 
     place: str
     versions: dict[str, str]
@@ -26,7 +26,7 @@ class Introduction:
 
 
 def read_versions() -> dict[str, str]:
-    """Return the versions that determine the numbers. Builds of torch for CPU and for CUDA count as one."""
+    """Return the versions that determine computed numbers. CPU and CUDA builds of one version of torch are equal."""
     import torch
 
     from mhc_core import __version__
@@ -35,7 +35,7 @@ def read_versions() -> dict[str, str]:
 
 
 class _Batches:
-    """A pipe to the thread that yields: each write is one batch."""
+    """A file-like queue from the computing thread to the thread that yields. Each write is one batch."""
 
     def __init__(self) -> None:
         self.queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -46,7 +46,7 @@ class _Batches:
 
 
 class Actor:
-    """Compute one job at a time. `cancel` and `stay` run in other threads (concurrency group `control`)."""
+    """Computes one job at a time. `cancel` and `stay` run in other threads (concurrency group `control`)."""
 
     def __init__(self, threads: int, memory_bytes: int, trained: str = "") -> None:
         self._threads, self._memory_bytes = threads, memory_bytes
@@ -56,7 +56,7 @@ class Actor:
         self._cancelled, self._number, self._stopped_number = threading.Event(), 0, 0
 
     def introduce(self) -> Introduction:
-        """Prepare the worker: limit its memory, run everything once; return its measured speed and versions."""
+        """Prepare the worker: limit its memory and warm it up. Return where it runs, its speed and its versions."""
         limit_memory(self._memory_bytes)
         keep_freed_memory()
         rates, self._bases = warm_up(), open_bases()
@@ -77,14 +77,14 @@ class Actor:
             yield batch
 
     def cancel(self, number: int) -> None:
-        """Stop the job of this number between two frames, even if it has not begun yet."""
+        """Stop the job of this number between two frames, even if the job has not begun yet."""
         with self._lock:
             self._stopped_number = number
             if self._number == number:
                 self._cancelled.set()
 
     def stay(self) -> None:
-        """Never return: the caller thus notices that the actor has died."""
+        """Never return, so that the caller gets an error when the actor dies."""
         threading.Event().wait()
 
     def _execute_job(self, job: dict[str, Any], cancelled: threading.Event) -> None:

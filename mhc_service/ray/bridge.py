@@ -1,6 +1,6 @@
-"""Run the bridge: a process that is Ray's driver, and a server's only connection to the cluster.
+"""The process of the bridge: Ray's driver, and a server's only connection to the cluster.
 
-`python -m mhc_service.ray.bridge FD`; `bridge_process.py` starts it and defines the messages on the socket.
+`bridge_process.py` starts it as `python -m mhc_service.ray.bridge FD`, and defines the messages on the socket FD.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ FIND_S = 10.0
 
 
 class Bridge:
-    """Keep slots by their numbers."""
+    """Manages slots, one per worker, as the server's messages command."""
 
     def __init__(self, options: Options, writer: asyncio.StreamWriter) -> None:
         self._options, self._writer = options, writer
@@ -31,13 +31,13 @@ class Bridge:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Execute the server's messages about Ray workers until it closes its end, or dies with unread data."""
+        """Execute the server's messages until it closes its end of the socket, or dies."""
         with suppress(ConnectionResetError):
             while line := await reader.readline():
                 self._handle_message(orjson.loads(line))
 
     async def close(self) -> None:
-        """End all workers and what waits for them: after `ray.shutdown` a call would start with some cluster again."""
+        """End all workers and tasks, because a call of Ray after `ray.shutdown` would connect to some cluster again."""
         for slot in list(self._slots.values()):
             slot.close()
         for task in self._tasks:
@@ -45,34 +45,34 @@ class Bridge:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _handle_message(self, message: dict[str, Any]) -> None:
-        """Execute a message of the server: open or close a worker's slot, or pass a command to one."""
+        """Execute a message of the server: open or close a slot, or pass a command to a slot."""
         if "open" in message:
             number = message["open"]
             send, report_end = self._build_sender(number), self._build_end_reporter(number)
             slot = self._slots[number] = Slot(self._options, send, report_end)
             self._start_task(slot, slot.open())
         elif "close" in message:
-            if message["close"] in self._slots:  # else it has just ended
+            if message["close"] in self._slots:  # otherwise its worker has just ended
                 self._slots[message["close"]].close()
         elif message["worker"] in self._slots:
             self._run_command(self._slots[message["worker"]], message["command"])
 
     def _run_command(self, slot: Slot, command: dict[str, Any]) -> None:
-        """Start a job on a worker of the Ray cluster, or cancel it, as the server commands."""
+        """Start or cancel a job in a slot."""
         if "cancel" in command:
             slot.cancel(command["cancel"])
         else:
             self._start_task(slot, slot.run(command))
 
     def _start_task(self, slot: Slot, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` for a slot in a task that is kept until it is done."""
+        """Run a coroutine for a slot in a task, to which a reference is kept until it is done."""
         task = asyncio.create_task(self._guard(slot, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     @staticmethod
     async def _guard(slot: Slot, work: Coroutine[Any, Any, None]) -> None:
-        """End the worker, and not only the task, after an unexpected error."""
+        """Run a coroutine for a slot; after an unexpected error, end its worker too."""
         try:
             await work
         except Exception as error:
@@ -99,7 +99,7 @@ class Bridge:
 
     def _write_message(self, header: dict[str, Any], payload: bytes = b"") -> None:
         """Write a header line and its payload to the server, unless the server has closed the connection."""
-        if not self._writer.is_closing():  # else the server is gone, and this process ends
+        if not self._writer.is_closing():  # otherwise the server has ended, and this process will too
             self._writer.write(orjson.dumps(header) + b"\n" + payload)
 
 
@@ -108,7 +108,7 @@ async def main(descriptor: int) -> None:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=2**24)
     options = Options.decode(await reader.readline())
     await find_head(options.address)
-    # The address is passed, or Ray would start its own cluster.
+    # Without the address, Ray would start its own cluster.
     ray.init(address=options.address, logging_level=logging.WARNING)
     bridge = Bridge(options, writer)
     try:
@@ -119,7 +119,7 @@ async def main(descriptor: int) -> None:
 
 
 async def find_head(address: str) -> None:
-    """End this process if nothing listens at the head's address: Ray itself would try for minutes."""
+    """End this process if nothing listens at the address of the cluster's head. Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(FIND_S):

@@ -1,7 +1,7 @@
-"""Control the bridge from the server: start the process if it is missing, and distribute messages to its workers.
+"""Control the bridge from the server: start its process if none runs, and pass its messages to the server's workers.
 
 The server sends JSON lines: `{"open": n}`, `{"worker": n, "command": {...}}`, `{"close": n}`. The bridge sends JSON
-lines: `{"worker": n, "bytes": count}`, each followed by that many bytes of lines, and `{"worker": n, "gone": reason}`.
+lines: `{"worker": n, "bytes": count}`, each followed by `count` bytes of lines, and `{"worker": n, "gone": reason}`.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from mhc_service.ray.ray_worker import RayWorker
 
 log = logging.getLogger("mhc.engine")
 
-# Without its socket a bridge ends its workers and then itself; one that hangs in Ray is killed.
+# A bridge whose socket is closed ends its workers and itself. One that hangs in Ray is killed after this time.
 STOP_S = 1.5
 HEADER_BYTES = 2**16
 
 
 class BridgeProcess:
-    """Run one bridge at a time, for all workers of a server."""
+    """Runs one bridge at a time, for all workers of a server."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -43,7 +43,7 @@ class BridgeProcess:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def open_worker(self) -> RayWorker:
-        """Open a Ray worker; it can be used when `next_lines` has returned `#ready` and its speed."""
+        """Open a worker. It can be used after its `next_lines` has returned `#ready` and its speed."""
         async with self._starting:
             if self._listening is None or self._listening.done():
                 await self._start_process()
@@ -53,7 +53,7 @@ class BridgeProcess:
         return worker
 
     async def stop(self) -> None:
-        """End the bridge, and with it its actors in the cluster."""
+        """End the bridge, which ends its actors in the cluster."""
         if self._writer is not None:
             self._writer.close()
         if self._process is not None:
@@ -65,7 +65,7 @@ class BridgeProcess:
         """Start the bridge with one end of a socket pair, send it the options, and read its messages in a task."""
         ours, theirs = socket.socketpair()
         with theirs:
-            # Its own session: Ctrl-C is for the server. What Ray prints goes to the server's standard error.
+            # In its own session, so that Ctrl-C reaches only the server. Ray's output goes to the standard error.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "mhc_service.ray.bridge", str(theirs.fileno()),
                 pass_fds=[theirs.fileno()], stdin=DEVNULL, stdout=2, start_new_session=True,
@@ -81,7 +81,7 @@ class BridgeProcess:
             self._writer.write(orjson.dumps(message) + b"\n")
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, process: Process) -> None:
-        """Read messages until the bridge ends, which ends all its workers."""
+        """Read messages until the bridge ends; then end all its workers."""
         try:
             while header := await reader.readline():
                 message = orjson.loads(header)
@@ -95,7 +95,7 @@ class BridgeProcess:
             self._forget_workers(f"the bridge to the cluster ended ({explain(process.returncode)})")
 
     def _pass_on(self, message: dict[str, Any], payload: bytes) -> None:
-        """Give lines to the worker that a message of the bridge names, or note the worker's end."""
+        """Pass a message of the bridge to the worker that it names: lines, or the worker's end."""
         worker = self._workers.get(message["worker"])
         if worker is None:
             return  # It has been closed.
@@ -106,7 +106,7 @@ class BridgeProcess:
             worker.receive(payload.splitlines(keepends=True))
 
     def _forget_workers(self, reason: str) -> None:
-        """End all workers with this reason, because the bridge has ended."""
+        """Mark all workers as ended with this reason, because the bridge has ended."""
         workers, self._workers = self._workers, {}
         if any(not worker.was_killed for worker in workers.values()):
             log.error("%s; another is started", reason)
@@ -125,7 +125,7 @@ class BridgeProcess:
 
 
 def explain(code: int | None) -> str:
-    """Describe the exit code of the bridge for people."""
+    """Describe the exit code of the bridge in words."""
     if code is not None and code < 0:
         return f"signal {-code}"
     return f"code {code}; the lines above say why, as where no cluster answers at its address"

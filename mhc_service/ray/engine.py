@@ -1,4 +1,4 @@
-"""Run the engine of a cluster: the slots of the local engine, with remote workers."""
+"""Define the engine on a cluster: the local engine's slots, with workers in the cluster."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ from mhc_service.settings import ServiceSettings
 
 
 class RayEngine(LocalEngine):
-    """Use as many actors of a Ray cluster as the settings have workers, behind one bridge."""
+    """An engine whose workers are actors of a Ray cluster, all behind one bridge."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         super().__init__(settings)
@@ -35,16 +35,16 @@ class RayEngine(LocalEngine):
         await self._bridge.stop()
 
     def has_trained(self, spec: RunSpec) -> bool:
-        """Return whether the stack of a spec is in a folder of trained stacks that this server shares with workers."""
+        """Return whether the trained stack of a spec is in a folder that this server shares with the workers."""
         folder = self._options.trained
         return bool(folder) and TrainedStacks(Path(folder)).has(spec, choose_threads(spec, self._options.cpus))
 
     def has_base(self, spec: RunSpec) -> bool:
-        """Return False: which device an actor computes on is not known here."""
+        """Return False, because the server does not know on which device an actor computes."""
         return False
 
     def prepare(self, specs: Sequence[RunSpec]) -> None:
-        """Do nothing: actors compute jobs only."""
+        """Do nothing: actors do not prepare passes in advance."""
 
     async def spawn_worker(self) -> Worker:
         """Open a worker on the Ray cluster."""
@@ -52,12 +52,12 @@ class RayEngine(LocalEngine):
 
 
 def build_engine(settings: Settings) -> RayEngine:
-    """Return the engine on Ray; raise if Ray is not installed or the settings lack the cluster's address.
+    """Return the engine on Ray.
 
     Raises
     ------
     UnknownEngine
-        If one of them is missing.
+        If Ray is not installed, the server runs without --service, or the settings lack the cluster's address.
     """
     if find_spec("ray") is None:
         raise UnknownEngine("MHC_ENGINE, --engine: got ray, which needs its package: pip install mhc-scope[cluster]")

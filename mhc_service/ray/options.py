@@ -1,4 +1,4 @@
-"""Define the options of the bridge: the server sends them as its first message."""
+"""Define the options of the bridge, which the server sends as its first message."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,14 +9,14 @@ from mhc_service.settings import ServiceSettings
 
 @dataclass(frozen=True)
 class Options:
-    """Define the settings that concern the cluster."""
+    """The settings that concern the cluster."""
 
     address: str
-    cpus: int  # of a run with large tensors
-    gpus: float  # of a run that may use one
-    wait_s: float  # how long a run waits for resources that others use
-    memory_bytes: int  # that one worker may allocate
-    trained: str = ""  # folder of trained stacks on the workers' machines; empty for none
+    cpus: int  # for a run with large tensors
+    gpus: float  # for a run that may use a GPU
+    wait_s: float  # longest wait of a run for resources that others use
+    memory_bytes: int  # memory that one worker may allocate
+    trained: str = ""  # folder of trained stacks on the workers' machines; "" for none
 
     @classmethod
     def from_settings(cls, settings: ServiceSettings) -> "Options":

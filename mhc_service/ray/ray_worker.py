@@ -1,15 +1,15 @@
-"""Control one worker of the cluster from the server."""
+"""Control one worker in the cluster from the server."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
-# The bridge answers a kill in milliseconds; the server does not wait for one that hangs in Ray.
+# The bridge confirms a kill in milliseconds. The server waits no longer than this for a bridge that hangs in Ray.
 CLOSE_S = 2.0
 
 
 class RayWorker:
-    """A worker behind the bridge. It buffers lines that came and were not read: at most the frames of one run."""
+    """A worker behind the bridge. It buffers lines until they are read: at most the frames of one run."""
 
     def __init__(self, number: int, send: Callable[[dict[str, Any]], None]) -> None:
         self.name = str(number)
@@ -25,11 +25,11 @@ class RayWorker:
         return self._killed
 
     def send(self, command: dict[str, Any]) -> None:
-        """Send a command; one to a dead worker is lost, which its reader notices."""
+        """Send a command. A command to a dead worker is lost; the reader of its lines notices that it has ended."""
         self._send({"worker": self._number, "command": command})
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
-        """Return the worker's next whole lines as they arrive; none when it has ended or is given up."""
+        """Wait for the worker's next lines and return them; [] when it has ended or `given_up` is done."""
         coming = asyncio.ensure_future(self._has_news.wait())
         either: set[asyncio.Future[Any]] = {coming, *([given_up] if given_up else [])}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -44,11 +44,11 @@ class RayWorker:
         return lines
 
     async def wait(self) -> str:
-        """Wait until the worker has ended; return why."""
+        """Wait until the worker has ended, and return the reason."""
         return await asyncio.shield(self._gone)
 
     async def explain_end(self) -> str:
-        """Return why the worker ended, for people."""
+        """Return why the worker ended, in words."""
         return await self.wait()
 
     def kill(self) -> None:
@@ -60,7 +60,7 @@ class RayWorker:
         self._send({"close": self._number})
         asyncio.get_running_loop().call_later(CLOSE_S, self.note_end, "the bridge to the cluster did not answer")
 
-    # Reports of the bridge.
+    # ---- called for messages of the bridge
 
     def receive(self, lines: list[bytes]) -> None:
         """Buffer the worker's lines until they are read."""
@@ -68,7 +68,7 @@ class RayWorker:
         self._has_news.set()
 
     def note_end(self, reason: str) -> None:
-        """Record that the worker has ended; the first reason counts."""
+        """Record that the worker has ended. Only the first reason is kept."""
         if not self._gone.done():
             self._gone.set_result(reason)
             self._has_news.set()

@@ -1,4 +1,4 @@
-"""Control one worker from the bridge: an actor, which is replaced by one of another shape if a job needs it."""
+"""Control one worker from the bridge: an actor, which is replaced if a job needs other resources."""
 
 import asyncio
 import itertools
@@ -20,25 +20,25 @@ LOST = (
     "the worker process in the cluster was killed (SIGKILL), by the system for lack of memory or from outside, "
     "or lost with its machine"
 )
-# A worker that has not started by then, for example where others use its resources, is mentioned in the log.
+# If a worker has not started after this time, for example because others use its resources, a warning is logged.
 LOG_AFTER_S = 15.0
 # A worker that grew for a run releases the extra resources after being idle for this long.
 RELEASE_AFTER_S = 10.0
 MAX_REASON = 500
-# Restarts are the task of the slot: Ray must not compute again what was half sent already.
-# Apart from the thread that computes there are two others, which Ray's stubs do not know.
+# The slot restarts actors itself: Ray must not repeat a job of which some lines were sent already.
+# In addition to the computing thread there are two others for `control`, which Ray's type stubs do not know.
 declare: Any = ray.remote
 REMOTE = declare(max_restarts=0, max_task_retries=0, concurrency_groups={"control": 2})(Actor)
 
 
 class NoCapacity(RuntimeError):
-    """The cluster does not provide what a job needs; the text says what."""
+    """The cluster does not have the resources that a job needs. The text names them."""
 
 
 class Slot:
-    """Run one worker of the Ray cluster, and replace it where a job needs more resources than it has.
+    """Runs one worker of the Ray cluster, and replaces its actor if a job needs other resources.
 
-    `send` sends lines of results to the server; `report_end` is called once, at the end of the worker, with the reason.
+    `send` sends result lines to the server. `report_end` is called once, when the worker ends, with the reason.
     """
 
     def __init__(self, options: Options, send: Callable[[bytes], None], report_end: Callable[[str], None]) -> None:
@@ -49,12 +49,12 @@ class Slot:
         self._job_numbers, self._job_number, self._job_id = itertools.count(1), 0, ""
         self._watch: asyncio.Task[None] | None = None
         self._replacing: asyncio.Task[Introduction] | None = None
-        self._release_timer: asyncio.Task[None] | None = None  # waits, and can be cancelled
-        self._release_task: asyncio.Task[None] | None = None  # is running, and must be awaited
+        self._release_timer: asyncio.Task[None] | None = None  # waits to release resources, and can be cancelled
+        self._release_task: asyncio.Task[None] | None = None  # releases resources, and must be awaited
         self._has_ended = False
 
     async def open(self) -> None:
-        """Start an actor with the usual resources, and wait for these as long as necessary."""
+        """Start an actor with the resources of an idle worker. Wait for these without a limit."""
         try:
             worker = await self._replace(self._shape, None)
         except (NoCapacity, RayError) as error:
@@ -94,7 +94,7 @@ class Slot:
         self.fail("it was stopped")
 
     def fail(self, reason: str) -> None:
-        """Report that the worker has ended; the first reason counts. Of Ray's traceback only the last line is sent."""
+        """Report that the worker has ended, once, with the last line of the reason, which may be a traceback of Ray."""
         if not self._has_ended:
             self._has_ended = True
             if self._release_timer is not None:
@@ -103,7 +103,7 @@ class Slot:
             self._report_end(reason.strip().splitlines()[-1][:MAX_REASON])
 
     async def _stream_job(self, job: dict[str, Any]) -> None:
-        """Run the job on the actor and send its lines as they come; report the worker as lost if Ray fails."""
+        """Run the job on the actor and send its lines as they arrive. If Ray fails, report the worker as lost."""
         if self._mismatch is not None:
             return self._send_job_end("failed", self._mismatch)
         lines = self._actor.compute.options(num_returns="streaming").remote(self._job_number, job)
@@ -118,7 +118,7 @@ class Slot:
         return None
 
     async def _provide(self, wanted: WorkerResources) -> None:
-        """Start an actor that covers the shape, unless the present one does."""
+        """Replace the actor by one with the wanted resources, unless it already has them."""
         if self._shape.covers(wanted):
             return
         if lack := explain_shortage(wanted, list_machines()):
@@ -133,7 +133,7 @@ class Slot:
             self._replacing = None
 
     async def _replace(self, shape: WorkerResources, wait_s: float | None) -> Introduction:
-        """Replace the actor with one of other resources."""
+        """Replace the actor by one with other resources, and wait at most `wait_s` until it is ready."""
         if lack := explain_shortage(shape, list_machines()):
             raise NoCapacity(lack)
         self._release_actor()
@@ -172,9 +172,9 @@ class Slot:
         self._actor = self._watch = None
 
     async def _release_resources(self) -> None:
-        """Replace a large actor by one with the usual resources, unless a job comes before."""
+        """Replace a large actor by one with the resources of an idle worker after a while, unless a job comes first."""
         await asyncio.sleep(RELEASE_AFTER_S)
-        task, self._release_timer = self._release_timer, None  # From now on a job waits for it, and does not stop it.
+        task, self._release_timer = self._release_timer, None  # From now on, a job waits for this task.
         self._release_task = task
         try:
             await self._replace(idle_worker_resources(self._options), self._options.wait_s)
@@ -182,7 +182,7 @@ class Slot:
             self.fail(f"it released its resources, and then got none: {error}")
 
     async def _settle(self) -> None:
-        """Wait until no change is running that no job requested."""
+        """Cancel a planned release of resources, or wait for one that is running."""
         if self._release_timer is not None:
             self._release_timer.cancel()
             self._release_timer = None
@@ -191,7 +191,7 @@ class Slot:
             self._release_task = None
 
     def _give_up(self, status: str, reason: str | None) -> None:
-        """End a job that has not begun, and its worker, if that was replaced by one that did not start."""
+        """End a job that has not begun. If its worker was given up for one that did not start, end the worker too."""
         if self._actor is None:
             self.fail(reason or "it was stopped while it was replaced")
         else:
@@ -202,13 +202,13 @@ class Slot:
 
 
 def list_machines() -> list[WorkerResources]:
-    """Return the total resources of each machine of the cluster, used or not."""
+    """Return the total resources of each machine of the cluster, whether in use or not."""
     found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return [WorkerResources(each.get("CPU", 0), each.get("GPU", 0), each.get("memory", 0)) for each in found]
 
 
 def explain_version_mismatch(introduction: Introduction) -> str | None:
-    """Return why the numbers of this worker would differ from this server's, or None if they do not."""
+    """Return a sentence that a worker's versions differ from this server's; None if they are equal."""
     ours, theirs = read_versions(), introduction.versions
     if ours == theirs:
         return None

@@ -1,1 +1,1 @@
-"""Serve the HTTP API, one resource per file, and what all routes share: bodies, problems, event streams."""
+"""Serve the HTTP API: one file per resource, and files that routes share, such as bodies, problems, event streams."""

@@ -1,4 +1,4 @@
-"""Build absolute addresses for readers outside the page: previews of links cannot follow relative ones."""
+"""Build absolute addresses, which links outside of the page and their previews need."""
 
 import re
 
@@ -6,15 +6,14 @@ from starlette.requests import Request
 
 from mhc_scope.api.models.links import to_address
 
-# A name or an address with a port, and nothing that could end an attribute or begin a path.
+# A host name or an IP address with an optional port, without characters that could end an attribute or begin a path.
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 
 
 def to_base(request: Request, public_base: str) -> str | None:
-    """Return the base address of this server: as set by its operator, else as requested; None if the Host is not
-    valid.
+    """Return the base address of this server: as set by its operator, else by the header Host; None if Host is invalid.
 
-    The sender chooses the Host of its request, but only the sender gets the answer: caches do not store pages.
+    A client can send any Host, but only this client gets the response, because pages are not cached.
     """
     if public_base:
         return public_base

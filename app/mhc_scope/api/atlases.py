@@ -1,4 +1,4 @@
-"""Serve the atlas of a run: what every single cut of its stack does."""
+"""Serve the atlas of a run: the effect of every single cut of its stack."""
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response

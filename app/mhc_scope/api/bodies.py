@@ -1,4 +1,4 @@
-"""Read request bodies raw, so that NaN, 1e400 and unknown fields are refused by name."""
+"""Parse request bodies without the framework, so that errors name NaN, 1e400 and unknown fields."""
 
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 from mhc_scope.api.problems import Problem
 
 MAX_SPECS = 8
-# Where compared runs differ in these fields, a part of their other differences is chance.
+# If compared runs differ in these fields, part of their other differences is chance.
 SHARED = ("seed", "input")
 
 
@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def refer_to(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the OpenAPI description of a body that a route reads itself: its schema is among the components."""
+    """Return the OpenAPI description of a body that a route parses itself, with a reference to its model's schema."""
     return _to_body({"$ref": f"#/components/schemas/{model.__name__}"})
 
 
@@ -48,7 +48,7 @@ def parse_comparison(body: bytes, is_mixed: bool) -> list[RunSpec]:
 
 
 def parse_model(model: type[Model], body: bytes) -> Model:
-    """Parse a body of the service's own; report mistakes as field, got, wanted."""
+    """Parse a body that is not a spec; raise a problem that lists mistakes as field, got, wanted."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -60,7 +60,7 @@ def parse_model(model: type[Model], body: bytes) -> Model:
 def _parse_list(body: bytes) -> list[Any]:
     """Parse a request body as a JSON list of 1 to MAX_SPECS items."""
     try:
-        items = from_json(body, allow_inf_nan=True)  # Refused below, by name.
+        items = from_json(body, allow_inf_nan=True)  # inf and nan are refused later, with the name of their field
     except ValueError as error:
         raise SpecErrors([SpecError("body", str(error), "JSON in UTF-8")]) from None
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_SPECS:

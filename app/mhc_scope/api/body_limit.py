@@ -12,17 +12,18 @@ from mhc_core.spec import SpecError
 from mhc_scope.api.problems import Problem, to_response
 from mhc_scope.api.root_path import to_route
 
-# A connection that is closed with unread data is reset, which may discard the answer. So what a client sends after its
-# request was refused is read and discarded: at most this much, for this long, and until nothing has come for this long.
+# A connection that is closed with unread data is reset, which may discard the response. The rest of a refused body is
+# therefore read and discarded: at most this many bytes, for this long, and until none have arrived for this long.
 DRAIN_BYTES, DRAIN_S, DRAIN_IDLE_S = 100_000_000, 10.0, 1.0
 
 
 class BodyLimit:
-    """ASGI middleware: counts a request's body as it arrives and answers 413 if it is too long.
+    """ASGI middleware that counts a request's body as it arrives and responds with 413 if it is too long.
 
-    An announced length is refused before the body: a client that waits for `100 Continue` need not send it. A body is
-    read whole before its route runs, as no admitted body is long. The routes of `streamed`, path -> its own limit,
-    receive theirs in parts instead; a path that ends in / includes all below it.
+    If the announced length is too large, the request is refused before the body, so that a client that waits for
+    `100 Continue` need not send it. The whole body is read before its route runs, except for the routes in `streamed`
+    (path -> limit), which have their own limits and receive the body in parts. A path there that ends in / includes all
+    paths below it.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, streamed: Mapping[str, int]) -> None:
@@ -70,11 +71,11 @@ class BodyLimit:
 
 
 class _Body:
-    """Wrap the body of a request and its answer.
+    """The body of a request, and the response to it.
 
     Attributes
     ----------
-    more: whether more of the body is to come.
+    more: whether parts of the body have not been received yet.
     """
 
     def __init__(self, receive: Receive, send: Send, *, more: bool = True) -> None:
@@ -82,7 +83,7 @@ class _Body:
         self._size, self._is_refused = 0, False
 
     def refuse(self) -> None:
-        """Mark the request body as refused: the rest that the client sends is to be discarded."""
+        """Mark the request body as refused, so that the rest of it is discarded."""
         self._is_refused = True
 
     async def receive_at_most(self, limit: int) -> Message:
@@ -95,7 +96,7 @@ class _Body:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; after the answer to a refused body, discard the rest of it for a while."""
+        """Send a message of the response. After the response to a refused body, discard the rest of the body."""
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and self._is_refused and self.more:
             await self._send({**message, "more_body": True})
@@ -104,7 +105,7 @@ class _Body:
         await self._send(message)
 
     async def _discard_rest(self) -> None:
-        """Read the rest of a refused body, within limits of bytes and time: closing earlier could lose the answer."""
+        """Read and discard the rest of a refused body, within limits of bytes and time."""
         left = DRAIN_BYTES
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
@@ -116,19 +117,19 @@ class _Body:
 
 
 async def _send_refusal(problem: Problem, scope: Scope, body: _Body) -> None:
-    """Send a problem as the answer to a request whose body is refused."""
+    """Send a problem as the response to a request whose body is refused."""
     body.refuse()
     await to_response(problem, scope["path"])(scope, body.receive, body.send)
 
 
 def to_problem(got: int, limit: int) -> Problem:
-    """Return the problem of a body of at least `got` bytes, which is too long."""
+    """Return the problem for a body that is too long, with at least `got` bytes."""
     error = SpecError("body", f"{got} bytes or more", f"at most {limit} bytes")
     return Problem("too-large", 413, str(error), errors=[error], headers={"Connection": "close"})
 
 
 def _replay_body(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that delivers a body that was read already, then the messages of the original one."""
+    """Return an ASGI `receive` that delivers a body that was read already, then the messages of the original one."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:

@@ -1,4 +1,4 @@
-"""Cache bodies that stay the same while the server runs: each is written once, and compressed once in each encoding."""
+"""Cache response bodies that do not change while the server runs, also compressed in each encoding."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from mhc_scope.api.codings import PACKERS, choose_coding
 
 
 class CachedBody:
-    """Keep a JSON body in the forms in which it is sent."""
+    """A JSON body, plain and compressed in each encoding in which it was sent."""
 
     def __init__(self, plain: bytes) -> None:
         self.plain = plain
@@ -29,7 +29,7 @@ class CachedBody:
         return f'"{hashlib.sha256(self.plain).hexdigest()[:20]}"'
 
     def respond(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
-        """Return the body as a response, compressed if the client accepts that, or 304 if the client has it."""
+        """Return the body as a response, compressed if the client accepts that."""
         sent = {**(headers or {}), "Vary": "Accept-Encoding"}
         coding = choose_coding(request.headers.get("accept-encoding", ""))
         if coding is None:

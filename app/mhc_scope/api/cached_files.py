@@ -1,4 +1,4 @@
-"""Answer with cached files: whole, a part to resume a download, or the answer that nothing has changed."""
+"""Respond with cached files: the whole file, a part to resume a download, or 304 if it has not changed."""
 
 import asyncio
 import re
@@ -15,12 +15,12 @@ from mhc_scope.api.contents import Responses
 CHANGELESS: Responses = {304: {"description": "The caller's copy, which `If-None-Match` names, still holds"}}
 PART = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 CHUNK_BYTES = 2**16
-# Chunks that are read at a time, over all downloads: all other requests are answered between two of them.
+# Number of chunks that are read at the same time, over all downloads, so that other requests are not delayed.
 TURNS = 4
 
 
 def matches_etag(request: Request, etag: str) -> bool:
-    """Return whether the client already has this version of a file, by its If-None-Match header."""
+    """Return whether the client has this version of a file already, according to its If-None-Match header."""
     known = request.headers.get("if-none-match", "")
     return any(part.strip().removeprefix("W/") in (etag, "*") for part in known.split(",")) if known else False
 
@@ -28,11 +28,11 @@ def matches_etag(request: Request, etag: str) -> bool:
 async def respond_file(
     request: Request, path: Path, changed_at: float, headers: dict[str, str], media_type: str
 ) -> Response:
-    """Return the file, or the part of it that `Range` requests; `headers` has its ETag.
+    """Return a file, or the part of it that the header Range requests. headers: those of the file, with its ETag.
 
-    If it cannot be served as one part it is served whole, which the standard allows.
+    If Range is not a single valid part, the whole file is sent, which the standard allows.
     """
-    file = await asyncio.to_thread(path.open, "rb")  # opened now: deleting the file later does not change this answer
+    file = await asyncio.to_thread(path.open, "rb")  # opened first, so that deleting the file does not affect this
     size = file.seek(0, 2)
     is_same = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
     part = read_part(request.headers.get("range", ""), size) if is_same else None
@@ -50,7 +50,7 @@ async def respond_file(
 
 
 def read_part(value: str, size: int) -> tuple[int, int] | None:
-    """Return the first byte and the one after the last of a `Range` with one valid part; else None."""
+    """Return the start and the end (exclusive) of a Range header with one valid part; None for any other."""
     found = PART.fullmatch(value)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Serve comparisons of cost: every connection at one stack, and the paper's models as calculated."""
+"""Serve comparisons of cost: of all connections for one stack, and of the models of the mHC paper."""
 
 import csv
 import io
@@ -53,7 +53,7 @@ async def get_paper_costs() -> PaperCosts:
 
 
 def to_csv(costs: Sequence[ConnectionCost]) -> str:
-    """Write counts and seconds, then the relative additions, one row per connection."""
+    """Write predicted costs as CSV, one row per connection: values, then what each adds relative to residual."""
     added = {measure: to_added(costs, measure) for measure in MEASURES}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

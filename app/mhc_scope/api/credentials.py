@@ -1,7 +1,7 @@
-"""Describe in OpenAPI how callers authenticate: tools that read it offer a field for each kind.
+"""Describe in OpenAPI how clients authenticate. Tools that read it show an input for each kind of credential.
 
-The top of the description has what applies to most operations. An operation with other needs states them. The
-description omits the kinds that a server does not have: without accounts there is only `key`.
+The top level of the description states what applies to most operations; others state their own requirements. Kinds
+that a server does not support are left out: without accounts there is only `key`.
 """
 
 from typing import Any
@@ -17,13 +17,14 @@ SCHEMES: dict[str, dict[str, str]] = {
     },
 }
 
-# For all operations that state nothing else: without either, an address identifies the client.
+# For all operations without their own requirements. Without a credential, the IP address identifies the client.
 ANYONE: list[dict[str, list[str]]] = [{TOKEN: []}, {BROWSER: []}, {}]
 
 
 def require(*schemes: str, is_optional: bool = False) -> dict[str, Any]:
-    """Return the part of an operation's OpenAPI description that requires one of these credentials, or with
-    `is_optional` allows one.
+    """Return the part of an operation's OpenAPI description that requires one of these kinds of credentials.
+
+    is_optional: whether a credential is only allowed, and not required.
     """
     needed: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
     return {"security": needed + ([{}] if is_optional else [])}

@@ -1,4 +1,4 @@
-"""Provide what routes need: the app's services, the client, and the resources that an address names."""
+"""Define the dependencies of routes: the app's services, the client, and the resources that an address names."""
 
 import asyncio
 import time
@@ -25,11 +25,11 @@ from mhc_scope.services.traces import Traces
 from mhc_scope.store.runs import StoredRun
 from mhc_scope.store.snapshots import SnapshotStore, StoredSnapshot
 
-MAX_CHARGED = 8  # runs of one figure; more are refused by its route
+MAX_CHARGED = 8  # largest number of runs in a figure; its route refuses more
 
 
 class FromState:
-    """Provide a service by the name under which the app's state has it."""
+    """A dependency that returns a service, by its name in the app's state."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -67,12 +67,12 @@ async def get_client(request: Request) -> identity.ClientIdentity:
 
 
 async def get_key_holder(request: Request) -> identity.ClientIdentity:
-    """Return the client, for routes whose bearer may be the key of a resource instead of an access token."""
+    """Return the client, for routes whose bearer token may be the key of a resource instead of an access token."""
     return await _identify_client(request, None if read_owner_key(request) is not None else read_bearer(request))
 
 
 async def _identify_client(request: Request, token: str | None) -> identity.ClientIdentity:
-    """Return the client that the policy finds in the request, and add its key to the request's log line."""
+    """Return the client as the policy identifies it, and add its key to the request's log line."""
     client = await request.app.state.policy.identify(
         Credentials(
             host=request.client.host if request.client else "unknown",
@@ -87,13 +87,13 @@ async def _identify_client(request: Request, token: str | None) -> identity.Clie
 
 
 def require_read(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
-    """Return the client that sends a request; refuse one without the right to read."""
+    """Return the client that sends a request; refuse a client without the right to read."""
     identity.require_rights(client, "read")
     return client
 
 
 def require_run(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
-    """Return the client that sends a request; refuse one without the right to start runs, upload and store."""
+    """Return the client that sends a request; refuse a client without the right to start runs, upload and store."""
     identity.require_rights(client, "run")
     return client
 
@@ -105,7 +105,7 @@ def get_viewer(
         Query(max_length=64, description="An identifier that the caller chooses for its event streams."),
     ] = None,
 ) -> str:
-    """Return the key of the viewer that sends a request: a DELETE ignores this viewer's own event streams."""
+    """Return the key of the viewer that sends a request, whose own event streams do not prevent a cancellation."""
     return identity.to_viewer(client, viewer)
 
 
@@ -117,7 +117,7 @@ Viewer = Annotated[str, Depends(get_viewer)]
 
 
 def get_place(policy: InstalledPolicy, client: Client) -> streams.StreamPlace:
-    """Return the means to take one place among the event streams that the client may have open."""
+    """Return an object with which a route can take one of the client's allowed event streams."""
     return streams.StreamPlace(policy.streams, client)
 
 
@@ -125,7 +125,7 @@ StreamPlace = Annotated[streams.StreamPlace, Depends(get_place)]
 
 
 async def find_run(service: Runs, run_id: str) -> StoredRun:
-    """Return the run of the requested id, and record its use. Other jobs, such as verifications, are not shown."""
+    """Return the run with an id, and record its use. Raise the problem 404 for unknown ids and for other jobs."""
     run = await service.find(run_id)
     if run is None or run.kind != RUN:
         raise not_found("run", run_id)
@@ -134,7 +134,7 @@ async def find_run(service: Runs, run_id: str) -> StoredRun:
 
 
 async def find_done(service: Runs, run_id: str) -> StoredRun:
-    """Return the run of the requested id; refuse one that is not done."""
+    """Return the run with an id; raise the problem 409 if it is not done."""
     run = await find_run(service, run_id)
     if not run.is_whole:
         why = f"Run {run_id} is {run.status}" + (f": {run.reason}" if run.reason else ".")
@@ -143,12 +143,12 @@ async def find_done(service: Runs, run_id: str) -> StoredRun:
 
 
 async def load_result(service: Runs, run: StoredRun) -> Result:
-    """Return the columns of the requested run, added up from its frames."""
+    """Read the frames of a run and return them as columns."""
     return await read_result(service.log.read_all(run.id))
 
 
 async def load_start(service: Runs, run: StoredRun) -> Result:
-    """Return the start frame of the requested run: its source, layers and streams."""
+    """Return a result with only the start frame of a run: source, layers and streams."""
     result = Result(keeps_frames=False)
     for line in await service.log.read(run.id, -1, 1):
         result.add(codec.decode_line(line))
@@ -156,14 +156,14 @@ async def load_start(service: Runs, run: StoredRun) -> Result:
 
 
 async def charge_reading(request: Request, service: Service, client: Client, run_id: str) -> None:
-    """Charge the client for reading the frames of a run, for routes that return results of them."""
+    """Charge the client for the frames of the runs in a request, for routes that read them to compute a response."""
     names = [run_id, *filter(None, request.query_params.get("with", "").split(","))]
     runs = await asyncio.gather(*map(service.store.get, names[:MAX_CHARGED]))
     request.app.state.policy.charge_read(client, sum(run.bytes for run in runs if run is not None))
 
 
 async def find_view(snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapshot | None:
-    """Return the snapshot of an id, or None; viewing it extends its expiry."""
+    """Return the snapshot with an id and postpone its expiry; None if there is none."""
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is not None:
         await snapshots.renew(snapshot, time.time() + limits.KEEP_SNAPSHOT_S)
@@ -171,7 +171,7 @@ async def find_view(snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapsho
 
 
 async def find_snapshot(snapshots: Snapshots, snapshot_id: str) -> StoredSnapshot:
-    """Return the snapshot of the requested id; refuse the request if there is none."""
+    """Return the snapshot with an id; raise the problem 404 if there is none."""
     snapshot = await find_view(snapshots, snapshot_id)
     if snapshot is None:
         raise not_found("snapshot", snapshot_id)
@@ -179,7 +179,7 @@ async def find_snapshot(snapshots: Snapshots, snapshot_id: str) -> StoredSnapsho
 
 
 async def find_sweep(sweeps: SweepService, sweep_id: str) -> SweepGrid:
-    """Return the sweep of the requested id; refuse the request if there is none."""
+    """Return the sweep with an id; raise the problem 404 if there is none."""
     sweep = await sweeps.find(sweep_id)
     if sweep is None:
         raise not_found("sweep", sweep_id)

@@ -74,6 +74,6 @@ def write_presets() -> CachedBody:
 
 @cache
 def _write_previews() -> CachedBody:
-    """Encode the sketches of all presets as JSON, once for all requests."""
+    """Return the sketches of all presets as a cached JSON body."""
     previews = [{"name": name, "runs": runs} for name, runs in read_sketches().items()]
     return CachedBody(codec.to_json({"previews": previews}))

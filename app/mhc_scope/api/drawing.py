@@ -1,4 +1,4 @@
-"""Answer with Plotly figures."""
+"""Respond with Plotly figures."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 
 async def respond_figure(build: Callable[[], go.Figure]) -> Response:
-    """Return a figure as a JSON response; `build` and the encoding run in a thread."""
+    """Return the figure that `build` makes as a JSON response. Building and encoding run in a thread."""
     return Response(await asyncio.to_thread(_to_json, build), media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""Serve figures: the page's templates, and the same figures filled with finished runs for notebooks."""
+"""Serve figures: templates for the page, and the same figures filled with finished runs, for notebooks."""
 
 import asyncio
 from functools import cache
@@ -75,7 +75,7 @@ async def get_figure(
         raise invalid_query("difference", True, "at least one more run, `with`")
     runs = [await find_done(service, name) for name in ids]
     is_large = any(map(encoder.is_large, runs))
-    # Of a trace, only its frames say how many steps it has.
+    # The number of training steps of a recording is known only from all its frames.
     is_outside = is_large and all(isinstance(run.source, SpecSource) for run in runs)
     results = [await (load_start if is_outside else load_result)(service, run) for run in runs]
     top = max(result.depth for result in results) - 1
@@ -117,5 +117,5 @@ def _require_view(panel: str, view: str | None) -> None:
 
 @cache
 def write_panels(runs: int, theme: ThemeName) -> CachedBody:
-    """Encode the templates of all panels for so many runs as JSON; takes 10 ms."""
+    """Return the templates of all panels for a number of runs as a cached JSON body. Encoding takes 10 ms."""
     return CachedBody(codec.to_json(figures.to_response(runs, theme)))

@@ -1,4 +1,4 @@
-"""Answer HEAD (RFC 9110, section 9.3.2): like GET, without the body."""
+"""Respond to HEAD requests (RFC 9110, section 9.3.2): like GET, without the body."""
 
 import asyncio
 
@@ -9,29 +9,29 @@ IS_HEAD = "mhc.is_head"
 
 
 class HeadAsGet:
-    """ASGI middleware: replaces a HEAD by a GET for the routes, and sends only the head of their answer.
+    """ASGI middleware that turns a HEAD request into GET for the routes, and sends only the headers of the response.
 
-    An answer in parts is cancelled at the first part. A route that would start something by answering, such as an event
-    stream, calls `is_head`.
+    A streaming response is cancelled at its first part. A route whose response would start something, such as an event
+    stream, must check `is_head`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app with a GET in place of a HEAD request, and send the headers of its answer only."""
+        """Call the app with GET instead of HEAD, and send only the headers of its response."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             return await self._app(scope, receive, send)
         inner: Scope = {**scope, "method": "GET", IS_HEAD: True}
         is_over = asyncio.Event()
 
         async def receive_disconnect() -> Message:
-            """Wait until the head is sent, then report that the client disconnected."""
+            """Wait until the headers are sent, then report that the client disconnected."""
             await is_over.wait()
             return {"type": "http.disconnect"}
 
         async def send_head(message: Message) -> None:
-            """Send the start of an answer, and an empty body in place of its own."""
+            """Send the headers of a response, and an empty body instead of its own."""
             if is_over.is_set():
                 return
             if message["type"] == "http.response.start":
@@ -45,5 +45,5 @@ class HeadAsGet:
 
 
 def is_head(request: Request) -> bool:
-    """Return whether a request is a HEAD, whose answer has no body."""
+    """Return whether a request is HEAD, whose response has no body."""
     return IS_HEAD in request.scope

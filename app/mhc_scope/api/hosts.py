@@ -1,7 +1,7 @@
-"""Check the host name of requests.
+"""Check the host name of requests, against DNS rebinding.
 
-A page of a foreign site can point its own name to the address of this server (DNS rebinding). The browser then treats
-the server as part of that site, so that the page may read and write everything. The request still carries the name.
+A foreign site can point its own name to the address of this server. The browser then treats the server as part of that
+site, and the site's page may read and write everything. Its requests still have the site's name in the header Host.
 """
 
 import ipaddress
@@ -17,17 +17,17 @@ ANY = "*"
 
 
 class AllowedHosts:
-    """ASGI middleware: refuses a request whose Host is a name that does not belong to this server.
+    """ASGI middleware that refuses requests whose Host is a name that does not belong to this server.
 
-    An address is always allowed: for rebinding, a foreign site needs a name. So a person in the same network reaches a
-    server that listens on all addresses, without any setting. A request without a Host comes from no browser.
+    An IP address is always allowed, because rebinding needs a name: people in the same network can thus use a server
+    that listens on all addresses without any setting. A request without Host is allowed, as no browser sends one.
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
         self._app, self._names = app, frozenset(names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request whose Host does not name this server, else pass the request on."""
+        """Call the app, or refuse a request whose Host does not name this server."""
         host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
         if host is None or ANY in self._names or is_allowed(host, self._names):
             return await self._app(scope, receive, send)

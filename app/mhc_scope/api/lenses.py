@@ -1,4 +1,4 @@
-"""Serve the lens of a run: what its own read-out makes of every state, and what linear probes read from each stream."""
+"""Serve the lens of a run: what its read-out predicts from every state, and how well linear probes read each stream."""
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response

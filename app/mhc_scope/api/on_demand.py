@@ -1,4 +1,4 @@
-"""What routes of a run's further jobs share: an atlas or a lens is computed on request, once, and read as one body."""
+"""Serve jobs about a run, an atlas or a lens, which are computed once, on request. Routes of both share this code."""
 
 from collections.abc import Callable
 
@@ -15,11 +15,11 @@ from mhc_scope.services.runs import Runs
 from mhc_scope.store.runs import StoredRun
 
 Build = Callable[[StoredRun, str, float, AnyFrame | None], BaseModel]
-"""Takes the run, the status of its job, the share that is done and, once all is, the frame; returns the body."""
+"""Builds a body from the run, the status of its job, the fraction that is done and the result frame, if it exists."""
 
 
 async def find_job(service: Runs, kind: str, run: StoredRun) -> StoredRun:
-    """Return the job of this kind about a run, such as its atlas; refuse the request if none was started."""
+    """Return the job of a kind about a run, such as its atlas; raise the problem 404 if none was started."""
     job = await service.store.find_job(kind, run.id)
     if job is None:
         raise not_found(f"{kind} of run", run.id)
@@ -27,7 +27,7 @@ async def find_job(service: Runs, kind: str, run: StoredRun) -> StoredRun:
 
 
 async def respond(service: Runs, kind: str, run: StoredRun, build: Build) -> Response:
-    """Answer with the result of a job about a run: 200 if it is done, 202 while it is computed."""
+    """Respond with the result of a job about a run: 200 if it is done, 202 while it waits or is computed, else 409."""
     job = await find_job(service, kind, run)
     if job.is_live:
         body = build(run, job.status, await _read_share(service, job), None)
@@ -54,7 +54,7 @@ async def read_body(service: Runs, kind: str, run: StoredRun, record_id: str, bu
 async def cancel(
     service: Runs, kind: str, run: StoredRun, client: ClientIdentity, viewer: str, build: Build
 ) -> Response:
-    """Cancel a job about a run for the client that requested it, and answer with its state."""
+    """Cancel a job about a run if the client has requested it, and respond with the job's status."""
     job = await find_job(service, kind, run)
     if client.owns(job.client):
         job = (await service.cancel(job, viewer)).run
@@ -62,7 +62,7 @@ async def cancel(
 
 
 async def _read_share(service: Runs, job: StoredRun) -> float:
-    """Return the share of a job that is done, 0 to 1, from its last progress frame."""
+    """Return the fraction of a job that is done, 0 to 1, from its last progress frame."""
     done = 0.0
     async for line in service.log.read_all(job.id):
         frame = codec.decode_line(line)

@@ -21,7 +21,7 @@ from mhc_scope.api.models.snapshots import SnapshotRequest
 from mhc_scope.api.models.sweeps import SweepRequest
 from mhc_scope.api.models.traces import EndRequest
 
-# Models that routes parse themselves, or that the framework does not find.
+# Models of bodies that routes parse themselves, so that the framework does not find them.
 MODELS: dict[str, type[BaseModel]] = {
     "RunSpec": RunSpec,
     "SnapshotRequest": SnapshotRequest,
@@ -29,7 +29,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "EndRequest": EndRequest,
     "Problem": ProblemBody,
 }
-# Bodies whose field `spec` is a spec; only the core validates it.
+# Bodies whose field `spec` is a spec, which only `mhc_core` validates.
 WITH_SPEC = ("PresetRun", "RunBody", "SweepRequest", "TwinBody")
 UNUSED = ("HTTPValidationError", "ValidationError")
 
@@ -42,8 +42,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return the OpenAPI description of an app below the path `root`.
 
-    `schemes` and `models` are added by an extension: kinds of credentials, and bodies that its routes read themselves.
-    The core parses specs and writes frames, so its schemas are inserted here; every error is a problem.
+    schemes, models: kinds of credentials, and bodies that routes parse themselves, from an extension. The schemas of
+    specs and frames come from `mhc_core`. All error responses are described as problems.
     """
     if app.openapi_schema:
         return app.openapi_schema
@@ -75,7 +75,7 @@ async def get_description(request: Request) -> JSONResponse:
 
 
 def _keep_known(security: list[dict[str, list[str]]], schemes: Collection[str]) -> list[dict[str, list[str]]]:
-    """Return the credentials of an operation without the kinds that this server does not have."""
+    """Return an operation's security requirements without kinds of credentials that this server does not support."""
     return [item for item in security if item.keys() <= set(schemes)]
 
 

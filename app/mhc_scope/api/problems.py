@@ -1,4 +1,4 @@
-"""Report errors as `application/problem+json` (RFC 9457): what is wrong, in which field, got, wanted."""
+"""Report errors as `application/problem+json` (RFC 9457), with field, received value and allowed values."""
 
 import logging
 import math
@@ -25,7 +25,7 @@ MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 50
 MAX_TEXT = 80
 
-# One entry per kind of problem: its anchor in /docs, which is its `type`, and its title.
+# Kind of problem -> title. The kind is also the anchor in /docs, to which `type` refers.
 TITLES = {
     "invalid-spec": "Invalid spec",
     "invalid-trace": "Invalid trace",
@@ -98,7 +98,7 @@ REFUSALS: dict[type[errors.RefusalError], tuple[str, int]] = {
 
 
 class Problem(Exception):
-    """A refusal, raised anywhere below a route and converted to its answer.
+    """An error that code below a route raises, and that is converted to the response.
 
     Attributes
     ----------
@@ -106,8 +106,8 @@ class Problem(Exception):
     status: HTTP status.
     detail: one sentence for people.
     errors: field, got, wanted.
-    headers: extra headers, such as Retry-After.
-    due: the index that is due, where frames come too early.
+    headers: additional headers, such as Retry-After.
+    due: index of the frame that must come next, if frames are missing.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Problem(Exception):
 
 
 def to_response(problem: Problem, path: str) -> Response:
-    """Convert a problem to a response in problem+json; `instance` is the requested path."""
+    """Convert a problem to a response in problem+json. path: the requested path, which becomes `instance`."""
     log_context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": to_address(f"/docs#problem-{problem.kind}"),
@@ -142,14 +142,14 @@ def to_response(problem: Problem, path: str) -> Response:
 
 
 def from_spec_errors(found: SpecErrors) -> Problem:
-    """Return the problem for errors in a spec: 400 if it is not JSON at all, else 422."""
+    """Return the problem for errors in a spec: 400 if the body is not JSON, else 422."""
     broken = any(error.field == "body" and isinstance(error.got, str) for error in found.errors)
     kind, status = ("invalid-body", 400) if broken else ("invalid-spec", 422)
     return Problem(kind, status, _shorten(str(found), 1000), errors=found.errors)
 
 
 def from_refusal(error: errors.RefusalError) -> Problem:
-    """Return the HTTP problem of a service's refusal, with the status that a table assigns."""
+    """Return the problem for a refusal of a service, with the status in `REFUSALS`."""
     kind, status = REFUSALS[type(error)]
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.NoCapacityError) else {}
     if status == 401:
@@ -160,13 +160,13 @@ def from_refusal(error: errors.RefusalError) -> Problem:
 
 
 def invalid_query(field: str, got: Any, wanted: str) -> Problem:
-    """Return the problem of a query parameter that is not valid."""
+    """Return the problem for a query parameter that is not valid."""
     error = SpecError(field, got, wanted)
     return Problem("invalid-query", 422, str(error), errors=[error])
 
 
 def not_found(what: str, name: str) -> Problem:
-    """Return the problem of a name under which nothing is stored."""
+    """Return the problem for an id or name that is unknown. what: kind of object, such as "run"."""
     return Problem("not-found", 404, f"No {what} named {_shorten(name, MAX_TEXT)!r} on this server.")
 
 
@@ -176,20 +176,19 @@ Show = Callable[[Request, Problem], Response | None]
 def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     """Convert every exception of the app, including those of the framework, to a problem response.
 
-    `show` renders the problem as a page for a browser that requested a page, except for mistakes in a spec and
-    crashes. Starlette answers a crash outside of all middleware, so `crash_headers` replaces the headers that
-    middleware would add.
+    show: renders a problem as a page if a browser requested a page; not used for errors in a spec and crashes.
+    crash_headers: headers of the response to a crash, which Starlette sends outside of all middleware.
     """
 
     async def respond(request: Request, error: Exception) -> Response:
-        """Return the problem of an exception as a page for browsers, else as JSON, and note it in the log."""
+        """Respond with the problem for an exception, as a page for browsers or as JSON, and add it to the log line."""
         problem = _to_problem(request, error)
         log_context.note(problem=problem.kind)
         shown = None if isinstance(error, SpecErrors) else show(request, problem)
         return shown or to_response(problem, request.url.path)
 
     async def on_crash(request: Request, error: Exception) -> Response:
-        """Answer 500 for an unexpected exception, which the log describes."""
+        """Respond with 500 for an unexpected exception, which the framework logs."""
         problem = Problem("internal", 500, "The server's log has the details.", headers=crash_headers)
         return to_response(problem, request.url.path)
 
@@ -199,7 +198,7 @@ def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Sh
 
 
 def _to_problem(request: Request, error: Exception) -> Problem:
-    """Return the problem of an exception that a route or the framework has raised."""
+    """Return the problem for an exception that a route or the framework has raised."""
     match error:
         case Problem():
             return error
@@ -218,7 +217,7 @@ def _to_problem(request: Request, error: Exception) -> Problem:
 
 
 def _from_http(request: Request, error: HTTPException) -> Problem:
-    """Return the problem of an error of the framework, such as 404 or 405."""
+    """Return the problem for an HTTP error of the framework, such as 404 or 405."""
     headers = dict(error.headers or {})
     if error.status_code == 404:
         return Problem("not-found", 404, f"This server has nothing at {request.url.path}.", headers=headers)
@@ -229,12 +228,12 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
 
 
 def to_item(error: SpecError) -> dict[str, Any]:
-    """Return one error of a spec as an entry of the problem's `errors`."""
+    """Return an error as an entry of the problem's `errors`."""
     return {"field": _shorten(error.field, MAX_TEXT), "got": _to_got(error.got), "wanted": error.wanted}
 
 
 def _to_got(value: Any) -> Any:
-    """Return the received value, if JSON can express it in a few characters; else its beginning as text."""
+    """Return the received value if it is a short JSON value, else the beginning of its text."""
     if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -245,7 +244,7 @@ def _to_got(value: Any) -> Any:
 
 
 def list_methods(app: FastAPI, scope: dict[str, Any]) -> list[str]:
-    """Return the methods of all routes with the path of the first one that matches a request; HEAD goes with GET."""
+    """Return the methods that the path of a request supports: those of all routes with the path that matches first."""
     found = [route for route in iter_route_contexts(app.routes) if route.path and route.methods]
     address = scope["path"].removeprefix(scope.get("root_path", ""))
     first = next((route.path for route in found if compile_path(str(route.path))[0].match(address)), None)
@@ -254,10 +253,10 @@ def list_methods(app: FastAPI, scope: dict[str, Any]) -> list[str]:
 
 
 def _shorten(text: str, limit: int) -> str:
-    """Return at most `limit` characters of a text, and the number of all where some are left out."""
+    """Return at most `limit` characters of a text, with the length of the text if it is cut."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 def _to_field(loc: Sequence[str | int]) -> str:
-    """Return the field's path, such as `label.0` for the first of a repeated parameter, without the location."""
+    """Return the dotted path of a field without its location: `label.0` for the first of a repeated parameter."""
     return ".".join(str(part) for part in loc[1:])

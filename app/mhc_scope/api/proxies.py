@@ -7,16 +7,16 @@ FROM_PROXY = "mhc.from_proxy"
 
 
 class TrustedProxies(ProxyHeadersMiddleware):
-    """Extend uvicorn's middleware, which replaces the proxy's address by the client's: mark trusted requests.
+    """Extends uvicorn's middleware, which replaces the proxy's address by the client's, to mark requests of proxies.
 
-    Headers of a peer that is not trusted change nothing.
+    Headers of a peer that is not a trusted proxy are ignored.
     """
 
     def __init__(self, app: ASGIApp, trusted: str) -> None:
         super().__init__(app, trusted)  # type: ignore[arg-type]  # uvicorn has its own names for the same types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        """Record the address of the proxy that sends a request before that of the client replaces it."""
+        """Store whether a trusted proxy sent the request, before the client's address replaces the proxy's."""
         peer = scope.get("client")
         scope[FROM_PROXY] = peer is not None and peer[0] in self.trusted_hosts
         await super().__call__(scope, receive, send)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Parse queries that several routes share."""
+"""Parse query parameters that several routes share."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,7 +15,7 @@ LayerIndex = Annotated[int | None, Query(description="A layer, from 0 and inclus
 
 @dataclass(frozen=True)
 class CellMetric:
-    """Select a metric and its reduction to one number per cell of a sweep."""
+    """A metric, and how it is reduced to one number for each run of a sweep."""
 
     metric: str
     reduction: Reduction
@@ -25,14 +25,14 @@ def get_cell_metric(
     metric: Annotated[str, Query(max_length=80, description="A key of the metrics catalogue.")] = "composite_gain_fwd",
     reduce: Annotated[Reduction, Query(description="How a column over layers becomes one number.")] = "max",
 ) -> CellMetric:
-    """Return the metric and the reduction that a query of sweep values requests."""
+    """Return the metric and the reduction in a query for values of a sweep."""
     if metric not in METRICS:
         raise invalid_query("metric", metric, f"one of {', '.join(METRICS)}")
     return CellMetric(metric, reduce)
 
 
 def refuse_unknown(request: Request) -> None:
-    """Refuse by name a parameter that the route does not have: if ignored, another figure would be drawn."""
+    """Refuse a query parameter that the route does not have. If it were ignored, another figure would be drawn."""
     fields = get_flat_params(request.scope["route"].dependant)
     known = [field.alias for field in fields if isinstance(field.field_info, params.Query)]
     for name, value in request.query_params.items():
@@ -44,7 +44,7 @@ RequestedNumber = Annotated[CellMetric, Depends(get_cell_metric)]
 
 
 def check_interval(first: int | None, last: int | None, layers: int) -> tuple[int, int]:
-    """Return the first and last layer of a query's interval, all layers by default; refuse invalid ones."""
+    """Return the first and last layer of an interval in a query, by default of all layers; refuse invalid ones."""
     start, end = 0 if first is None else first, layers - 1 if last is None else last
     if not 0 <= end < layers:
         raise invalid_query("last", end, f"0 to {layers - 1}")

@@ -1,4 +1,4 @@
-"""Write one log line per request, with an id that identifies it: the caller's, or a new one."""
+"""Write one log line per request, with an id: the one that the client sent, or a new one."""
 
 import logging
 import re
@@ -18,16 +18,16 @@ PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 class RequestLog:
-    """ASGI middleware: logs the request and the status of its answer when the answer is complete.
+    """ASGI middleware that logs a request and the status of its response when the response is complete.
 
-    It never logs a query, a header or a body: they contain tokens and cookies.
+    It never logs queries, headers or bodies, which may contain tokens and cookies.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app, and write one log line with status, bytes and duration of its answer."""
+        """Call the app, and write one log line with status, bytes and duration of its response."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = choose_id(Headers(scope=scope).get(HEADER))
@@ -35,7 +35,7 @@ class RequestLog:
         started, answer = time.perf_counter(), _Answer()
 
         async def send_counted(message: Message) -> None:
-            """Send a message of the answer, and note its status and bytes for the log line."""
+            """Send a message of the response, and store its status and bytes for the log line."""
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = request_id
@@ -52,14 +52,14 @@ class RequestLog:
 
 
 class _Answer:
-    """Count what has been sent; no status if the caller disconnected before."""
+    """Status and bytes of the response so far. The status is None if the client disconnected first."""
 
     status: int | None = None
     bytes = 0
 
 
 def choose_id(given: str | None) -> str:
-    """Return the request id that the client sent, if it is short and plain; else a new one."""
+    """Return the request id that the client sent, if it is short and has only allowed characters; else a new one."""
     return given if given is not None and PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
 
 

@@ -1,4 +1,4 @@
-"""Configure the spans of requests, which FastAPI creates: which requests have one, and what it contains."""
+"""Configure the OpenTelemetry spans that FastAPI creates for requests: for which requests, and with which content."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -12,12 +12,12 @@ PROBES = ("/livez", "/readyz", "/metrics")
 
 
 def configure(is_wanted: bool) -> TelemetryConfig:
-    """Return FastAPI's settings for tracing. All are set: by default its own variables would send bodies and queries.
+    """Return FastAPI's settings for tracing. All are set, because its own variables could make it send bodies.
 
     Raises
     ------
     NoTelemetry
-        If spans are requested, and the extra is not installed.
+        If spans are requested and the extra for OpenTelemetry is not installed.
     """
     only: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
     if not is_wanted:
@@ -26,11 +26,11 @@ def configure(is_wanted: bool) -> TelemetryConfig:
 
 
 def is_probe(scope: MutableMapping[str, Any]) -> bool:
-    """Return whether the request is a health probe, which machines send every few seconds."""
+    """Return whether a request is for health or metrics, which monitoring tools send every few seconds."""
     return str(scope.get("path", "")).endswith(PROBES)
 
 
 def note_ids() -> None:
-    """Add the ids of the log line to the tracing span of the current request, if it has one."""
+    """Add the ids in the log line of the current request to its span, if it has one."""
     for name, value in log_context.read().items():
         get_current_span().set_attribute(f"{spans.NAMESPACE}.{name}", value)

@@ -1,4 +1,4 @@
-"""Serve results: a finished run as columns, in the formats that people download."""
+"""Serve results: a finished run as columns, in JSON, CSV or NPZ."""
 
 import asyncio
 from typing import Annotated, Literal
@@ -27,19 +27,19 @@ NPZ = describe_bytes(MEDIA_TYPES["npz"], "Arrays by name, as numpy reads them.")
 
 
 class Download:
-    """Answer a request for a result, with the run and the services that it needs."""
+    """A dependency that responds to requests for a result, with the services that it needs."""
 
     def __init__(self, request: Request, run_id: str, service: Service, encoder: Encoding) -> None:
         self.request, self._run_id, self._service, self._encoder = request, run_id, service, encoder
 
     async def respond(self, ending: str, arrays: Form = "nested", vary: str = "Accept-Encoding") -> Response:
-        """Answer with the result of a run in one format; that of a large run is a file that another process writes."""
+        """Respond with the result of a run in one format. For a large run, it is a file that another process writes."""
         run = await find_done(self._service, self._run_id)
         form = f"json-{arrays}" if ending == "json" else ending
         is_large = self._encoder.is_large(run)
-        # The middleware compresses small answers; a large one would block the server.
+        # The middleware compresses small responses. Large ones are compressed elsewhere, to not block the server.
         is_packed = is_large and ending != "npz" and "gzip" in self.request.headers.get("accept-encoding", "")
-        # A finished run never changes, and its id names the numerics; the format of its files may change.
+        # The id identifies spec and numerics, and a finished run never changes; only the format of its files may.
         etag = f'"{run.id}-{form}-{name_code()}{"-gzip" if is_packed else ""}"'
         headers = {"ETag": etag, "Cache-Control": "private, max-age=86400", "Vary": vary}
         if matches_etag(self.request, etag):

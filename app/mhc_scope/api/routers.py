@@ -1,4 +1,4 @@
-"""List everything under /api/v1, in the order in which addresses are matched and documented."""
+"""List the routers of /api/v1, in the order in which addresses are matched and documented."""
 
 from mhc_scope.api import (
     atlases,
@@ -15,7 +15,7 @@ from mhc_scope.api import (
     verifications,
 )
 
-# For clients that may read.
+# Routes for clients with the right to read.
 ROUTERS = (
     sweeps.router,  # before runs, because no run has the id sweep
     runs.router,
@@ -30,5 +30,5 @@ ROUTERS = (
     descriptions.router,
     costs.router,
 )
-# For callers who send the key of a snapshot or a recording instead of an access token.
+# Routes for clients that send the key of a snapshot or a recording instead of an access token.
 OWNER_ROUTERS = (traces.owner_router, snapshots.owner_router)

@@ -1,4 +1,4 @@
-"""Serve runs: start, show, follow, cancel."""
+"""Serve runs: start them, show their status, stream their frames, cancel them."""
 
 import asyncio
 import math
@@ -28,7 +28,7 @@ MIXED = (
     "differs from another, and not what another connection does."
 )
 MAX_HAVE = 2000
-CLIENT_CLOSED_REQUEST = 499  # for the log and the metrics, as in nginx: no one reads this answer
+CLIENT_CLOSED_REQUEST = 499  # as in nginx; only for the log and the metrics, because the client has disconnected
 POST_RESPONSES: Responses = {
     202: {"description": "Accepted: the run waits or is computed"},
     200: {"description": "Known: nothing new is computed", "model": SubmittedBody},
@@ -86,10 +86,10 @@ async def compare_runs(
     """
     specs = parse_comparison(await request.body(), mixed)
     if stream.SSE in request.headers.get("accept", ""):
-        place.require_capacity()  # before anything is started; the place itself is taken when the event stream begins
+        place.require_capacity()  # before any run is started; the place itself is taken when the event stream begins
         resources, caller = AsyncExitStack(), Caller(request.is_disconnected)
         resources.push_async_callback(service.withdraw, caller)
-        # Watched from now on: the client that first requested a run may cancel it, where nobody else watches.
+        # Subscribe before submitting, because the client that first requested a run may cancel it if nobody watches.
         subscription = resources.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
         try:
             submitted = await service.submit(specs, client, limit_s, caller)

@@ -1,4 +1,4 @@
-"""Serve snapshots."""
+"""Serve snapshots: store, list, show and delete views."""
 
 from typing import Annotated
 
@@ -40,7 +40,7 @@ from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.store.snapshots import SnapshotStore
 
 router = APIRouter(prefix=API, tags=["snapshots"])
-# A view's key allows deleting it: this route needs nothing else.
+# For the route that accepts a view's key instead of other credentials.
 owner_router = APIRouter(prefix=API, tags=["snapshots"])
 
 BODY = refer_to(SnapshotRequest)
@@ -88,7 +88,7 @@ async def create_snapshot(
 
 
 async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, name: str) -> StoredSweep:
-    """Return a sweep by its name in the form that snapshots store, from the running sweeps or from a snapshot."""
+    """Return a sweep in the form that snapshots store. name: id of a sweep, or of a snapshot with a sweep."""
     known = await sweeps.find(name)
     if known is not None:
         return await to_stored(known, service)
@@ -125,7 +125,7 @@ async def get_snapshot(snapshot: SnapshotById) -> SnapshotBody:
 
 
 async def find_stored_grid(snapshot: SnapshotById, values: Values, number: RequestedNumber) -> MeasuredSweep:
-    """Return the numbers of a stored view's sweep by the metric and reduction of the query."""
+    """Return the numbers of a stored view's sweep for the metric and reduction in the query."""
     if snapshot.sweep is None:
         raise not_found("sweep", snapshot.id)
     return await values.measure(from_stored(snapshot.sweep), number.metric, number.reduction)

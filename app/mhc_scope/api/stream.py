@@ -1,7 +1,7 @@
 """Send a run's frames as they are computed: Server-Sent Events, or one JSON object per line.
 
-A viewer reads only the frame log: a live run, a late viewer, a reconnect and a finished run are one case. A request is
-refused before the first byte, or not at all.
+A stream reads only the frame log, so that a live run, a late viewer, a reconnect and a finished run are the same case.
+A request can be refused only before the first byte.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ log = logging.getLogger("mhc.api")
 
 Form = Literal["sse", "ndjson"]
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
-# Content of an event stream, as text: OpenAPI has no schema for the parts of a text.
+# Content of an event stream in words, because OpenAPI has no schema for parts of a text.
 CONTENTS = {
     SSE: "Server-Sent Events. `event` is the type of a frame, `data` the frame as JSON, of schema `Frame`, and `id` is "
     "its index. Before the first frame `status` has the place in the queue; `closing` says why the stream "
@@ -43,10 +43,10 @@ CONTENTS = {
 }
 FOLLOWED = "An event `submitted`, whose data is the answer as JSON, then the events of `/runs/events`."
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
-# Brotli takes 3 ms for a comparison, and gzip 7 ms for 9 % more bytes. A higher level is 3 times slower for 10 % less.
+# Brotli takes 3 ms for a comparison; gzip takes 7 ms for 9 % more bytes. A higher level takes 3 times as long for 10 %.
 PACK_LEVEL = 1
 GZIP_WBITS = 31
-# An index of a frame, -1 for none; these patterns go into the API description, which has no other place for them.
+# Patterns of frame indices, -1 for none. They are strings because the API description contains them.
 INDEX = "(-1|[0-9]{1,9})"
 ONE_INDEX, INDICES = f"^{INDEX}?$", f"^({INDEX}(,{INDEX})*)?$"
 # Delay before an EventSource reconnects to a server that has stopped.
@@ -56,14 +56,16 @@ RECONNECT_MS = 1000
 def respond(
     request: Request, service: Runs, place: StreamPlace, runs: Sequence[StoredRun], after: str | None, viewer: str
 ) -> Response:
-    """Return an event stream with the frames of one or several runs that follow the given indices.
+    """Return an event stream with the frames of one or several runs after the last seen ones.
+
+    after: indices of the last frames seen, separated by commas; None for none.
 
     Raises
     ------
     NoCapacityError
         If the client or the server has reached its limit of event streams.
     """
-    # A reconnecting EventSource repeats its first URL, and its header has the later index.
+    # A reconnecting EventSource repeats its first URL; the header has the current index.
     cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))
     if all(not run.is_live and cursor >= run.frames - 1 for run, cursor in zip(runs, cursors, strict=True)):
         return Response(status_code=204, headers=HEADERS)  # An EventSource then does not reconnect.
@@ -86,10 +88,10 @@ def respond_submitted(
     submitted: Sequence[Submission],
     have: Collection[str],
 ) -> Response:
-    """Answer a POST with an event stream: first the result of submitting, then frames that the caller lacks.
+    """Respond to a POST with an event stream: first the result of submitting, then frames that the client lacks.
 
-    `resources` is closed at the end of the event stream; it owns the place and the subscription. Once the first event
-    is sent, the caller has the ids of its runs: they continue when it disconnects.
+    resources: owns the place and the subscription, and is closed at the end of the event stream. After the first event,
+    the client knows the ids of its runs, so that they continue if it disconnects.
     """
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
     feed = Feed(service, limits.HEARTBEAT_S, cursors, "sse")
@@ -110,12 +112,12 @@ def respond_submitted(
 
 
 class CountedStream(StreamingResponse):
-    """An event stream that owns a place and a subscription, and releases them however it ends."""
+    """An event stream that owns a place and a subscription, and releases them at its end, also after an error."""
 
     resources: AsyncExitStack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the event stream, then release what the stream owns."""
+        """Send the event stream, then release its resources."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -125,7 +127,7 @@ class CountedStream(StreamingResponse):
 def _build_response(
     request: Request, chunks: AsyncIterator[bytes], form: Form, resources: AsyncExitStack, status: int = 200
 ) -> Response:
-    """Return the chunks as a streaming response, compressed where the client accepts it; its end closes `resources`."""
+    """Return a streaming response, compressed if the client accepts that, which closes `resources` at its end."""
     headers = dict(HEADERS)
     coding = choose_coding(request.headers.get("accept-encoding", ""))
     if coding is not None:
@@ -136,13 +138,13 @@ def _build_response(
 
 
 async def _stream_nothing() -> AsyncIterator[bytes]:
-    """Yield nothing: an empty body, for an answer to HEAD."""
+    """Yield nothing, as the empty body of a response to HEAD."""
     return
     yield
 
 
 async def pack_gzip(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Compress chunks one by one, each readable when it arrives: frames shrink to a third."""
+    """Compress chunks one by one, so that each can be decompressed when it arrives. Frames shrink to a third."""
     packer = zlib.compressobj(PACK_LEVEL, wbits=GZIP_WBITS)
     async for chunk in chunks:
         yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -161,7 +163,7 @@ PACKERS = {"br": pack_brotli, "gzip": pack_gzip}
 
 
 def parse_cursors(text: str | None, runs: int) -> list[int]:
-    """Return the index of the last frame seen of each run, -1 for none: `"5"`, or `"5,9,-1"` for three runs."""
+    """Parse the indices of the last frames seen, one per run, -1 for none: `"5"`, or `"5,9,-1"` for three runs."""
     parts = text.split(",") if text else ["-1"] * runs
     if len(parts) != runs or not all(re.fullmatch(INDEX, part) for part in parts):
         raise invalid_query("after", text, f"{runs} frame indices from -1, separated by commas")
@@ -169,7 +171,7 @@ def parse_cursors(text: str | None, runs: int) -> list[int]:
 
 
 class Feed:
-    """Send frames to one viewer."""
+    """Yields the frames of runs to one viewer, from its cursors on."""
 
     def __init__(self, service: Runs, heartbeat_s: float, cursors: dict[str, int], form: Form) -> None:
         self._service, self._heartbeat_s, self._form = service, heartbeat_s, form
@@ -194,7 +196,7 @@ class Feed:
                 if chunk:
                     idle = False
                     yield chunk
-                    await asyncio.sleep(0)  # a fast client, or one that left: nothing else yields here
+                    await asyncio.sleep(0)  # let other tasks run: for a fast or disconnected client nothing else waits
             if not idle:
                 continue
             if self._service.hub.closing:
@@ -205,8 +207,8 @@ class Feed:
                 yield b": heartbeat\n\n"
 
     async def _next_chunk(self, run_id: str) -> bytes:
-        """Return the next lines of a run as a chunk; else its place in the queue, if that has changed; else b""."""
-        # Read before the log: an end that is reported in between is then found by the next round.
+        """Return the next lines of a run as a chunk, else its position in the queue if it has changed, else b""."""
+        # Read before the log, so that the next round finds an end that is stored in between.
         position = self._service.position(run_id)
         lines = await self._service.log.read(run_id, self._cursors[run_id])
         if lines:
@@ -214,7 +216,7 @@ class Feed:
                 self._open.remove(run_id)
             return self._to_chunk(run_id, lines)
         if position is None:
-            # Its end may have been stored since the log was read; then the next round finds it.
+            # The end may have been stored since the log was read. Then the next round finds it.
             if not await self._service.is_live(run_id) and not await self._service.log.read(
                 run_id, self._cursors[run_id]
             ):
@@ -237,11 +239,11 @@ class Feed:
         return b"".join(events)
 
     def _to_closing(self, reason: str) -> list[bytes]:
-        """Return events that say why an event stream ends before its runs; lines of JSON have no place for that."""
+        """Return an event that states why the event stream ends before its runs; [] for NDJSON, which has no events."""
         return [b"event: closing\ndata: " + orjson.dumps({"reason": reason}) + b"\n\n"] if self._form == "sse" else []
 
     def _to_status(self, run_id: str, position: int) -> bytes:
-        """Return an event outside the log, without an id: the run waits at this place, or has left the queue."""
+        """Return an event, without an id, with a run's position in the queue; b"" if frames were sent already."""
         if self._form == "ndjson" or self._cursors[run_id] >= 0:
             return b""
         status = {"run": run_id, "status": "queued" if position else "running", "position": position or None}

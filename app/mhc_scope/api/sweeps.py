@@ -1,4 +1,4 @@
-"""Serve sweeps: a grid of runs over one or two fields, one number per cell, and their figure."""
+"""Serve sweeps: grids of runs over one or two fields, one number per run, and the figure of these numbers."""
 
 from typing import Annotated, Any
 
@@ -35,7 +35,7 @@ def _parse_sweep(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
 
 
 async def find_grid(sweep: SweepById, values: Values, wanted: RequestedNumber) -> MeasuredSweep:
-    """Return the numbers of a sweep by the metric and reduction of the query."""
+    """Return the numbers of a sweep for the metric and reduction in the query."""
     return await values.measure(sweep, wanted.metric, wanted.reduction)
 
 

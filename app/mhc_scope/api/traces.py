@@ -1,4 +1,4 @@
-"""Serve traces: records of models from elsewhere, which people upload."""
+"""Serve recordings (`/traces`): records of users' own models, which are uploaded when complete or while they grow."""
 
 import asyncio
 from typing import Annotated
@@ -32,11 +32,11 @@ from mhc_scope.services.errors import NotATraceError
 from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["traces"])
-# A trace's token allows writing it: these routes need nothing else.
+# For routes that accept a recording's token instead of other credentials.
 owner_router = APIRouter(prefix=API, tags=["traces"])
 
 OCTETS = "application/octet-stream"
-# No other media type: generated clients support none for zip or NDJSON.
+# Generated clients support no media types for zip or NDJSON.
 BYTES_BODY = {
     "requestBody": {"required": True, "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}},
 }
@@ -44,12 +44,12 @@ POST_RESPONSES: Responses = {
     201: {"description": "Stored"},
     200: {"description": "Known: the same trace was stored before", "model": TraceBody},
 }
-# The view of one trace; `static/js/state` reads it.
+# Address of the view of one recording; `static/js/state` parses it.
 VIEW = "/#v=1&runs=trace&A.trace={id}"
 
 
 async def find_owned(trace_id: str, request: Request, live: LiveService) -> StoredRun:
-    """Return the live trace of the requested id if the request has its token, before any of the body is read."""
+    """Return the live recording with an id if the request has its token. This is checked before the body is read."""
     return await live.require_owner(trace_id, read_bearer(request) or "")
 
 
@@ -113,7 +113,7 @@ async def get_twin(run_id: str, service: Service) -> TwinBody:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body of a request about a live trace, whose size the limit has checked."""
+    """Return the body of a request about a live recording, whose size `BodyLimit` has checked."""
     try:
         return await request.body()
     except ClientDisconnect:
@@ -121,10 +121,10 @@ async def read_body(request: Request) -> bytes:
 
 
 async def read_lines(request: Request) -> list[bytes]:
-    """Return the lines of a request body of NDJSON."""
+    """Return the lines of an NDJSON request body."""
     return [line for line in (await read_body(request)).split(b"\n") if line]
 
 
 def to_page(request: Request, record_id: str) -> str:
-    """Return a link to the page that shows a trace, absolute if the server knows its address."""
+    """Return a link to the page that shows a recording, absolute if the server knows its address."""
     return (to_base(request, request.app.state.settings.public_base) or to_address("")) + VIEW.format(id=record_id)

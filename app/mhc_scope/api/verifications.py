@@ -1,4 +1,4 @@
-"""Serve verification: compare a finished run with the laws that apply to it and with its recomputation."""
+"""Serve verifications, which compare a finished run with the laws that apply to it and with its recomputation."""
 
 import asyncio
 
@@ -56,13 +56,13 @@ async def get_verification(run_id: str, service: Service) -> Response:
 
 
 async def _check_trace(service: Runs, run: StoredRun) -> Response:
-    """Answer with the checks of a trace's numbers against each other: it cannot be recomputed."""
+    """Respond with checks of a recording's numbers against each other, because it cannot be recomputed here."""
     checks = await asyncio.to_thread(check_record, await load_result(service, run))
     return _respond_with_body(VerificationBody.build(run.id, checks))
 
 
 async def _respond_with_job(service: Runs, run: StoredRun) -> Response:
-    """Return the checks of a run with its recomputation, 202 while the recomputation runs, 404 or 409 without one."""
+    """Respond with the checks of a run: 200 if its recomputation is done, 202 while it runs, else 404 or 409."""
     job = await service.store.find_job(VERIFICATION, run.id)
     if job is None:
         raise not_found("verification of run", run.id)
@@ -77,19 +77,19 @@ async def _respond_with_job(service: Runs, run: StoredRun) -> Response:
 
 
 def _respond_with_body(body: VerificationBody) -> Response:
-    """Answer with the checks of a run as JSON."""
+    """Respond with the checks of a run as JSON."""
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
 
 
 def _run_checks(run: StoredRun, result: Result, line: bytes) -> VerificationBody:
-    """Return all checks of a run with its recomputation, whose frame is in `line`."""
+    """Return all checks of a run. line: the encoded frame of its recomputation."""
     recomputed = codec.decode_line(line)
     assert isinstance(recomputed, RecomputationFrame), "a verification has one frame"
     return VerificationBody.build(run.id, verify(read_spec(run), result, recomputed))
 
 
 async def _wait_for_end(service: Runs, job_id: str) -> None:
-    """Wait until a recomputation job has ended, or for `WAIT_S`."""
+    """Wait until a recomputation has ended, at most for `WAIT_S`."""
     loop = asyncio.get_running_loop()
     until = loop.time() + WAIT_S
     with service.hub.subscribe([job_id], viewer="") as subscription:

@@ -1,6 +1,6 @@
-"""Run commands for operators, one file each: `add_parser` defines its arguments, `run` returns the exit code.
+"""Commands for operators, one file each: `add_parser` defines the arguments, `run` returns the exit code.
 
-A command adds its parser with `set_defaults(run=run)`; add its module to `COMMANDS`.
+`add_parser` must call `set_defaults(run=run)`. To add a command, add its module to `COMMANDS`.
 """
 
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""Run `backup` and `restore`: copy the database, also while a server runs, and restore it while none runs."""
+"""Define the commands `backup`, which copies the database, also while a server runs, and `restore`."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run_backup(known: argparse.Namespace) -> int:
-    """Copy the database to a file by the flags of the command; return the exit code."""
+    """Copy the database to the file that the command names; return the exit code."""
     from mhc_scope.store.copies import back_up
     from mhc_scope.store.errors import UnusableDatabase
 
@@ -41,7 +41,7 @@ def run_backup(known: argparse.Namespace) -> int:
 
 
 def run_restore(known: argparse.Namespace) -> int:
-    """Replace the database by a copy, by the flags of the command; return the exit code."""
+    """Replace the database by the copy that the command names; return the exit code."""
     from mhc_scope.store.copies import restore
     from mhc_scope.store.errors import UnusableDatabase
 

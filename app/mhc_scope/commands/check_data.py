@@ -1,4 +1,4 @@
-"""Run `check-data`: check that a database is sound."""
+"""Define the command `check-data`, which checks a database for damage."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Print each error on a line; return the exit code: 0, 1 if there is one, 2 if the database cannot be read."""
+    """Print one line per error. Return the exit code: 0, 1 if there is an error, 2 if the database cannot be read."""
     from mhc_scope.store.checking import CheckCounts, check
     from mhc_scope.store.errors import UnusableDatabase
     from mhc_scope.store.schema import open_current

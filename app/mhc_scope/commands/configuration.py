@@ -13,24 +13,24 @@ from mhc_scope.extension import MissingExtension, find_extension, load_extension
 from mhc_scope.settings import Settings
 
 PREFIX = "MHC_"
-# Variables of clients, which may be set on the machine of a server.
+# Variables of clients, which may be set on a server's machine too.
 CLIENT_VARIABLES = {"MHC_SCOPE_URL", "MHC_SCOPE_TOKEN"}
 # A URL may contain a password.
 SECRET_SETTINGS = {"database_url"}
 
 
 class InvalidSettings(Exception):
-    """Variables or flags are not valid; one line each, with its name, the value received and the values allowed."""
+    """Variables or flags are not valid. The text has a line for each, with name, received value and allowed values."""
 
 
 def load_settings(arguments: Sequence[str] | None = None, kind: type[Settings] | None = None, **flags: Any) -> Settings:
-    """Read the settings from the variables of the environment and the flags of a command.
+    """Read the settings from the environment variables and the flags of a command.
 
     Parameters
     ----------
-    arguments: the command line of `serve`, whose flags are the settings.
-    kind: class of the settings; None for the one that `--service` or MHC_SERVICE chooses.
-    flags: flags of other commands, already parsed; None means that the flag is absent.
+    arguments: the arguments of `serve`, whose flags are the settings.
+    kind: class of the settings; by default `--service` or MHC_SERVICE selects it.
+    flags: parsed flags of other commands; None if the flag is absent.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def load_settings(arguments: Sequence[str] | None = None, kind: type[Settings] |
 
 
 class _Choice(BaseSettings):
-    """Read the setting that determines which others exist."""
+    """The setting that determines which other settings exist."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
@@ -60,9 +60,9 @@ class _Choice(BaseSettings):
 
 
 def _choose_type(arguments: Sequence[str]) -> type[Settings]:
-    """Return the settings of the instrument, or with `--service` those of the service.
+    """Return the class of the instrument's settings, or with `--service` that of the service's settings.
 
-    A value of MHC_SERVICE that is not a boolean is left to the settings, which name it in their error.
+    If MHC_SERVICE is not a boolean, reading the settings will report it as an error.
     """
     flags = [word for word in arguments if word in ("--service", "--no-service")]
     try:
@@ -77,8 +77,8 @@ def _choose_type(arguments: Sequence[str]) -> type[Settings]:
 def find_unknown_variables(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each `MHC_*` variable of the environment that is not a setting.
 
-    They are reported and do not stop a server: containers inherit variables that nobody set for it (Kubernetes adds
-    some for each service), and an older release must start with the variables of a newer one.
+    Such variables do not stop a server, because containers inherit variables that were not meant for it (Kubernetes
+    adds some for each service), and an older release must start with the variables of a newer one.
     """
     known = {to_variable(name) for name in type(settings).model_fields} | CLIENT_VARIABLES
     extension = find_extension()
@@ -93,7 +93,7 @@ def find_unknown_variables(settings: Settings) -> Iterator[str]:
 
 
 def print_unknown_variables(settings: Settings) -> None:
-    """Print a sentence to standard error for each `MHC_*` variable of the environment that is not a setting."""
+    """Print the sentences of `find_unknown_variables` to the standard error."""
     for sentence in find_unknown_variables(settings):
         print(f"warning: {sentence}", file=sys.stderr)
 
@@ -109,8 +109,8 @@ def to_variable(name: str) -> str:
 
 
 def _explain_error(item: Any, flags: set[str], kind: type[Settings]) -> str:
-    """Return a sentence about an invalid setting, named as the operator gave it, without the value of a secret."""
-    if not item["loc"]:  # of several settings together
+    """Return a sentence about an invalid setting, by the name of its flag or variable, without values of secrets."""
+    if not item["loc"]:  # an error about several settings together
         return str(item["ctx"]["error"])
     name = str(item["loc"][0])
     shown = to_flag(name) if {to_flag(name), f"--no{to_flag(name)[1:]}"} & flags else to_variable(name)
@@ -120,7 +120,7 @@ def _explain_error(item: Any, flags: set[str], kind: type[Settings]) -> str:
 
 
 def _describe_allowed(name: str, kind: type[Settings]) -> str:
-    """Describe in words which values a setting takes."""
+    """Describe in words which values a setting allows."""
     schema: dict[str, Any] = kind.model_json_schema()["properties"][name]
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
@@ -135,7 +135,7 @@ def _describe_allowed(name: str, kind: type[Settings]) -> str:
 
 
 def _explain_flags(problem: str, kind: type[Settings]) -> str:
-    """Explain argparse's error about a command line, with the flag that an unknown one resembles."""
+    """Explain argparse's error about a command line. For an unknown flag, suggest a similar one."""
     said = problem.removeprefix("error parsing CLI: ")
     unknown = said.removeprefix("unrecognized arguments: ").partition(" ")[0].partition("=")[0]
     known = {to_flag(name) for name in kind.model_fields}
@@ -147,7 +147,7 @@ def _explain_flags(problem: str, kind: type[Settings]) -> str:
 
 
 def _suggest_name(name: str, known: set[str]) -> str:
-    """Return a question with the most similar known variable; an empty text if none is similar."""
+    """Return a question with the most similar known flag or variable; "" if none is similar."""
     bare = {each.removeprefix(PREFIX): each for each in known}
     near = difflib.get_close_matches(name.removeprefix(PREFIX), bare, 1, cutoff=0.7)
     return f"; did you mean {bare[near[0]]}?" if near else ""

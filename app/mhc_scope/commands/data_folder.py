@@ -1,4 +1,4 @@
-"""Choose the database of a command: the flags of `serve` and their variables."""
+"""Find the database of a command by the same flags and variables as for `serve`."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def to_settings(known: argparse.Namespace, kind: type[Settings] | None = None) -> Settings:
-    """Return the settings that a server with these parsed flags would have; `kind` is that of a service's command.
+    """Return the settings that a server with these parsed flags would have.
+
+    kind: class of the settings, for commands of the service.
 
     Raises
     ------
@@ -26,12 +28,12 @@ def to_settings(known: argparse.Namespace, kind: type[Settings] | None = None) -
 
 
 def find_file(settings: Settings) -> Path:
-    """Return the path of the SQLite database that the settings name; raise if it is another database.
+    """Return the path of the SQLite database that the settings name.
 
     Raises
     ------
     UnusableDatabase
-        If it is PostgreSQL, which has its own tools.
+        If the database is PostgreSQL, which has its own tools.
     """
     from mhc_scope.store.errors import UnusableDatabase
     from mhc_scope.store.schema import find_file as find

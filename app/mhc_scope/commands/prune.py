@@ -1,4 +1,4 @@
-"""Run `prune`: delete runs that no one has used for a while, also while a server runs."""
+"""Define the command `prune`, which deletes runs that were not used for a while, also while a server runs."""
 
 import argparse
 import asyncio
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Delete old runs by the flags of the command; return the exit code."""
+    """Delete unused runs as the flags of the command state; return the exit code."""
     from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 
     found = DURATION.fullmatch(known.older_than)
@@ -46,7 +46,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 async def _prune(settings: Settings, since: float, known: argparse.Namespace) -> str:
-    """Delete runs that were not used since, or with `dry_run` none; return a sentence that says how many."""
+    """Delete runs that were not used after `since`, or only count them with `dry_run`. Return a sentence about them."""
     from mhc_scope.extension import open_database
     from mhc_scope.presets import OPENING
     from mhc_scope.store import retention

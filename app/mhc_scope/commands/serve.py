@@ -1,4 +1,4 @@
-"""Run `serve`: the page and the API, until a signal. The settings read its flags themselves."""
+"""Run the command `serve`: the page and the API, until a signal. The settings parse its flags."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ def serve(arguments: Sequence[str]) -> int:
         return 2
 
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that disconnects must not end the server
-    os.umask(0o077)  # the database and its folder are for this user alone
+    os.umask(0o077)  # only this user may read the database and its folder
     from mhc_scope.engine.registry import prepare_engine
 
     prepare_engine(settings)
@@ -30,7 +30,7 @@ def serve(arguments: Sequence[str]) -> int:
 
     use_one_heap()
 
-    # Late: with torch they take a second or two, which a mistake in the arguments should not cost.
+    # Imported late: with torch they take a second or two, and errors in the arguments should be reported before.
     from mhc_scope.edge.server import Server
     from mhc_scope.engine.registry import UnknownEngine
     from mhc_scope.extension import MissingExtension

@@ -1,4 +1,4 @@
-"""Run `site`: write the page as static files, for any file server."""
+"""Define the command `site`, which writes the page as static files for any file server."""
 
 import argparse
 import asyncio
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mhc_scope.pages.site import Grid, StaticSite, WrittenRun
     from mhc_scope.store.snapshots import StoredSnapshot
 
-# Settings for which the runs of the opening view are written; sliders stop at these.
+# Settings for which runs of the opening view are written. The sliders of the site have these values.
 GRIDS: dict[str, "Grid"] = {
     "small": {
         "depth": [8, 16, 32, 64, 128],
@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Write the static site by the flags of the command; return the exit code."""
+    """Write the static site as the flags of the command state; return the exit code."""
     from mhc_scope.files import MissingAsset
     from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 
@@ -78,13 +78,13 @@ def write_site(known: argparse.Namespace) -> str:
 
 
 def _write_runs(site: "StaticSite", specs: Iterable["RunSpec"]) -> Iterable["WrittenRun"]:
-    """Write the records of runs to the site: shipped or earlier ones unchanged, the others computed now."""
+    """Write the records of runs to the site: those in the package or in an earlier site, and newly computed ones."""
     for spec in tqdm(specs, unit="run", desc="runs"):
         yield site.write_record(spec.id, _read_shipped(spec.id) or site.find_record(spec.id) or _compute_record(spec))
 
 
 def _read_shipped(run_id: str) -> list[bytes] | None:
-    """Return the frames of a run that ships with the package; None if it does not."""
+    """Return the encoded frames of a run whose record is part of the package; None for other runs."""
     from mhc_core.record import codec
     from mhc_scope.presets.records import read_record
 
@@ -93,7 +93,7 @@ def _read_shipped(run_id: str) -> list[bytes] | None:
 
 
 def _compute_record(spec: "RunSpec") -> list[bytes]:
-    """Compute a run; return its encoded frames, with its end."""
+    """Compute a run, and return its encoded frames, including `end`."""
     import torch
 
     from mhc_core.cost.threads import choose_threads
@@ -106,7 +106,7 @@ def _compute_record(spec: "RunSpec") -> list[bytes]:
 
 
 def _compare_costs(grid: "Grid") -> dict["RunSpec", Any]:
-    """Return the predicted cost of every connection at each stack of the grid."""
+    """Return the predicted costs of all connections for each stack of the grid."""
     from mhc_core.cost.estimates import compare_connections
     from mhc_core.cost.rates import calibrate
     from mhc_scope.pages.site import list_grid

@@ -1,1 +1,1 @@
-"""Limit connections: how long a client may take, how many there may be, and what happens without descriptors."""
+"""Limit network connections: their duration and number, and what happens when file descriptors run out."""

@@ -1,7 +1,7 @@
-"""Answer requests for files of the page that never change, directly on the connection.
+"""Serve static files of the page directly on the connection, without the application.
 
-A first visit loads 15 of them, and through all layers of HTTP each took a millisecond. Only a request with one
-possible meaning is answered here: one GET, whole, with headers that change nothing. All others pass through all layers.
+A first visit loads 15 of them, and each would take a millisecond in the application. Only the simplest requests are
+answered here: a single complete GET without headers that could change the response. All others go to the application.
 """
 
 import re
@@ -13,7 +13,7 @@ from mhc_scope.pages.security import complete
 
 REQUEST = re.compile(rb"GET (/[A-Za-z0-9@._~/-]+) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [\x20-\x7e]*\r\n)+)\r\n")
 HEADER = re.compile(rb"([^:]+): ([^\r]*)\r\n")
-# Headers that change nothing about a file but the encoding of its answer.
+# Headers that do not change the response for a file, except for its encoding.
 HARMLESS = frozenset(
     [
         *("host", "connection", "user-agent", "accept", "accept-encoding", "accept-language", "cookie", "referer"),
@@ -26,13 +26,13 @@ HARMLESS = frozenset(
 
 
 class FileAnswers:
-    """Prepare answers, head and body.
+    """Builds and caches responses for static files.
 
     Parameters
     ----------
     assets: the files.
-    root: path below which a proxy shows the server, which it may remove or keep.
-    names: names of the server that a request may use.
+    root: root path below which a proxy shows the server; the proxy may remove it from paths or not.
+    names: host names of the server.
     count: called with the folder of each file that is sent, such as `/static`.
     """
 
@@ -43,7 +43,7 @@ class FileAnswers:
         self._made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def find(self, request: bytes) -> tuple[bytes, bytes] | None:
-        """Return head (without the date) and body for a request of a static file; None for all other requests."""
+        """Return headers (without the date) and body for a simple request of a static file; None for any other."""
         if not request.startswith(self._begins) or (found := REQUEST.fullmatch(request)) is None:
             return None
         lines = HEADER.findall(found[2])
@@ -62,7 +62,7 @@ class FileAnswers:
         return "*" in self._names or is_allowed(host, self._names)
 
     def _get_response(self, path: str, accepted: str) -> tuple[bytes, bytes] | None:
-        """Return headers and body of a static file that is compressed in an accepted encoding, else None."""
+        """Return headers and body of a static file, if it is stored compressed in an accepted encoding; else None."""
         response = self._assets.find_compressed(path, accepted)
         if response is None:
             return None

@@ -1,4 +1,4 @@
-"""Manage all connections of the server: admit them, close waiting ones for others, and enforce time limits."""
+"""Manage all connections of the server: admit them, close waiting ones to make room, and enforce time limits."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -14,14 +14,14 @@ from mhc_scope.services.identity import to_block
 if TYPE_CHECKING:
     from mhc_scope.edge.protocol import EdgeProtocol
 
-# Connections over the limit of an address that may wait for a request, as it may be a probe. Where there are more, the
-# oldest is refused without one.
+# Number of connections over an address's limit that may still send a request, because it may be a health probe. If
+# there are more, the oldest is refused without a request.
 MAX_EXCESS = 16
-SETTLE_S = 5.0  # until memory and descriptors of closed connections are released
+SETTLE_S = 5.0  # time until memory and descriptors of closed connections are released
 
 
 class Gate:
-    """Count connections, close those that wait too long, and close some if descriptors are scarce."""
+    """Counts connections, closes those that wait too long, and closes some if file descriptors run out."""
 
     def __init__(
         self, app: Any, limits: ConnectionLimits, proxies: str, root_path: str, files: FileAnswers | None = None
@@ -36,16 +36,16 @@ class Gate:
         self._peak = ConnectionPeak()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Check the limits of all connections at intervals, from now on."""
+        """Start checking the limits of all connections at intervals."""
         self._timer = loop.call_later(self.limits.tick_s, self._look, loop)
 
     def stop(self) -> None:
-        """Stop checking the limits of the connections of the server at intervals."""
+        """Stop checking the limits of connections."""
         if self._timer is not None:
             self._timer.cancel()
 
     def admit(self, protocol: "EdgeProtocol", now: float) -> None:
-        """Count a new connection; refuse it if its address has too many, or no descriptor is left."""
+        """Count a new connection. If its address has too many, or no descriptor is left, answer only probes on it."""
         self._all.add(protocol)
         if protocol.address not in self._proxies:
             protocol.block = to_block(protocol.address)
@@ -60,7 +60,7 @@ class Gate:
             protocol.close_waiting()
 
     def _count_by_ip(self, protocol: "EdgeProtocol", block: str) -> None:
-        """Count a connection of a block of IP addresses; refuse it where the block has more than its limit."""
+        """Count a connection of a block of IP addresses. If the block exceeds its limit, answer only probes on it."""
         self._by_address[block] += 1
         if self._by_address[block] <= self.limits.per_address:
             return
@@ -68,7 +68,7 @@ class Gate:
         excess = self._excess[block]
         excess[protocol] = None
         if len(excess) > MAX_EXCESS:
-            next(one for one in excess if one in self.waiting).close_waiting()  # the new one, if no other waits
+            next(one for one in excess if one in self.waiting).close_waiting()  # the new connection if no other waits
 
     def forget(self, protocol: "EdgeProtocol") -> None:
         """Remove a connection that has ended from the counts."""
@@ -82,7 +82,7 @@ class Gate:
             protocol.block = None
 
     def _free_one(self, newcomer: "EdgeProtocol") -> bool:
-        """Close a connection without a whole request, to free its descriptor; return False if there is none."""
+        """Close a connection without a complete request, to free its descriptor. Return False if there is none."""
         found = self.waiting.choose(newcomer)
         if found is not None:
             found.close_waiting()

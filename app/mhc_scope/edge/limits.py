@@ -1,4 +1,4 @@
-"""Limit the time of one connection, and the descriptors of all."""
+"""Define the limits of connections: times of one connection, and the number of all, by free file descriptors."""
 
 import os
 import resource
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from mhc_scope import limits
 from mhc_scope.settings import Settings
 
-# Bytes per second, below which a body or an answer counts as stopped. A phone at the edge of a network has more.
+# Bytes per second below which a body or a response counts as stopped. A phone with poor reception is faster.
 MIN_RATE = 500
-# Descriptors, where the system sets no limit.
+# Number of descriptors if the system sets no limit.
 UNLIMITED = 2**20
-# Descriptors reserved for files, pipes of workers and the database, in addition to those that are open at the start.
+# Descriptors reserved for files, pipes of workers and the database, in addition to those that are open already.
 KEPT = 64
-# Connections over the limit, which may only ask whether the server is alive.
+# Number of connections over the limit, on which only probes of health are answered.
 PROBES = 64
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Limit the time and the number of connections.
+    """Limits on the times and the number of connections.
 
     Attributes
     ----------
-    header_s: time until the head of a request is whole.
-    body_s: time in which a body must bring `MIN_RATE` bytes a second.
-    unread_s: time in which a client must take `MIN_RATE` bytes a second of what waits for it.
-    per_address: connections of one address that is no proxy.
-    capacity: connections that the descriptors allow.
-    probes: connections over that limit, for probes.
+    header_s: time until the headers of a request must be complete.
+    body_s: time over which a body must arrive at `MIN_RATE` bytes per second on average.
+    unread_s: time over which a client must read waiting data at `MIN_RATE` bytes per second on average.
+    per_address: largest number of connections of one address, except for proxies.
+    capacity: number of connections that the descriptors allow.
+    probes: number of connections over `capacity`, for probes.
     """
 
     header_s: float
@@ -40,7 +40,7 @@ class ConnectionLimits:
 
     @classmethod
     def build(cls, settings: Settings) -> "ConnectionLimits":
-        """Return the limits of connections, for these settings and this process's free descriptors; call it last."""
+        """Return the limits for these settings and the free descriptors. Call this after all others are open."""
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         left = (UNLIMITED if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
         probes = min(PROBES, left // 8)

@@ -1,4 +1,4 @@
-"""Accept connections: a few at a time, and with pauses if descriptors have run out."""
+"""Accept connections, a few at a time, and with pauses if file descriptors have run out."""
 
 import asyncio
 import errno
@@ -8,20 +8,21 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-# Connections that the kernel queues, and how many are accepted in one turn: between two turns others are closed.
+# Number of connections that the kernel queues, and that are accepted in one turn of the event loop, between which
+# others can be closed.
 BACKLOG, BATCH = 2048, 16
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 RETRY_S = 0.2
-# What the kernel buffers of an answer. By default it would buffer megabytes for a client that does not read.
+# Bytes of a response that the kernel buffers. By default it would buffer megabytes for a client that does not read.
 UNSENT_BYTES = 2**17
-# At most one line of the log in this time.
+# Time in which at most one log line is written.
 QUIET_S = 60.0
 
 
 class ListeningSocket:
-    """Listen on one socket. uvicorn closes it like a server of asyncio.
+    """A listening socket, with the interface of asyncio's server that uvicorn uses.
 
-    asyncio's own keeps accepting where it cannot, and logs a traceback each time.
+    asyncio's own server would repeat a failing accept without a pause, and log a traceback each time.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class ListeningSocket:
 
     @property
     def endpoint(self) -> tuple[str, int]:
-        """Return host and port at which the socket listens."""
+        """Return the host and port on which the socket listens."""
         host, port = self._sock.getsockname()[:2]
         return str(host), int(port)
 
@@ -51,9 +52,9 @@ class ListeningSocket:
         """Return immediately, because `close` has closed the socket already."""
 
     def _accept_batch(self) -> None:
-        """Accept up to BATCH waiting connections; pause where no descriptor or memory is left."""
+        """Accept up to BATCH waiting connections. Pause if no descriptor or memory is left."""
         if self._tasks:
-            return  # earlier ones have not been admitted yet, nor others closed for them
+            return  # earlier connections have not been admitted yet, which may close others
         for _ in range(BATCH):
             try:
                 connection, _ = self._sock.accept()
@@ -65,7 +66,7 @@ class ListeningSocket:
                 self._pause(error)
                 return
             connection.setblocking(False)
-            # asyncio does so for sockets that it creates: without it the second half of an answer is 40 ms late.
+            # asyncio sets this for sockets that it creates. Without it, the second half of a response is 40 ms late.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             task = self._loop.create_task(self._start_connection(connection))
@@ -73,7 +74,7 @@ class ListeningSocket:
             task.add_done_callback(self._tasks.discard)
 
     async def _start_connection(self, connection: socket.socket) -> None:
-        """Create protocol and transport for an accepted socket."""
+        """Create the protocol and the transport of an accepted socket."""
         try:
             await self._loop.connect_accepted_socket(self._build, connection)
         except OSError as error:
@@ -81,7 +82,7 @@ class ListeningSocket:
             connection.close()
 
     def _pause(self, error: OSError) -> None:
-        """Stop polling the socket for a while: the kernel would report the waiting connection continuously."""
+        """Stop polling the socket for a while, because the kernel would report the waiting connection continuously."""
         self._loop.remove_reader(self._sock.fileno())
         self._retry = self._loop.call_later(RETRY_S, self._loop.add_reader, self._sock.fileno(), self._accept_batch)
         if self._loop.time() - self._logged_at >= QUIET_S:
@@ -90,7 +91,7 @@ class ListeningSocket:
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets for a host name or address; a name such as localhost may have two.
+    """Return listening sockets for a host name or address. A name such as localhost may have two addresses.
 
     Raises
     ------

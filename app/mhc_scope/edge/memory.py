@@ -1,22 +1,22 @@
-"""Limit the memory of a process with many connections: garbage collections, and memory returned to the system."""
+"""Limit the memory of a process with many connections, by garbage collection and by returning memory to the system."""
 
 import ctypes
 import gc
 
-# The youngest objects are collected as often as by default. All of them rarely: with 800 event streams open a full
-# collection takes 0.1 s, which blocks every request.
+# Collections of the youngest objects are as frequent as by default. Full collections are rare, because with 800 open
+# event streams one takes 0.1 s, which blocks every request.
 THRESHOLDS = (700, 10, 100)
-# Of glibc's <malloc.h>: the maximum number of heaps.
+# Option in glibc's <malloc.h>: the maximum number of heaps.
 M_ARENA_MAX = -8
-# Fewer connections than these leave no significant memory behind.
+# Fewer connections than this do not leave significant free memory.
 MIN_PEAK = 64
 
 
 def use_one_heap() -> None:
-    """Make all threads of this process allocate from one heap, before any thread exists.
+    """Make all threads of this process allocate from one heap. Call this before any thread exists.
 
-    glibc gives each thread its own heap, with free memory that only that thread can reuse: 15 MB after 800 connections.
-    Python runs one thread at a time, so threads do not need them. Other C libraries have no such call.
+    By default, glibc gives each thread its own heap, whose free memory only that thread can reuse: 15 MB after 800
+    connections. Python runs one thread at a time and does not need this. Other C libraries have no such option.
     """
     limit = getattr(ctypes.CDLL(None), "mallopt", None)
     if limit is not None:
@@ -26,7 +26,7 @@ def use_one_heap() -> None:
 def freeze_permanent_objects() -> None:
     """Exclude all existing objects from later garbage collections.
 
-    These are 300 000 objects of modules and schemas: a collection that visits them blocked every request for 0.25 s.
+    They are 300 000 objects of modules and schemas. A collection that visits them would block every request for 0.25 s.
     """
     gc.collect()
     gc.freeze()
@@ -34,10 +34,10 @@ def freeze_permanent_objects() -> None:
 
 
 def release_memory() -> None:
-    """Give freed memory of this process back to the system.
+    """Return freed memory of this process to the system.
 
-    glibc keeps memory that is free below the highest used piece: after 800 connections, as much again as is in use.
-    Other C libraries have no such call.
+    By default, glibc keeps free memory below the highest used address: after 800 connections as much as is in use.
+    Other C libraries have no such function.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -46,13 +46,13 @@ def release_memory() -> None:
 
 
 class ConnectionPeak:
-    """Detect that many connections have closed."""
+    """Detects that many connections have closed, to return their memory."""
 
     def __init__(self) -> None:
         self._most = 0
 
     def has_halved(self, count: int) -> bool:
-        """Return whether half of the maximum number of connections have closed; if so, restart the maximum."""
+        """Return whether half of the maximum number of connections have closed. If so, reset the maximum."""
         self._most = max(self._most, count)
         if self._most < MIN_PEAK or count > self._most / 2:
             return False

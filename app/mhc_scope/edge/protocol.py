@@ -21,12 +21,12 @@ RETRY_AFTER_S = 5
 
 @dataclass
 class Pace:
-    """Count the bytes that moved since the window began.
+    """Measures the speed of a transfer in consecutive time windows.
 
     Attributes
     ----------
     window_s: length of a window.
-    began: when the window began, on the clock of the event loop.
+    began: start of the current window, on the clock of the event loop.
     count: value of the byte counter at that time.
     """
 
@@ -35,8 +35,9 @@ class Pace:
     count: int
 
     def is_too_slow(self, now: float, count: int) -> bool:
-        """Return whether a whole window has passed with fewer bytes than `MIN_RATE` allows; after a whole window
-        start the next one.
+        """Return whether a window has ended with fewer bytes than `MIN_RATE` requires. At its end, start the next one.
+
+        count: present value of the byte counter.
         """
         if now - self.began < self.window_s:
             return False
@@ -46,14 +47,14 @@ class Pace:
 
 
 class ProbesOnly:
-    """ASGI middleware of one connection: answers a problem to all but the operators' routes."""
+    """ASGI middleware of one connection that responds with a problem to all requests except probes."""
 
     def __init__(self, app: Any, root_path: str, problem: Problem) -> None:
         self._app, self._problem = app, problem
         self._paths = {prefix + path for path in PROBES for prefix in ("", root_path)}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass probes on; answer the problem to all other requests."""
+        """Call the app for a probe; respond with the problem to any other request."""
         if scope["path"] in self._paths:
             return await self._app(scope, receive, send)
         response = to_response(self._problem, scope["path"])
@@ -62,10 +63,11 @@ class ProbesOnly:
 
 
 class EdgeProtocol(H11Protocol):
-    """Closes a connection whose client is too slow.
+    """The protocol of one connection, which closes the connection if the client is too slow.
 
-    A head must be complete in time, a body must progress, and what is sent must be read. A client that has begun a
-    request gets a 408; one that does not read is disconnected, and its event stream can resume after the last frame.
+    The headers of a request must be complete in time, its body must progress, and the client must read the response. A
+    client that has begun a request gets a 408. A client that does not read is disconnected; its event stream can resume
+    after the last frame.
     """
 
     def __init__(self, *args: Any, gate: Gate, **kwargs: Any) -> None:
@@ -80,29 +82,29 @@ class EdgeProtocol(H11Protocol):
         self._unread: Pace | None = None
 
     def answer_probes(self, why: str, status: int) -> None:
-        """Answer only health probes, and all other requests with the problem `why` and this status."""
+        """From now on, answer only probes, and refuse other requests with this reason and status."""
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         self._limit = Problem("too-many-connections", status, why, headers=headers)
         self.app = ProbesOnly(self.app, self._gate.root_path, self._limit)
 
     @property
     def is_sending(self) -> bool:
-        """Return whether parts of an answer wait for the client to read them."""
+        """Return whether parts of a response wait until the client reads."""
         return self.transport.get_write_buffer_size() > 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Add this connection to the gate's count of open connections."""
+        """Register this connection with the gate."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._gate.admit(self, self.loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remove this connection from the gate's count of open connections."""
+        """Remove this connection from the gate."""
         self._gate.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note when data came and a head began; answer immediately if a prepared file is requested."""
+        """Process received data. Answer a simple request for a static file here, and note when a request begins."""
         self._received += len(data)
         if self._is_idle and self._gate.files is not None and (answer := self._gate.files.find(data)) is not None:
             self._send(*answer)
@@ -116,19 +118,19 @@ class EdgeProtocol(H11Protocol):
 
     @property
     def _is_idle(self) -> bool:
-        """Return whether all requests are answered, all answers are read, and no next request has begun."""
+        """Return whether all responses are sent and read, and no further request has begun."""
         is_between = self in self._gate.waiting and not self._has_begun
         return is_between and self._limit is None and not self.is_sending and not self.transport.is_closing()
 
     def _send(self, head: bytes, body: bytes) -> None:
-        """Send a prepared file as the answer, and wait for the next request as uvicorn does."""
+        """Send a static file as the response, and wait for the next request as uvicorn does."""
         common = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
         self._gate.waiting.end(self)
         self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", common, head, b"\r\n", body)))
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
-        """Note that an answer is complete, and wait for the next request."""
+        """Note that a response is complete, and wait for the next request."""
         self._has_answered, self._has_begun, self._body = True, False, None
         super().on_response_complete()
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
@@ -136,17 +138,17 @@ class EdgeProtocol(H11Protocol):
             self._gate.waiting.begin(self, self.loop.time())
 
     def pause_writing(self) -> None:
-        """Note that the client reads more slowly than is sent, which starts a limit of time."""
+        """Note that data waits for the client to read, and start its time limit."""
         super().pause_writing()
         self._unread = Pace(self._gate.limits.unread_s, self.loop.time(), -self._count_pending())
 
     def resume_writing(self) -> None:
-        """Note that the client has read what was sent, which ends the limit of time."""
+        """Note that the client has read the waiting data, and end its time limit."""
         super().resume_writing()
         self._unread = None
 
     def keep_time(self, now: float) -> None:
-        """Close the connection where its client has taken too long."""
+        """Close the connection if its client has taken too long."""
         limits = self._gate.limits
         if self._unread is not None:
             if self._unread.is_too_slow(now, -self._count_pending()):
@@ -162,7 +164,7 @@ class EdgeProtocol(H11Protocol):
             self._body = None
 
     def _end_waiting(self) -> None:
-        """Close a connection whose next request has not come in time: with 408 if its head has begun."""
+        """Close a connection whose next request is not complete in time, with 408 if the request has begun."""
         if self._has_begun:
             limit_s = self._gate.limits.header_s
             self.refuse(Problem("timeout", 408, f"the head of the request was not complete after {limit_s:g} s"))
@@ -170,7 +172,7 @@ class EdgeProtocol(H11Protocol):
             self.close_waiting()  # Between two requests uvicorn enforces the limit.
 
     def _count_pending(self) -> int:
-        """Return the number of bytes that the client has not read: those buffered here and in the kernel."""
+        """Return the number of sent bytes that are buffered in this process and in the kernel."""
         descriptor = self.transport.get_extra_info("socket").fileno()
         if descriptor < 0:
             return 0
@@ -185,16 +187,16 @@ class EdgeProtocol(H11Protocol):
             self.refuse(self._limit)
 
     def drop(self) -> None:
-        """Close the connection without an answer."""
-        self._gate.waiting.end(self)  # it is over: the next search for a descriptor must not choose it
+        """Close the connection without a response."""
+        self._gate.waiting.end(self)  # so that the next search for a connection to close does not choose it
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer 400 to data that is not HTTP."""
+        """Respond with 400 to data that is not HTTP."""
         self.refuse(Problem("http", 400, msg))
 
     def refuse(self, problem: Problem) -> None:
-        """Answer with a problem, unless an answer has begun, and close."""
+        """Respond with a problem, unless a response has begun, and close the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.is_sending:
             path = self.scope["path"] if self.scope and self.conn.our_state is h11.SEND_RESPONSE else ""
             self.transport.write(_to_bytes(problem, bytes(to_response(problem, path).body)))

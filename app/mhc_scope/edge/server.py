@@ -26,7 +26,7 @@ GRACE_S = 5
 
 
 class Server(uvicorn.Server):
-    """Serve the app at its port, and at the private port if the settings have one."""
+    """The HTTP server: uvicorn with the listeners, protocol and limits of this folder."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app, self._settings = app, settings
@@ -46,9 +46,9 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the app, then listen on the sockets.
+        """Start the app, then listen on all endpoints of the settings.
 
-        Replaces uvicorn's own, whose listeners spin if descriptors run out.
+        This replaces uvicorn's method, whose listeners would use all processor time if descriptors run out.
         """
         await self.lifespan.startup()
         if self.lifespan.should_exit:
@@ -81,7 +81,7 @@ class Server(uvicorn.Server):
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close all connections, slow clients included, and stop the app."""
+        """Close all connections, including those of slow clients, and stop the app."""
         await super().shutdown(sockets)
         self._gate.stop()
 

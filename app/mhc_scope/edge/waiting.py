@@ -1,4 +1,7 @@
-"""Track connections without a whole request, and choose one to close if descriptors run out: no answer is lost."""
+"""Track connections without a complete request, and choose one to close if descriptors run out.
+
+Closing such a connection loses no response.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -7,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class WaitingConnections:
-    """Keep waiting connections by address, the longest waiting first.
+    """Waiting connections, grouped by address, those that wait longest first.
 
-    Each connection of a proxy is its own group, as it may carry another client.
+    Each connection of a proxy is a separate group, because it may serve another client.
     """
 
     def __init__(self) -> None:
@@ -17,16 +20,16 @@ class WaitingConnections:
         self._together: dict[object, dict[EdgeProtocol, None]] = {}
 
     def __contains__(self, protocol: "EdgeProtocol") -> bool:
-        """Return whether a connection waits for a whole request."""
+        """Return whether a connection waits for a complete request."""
         return protocol in self._since
 
     def begin(self, protocol: "EdgeProtocol", now: float) -> None:
-        """Add a connection that waits for a whole request; one that waited before keeps its place."""
+        """Add a connection that waits for a complete request. If it waited already, it keeps its position."""
         self._since[protocol] = now
         self._together.setdefault(_to_group(protocol), {})[protocol] = None
 
     def end(self, protocol: "EdgeProtocol") -> None:
-        """Remove a connection from those that wait for a whole request."""
+        """Remove a connection, because its request is complete or it is closed."""
         if self._since.pop(protocol, None) is None:
             return
         group = _to_group(protocol)
@@ -35,13 +38,13 @@ class WaitingConnections:
             del self._together[group]
 
     def since(self, protocol: "EdgeProtocol") -> float | None:
-        """Return since when a connection waits; None if it does not wait."""
+        """Return the time since which a connection waits; None if it does not wait."""
         return self._since.get(protocol)
 
     def choose(self, newcomer: "EdgeProtocol") -> "EdgeProtocol | None":
-        """Return the connection to close for a new one: the longest waiting of the address that has most, or None.
+        """Return the connection to close for a new one: the one that waits longest, of the address with most of them.
 
-        A client that opens many thus closes its own, and other clients' connections are safe between two requests.
+        A client that opens many connections thus closes its own, and not those of others. None if there is none.
         """
         for group in sorted(self._together.values(), key=len, reverse=True):
             for protocol in group:

@@ -1,1 +1,1 @@
-"""Execute specs."""
+"""Engines, which execute the jobs of a server on workers."""

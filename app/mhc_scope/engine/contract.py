@@ -1,4 +1,4 @@
-"""Define the contract of every engine: it accepts jobs and reports frames, and knows nothing of HTTP or the database.
+"""Define the interface of every engine: it accepts jobs and reports frames, and knows nothing of HTTP or the database.
 
 `tests/contract/engine` contains the cases that each engine must pass.
 """
@@ -20,9 +20,9 @@ LENS = "lens"  # frames `progress`, then the one frame `lens` of a spec
 
 @dataclass(frozen=True)
 class Job:
-    """A spec, and which computation of it is wanted, `kind`. The frames carry `id` as their run.
+    """A computation to execute: a spec, and the kind of computation. Its frames have `id` as their run.
 
-    `is_spare`: a short job for the spare worker, if the engine has one.
+    `is_spare`: whether it is a short job for the spare worker.
     """
 
     id: str
@@ -36,36 +36,36 @@ class SinkError(RuntimeError):
 
 
 class Crash(str):
-    """The reason of a job that failed because its process was lost: a retry may succeed."""
+    """The reason of a job that failed because its process died, so that a retry may succeed."""
 
     __slots__ = ()
 
 
 class Sink(Protocol):
-    """Receive the reports of an engine. Calls for one job are sequential."""
+    """Receives the reports of an engine. Calls for one job are sequential."""
 
     async def on_start(self, job_id: str) -> None:
         """Record that a worker begins the job."""
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Store encoded frames; the index of the first is `first`."""
+        """Store encoded frames, of which the first has the index `first`."""
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Record that the job is over after `index` frames. The last report of a job, and the only one of its kind.
+        """Record that the job has ended after `index` frames. This is called once, as the last report of a job.
 
-        The reason is a `Crash` if the process is at fault and not the job.
+        The reason is a `Crash` if the process failed, and not the job.
         """
 
     def on_free(self) -> None:
-        """Record that a worker waits for a job. An engine that does not report it is polled, which is slower."""
+        """Record that a worker waits for a job. An engine that does not report this is polled, which is slower."""
 
 
 class Engine(ABC):
-    """Execute jobs, one on each worker. Jobs wait in the caller's queue, not here."""
+    """Executes jobs, one on each worker. Jobs wait in the caller's queue, not here."""
 
     @abstractmethod
     async def start(self, sink: Sink) -> None:
-        """Start the workers; `free` says when they can execute jobs."""
+        """Start the workers. They can execute jobs when `free` is above 0."""
 
     @abstractmethod
     async def stop(self) -> None:
@@ -73,27 +73,27 @@ class Engine(ABC):
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Start a job, while `free` is not 0 or, for a spare job, `has_spare` is true. No running job has its id.
+        """Start a job with a new id, while `free` is above 0 or, for a spare job, `has_spare` is true.
 
         A job whose worker dies before it begins waits for the next worker that is ready.
         """
 
     @abstractmethod
     async def cancel(self, job_id: str) -> None:
-        """Stop a job, and return when its end has been reported; ignore an unknown id."""
+        """Stop a job, and return after its end has been reported. Ignore an unknown id."""
 
     @abstractmethod
     async def settle(self, job_id: str) -> None:
-        """Wait until the job has ended, if it is being stopped."""
+        """If a job is being stopped, wait until it has ended."""
 
     @property
     @abstractmethod
     def running(self) -> int:
-        """Return how many jobs were submitted and have not ended."""
+        """Return the number of jobs that were submitted and have not ended."""
 
     @property
     def free(self) -> int:
-        """Return how many jobs can be submitted now: the number of idle workers."""
+        """Return the number of jobs that can be submitted now: that of idle workers."""
         return max(0, self.ready_workers - self.running)
 
     @property
@@ -102,7 +102,7 @@ class Engine(ABC):
         return False
 
     def has_trained(self, spec: RunSpec) -> bool:
-        """Return whether workers would read the trained stack of a spec; False if the engine stores none."""
+        """Return whether workers have stored the trained stack of a spec, and need not train; False if unknown."""
         return False
 
     def has_base(self, spec: RunSpec) -> bool:
@@ -110,22 +110,23 @@ class Engine(ABC):
         return False
 
     def prepare(self, specs: Sequence[RunSpec]) -> None:
-        """Let idle workers compute the passes of specs without edits soon, because edits may follow. The latest call
-        counts. An engine whose workers cannot do it does nothing.
+        """Let idle workers compute the passes of specs without edits soon, because runs with edits may follow.
+
+        A new call replaces the previous one. An engine whose workers cannot do this does nothing.
         """
         return
 
     @property
     @abstractmethod
     def rates(self) -> Rates:
-        """Return the workers' measured rates; until one has reported, those of a typical core."""
+        """Return the workers' measured speeds; until one has reported, those of a typical core."""
 
     @property
     @abstractmethod
     def ready_workers(self) -> int:
-        """Return how many workers can take a job or are computing one."""
+        """Return the number of workers that can take a job or are computing one."""
 
     @property
     def worker_deaths(self) -> int:
-        """Return how many workers ended unexpectedly; 0 if the engine does not keep workers itself."""
+        """Return the number of workers that ended unexpectedly; 0 if the engine does not manage workers itself."""
         return 0

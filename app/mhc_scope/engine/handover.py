@@ -14,12 +14,12 @@ import orjson
 from mhc_scope.engine.contract import RUN, Job
 from mhc_scope.engine.worker import Worker, without_edits
 
-# Last ones of each worker. What it has forgotten meanwhile costs time only.
+# Number of latest passes without edits that are assumed to be kept by a worker. A wrong assumption only costs time.
 KNOWN_BASES = 4
 
 
 class HasJob(Protocol):
-    """What is passed on."""
+    """An object with a job, which is passed to a worker."""
 
     @property
     def job(self) -> Job:
@@ -30,13 +30,13 @@ Entry = TypeVar("Entry", bound=HasJob)
 
 
 class Handover(Generic[Entry]):
-    """Idle workers that wait for jobs. A job waits only where its worker died before it began, and no other is idle."""
+    """Idle workers that wait for jobs. A job waits only if its worker died before it began and no other is idle."""
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
-        self._idle: dict[Worker, asyncio.Future[Entry]] = {}  # the one that waits longest comes first
+        self._idle: dict[Worker, asyncio.Future[Entry]] = {}  # the worker that waits longest comes first
         self._bases: WeakKeyDictionary[Worker, deque[bytes]] = WeakKeyDictionary()
-        self._used: WeakSet[Worker] = WeakSet()  # those that have computed anything
+        self._used: WeakSet[Worker] = WeakSet()  # workers that have computed anything
 
     def put(self, entry: Entry) -> None:
         """Pass a job to an idle worker, or let it wait for one."""
@@ -71,7 +71,7 @@ class Handover(Generic[Entry]):
             self._bases.setdefault(worker, deque(maxlen=KNOWN_BASES)).append(base)
 
     def wait(self, worker: Worker) -> asyncio.Future[Entry]:
-        """Return a future of the worker's next job."""
+        """Return a future with the worker's next job."""
         arrival: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
         if self._entries:
             self._pass_on(self._entries.popleft(), worker, arrival)

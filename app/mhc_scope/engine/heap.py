@@ -2,19 +2,19 @@
 
 import ctypes
 
-# Of glibc's <malloc.h>.
+# Options in glibc's <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-# At most this much free memory is kept at the end of the heap: about what a run of 64 layers needs.
+# Largest size of free memory that is kept at the end of the heap: about what a run of 64 layers needs.
 KEPT_BYTES = 128 * 2**20
-# The largest value that glibc accepts: only larger tensors get pages of their own, which the system gets back.
+# Tensors larger than this get their own pages, which are returned to the system. It is the largest value of glibc.
 LARGEST_BYTES = 32 * 2**20
 
 
 def keep_freed_memory() -> None:
     """Make the C library keep freed memory for the next tensors of this process.
 
-    By default glibc returns it to the system immediately, and each page that is used again costs a fault: a fifth of
-    the time of an edited run. Other C libraries have no such call.
+    By default glibc returns it to the system immediately, and using a page again costs a page fault: together a fifth
+    of the time of an edited run. Other C libraries have no such option.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:

@@ -1,6 +1,6 @@
 """Run the jobs of one machine on a fixed number of warm worker processes.
 
-If there are two workers or more, a spare one takes short jobs that come when all of these are busy.
+If there are two workers or more, a spare worker takes short jobs that arrive while all others are busy.
 """
 
 import asyncio
@@ -27,15 +27,16 @@ from mhc_scope.settings import Settings
 log = logging.getLogger("mhc.engine")
 
 READY, END = b"#ready ", b"#end "
-# A worker checks for a cancel between two frames. If it has not answered by then, the run ends without its answer ...
+# A worker notices a cancellation between two frames. If it has not reported the end after this time, the run is ended
+# without its report.
 CANCEL_GRACE_S = 0.15
-# ... and the worker has this much longer, about twice what a new one takes to start, before it is killed.
+# Further time after which the worker is killed; about twice the time that a new worker takes to start.
 KILL_GRACE_S = 1.0
 # A worker that dies before it is ready is restarted after this time, doubled each time.
 RETRY_S, RETRY_MAX_S = 0.5, 30.0
 # A spare worker that has been idle for this long is replaced by a new one, which needs a tenth of the memory.
 SPARE_IDLE_S = 60.0
-# Idle workers compute passes for edits this long after the page has requested the runs, which it draws meanwhile.
+# Time after a request for runs until idle workers compute the passes for edits of them, while the page draws the runs.
 PREPARE_AFTER_S = 2.0
 
 
@@ -44,11 +45,11 @@ class LocalJob:
     """A job that was submitted and has not ended."""
 
     job: Job
-    frames: int = 0  # Sent to the sink so far.
-    is_second_try: bool = False  # Its first worker had died before it began.
+    frames: int = 0  # Number of frames sent to the sink.
+    is_second_try: bool = False  # Whether its first worker died before it began.
     worker: Worker | None = None
     imposed_end: tuple[EndStatus, str | None] | None = None  # if it is stopped from outside
-    # Set when its worker has not answered a stop in time.
+    # Done when its worker has not reported the end in time after a stop.
     given_up: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -57,7 +58,7 @@ Jobs = Handover[LocalJob]
 
 
 class LocalEngine(Engine):
-    """Run worker processes on this machine, one task each in the event loop."""
+    """Runs worker processes on this machine, each controlled by a task (a slot) in the event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -65,8 +66,8 @@ class LocalEngine(Engine):
         self._entries: dict[str, LocalJob] = {}
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
-        self._are_warm = asyncio.Event()  # all workers, each for the first time
-        self._spare: Worker | None = None  # once it is warm
+        self._are_warm = asyncio.Event()  # set when all workers have warmed up for the first time
+        self._spare: Worker | None = None  # the spare worker, when it is warm
         self._slots: list[asyncio.Task[None]] = []
         self._deaths = 0
         self._preparing: asyncio.TimerHandle | None = None
@@ -97,9 +98,9 @@ class LocalEngine(Engine):
         self._hand_over(entry)
 
     def _goes_to_spare(self, job: Job) -> bool:
-        """Return whether the spare worker takes a job. If it alone has the base of a run, it takes that run too."""
+        """Return whether the spare worker takes a job: a spare job, or a run of which only it has the base."""
         if job.is_spare:
-            return not self._count_spare()  # if it has taken such a run meanwhile, another worker is idle
+            return not self._count_spare()  # if it has taken such a run, another worker is idle
         return self.has_spare and self._spare_handover.knows(job) and not self._handover.knows(job)
 
     async def cancel(self, job_id: str) -> None:
@@ -147,7 +148,7 @@ class LocalEngine(Engine):
     def prepare(self, specs: Sequence[RunSpec]) -> None:
         """Let idle workers compute the passes of specs without edits in `PREPARE_AFTER_S`, one each.
 
-        The latest call counts.
+        A new call replaces the previous one.
         """
         if self._preparing is not None:
             self._preparing.cancel()
@@ -191,7 +192,7 @@ class LocalEngine(Engine):
         """Return how many worker processes ended unexpectedly."""
         return self._deaths
 
-    # One slot: a worker, replaced whenever it dies.
+    # ---- one slot: a worker, which is replaced when it dies
 
     async def _keep_slot(self, handover: Jobs) -> None:
         """Start a worker again whenever it ends, with growing pauses while new workers fail before they are ready."""
@@ -210,7 +211,7 @@ class LocalEngine(Engine):
                 await asyncio.sleep(retry_s)
 
     async def _serve_worker(self, handover: Jobs) -> bool:
-        """Give jobs to one worker until it dies, or has been idle for too long; return whether it ever became ready."""
+        """Pass jobs to one worker until it dies or was idle for too long. Return whether it became ready."""
         worker, is_spare = await self.spawn_worker(), handover is self._spare_handover
         try:
             first = await worker.next_lines()
@@ -219,7 +220,7 @@ class LocalEngine(Engine):
             self._note_ready(worker, first[0], is_spare=is_spare)
             while (entry := await self._take_job(worker, handover, SPARE_IDLE_S if is_spare else None)) is not None:
                 if entry.imposed_end is not None:
-                    continue  # cancelled on its way here, and ended
+                    continue  # it was cancelled before, and has ended
                 if not await self._execute(worker, entry):
                     break
             return True
@@ -234,7 +235,7 @@ class LocalEngine(Engine):
 
     def _note_ready(self, worker: Worker, answer: bytes, *, is_spare: bool) -> None:
         """Record that a worker has warmed up, and the speed that it has measured."""
-        if is_spare:  # its rates were measured while the others may have been busy
+        if is_spare:  # ignore its rates, because other workers may have been busy when they were measured
             self._spare = worker
             return
         self._workers[worker] = Rates.model_validate_json(answer.removeprefix(READY))
@@ -250,9 +251,9 @@ class LocalEngine(Engine):
         )
 
     async def _take_job(self, worker: Worker, handover: Jobs, idle_s: float | None) -> LocalJob | None:
-        """Return the next job, or None when the worker dies while it waits, or has waited for too long.
+        """Return the next job, or None if the worker dies while it waits, or waits longer than `idle_s`.
 
-        A worker that has computed nothing may wait forever.
+        A worker that has computed nothing may wait without a limit.
         """
         arrival, death = handover.wait(worker), asyncio.create_task(worker.wait())
         either: set[asyncio.Future[Any]] = {arrival, death}
@@ -272,10 +273,10 @@ class LocalEngine(Engine):
             handover.leave(worker)
             death.cancel()
 
-    # One job.
+    # ---- one job
 
     async def _execute(self, worker: Worker, entry: LocalJob) -> bool:
-        """Run a job to its end and report it; return whether the worker can take another."""
+        """Run a job on a worker until its end, and report the end. Return whether the worker can take another job."""
         entry.worker = worker
         deadline_s = self._settings.run_deadline_s
         reason = f"it took longer than {deadline_s:g} s, the deadline of this server"
@@ -293,8 +294,8 @@ class LocalEngine(Engine):
                 return await self._wait_for_answer(worker)
             reason = await worker.explain_end()
             if entry.frames == 0 and entry.imposed_end is None and not entry.is_second_try:
-                # A run's first frame comes before anything is computed: without it, its worker was already dead.
-                # A verification has one frame, so this is unknown: it may be retried once more often than others.
+                # The first frame of a run comes before anything is computed: without it, the worker was dead before.
+                # A verification has only one frame, so it may be retried although its worker has computed.
                 entry.is_second_try = True
                 self._hand_over(entry)
             else:
@@ -310,7 +311,7 @@ class LocalEngine(Engine):
         return False
 
     async def _pass_on(self, worker: Worker, entry: LocalJob) -> dict[str, Any] | None:
-        """Pass frames from a worker to the sink until the job's end, and return it; None if the worker dies before."""
+        """Pass frames from a worker to the sink. Return the worker's report of the end; None if it dies before."""
         while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
             if batch:
@@ -333,7 +334,7 @@ class LocalEngine(Engine):
         return False
 
     def _stop_job(self, entry: LocalJob, status: EndStatus, reason: str | None) -> None:
-        """Send the worker a stop, and limit the wait for its answer."""
+        """Let the worker stop a job, and limit the wait for its report. status, reason: the end of the job."""
         entry.imposed_end = entry.imposed_end or (status, reason)
         if entry.worker is not None:
             entry.worker.send({"cancel": entry.job.id})
@@ -347,7 +348,7 @@ class LocalEngine(Engine):
 
     @staticmethod
     def _decide_status(entry: LocalJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
-        """Return the final status: a stop from outside explains a run that ended early, but not a done one."""
+        """Return the final status of a job: if it was stopped, that of the stop, unless the job was done already."""
         if report["status"] == "cancelled" and entry.imposed_end is not None:
             return entry.imposed_end
         return report["status"], report["reason"]

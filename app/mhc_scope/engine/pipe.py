@@ -1,21 +1,21 @@
-"""Write to the pipe from a worker to its parent: lines in quick succession are sent together."""
+"""Write lines to the pipe from a worker to its parent, and send lines in quick succession together."""
 
 import os
 import threading
 import time
 from typing import BinaryIO
 
-# Lines sent together are stored in one transaction, which takes 2.5 ms of the computing cores, whatever it stores.
+# Lines sent together are stored in one transaction, which takes 2.5 ms of processor time for any number of lines.
 # The page shows updates ten times a second, but a person waits for the first frames while a slider is dragged.
 BATCH_S = 0.1
 FIRST_BATCH_S = 0.004
-GROWTH = 2.0  # a batch waits this many times as long as its run has taken so far
+GROWTH = 2.0  # the time between two batches, relative to the time that the run has taken so far
 
 
 class AnswerWriter:
-    """Send a line immediately if none was sent just before, else with the following lines.
+    """Sends a line immediately if none was sent shortly before, else together with the following lines.
 
-    It waits `GROWTH` times as long as its run has taken so far, `BATCH_S` at most.
+    Between two batches it waits `GROWTH` times as long as the run has taken so far, at most `BATCH_S`.
     """
 
     def __init__(self, pipe: BinaryIO) -> None:
@@ -29,7 +29,7 @@ class AnswerWriter:
         threading.Thread(target=self._flush_in_time, daemon=True).start()
 
     def send(self, line: bytes, *, is_last: bool = False) -> None:
-        """Write a line to the pipe, with others in one batch; the last line of a run is written immediately."""
+        """Write a line to the pipe, perhaps later with others. The last line of a run is written immediately."""
         with self._lock:
             self._waiting.append(line)
             if self._begun is None:
@@ -42,7 +42,7 @@ class AnswerWriter:
                 self._begun = None
 
     def _flush_lines(self) -> None:
-        """Write the waiting lines, and set the time of the next batch: the longer the run has taken, the later."""
+        """Write the waiting lines, and set the time of the next batch, which is later the longer the run has taken."""
         try:
             self._pipe.write(b"".join(self._waiting))
             self._pipe.flush()
@@ -54,7 +54,7 @@ class AnswerWriter:
         self._due = now + min(max(GROWTH * taken_s, FIRST_BATCH_S), BATCH_S)
 
     def _flush_in_time(self) -> None:
-        """Write waiting lines when their time has come, in a thread that never ends."""
+        """Write waiting lines when they are due, in a thread that never ends."""
         while self._has_line.wait():
             self._has_line.clear()
             time.sleep(max(0.0, self._due - time.monotonic()))

@@ -14,14 +14,14 @@ import orjson
 from mhc_scope.engine.forks import CONTEXT
 from mhc_scope.engine.worker_process import serve
 
-# The pipe is read in chunks of at most this size; a longer frame still arrives.
+# The pipe is read in chunks of at most this size. Longer frames are joined from several chunks.
 CHUNK_BYTES = 2**20
 # Starting a process and reading its exit code are blocking calls, and not safe in parallel.
 _CALLS = ThreadPoolExecutor(1, "workers")
 
 
 class WorkerProcess:
-    """Start a worker, send it commands, read its lines, and end it."""
+    """A worker process, as seen by its parent: started, sent commands, read and ended."""
 
     def __init__(self, process: BaseProcess, reader: asyncio.StreamReader, writer: asyncio.WriteTransport) -> None:
         self._process, self._reader, self._writer = process, reader, writer
@@ -33,11 +33,11 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(cls, threads: int, memory_bytes: int, trained: Path | None = None) -> "WorkerProcess":
-        """Start a worker process; it can be used when `next_lines` has returned `#ready` and its speed."""
+        """Start a worker process. It can be used after `next_lines` has returned `#ready` and its speed."""
         loop = asyncio.get_running_loop()
         commands, ours = CONTEXT.Pipe(duplex=False)
         theirs, answers = CONTEXT.Pipe(duplex=False)
-        # Workers write their errors where this process writes its own.
+        # Workers write errors to the standard error of this process.
         errors = Connection(os.dup(2), readable=False)
         process = CONTEXT.Process(
             target=serve, args=(commands, answers, errors, threads, memory_bytes, os.getpid(), trained), daemon=True
@@ -54,15 +54,15 @@ class WorkerProcess:
 
     @property
     def name(self) -> str:
-        """Return the process id of the worker, by which operators find it."""
+        """Return the process id of the worker, with which operators can find it."""
         return str(self._process.pid)
 
     def send(self, command: dict[str, Any]) -> None:
-        """Write a command to the worker's pipe; one to a dead worker is lost, which `next_lines` notices."""
+        """Write a command to the worker's pipe. A command to a dead worker is lost; `next_lines` notices its end."""
         self._writer.write(orjson.dumps(command) + b"\n")
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
-        """Return the next whole lines of the worker, several at a time; none when it has ended or is given up."""
+        """Wait for the next complete lines of the worker and return them; [] when it has ended or is given up."""
         while chunk := await self._read_chunk(given_up):
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             if lines:
@@ -70,7 +70,7 @@ class WorkerProcess:
         return []
 
     async def _read_chunk(self, given_up: asyncio.Future[None] | None) -> bytes:
-        """Return the next bytes of the worker; none when it has ended, was killed, or is given up."""
+        """Wait for the next bytes of the worker and return them; b"" when it has ended, was killed, or is given up."""
         # A killed process closes its pipe late; do not wait for that.
         reading = asyncio.ensure_future(self._reader.read(CHUNK_BYTES))
         either: set[asyncio.Future[Any]] = {reading, self._killed, *([given_up] if given_up else [])}
@@ -93,14 +93,14 @@ class WorkerProcess:
         return code
 
     async def explain_end(self) -> str:
-        """Describe the worker's exit code for people."""
+        """Wait until the worker has ended, and describe its exit code in words."""
         return explain_exit(await self.wait())
 
     def kill(self) -> None:
         """Kill the worker process immediately; do nothing if it has ended."""
         if self._gone.done() or self.was_killed:
             return
-        if not self._reader.at_eof():  # else it is ending already, and its exit code will say why
+        if not self._reader.at_eof():  # otherwise it is ending already, and its exit code will explain it
             self._killed.set_result(None)
         self._process.kill()
 
@@ -117,7 +117,7 @@ def _to_file(end: Connection, mode: str) -> IO[bytes]:
 
 
 def explain_exit(code: int) -> str:
-    """Describe the exit code of a process for people."""
+    """Describe the exit code of a worker process in words."""
     if code == -signal.SIGKILL:
         return "the worker process was killed (SIGKILL), by the system for lack of memory or from outside"
     if code < 0:

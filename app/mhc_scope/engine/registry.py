@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mhc_scope.settings import Settings
 
-if TYPE_CHECKING:  # it imports torch, and an engine can be prepared before that
+if TYPE_CHECKING:  # this imports torch, and an engine can be prepared before
     from mhc_scope.engine.contract import Engine
 
 LOCAL = "local"
@@ -15,11 +15,11 @@ GROUP = "mhc_scope.engines"
 
 
 class UnknownEngine(ValueError):
-    """No engine has this name, or it lacks what it needs."""
+    """No engine has this name, or the engine cannot be used, because a package or a setting is missing."""
 
 
 def prepare_engine(settings: Settings) -> None:
-    """Start the process that workers of the local engine are forked from: it imports torch while the app is built."""
+    """Start the template process of the local engine's workers, which imports torch while the app is built."""
     if settings.engine == LOCAL:
         from mhc_scope.engine.forks import begin_template
 
@@ -27,12 +27,12 @@ def prepare_engine(settings: Settings) -> None:
 
 
 def build_engine(settings: Settings) -> "Engine":
-    """Return the engine that the settings name, which executes runs and other jobs.
+    """Return the engine that the settings name.
 
     Raises
     ------
     UnknownEngine
-        If no engine has that name, or it lacks what it needs.
+        If no engine has this name, or the engine cannot be used.
     """
     if settings.engine == LOCAL:
         from mhc_scope.engine.local import LocalEngine

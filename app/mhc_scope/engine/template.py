@@ -1,14 +1,14 @@
-"""Import what all workers need, once: they are forked from a process that has imported this module.
+"""Import what all workers need, in the template process from which they are forked.
 
-Nothing is computed here, and no device is used. Torch cannot be forked after either: its threads are not copied, and a
-driver refuses to serve the copy.
+Nothing is computed here and no GPU is used, because torch cannot be forked afterwards: a fork does not copy its
+threads, and a GPU driver does not serve the copy.
 """
 
 import importlib
 import os
 
-# As many threads as its worker is configured for; one here, because a running pool does not survive a fork. PASSIVE:
-# threads that spin while they wait for one without a core slow a run tenfold on a shared machine.
+# One thread here, because a running thread pool does not survive a fork; each worker sets its own number later.
+# PASSIVE, because on a shared machine threads that spin while they wait for another without a core slow a run tenfold.
 POOLS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 NEEDED = (
     "mhc_core.cost.rates",

@@ -1,36 +1,36 @@
-"""Define what an engine needs of a worker, wherever it runs."""
+"""Define the interface of a worker for an engine, wherever the worker runs."""
 
 import asyncio
 from typing import Any, Protocol
 
 
 class Worker(Protocol):
-    """Accept commands and answer in lines; `mhc_scope.engine.worker_process` defines which."""
+    """Accepts commands and answers with lines, as `mhc_scope.engine.worker_process` defines them."""
 
     @property
     def name(self) -> str:
-        """Return the name by which operators find the worker."""
+        """Return the name with which operators can find the worker."""
 
     @property
     def was_killed(self) -> bool:
         """Return whether the engine killed the worker."""
 
     def send(self, command: dict[str, Any]) -> None:
-        """Send a command; one to a dead worker is lost, which its reader notices."""
+        """Send a command. A command to a dead worker is lost; the reader of its lines notices that it has ended."""
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
-        """Return whole lines as they arrive, several at a time; none when it has ended or is given up."""
+        """Wait for the next complete lines and return them; [] when the worker has ended or `given_up` is done."""
 
     async def wait(self) -> object:
         """Wait until the worker has ended."""
 
     async def explain_end(self) -> str:
-        """Return for people why the worker ended; wait until it has ended."""
+        """Wait until the worker has ended, and return the reason in words."""
 
     def kill(self) -> None:
         """Kill the worker immediately; do nothing if it has ended."""
 
 
 def without_edits(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return the spec of a job without its edits. Jobs that differ in nothing else share a pass."""
+    """Return the spec of a job without its edits. Jobs whose specs are then equal share a pass."""
     return {key: value for key, value in spec.items() if key != "edits"}

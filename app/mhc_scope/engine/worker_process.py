@@ -1,9 +1,9 @@
 """Run a worker process: read jobs from one pipe, write encoded frames to another.
 
-Commands, one JSON object a line: `{"run": id, "kind": "run", "spec": {...}}`, `{"cancel": id}` and `{"base": spec}`.
-Answers, one per line: a frame, or a word: `#ready {rates}`, and after a job's frames `#end {"status", "reason"}`. A
-base has no answer: an idle worker computes the pass of the spec without edits, and keeps it.
-Started by `mhc_scope.engine.process`.
+Commands, one JSON object per line: `{"run": id, "kind": "run", "spec": {...}}`, `{"cancel": id}` and `{"base": spec}`.
+Answers, one per line: frames, `#ready {rates}` after the start, and `#end {"status", "reason"}` after a job's frames. A
+`base` has no answer: an idle worker computes the pass of the spec without edits, and keeps it.
+`mhc_scope.engine.process` starts the process.
 """
 
 import os
@@ -49,9 +49,10 @@ def serve(
     server_pid: int,
     trained: Path | None = None,
 ) -> None:
-    """Execute commands until the server closes their pipe; write what libraries print to `errors`.
+    """Execute commands until the server closes their pipe.
 
-    trained: folder of trained stacks, which runs with other edits read; without it each of them trains.
+    errors: connection to which standard output and standard error are redirected.
+    trained: folder of trained stacks, which runs that differ only in edits share; without it each of them trains.
     """
     os.dup2(errors.fileno(), 1)
     os.dup2(errors.fileno(), 2)
@@ -80,7 +81,10 @@ def execute(
     trained: Path | None = None,
     bases: "Bases | None" = None,
 ) -> tuple[str, str | None]:
-    """Execute a job and send its frames; return how it ended and why. `bases` are passes that this worker keeps."""
+    """Execute a job and send its frames. Return its status and the reason, if it failed.
+
+    bases: passes without edits that this worker keeps.
+    """
     from mhc_core.spec import SpecError
 
     try:
@@ -90,12 +94,12 @@ def execute(
                 frames.close()
                 return "cancelled", None
             answers.send(codec.encode_frame(frame, job["run"], index))
-    except SpecError as error:  # A device that this machine lacks.
+    except SpecError as error:  # for example a device that this machine does not have
         return "failed", str(error)
     except Exception as error:
         if _is_out_of_memory(error):
             return "failed", f"out of memory: a worker may allocate {memory_bytes / 2**30:.1f} GiB"
-        # The run carries the reason to its viewers; the server's log gets the traceback.
+        # Viewers get the reason with the run; the server's log gets the traceback.
         traceback.print_exc()
         return "failed", f"{type(error).__name__}: {error}"
     return "done", None
@@ -104,7 +108,7 @@ def execute(
 def prepare_base(
     body: dict[str, Any], must_stop: Callable[[dict[str, Any]], bool], threads: int, bases: "Bases"
 ) -> None:
-    """Compute the pass of a spec without its edits, and keep it, unless it must stop before: real jobs come first."""
+    """Compute and keep the pass of a spec without its edits. Stop if a job arrives that does not need it."""
     import torch
 
     from mhc_core.cost.threads import choose_threads
@@ -117,14 +121,14 @@ def prepare_base(
         for _ in prepare(spec, bases):
             if must_stop(body):
                 return
-    except Exception:  # nobody waits for the pass: runs with edits will compute it, and report what is wrong
+    except Exception:  # nobody waits for the pass; runs with edits will compute it themselves and report the error
         traceback.print_exc()
 
 
 def _compute_job(
     kind: str, body: dict[str, Any], threads: int, folder: Path | None = None, bases: "Bases | None" = None
 ) -> "Generator[AnyFrame]":
-    """Yield the frames of a job of any kind; stacks that were trained are kept in `folder`, if there is one."""
+    """Yield the frames of a job of any kind. folder: where trained stacks are stored; None for nowhere."""
     import torch
 
     from mhc_core.checks.recomputation import recompute
@@ -151,29 +155,29 @@ def _compute_job(
 
 
 class _CommandReader:
-    """Read commands in a separate thread, so that a cancel is noticed while a run is computed."""
+    """Reads commands in a separate thread, so that a cancellation is noticed while a run is computed."""
 
     def __init__(self, source: BinaryIO) -> None:
         self.cancelled = threading.Event()
         self._source, self._current = source, ""
         self._commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._next: dict[str, Any] | None = None  # the job that has arrived and has not begun
+        self._next: dict[str, Any] | None = None  # a job that has arrived and not begun
         threading.Thread(target=self._read_commands, daemon=True).start()
 
     def next_command(self) -> dict[str, Any]:
-        """Return the next job, or the next pass to prepare."""
+        """Wait for the next command, a job or a pass to prepare, and return it."""
         command = self._commands.get()
         if "run" in command:
             self._next = None
         return command
 
     def must_stop(self, base: dict[str, Any]) -> bool:
-        """Return whether a job waits that does not need this pass."""
+        """Return whether a job waits that does not need the pass `base`."""
         job = self._next
         return job is not None and (job["kind"] != "run" or without_edits(job["spec"]) != without_edits(base))
 
     def _read_commands(self) -> None:
-        """Queue jobs, and set `cancelled` when the current one is cancelled; end the process when its parent ends."""
+        """Queue commands; set `cancelled` when the current job is cancelled; end the process when its parent ends."""
         for line in self._source:
             command = orjson.loads(line)
             if "run" in command:
@@ -189,9 +193,9 @@ class _CommandReader:
 
 
 def _lower_priority(server_pid: int) -> None:
-    """Lower the priority, and take the server's process id as a name: `ps -o comm` shows whose worker it is."""
-    # A session of its own: Ctrl-C does not reach it, because the server decides when it stops, and Linux weighs its
-    # niceness against all others.
+    """Lower the priority of this process, and name it by its server's process id, which `ps -o comm` shows."""
+    # In its own session, Ctrl-C does not reach the worker, which the server stops itself, and Linux weighs its niceness
+    # against those of all other sessions.
     os.setsid()
     os.nice(NICENESS)
     if sys.platform == "linux":
@@ -200,19 +204,19 @@ def _lower_priority(server_pid: int) -> None:
 
 
 def _lower_session_weight() -> None:
-    """Lower the weight of this process's session, if Linux has one for each (`man 7 sched`, autogroup).
+    """Lower the weight of this process's session, if Linux schedules by session (`man 7 sched`, autogroup).
 
-    There the niceness of a process counts within its session only: a browser on the same machine, in its own session,
-    would get only half of the cores.
+    The niceness of a process then has an effect only within its session, so that a browser on the same machine, in its
+    own session, would get only half of the cores.
     """
     path = Path("/proc/self/autogroup")
     while path.exists():
         try:
             path.write_text(str(NICENESS))
             return
-        except BlockingIOError:  # without root the kernel accepts one such request every 0.1 s
+        except BlockingIOError:  # without root, the kernel accepts one such request every 0.1 s
             time.sleep(AUTOGROUP_S)
-        except OSError as error:  # for example where /proc is read-only: the worker can still compute
+        except OSError as error:  # for example if /proc is read-only; the worker can still compute
             print(f"a worker's session keeps its weight: {error}", file=sys.stderr)
             return
 
@@ -224,7 +228,7 @@ def limit_memory(memory_bytes: int) -> None:
 
 
 def warm_up() -> bytes:
-    """Import and run everything once, so that the first real run starts immediately; return the measured rates."""
+    """Run a small spec once, so that the first real run starts immediately. Return the measured rates as JSON."""
     import torch
 
     import mhc_scope.engine.template  # noqa: F401  (where a worker is not forked, this is the first import)

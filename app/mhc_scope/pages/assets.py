@@ -1,9 +1,9 @@
-"""Serve what the browser loads: our own `static/`, scripts of add-ons, and a fixed list of files from node_modules.
+"""Serve the files that the browser loads: our `static/`, scripts of add-ons, and a fixed list of files in node_modules.
 
-The addresses of our files contain one hash of the whole tree, so that a module's relative imports stay within it; those
-of another package contain its version and one hash of its files on the list. So the content of an address never
-changes, and it may be cached forever. Scripts of add-ons are part of the same tree, and import ours by a name of the
-import map.
+Addresses of our files contain one hash of the whole tree, so that relative imports of modules stay within it. Addresses
+of another package contain its version and one hash of its files on the list. The content of an address therefore never
+changes, and may be cached forever. Scripts of add-ons are part of the same tree, and import ours through the import
+map.
 """
 
 import asyncio
@@ -28,17 +28,17 @@ from mhc_scope.pages.pack import MAP_NAME, Pack
 from mhc_scope.pages.pack import NAME as PACK_NAME
 from mhc_scope.pages.vendored import COMPRESSED, MODULES, NAMED, PARTS, STARTED, by_package
 
-# All addresses below these are of files.
+# All addresses below these are files.
 FOLDERS = ("/static", "/vendor")
 OURS = ("js", "img", "fonts")
-# Imports the style sheets; it is served with all of them inlined, which is one request instead of 18.
+# The style sheet that imports all others. It is served with all of them inlined: one request instead of 18.
 STYLE_SHEET = "css/page.css"
 IMPORT = re.compile(r'@import "([^"]+)";\n')
-FIRST_MODULE = "js/app.js"  # of the instrument's page
-THEME = "js/ui/theme.js"  # a script that is no module, and runs before the page is shown
-# Modules as they are written, for files that contain them, such as a saved view; pages load what `Pack` makes of them.
+FIRST_MODULE = "js/app.js"  # first module of the instrument's page
+THEME = "js/ui/theme.js"  # a classic script, which runs before the page is shown
+# Folder of the unchanged modules, for files that contain modules, such as a saved view. Pages load those of `Pack`.
 SOURCES = "source"
-# How modules of add-ons name ours: `import ... from 'mhc-scope/net/api.js'`.
+# Prefix with which modules of add-ons import ours: `import ... from 'mhc-scope/net/api.js'`.
 OWN_PREFIX = "mhc-scope/"
 MODULE_IMPORT = re.compile(rf"^(?:import|export) (?:[\w\s{{}},*$]*?from )?'((?:\.|{OWN_PREFIX})[^']+)'", re.MULTILINE)
 TYPES = {
@@ -49,13 +49,13 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 COMPRESSIBLE = (".js", ".mjs", ".css", ".svg", ".json")
-# Smaller files are compressed when the server starts, all in 40 ms. On request each would wait for a thread, which
-# takes longer than to compress it. So is the pack, which every first visit loads.
+# Files smaller than this, and the pack, are compressed when the server starts, in 40 ms together. On request, each
+# would wait for a thread, which takes longer than compressing it.
 SMALL_BYTES = 64_000
 
 
 class _File:
-    """Keep one file, as stored and as sent, by encoding."""
+    """The content of one file, unchanged and compressed, by encoding (None for unchanged)."""
 
     def __init__(self, body: bytes, media_type: str, suffix: str) -> None:
         self._media_type, self._is_compressible = media_type, suffix in COMPRESSIBLE
@@ -74,7 +74,7 @@ class _File:
             self.packed[coding] = PACKERS[coding](self.packed[None])
 
     def build_response(self, coding: str | None) -> Response:
-        """Build the response with a file of the page, cacheable for ever."""
+        """Build the response with a file of the page, which may be cached forever."""
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
         if coding is not None:
             headers["Content-Encoding"] = coding
@@ -82,16 +82,16 @@ class _File:
 
 
 class Assets:
-    """Keep all files in memory, by their path; addresses begin with the root path.
+    """All files in memory, by path. Addresses begin with the root path.
 
     Parameters
     ----------
-    root: path below which a proxy shows the server.
-    added: folders of add-ons, by the name before the paths of their scripts, such as `service/room.js`.
+    root: root path, below which a proxy shows the server.
+    added: folders of add-ons, by the prefix of the paths of their scripts, such as `service` of `service/room.js`.
     """
 
     def __init__(self, root: str = "", added: Mapping[str, Path] = MappingProxyType({})) -> None:
-        """Read the files that the page loads. `root`: what their addresses begin with; `added`: folders of add-ons."""
+        """Read all files that pages load."""
         self._root = root
         self._files: dict[str, _File] = {}
         self._addresses: dict[str, str] = {}
@@ -107,7 +107,7 @@ class Assets:
         self.import_map_hash = "sha256-" + base64.b64encode(digest).decode()
 
     def address(self, name: str) -> str:
-        """Return the address of a file for the page: a path below static/ such as `js/main.js`, or `vendor/plotly`."""
+        """Return the address of a file by its name: a path below static/ such as `js/main.js`, or `vendor/plotly`."""
         if name not in self._addresses:
             raise MissingAsset(f"no asset is named {name!r}; there are {', '.join(sorted(self._addresses))}")
         return self._addresses[name]
@@ -117,7 +117,7 @@ class Assets:
         return {path: file.body for path, file in self._files.items()}
 
     def modules(self, entry: str) -> list[str]:
-        """Return the addresses of the modules that an entry needs before it runs, so that browsers load them early."""
+        """Return the addresses of the modules that must be loaded before a module runs, for browsers to preload."""
         return [*self._started, *(self._addresses[name] for name in list_modules(self._imports, entry))]
 
     async def respond(self, request: Request) -> Response:
@@ -137,7 +137,7 @@ class Assets:
         return None if file is None or coding not in file.packed else file.build_response(coding)
 
     def _load_static(self, added: Mapping[str, Path]) -> str:
-        """Load our own files and those of add-ons; return the hashed path that precedes their names."""
+        """Load our own files and those of add-ons. Return the path with the hash that precedes their names."""
         paths = [path for folder in OURS for path in list_files(f"{STATIC}/{folder}")]
         bodies = {path.removeprefix(f"{STATIC}/"): read_file(path) for path in paths}
         bodies[STYLE_SHEET] = inline_imports(STYLE_SHEET).encode()
@@ -159,7 +159,7 @@ class Assets:
         return tree
 
     def _load_vendored(self) -> dict[str, str]:
-        """Load the files of other packages; return their addresses by their path in node_modules."""
+        """Load the files of other packages. Return their addresses by path in node_modules."""
         found = {}
         for package, paths in by_package().items():
             bodies = {path: read_file(f"{NODE_MODULES}/{path}") for path in paths}
@@ -172,7 +172,7 @@ class Assets:
         return found
 
     def _add_file(self, path: str, body: bytes, compressed: bytes | None = None) -> str:
-        """Keep a file, with its compressed body if there is one, and return its address; compress a small file now."""
+        """Store a file, with its compressed body if given. Compress small files and the pack. Return the address."""
         suffix = Path(path).suffix
         media_type = TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
         file = self._files[path] = _File(body, media_type, suffix)
@@ -184,7 +184,7 @@ class Assets:
 
 
 def list_imports(name: str, source: str) -> list[str]:
-    """Return the paths of the modules that a module of this path imports before it runs."""
+    """Return the paths of the modules that a module imports statically. name: path of the module."""
     folder = posixpath.dirname(name)
     return [
         f"js/{path.removeprefix(OWN_PREFIX)}"
@@ -195,11 +195,11 @@ def list_imports(name: str, source: str) -> list[str]:
 
 
 def list_modules(imports: Mapping[str, list[str]], entry: str) -> list[str]:
-    """Return the modules that a module imports before it runs, and their imports, nearest first.
+    """Return the modules that a module imports statically, directly and indirectly, nearest first.
 
     Parameters
     ----------
-    imports: paths of the modules that each module imports, by its path.
+    imports: path of a module -> paths of the modules that it imports.
     entry: path of the module.
     """
     found = [entry]
@@ -209,7 +209,7 @@ def list_modules(imports: Mapping[str, list[str]], entry: str) -> list[str]:
 
 
 def inline_imports(sheet: str) -> str:
-    """Return a style sheet, by its path below static/, with the content of its imports instead of each import."""
+    """Return a style sheet with each import replaced by its content. sheet: path below static/."""
     folder = PurePosixPath(STATIC, sheet).parent
     text = read_file(f"{STATIC}/{sheet}").decode()
     return IMPORT.sub(lambda found: read_file(f"{folder / found[1]}").decode(), text)

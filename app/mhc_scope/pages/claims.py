@@ -1,4 +1,4 @@
-"""Write one claim about the runs of a view, from their stored summaries: "HC ×790, mHC ×1.00, same 64 layers"."""
+"""Write a sentence on the gains of a view's runs, from stored summaries: "HC ×790, mHC ×1.00, same 64 layers"."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -13,7 +13,7 @@ DIRECTIONS: tuple[Direction, Direction] = ("fwd", "bwd")
 
 
 def to_gain_text(summary: Mapping[str, Any] | None, direction: Direction = "fwd") -> str | None:
-    """Return the largest gain of a run over its layers, as "×790" or "8.2×10³⁶⁷"; None if it is unknown."""
+    """Format the largest gain of a run over its layers, such as "×790" or "8.2×10³⁶⁷"; None if it is unknown."""
     findings = [] if summary is None else summary["findings"]
     numbers: dict[str, float | None]
     numbers = next((finding["numbers"] for finding in findings if finding["key"] == "connection"), {})
@@ -42,5 +42,5 @@ def build_claim(labels: Sequence[str], runs: Sequence[StoredRun]) -> str | None:
 
 
 def _has_streams(run: StoredRun) -> bool:
-    """Return whether a run mixes streams, so that its gain is not 1 by design. A trace may."""
+    """Return whether a run may mix streams, so that its gain is not 1 by design. True for a recording."""
     return not isinstance(run.source, SpecSource) or FAMILIES[run.spec["connection"]["kind"]].has_streams

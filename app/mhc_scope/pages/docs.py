@@ -1,4 +1,4 @@
-"""Convert the OpenAPI description to plain rows for `/docs`, which the server renders without any script."""
+"""Convert the OpenAPI description to rows of tables for `/docs`, which the server renders without any script."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ METHODS = ("get", "post", "put", "delete")
 
 @dataclass(frozen=True)
 class Field:
-    """Describe a parameter, or a field of a body."""
+    """A parameter of a route, or a field of a body."""
 
     name: str
     place: str
@@ -21,7 +21,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Call:
-    """Describe one route and method."""
+    """One route and method."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Call:
 
 
 def describe(openapi: dict[str, Any]) -> dict[str, list[Call]]:
-    """Return the routes of an OpenAPI description by tag, in the order of their definition, for the page of the API."""
+    """Return the routes of an OpenAPI description by tag, in the order of their definition, and the parts of a spec."""
     sections: dict[str, list[Call]] = {}
     for path, methods in openapi["paths"].items():
         for method in METHODS:
@@ -51,7 +51,7 @@ def to_html(text: str) -> Markup:
 
 
 def _to_call(method: str, path: str, operation: dict[str, Any]) -> Call:
-    """Return one route as the page of the API shows it."""
+    """Convert the OpenAPI description of one route to a row of the page."""
     fields = [_to_field(item["name"], item["in"], item) for item in operation.get("parameters", [])]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     answers = [(code, to_html(answer["description"])) for code, answer in operation["responses"].items()]
@@ -60,7 +60,7 @@ def _to_call(method: str, path: str, operation: dict[str, Any]) -> Call:
 
 
 def describe_credentials(openapi: dict[str, Any]) -> list[tuple[str, str, Markup]]:
-    """Return how a caller authenticates: name, where it is sent, meaning."""
+    """Return the kinds of credentials: name, how it is sent, meaning."""
     rows = []
     for name, scheme in openapi["components"]["securitySchemes"].items():
         is_bearer = scheme["type"] == "http"
@@ -70,7 +70,7 @@ def describe_credentials(openapi: dict[str, Any]) -> list[tuple[str, str, Markup
 
 
 def _describe_spec(schemas: dict[str, Any]) -> list[Call]:
-    """Return the parts of a spec as tables, in the form of the routes' parameters."""
+    """Return the parts of a spec, with their fields in the form of a route's parameters."""
     parts = [name for name in schemas if name.endswith("Spec")]
     return [
         Call("", name, to_html(schemas[name].get("description", "")), _fields_of(schemas[name]), "", [])
@@ -83,7 +83,7 @@ def _fields_of(schema: dict[str, Any]) -> list[Field]:
 
 
 def _to_field(name: str, place: str, item: dict[str, Any]) -> Field:
-    """Return one parameter or field as a row of a table: name, place, type, default and meaning."""
+    """Convert one parameter or field to a row of a table: name, location, type, default and meaning."""
     schema = item.get("schema", {})
     default = "" if isinstance(schema.get("default"), dict | list) else str(schema.get("default", ""))
     default = default if len(default) <= 40 else f"{default[:40]}…"
@@ -107,7 +107,7 @@ def _kind_of(schema: dict[str, Any]) -> str:
 
 
 def _name_of(schema: dict[str, Any]) -> str:
-    """Return the name of a JSON schema: its component, its title, or "list of" these."""
+    """Return the name of a JSON schema: that of its component, its title, or "list of" and the name of its items."""
     if "$ref" in schema:
         return str(schema["$ref"].rsplit("/", 1)[-1])
     if schema.get("type") == "array":

@@ -1,6 +1,6 @@
-"""Describe every family of connections for the page `/families`, from its properties and its stored numbers.
+"""Describe every family of connections for the page `/families`, from its properties and stored numbers.
 
-The page needs no script. All families are compared in the stack of the opening view.
+The page has no script. All families are compared in the stack of the opening view.
 """
 
 import math
@@ -18,9 +18,9 @@ from mhc_core.findings.words import format_magnitude
 from mhc_scope.presets.families import LAYER, Measured, build_family_spec, read_measured
 from mhc_scope.presets.opening import OPENING
 
-BOUND = 1.0  # entries at which the colours of a matrix end
+BOUND = 1.0  # absolute value of an entry at the ends of the colour scale
 COSTS = {"parameters": "parameters", "flops": "arithmetic", "bytes_moved": "memory traffic"}
-INKS = ("#000000", "#ffffff")  # one of the two has a contrast of 4.5 on any colour
+INKS = ("#000000", "#ffffff")  # on any colour, one of the two has a contrast of 4.5 or more
 SUMS = {"exact": "sum to 1", "rounds": "sum to 1", "limit": "sum to 1 after many Sinkhorn rounds"}
 
 MEANINGS: dict[Group, str] = {
@@ -36,7 +36,7 @@ MEANINGS: dict[Group, str] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of H_res: its text, and the colours of cell and text as CSS."""
+    """One matrix entry of H_res: its text, and the colours of background and text as CSS."""
 
     text: str
     fill: str
@@ -47,10 +47,10 @@ class Cell:
 class Entry:
     """Content of the page for one family.
 
-    family, kind: the family, and its name in specs. parent: the name of the family that it changes. children: the
-    entries of families that change it. properties: properties of its mixing, in words. cells: H_res of one layer, by
-    rows; [] for one stream. gains: largest over the depth, forward and backward; {} without mixing. costs: by
-    measure, the cost that it adds to the residual connection. href: the opening view with this family.
+    kind: name of the family in specs. parent: name of the family that it modifies; None for none. children: entries of
+    families that modify it. properties: properties of its mixing, in words. cells: H_res of one layer, by rows; [] for
+    one stream. gains: largest gain over depth, forward and backward; {} without mixing. costs: measure -> cost that it
+    adds to the residual connection. href: address of the opening view with this family.
     """
 
     kind: str
@@ -65,16 +65,16 @@ class Entry:
 
     @property
     def uses(self) -> tuple[Use, ...]:
-        """Return the published models that use a family of connections, for the page `/families`."""
+        """Return the published models that use the family."""
         return self.family.uses
 
 
 def build_entries() -> list[Entry]:
-    """Build one entry per family that ships with the package, in the order of lists."""
+    """Build one entry for each family in the package, in the order of `FAMILIES`."""
     measured = read_measured()
     entries: dict[str, Entry] = {}
     for kind, family in FAMILIES.items():
-        if kind not in measured:  # of another package: its numbers are not stored
+        if kind not in measured:  # a family of another package, whose numbers are not stored
             continue
         parent = FAMILIES[family.parent].name if family.parent else None
         entries[kind] = Entry(
@@ -96,7 +96,7 @@ def build_entries() -> list[Entry]:
 
 @dataclass(frozen=True)
 class EntryGroup:
-    """The families whose mixing has the same constraint: a title, what it means, and their entries."""
+    """The entries of families whose mixing has the same constraint, with the title and meaning of the constraint."""
 
     title: Group
     meaning: str
@@ -104,18 +104,18 @@ class EntryGroup:
 
 
 def group_entries(entries: Sequence[Entry]) -> list[EntryGroup]:
-    """Group the entries by the constraint on their mixing, in the order of lists; leave out groups without entries."""
+    """Group the entries by the constraint on their mixing, in the order of `GROUPS`; leave out empty groups."""
     members = {title: [entry for entry in entries if entry.family.group == title] for title in GROUPS}
     return [EntryGroup(title, MEANINGS[title], found) for title, found in members.items() if found]
 
 
 def list_roots(entries: Sequence[Entry]) -> list[Entry]:
-    """List the entries that change no other family, from which the tree is drawn."""
+    """List the entries of families that modify no other family: the roots of the tree on the page."""
     return [entry for entry in entries if entry.family.parent is None]
 
 
 def describe_properties(family: Family) -> list[str]:
-    """Describe in phrases what a family guarantees of H_res, or what it has instead; [] for a single stream."""
+    """Describe in phrases the properties of H_res that a family guarantees; [] for a single stream."""
     if not family.has_mixing:
         return ["a layer reads the embedding and earlier outputs, and no state is mixed"]
     if not family.has_streams:
@@ -137,7 +137,7 @@ def _build_cells(h_res: Sequence[Sequence[float]]) -> list[list[Cell]]:
 
 
 def _color(value: float) -> tuple[str, str]:
-    """Return the colours of a table cell and of its text by a value, in both themes."""
+    """Return the colours of a table cell and of its text for a value, for both themes."""
     scales = [THEMES[name].signed_scale for name in ("light", "dark")]
     fills = [sample_color(scale, (value / BOUND + 1) / 2) for scale in scales]
     return f"light-dark({', '.join(fills)})", f"light-dark({', '.join(map(_find_ink, fills))})"
@@ -149,7 +149,7 @@ def _find_ink(fill: str) -> str:
 
 
 def _format_gains(measured: Measured) -> dict[str, str]:
-    """Return the measured gains of a family as texts, by direction; {} if it has none."""
+    """Format the measured gains of a family, by direction; {} if it has none."""
     if measured.gain_forward is None:
         return {}
     pairs = {"forward": measured.gain_forward, "backward": measured.gain_backward}
@@ -157,7 +157,7 @@ def _format_gains(measured: Measured) -> dict[str, str]:
 
 
 def _find_costs(kind: str) -> dict[str, str]:
-    """Return what the family adds to the residual connection's cost, by the words of the measure; else {}."""
+    """Return what a family adds to the cost of the residual connection, by measure; {} for residual itself."""
     if kind == REFERENCE:
         return {}
     costs = {cost.connection: cost for cost in compare_connections(build_family_spec(kind), kinds=(REFERENCE, kind))}
@@ -165,7 +165,7 @@ def _find_costs(kind: str) -> dict[str, str]:
 
 
 def _build_href(kind: str) -> str:
-    """Build the address of the opening view with this family as one more run."""
+    """Build the address of the opening view with an additional run of this family."""
     kinds = [spec.connection.kind for spec in OPENING.specs]
     if kind in kinds:
         return "/"
@@ -180,7 +180,7 @@ def _build_href(kind: str) -> str:
 
 
 def describe_setting() -> dict[str, int | float]:
-    """Return the numbers of the stack that all families on the page were measured in."""
+    """Return the settings of the stack in which all families on the page were measured."""
     spec = OPENING.specs[-1]
     return {
         "depth": spec.depth,

@@ -1,4 +1,4 @@
-"""Describe every published initialisation of mixing for the page `/families`, from its stored numbers."""
+"""Describe every published initialisation of mixing for the page `/families`, from stored numbers."""
 
 import math
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from mhc_core.findings.numerals import format_value
 from mhc_scope.presets.initialisations import INITIALISATIONS, PRESETS_OF_INITIALISATION, Initialisation
 from mhc_scope.presets.learning import LAYER, Learning, read_learning
 
-NOTHING = "none"  # of a gradient that is 0 but for rounding
+NOTHING = "none"  # text for a gradient that is 0 except for rounding errors
 NO_LOGITS = "–"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One initialisation in the table.
+    """One row of the table.
 
-    initialisation: its name and source. spec: the fields that have it. cells: its numbers by the title of the column.
-    href: the preset that compares it, or None.
+    initialisation: its name and source. spec: the fields of a spec that select it. cells: title of a column -> number.
+    href: address of the preset that compares it, or None.
     """
 
     initialisation: Initialisation
@@ -39,7 +39,7 @@ def _describe_spec(initialisation: Initialisation) -> str:
 
 
 def _format_cells(learning: Learning) -> dict[str, str]:
-    """Return the cells of the table on `/families` about how an initialisation learns, by title."""
+    """Format the numbers on how an initialisation learns, by title of the column."""
     return {
         "H_pre": _format_range(learning.h_pre),
         "H_post": _format_range(learning.h_post),
@@ -52,13 +52,13 @@ def _format_cells(learning: Learning) -> dict[str, str]:
 
 
 def _format_range(weights: tuple[float, float]) -> str:
-    """Format the largest and the least weight, or one number if three digits do not distinguish them."""
+    """Format the smallest and the largest weight, or one number if they have the same three digits."""
     texts = [format_value(weight, digits=3) for weight in weights]
     return " to ".join(dict.fromkeys(reversed(texts)))
 
 
 def _format_gradient(learning: Learning, value: float | None) -> str:
-    """Format a share of the gradient; no layer has a share that reaches the logits if there is nothing to follow."""
+    """Format a share of the gradient, with texts for an initialisation without logits or without a gradient."""
     if learning.signal is None:
         return NO_LOGITS
     return NOTHING if learning.share is None else format_value(value, digits=2)
@@ -72,7 +72,7 @@ def _find_href(initialisation: Initialisation) -> str | None:
 
 
 def describe_training() -> dict[str, int | float | str]:
-    """Return the numbers of the stack and of the training in which initialisations are compared."""
+    """Return the settings of the stack and of the training with which initialisations are compared."""
     spec = next(iter(INITIALISATIONS.values())).build_spec()
     return {
         "depth": spec.depth,

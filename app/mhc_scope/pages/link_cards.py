@@ -47,9 +47,9 @@ CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never c
 
 @dataclass(frozen=True)
 class Card:
-    """Title, description and picture of a link. Addresses are absolute, None if the server's own is unknown.
+    """The preview of a link: title, description and picture. Addresses are absolute; None if the server's is unknown.
 
-    picture_path: the picture's path on this server, for a page without JavaScript; None where its runs are not done.
+    picture_path: path of the picture on this server, for pages without JavaScript; None if its runs are not done.
     """
 
     title: str
@@ -62,7 +62,7 @@ class Card:
 
 @dataclass(frozen=True)
 class ShownSweep:
-    """The sweep that a stored view opens with."""
+    """The sweep that the page of a stored view shows first."""
 
     sweep: SweepGrid
     metric: str
@@ -70,7 +70,7 @@ class ShownSweep:
 
 
 async def build_default_preview(request: Request, service: Runs) -> Card:
-    """Return the link preview of the first page: its claim, and its picture once its runs are done."""
+    """Return the link preview of the first page, with its claim and its picture if its runs are done."""
     runs = await _find_done_runs(service, [spec.id for spec in OPENING.specs])
     is_whole = len(runs) == len(OPENING.specs)
     claim = build_claim(OPENING.labels, runs) if is_whole else None
@@ -79,7 +79,7 @@ async def build_default_preview(request: Request, service: Runs) -> Card:
 
 
 def find_preset(name: str) -> Preset:
-    """Return the preset of that name, or raise 404."""
+    """Return the preset with a name; raise the problem 404 if there is none."""
     if name not in BY_NAME:
         raise not_found("preset", name)
     return BY_NAME[name]
@@ -89,7 +89,7 @@ PresetByName = Annotated[Preset, Depends(find_preset)]
 
 
 async def build_preset_preview(request: Request, service: Runs, preset: Preset) -> Card:
-    """Return the link preview of a preset: title and claim, and its picture once its runs are done."""
+    """Return the link preview of a preset: title and description, and its picture if its runs are done."""
     are_done = [await service.is_done(spec.id) for spec in preset.specs]
     url = f"/p/{preset.name}"
     picture = f"{url}/picture.png" if all(are_done) else None
@@ -97,7 +97,7 @@ async def build_preset_preview(request: Request, service: Runs, preset: Preset) 
 
 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: StoredSnapshot) -> Card:
-    """Return the link preview of a snapshot: its title or claim, and its note or a finding of each run."""
+    """Return the link preview of a snapshot: its title or a claim, and its note or one finding per run."""
     runs = await _find_done_runs(service, snapshot.runs)
     labels = label_sources([run.source for run in runs], read_run_names(snapshot.state))
     claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
@@ -142,10 +142,10 @@ async def _respond_with_picture(
     wanted: ShownSweep | None,
     names: Sequence[str] | None = None,
 ) -> Response:
-    """Return the link picture of finished runs as PNG, or 304; with a preset's headlines if its view is unchanged."""
+    """Respond with the link picture of finished runs as PNG, or 304. An unchanged preset shows its own numbers."""
     runs = [await find_done(service, run_id) for run_id in run_ids]
     preset = find_unchanged_preset(state, run_ids)
-    key = f"{key}-{preset.name}" if preset else key  # the same runs, with the preset's headlines
+    key = f"{key}-{preset.name}" if preset else key  # the same runs, but with the preset's numbers
     etag = f'"{key}-{REVISION}"'
     headers = {"ETag": etag, "Cache-Control": CACHED}
     if etag in request.headers.get("if-none-match", ""):
@@ -166,14 +166,14 @@ async def _respond_with_picture(
 
 
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
-    """Return title and texts of a preset's number for each of its runs."""
+    """Return the title of a preset's number, and its text for each run."""
     numbers = [preset.read_number(result) for result in results]
     texts = [format_value(number.value, number.log10, number.status) for number in numbers]
     return Headlines(preset.number_title, texts)
 
 
 def _find_sweep(snapshot: StoredSnapshot) -> ShownSweep | None:
-    """Return the sweep that a snapshot's page would show; None if it has none, or shows none."""
+    """Return the sweep that a snapshot's page shows; None if it has none or does not show it."""
     wanted = to_sweep_choice(snapshot.state)
     if snapshot.sweep is None or wanted is None or wanted[0] not in METRICS:
         return None
@@ -182,7 +182,7 @@ def _find_sweep(snapshot: StoredSnapshot) -> ShownSweep | None:
 
 
 async def _load_sweep(values: SweepReader, wanted: ShownSweep) -> SweepPicture:
-    """Measure a sweep and draw it for a link picture."""
+    """Read the numbers of a sweep and build its figure for a link picture."""
     measured = await values.measure(wanted.sweep, wanted.metric, wanted.reduction)
     figure = await asyncio.to_thread(build_sweep, measured.grid, THEMES[THEME])
     kind, x, y = _name_axes(wanted.sweep)
@@ -192,31 +192,31 @@ async def _load_sweep(values: SweepReader, wanted: ShownSweep) -> SweepPicture:
 
 
 def _name_axes(sweep: SweepGrid) -> tuple[str, str, str]:
-    """Return the connection of the runs, and the settings of both axes."""
+    """Return the names of the runs' connection and of the settings on both axes; "" without a y axis."""
     connection = {"kind": RunSpec().connection.kind} | dict(sweep.base.get("connection") or {})
     return KIND_NAMES[connection["kind"]], *to_axis_titles(sweep.x, sweep.y)
 
 
 def _describe_streams(labels: Sequence[str], claim: str | None = None) -> str:
-    """Describe the picture for people who cannot see it."""
+    """Return the alternative text of a picture."""
     text = f"Size of the signal in each stream, layer by layer: {', '.join(labels)}"
     return f"{text}. Largest gain: {claim}" if claim else text
 
 
 async def _find_done_runs(service: Runs, run_ids: Sequence[str]) -> list[StoredRun]:
-    """Return those of the runs that are done."""
+    """Return the runs with these ids that are done."""
     found = [await service.find(run_id) for run_id in run_ids]
     return [run for run in found if run is not None and run.status == "done"]
 
 
 def _join_findings(labels: Sequence[str], runs: Sequence[StoredRun]) -> str:
-    """Return the first finding of each run, after the run's label, in one text."""
+    """Join the first finding of each run, with the run's label, to one text."""
     firsts = [(run.summary or {"findings": []})["findings"][:1] for run in runs]
     return " ".join(f"{label}: {found[0]['text']}" for label, found in zip(labels, firsts, strict=True) if found)
 
 
 def _to_card(request: Request, path: str, title: str, description: str, picture: str | None, alt: str) -> Card:
-    """Return the link preview of a page: title, description, address, picture and its text."""
+    """Build the link preview of a page. picture: path of the picture. alt: its alternative text."""
     base = to_base(request, request.app.state.settings.public_base)
     return Card(
         title=title,

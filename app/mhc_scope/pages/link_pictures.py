@@ -1,7 +1,7 @@
-"""Draw the picture of a link: what a chat or a feed shows of a view, from its stored runs.
+"""Draw the picture that a chat or a feed shows for a link to a view, from the view's stored runs.
 
-It has a claim, the streams of each run on one linear scale, and at the right the number of each run. An open sweep
-is shown instead of the streams, because it covered them when the view was shared.
+It has a claim, the streams of all runs on one linear scale, and at the right the number of each run. If the shared view
+showed a sweep, the picture shows the sweep instead of the streams.
 """
 
 import asyncio
@@ -26,21 +26,21 @@ from mhc_scope.store.runs import StoredRun
 
 WIDTH, HEIGHT = 1200, 630
 THEME: Final = "dark"
-REVISION = 5  # goes up when the same view is drawn differently
-KEPT = 64  # pictures cached in memory, of about 100 KB
+REVISION = 5  # increase this when the same view is drawn differently
+KEPT = 64  # number of pictures cached in memory, of about 100 KB each
 MARGIN = 48
 
 STREAMS = (196, 158, 756, 408)  # left, top, width, height
 NAMES = (MARGIN, 136)  # left, width
 NUMBERS = (976, WIDTH - MARGIN - 976)
 SWEEP_BOX = (596, 228, 452, 330)
-NUMBER_SIZES = (50, 40, 30, 24)  # the largest that fits
-NAME_GAP = 64  # least distance of two runs' names
+NUMBER_SIZES = (50, 40, 30, 24)  # font sizes of numbers, of which the largest that fits is used
+NAME_GAP = 64  # smallest distance between the names of two runs
 
 
 @dataclass(frozen=True)
 class PictureRun:
-    """Describe one run of a picture; `number` is its headline number, `remark` the text below it."""
+    """One run of a picture. `number` is its text at the right, and `remark` the text below."""
 
     label: str
     columns: Columns
@@ -50,7 +50,7 @@ class PictureRun:
 
 @dataclass(frozen=True)
 class SweepPicture:
-    """Describe the sweep of a picture: its figure, the title of its number, and its settings."""
+    """The sweep of a picture: its figure, the title of its numbers, and a text on its axes."""
 
     figure: go.Figure
     title: str
@@ -59,7 +59,7 @@ class SweepPicture:
 
 @dataclass(frozen=True)
 class Headlines:
-    """Replace the gains in a preset's view: the number of each run, and its meaning."""
+    """Numbers of a preset's runs, which a picture shows instead of gains, and their meaning."""
 
     what: str
     texts: Sequence[str]
@@ -67,7 +67,7 @@ class Headlines:
 
 @dataclass(frozen=True)
 class PictureContent:
-    """Describe the content of a picture; runs after the first four are counted in `more`."""
+    """The content of a picture. `more` is the number of runs that are not shown."""
 
     title: str
     foot: str
@@ -84,7 +84,7 @@ def build_content(
     shown: SweepPicture | None = None,
     headlines: Headlines | None = None,
 ) -> PictureContent:
-    """Build the content of a link picture from finished runs; `headlines` replace gains, as in a preset's view."""
+    """Build the content of a link picture from finished runs. headlines: numbers to show instead of gains."""
     found = []
     for place, (run, label, result) in enumerate(list(zip(runs, labels, results, strict=True))[:MAX_RUNS]):
         number, remark = (headlines.texts[place], "") if headlines else _read_gain(run)
@@ -95,7 +95,7 @@ def build_content(
 
 
 def _read_gain(run: StoredRun) -> tuple[str, str]:
-    """Return the largest gain forward, and in words that backward if it differs, or why there is none."""
+    """Return the largest forward gain, and a remark: the backward gain if it differs, or why there is no gain."""
     headline = "" if run.summary is None else run.summary["headline"]["text"]
     forward, backward = (to_gain_text(run.summary, direction) for direction in DIRECTIONS)
     if forward is None:
@@ -106,7 +106,7 @@ def _read_gain(run: StoredRun) -> tuple[str, str]:
 
 
 def _to_foot(sources: Sequence[Source], result: Columns) -> str:
-    """Return the last line of a link preview's picture: depth and seed, and the drift if all runs with one share it."""
+    """Return the line on the runs' settings: depth, seed, and the drift if it is the same in all runs that have one."""
     source = sources[0]
     if not isinstance(source, SpecSource):
         return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"
@@ -140,12 +140,12 @@ def draw(view: PictureContent, theme: Theme = THEMES[THEME]) -> bytes:
 
 
 def _order(view: PictureContent) -> list[int]:
-    """Return the runs of a link picture from top to bottom: the largest signal last, as its ribbons exceed lanes."""
+    """Return the runs of a link picture from top to bottom, the one with the largest signal last."""
     return sorted(range(len(view.runs)), key=lambda run: find_largest(read_sizes(view.runs[run].columns)))
 
 
 def _spread(lanes: Sequence[Lanes]) -> list[float]:
-    """Return where the names of runs are in a link picture: in the middle of their lanes, with a least distance."""
+    """Return the vertical positions of run names: in the middle of their lanes, at least `NAME_GAP` apart."""
     places: list[float] = []
     for lane in lanes:
         places.append(max(lane.middle, places[-1] + NAME_GAP if places else lane.middle))
@@ -154,7 +154,7 @@ def _spread(lanes: Sequence[Lanes]) -> list[float]:
 
 
 def _draw_head(canvas: Canvas, view: PictureContent) -> None:
-    """Draw the product's name, a description of the runs and the title at the top of a link picture."""
+    """Draw the product's name, the line on the runs' settings and the title at the top of a link picture."""
     theme = canvas.theme
     canvas.text(MARGIN, 62, "mHC Scope", 24, theme.muted, bold=True)
     more = f" · and {view.more} more runs" if view.more else ""
@@ -163,7 +163,7 @@ def _draw_head(canvas: Canvas, view: PictureContent) -> None:
 
 
 def _draw_names(canvas: Canvas, run: PictureRun, color: str, y: float, numbers_left: float) -> None:
-    """Draw the name of a run left of its streams, and its number right of them."""
+    """Draw the name of a run at the left of its streams, and its number at the right."""
     theme, (left, width) = canvas.theme, NAMES
     streams = read_sizes(run.columns).shape[1]
     canvas.text(left, y, shorten(run.label, 22, width, True), 22, color, bold=True)
@@ -176,14 +176,14 @@ def _draw_names(canvas: Canvas, run: PictureRun, color: str, y: float, numbers_l
 
 
 class Pictures:
-    """Draw pictures one at a time, outside the event loop, and cache the last ones."""
+    """Draws pictures one at a time in a thread, and caches the latest."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._turn = asyncio.Lock()  # one thread and about 40 MB, however many requests come
+        self._turn = asyncio.Lock()  # limits drawing to one thread and about 40 MB for any number of requests
 
     async def get(self, key: str, load: Callable[[], Awaitable[PictureContent]]) -> bytes:
-        """Return the cached picture of this key, or draw it from the content that `load` returns."""
+        """Return the cached picture of a key, or draw it from the content that `load` returns."""
         async with self._turn:
             if key not in self._kept:
                 self._kept[key] = await asyncio.to_thread(draw, await load())

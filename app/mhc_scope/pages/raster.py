@@ -1,4 +1,4 @@
-"""Draw the picture of a link on a canvas of pixels: texts, lines and filled shapes."""
+"""Draw texts, lines and filled shapes on a canvas of pixels, for the pictures of links."""
 
 import io
 import itertools
@@ -16,9 +16,9 @@ from mhc_core.figures.style import Theme, read_color
 from mhc_scope.files import NODE_MODULES, read_file
 from mhc_scope.pages.vendored import FONTS
 
-SCALE = 2  # everything is drawn larger by this factor and then reduced: Pillow's lines have no soft edges
+SCALE = 2  # factor by which all is drawn larger and then reduced, because Pillow does not smooth the edges of lines
 DASH_SCALE = 1.5
-GLOW_PX = 14.0  # radius of a soft light, in pixels of the picture
+GLOW_PX = 14.0  # radius of a glow, in pixels of the picture
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, width, height
@@ -28,7 +28,7 @@ _RAISED = re.compile(r"(.*?)<sup>(.*?)</sup>")
 
 @cache
 def load_font(size: int, is_bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Load DejaVu Sans, which has every character of our sentences, at `size` pixels of the picture."""
+    """Load DejaVu Sans, which has all characters of our texts. size: in pixels of the picture."""
     return ImageFont.truetype(io.BytesIO(read_file(f"{NODE_MODULES}/{FONTS[is_bold]}")), size * SCALE)
 
 
@@ -38,7 +38,7 @@ def measure(text: str, size: int, is_bold: bool = False) -> float:
 
 
 def shorten(text: str, size: int, width: float, is_bold: bool = False) -> str:
-    """Return the text, or as much of it as fits with an ellipsis."""
+    """Return the text, or its beginning with an ellipsis if it is wider than `width`."""
     if measure(text, size, is_bold) <= width:
         return text
     while text and measure(f"{text}…", size, is_bold) > width:
@@ -47,7 +47,7 @@ def shorten(text: str, size: int, width: float, is_bold: bool = False) -> str:
 
 
 class Canvas:
-    """Draw on a picture; positions and sizes are pixels of the finished one."""
+    """A picture to draw on. Positions and sizes are in pixels of the finished picture."""
 
     def __init__(self, width: int, height: int, theme: Theme) -> None:
         self.width, self.height, self.theme = width, height, theme
@@ -61,11 +61,11 @@ class Canvas:
     def text(
         self, x: float, y: float, text: str, size: int, color: str, anchor: str = "ls", bold: bool = False
     ) -> None:
-        """Draw one line of text. `anchor` as in Pillow: l, m or r, then s for the baseline or m for the middle."""
+        """Draw one line of text. anchor: as in Pillow, l, m or r, then s for the baseline or m for the middle."""
         self._draw.text((x * SCALE, y * SCALE), text, color, load_font(size, bold), anchor)
 
     def tick(self, x: float, y: float, text: str, size: int, color: str, is_right: bool = True) -> None:
-        """Draw a tick's label with its right end at `x`, or its left one; of `10<sup>3</sup>` the 3 is raised."""
+        """Draw the label of a tick with its right end at `x`, or its left end. The 3 of `10<sup>3</sup>` is raised."""
         base, power = _RAISED.fullmatch(text).groups() if _RAISED.fullmatch(text) else (text, "")  # type: ignore[union-attr]
         small = round(size * 0.72)
         if not is_right:
@@ -74,7 +74,7 @@ class Canvas:
         self.text(x - measure(power, small), y, base, size, color, "rm")
 
     def line(self, points: Sequence[Point], color: str, width: float, dash: str = "solid", alpha: float = 1.0) -> None:
-        """Draw a line through `points`; `dash` as in Plotly: solid, or lengths in pixels."""
+        """Draw a line through points. dash: as in Plotly, solid or lengths in pixels."""
         red, green, blue = read_color(color).tolist()
         ink = (red, green, blue, round(255 * alpha))
         for part in _cut(points, _to_lengths(dash)):
@@ -82,7 +82,7 @@ class Canvas:
             self._draw.line(scaled, ink, round(width * SCALE), "curve")
 
     def box(self, box: Box, color: str) -> None:
-        """Draw a filled rectangle on a link picture."""
+        """Draw a filled rectangle."""
         left, top, width, height = box
         corners = (left, top, left + width, top + height)
         self._draw.rectangle([round(side * SCALE) for side in corners], color)
@@ -98,7 +98,7 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image, "RGBA")
 
     def shade(self, points: Sequence[Point], colors: Sequence[tuple[float, str]], alpha: float) -> None:
-        """Draw a filled shape whose colour changes from left to right, through these colours at these positions."""
+        """Draw a filled shape whose colour changes from left to right. colors: pairs of x and colour."""
         places = [x * SCALE for x, _ in colors]
         parts = np.array([read_color(color) for _, color in colors], dtype=np.float64)
         columns = np.arange(self._image.width)
@@ -107,12 +107,12 @@ class Canvas:
         self._image.paste(fill, (0, 0), self._to_mask([points], alpha))
 
     def glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float) -> None:
-        """Draw a soft light around shapes on a link picture."""
+        """Draw a glow around shapes."""
         mask = self._to_mask(shapes, alpha).filter(ImageFilter.GaussianBlur(GLOW_PX * SCALE))
         self._image.paste(color, (0, 0, *self._image.size), mask)
 
     def _to_mask(self, shapes: Sequence[Sequence[Point]], alpha: float) -> Image.Image:
-        """Return a mask of shapes, drawn at twice the size, because Pillow rounds corners to whole pixels."""
+        """Return a mask of shapes. It is drawn at twice the size, because Pillow rounds corners to whole pixels."""
         mask = Image.new("L", (2 * self._image.width, 2 * self._image.height))
         draw = ImageDraw.Draw(mask)
         for points in shapes:
@@ -121,7 +121,7 @@ class Canvas:
 
 
 def layer_ticks(low: float, high: float) -> range:
-    """Return the layers between `low` and `high` that have a tick, about six."""
+    """Return about six layers between `low` and `high` that get a tick."""
     step = max(1, round(nice_step((high - low) / 6)))
     return range(math.ceil(low / step) * step, math.floor(high) + 1, step)
 
@@ -131,7 +131,7 @@ def _to_lengths(dash: str) -> list[float]:
 
 
 def _cut(points: Sequence[Point], lengths: list[float]) -> Iterator[list[Point]]:
-    """Yield the drawn parts of a dashed line through points, by the lengths of dashes and gaps."""
+    """Yield the dashes of a line through points. lengths: of dashes and gaps in turn; [] for a solid line."""
     if not lengths:
         yield list(points)
         return

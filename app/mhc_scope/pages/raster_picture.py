@@ -1,7 +1,7 @@
-"""Draw the compared stacks as ribbons on one linear scale, for the picture of a link, as the page draws its picture.
+"""Draw the compared stacks as ribbons on one linear scale, for the picture of a link, like the picture on the page.
 
-A ribbon is as wide as the signal is large. A ribbon wider than its lane is drawn behind the others, is cut off at the
-edge of the picture, and is paler the larger it is.
+The width of a ribbon is proportional to the signal. A ribbon wider than its lane is drawn behind the others, is cut off
+at the edge of the picture, and is paler the wider it is.
 """
 
 import math
@@ -16,17 +16,17 @@ from mhc_scope.pages.raster import Box, Canvas, Point, layer_ticks
 
 KEY = "act_rms_streams"
 UNIT_PX = 1.9  # width of a signal of size 1, in every picture
-LEAST_PX = 2.0  # a narrower one would be invisible in a picture that feeds show small
-MOST_PX = 4000.0  # the rest is cut off anyway
-GAP_LANES = 1.0  # between two runs
+LEAST_PX = 2.0  # smallest width of a ribbon, visible in a small picture in a feed
+MOST_PX = 4000.0  # largest width; more would be cut off anyway
+GAP_LANES = 1.0  # gap between two runs, in lanes
 ALPHA, GLOW = 0.72, 0.22
-PALE, PALE_DECADES = 0.75, 3.0  # fraction of white in a ribbon that is a thousand times as wide as its lane
-WEIGHT, STEP = 0.04, 2  # mixing weights that are drawn, and in which layers
+PALE, PALE_DECADES = 0.75, 3.0  # fraction of a pale colour in a ribbon that is 10^3 times as wide as its lane
+WEIGHT, STEP = 0.04, 2  # smallest mixing weight that is drawn, and the distance of layers with weights
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """Place one run's streams: the middle of each, and the height that each has."""
+    """The lanes of one run's streams: vertical middles, and the height of each."""
 
     middles: Sequence[float]
     height: float
@@ -54,13 +54,13 @@ def read_sizes(columns: Columns) -> np.ndarray:
 
 
 def find_largest(sizes_Ln: np.ndarray) -> float:
-    """Return the largest finite log10 size, which sets the scale of a link's picture; -inf if there is none."""
+    """Return the largest finite log10 size; -inf if there is none."""
     known = sizes_Ln[np.isfinite(sizes_Ln)]
     return float(known.max(initial=-np.inf))
 
 
 def draw_ribbons(canvas: Canvas, runs: Sequence[tuple[Columns, str, Lanes]], box: Box) -> None:
-    """Draw each run's ribbons and mixing on the preview image of a link, the largest behind the others."""
+    """Draw the ribbons and the mixing of each run, the run with the largest signal behind the others."""
     sizes = [read_sizes(columns) for columns, *_ in runs]
     depth = max(len(sizes_Ln) for sizes_Ln in sizes)
     left, top, width, height = box
@@ -87,7 +87,7 @@ def _draw_run(canvas: Canvas, xs: np.ndarray, sizes_Ln: np.ndarray, color: str, 
 
 
 def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lane_height: float) -> list[tuple[float, str]]:
-    """Return colours by position: paler if the widest ribbon of the run is wider than its lane."""
+    """Return pairs of position and colour, paler where the widest ribbon of the run is wider than its lane."""
     with np.errstate(invalid="ignore"):
         widest_L = np.fmax.reduce(sizes_Ln, axis=1) + math.log10(UNIT_PX / lane_height)
     fractions = np.clip(np.nan_to_num(widest_L, nan=0.0, posinf=PALE_DECADES) / PALE_DECADES, 0, 1) * PALE
@@ -95,7 +95,7 @@ def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lane_height: flo
 
 
 def _draw_mixing(canvas: Canvas, xs: np.ndarray, columns: Columns, color: str, lanes: Lanes) -> None:
-    """Draw weights between different streams as thin lines from the reading to the writing lane; dashed if negative."""
+    """Draw mixing weights between different streams as thin lines, from input to output lane, dashed if negative."""
     weights = columns.matrices.get("h_res")
     count = len(lanes.middles)
     if weights is None or weights.shape[1] != count or count == 1:
@@ -114,7 +114,7 @@ def _draw_mixing(canvas: Canvas, xs: np.ndarray, columns: Columns, color: str, l
 
 
 def to_curve(start: Point, end: Point) -> list[Point]:
-    """Return the points of a curve from one lane to another, level at both ends."""
+    """Return the points of a curve from one lane to another, horizontal at both ends."""
     fractions = np.linspace(0, 1, 9)
     eased = fractions * fractions * (3 - 2 * fractions)
     (x0, y0), (x1, y1) = start, end
@@ -127,7 +127,7 @@ def to_width(log10: float) -> float:
 
 
 def to_ribbons(xs: np.ndarray, logs_L: np.ndarray, y: float) -> Iterator[list[Point]]:
-    """Yield outlines of the known parts of one stream: along the upper edge and back along the lower."""
+    """Yield the outline of each known part of one stream: along the upper edge, and back along the lower edge."""
     part: list[tuple[float, float]] = []
     for x, log10 in [*zip(xs.tolist(), logs_L.tolist(), strict=True), (0.0, math.nan)]:
         if not math.isnan(log10):

@@ -1,4 +1,4 @@
-"""Draw a sweep as pixels, for the picture of a link: cells, their numbers and the colour bar."""
+"""Draw the figure of a sweep for the picture of a link: coloured cells, their numbers and the colour bar."""
 
 import math
 from typing import Any
@@ -9,15 +9,15 @@ from mhc_core.figures.style import sample_color
 from mhc_core.findings.numerals import format_value
 from mhc_scope.pages.raster import Box, Canvas, measure, shorten
 
-GAP = 2  # between cells
+GAP = 2  # pixels between cells
 SIZE = 16
-LETTERS = (11, 17)  # of a number in its cell: smaller ones are omitted
-BAR = (16, 12)  # distance and width
+LETTERS = (11, 17)  # smallest and largest font size of numbers; they are left out if the smallest does not fit
+BAR = (16, 12)  # distance and width of the colour bar
 BAR_STEPS = 64
 
 
 def draw_sweep(canvas: Canvas, figure: go.Figure, box: Box) -> None:
-    """Draw a sweep within `box` of a link picture: row labels at the left, a colour bar at the right."""
+    """Draw the cells of a sweep in `box`, with labels at the left and below, and a colour bar at the right."""
     _, cells, texts = figure.data
     left, top, width, height = box
     rows, columns = len(cells.z), len(cells.z[0])
@@ -62,7 +62,7 @@ def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> No
 
 
 def _fit_letters(texts: list[str], width: float, height: float) -> int:
-    """Return the font size at which every text fits its cell of a sweep; 0 if that is too small to be read."""
+    """Return the largest font size at which every text fits its cell; 0 if the smallest does not fit."""
     for size in range(LETTERS[1], LETTERS[0] - 1, -1):
         if size <= height and all(measure(text, size) <= width for text in texts):
             return size

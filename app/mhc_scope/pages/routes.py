@@ -1,4 +1,4 @@
-"""Serve the pages: a template each, with the data that the browser needs before its first request."""
+"""Serve the HTML pages. Each is a template with the data that the browser needs before its first request."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,10 +40,10 @@ from mhc_scope.settings import Settings
 
 router = APIRouter(include_in_schema=False)
 
-CARDS = {"picture": "How the signal travels"}  # cards that are no panel, by their key
+CARDS = {"picture": "How the signal travels"}  # titles of cards that are not panels, by key
 
 
-# Those of the instrument's page and of presets, and what these include.
+# Templates of the instrument's page and of presets, and those that they include.
 FIRST_TEMPLATES = ("base.html", "index.html", "preset.html", "card.html", "colors.html", "noscript.html")
 EMBED = "/embed/"
 GONE = (
@@ -53,14 +53,14 @@ GONE = (
 
 
 class Pages:
-    """Render templates.
+    """Renders the templates of pages.
 
     Parameters
     ----------
     assets: files that the pages load.
-    root: path below which a proxy shows the server.
-    added: folders of add-ons, by the name before the paths of their templates, such as `service/room.html`.
-    first_module: the script that the instrument's page runs.
+    root: root path, below which a proxy shows the server.
+    added: folders of add-ons, by the prefix of the paths of their templates, such as `service` of `service/room.html`.
+    first_module: the first script of the instrument's page.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Pages:
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
     def compile_templates(self) -> None:
-        """Compile the templates of the instrument's page, which Jinja does at first use otherwise."""
+        """Compile the templates of the instrument's page, which Jinja would otherwise do at the first request."""
         for name in FIRST_TEMPLATES:
             self._environment.get_template(name)
 
@@ -89,7 +89,7 @@ class Pages:
         return HTMLResponse(html, status, headers)
 
     def render_file(self, name: str, **values: Any) -> str:
-        """Return an HTML page as text for a file server; its security policy is in the page."""
+        """Return an HTML page as text for a file server, with its security policy in the page."""
         return self._render_template(
             name, policy=page_policy(self._assets.import_map_hash, frame_ancestors=None), **values
         )
@@ -116,7 +116,7 @@ def to_boot(page: str, **values: Any) -> Markup:
 
 
 def describe_workers(request: Request) -> dict[str, float]:
-    """Return for the page how many runs this server computes at the same time, and which the spare worker takes."""
+    """Return the number of workers, and the largest predicted time of runs for the spare worker, for the page."""
     settings: Settings = request.app.state.settings
     return {"workers": settings.worker_count, "short_run_s": settings.spare_run_s}
 
@@ -128,7 +128,7 @@ def get_pages(request: Request) -> Pages:
 
 
 def show_problem(request: Request, problem: Problem) -> Response | None:
-    """Return an error as a page, for a browser that opens the address of a page; None for every other client."""
+    """Return an error as a page, if a browser has requested a page; None for all other requests."""
     path = to_route(request.scope)
     is_page = request.method == "GET" and not path.startswith(f"{API}/")
     if not is_page or "text/html" not in request.headers.get("accept", ""):
@@ -161,7 +161,7 @@ async def get_index(request: Request, service: Service) -> Response:
 
 
 async def render_index(request: Request, service: Service, **boot: Any) -> Response:
-    """Return the page of the instrument, with what an extension adds to its start data."""
+    """Return the page of the instrument. boot: what an extension adds to its start data."""
     card = await build_default_preview(request, service)
     start = to_boot("index", **describe_workers(request), **boot)
     return get_pages(request).render("index.html", boot=start, card=card)

@@ -1,4 +1,4 @@
-"""Add security headers to every answer, and refuse requests that another site's page makes."""
+"""Add security headers to every response, and refuse requests from pages of other sites that may change data."""
 
 from collections.abc import Collection
 from typing import Any
@@ -19,20 +19,20 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-# For answers that are not pages: nothing may be loaded, run or framed.
+# Policy for responses that are not pages: nothing may be loaded, run or framed.
 BARE_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 BARE_HEADERS = {**HEADERS, "Content-Security-Policy": BARE_POLICY}
 
-# The files of a page never become a page, so rules for pages would only add 40 kB to a first visit.
+# Files that pages load are never pages themselves, so that policies for pages would only add 40 kB to a first visit.
 PARTS = ("text/javascript", "text/css", "font/")
 PART_HEADERS = {"X-Content-Type-Options": "nosniff"}
 
-# For pages with forms: with no-referrer a browser would send `Origin: null` with their forms.
+# For pages with forms, because with no-referrer a browser would send `Origin: null` with a form.
 FORM_HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 FOREIGN_SITES = ("cross-site", "same-site")
 
-# What pages of listed origins may send and read. No cookie is allowed: without a token an address identifies them.
+# What pages of allowed origins may send and read. Cookies are not allowed: without a token, their IP address counts.
 CORS: dict[str, Any] = {
     "allow_methods": ("GET", "HEAD", "POST", "DELETE"),
     "allow_headers": ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"),
@@ -42,16 +42,16 @@ CORS: dict[str, Any] = {
 
 
 def require_own_page(request: Request) -> None:
-    """Refuse a POST that another site's page, or an unknown sender, has sent."""
+    """Refuse a POST request unless a page of this server has sent it."""
     origin, host = request.headers.get("origin"), request.headers.get("host")
     if origin is None or urlsplit(origin).netloc != host:
         raise Problem("foreign-origin", 403, "only this page's buttons may do this; scripts can use the HTTP interface")
 
 
 def page_policy(import_map_hash: str, *, frame_ancestors: str | None = "'none'") -> str:
-    """Return the Content-Security-Policy of a page: everything from this host, and the import map by its hash.
+    """Return the Content-Security-Policy of a page: only files of this host, and the import map by its hash.
 
-    `frame_ancestors` is None for a policy within the page itself, where browsers reject that rule.
+    frame_ancestors: None for a policy within the page itself, where browsers do not accept this rule.
     """
     rules: dict[str, str | None] = {
         "default-src": "'none'",
@@ -69,22 +69,22 @@ def page_policy(import_map_hash: str, *, frame_ancestors: str | None = "'none'")
 
 
 class SecurityHeaders:
-    """ASGI middleware: adds the headers, and refuses writes from foreign pages.
+    """ASGI middleware that adds security headers, and refuses requests from pages of other sites that may change data.
 
-    A browser sends `Origin` with every POST and DELETE of a page. Without this check any site that a visitor
-    opens could start runs on a server that only the visitor's machine can reach. Pages of `origins` may write.
+    A browser sends `Origin` with every POST and DELETE of a page. Without this check, any site that a person opens
+    could start runs on a server that only this person's machine can reach. Pages of `origins` are allowed.
     """
 
     def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
         self._app, self._origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a write from another site's page; else call the app and add security headers to its answer."""
+        """Call the app and add security headers to its response, or refuse the request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
 
         async def send_with_headers(message: Message) -> None:
-            """Send a message of the answer, with security headers in its start."""
+            """Send a message of the response, with security headers added to its own."""
             if message["type"] == "http.response.start":
                 complete(MutableHeaders(scope=message))
             await send(message)
@@ -98,7 +98,7 @@ class SecurityHeaders:
 
 
 def complete(headers: MutableHeaders) -> None:
-    """Add those security headers that an answer lacks."""
+    """Add the security headers that a response does not have yet."""
     is_part = headers.get("content-type", "").startswith(PARTS)
     for name, value in (PART_HEADERS if is_part else BARE_HEADERS).items():
         headers.setdefault(name, value)
@@ -111,7 +111,7 @@ def _foreign_origin(scope: Scope) -> str | None:
     headers = Headers(scope=scope)
     origin = headers.get("origin")
     if origin is None and headers.get("sec-fetch-site") in FOREIGN_SITES:
-        return "another site"  # a browser that omits the origin still sends this
+        return "another site"  # browsers that leave out the origin still send this header
     if origin is None or origin.partition("://")[2] == headers.get("host"):
         return None
     return origin

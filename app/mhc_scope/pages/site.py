@@ -1,13 +1,13 @@
 """Write the page as files for any file server: the output of `mhc-scope site`.
 
-The browser requests the same paths as from a server, and `static/js/net/site.js` answers them from these files:
+The page makes the same requests as with a server, and `static/js/net/site.js` answers them from these files:
 
-    index.html, preset-NAME.html, view-ID.html    pages; they are in one folder, and all addresses in them are relative
+    index.html, preset-NAME.html, view-ID.html    pages, in one folder; all addresses in them are relative
     static/, vendor/                              files that pages load, with the same paths as on a server
-    api/                                          answers that are the same for everyone, and the list of runs
+    api/                                          responses of the API, and the list of runs
     records/ID.frames                             the frames of a run, one per line, gzip
 
-Nothing is ever deleted, so that links into a site stay valid when it is written again.
+Files are never deleted, so that links to a site stay valid when it is written again.
 """
 
 import gzip
@@ -46,7 +46,7 @@ Grid = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class WrittenRun:
-    """Describe a run of the site: its id, its first frame, and its spec; None for a trace."""
+    """A run of the site: its id, its first frame, and its spec (None for a recording)."""
 
     id: str
     start: StartFrame
@@ -54,16 +54,16 @@ class WrittenRun:
 
 
 class StaticSite:
-    """Write a site to a folder.
+    """Writes a site to a folder.
 
     Parameters
     ----------
-    folder: empty, new, or a site that was written before.
+    folder: a new or empty folder, or an earlier site.
 
     Raises
     ------
     FileExistsError
-        If the folder contains something else.
+        If the folder contains other files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -73,7 +73,7 @@ class StaticSite:
         self.bytes = 0
 
     def find_record(self, run_id: str) -> list[bytes] | None:
-        """Return the frames of a run that an earlier export wrote to this folder; None if there are none."""
+        """Return the frames of a run in an earlier site in the folder; None if there are none."""
         path = self._folder / to_record_path(run_id)
         return gzip.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else None
 
@@ -86,7 +86,7 @@ class StaticSite:
         return WrittenRun(run_id, start, spec)
 
     def write_answers(self, runs: Iterable[WrittenRun], costs: Mapping[RunSpec, list[ConnectionCost]]) -> None:
-        """Write answers of the API, which the page reads as files, and the list of runs."""
+        """Write responses of the API, which the page reads as files, and the list of runs."""
         bodies: dict[str, Any] = {
             "schema": RunSpec.model_json_schema(),
             "presets": {"presets": [preset.to_plain() for preset in PRESETS]},
@@ -125,10 +125,10 @@ class StaticSite:
             snapshot = SnapshotBody.build(view).model_dump(mode="json") | {"sweep": None}
             boot = to_boot("snapshot", snapshot=snapshot, **common)
             write_page(f"view-{view.id}.html", view.title, view.note, boot, name="snapshot.html", snapshot=snapshot)
-        self._write_file(".nojekyll", b"")  # GitHub Pages then serves the files as they are
+        self._write_file(".nojekyll", b"")  # lets GitHub Pages serve the files unchanged
 
     def _write_file(self, path: str, body: bytes) -> None:
-        """Write a file of the static site, and count its bytes."""
+        """Write a file of the static site, and add its size to `bytes`."""
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(body)
@@ -136,12 +136,12 @@ class StaticSite:
 
 
 def to_record_path(run_id: str) -> str:
-    """Return the path of a run's frames. No web server knows the ending, so none decompresses the file."""
+    """Return the path of a run's frames. Its ending is unknown to web servers, so that none decompresses the file."""
     return f"records/{run_id}.frames"
 
 
 def list_grid(grid: Grid) -> list[RunSpec]:
-    """Return the runs of the opening view at every point of a grid; if a setting does not apply to a run, once."""
+    """Return the runs of the opening view at every point of a grid, without repetition."""
     found: dict[str, RunSpec] = {}
     for spec in OPENING.specs:
         points: list[dict[str, Any]] = [spec.model_dump(mode="json")]
@@ -160,7 +160,7 @@ def _replace_field(spec: dict[str, Any], path: str, value: float) -> dict[str, A
 
 
 def to_sent(spec: RunSpec) -> dict[str, Any]:
-    """Return a spec as the page sends it: its connection, and what differs from the defaults of the schema."""
+    """Return a spec as the page sends it: the kind of connection, and all fields that differ from their defaults."""
     schema = RunSpec.model_json_schema()
     sent: dict[str, Any] = {}
     for name, value in spec.model_dump(mode="json", exclude_none=True).items():
@@ -180,7 +180,7 @@ def to_sent(spec: RunSpec) -> dict[str, Any]:
 
 
 def _to_costs(spec: RunSpec, costs: Sequence[ConnectionCost]) -> dict[str, Any]:
-    """Return the answers of the API's routes of costs for a stack, as files of the static site."""
+    """Return the responses of the API's routes of costs for one stack."""
     figures = {theme: json.loads(build_costs(costs, THEMES[theme]).to_json()) for theme in get_args(ThemeName)}
     return {
         "spec": to_sent(spec),
@@ -191,7 +191,7 @@ def _to_costs(spec: RunSpec, costs: Sequence[ConnectionCost]) -> dict[str, Any]:
 
 
 def _to_entry(run: WrittenRun) -> dict[str, Any]:
-    """Return a run's entry in the static site's list of runs; `is_current`: this version would compute the same."""
+    """Return the entry of a run in the list of runs. `is_current`: whether this version would compute the same run."""
     sent = None if run.spec is None else to_sent(run.spec)
     is_current = run.spec is not None and run.spec.id == run.id
     return {

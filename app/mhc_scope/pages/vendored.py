@@ -1,6 +1,6 @@
-"""List the files that are taken from other packages in node_modules: to serve, and to include in a wheel.
+"""List the files of other packages in node_modules that are served, and that a wheel must contain.
 
-Imports the standard library alone, because setup.py reads it where nothing is installed.
+This module imports only the standard library, because setup.py imports it when nothing is installed.
 """
 
 # Name in the import map -> file.
@@ -12,7 +12,7 @@ MODULES = {
     "@preact/signals": "@preact/signals/dist/signals.mjs",
     "@preact/signals-core": "@preact/signals-core/dist/signals-core.mjs",
     "eventsource-parser": "eventsource-parser/dist/parse.js",
-    # For PDF files, loaded when one is requested. The fonts are not modules: the map has their addresses.
+    # For PDF files, loaded when one is requested. Fonts are not modules, but the map has their addresses.
     "jspdf": "jspdf/dist/jspdf.umd.min.js",
     "svg2pdf.js": "svg2pdf.js/dist/svg2pdf.umd.min.js",
     "dejavu-sans/400.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-400-normal.woff",
@@ -23,18 +23,18 @@ NAMED = {
     "plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js",
     "inter": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
 }
-# Modules that a page needs before its first line runs. They import each other: a browser would find them one by one.
+# Modules that a page preloads. They import each other, so that a browser would otherwise find them one by one.
 STARTED = ("preact", "preact/hooks", "htm", "@preact/signals", "@preact/signals-core", "eventsource-parser")
-# Compressed by static/compress.mjs when packages are installed, as a file of the same name and `.br`.
+# Files that static/compress.mjs compresses when packages are installed, to a file of the same name with `.br`.
 COMPRESSED = (NAMED["plotly"],)
-# Files that those of the same package import.
+# Files that other files of the same package import.
 PARTS = ("eventsource-parser/dist/errors.js",)
-# The fonts of the pictures that the server draws, by whether they are bold.
+# Fonts of the pictures that the server draws. Key: whether it is bold.
 FONTS = {False: MODULES["dejavu-sans/400.woff"], True: MODULES["dejavu-sans/700.woff"]}
 
 
 def by_package() -> dict[str, list[str]]:
-    """Return the files that a browser loads from node_modules, by their package."""
+    """Return the files in node_modules that a browser loads, by package."""
     packages: dict[str, list[str]] = {}
     for path in sorted({*MODULES.values(), *NAMED.values(), *PARTS}):
         packages.setdefault(package_of(path), []).append(path)
@@ -48,11 +48,10 @@ def package_of(path: str) -> str:
 
 
 def list_carried() -> list[str]:
-    """Return the paths in node_modules that a wheel must contain, with the files that state their version.
+    """Return the paths in node_modules that a wheel must contain, including the files that state versions.
 
-    What is compressed there is not needed a second time as it was.
-
-    The texts of licences are in docs/licences.md, which a wheel contains next to our own.
+    Of compressed files, only the compressed version is needed. The texts of licences are in docs/licences.md, which a
+    wheel contains too.
     """
     needed = [*MODULES.values(), *NAMED.values(), *PARTS, *FONTS.values()]
     about = {f"{package_of(path)}/package.json" for path in needed}

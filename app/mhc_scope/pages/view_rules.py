@@ -1,4 +1,4 @@
-"""Define what server and page share of views: letters, names and styles of runs, the first view, maps, costs."""
+"""Collect the rules about views that the server shares with the page: names and styles of runs, first view, costs."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from mhc_scope.presets import DEFAULT, KEY, OPENING, TRAINED
 
 
 def to_view_rules() -> dict[str, Any]:
-    """Return the rules for views in addresses and settings as plain data, for the page."""
+    """Return the rules about views, addresses and settings as plain data, which is sent with the page."""
     return {
         "letters": LETTERS[:MAX_RUNS],
         "name_length": NAME_LENGTH,

@@ -1,4 +1,4 @@
-"""Make what every visit needs when the server starts: the first visitor would wait a tenth of a second for it."""
+"""Prepare at the start of the server what every visit needs, for which the first visitor would wait 0.1 s."""
 
 from typing import get_args
 
@@ -9,11 +9,11 @@ from mhc_scope.pages.routes import Pages
 from mhc_scope.pages.view_rules import to_view_rules
 from mhc_scope.presets import OPENING
 
-CODING = "br"  # what browsers accept
+CODING = "br"  # encoding that browsers accept
 
 
 def warm_up(pages: Pages) -> None:
-    """Compile the templates of pages, and write the bodies that a page requests first; takes 100 ms."""
+    """Compile the templates of pages, and compress the bodies that a page requests first. Takes 100 ms."""
     pages.compile_templates()
     to_view_rules()
     panels = (write_panels(len(OPENING.specs), theme) for theme in get_args(ThemeName))

@@ -1,4 +1,4 @@
-"""Define named comparisons to start from; without a hash the page shows the first."""
+"""Define presets, named comparisons of runs to start from. The first is the default."""
 
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
@@ -14,7 +14,7 @@ from mhc_scope.presets.stacks import COMPARISONS, STACKS, TRAINED
 
 __all__ = ["BY_NAME", "DEFAULT", "FORMER", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset", "find_unchanged_preset"]
 
-KEY = "preset"  # of a page's state
+KEY = "preset"  # key of the preset's name in a page's state
 
 PRESETS: tuple[Preset, ...] = (
     *COMPARISONS,
@@ -28,12 +28,12 @@ PRESETS: tuple[Preset, ...] = (
 )
 DEFAULT = PRESETS[0]
 BY_NAME = {preset.name: preset for preset in PRESETS}
-# Names of presets that others have taken the place of, and of these others: old links lead there.
+# Name of a preset that was replaced -> name of the preset to which old links lead now.
 FORMER = {"init_dynamic": "init_learning"}
 
 
 def find_unchanged_preset(state: str, run_ids: Sequence[str]) -> Preset | None:
-    """Return the preset that a page's state names, if these are its runs unchanged; else None."""
+    """Return the preset that a page's state names, if the runs are those of the preset; else None."""
     preset = BY_NAME.get(dict(parse_qsl(state)).get(KEY, ""))
     is_unchanged = preset is not None and [spec.id for spec in preset.specs] == list(run_ids)
     return preset if is_unchanged else None

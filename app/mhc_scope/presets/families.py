@@ -15,7 +15,7 @@ from mhc_core.spec import FAMILIES, RunSpec, parse_spec
 from mhc_scope.presets.opening import OPENING
 
 FILE = Path(__file__).with_name("families.json")
-LAYER = 16  # whose H_res is shown, from 0: in the opening view it is layer 17 of 64
+LAYER = 16  # layer whose H_res is shown, from 0; on the page it is layer 17 of 64
 DIGITS = 7
 
 
@@ -24,7 +24,7 @@ class Measured:
     """Measurements of one family.
 
     id: id of the run. h_res: H_res of one layer, (n, n); None for one stream. gain_forward, gain_backward: largest
-    composite gains over the depth, as in the table of results; None where layers do not mix a state.
+    composite gains over depth; None if layers do not mix a state.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Measured:
 
 
 def build_family_spec(kind: str) -> RunSpec:
-    """Build the opening view's spec with another connection; mapped families start as its mHC does."""
+    """Build the spec of the opening view with another connection. Mapped families are initialised like its mHC."""
     for spec in OPENING.specs:
         if spec.connection.kind == kind:
             return spec
@@ -44,7 +44,7 @@ def build_family_spec(kind: str) -> RunSpec:
 
 
 def measure_family(kind: str) -> Measured:
-    """Compute the opening view's run with this family; return its gains and a matrix H_res."""
+    """Compute the run of the opening view with a family, and return its gains and H_res of one layer."""
     from mhc_core.measure.run import run  # imports torch, which reading the file does not need
 
     spec, result = build_family_spec(kind), Result()
@@ -66,12 +66,12 @@ def _round_digits(value: float) -> float:
 
 
 def read_measured() -> dict[str, Measured]:
-    """Return the stored gains of families by kind; a family from another package has none."""
+    """Return the stored measurements of families by kind. Families of other packages have none."""
     return {kind: Measured(**entry) for kind, entry in json.loads(FILE.read_text()).items()}
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Measure the families that the stored file lacks, or all with `--all`, and write the file."""
+    """Measure the families that the file lacks, or all with `--all`, and write the file."""
     stored = {} if "--all" in arguments or not FILE.is_file() else read_measured()
     found = {
         kind: stored[kind] if kind in stored and stored[kind].id == build_family_spec(kind).id else measure_family(kind)

@@ -1,4 +1,4 @@
-"""Define presets of how mixing is initialised, and all published initialisations with their connections."""
+"""Define all published initialisations of mixing, and the presets that compare them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,8 @@ TRAINING: dict[str, Any] = {"steps": STEPS, "lr": 0.01, "warmup": STEPS // 4, "k
 class Initialisation:
     """One published initialisation of mixing.
 
-    name: whose it is. source: where it was read. connection: fields of a spec that have it.
+    name: name of its authors or model. source: code from which it was taken. connection: fields of a spec that select
+    it.
     """
 
     name: str
@@ -22,9 +23,10 @@ class Initialisation:
     connection: dict[str, Any]
 
     def build_spec(self, is_trained: bool = True) -> RunSpec:
-        """Build the spec in which all initialisations are compared, with mixing that depends on tokens, as published.
+        """Build the spec with which initialisations are compared. Mixing depends on tokens, as published.
 
-        It is computed in float64. In float32 rounding sets equal streams apart, and training then moves H_res.
+        It is computed in float64, because in float32 rounding makes equal streams different, and training then changes
+        H_res.
         """
         fields = {
             "dtype": "float64",
@@ -67,7 +69,7 @@ INITIALISATIONS: dict[str, Initialisation] = {
 
 
 def _compare_trained(name: str, title: str, description: str, *keys: str) -> Preset:
-    """Build the preset that compares initialisations after the same training."""
+    """Build a preset that compares initialisations, given by their keys, after the same training."""
     runs = {INITIALISATIONS[key].name: INITIALISATIONS[key].build_spec().model_dump(mode="json") for key in keys}
     return compare(
         "starts", name, title, description, runs,

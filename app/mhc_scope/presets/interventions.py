@@ -1,4 +1,4 @@
-"""Define presets that intervene in a stack."""
+"""Define presets with edits of a stack."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ CUT: dict[str, Any] = {"layers": [20, 20], "what": "stream", "index": 2, "do": "
 DEPTH = 12
 EARLY: dict[str, Any] = {"layers": [0, DEPTH // 2 - 1], "what": "h_res", "do": "identity"}
 LATE = EARLY | {"layers": [DEPTH // 2, DEPTH - 1]}
-# As in docs/edits.md, at half the depth and with fewer steps, because its records ship. Of the seeds 0 to 2 this is the
-# one with the median difference between both halves.
+# As in docs/edits.md, but with half the depth and fewer steps, because the records are part of the package. Of the
+# seeds 0 to 2, this one has the median difference between both halves.
 TRAINED_MIXING: dict[str, Any] = {
     "depth": DEPTH,
     "seed": 2,

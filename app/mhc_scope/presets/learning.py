@@ -1,4 +1,4 @@
-"""Measure what every published initialisation lets the mixing learn, for the page `/families`.
+"""Measure how the mixing learns from every published initialisation, for the page `/families`.
 
 The numbers are stored in `learning.json`, because training takes seconds. `python -m mhc_scope.presets.learning`
 measures what the file lacks; with `--all` it measures all of them again.
@@ -17,7 +17,7 @@ from mhc_core.spec import RunSpec
 from mhc_scope.presets.initialisations import INITIALISATIONS, Initialisation
 
 FILE = Path(__file__).with_name("learning.json")
-LAYER = 1  # whose weights are shown, from 0: the first layer of DeepSeek-V4.1 reads stream 0 alone
+LAYER = 1  # layer whose weights are shown, from 0; not the first, which reads only stream 0 in DeepSeek-V4.1
 DIGITS = 5
 
 
@@ -25,11 +25,11 @@ DIGITS = 5
 class Learning:
     """Measurements of one initialisation, before and after the same training.
 
-    id: id of the trained run. h_pre, h_post: largest and least weight of a stream in one layer, before training.
-    diagonal: mean of the diagonal of H_res of that layer, before training. signal, share: medians over layers of the
-    metrics `mixing_signal` and `mixing_grad_share` before training; None where no layer has a value. moved: median over
-    layers of the Frobenius norm of the change of H_res, a mean over tokens. gain_backward: the largest composite gain
-    after training.
+    id: id of the trained run. h_pre, h_post: largest and smallest weight of a stream in one layer, before training.
+    diagonal: mean of the diagonal of H_res in that layer, before training. signal, share: medians over layers of the
+    metrics `mixing_signal` and `mixing_grad_share` before training; None if no layer has a value. moved: median over
+    layers of the Frobenius norm of the change of H_res, averaged over tokens. gain_backward: largest backward composite
+    gain after training.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Learning:
 
 
 def measure_learning(initialisation: Initialisation) -> Learning:
-    """Compute the runs of an initialisation before and after training; return what is said of them."""
+    """Compute the runs of an initialisation without and with training, and return their measurements."""
     spec = initialisation.build_spec()
     before, after = _compute(initialisation.build_spec(is_trained=False)), _compute(spec)
     return Learning(
@@ -79,7 +79,7 @@ def _find_range(weights: np.ndarray) -> tuple[float, float]:
 
 
 def _find_median(result: Result, key: str) -> float | None:
-    """Return the median over layers of a metric of a trained run; None if it was not measured."""
+    """Return the median over layers of a metric; None if no layer has a value."""
     column = result.layers.get(key)
     if column is None or np.isnan(column).all():
         return None
@@ -91,12 +91,12 @@ def _round_digits(value: float) -> float:
 
 
 def read_learning() -> dict[str, Learning]:
-    """Return the stored measurements by the key of the initialisation."""
+    """Return the stored measurements by key of the initialisation."""
     return {key: Learning(**entry) for key, entry in json.loads(FILE.read_text()).items()}
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Measure the initialisations that the stored file lacks, or all with `--all`, and write the file."""
+    """Measure the initialisations that the file lacks, or all with `--all`, and write the file."""
     stored = {} if "--all" in arguments or not FILE.is_file() else read_learning()
     lines = []
     for key, initialisation in INITIALISATIONS.items():

@@ -1,15 +1,15 @@
-"""Define what a visitor sees first.
+"""Define the comparison that the page shows first.
 
-mHC starts here as lucidrains' public code does, because its mixing is visible: with drift 0.3 a layer moves 53 % of a
-stream's weight to other streams (75 % with DeepSeek-V4's start, 0.1 % with mHC-lite's and the residual-equivalent one),
-and 64 layers have a gain of 1.000 forward and backward. DeepSeek-V4's start reads and writes all streams alike, so its
-curves coincide with those of the residual network. lucidrains' reads one stream more than the others (H_pre 0.73 and
-0.50), in turn, and writes all of them with 1.46: its activations end at 10.9 where those of the residual network end at
-7.3.
+mHC has the initialisation of lucidrains' public code here, because its mixing is visible: with drift 0.3 a layer moves
+53 % of a stream's weight to other streams (75 % with DeepSeek-V4's initialisation, 0.1 % with those of mHC-lite and of
+the residual network), and 64 layers have a gain of 1.000 forward and backward. With DeepSeek-V4's initialisation, all
+streams are read and written with equal weights, so that its curves coincide with those of the residual network. With
+that of lucidrains, each layer reads one stream, in turn, more than the others (H_pre 0.73 and 0.50), and writes all of
+them with 1.46: the activation is 10.9 at the end, and 7.3 in the residual network.
 
-The streams themselves stay copies of each other with both (cosine 1.00), because doubly stochastic mixing averages
-differences: 39 % of them survive one layer and 1 % three. Only mHC-lite's start, which hardly mixes, keeps streams
-different (cosine 0.77).
+The streams remain copies of each other with both (cosine 1.00), because doubly stochastic mixing averages differences:
+39 % of them survive one layer, and 1 % three layers. Only with mHC-lite's initialisation, which hardly mixes, streams
+remain different (cosine 0.77).
 """
 
 from mhc_core.spec import parse_spec
@@ -25,5 +25,5 @@ OPENING = compare(
     {"Residual": RESIDUAL, "HC": HC, "mHC": MHC},
 )
 
-# The runs of the story's step about a cut stream. Their records ship with the package.
+# The runs of the step of the story about a cut stream. Their records are part of the package.
 CUT_IN_STORY = tuple(parse_spec(spec | {"edits": [CUT]}) for spec in (HC, MHC))

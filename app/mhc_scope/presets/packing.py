@@ -1,8 +1,9 @@
-"""Pack encoded frames into few bytes: most of a record is long lists of numbers.
+"""Compress encoded frames, of which long lists of numbers are the largest part.
 
-Decimal digits compress badly. A list of numbers is taken out of its line and stored as float32, or as float64 where
-that is not exact: all first bytes of the numbers, then all second ones, and so on, as signs and exponents of
-neighbours are alike. A list whose text would come back different, such as one with null, stays in its line.
+Decimal digits compress badly. Lists of numbers are therefore removed from their lines and stored as float32, or as
+float64 if float32 is not exact: the first bytes of all numbers, then all second bytes, and so on, because signs and
+exponents of neighbours are similar. A list whose text could not be restored exactly, such as one with null, stays in
+its line.
 """
 
 import re
@@ -16,7 +17,7 @@ import orjson
 
 # A list of at least four numbers, and nothing else.
 _LIST = re.compile(rb"\[[-+.0-9eE]+(?:,[-+.0-9eE]+){3,}\]")
-# What takes the place of a list of each type; JSON has no such bytes outside strings, and escapes them within.
+# Mark that replaces a list, by type of its numbers. JSON has no such bytes outside strings and escapes them inside.
 _TYPES: dict[bytes, np.dtype[Any]] = {b"\x00": np.dtype("<f4"), b"\x01": np.dtype("<f8")}
 _ANY_MARK = re.compile(b"[\x00\x01]")
 _COUNT = np.dtype("<u4")
@@ -27,9 +28,9 @@ def pack(lines: Sequence[bytes]) -> bytes:
     lists: dict[bytes, list[np.ndarray]] = {mark: [] for mark in _TYPES}
 
     def take_out(found: re.Match[bytes]) -> bytes:
-        """Move a list of numbers from the text of frames to `lists`; return the mark that stands for it."""
+        """Move a list of numbers from the text to `lists`, and return the mark that replaces it."""
         for mark, number in _TYPES.items():
-            with np.errstate(over="ignore"):  # such a list comes back different
+            with np.errstate(over="ignore"):  # the comparison below finds such a list
                 values = np.array(orjson.loads(found[0]), dtype=number)
             if _encode(values) == found[0]:
                 lists[mark].append(values)
@@ -43,13 +44,13 @@ def pack(lines: Sequence[bytes]) -> bytes:
         planes = np.frombuffer(values.tobytes(), dtype=np.uint8)
         parts += [lengths.tobytes(), planes.reshape(-1, number.itemsize).T.tobytes()]
     sizes = np.array([len(part) for part in parts], dtype=_COUNT).tobytes()
-    # As small as xz, and read three times as fast.
+    # As small as with xz, and decompressed three times as fast.
     packed: bytes = brotli.compress(b"".join([sizes, *parts]), quality=11)
     return packed
 
 
 def unpack(packed: bytes) -> list[bytes]:
-    """Return the encoded frames of `pack`, equal byte for byte."""
+    """Return the encoded frames that `pack` has compressed, equal byte for byte."""
     content: bytes = brotli.decompress(packed)
     begin = (1 + 2 * len(_TYPES)) * _COUNT.itemsize
     ends = begin + np.cumsum(np.frombuffer(content[:begin], dtype=_COUNT))

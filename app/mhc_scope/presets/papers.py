@@ -1,6 +1,6 @@
-"""Reproduce figures of the two papers at a scale that one CPU core computes in a second.
+"""Define presets that reproduce figures of the two papers, at a scale that one CPU core computes in a second.
 
-The papers' numbers are only those that they print. What is measured here comes from the runs themselves.
+The papers' numbers are only those that they print. All other numbers come from the runs.
 """
 
 from mhc_scope.presets.preset import HC, MHC, RESIDUAL, Preset, Reference, build_three, compare
@@ -8,9 +8,9 @@ from mhc_scope.presets.preset import HC, MHC, RESIDUAL, Preset, Reference, build
 MHC_PAPER, HC_PAPER = "mHC, arXiv 2512.24880", "Hyper-Connections, arXiv 2409.19606"
 TRAINED = "27B parameters, width 2560, trained, with mixing that depends on each token"
 DRIFT = "here width 64 and static mixing with a Gaussian drift instead of training"
-# What the mHC paper prints about composite gains: each number is stated once.
+# Composite gains that the mHC paper prints.
 HC_GAIN, MHC_GAIN = "up to about 3000", "up to about 1.6"
-# Two layers a block, as in the paper's 27B model of 30 blocks.
+# Two layers per block, as in the paper's 27B model with 30 blocks.
 SIXTY = {"depth": 60}
 
 MHC_FIGURES: tuple[Preset, ...] = (
@@ -62,10 +62,10 @@ MHC_FIGURES: tuple[Preset, ...] = (
         "backward gain.",
         {"HC": HC | SIXTY, "mHC": MHC | SIXTY},
         metric="composite_gain_bwd",
-        reduction="first",  # of the product of all layers, which the figure shows
+        reduction="first",  # the gain of the product of all layers, which the figure shows
         panel="detail",
         view="interval",
-        # The paper's figure shows its numbers as an image; these are what its text states about the same products.
+        # The numbers in the paper's figure are an image. These are from its text about the same products.
         reference=Reference(
             f"{MHC_PAPER}, Fig. 8 and its text",
             f"Composite Amax gain of HC {HC_GAIN}, of mHC {MHC_GAIN}.",

@@ -1,4 +1,4 @@
-"""Define a preset: a few specs that share seed and input, what to look at in them, and what others report of it."""
+"""Define a preset: a few specs that share seed and input, the metric and figure to look at, and what others report."""
 
 import math
 from collections.abc import Mapping
@@ -48,18 +48,18 @@ class Reference:
 
 @dataclass(frozen=True)
 class Preset:
-    """Compare a few specs under a name.
+    """A named comparison of a few specs.
 
     Attributes
     ----------
-    name, title, description: for addresses, for people, and in one sentence.
-    group: where it is in the gallery.
+    name, title, description: name in addresses, title for people, and a text of a few sentences.
+    group: key of its group in the gallery.
     labels, specs: the runs.
-    metric, reduction: the column that its preview draws, and how it becomes its headline number.
-    number: what the headline number is: that of the column, or how much the edits of a run raise its perplexity, in %.
+    metric, reduction: the column that its sketch draws, and how the column is reduced to the headline number.
+    number: the headline number: that of the column, or by how many % the edits of a run raise its perplexity.
     panel, view: the panel that shows it, and one of its views; None for the first.
-    reference: what others report of it, or None.
-    plays: the field that is animated when it is opened; None for no animation.
+    reference: what others report about it, or None.
+    plays: the field that is animated when the preset is opened; None for no animation.
     """
 
     name: str
@@ -82,10 +82,10 @@ class Preset:
         return RISE_TITLE if self.number == "perplexity" else to_title(METRICS[self.metric], self.reduction)
 
     def read_number(self, result: Result) -> ReducedNumber:
-        """Return the preset's headline number of a run."""
+        """Return the headline number of a run."""
         if self.number == "metric":
             return reduce_metric(result, self.metric, self.reduction)
-        rise = 100 * math.expm1(result.loss - result.loss_base)  # losses are nats, and perplexity exp(loss)
+        rise = 100 * math.expm1(result.loss - result.loss_base)  # losses are in nats; perplexity is exp(loss)
         return ReducedNumber(rise, None, "finite") if math.isfinite(rise) else ReducedNumber(None, None, "unknown")
 
     def to_plain(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Preset:
 def compare(
     group: Group, name: str, title: str, description: str, runs: Mapping[str, dict[str, Any]], **more: Any
 ) -> Preset:
-    """Build a preset that compares runs, given by label."""
+    """Build a preset. runs: label -> fields of its spec. more: further fields of `Preset`."""
     return Preset(name, title, description, group, tuple(runs), tuple(map(parse_spec, runs.values())), **more)
 
 

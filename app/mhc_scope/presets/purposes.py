@@ -1,4 +1,4 @@
-"""Define presets that show what families of 2024 to 2026 are for: one property that they keep or give up."""
+"""Define presets that each show one property that families of 2024 to 2026 keep or give up."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ DRIFT: dict[str, Any] = {"init": "lucidrains", "noise": 1.0}
 
 
 def _build_drifted(**kinds: str) -> dict[str, dict[str, Any]]:
-    """Return runs of 24 layers that differ in the kind of connection alone, by label."""
+    """Return the fields of runs of 24 layers that differ only in the kind of connection, by label."""
     return {label: {"depth": 24, "connection": {"kind": kind, **DRIFT}} for label, kind in kinds.items()}
 
 

@@ -1,12 +1,12 @@
-"""Ship finished records of presets: a fresh server shows them without computing anything.
+"""Store finished records of presets in the package, so that a new server shows them without computing anything.
 
-There is one file per run, named by the run's id; runs that train alike and differ in their edits share a file, since
-most of their frames are the same. An id is a hash of the spec and the numerics version, so a record of other numerics
-is never served instead of this version's. Its first frame says on which device and with which versions
-it was computed, as in any stored run.
+There is one file per run, named by the run's id. Runs with the same training that differ in their edits share a file,
+because most of their frames are equal. An id is a hash of the spec and the numerics version, so that a record of other
+numerics is never served. As in any stored run, the first frame has the device and the versions with which the record
+was computed.
 
-`python -m mhc_scope.presets.records` computes what is missing, deletes what no preset has, and writes the sketches of
-the gallery from the records; with `--all` it computes every record again, as is needed after a change of the findings.
+`python -m mhc_scope.presets.records` computes missing records, deletes those of no preset, and writes the sketches of
+the gallery. With `--all` it computes every record again, as is necessary after a change of the findings.
 """
 
 import sys
@@ -24,7 +24,7 @@ FOLDER = Path(__file__).with_name("records")
 
 
 def list_specs() -> dict[str, RunSpec]:
-    """Return the runs that ship with the package, by id: those of the opening view, the story and the presets."""
+    """Return the specs of runs whose records belong in the package, by id: opening view, story and presets."""
     specs = [spec for preset in (OPENING, *PRESETS) for spec in preset.specs]
     return {spec.id: spec for spec in (*specs, *CUT_IN_STORY)}
 
@@ -33,18 +33,18 @@ SPECS: Mapping[str, RunSpec] = list_specs()
 
 
 def has_record(run_id: str) -> bool:
-    """Return whether the file with the record of a run ships."""
+    """Return whether the package has the record of a run."""
     return run_id in SPECS and to_path(SPECS[run_id]).is_file()
 
 
 def read_record(run_id: str) -> list[bytes] | None:
-    """Return the encoded frames of a run from index 0, without `end`; None if no record of it ships."""
+    """Return the encoded frames of a run from index 0, without `end`; None if the package does not have its record."""
     found = _read_lines(to_path(SPECS[run_id])) if run_id in SPECS else []
     return [line for line in found if _find_run_id(line) == run_id] or None
 
 
 def to_path(spec: RunSpec) -> Path:
-    """Return the file in which the shipped record of a spec is stored."""
+    """Return the path of the file with the record of a spec."""
     shared = spec.model_copy(update={"edits": ()}) if spec.train.steps else spec
     return FOLDER / f"{shared.id}.br"
 
@@ -54,12 +54,12 @@ def _read_lines(path: Path) -> list[bytes]:
 
 
 def _find_run_id(line: bytes) -> str:
-    """Return the id of the run in an encoded frame, which names it first: `{"run":"…",`."""
+    """Return the id of the run in an encoded frame, which begins with `{"run":"…",`."""
     return line.split(b'"', 4)[3].decode()
 
 
 def read_result(run_id: str) -> Result:
-    """Return the columns of a shipped record."""
+    """Return the columns of a record in the package."""
     lines = read_record(run_id)
     assert lines is not None, f"no record of run {run_id} ships: python -m mhc_scope.presets.records"
     result = Result()
@@ -69,7 +69,7 @@ def read_result(run_id: str) -> Result:
 
 
 def write_record(spec: RunSpec) -> None:
-    """Compute a run and store its record, in place of the one that its file may have."""
+    """Compute a run and store its record. Replace an earlier one, and keep other runs' records in the file."""
     from mhc_core.measure.run import run  # imports torch, which reading records does not need
 
     lines = [codec.encode_frame(frame, spec.id, index) for index, frame in enumerate(run(spec))]
@@ -79,7 +79,7 @@ def write_record(spec: RunSpec) -> None:
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Compute the missing records of presets, then the sketches; `--all` computes every record again."""
+    """Compute the missing records of presets, or all with `--all`, then write the sketches."""
     from mhc_scope.presets.sketches import write_sketches
 
     is_all = "--all" in arguments

@@ -1,8 +1,8 @@
-"""Define presets of signals: norms, branches and missing skip connections."""
+"""Define presets on how norms, branch scales and missing skip connections affect signals."""
 
 from mhc_scope.presets.preset import RESIDUAL, Preset, Reference, compare
 
-LIMIT = "0.9484"  # token similarity after 20 layers of infinite width
+LIMIT = "0.9484"  # similarity of tokens after 20 layers of infinite width
 
 SIGNALS: tuple[Preset, ...] = (
     compare(

@@ -1,6 +1,7 @@
-"""Build the sketches of presets for the gallery: a few points of one curve per run, and its number, from records.
+"""Build the sketches of presets for the gallery from records: a few points of one curve per run, and its number.
 
-Stored in one file, because reading every record takes seconds. `python -m mhc_scope.presets.records` writes it.
+They are stored in one file, which `python -m mhc_scope.presets.records` writes, because reading all records takes
+seconds.
 """
 
 import json
@@ -18,19 +19,22 @@ from mhc_scope.presets.records import read_result
 
 FILE = Path(__file__).with_name("sketches.json.xz")
 POINTS = 48
-DIGITS = 4  # of a point of a curve that is 240 px wide
-NUMBER_DIGITS = 7  # stored of each preset's number; the page shows four
+DIGITS = 4  # significant digits of a point of a curve, which is drawn 240 px wide
+NUMBER_DIGITS = 7  # significant digits of the number of a run; the page shows four
 
 
 @cache
 def read_sketches() -> dict[str, list[dict[str, Any]]]:
-    """Return the stored sketches of each preset's runs, in their order: {id, curve, value, log10, status}."""
+    """Return the stored sketches by name of the preset, one per run: {id, curve, value, log10, status}."""
     found: dict[str, list[dict[str, Any]]] = json.loads(lzma.decompress(FILE.read_bytes()))
     return found
 
 
 def build_sketch(preset: Preset, result: Result) -> dict[str, Any]:
-    """Sketch one run: its curve on the scale of the preset's metric, None if it has no number, and its number."""
+    """Return the sketch of one run: the points of its curve on the scale of the preset's metric, and its number.
+
+    None for a point or number without a finite value.
+    """
     column = _find_curve(preset.metric, result)
     places = np.unique(np.linspace(0, len(column) - 1, min(POINTS, len(column))).round().astype(int))
     number = preset.read_number(result)
@@ -47,7 +51,7 @@ def _round_digits(value: float | None, digits: int) -> float | None:
 
 
 def _find_curve(key: str, result: Result) -> np.ndarray:
-    """Return the column over layers or steps, as logarithms if it spans decades."""
+    """Return the column of a metric over layers or steps, as logarithms if it spans decades."""
     metric = METRICS[key]
     is_of_steps, is_log = metric.table == "steps", metric.scale == "log"
     values = (result.steps_log10 if is_log else result.steps) if is_of_steps else None

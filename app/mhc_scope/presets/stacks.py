@@ -1,11 +1,11 @@
-"""Define presets of well-known stacks, and what the three connections do to them."""
+"""Define presets that compare residual, HC and mHC in well-known stacks, after training and in deep stacks."""
 
 from typing import Any
 
 from mhc_scope.presets.preset import RESIDUAL, THREE, Preset, Reference, build_three, compare
 
 TRAINING: dict[str, Any] = {"train": {"steps": 200, "lr": 0.01, "warmup": 50, "kept": 5}}
-# The same training, with maps of two steps: a record of every run ships with the package.
+# The same training, with matrices at two steps only, to keep the records in the package small.
 FEW_KEPT: dict[str, Any] = {"train": {**TRAINING["train"], "kept": 2}}
 
 TRAINED = compare(
@@ -130,7 +130,7 @@ COMPARISONS: tuple[Preset, ...] = (
     ),
 )
 
-# At its default start with this drift mHC hardly mixes.
+# With its default initialisation and this drift, mHC hardly mixes.
 ALIKE = "mHC starts like the residual network, so both curves coincide."
 
 STACKS: tuple[Preset, ...] = (

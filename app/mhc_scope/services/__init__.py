@@ -1,1 +1,1 @@
-"""Implement what the product does with runs, sweeps and views."""
+"""The logic behind routes: runs, sweeps, snapshots and recordings, without HTTP and SQL."""

@@ -1,4 +1,4 @@
-"""Refuse runs that cost too much for any caller, by their predicted cost."""
+"""Refuse runs whose predicted cost exceeds what the server allows for any client."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from mhc_core.spec import RunSpec, SpecError
 from mhc_scope.services.errors import TooExpensiveError
 from mhc_scope.settings import Settings
 
-# Fields that increase the cost, and where to read them.
+# Fields of a spec that increase the cost, as dotted paths.
 SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch", "input.tokens", "train.steps")
 
 

@@ -1,13 +1,14 @@
-"""Provide the time that retention uses."""
+"""Provide the clock by which old data is deleted."""
 
 import time
 
 
 class RateLimitedClock:
-    """Return the time of day, which never advances more than twice as fast as time passes.
+    """A clock of the time of day that advances at most twice as fast as time passes.
 
-    Otherwise a clock that is set a year ahead, by mistake or for a minute, would expire all traces and views. After a
-    long sleep of the machine it catches up at that rate. A clock that is set back is followed.
+    Otherwise a system clock that is set a year ahead by mistake, even for a minute, would delete all recordings and
+    snapshots. After a long sleep of the machine, this clock catches up at double speed. It follows a system clock that
+    is set back.
     """
 
     def __init__(self) -> None:
@@ -15,7 +16,7 @@ class RateLimitedClock:
         self._offset = time.time() - self._seen
 
     def now(self) -> float:
-        """Return seconds since 1970; after the system's clock jumps ahead, this one runs at double speed at most."""
+        """Return seconds since 1970. After the system's clock has jumped ahead, they advance at most twice as fast."""
         seen = time.monotonic()
         self._offset = min(time.time() - seen, self._offset + seen - self._seen)
         self._seen = seen

@@ -1,7 +1,7 @@
-"""Give the engine runs of the queue, and keep the state of the queue true.
+"""Pass queued runs to the engine, and keep the state of the queue correct.
 
-Two loops: one takes a turn whenever a worker is free or the queue has changed; the other regularly frees runs that
-nobody computes.
+There are two loops: one passes on runs whenever a worker is free or the queue has changed; the other regularly puts
+runs that no server computes back into the queue.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ RETRY_S = 1.0
 
 
 class Dispatcher:
-    """Operate the queue for one server."""
+    """Connects the queue to the engine of one server."""
 
     def __init__(self, queue: Queue, log: FrameLog, engine: Engine, hub: Hub, predictions: Predictions) -> None:
         self._queue, self._log, self._engine, self._hub, self._predictions = queue, log, engine, hub, predictions
@@ -45,7 +45,7 @@ class Dispatcher:
         self._stops: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
-        """Start the engine, and queue again the runs of an earlier process that nobody computes."""
+        """Start the engine, and requeue the runs of an earlier process that no server computes."""
         await self._queue.join(self)
         await self._engine.start(self.reports)
         await self.check()
@@ -84,15 +84,15 @@ class Dispatcher:
         StoreUnavailable
             If the database cannot be used now.
         """
-        # Shielded: claimed runs must reach the engine, even if the caller disconnects.
+        # Shielded, because claimed runs must reach the engine even if the caller disconnects.
         turn = asyncio.ensure_future(self._take_turn(fresh or {}))
         turn.add_done_callback(consume_error)
         return await asyncio.shield(turn)
 
     async def cancel(self, run_id: str, is_forced: bool) -> bool:
-        """Stop a run that is computed here, end one that waits, or request a stop from the server that computes it.
+        """Cancel a run: stop it if it is computed here, end it if it waits, or request a stop from another server.
 
-        Return False if another client has just requested the run, and the cancel is not forced: then it continues.
+        Return False if another client has just requested the run and the cancellation is not forced: the run continues.
         """
         async with self._turn:
             answer = await self._queue.request_cancel(run_id, is_forced)
@@ -104,11 +104,11 @@ class Dispatcher:
         elif answer == "stops":
             self._log.forget(run_id)
             self._hub.publish(run_id)
-            await self.take_turn()  # which moves those after it
+            await self.take_turn()  # which updates the positions of runs after it
         return True
 
     async def check(self) -> None:
-        """Free runs that nobody computes, and stop those with a requested stop.
+        """Requeue runs that no server computes, and stop runs for which a stop was requested.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class Dispatcher:
             If the database cannot be used now.
         """
         self._check_due.clear()
-        async with self._turn:  # else a run that was just claimed would look as if nobody computed it
+        async with self._turn:  # otherwise a run that was just claimed would seem not to be computed
             claimed = dict(self.reports.claimed)
             found = await self._queue.check([run.claim for run in claimed.values()])
         for run_id in (*found.gone, *found.to_cancel):
@@ -129,7 +129,7 @@ class Dispatcher:
             self.wake()
         await self.reports.store_late_ends()
 
-    # Below: helpers.
+    # ---- helpers
 
     async def _take_turn(self, fresh: Mapping[str, NewJob]) -> Turn:
         """Enqueue jobs, claim as many runs as workers are idle, and submit these to the engine."""
@@ -137,7 +137,7 @@ class Dispatcher:
             self._woken.clear()
             free, short_s = self._engine.free, self._short_s if self._engine.has_spare else None
             turn = await self._queue.take_turn(fresh, free, short_s)
-            for run_id in turn.put:  # it may have ended here before; now it waits
+            for run_id in turn.put:  # runs that may have ended here before, and wait again
                 self._log.forget(run_id)
             for place, run in enumerate(turn.claimed):
                 await self._submit_claimed(run, is_spare=place >= free)
@@ -145,12 +145,12 @@ class Dispatcher:
         return turn
 
     async def _submit_claimed(self, run: StoredRun, *, is_spare: bool) -> None:
-        """Submit a claimed job to the engine; end it as failed where its id names results of earlier numerics."""
+        """Submit a claimed job to the engine; end it as failed if its id stands for results of earlier numerics."""
         claim, spec = RunClaim(run.id, run.fence), _read_current(run)
         if spec is None:
             await self._log.finish(run.id, run.frames, "failed", STALE_NUMERICS, claim)
             return
-        await self._engine.cancel(run.id)  # a job of an earlier claim, which was lost
+        await self._engine.cancel(run.id)  # if a job of an earlier, lost claim is still running
         seconds = predict_seconds(run.cost)
         self.reports.claimed[run.id] = ClaimedRun(claim, run.client, run.attempts, run.kind, run.created_at, seconds)
         if run.frames:
@@ -161,38 +161,38 @@ class Dispatcher:
         self._engine.submit(Job(run.id, run.kind, run.spec, is_spare))
 
     def _show(self, board: QueueState) -> None:
-        """Publish the new places of runs in the queue to the viewers of those that have changed."""
+        """Publish the new positions of runs in the queue to viewers of runs whose position has changed."""
         before, self.board = self.board.places, board
         for run_id in board.places.keys() | before.keys():
             if board.places.get(run_id) != before.get(run_id):
                 self._hub.publish(run_id)
 
     def _note_over(self, run_id: str, client: str) -> None:
-        """Remove a run that has ended from the view of the queue, and pass on the next run soon."""
+        """Remove a run that has ended from the known state of the queue, and pass on the next run soon."""
         self.board = self.board.without(run_id, client)
         self.wake()
 
     def _stop_soon(self, run_id: str, claimed: ClaimedRun) -> None:
-        """Stop a job, unless it has ended by now; this may take longer than the time between two checks."""
+        """Start to stop a job, unless it has ended. This may take longer than the time between two checks."""
         if self.reports.claimed.get(run_id) is claimed and run_id not in self._stops:
             self._stops[run_id] = asyncio.create_task(self._engine.cancel(run_id))
             self._stops[run_id].add_done_callback(lambda _: self._stops.pop(run_id, None))
 
     async def _take_turns(self) -> None:
-        """Pass queued runs to idle workers for ever, whenever one of both has changed."""
+        """Pass queued runs to idle workers whenever the queue or the workers have changed, forever."""
         while True:
             while not self._woken.is_set() and not (self._engine.free and self.board.waiting):
                 await _wait_for_event(self._woken, POLL_S if self.board.waiting else None)
             await self._await_or_pause(self.take_turn(), "no turn could be taken")
 
     async def _check_forever(self) -> None:
-        """Check for ever, at intervals, whether runs are lost or must be stopped."""
+        """Check at intervals whether runs are lost or must be stopped, forever."""
         while True:
             await _wait_for_event(self._check_due, self._queue.check_s)
             await self._await_or_pause(self.check(), "the queue could not be checked")
 
     async def _await_or_pause(self, work: Coroutine[Any, Any, Any], otherwise: str) -> None:
-        """Wait for `work`; if it fails, log `otherwise` and pause before the next try."""
+        """Run a coroutine. If it fails, log `otherwise` and pause before the next attempt."""
         try:
             await work
         except StoreUnavailable as error:
@@ -204,20 +204,20 @@ class Dispatcher:
 
 
 def has_outdated_numerics(run: StoredRun) -> bool:
-    """Return whether earlier numerics computed its id: today's results would not be what the id names."""
+    """Return whether the id of a run is from earlier numerics, so that this version would compute other results."""
     return run.kind == RUN and parse_spec(run.spec).id != run.id
 
 
 def _read_current(run: StoredRun) -> RunSpec | None:
-    """Return the spec of a run, if this version's numerics compute what its id names; else None."""
+    """Return the spec of a run, if this version computes the results for which its id stands; else None."""
     try:
         return None if has_outdated_numerics(run) else parse_spec(run.spec)
-    except SpecErrors:  # of an earlier version, which had other fields
+    except SpecErrors:  # a spec of an earlier version, which had other fields
         return None
 
 
 async def _wait_for_event(event: asyncio.Event, timeout_s: float | None) -> None:
-    """Wait until the event is set, or for `timeout_s`."""
+    """Wait until the event is set, at most for `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

@@ -1,4 +1,4 @@
-"""Cache files that are expensive to write. Everything here can be deleted at any time."""
+"""Cache files that are expensive to write. The files can be deleted at any time."""
 
 import os
 import re
@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# A file that was found is not deleted for this long, until its reader has opened it.
+# Time for which a file is not deleted after its last use, so that its reader can open it.
 SPARED_S = 60.0
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
 class EncodedFiles:
-    """Store files by key in one folder, at most `limit_bytes` in all; keep those that were used last.
+    """Files by key in one folder, at most `limit_bytes` in all. Those used longest ago are deleted first.
 
-    A file gets its key when it is whole, so it survives a restart and a kill.
+    A file gets its key only when it is complete, so that the cache is valid after a restart or a kill.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
@@ -45,7 +45,7 @@ class EncodedFiles:
         Raises
         ------
         OSError
-            If it cannot be created.
+            If the folder cannot be created.
         """
         if not self._is_stopping:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -56,7 +56,7 @@ class EncodedFiles:
             shutil.rmtree(folder, ignore_errors=True)  # it may have been deleted from outside
 
     def put(self, key: str, made: Path) -> Path:
-        """Move a finished file from a folder of `work` into the cache under a key, and evict others to make space."""
+        """Move a finished file from a folder of `work` into the cache, and delete others to make space."""
         path = self._to_path(key)
         os.replace(made, path)
         self._evict_oldest()
@@ -83,7 +83,7 @@ class EncodedFiles:
         return self._folder / key
 
     def _list(self) -> list[tuple[float, int, Path]]:
-        """Return for each cached file when it was used, its size in bytes, and its path."""
+        """Return the time of last use, the size in bytes and the path of each cached file."""
         found = []
         for path in self._folder.glob("[!_]*"):
             try:

@@ -1,4 +1,4 @@
-"""Write large results to files: each is written once, however many requests need it at the same time."""
+"""Write large results and figures to files. Each is written once for any number of simultaneous requests."""
 
 import asyncio
 import hashlib
@@ -20,11 +20,11 @@ from mhc_scope.store.runs import StoredRun
 
 PACKAGES = [Path(folder) for package in (mhc_core, mhc_scope) for folder in package.__path__]
 WRITTEN_BYTES = 2**20
-LARGE_FRAMES = 500  # of runs that earlier versions stored, whose bytes were not counted
+LARGE_FRAMES = 500  # limit for runs that earlier versions stored, whose bytes were not counted
 
 
 class Encoder:
-    """Write expensive results in other processes, and cache them."""
+    """Writes large results and figures in other processes, and caches the files."""
 
     def __init__(self, log: FrameLog, files: EncodedFiles) -> None:
         self._log, self.files = log, files
@@ -45,12 +45,12 @@ class Encoder:
         return run.bytes > self._inside_bytes or (run.bytes == 0 and run.frames > LARGE_FRAMES)
 
     async def get_result(self, run: StoredRun, form: str, *, is_packed: bool) -> Path:
-        """Return a file with the result in that form, compressed by gzip if `is_packed`.
+        """Return a file with the result of a run in a format, compressed by gzip if `is_packed`.
 
         Raises
         ------
         RefusalError
-            If too many files are being written, or this one could not be.
+            If too many files are being written, or this file cannot be written.
         """
         key = f"{to_name(run)}-{form}{'.gz' if is_packed else ''}"
         return await self._get(key, [run], write_result, run.id, form, is_packed)
@@ -61,21 +61,21 @@ class Encoder:
         Raises
         ------
         RefusalError
-            If too many files are being written, or this one could not be.
+            If too many files are being written, or this file cannot be written.
         """
         digest = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
         key = f"{digest}-{request.name}{'.gz' if is_packed else ''}"
         return await self._get(key, runs, write_figure, request, is_packed)
 
     async def _get(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
-        """Return the cached file, or let `work` make it from the runs' files of frames."""
+        """Return the cached file of a key, or let `work` write it from files with the frames of runs."""
         if (path := await asyncio.to_thread(self.files.find, key)) is not None:
             return path
         if key not in self._made:
             self.pool.require_capacity()
             self._made[key] = asyncio.create_task(self._make_file(key, runs, work, *arguments))
             self._made[key].add_done_callback(lambda _: self._made.pop(key))
-        # Shielded: other requests wait for it too, and a later one finds the file.
+        # Shielded, because other requests may wait for it too, and later ones find the file.
         return await asyncio.shield(self._made[key])
 
     async def _make_file(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
@@ -113,7 +113,7 @@ def to_name(run: StoredRun) -> str:
 
 @cache
 def name_code() -> str:
-    """Return a name that changes with this program, so that no file of an earlier version is served."""
+    """Return a hash of this program's files, so that no cached file of another version is served."""
     files = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
     versions = "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
     return hashlib.sha256(versions.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Encode in another process: read frames from a file and write the requested result to another."""
+"""Jobs of encoding processes: read frames from files, and write the requested result or figure to a file."""
 
 import hashlib
 import zlib
@@ -14,7 +14,7 @@ from mhc_scope.services.results import WRITERS, to_json, to_packed_json
 if TYPE_CHECKING:  # Plotly takes half a second to import, and only a process that draws needs it.
     from mhc_core.figures.style import ThemeName
 
-# Callers who download a large file compressed wait for the network; 5 is the level of small answers.
+# Level 5, as for small responses. A higher level would not help clients, who wait for the network.
 PACK_LEVEL = 5
 GZIP_WBITS = 31
 # Names of the formats: the endings, and for JSON how its arrays are written.
@@ -23,7 +23,7 @@ FORMS = {**WRITERS, "json-nested": to_json, "json-packed": to_packed_json}
 
 @dataclass(frozen=True)
 class FigureRequest:
-    """Describe a figure: the arguments of `mhc_core.figures.figure` in addition to results, in its order."""
+    """A requested figure: the arguments of `mhc_core.figures.figure`, in order, without the results."""
 
     panel: str
     labels: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Run processes that encode: few, started when there is work, ended when there is none."""
+"""Run a few processes that encode results, which are started when there is work and ended when there is none."""
 
 import asyncio
 import logging
@@ -17,12 +17,12 @@ from mhc_scope.services.errors import EncodersBusyError
 
 log = logging.getLogger("mhc.encoding")
 
-NICENESS = 5  # Below the server itself and above the workers: someone waits for a download.
+NICENESS = 5  # lower priority than the server and higher than workers, because someone waits for a download
 IDLE_S = 60.0
 
 
 class EncodingPool:
-    """Run at most `processes` jobs at a time, while at most `waiting` more wait.
+    """Runs at most `processes` jobs at the same time, while at most `waiting` others wait.
 
     A job is a top-level function with its arguments, which must be picklable. It writes its results to files.
     """
@@ -31,7 +31,7 @@ class EncodingPool:
         self._processes, self._limit = processes, processes + waiting
         self._executor: ProcessPoolExecutor | None = None
         self._ending: asyncio.TimerHandle | None = None
-        self.jobs = 0  # running or waiting
+        self.jobs = 0  # number of running and waiting jobs
 
     def require_capacity(self) -> None:
         """Refuse a new encoding job if too many wait."""
@@ -39,7 +39,7 @@ class EncodingPool:
             raise EncodersBusyError(f"The server is writing {self.jobs} large files, its limit. Try again shortly.")
 
     async def run(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Run `work`, which writes a large result, in another process, and return its result.
+        """Run `work`, which writes a large result to a file, in another process, and wait for its end.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class EncodingPool:
                 self._ending = asyncio.get_running_loop().call_later(IDLE_S, self._discard_executor)
 
     def stop(self) -> None:
-        """Stop the processes that write large results; nobody needs what they still compute."""
+        """Stop the processes. Results that they are writing are discarded."""
         if self._ending is not None:
             self._ending.cancel()
         self._discard_executor()
@@ -83,8 +83,8 @@ class EncodingPool:
 
 
 def _begin(server_pid: int) -> None:
-    """Prepare a process that writes large results: lower its priority, name it, and let it end with the server."""
-    os.setsid()  # Ctrl-C does not reach it: the server decides when it stops
+    """Prepare an encoding process: lower its priority, name it, and let it end with the server."""
+    os.setsid()  # so that Ctrl-C does not reach it, because the server stops it
     os.nice(NICENESS)
     if sys.platform == "linux":
         Path("/proc/self/comm").write_text(f"enc of {server_pid}"[:15])
@@ -92,7 +92,7 @@ def _begin(server_pid: int) -> None:
 
 
 def _end_with_server() -> None:
-    """End this process when the server is killed: all processes keep both ends of the queue open and see no end."""
+    """End this process when the server is killed. The queue does not show that, as all processes keep its ends open."""
     server = multiprocessing.parent_process()
     assert server is not None
     server.join()

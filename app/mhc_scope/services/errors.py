@@ -1,4 +1,4 @@
-"""Name the reasons for which a service refuses. `mhc_scope.api.problems` maps each to an HTTP status."""
+"""Define the errors with which services refuse requests. `mhc_scope.api.problems` maps each to an HTTP status."""
 
 import math
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ class InvalidTokenError(RefusalError):
 
 
 class NoTokenError(RefusalError):
-    """The caller may do this only with an access token, and sent none."""
+    """The request needs an access token, and has none."""
 
 
 class MissingRightError(RefusalError):
-    """The caller is known, and does not have the right to do this."""
+    """The client is known, but does not have the right to do this."""
 
 
 class NotOwnerError(RefusalError):
-    """The request is reserved for the owner."""
+    """Only the owner may do this."""
 
 
 class NoSpecError(RefusalError):
@@ -43,23 +43,23 @@ class NoSpecError(RefusalError):
 
 
 class InvalidTraceError(RefusalError):
-    """The file is not a trace, or its frames are inconsistent."""
+    """The file is not a recording, or its frames are inconsistent."""
 
 
 class NotATraceError(RefusalError):
-    """The record was computed from a spec, and the request is for traces."""
+    """The request is for recordings, but the record was computed from a spec."""
 
 
 class UnknownTraceError(RefusalError):
-    """No such live trace exists."""
+    """No live recording has this id."""
 
 
 class WrongTokenError(RefusalError):
-    """The caller may not write this trace."""
+    """The token does not allow writing this recording."""
 
 
 class TraceEndedError(RefusalError):
-    """The trace has ended, and accepts no more frames."""
+    """The recording has ended and accepts no more frames."""
 
 
 class FrameGapError(RefusalError):
@@ -67,7 +67,7 @@ class FrameGapError(RefusalError):
 
     Attributes
     ----------
-    due: index of the frame that comes next.
+    due: index of the frame that must come next.
     """
 
     def __init__(self, due: int, got: int) -> None:
@@ -81,7 +81,7 @@ class NoCapacityError(RefusalError):
 
     Attributes
     ----------
-    retry_after_s: when to try again.
+    retry_after_s: seconds after which to try again.
     """
 
     retry_after_s = 2
@@ -93,35 +93,35 @@ class NoCapacityError(RefusalError):
 
 
 class TooManyRunsError(NoCapacityError):
-    """The quota of the client, or of its address, in the queue is used up."""
+    """The quota of queued runs of the client, or of its address, is used up."""
 
 
 class TooMuchStoredError(NoCapacityError):
-    """The client, or its address, has stored as much as it may."""
+    """The quota of stored bytes of the client, or of its address, is used up."""
 
     retry_after_s = 3600
 
 
 class TooMuchReadError(NoCapacityError):
-    """The client, or its address, has read as much as it may for now."""
+    """The quota of read bytes of the client, or of its address, is used up for now."""
 
     retry_after_s = 10
 
 
 class TooManyStreamsError(NoCapacityError):
-    """The client, or its address, has as many event streams open as it may."""
+    """The client, or its address, has the largest allowed number of event streams open."""
 
     retry_after_s = 5
 
 
 class ServerStreamLimitError(NoCapacityError):
-    """This server has as many event streams open as it allows."""
+    """The server has the largest allowed number of event streams open."""
 
     retry_after_s = 5
 
 
 class TooManyLiveTracesError(NoCapacityError):
-    """This server has as many live traces as it allows."""
+    """The server has the largest allowed number of live recordings."""
 
     retry_after_s = 60
 
@@ -137,21 +137,21 @@ class QueueFullError(NoCapacityError):
 
 
 class RoomKeyRequiredError(RefusalError):
-    """The caller does not have the key of the room."""
+    """The request does not have the key of the room."""
 
 
 class RoomTokenRequiredError(RefusalError):
-    """The caller may not create rooms here."""
+    """The client may not create rooms without an access token."""
 
 
 class TooManyRoomsError(NoCapacityError):
-    """This server has as many rooms as it allows."""
+    """The server has the largest allowed number of rooms."""
 
     retry_after_s = 3600
 
 
 class EncodersBusyError(NoCapacityError):
-    """This server is writing as many large files as it allows."""
+    """The server is writing the largest allowed number of large files."""
 
     retry_after_s = 5
 

@@ -17,15 +17,15 @@ from mhc_scope.store.sweeps import drop_ended
 
 log = logging.getLogger("mhc.housekeeping")
 
-# A full store deletes runs before their time, but none that was used this recently: someone may be viewing it. Uses
-# are recorded every ten minutes at most.
+# A full store deletes runs early, but not those used within this time, which someone may be viewing. Uses are recorded
+# at most every ten minutes.
 SPARED_S = 1200.0
-# A store that remains full is checked no more often than this.
+# Shortest time between two deletions, if the store remains full.
 MIN_PAUSE_S = 5.0
 
 
 class Housekeeping:
-    """Delete old runs until it is stopped: every `RETENTION_INTERVAL_S`, and whenever the store is nearly full."""
+    """Deletes old runs and views every `RETENTION_INTERVAL_S`, and whenever the store is nearly full."""
 
     def __init__(self, settings: Settings, database: Database, storage: Storage) -> None:
         self._settings, self._database, self._storage = settings, database, storage
@@ -34,7 +34,7 @@ class Housekeeping:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the regular deletion of old runs; the first pass is due after `RETENTION_INTERVAL_S`."""
+        """Start the regular deletion, first after `RETENTION_INTERVAL_S`."""
         self._task = asyncio.create_task(self._run_forever())
 
     async def stop(self) -> None:
@@ -43,7 +43,7 @@ class Housekeeping:
             self._task.cancel()
 
     async def delete_old(self) -> None:
-        """Delete what has expired; then, if the store is nearly full, the least recently used runs."""
+        """Delete expired views, runs and sweeps; then, if the store is nearly full, the runs used longest ago."""
         now, settings = self._clock.now(), self._settings
         views = await drop_expired(self._database, now)
         old = await drop_unused(self._database, now - settings.keep_s, now - limits.KEEP_TRACE_S, self._spare)
@@ -56,7 +56,7 @@ class Housekeeping:
         log.info("deleted %d views, %d old runs, %d bytes of other runs; %d pages returned", views, old, freed, pages)
 
     async def _run_forever(self) -> None:
-        """Delete old runs for ever, whenever it is time."""
+        """Delete old runs whenever it is due, forever."""
         while True:
             await self._wait_for_turn()
             try:
@@ -65,7 +65,7 @@ class Housekeeping:
                 log.exception("old runs could not be deleted; the next try is in %g s", limits.RETENTION_INTERVAL_S)
 
     async def _wait_for_turn(self) -> None:
-        """Wait until the disk is nearly full or RETENTION_INTERVAL_S is over, but at least MIN_PAUSE_S."""
+        """Wait until the store is nearly full or RETENTION_INTERVAL_S is over, but at least MIN_PAUSE_S."""
         pause_s = min(MIN_PAUSE_S, limits.RETENTION_INTERVAL_S)
         await asyncio.sleep(pause_s)
         with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Describe who sends a request: a client with an address and rights."""
+"""Define the client that sends a request, with its address and rights."""
 
 import hashlib
 import ipaddress
@@ -8,10 +8,10 @@ from typing import Literal
 from mhc_scope.services.errors import MissingRightError, NoTokenError
 
 Rights = Literal["read", "run", "admin"]
-# Each includes those before it.
+# Each right includes those before it.
 ORDER: tuple[Rights, ...] = ("read", "run", "admin")
 
-IPV6_PREFIX = 64  # one household or one machine usually has such a block, and may change addresses within it
+IPV6_PREFIX = 64  # a household or a machine usually has a block of this size, and may use any address in it
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class ClientIdentity:
 
     Attributes
     ----------
-    key: names the client in rows and logs; it contains no secret.
-    address: where the request comes from, as a block of addresses with one quota.
-    rights: the most that the client may do: `read`, `run` (which includes it) or `admin` (which includes both).
-    is_known: whether a token or a trusted proxy identifies it, and not a cookie or an address alone.
-    room: the course that it works in; empty outside.
-    room_s: predicted seconds of runs that all in the room may have waiting or running.
+    key: identifies the client in rows and logs. It contains no secret.
+    address: the IP address of the request, or the block of addresses that shares a quota.
+    rights: `read`, `run` (which includes `read`) or `admin` (which includes both); None for no rights.
+    is_known: whether a token or a trusted proxy identifies the client, and not only a cookie or an address.
+    room: id of the room in which it works; "" for none.
+    room_s: largest predicted time of waiting and running runs of all clients in the room.
     """
 
     key: str
@@ -36,15 +36,15 @@ class ClientIdentity:
     room_s: float = 0.0
 
     def owns(self, key: str) -> bool:
-        """Return whether this client may change what the client `key` made: it is the maker, or an admin.
+        """Return whether this client may change what the client `key` has created: it is that client, or an admin.
 
-        What a script without a cookie made belongs to its address, as nothing else is known of the script.
+        What a script without a cookie has created belongs to all clients of its address.
         """
         is_own = key != "" and key == self.key
         return is_own or (key != "" and key == to_ip_key(self.address)) or self.rights == "admin"
 
 
-# Runs that the server starts on its own count against no client.
+# The client of runs that the server starts itself, which have no quota.
 SERVER = ClientIdentity("", "", "admin")
 
 
@@ -54,9 +54,9 @@ def require_rights(client: ClientIdentity, wanted: Rights) -> None:
     Raises
     ------
     NoTokenError
-        If a token would give the right.
+        If the client is not known, so that it may have the right with a token.
     MissingRightError
-        If the client is known by its token, and does not have the right.
+        If the client is known, and does not have the right.
     """
     if client.rights is not None and ORDER.index(client.rights) >= ORDER.index(wanted):
         return
@@ -66,9 +66,9 @@ def require_rights(client: ClientIdentity, wanted: Rights) -> None:
 
 
 def to_block(host: str) -> str:
-    """Return the block of addresses with one quota: an IPv4 address itself, of IPv6 the first 64 bits.
+    """Return the block of addresses that shares a quota: an IPv4 address, or the first 64 bits of an IPv6 address.
 
-    Text that is not an address, such as the name of a Unix socket, is its own block.
+    Text that is not an address, such as the name of a Unix socket, is a separate block.
     """
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -82,20 +82,20 @@ def to_block(host: str) -> str:
 
 
 def to_ip_key(address: str) -> str:
-    """Return the key of all clients at an IP address that nothing else identifies."""
+    """Return the key of all clients at an address that have no token, name or cookie."""
     return f"address:{address}"
 
 
 def to_viewer(client: ClientIdentity, own: str | None) -> str:
-    """Return the key of a viewer: the text `own` of one client means nothing when another client sends it."""
+    """Return the key of a viewer. own: an identifier that the client has chosen; other clients can use the same one."""
     return hash_text(f"{client.key}\n{own or ''}")
 
 
 def hash_text(text: str) -> str:
-    """Return 32 hexadecimal digits of SHA-256; any text is accepted, including lone surrogates."""
+    """Return 32 hexadecimal digits of the SHA-256 of a text, which may contain lone surrogates."""
     return hash_secret(text)[:32]
 
 
 def hash_secret(text: str) -> str:
-    """Return the hash of a secret for the store: secrets are random and long, so one round is enough."""
+    """Return the hash of a secret for the store. One round is enough, because secrets are random and long."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

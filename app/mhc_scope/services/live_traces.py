@@ -1,7 +1,8 @@
-"""Accept traces that grow while a model trains elsewhere: their owner sends frames by index, as often as necessary.
+"""Accept recordings that grow while a model trains elsewhere (live recordings).
 
-A frame is stored once: frames that come again are skipped, and a gap is refused with the index that is due. A trace
-outlives the server; one that receives nothing for long is closed as failed.
+Their owner sends frames by index, again if necessary: frames that are stored already are skipped, and a gap is refused
+with the index that must come next. A recording continues after a restart of the server. One that receives no frames for
+a long time is ended as failed.
 """
 
 import asyncio
@@ -36,13 +37,13 @@ from mhc_scope.store.runs import StoredRun
 log = logging.getLogger("mhc.traces")
 
 TOKEN_BYTES = 24
-MAX_POLL_S = 30.0  # between two checks for traces that receive nothing
+MAX_POLL_S = 30.0  # longest time between two checks for recordings that receive no frames
 SILENT_REASON = "no frame was received for {:g} s"
 
 
 @dataclass(frozen=True)
 class NewLiveTrace:
-    """A new live trace, and the token that allows writing it."""
+    """A new live recording, and the token that allows writing it."""
 
     record_id: str
     token: str
@@ -50,7 +51,7 @@ class NewLiveTrace:
 
 @dataclass(frozen=True)
 class LiveTraceState:
-    """Report the progress of a live trace: the index that is due next, and its status."""
+    """The progress of a live recording: the index of the frame that must come next, and the status."""
 
     record_id: str
     due: int
@@ -59,14 +60,14 @@ class LiveTraceState:
 
 @dataclass
 class IncomingTrace:
-    """The state of a live trace while it grows; rebuilt from the store after a restart."""
+    """What is kept in memory of a live recording: its checker and size. Rebuilt from the store after a restart."""
 
     checker: Checker
     size_bytes: int
 
 
 class LiveTraces:
-    """Manage all live traces of this server."""
+    """Manages the live recordings of this server."""
 
     def __init__(self, settings: Settings, runs: Runs, store: LiveTraceStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
@@ -78,29 +79,29 @@ class LiveTraces:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Continue the live traces of an earlier process; their owners have the full time to return."""
+        """Continue the live recordings of an earlier process. Their time without frames starts now."""
         for run_id in await self._store.list_open():
             self._record_activity(run_id)
         self._watch = asyncio.create_task(self._close_silent_forever())
 
     async def stop(self) -> None:
-        """Leave live traces unfinished for the next process."""
+        """Leave live recordings unfinished for the next process."""
         if self._watch is not None:
             self._watch.cancel()
 
     async def open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
-        """Create a live trace with its first frames, beginning with `start`.
+        """Create a live recording with its first frames, beginning with `start`.
 
         Raises
         ------
         RefusalError
-            If they are not the start of a trace, or the limit of live traces is reached.
+            If the frames are not the beginning of a recording, or the limit of live recordings is reached.
         """
-        async with self._opening:  # else several at a time would count the same free place
+        async with self._opening:  # otherwise several requests at the same time could exceed the limit
             return await self._open_checked(lines, client)
 
     async def _open_checked(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
-        """Check the first frames, then store the trace with a new id and token."""
+        """Check the first frames, then store the recording with a new id and token."""
         self.require_capacity()
         await self._runs.storage.require_space()
         growing = IncomingTrace(_new_checker(), 0)
@@ -119,18 +120,18 @@ class LiveTraces:
         return NewLiveTrace(run_id, token)
 
     def require_capacity(self) -> None:
-        """Refuse a new live trace if as many are growing as the server allows."""
+        """Refuse a new live recording if the limit of the server is reached."""
         if (growing := len(self._received_at)) >= limits.MAX_LIVE_TRACES:
             allowed = f"this server allows {limits.MAX_LIVE_TRACES}"
             raise TooManyLiveTracesError(f"{growing} traces are being recorded; {allowed}.")
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
-        """Return the stored trace if the token is that of its owner; else refuse the request.
+        """Return the stored recording if the token is that of its owner.
 
         Raises
         ------
         RefusalError
-            If no such live trace exists, or the token is wrong.
+            If no live recording has this id, or the token is wrong.
         """
         live, run = await self._store.find(run_id), await self._runs.store.get(run_id)
         if live is None or run is None:
@@ -140,13 +141,12 @@ class LiveTraces:
         return run
 
     async def append(self, run: StoredRun, first: int, lines: Sequence[bytes]) -> LiveTraceState:
-        """Append frames to a live trace; the index of the first is `first`. Frames that are stored already are
-        skipped.
+        """Append frames to a live recording, without those that are stored already. first: index of the first frame.
 
         Raises
         ------
         RefusalError
-            If frames are missing before them, one is not valid (then none is stored), or the trace has ended.
+            If frames before them are missing, one is not valid (then none is stored), or the recording has ended.
         """
         async with self._locks[run.id]:
             run = await self._runs.store.get(run.id) or run
@@ -162,12 +162,12 @@ class LiveTraces:
             return await self._append_batch(run, new) if new else LiveTraceState(run.id, run.frames, run.status)
 
     async def end(self, run: StoredRun, status: EndStatus, reason: str | None) -> LiveTraceState:
-        """Close a live trace. One that has ended stays unchanged.
+        """End a live recording. One that has ended already is not changed.
 
         Raises
         ------
         RefusalError
-            If it is reported as done and is not whole.
+            If the status is done and the recording is not complete.
         """
         async with self._locks[run.id]:
             run = await self._runs.store.get(run.id) or run
@@ -180,12 +180,12 @@ class LiveTraces:
                 return LiveTraceState(run.id, run.frames + 1, status)
             return LiveTraceState(run.id, run.frames, run.status)
 
-    # Below: helpers. Those that write are called with the lock of the trace.
+    # ---- helpers. Those that write are called with the lock of the recording.
 
     async def _append_batch(self, run: StoredRun, lines: Sequence[bytes]) -> LiveTraceState:
-        """Check and store a batch of frames, and end the trace if the batch has its end."""
+        """Check and store a batch of frames, and end the recording if `end` is among them."""
         growing = await self._find_growing(run)
-        checker = growing.checker.fork()  # a batch is stored whole or not at all
+        checker = growing.checker.fork()  # a copy, because a batch is stored completely or not at all
         frames = await asyncio.to_thread(_check_lines, checker, lines)
         end = frames.pop() if isinstance(frames[-1], EndFrame) else None
         if isinstance(end, EndFrame) and end.status == "done":
@@ -202,7 +202,7 @@ class LiveTraces:
         return LiveTraceState(run.id, count + 1, end.status)
 
     def _encode(self, run_id: str, growing: IncomingTrace, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
-        """Return the encoded frames of a live trace, and count them against the trace's limits."""
+        """Return the encoded frames of a live recording, and add their size to its own; refuse them above limits."""
         lines = [encode_frame(frame, run_id, first + index) for index, frame in enumerate(frames)]
         size = growing.size_bytes + sum(map(len, lines))
         if size > self._limits.size_bytes or first + len(lines) > self._limits.lines:
@@ -212,7 +212,7 @@ class LiveTraces:
         return lines
 
     async def _find_growing(self, run: StoredRun) -> IncomingTrace:
-        """Return the state of a live trace; read it from its log if this process does not have it yet."""
+        """Return the state of a live recording. Read its log if this process does not have the state yet."""
         if run.id not in self._growing:
             checker, size = _new_checker(), 0
             async for line in self._runs.log.read_all(run.id):
@@ -222,7 +222,7 @@ class LiveTraces:
         return self._growing[run.id]
 
     async def _finish_trace(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Store the end of a trace, and forget what only growing traces need."""
+        """Store the end of a recording, and forget the state that only growing recordings need."""
         await self._runs.log.finish(run_id, index, status, reason)
         self._runs.ended[status] += 1
         self._runs.growing.discard(run_id)
@@ -231,12 +231,12 @@ class LiveTraces:
         self._locks.pop(run_id, None)
 
     def _record_activity(self, run_id: str) -> None:
-        """Record that frames of the trace were received now."""
+        """Record that frames of a recording were received now."""
         self._runs.growing.add(run_id)
         self._received_at[run_id] = time.monotonic()
 
     async def _close_silent_forever(self) -> None:
-        """Close live traces that have been silent for too long, for ever."""
+        """End live recordings that have received no frames for too long, forever."""
         limit = limits.LIVE_TRACE_S
         while True:
             await asyncio.sleep(min(MAX_POLL_S, limit / 4))
@@ -247,7 +247,7 @@ class LiveTraces:
                 log.exception("silent live traces could not be closed; the next try follows")
 
     async def _close_silent(self, run_id: str, limit: float) -> None:
-        """End a live trace as failed if it has been silent for `limit` seconds."""
+        """End a live recording as failed if it has received no frames for `limit` seconds."""
         async with self._locks[run_id]:
             run = await self._runs.store.get(run_id)
             if run is not None and run.is_live and time.monotonic() - self._received_at.get(run_id, 0.0) > limit:
@@ -255,20 +255,20 @@ class LiveTraces:
 
 
 def _require_known(run: StoredRun, first: int, lines: Sequence[bytes]) -> None:
-    """Refuse frames that are missing from a trace which has ended; its own end, sent again, is accepted."""
+    """Refuse new frames for a recording that has ended. Stored frames and `end` may be sent again."""
     lacking = lines[max(0, run.frames - 1 - first) :]
     if first > run.frames or any(b'"type":"end"' not in line for line in lacking):
         raise TraceEndedError(f"This trace is {run.status} and takes no more frames.")
 
 
 def _new_checker() -> Checker:
-    """Return a checker for the frames of a live trace."""
-    # The owner does not know the id of the record when it encodes the first frame.
+    """Return a checker for the frames of a live recording."""
+    # Frames do not contain the id of the record, which the owner does not know when it encodes the first.
     return Checker(only_traces=True, names_run=False)
 
 
 def _check_lines(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
-    """Check lines of a live trace; return their frames, or refuse the request."""
+    """Check lines of a live recording and return their frames; refuse the request if one is not valid."""
     try:
         return [checker.take(line) for line in lines]
     except SpecError as error:
@@ -276,7 +276,7 @@ def _check_lines(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
 
 
 def _require_whole(checker: Checker) -> None:
-    """Refuse the end of a live trace that is not complete."""
+    """Refuse to end a live recording as done if it is not complete."""
     try:
         checker.finish()
     except SpecError as error:
@@ -284,7 +284,7 @@ def _require_whole(checker: Checker) -> None:
 
 
 def _require_plain(reason: str | None) -> None:
-    """Refuse a reason for an end that is long or holds markup."""
+    """Refuse a reason for an end that is too long or contains markup."""
     try:
         check_text(reason or "", "reason")
     except SpecError as error:

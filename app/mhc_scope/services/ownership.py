@@ -1,4 +1,4 @@
-"""Decide who owns a stored view: the client that made it, and anyone with its key."""
+"""Decide who owns a snapshot: the client that created it, and anyone with its key."""
 
 import secrets
 import time
@@ -16,10 +16,10 @@ def new_owner_key() -> str:
 
 
 def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
-    """Return the owner to store with a snapshot: the client, the hash of the key that deletes it, and when it expires.
+    """Return the owner to store with a snapshot: the client, the hash of the key, and the time at which it expires.
 
-    Snapshots of clients whose token lets them start runs never expire: an operator knows these clients and can contact
-    them. Other clients cannot be contacted, and only visits show which of their snapshots are still wanted.
+    Snapshots of clients with a token to start runs never expire, because an operator knows these clients and can
+    contact them. For other clients, only visits show which of their snapshots are still needed.
     """
     is_permanent = client.key.startswith("token:") and client.rights in ("run", "admin")
     expires_at = None if is_permanent else time.time() + keep_s
@@ -27,12 +27,12 @@ def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
 
 
 def require_owner(snapshot: StoredSnapshot, client: ClientIdentity, key: str | None) -> None:
-    """Refuse a client that is not the owner of a snapshot; one that sends a key needs the right one.
+    """Refuse a client that is not the owner of a snapshot. If it sends a key, only the key counts.
 
     Raises
     ------
     NotOwnerError
-        If it is not the owner; the text says who may.
+        If the client is not the owner.
     """
     if key is None:
         is_owner = client.owns(snapshot.client)

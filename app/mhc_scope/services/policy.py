@@ -1,7 +1,7 @@
-"""Decide who may do what, and how much.
+"""Decide what each client may do, and how much.
 
-The default is for one person, or for people who trust each other: everyone may run, and only the server as a whole
-has limits. An add-on installs another policy, with accounts and quotas (`mhc_scope.extension`).
+The default policy is for one person, or for people who trust each other: everyone may start runs, and only the whole
+server has limits. An add-on can install another policy, with accounts and quotas (`mhc_scope.extension`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +16,7 @@ from mhc_scope.services.streams import StreamLimit
 from mhc_scope.settings import Settings
 from mhc_scope.store.runs import LiveCost
 
-# What a run costs the server in addition to its computation: rows, a turn in the queue, an event stream. Small runs
-# are not free.
+# Smallest time that a run counts as, because even a small run costs the server rows, queueing and an event stream.
 RUN_S = 0.1
 MAX_RETRY_S = 60.0
 
@@ -30,7 +29,7 @@ class Credentials:
     ----------
     host: the sender's address; behind a trusted proxy, that of the proxy's client.
     token: the bearer token; None without one, or if it is the key of the resource that the request names.
-    headers: in the order in which they came, with lower-case names.
+    headers: in the order in which they were sent, with lower-case names.
     cookies: by name.
     is_from_proxy: whether a trusted proxy forwarded the request.
     """
@@ -43,12 +42,12 @@ class Credentials:
 
 
 class Policy(Protocol):
-    """Decide who a client is, what it may do, and how much.
+    """Decides who the client of a request is, and limits what it may use.
 
     Attributes
     ----------
-    streams: the open event streams, and their limits.
-    sign_in_path: the page where people give their token; None if there is none.
+    streams: counts and limits open event streams.
+    sign_in_path: path of the page for signing in with a token; None if there is none.
     """
 
     streams: StreamLimit
@@ -60,23 +59,23 @@ class Policy(Protocol):
         Raises
         ------
         InvalidTokenError
-            If a token is sent that is unknown or has expired: it is never treated as no token.
+            If the token is unknown or has expired. Such a request is never treated as one without a token.
         """
         ...
 
     def is_token(self, text: str) -> bool:
-        """Return whether a bearer is an access token by its form, and not the key of a view or a trace."""
+        """Return whether a bearer token has the form of an access token, and is not the key of another resource."""
         ...
 
     def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs of `new_s` predicted seconds each that do not fit next to the `live` ones.
+        """Refuse new runs whose predicted seconds `new_s` exceed a limit, together with the `live` runs.
 
-        One request is always admitted if nothing waits or runs: the cost of a single run has its own limit.
+        If no run waits or runs, any request is admitted, because the cost of a single run has its own limit.
 
         Raises
         ------
         NoCapacityError
-            If they do not fit; it says when to try again.
+            If a limit is exceeded, with the time after which to try again.
         """
         ...
 
@@ -86,23 +85,23 @@ class Policy(Protocol):
         Raises
         ------
         TooMuchReadError
-            If the client has read as much as it may; then nothing is counted.
+            If the quota would be exceeded. Then nothing is counted.
         """
         ...
 
     async def require_storage(self, client: ClientIdentity) -> None:
-        """Refuse a client that has stored as many bytes of traces and snapshots as it may.
+        """Refuse a client that has used up its quota of stored recordings and snapshots.
 
         Raises
         ------
         TooMuchStoredError
-            If it does; the text has both figures.
+            If the quota is used up. The text states the stored bytes and the quota.
         """
         ...
 
 
 class OpenPolicy:
-    """Allow everyone to run, and limit the server as a whole. A client is identified by its address."""
+    """The default policy: everyone may start runs, and only the whole server has limits. Addresses identify clients."""
 
     sign_in_path: str | None = None
 
@@ -120,11 +119,11 @@ class OpenPolicy:
         return ClientIdentity(to_ip_key(address), address)
 
     def is_token(self, text: str) -> bool:
-        """Return whether a bearer is an access token: False, because there are none without accounts."""
+        """Return False, because there are no access tokens without accounts."""
         return False
 
     def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs if the server has as much predicted work, or as many waiting runs, as it allows."""
+        """Refuse runs if the server's limit of predicted work, or of waiting runs, would be exceeded."""
         settings = self._settings
         new, taken = sum_seconds(new_s), sum_seconds(item.seconds for item in live)
         if taken and taken + new > settings.queue_s:
@@ -135,14 +134,14 @@ class OpenPolicy:
             raise QueueFullError(f"The queue is full: {waiting} of {limits.QUEUE_SIZE} runs are waiting.")
 
     def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
-        """Count nothing."""
+        """Do nothing: reading has no quota."""
 
     async def require_storage(self, client: ClientIdentity) -> None:
-        """Refuse no one: the size of the database has one limit as a whole."""
+        """Do nothing: only the whole database has a limit."""
 
 
 def sum_seconds(seconds: Iterable[float]) -> float:
-    """Return the predicted seconds of these runs together, each with the fixed time that a run takes."""
+    """Return the sum of predicted seconds of runs, of which each counts as at least `RUN_S`."""
     return sum(max(RUN_S, value) for value in seconds)
 
 
@@ -153,5 +152,5 @@ def describe_taken(whose: str, taken: float, limit: float) -> str:
 
 
 def to_wait_s(excess_s: float, settings: Settings) -> float:
-    """Return after how many seconds to try again: when the workers have done the excess work."""
+    """Return the seconds after which to try again, when the workers have computed the excess."""
     return min(MAX_RETRY_S, excess_s / settings.worker_count)

@@ -13,13 +13,13 @@ from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.probe import write_probe
 from mhc_scope.store.space import Space
 
-# How long a successful probe is valid, how long a failed one, and how long a probe may take.
+# Time for which a successful probe is valid, for which a failed one is valid, and that a probe may take.
 GOOD_S, BAD_S, WAIT_S = 10.0, 1.0, 2.0
 
 
 @dataclass(frozen=True)
 class ReadinessCheck:
-    """One check; `why` it fails, None if it passes. The server accepts no runs if one that is `needed` fails."""
+    """One check. `why`: why it fails; None if it passes. `is_needed`: whether the server refuses runs if it fails."""
 
     name: str
     why: str | None
@@ -28,7 +28,7 @@ class ReadinessCheck:
 
 @dataclass(frozen=True)
 class Probe:
-    """Record the answer of the database, and when it came."""
+    """The result of a probe of the database, at a time of the monotonic clock. `why`: why it failed, or None."""
 
     at: float
     why: str | None
@@ -38,7 +38,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Report all checks, and the disk space, if it is known."""
+    """The results of all checks, and the disk space if it is known."""
 
     checks: list[ReadinessCheck]
     space: Space | None
@@ -50,11 +50,11 @@ class Readiness:
 
 
 class Inspector:
-    """Check on request, and the database not too often."""
+    """Checks readiness on request, and probes the database at most once in `GOOD_S` or `BAD_S`."""
 
     def __init__(self, settings: Settings, runs: Runs, database: Database) -> None:
         self._settings, self._runs, self._database = settings, runs, database
-        self._row = ""  # written by the last probe
+        self._row = ""  # value that the last probe has written
         self._probing: asyncio.Task[Probe] | None = None
 
     async def inspect(self) -> Readiness:
@@ -74,7 +74,7 @@ class Inspector:
         return Readiness(checks, probe.space)
 
     async def _get_probe(self) -> Probe:
-        """Return the last probe of the database while it is valid, else a new one; one at a time."""
+        """Return the last probe of the database while it is valid, else a new one. Only one runs at a time."""
         if self._probing is None or self._is_over(self._probing):
             self._probing = asyncio.create_task(self._probe_database())
         done, _ = await asyncio.wait({self._probing}, timeout=WAIT_S)
@@ -86,13 +86,13 @@ class Inspector:
         """Return whether the result of a database probe is missing, failed or too old."""
         if not probing.done():
             return False
-        if probing.exception() is not None:  # its own request has raised it
+        if probing.exception() is not None:  # which was raised in the request that started the probe
             return True
         probe = probing.result()
         return time.monotonic() - probe.at > (GOOD_S if probe.why is None else BAD_S)
 
     async def _probe_database(self) -> Probe:
-        """Write to the database and read counts from it; the result says why where it is unavailable."""
+        """Write to the database and read counts and sizes. The result states the reason if it is unavailable."""
         try:
             last, self._row = self._row, secrets.token_hex(8)
             await write_probe(self._database, self._row, last, time.time())

@@ -1,4 +1,4 @@
-"""Store what the engine reports about the runs that this server has claimed."""
+"""Store the engine's reports about runs that this server has claimed: frames and ends."""
 
 import asyncio
 import logging
@@ -20,13 +20,13 @@ from mhc_scope.store.queue_contract import Queue
 log = logging.getLogger("mhc.runs")
 
 T = TypeVar("T")
-# Between two attempts to store the same thing; doubled each time.
+# Pause between two attempts to store a report, which is doubled each time.
 RETRY_S, RETRY_MAX_S = 0.05, 1.0
 
 
 @dataclass(frozen=True)
 class Ending:
-    """End of a job; `seconds` is the time that it took on a worker."""
+    """The end of a job. `seconds` is the time that it took on a worker."""
 
     index: int
     status: EndStatus
@@ -36,7 +36,7 @@ class Ending:
 
 @dataclass
 class ClaimedRun:
-    """A run that this server computes, predicted to take `seconds`; `ending` is an end that is not stored yet."""
+    """A run that this server computes. `seconds` is its predicted time, `ending` an end that is not stored yet."""
 
     claim: RunClaim
     client: str
@@ -49,9 +49,9 @@ class ClaimedRun:
 
 
 class Reports(Sink):
-    """Store the reports, repeatedly if the database cannot be written.
+    """Stores the reports, with repeated attempts if the database is unavailable.
 
-    `wake` is called when a worker is free; `note_over` with run and client when a run is no longer computed here.
+    `wake` is called when a worker is free; `note_over`, with run and client, when a run is no longer computed here.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Reports(Sink):
         self._hub.publish(job_id)
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Store frames of a run that are not stored yet. Stored ones must be equal, or the log would be torn."""
+        """Store frames of a run. Frames that are stored already must be equal, to not mix two computations."""
         claim = self.claimed[job_id].claim
         try:
             await self._persist(lambda: self._log.append(job_id, first, lines, claim))
@@ -85,7 +85,7 @@ class Reports(Sink):
         self.frames_stored += len(lines)
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Close the log of a run, or requeue the run if its worker was lost for the first time."""
+        """Store the end of a run, or requeue the run if its worker was lost for the first time."""
         claimed = self.claimed[job_id]
         self._predictions.end(job_id, is_done=status == "done")
         seconds = 0.0 if claimed.begun_s is None else time.monotonic() - claimed.begun_s
@@ -97,7 +97,7 @@ class Reports(Sink):
             claimed.ending = ending
 
     def on_free(self) -> None:
-        """Give the next queued run to the worker that became idle."""
+        """Let the next queued run be passed to the worker that became idle."""
         self._wake()
 
     async def store_late_ends(self) -> None:
@@ -113,7 +113,7 @@ class Reports(Sink):
                 await self._store_end(job_id, claimed, claimed.ending)
 
     async def _store_end(self, job_id: str, claimed: ClaimedRun, ending: Ending) -> None:
-        """Store the end of a job, or requeue a job whose worker crashed; discard the results of a lost claim."""
+        """Store the end of a job, or requeue it if its worker crashed. If the claim was lost, discard the results."""
         try:
             if isinstance(ending.reason, Crash) and claimed.attempts < MAX_ATTEMPTS:
                 if await self._queue.requeue(claimed.claim, claimed.client, ending.seconds):
@@ -134,7 +134,7 @@ class Reports(Sink):
         self._note_over(job_id, claimed.client)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Run `write`, and repeat it while the database cannot be written, for at most `STORE_WAIT_S`."""
+        """Run `write`, and repeat it while the database is unavailable, for at most `STORE_WAIT_S`."""
         until, pause = time.monotonic() + limits.STORE_WAIT_S, RETRY_S
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Write a finished run as columns, in the formats that people download: JSON, CSV, NPZ."""
+"""Encode the result of a finished run as JSON, CSV or NPZ, for downloads."""
 
 import asyncio
 import csv
@@ -16,11 +16,11 @@ from mhc_core.record.tables import to_arrays, to_layer_table
 # Parts of a result that an archive contains as arrays.
 ARRAYS = ("layers", "layers_log10", "matrices", "steps", "steps_log10", "kept", "bands")
 
-BATCH_LINES = 256  # lines that are added up in one call
+BATCH_LINES = 256  # number of lines that are decoded in one call of a thread
 
 
 async def read_result(lines: AsyncIterator[bytes]) -> Result:
-    """Return the columns of a run from its log of frames, in a thread."""
+    """Decode the frames of a run in a thread, and return its columns."""
     result = Result(keeps_frames=False)
     waiting: list[bytes] = []
     async for line in lines:
@@ -33,23 +33,21 @@ async def read_result(lines: AsyncIterator[bytes]) -> Result:
 
 
 def to_json(run_id: str, result: Result) -> bytes:
-    """Return every column under its key, as nested lists; values that are not finite are null."""
+    """Return a result as JSON with arrays as nested lists; values that are not finite are null."""
     return codec.to_json(_to_nested({"run": run_id, **_to_parts(result)}))
 
 
 def to_packed_json(run_id: str, result: Result) -> bytes:
-    """Return every column as JSON with arrays of two or more dimensions packed, `{dtype, bdata, shape}`, as in the
-    frames.
-    """
+    """Return a result as JSON with arrays of two or more dimensions packed as in frames: `{dtype, bdata, shape}`."""
     return codec.to_json({"run": run_id, **_to_parts(result)})
 
 
 def to_csv(run_id: str, result: Result) -> bytes:
     """Return a result as CSV: the columns of `to_layer_table`; values that are not finite are empty.
 
-    Matrices and the steps of training have no columns. The first cell of the last column, `left_out`, names them,
-    separated by spaces; its other cells are empty. Most readers would take a comment line for a row, and turn numbers
-    into text.
+    Matrices and training steps have no columns. The first row of the last column, `left_out`, names them, separated by
+    spaces; its other rows are empty. This is not a comment line, because most readers would read that as a row, and
+    numbers as text.
     """
     columns = to_layer_table(result)
     columns["left_out"] = [" ".join(_list_left_out(result)), *[""] * (result.depth - 1)]
@@ -69,7 +67,7 @@ def to_npz(run_id: str, result: Result) -> bytes:
     return file.getvalue()
 
 
-# Ending of a file's name -> its writer.
+# Ending of a file name -> function that encodes a result.
 WRITERS: dict[str, Callable[[str, Result], bytes]] = {"json": to_json, "csv": to_csv, "npz": to_npz}
 
 
@@ -80,7 +78,7 @@ def _add_lines(result: Result, lines: Sequence[bytes]) -> None:
 
 
 def _to_parts(result: Result) -> dict[str, Any]:
-    """Return the fields of a result's body: frames by field, columns by key, training only where there is some."""
+    """Return the fields of a result's body. Fields about training are present only if the run trains."""
     start, summary = codec.to_fields(result.start), codec.to_fields(result.summary)
     jacobian = {} if result.jacobian is None else codec.to_fields(result.jacobian)
     for fields in (start, summary, jacobian):
@@ -122,7 +120,7 @@ def _list_left_out(result: Result) -> list[str]:
 
 
 def _to_cells(column: Any) -> list[Any]:
-    """Return a column as texts for CSV; "" where a value is not finite."""
+    """Return the values of a column as texts for CSV; "" for a value that is not finite."""
     if isinstance(column, list):
         return column
     finite = np.isfinite(column)

@@ -1,4 +1,4 @@
-"""Manage the life of a run: admitted, queued, computed, stored, watched, deleted. Connects the engine to the store."""
+"""Manage runs: submit, find, cancel, withdraw. Connects admission, queue, engine and store."""
 
 import asyncio
 import contextlib
@@ -30,15 +30,15 @@ from mhc_scope.store.runs import Cost, NewJob, StoredRun
 from mhc_scope.store.store import Store
 
 ID_LENGTH = 20
-# Status of a run that was not started, because it would take longer than the caller accepts.
+# Status of a run that was not started, because it would take longer than the client accepts.
 UNSTARTED = "unstarted"
-NO_VIEWER = ""  # excludes no viewer's event streams
-FIRST_POLL_S, POLL_S = 0.005, 0.05  # until a run that must be stopped has ended
+NO_VIEWER = ""  # key that belongs to no viewer, so that the event streams of all viewers count
+FIRST_POLL_S, POLL_S = 0.005, 0.05  # first and longest pause while waiting for the end of a run that must be stopped
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A requested job; `of_run` is the run that it is about, where its kind is about another run."""
+    """A requested job. `of_run`: id of the run that the job is about; None for a run itself."""
 
     kind: str
     spec: RunSpec
@@ -47,7 +47,7 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class Submission:
-    """Result of submitting a run; `cost` is what it was predicted to take when it was first accepted."""
+    """The result of submitting a run. `cost` was predicted when the run was first accepted."""
 
     run_id: str
     status: str
@@ -58,7 +58,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Cancellation:
-    """Result of cancelling a run, which continues if others watch it or another client has just requested it."""
+    """The result of cancelling a run, which continues if others watch it or another client has just requested it."""
 
     run: StoredRun
     watchers: int
@@ -66,7 +66,7 @@ class Cancellation:
 
 
 class Runs:
-    """Manage runs, wherever they are computed."""
+    """The runs of a server, whichever server computes them."""
 
     def __init__(
         self, settings: Settings, policy: Policy, store: Store, engine: Engine, hub: Hub, storage: Storage
@@ -78,12 +78,12 @@ class Runs:
         self._dispatcher = Dispatcher(self._queue, self.log, engine, hub, self.predictions)
         self._submitting = asyncio.Lock()
         self._unannounced = UnannouncedRuns()
-        self.growing: set[str] = set()  # traces that clients write, for which no job runs here
-        self._unpacking: dict[str, asyncio.Task[StoredRun | None]] = {}  # shipped records that are being stored
+        self.growing: set[str] = set()  # live recordings, for which no job runs here
+        self._unpacking: dict[str, asyncio.Task[StoredRun | None]] = {}  # records of the package that are being stored
         self._reading: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Start the engine, continue the runs of an earlier process, and store the opening comparison."""
+        """Start the engine, continue the runs of an earlier process, and submit the runs of the opening view."""
         await self._dispatcher.start()
         if self._settings.precompute:
             await self.submit(OPENING.specs, SERVER)
@@ -95,37 +95,37 @@ class Runs:
 
     @property
     def ended(self) -> Counter[str]:
-        """Return how many runs have ended here since the start, by status."""
+        """Return the numbers of runs that have ended here since the start, by status."""
         return self._dispatcher.reports.ended
 
     @property
     def frames_stored(self) -> int:
-        """Return how many frames were stored since the start."""
+        """Return the number of frames that were stored since the start."""
         return self._dispatcher.reports.frames_stored
 
     @property
     def waiting(self) -> int:
-        """Return how many runs wait in the queue."""
+        """Return the number of runs that wait in the queue."""
         return len(self._dispatcher.board.waiting)
 
     async def find(self, run_id: str) -> StoredRun | None:
-        """Return the stored run; a record that ships with the package is stored when it is first requested."""
+        """Return the stored run with an id; None if there is none. A record of the package is first stored."""
         run = await self.store.get(run_id)
         if run is not None or not self._ships(run_id):
             return run
         if run_id not in self._unpacking:
             self._unpacking[run_id] = asyncio.create_task(self._unpack(run_id))
             self._unpacking[run_id].add_done_callback(lambda _: self._unpacking.pop(run_id))
-        # Shielded: other requests wait for it too.
+        # Shielded, because other requests may wait for it too.
         return await asyncio.shield(self._unpacking[run_id])
 
     async def is_done(self, run_id: str) -> bool:
-        """Return whether a run is done; a record that ships with the package need not be stored for that."""
+        """Return whether a run is done. A record of the package counts, even if it is not stored."""
         run = await self.store.get(run_id)
         return self._ships(run_id) if run is None else run.status == "done"
 
     def read_ahead(self, run_ids: Sequence[str]) -> None:
-        """Start to store the shipped records of runs, which a page that is sent now will request."""
+        """Start to store records of the package that a page will request soon."""
         task = asyncio.create_task(self._find_all(run_ids))
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
@@ -133,9 +133,9 @@ class Runs:
     async def submit(
         self, specs: Sequence[RunSpec], client: ClientIdentity, limit_s: float = math.inf, caller: Caller | None = None
     ) -> list[Submission]:
-        """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
+        """Queue the specs that are not known: all of them or none. A failed or cancelled run starts again.
 
-        Nothing is queued if the unknown specs are predicted to take more than `limit_s` in all. With a `caller`, the
+        No spec is queued if the unknown ones together are predicted to take more than `limit_s`. With a `caller`, the
         runs may be withdrawn until they are announced.
 
         Raises
@@ -147,30 +147,30 @@ class Runs:
         """
         found = await self._submit({spec.id: JobRequest(RUN, spec) for spec in specs}, client, limit_s, caller)
         stored = [spec for spec in specs if found[spec.id].status == "done"]
-        if stored and client != SERVER:  # what the server requests for itself nobody edits
+        if stored and client != SERVER:  # edits follow only runs that people have requested
             self.engine.prepare(stored)
         return [found[spec.id] for spec in specs]
 
     def announce(self, run_ids: Iterable[str]) -> None:
-        """Record that a caller has received the ids of the runs: they continue when it disconnects."""
+        """Record that a caller has received the ids of runs, which then continue if it disconnects."""
         self._unannounced.announce(run_ids)
 
     async def withdraw(self, caller: Caller) -> None:
         """Cancel runs whose ids the caller never received, unless another caller requested or watches them."""
         if not self._unannounced.waits(caller):
             return
-        async with self._submitting:  # else another caller could find a run live that is cancelled now
+        async with self._submitting:  # otherwise another caller could join a run that is being cancelled
             for run_id in self._unannounced.leave(caller):
                 if not await self._count_watchers(run_id, viewer=NO_VIEWER):
                     await self._dispatcher.cancel(run_id, is_forced=False)
 
     async def submit_job(self, kind: str, run: StoredRun, client: ClientIdentity) -> Submission:
-        """Queue a job about a run, such as its recomputation, under an id of its own, unless it is known.
+        """Queue a job about a run, such as its recomputation, with its own id, unless it is known.
 
         Raises
         ------
         RefusalError
-            If the run has no spec, it would cost too much, or a limit is reached.
+            If the run has no spec, the job would cost too much, or a limit is reached.
         """
         job = JobRequest(kind, read_spec(run), run.id)
         known = await self.store.find_job(kind, run.id)
@@ -184,7 +184,7 @@ class Runs:
         limit_s: float = math.inf,
         caller: Caller | None = None,
     ) -> dict[str, Submission]:
-        """Start, restart or find each requested job; return the result of each submission."""
+        """Queue, requeue or find each requested job, by id; return the result for each."""
         for run_id in by_id:
             await self._settle(run_id, client)
         async with self._submitting:
@@ -212,7 +212,7 @@ class Runs:
         }
 
     async def cancel(self, run: StoredRun, viewer: str | None) -> Cancellation:
-        """Stop a run that only the viewer watches, or any run for an operator (None); leave a finished run as it is."""
+        """Stop a run that no one but the viewer watches. viewer: None for an operator, who stops any run."""
         watchers = await self._count_watchers(run.id, viewer) if run.is_live and viewer is not None else 0
         is_wanted = False
         if run.is_live and not watchers:
@@ -221,7 +221,7 @@ class Runs:
         return Cancellation(run, watchers, is_wanted)
 
     def position(self, run_id: str) -> int | None:
-        """Return the place in the queue, 1 for the next; 0 for a running run or a live trace; None if it is over."""
+        """Return the position in the queue, 1 for the next; 0 for a running run or live recording; None for others."""
         return 0 if run_id in self.growing else self._dispatcher.board.places.get(run_id)
 
     def explain_wait(self, run: StoredRun) -> str | None:
@@ -240,25 +240,25 @@ class Runs:
         return f"Place {place} of {len(state.waiting)}: {running}{ahead}; clients that used less lately come first."
 
     async def is_live(self, run_id: str) -> bool:
-        """Return whether a run waits or is computed, so that more frames will come.
+        """Return whether a run waits or is computed, so that more frames will follow, according to the store.
 
-        For runs without a `position`, such as one that was just queued.
+        It is for runs without a `position`, such as one that was just queued.
         """
         run = await self.store.get(run_id)
         return run is not None and run.is_live
 
     async def count_stuck(self) -> int:
-        """Return how many runs are running that nobody seems to compute."""
+        """Return the number of running runs that no server seems to compute."""
         return await self._queue.count_stuck(self._settings.run_deadline_s)
 
-    # Below: helpers.
+    # ---- helpers
 
     def _ships(self, run_id: str) -> bool:
-        """Return whether a record of the run ships with the package and may be used."""
+        """Return whether the package has the record of a run, and the settings allow using it."""
         return self._settings.precompute and has_record(run_id)
 
     async def _unpack(self, run_id: str) -> StoredRun | None:
-        """Store the shipped record of a run, and return the run."""
+        """Store the record of a run from the package, and return the run."""
         lines = await asyncio.to_thread(read_record, run_id)
         if lines is None:
             return None
@@ -268,12 +268,12 @@ class Runs:
         return await self.store.get(run_id)
 
     async def _find_all(self, run_ids: Sequence[str]) -> None:
-        """Store the shipped records of runs that are not stored."""
+        """Store the records of runs from the package that are not stored yet."""
         with contextlib.suppress(StoreUnavailable):  # the request that needs them reports it
             await asyncio.gather(*map(self.find, run_ids))
 
     def _note_requested(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
-        """Record how the ids are received: in the answer to this request, or later by the `caller`."""
+        """Record how ids are received: in the response to this request, or later, by the `caller`."""
         if caller is None:
             self._unannounced.announce(known)
         else:
@@ -281,19 +281,19 @@ class Runs:
             self._unannounced.add(put, caller)
 
     async def _count_watchers(self, run_id: str, viewer: str) -> int:
-        """Return how many event streams of other viewers are open on a run, here and at other servers."""
+        """Return the number of event streams of a run that other viewers have open, on this and other servers."""
         elsewhere = await self._queue.count_watchers(run_id, viewer)
         return self.hub.count_watchers(run_id, viewer) + elsewhere
 
     async def _settle(self, run_id: str, client: ClientIdentity) -> None:
-        """Wait for a run that is being stopped, here or elsewhere; record that another client's run is wanted."""
+        """If a run is being stopped, here or elsewhere, wait for its end; else record that this client wants it too."""
         await self.engine.settle(run_id)
         run = await self._wait_for_stop(run_id)
         if run and run.is_live and run.client != client.key and not await self._queue.want(run_id):
-            await self._wait_for_stop(run_id)  # a stop was requested since
+            await self._wait_for_stop(run_id)  # a stop was requested in the meantime
 
     async def _wait_for_stop(self, run_id: str) -> StoredRun | None:
-        """Return the run; if it must be stopped, wait until it has ended."""
+        """Return the stored run, after its end if a stop was requested; None if there is none."""
         until, pause = time.monotonic() + self._queue.stop_s, FIRST_POLL_S
         while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
             if time.monotonic() > until:
@@ -303,7 +303,7 @@ class Runs:
         return run
 
     async def _usable(self, run_id: str) -> StoredRun | None:
-        """Return the stored run of an id; None if it is missing or must be computed again."""
+        """Return the stored run with an id; None if there is none, or it must be computed again."""
         run = await self._wait_for_stop(run_id) or await self.find(run_id)
         if run is None or run.status in ("failed", "cancelled"):
             return None
@@ -313,7 +313,7 @@ class Runs:
     async def _enqueue(
         self, fresh: dict[str, JobRequest], costs: dict[str, Cost], client: ClientIdentity
     ) -> frozenset[str]:
-        """Enqueue the jobs; return the ids of those that no other server has just enqueued."""
+        """Queue jobs; return the ids of those that no other server has just queued."""
         jobs = {
             run_id: NewJob(
                 job.kind,
@@ -330,7 +330,7 @@ class Runs:
     def _to_submitted(
         self, run_id: str, known: StoredRun | None, cost: Cost, is_new: bool, is_started: bool
     ) -> Submission:
-        """Return what a submission of a spec has led to: status, place in the queue and cost."""
+        """Build the result of submitting a run: status, position in the queue and cost."""
         if known is None and not is_started:
             return Submission(run_id, UNSTARTED, None, False, cost)
         if known is not None and not known.is_live:
@@ -346,7 +346,7 @@ def read_spec(run: StoredRun) -> RunSpec:
     Raises
     ------
     NoSpecError
-        If its source is a trace.
+        If its source is a recording.
     """
     if not isinstance(run.source, SpecSource):
         raise NoSpecError(f"Record {run.id} is a trace. It has no spec, so it cannot be computed again.")
@@ -354,5 +354,5 @@ def read_spec(run: StoredRun) -> RunSpec:
 
 
 def to_job_id(kind: str, of_run: str) -> str:
-    """Return the id of a job about another run; only the server sees it."""
+    """Return the id of a job about another run, which is used only within the server."""
     return hashlib.sha256(f"{kind} of {of_run}".encode()).hexdigest()[:ID_LENGTH]

@@ -1,4 +1,4 @@
-"""Limit the disk space of the store: measure it, and refuse to store more if it is full."""
+"""Limit the disk space of the store: measure it, and refuse new data if it is full."""
 
 import asyncio
 import time
@@ -8,18 +8,18 @@ from mhc_scope.services.errors import StorageFullError
 from mhc_scope.settings import Settings
 from mhc_scope.store.space import Space, SpaceStore
 
-# A measurement is valid this long: a burst of requests costs one.
+# Time for which a measurement is valid, so that a burst of requests measures once.
 FRESH_S = 1.0
-# Above this fraction of its limit the store deletes old runs, until it is below the other fraction.
+# Above the first fraction of its limit, the store deletes old runs until it is below the second.
 NEAR_FULL, ENOUGH = 0.95, 0.90
 
 
 class Storage:
-    """Keep the store below its limits.
+    """Measures the space of the store, and keeps the store below its limits.
 
     Attributes
     ----------
-    is_near_full: set if runs should be deleted soon; housekeeping waits for it.
+    is_near_full: event for which housekeeping waits; set if runs should be deleted soon.
     """
 
     def __init__(self, settings: Settings, store: SpaceStore) -> None:
@@ -35,12 +35,12 @@ class Storage:
         return self._measured[1]
 
     async def require_space(self) -> None:
-        """Refuse to store more if the database is full or its disk nearly so.
+        """Refuse new data if the database has reached its limit, or its disk has too little free space.
 
         Raises
         ------
         StorageFullError
-            If it is; the text says which, and how full it is.
+            If so. The text states which, with the sizes.
         """
         space = await self.measure()
         if count_excess(space, self._settings, NEAR_FULL):
@@ -50,7 +50,7 @@ class Storage:
             raise StorageFullError(f"{why}. Stored runs can be read; new ones are accepted once there is space.")
 
     def forget(self) -> None:
-        """Discard the last measurement of the store, because much has been stored or deleted."""
+        """Discard the last measurement, because much has been stored or deleted."""
         self._measured = None
 
     async def count_excess(self) -> int:
@@ -73,7 +73,10 @@ def explain_full(space: Space, settings: Settings) -> str | None:
 
 
 def count_excess(space: Space, settings: Settings, fraction: float) -> int:
-    """Return the bytes above this fraction of the limit, or those that the disk lacks for an equally larger margin."""
+    """Return the bytes to delete until the database is below a fraction of its limit, and the disk has enough space.
+
+    The free space that is required is larger than the minimum by the same fraction.
+    """
     over_cap = space.used_bytes - fraction * settings.max_store_bytes
     lacking = limits.MIN_FREE_BYTES / fraction - space.free_bytes if space.free_bytes is not None else 0
     return max(0, round(over_cap), round(lacking))

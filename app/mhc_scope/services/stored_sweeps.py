@@ -1,8 +1,8 @@
-"""Store a sweep with a snapshot, in its state at that time.
+"""Store a sweep with a snapshot, in its present state.
 
-The snapshot's row contains axes, run ids, states and reasons, and its done runs are kept forever, like those that are
-compared. Cells that had not ended are `missing` and stay so: a later state needs another snapshot. Numbers and
-figure are measured from the kept runs on request, for any metric.
+The snapshot's row contains axes, run ids, states and reasons. The sweep's done runs are kept as long as the snapshot,
+like its compared runs. Runs that have not ended are stored as `missing` and remain so: a later state needs another
+snapshot. Numbers and the figure are computed from the kept runs on request, for any metric.
 """
 
 from typing import Any
@@ -17,9 +17,7 @@ StoredSweep = dict[str, Any]  # JSON
 
 
 async def to_stored(sweep: SweepGrid, runs: Runs) -> StoredSweep:
-    """Return the present state of a sweep in the form that snapshots store; of done runs only those that still
-    exist.
-    """
+    """Return the present state of a sweep in the form that snapshots store. Done runs that were deleted are `gone`."""
     states = {run_id: MISSING if state in (PENDING, *LIVE) else state for run_id, state in sorted(sweep.states.items())}
     for run_id in [run_id for run_id, state in states.items() if state == "done"]:
         run = await runs.store.get(run_id)
@@ -31,7 +29,7 @@ async def to_stored(sweep: SweepGrid, runs: Runs) -> StoredSweep:
 
 
 def from_stored(stored: StoredSweep) -> SweepGrid:
-    """Return a finished sweep from the form that a snapshot stores."""
+    """Return the sweep that a snapshot has stored."""
     x, y = (None if axis is None else Axis(axis["field"], tuple(axis["values"])) for axis in (stored["x"], stored["y"]))
     assert x is not None
     kept = {name: stored[name] for name in ("id", "ids", "states", "reasons")}

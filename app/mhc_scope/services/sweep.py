@@ -1,4 +1,4 @@
-"""Define a grid of runs over one or two fields of a spec. A cell is a run like any other."""
+"""Define a sweep: a grid of runs over one or two fields of a spec. Each sweep cell is a run like any other."""
 
 import copy
 import hashlib
@@ -21,17 +21,17 @@ LIVE = ("queued", "running")
 
 @dataclass
 class SweepGrid:
-    """Describe a grid of runs.
+    """A grid of runs, and their states.
 
     Attributes
     ----------
-    id: the same for the same grid.
-    base: the spec into which the fields are put.
+    id: a hash of the grid, so that equal grids have the same id.
+    base: the spec whose fields are varied.
     x, y: columns and rows of the grid; one row without y.
     ids: run ids, row by row.
-    places: run id -> the values of its first cell, the cheapest run first. A field that does not apply gives several
-        cells one run.
-    states: run id -> held (not yet submitted), a run's status, or gone (deleted since).
+    places: run id -> values (x, y) of its first cell. If a field does not apply, several cells have the same run.
+    states: run id -> held (not yet submitted), a run's status, or gone (deleted). Pending runs are submitted in this
+        order.
     reasons: run id -> why it failed.
     """
 
@@ -47,12 +47,12 @@ class SweepGrid:
 
     @property
     def viewer(self) -> str:
-        """Return the name under which the sweep watches its runs."""
+        """Return the key of the viewer with which the sweep watches its runs."""
         return f"sweep-{self.id}"
 
     @property
     def is_open(self) -> bool:
-        """Return whether cells of the sweep are pending, waiting or computed."""
+        """Return whether runs of the sweep are pending, waiting or being computed."""
         return any(state == PENDING or state in LIVE for state in self.states.values())
 
     def count(self) -> dict[str, int]:
@@ -65,7 +65,7 @@ class SweepGrid:
         return [run_id for run_id, state in self.states.items() if state in wanted]
 
     def spec_of(self, run_id: str) -> RunSpec:
-        """Return the spec of a cell of the sweep by its run id."""
+        """Return the spec of a run of the sweep."""
         return parse_spec(put_values(self.base, self.x, self.y, self.places[run_id]))
 
     def to_row(self) -> SweepRow:
@@ -88,17 +88,17 @@ class SweepGrid:
 
 
 def axis_names(y: Axis | None) -> Sequence[str]:
-    """Return the fields of a sweep request that determine the number of cells."""
+    """Return the fields of a sweep request that determine the number of cells, for error messages."""
     return ("x.values",) if y is None else ("x.values", "y.values")
 
 
 def require_size(x: Axis, y: Axis | None, limit: int) -> None:
-    """Refuse axes with more than `limit` cells, one field twice, or one value twice.
+    """Refuse axes with more than `limit` cells, with the same field, or with a repeated value.
 
     Raises
     ------
     InvalidRequestError, SpecErrors
-        If they do; each error names the field.
+        If so. Each error names the field.
     """
     cells = len(x.values) * (1 if y is None else len(y.values))
     if cells > limit:
@@ -143,7 +143,7 @@ def build(base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity)
 
 
 def put_values(base: dict[str, Any], x: Axis, y: Axis | None, values: tuple[Any, Any]) -> dict[str, Any]:
-    """Return the base spec with the values of one cell; the spec's own validation checks them."""
+    """Return the base spec with the values of one sweep cell. They are validated when the spec is parsed."""
     spec = copy.deepcopy(base)
     for axis, value in zip((x, y), values, strict=True):
         if axis is None:

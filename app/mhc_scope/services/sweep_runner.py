@@ -1,7 +1,7 @@
-"""Run the sweeps of this server: submit a few cells at a time.
+"""Run the sweeps of this server, a few runs at a time.
 
-The other cells stay pending: a sweep never has more runs submitted than there are workers, they count against its
-client's quota of runs, and runs of other clients get their turn between them.
+The other runs stay pending: a sweep never has more submitted runs than there are workers. They count in the client's
+quota of runs, and runs of other clients are computed between them.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from mhc_scope.store.sweeps import SweepStore
 
 log = logging.getLogger("mhc.sweeps")
 
-POLL_S = 0.5  # how often a sweep checks for free workers and for ended runs, and at most stores its progress
+POLL_S = 0.5  # time between two checks for free workers and ended runs, and shortest time between stored states
 RETRY_S = 1.0
 FAILED_REASON = "the server could not continue the sweep"
 
@@ -29,7 +29,7 @@ class SweepLost(Exception):
 
 @dataclass
 class OpenSweep:
-    """Track a sweep that runs here, and its progress in the store."""
+    """A sweep that runs here, with its task and the progress that was stored last."""
 
     sweep: SweepGrid
     task: "asyncio.Task[None] | None" = None
@@ -38,19 +38,19 @@ class OpenSweep:
 
 
 class SweepRunner:
-    """Run sweeps until they are over."""
+    """Runs sweeps until all their runs have ended."""
 
     def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
         self._open: dict[str, OpenSweep] = {}
 
     def get(self, sweep_id: str) -> SweepGrid | None:
-        """Return the sweep of that id, if this server runs it."""
+        """Return the sweep with an id if this server runs it; else None."""
         open_sweep = self._open.get(sweep_id)
         return None if open_sweep is None else open_sweep.sweep
 
     async def begin(self, sweep: SweepGrid) -> None:
-        """Start to submit the cells of a sweep that no other server runs."""
+        """Start to submit the runs of a sweep that no other server runs."""
         open_sweep = self._open[sweep.id] = OpenSweep(sweep)
         try:
             await self._fill(sweep)
@@ -58,7 +58,7 @@ class SweepRunner:
             open_sweep.task = asyncio.create_task(self._run_cells(open_sweep))
 
     async def cancel(self, sweep_id: str) -> None:
-        """Submit no more cells, and stop running ones that no one else watches."""
+        """Submit no more runs of a sweep, and stop those that no one else watches."""
         open_sweep = self._open.get(sweep_id)
         if open_sweep is None:
             return
@@ -69,7 +69,7 @@ class SweepRunner:
         await self._end(open_sweep)
 
     async def stop(self) -> None:
-        """Stop submitting cells of sweeps; other servers can continue them."""
+        """Stop submitting runs of sweeps, and release the sweeps, so that other servers can continue them."""
         tasks = [open_sweep.task for open_sweep in self._open.values() if open_sweep.task is not None]
         for task in tasks:
             task.cancel()
@@ -80,10 +80,10 @@ class SweepRunner:
             except StoreUnavailable as error:
                 log.warning("the sweeps could not be released; they are found later: %s", error)
 
-    # Below: helpers.
+    # ---- helpers
 
     async def _run_cells(self, open_sweep: OpenSweep) -> None:
-        """Submit the cells of a sweep as limits allow, until all have ended or another server runs the sweep."""
+        """Submit the runs of a sweep as limits allow, until all have ended or another server runs the sweep."""
         while open_sweep.sweep.is_open:
             try:
                 await self._store_progress(open_sweep)
@@ -103,7 +103,7 @@ class SweepRunner:
         await self._end(open_sweep)
 
     async def _end(self, open_sweep: OpenSweep) -> None:
-        """Store how the sweep ended; until that is done, show the end from memory."""
+        """Store the final state of a sweep, with repeated attempts. Until then, `get` returns it from memory."""
         sweep = open_sweep.sweep
         while True:
             try:
@@ -115,7 +115,7 @@ class SweepRunner:
                 await asyncio.sleep(RETRY_S)
 
     async def _store_progress(self, open_sweep: OpenSweep) -> None:
-        """Store the progress of the sweep; end the sweep if that was requested."""
+        """Store the progress of a sweep if it is due, and cancel the sweep if that was requested."""
         sweep, now = open_sweep.sweep, time.monotonic()
         progress = repr((sweep.states, sweep.reasons))
         due_s = POLL_S if progress != open_sweep.kept else self._store.lease_s / 3
@@ -129,7 +129,7 @@ class SweepRunner:
             await self._cancel_cells(sweep)
 
     async def _cancel_cells(self, sweep: SweepGrid) -> None:
-        """Cancel the runs of a sweep that no one else watches, and its pending cells."""
+        """Cancel the pending runs of a sweep, and those that no one else watches."""
         for run_id in sweep.list_in(LIVE):
             run = await self._runs.store.get(run_id)
             if run is not None:
@@ -138,7 +138,7 @@ class SweepRunner:
             sweep.states[run_id] = "cancelled"
 
     async def _fill(self, sweep: SweepGrid) -> None:
-        """Submit pending cells of a sweep until as many run as there are workers, or a limit is reached."""
+        """Submit pending runs of a sweep until there are as many as workers, or a limit is reached."""
         for run_id in sweep.list_in((PENDING,)):
             if len(sweep.list_in(LIVE)) >= self._settings.worker_count:
                 return
@@ -168,7 +168,7 @@ class SweepRunner:
                 await self._store_progress(open_sweep)
 
     async def _update_state(self, sweep: SweepGrid, run_id: str) -> None:
-        """Set the state of a cell from the queue or, if it is not there, from the stored run."""
+        """Set the state of a run of a sweep from the queue or, if it is not there, from the store."""
         position = self._runs.position(run_id)
         if position is not None:
             sweep.states[run_id] = "queued" if position else "running"

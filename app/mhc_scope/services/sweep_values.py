@@ -1,4 +1,4 @@
-"""Measure a metric over a sweep: one number per cell, or the reason why it has none."""
+"""Read a metric over a sweep: one number per sweep cell, or a status that states why it has none."""
 
 import asyncio
 from collections import OrderedDict
@@ -18,23 +18,23 @@ Numbers = dict[tuple[str, Reduction], ReducedNumber]
 
 @dataclass(frozen=True)
 class MeasuredSweep:
-    """Join a sweep with one metric of its cells."""
+    """A sweep, and the values of one reduced metric over its cells."""
 
     sweep: SweepGrid
     grid: Grid
 
 
 class SweepReader:
-    """Read the result of each cell once, and cache every metric of it."""
+    """Reads the result of each run once, and caches all its reduced metrics."""
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._numbers: OrderedDict[str, Numbers] = OrderedDict()
-        # A page requests numbers and figure of a sweep at the same time: each run is read for the first request only.
+        # A page requests numbers and figure of a sweep at the same time. The lock lets each run be read only once.
         self._reading = asyncio.Lock()
 
     async def measure(self, sweep: SweepGrid, key: str, reduction: Reduction) -> MeasuredSweep:
-        """Return a reduced metric of every cell of a sweep as it is now; runs may end during this call."""
+        """Return a reduced metric of every cell of a sweep in its present state. Runs may end during this call."""
         found: dict[str, ReducedNumber] = {}
         seen: dict[str, str] = {}
         while changed := [run_id for run_id, state in sweep.states.items() if seen.get(run_id) != state]:
@@ -55,7 +55,7 @@ class SweepReader:
         return MeasuredSweep(sweep, grid)
 
     async def _look_up(self, sweep: SweepGrid, run_id: str, key: str, reduction: Reduction) -> ReducedNumber:
-        """Return the reduced metric of one cell; its state where it is not done."""
+        """Return the reduced metric of one run, or its state if it is not done."""
         if sweep.states[run_id] != "done":
             return ReducedNumber(None, None, sweep.states[run_id])
         async with self._reading:
@@ -66,7 +66,7 @@ class SweepReader:
         return self._numbers[run_id][key, reduction]
 
     async def _read(self, run_id: str) -> bool:
-        """Read a run and cache its reduced metrics; return False if it no longer exists."""
+        """Read a run and cache its reduced metrics. Return False if it no longer exists."""
         run = await self._runs.store.get(run_id)
         if run is None or run.status != "done":
             return False

@@ -1,4 +1,4 @@
-"""Manage sweeps: one server admits and runs a sweep, and any server shows and ends it.
+"""Manage sweeps: one server admits and runs a sweep, and any server can show and cancel it.
 
 After a restart, or if a server is lost, another server continues its sweeps.
 """
@@ -29,11 +29,11 @@ log = logging.getLogger("mhc.sweeps")
 
 LIMITS = SweepLimits(client=4, address=48, all=64)
 MAX_REQUESTERS = 1000
-POLL_S = 0.1  # until the server that runs a sweep has ended it
+POLL_S = 0.1  # pause while waiting for another server to end a sweep
 
 
 class Sweeps:
-    """Manage all sweeps, of all servers."""
+    """All sweeps, including those that other servers run."""
 
     def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
@@ -42,13 +42,13 @@ class Sweeps:
         self._adopting: asyncio.Task[None] | None = None
 
     async def resume(self) -> None:
-        """Continue sweeps that no server runs: now, and where there are other servers, from now on."""
+        """Continue sweeps that no server runs, now and, if there are several servers, at intervals."""
         await self._adopt_lost()
         if math.isfinite(self._store.lease_s):
             self._adopting = asyncio.create_task(self._adopt_forever())
 
     async def find(self, sweep_id: str) -> SweepGrid | None:
-        """Return the sweep of an id; None if it is unknown."""
+        """Return the sweep with an id; None if there is none."""
         running = self._runner.get(sweep_id)
         if running is not None:
             return running
@@ -56,14 +56,14 @@ class Sweeps:
         return None if row is None else SweepGrid.from_row(row)
 
     async def start(self, base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity) -> SweepGrid:
-        """Admit a grid as a whole and start it; a known one continues, including its failed or cancelled cells.
+        """Admit a whole grid and start it. A known grid continues, including its failed or cancelled runs.
 
         Raises
         ------
         SpecErrors
             If a cell is not a valid spec.
         RefusalError
-            If it has too many cells, a cell or the whole would cost too much, or too many sweeps are running.
+            If it has too many cells, a run or all together would cost too much, or too many sweeps are running.
         """
         require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, client)
@@ -78,18 +78,18 @@ class Sweeps:
             return sweep
 
     async def predict(self, base: dict[str, Any], x: Axis, y: Axis | None) -> tuple[int, float]:
-        """Return how many runs a grid has, and their predicted seconds; refuse what `start` would refuse."""
+        """Return the number of runs of a grid and their predicted seconds. Refuse what `start` would refuse."""
         require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, SERVER)
         return len(sweep.states), await self._admit(sweep)
 
     async def leave(self, sweep: SweepGrid, client: ClientIdentity) -> SweepGrid:
-        """Cancel a sweep for one of the clients that requested it; it continues for the others. Return its new state.
+        """Cancel a sweep for one of the clients that requested it. It continues if others did. Return its new state.
 
         Raises
         ------
         NotOwnerError
-            If this client did not request it.
+            If this client did not request the sweep.
         """
         requesters = await self._store.list_requesters(sweep.id)
         own = {key for key in requesters if client.owns(key)}
@@ -102,15 +102,15 @@ class Sweeps:
         return sweep
 
     async def stop(self) -> None:
-        """Stop submitting cells; other servers can continue the sweeps."""
+        """Stop submitting runs, so that other servers can continue the sweeps."""
         if self._adopting is not None:
             self._adopting.cancel()
         await self._runner.stop()
 
-    # Below: helpers.
+    # ---- helpers
 
     async def _open_sweep(self, sweep: SweepGrid) -> SweepRow | None:
-        """Return the sweep if it is open already, else store it; raise RefusalError above the limits."""
+        """Store a sweep; return the stored one if it is already open, else None. Raise RefusalError above limits."""
         try:
             return await self._store.open(sweep.to_row(), LIMITS, MAX_REQUESTERS)
         except TooManyOpen as error:
@@ -121,9 +121,9 @@ class Sweeps:
             raise TooManyRunsError(detail) from None
 
     async def _cancel(self, sweep: SweepGrid) -> SweepGrid:
-        """End a sweep on the server that runs it, or on the one that takes it over if that server is lost."""
+        """Cancel a sweep: here, or on the server that runs it or takes it over."""
         async with self._starting:
-            pass  # one that is just being started is known to the runner after this
+            pass  # wait until the runner has a sweep that is just being started
         await self._runner.cancel(sweep.id)
         ended = await self._store.find(sweep.id)
         if ended is None or not ended.is_open:
@@ -136,13 +136,13 @@ class Sweeps:
         return sweep if ended is None else SweepGrid.from_row(ended)
 
     async def _adopt_lost(self) -> None:
-        """Continue open sweeps that no living server runs."""
+        """Continue open sweeps that no server runs."""
         for row in await self._store.take_over():
             log.info("continuing sweep %s", row.id)
             await self._runner.begin(SweepGrid.from_row(row))
 
     async def _adopt_forever(self) -> None:
-        """Continue for ever the sweeps of servers that are lost."""
+        """Continue the sweeps of lost servers, at intervals, forever."""
         while True:
             await asyncio.sleep(self._store.lease_s / 2)
             try:
@@ -153,11 +153,11 @@ class Sweeps:
                 log.exception("lost sweeps could not be continued")
 
     async def _admit(self, sweep: SweepGrid) -> float:
-        """Refuse a sweep with a cell that this server would not run, or that costs too much; return its seconds."""
+        """Refuse a sweep if a run or all together cost too much. Order the runs by cost; return predicted seconds."""
         predictions = self._runs.predictions
 
         def predict_cells() -> list[tuple[str, RunSpec, Estimate]]:
-            """Return id, spec and predicted cost of every cell."""
+            """Return id, spec and predicted cost of every run."""
             specs = ((run_id, sweep.spec_of(run_id)) for run_id in sweep.states)
             return [(run_id, spec, predictions.predict(RUN, spec, len(sweep.states))) for run_id, spec in specs]
 

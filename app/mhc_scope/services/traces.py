@@ -1,4 +1,4 @@
-"""Import traces that people upload: read in bounded memory, check them whole, store them as records like runs."""
+"""Import uploaded recordings: read them in bounded memory, check all frames, and store them as records like runs."""
 
 import asyncio
 import hashlib
@@ -20,14 +20,14 @@ from mhc_scope.services.runs import ID_LENGTH
 from mhc_scope.services.storage import Storage
 from mhc_scope.store.runs import RunStore
 
-HEAD = b'{"run":"'  # every line begins with it
+HEAD = b'{"run":"'  # beginning of every line
 WRITE_BYTES = 2**20
-MAX_UPLOADS = 4  # traces that are read at a time; each has one frame in memory
+MAX_UPLOADS = 4  # largest number of recordings that are read at the same time; each has one frame in memory
 
 
 @dataclass(frozen=True)
 class AddedRecording:
-    """Result of uploading a trace; `frames` does not count `end`, which the store adds."""
+    """The result of uploading a recording. `frames` does not include `end`, which the store adds."""
 
     record_id: str
     frames: int
@@ -36,7 +36,7 @@ class AddedRecording:
 
 @dataclass(frozen=True)
 class UploadedRecording:
-    """A trace whose frames have been checked and are in a file; `end` is how its training ended."""
+    """An uploaded recording whose frames are checked and written to a file. `end` is how its training ended."""
 
     record_id: str
     source: Source
@@ -45,7 +45,7 @@ class UploadedRecording:
 
 
 class Traces:
-    """Import containers, a bounded number at a time."""
+    """Imports recordings, a bounded number at a time."""
 
     def __init__(self, store: RunStore, policy: Policy, storage: Storage) -> None:
         self._store, self._policy, self._storage = store, policy, storage
@@ -53,12 +53,12 @@ class Traces:
         self._open = 0
 
     async def add(self, chunks: AsyncIterator[bytes], client: ClientIdentity) -> AddedRecording:
-        """Check and store an uploaded trace whose bytes come in chunks, or find it if it is known.
+        """Check and store an uploaded recording, given as chunks of bytes, or find it if it is known.
 
         Raises
         ------
         RefusalError
-            If it is not a whole trace, the client keeps as much as it may, or too many others are being read.
+            If it is not a complete recording, the client's quota is used up, or too many others are being read.
         """
         await self._storage.require_space()
         await self._policy.require_storage(client)
@@ -72,12 +72,12 @@ class Traces:
             self._open -= 1
 
     async def require_capacity(self, client: ClientIdentity) -> None:
-        """Refuse a client that keeps as much as it may, and any client while the memory allows no more traces."""
+        """Refuse an upload if too many recordings are being read, or the client's quota is used up."""
         self._require_memory()
         await self._policy.require_storage(client)
 
     def _require_memory(self) -> None:
-        """Refuse a trace while the memory for traces is used by others that are being read."""
+        """Refuse an upload if `MAX_UPLOADS` recordings are being read."""
         if self._open >= MAX_UPLOADS:
             raise QueueFullError(f"The server is reading {self._open} traces, its limit. Try again shortly.")
 
@@ -91,7 +91,7 @@ class Traces:
         if known is not None:
             await self._store.touch(known)
             return AddedRecording(trace.record_id, trace.frames, False)
-        await self._storage.require_space()  # others may have filled the disk while this trace was read
+        await self._storage.require_space()  # others may have filled the disk while this recording was read
         lines = _name_lines(unpacked, trace.record_id)
         end = trace.end
         is_new = await self._store.add_record(
@@ -101,7 +101,7 @@ class Traces:
 
 
 async def _write_chunks(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
-    """Write the chunks of an upload to a file, outside the event loop; the network's own are small."""
+    """Write an upload to a file in a thread, joining the small chunks of the network to larger ones."""
     buffer = bytearray()
     async for chunk in chunks:
         buffer += chunk
@@ -112,12 +112,12 @@ async def _write_chunks(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
 
 
 def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> UploadedRecording:
-    """Check the file of a trace and write its frames as lines, without an id yet; one is in memory at a time.
+    """Check the container of a recording and write its frames as lines, without an id. One is in memory at a time.
 
     Raises
     ------
     SpecError
-        If the container is not valid; it names the field.
+        If the container is not valid. The error names the field.
     """
     digest, count, source, end = hashlib.sha256(), 0, None, EndFrame(status="done", reason=None)
     for frame in read_frames(packed, limits, only_traces=True):
@@ -131,13 +131,13 @@ def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Upl
         unpacked.write(line)
         count += 1
     assert source is not None, "a record that was read begins with its start frame"
-    if end.status != "done":  # the same frames of a training that succeeded are another trace
+    if end.status != "done":  # the same frames of a training that succeeded are another recording
         digest.update(encode_frame(end, "", count))
     return UploadedRecording(digest.hexdigest()[:ID_LENGTH], source, count, end)
 
 
 def _name_lines(unpacked: BinaryIO, record_id: str) -> Iterator[bytes]:
-    """Yield the lines that `unpack` wrote, with the id of the trace."""
+    """Yield the lines that `unpack` has written, with the id of the recording."""
     unpacked.seek(0)
     for line in unpacked:
         assert line.startswith(HEAD + b'"'), "lines were written without an id"

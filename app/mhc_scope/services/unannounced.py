@@ -1,18 +1,18 @@
-"""Track runs whose ids no caller has received yet.
+"""Track queued runs whose ids no client has received yet.
 
-A caller that follows its runs on the same connection receives their ids there. If the connection closes before that,
-nobody can watch these runs or cancel them.
+A client that requests and follows runs on one connection receives their ids there. If the connection closes before, no
+one can watch or cancel these runs, so that they are withdrawn.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
 
 
 class CallerGone(Exception):
-    """The caller closed its connection before anything was queued."""
+    """The client has closed its connection before a run was queued."""
 
 
 class Caller:
-    """The connection of a request for runs; `is_gone` returns whether it is closed."""
+    """The connection of a request for runs. `is_gone` returns whether it is closed."""
 
     def __init__(self, is_gone: Callable[[], Awaitable[bool]]) -> None:
         self.is_gone = is_gone
@@ -25,11 +25,11 @@ class UnannouncedRuns:
         self._callers: dict[str, set[Caller]] = {}
 
     def add(self, run_ids: Iterable[str], caller: Caller) -> None:
-        """Add runs that were just queued for a caller, who has not received their ids yet."""
+        """Add runs that were just queued for a caller, which has not received their ids yet."""
         self._callers |= {run_id: {caller} for run_id in run_ids}
 
     def join(self, run_ids: Iterable[str], caller: Caller) -> None:
-        """Add the caller to those of the runs whose ids no caller has received."""
+        """Add a caller to the runs among `run_ids` whose ids no caller has received."""
         for run_id in self._callers.keys() & set(run_ids):
             self._callers[run_id].add(caller)
 
@@ -43,7 +43,7 @@ class UnannouncedRuns:
         return any(caller in callers for callers in self._callers.values())
 
     def leave(self, caller: Caller) -> list[str]:
-        """Remove the caller, and return the runs that no other caller waits for."""
+        """Remove a caller. Return, and remove, the runs for which no other caller waits."""
         left = [run_id for run_id, callers in self._callers.items() if callers == {caller}]
         self.announce(left)
         for callers in self._callers.values():

@@ -1,1 +1,1 @@
-"""Store runs, their frames, and snapshots; and the queue: the order of runs, and who computes which."""
+"""Store runs, their frames and snapshots, and operate the queue: the order of runs, and which server computes each."""

@@ -1,4 +1,4 @@
-"""Read the state of the queue: which runs wait in which order, and which are running, on every server."""
+"""Read the state of the queue: the order of the waiting runs, and the running ones of all servers."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ LIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class QueueState:
-    """List waiting runs, the next one first; running ones; and how many live runs each client has.
+    """List waiting runs, the next one first; running ones; and the number of live runs per client.
 
-    `seconds` is the predicted time of each waiting run.
+    `seconds` maps each waiting run to its predicted time.
     """
 
     waiting: tuple[str, ...] = ()
@@ -29,15 +29,15 @@ class QueueState:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Map a run to its place in the queue, 1 for the next; 0 if it is running."""
+        """Map each run to its place in the queue: 1 is the next; 0 means that the run is running."""
         return dict.fromkeys(self.running, 0) | {run_id: k for k, run_id in enumerate(self.waiting, 1)}
 
     def find_short(self, short_s: float, behind: int) -> tuple[str, ...]:
-        """Return the first run after `behind` waiting ones that takes at most `short_s` s; [] if none does."""
+        """Return the first run after `behind` waiting ones that takes at most `short_s` s, or an empty tuple."""
         return tuple(run_id for run_id in self.waiting[behind:] if self.seconds[run_id] <= short_s)[:1]
 
     def without(self, run_id: str, client: str) -> "QueueState":
-        """Return the state after a running run of this client has ended."""
+        """Return the state after the end of a running run of this client."""
         left = {**self.of_client, client: self.of_client.get(client, 1) - 1}
         return replace(self, running=self.running - {run_id}, of_client=left)
 
@@ -50,7 +50,7 @@ def read_live(connection: Connection) -> list[Row[Any]]:
 
 
 def read_board(connection: Connection, now: float) -> QueueState:
-    """Return the queue in its fair order, from the database."""
+    """Read the queue from the database, in fair order."""
     live = read_live(connection)
     waiting = [WaitingRun(row.id, row.client, predict_seconds(row.cost)) for row in live if row.status == "queued"]
     order = order_fairly(waiting, _sum_used(connection, live, now)) if waiting else []
@@ -60,12 +60,12 @@ def read_board(connection: Connection, now: float) -> QueueState:
 
 
 def predict_seconds(cost: Mapping[str, float]) -> float:
-    """Return the predicted seconds of a run; a live trace takes none."""
+    """Return the predicted seconds of a run; 0 for a live recording."""
     return float(cost.get("seconds_likely", cost.get("seconds", 0.0)))
 
 
 def _sum_used(connection: Connection, live: Iterable[Row[Any]], now: float) -> dict[str, float]:
-    """Return how many seconds each client has used recently, including its running runs."""
+    """Return the seconds that each client has used recently, including the predicted ones of its running runs."""
     used = defaultdict(float, read_used(connection, now))
     for row in live:
         if row.status == "running":

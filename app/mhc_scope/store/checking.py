@@ -1,4 +1,4 @@
-"""Check that a database is sound: its pages, references, logs of frames, and ids."""
+"""Check a database for damage: its pages, references, frame logs and ids."""
 
 import hashlib
 import zlib
@@ -30,9 +30,9 @@ class CheckCounts:
 
 
 def check(connection: Connection, counted: CheckCounts) -> Iterator[str]:
-    """Yield a sentence for each error in the whole database; what is checked is added to `counted`.
+    """Check the whole database: yield a sentence per error, and add what is checked to `counted`.
 
-    A server may be running: what it changes during the check is not reported as damage.
+    A server may be running. Changes that it makes during the check are not reported as errors.
     """
     if connection.dialect.name == "sqlite":
         yield from _check_file(connection)
@@ -45,7 +45,7 @@ def check(connection: Connection, counted: CheckCounts) -> Iterator[str]:
 
 
 def check_run(connection: Connection, run: StoredRun, counted: CheckCounts) -> Iterator[str]:
-    """Yield each error of a run: its log must be contiguous with one end, its bytes counted, its id a hash of it."""
+    """Yield each error of a run. Its log must be complete with one end, its size correct, and its id the right hash."""
     query = select(frames.c.idx, frames.c.line).where(frames.c.run_id == run.id).order_by(frames.c.idx)
     digest, count, size, ends, last = hashlib.sha256(), 0, 0, 0, b""
     for index, stored in connection.execute(query):
@@ -68,7 +68,7 @@ def check_run(connection: Connection, run: StoredRun, counted: CheckCounts) -> I
 
 
 def _check_file(connection: Connection) -> Iterator[str]:
-    """Yield each damage of the database file that SQLite finds."""
+    """Yield each error that SQLite finds in the database file."""
     for (found,) in connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_DAMAGE})"):
         if found != "ok":
             yield f"the file is damaged: {found}"
@@ -87,13 +87,13 @@ def _list_runs(connection: Connection) -> Iterator[StoredRun]:
 
 
 def _find_run(connection: Connection, run_id: str) -> StoredRun | None:
-    """Return the stored run of an id, or None."""
+    """Return the stored run with this id, or None."""
     row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     return None if row is None else to_run(row)
 
 
 def _unpack_line(stored: bytes) -> bytes | None:
-    """Return a stored line uncompressed; None if it is damaged."""
+    """Decompress a stored line; return None if it is damaged."""
     try:
         return unpack_line(stored)
     except zlib.error:
@@ -101,12 +101,12 @@ def _unpack_line(stored: bytes) -> bytes | None:
 
 
 def _has_its_id(connection: Connection, run: StoredRun, of_frames: str) -> bool:
-    """Return whether the id of a run is the hash of its spec, or that of a trace the hash of its frames."""
+    """Return whether the id of a run is the hash of its spec, or of its frames if it is a recording."""
     if run.kind != "run":
-        return True  # the id of a job about a run follows a rule that has changed
+        return True  # not checked: the rule for ids of jobs about runs has changed between versions
     if isinstance(run.source, SpecSource):
         if (run.versions or {}).get("numerics") != NUMERICS_VERSION:
-            return True  # by the rules of its version, or it never began
+            return True  # not checked: the id follows the rules of another version, or the run never began
         try:
             return parse_spec(run.spec).id == run.id
         except (SpecError, SpecErrors):

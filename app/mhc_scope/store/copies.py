@@ -1,4 +1,4 @@
-"""Copy an SQLite database while a server may run, and restore it while none runs."""
+"""Back up an SQLite database, even while a server runs, and restore it while none runs."""
 
 import contextlib
 import sqlite3
@@ -11,15 +11,15 @@ from mhc_scope.store.errors import UnusableDatabase
 from mhc_scope.store.schema import require_known
 from mhc_scope.store.sqlite import SqliteFile
 
-# Pages copied at a time; between two steps the server may write.
+# Pages per step of a copy; between two steps a server may write.
 STEP_PAGES = 2000
 
 
 def back_up(path: Path, out: Path) -> int:
-    """Write a consistent copy of a database, whole or not at all; return its size in bytes.
+    """Write a consistent and complete copy of a database; return its size in bytes. After an error there is no copy.
 
-    A running server continues: it waits for one step of the copy, or for the whole copy if it writes so often that
-    steps never finish.
+    A running server continues: its writes wait for one step of the copy, or for the whole copy if they are so frequent
+    that a copy in steps does not finish.
 
     Raises
     ------
@@ -29,20 +29,20 @@ def back_up(path: Path, out: Path) -> int:
         If the copy cannot be written.
     """
     sqlite.require_sound(path)
-    with _open(path, "rw") as source:  # to write: reading rolls back what a killed server left half written
+    with _open(path, "rw") as source:  # writable, because SQLite rolls back unfinished writes of a killed server
         require_known(f"sqlite:///{path}")
         sqlite.copy_to(source, out, STEP_PAGES)
     return out.stat().st_size
 
 
 def restore(source: Path, path: Path, *, is_forced: bool) -> None:
-    """Replace the database of a data folder with a copy, while no server uses it.
+    """Replace the database of a data folder with a backup, while no server uses it.
 
     Raises
     ------
     UnusableDatabase
-        If the copy is damaged or of a newer version, a server runs, or a database exists and must not be
-        replaced. Nothing is changed then.
+        If the backup is damaged or of a newer version, if a server runs, or if a database exists and `is_forced` is
+        false. Nothing is changed then.
     """
     sqlite.require_sound(source)
     with _open(source, "ro") as copy:
@@ -60,7 +60,7 @@ def restore(source: Path, path: Path, *, is_forced: bool) -> None:
 
 
 def require_intact(database: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database whose pages are inconsistent."""
+    """Raise UnusableDatabase if the pages of a database are damaged."""
     try:
         (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
@@ -71,7 +71,7 @@ def require_intact(database: sqlite3.Connection, path: Path) -> None:
 
 @contextlib.contextmanager
 def _open(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """Open a database for a copy, in a mode of SQLite's URIs; raise UnusableDatabase if it is missing or fails."""
+    """Open a database for a copy, in a mode of SQLite's URIs; raise UnusableDatabase if it is missing or unreadable."""
     if not path.exists():
         raise UnusableDatabase(f"there is no database {path}")
     try:
@@ -82,9 +82,9 @@ def _open(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def _end_journal(path: Path) -> None:
-    """Delete the journal of the old database's last transaction, which would be applied to the new database."""
+    """Finish or delete the journal of the old database, because SQLite would apply it to the new database."""
     if path.is_file():
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")  # a sound database finishes it automatically
+            database.execute("PRAGMA schema_version")  # any read makes SQLite finish the journal
     for ending in ("-journal", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)

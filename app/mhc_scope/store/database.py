@@ -1,4 +1,4 @@
-"""Run work on the database outside the event loop, one transaction per call."""
+"""Access the database in threads outside the event loop, with one transaction per call."""
 
 import asyncio
 import time
@@ -17,23 +17,23 @@ from mhc_scope.store.errors import ConnectionCut, StoreUnavailable
 
 T = TypeVar("T")
 P = ParamSpec("P")
-# log: frames or the end of a run; queue: places have changed; cancel: stop a run on the server that computes it.
+# log: a run has new frames or an end; queue: places have changed; cancel: the server that computes a run must stop it.
 Notice = Literal["log", "queue", "cancel"]
 
-# How often a cut connection is reopened for a read; a database that is unreachable cannot be connected to.
+# Number of times that a read is repeated after its connection was cut. An unreachable database fails at once.
 CUTS = 5
 
 
 class Database(ABC):
-    """Run an SQLAlchemy engine with the threads that use it. Subclasses implement the differences between databases.
+    """Own an SQLAlchemy engine and the threads that use it. Subclasses implement what differs between databases.
 
     Attributes
     ----------
-    path: the file of the database; None if it is on a server of its own.
+    path: the file of the database; None if a database server stores it.
     """
 
     path: Path | None = None
-    answer_s: float | None = None  # a call that has not returned by then fails
+    answer_s: float | None = None  # time after which a call fails; None means no limit
 
     def __init__(self, url: str, engine: Engine, threads: int) -> None:
         self.url, self._engine = url, engine
@@ -41,31 +41,31 @@ class Database(ABC):
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
 
     async def call(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one transaction, which is durable when this returns; return its result.
+        """Run `work` in one transaction; return its result. The transaction is durable when this returns.
 
         Raises
         ------
         StoreUnavailable
-            If the database is locked, its disk is full, or it cannot be reached or does not answer. It may then be
-            unknown whether the transaction was committed, or will be.
+            If the database is locked, its disk is full, or it cannot be reached or does not answer. It is then
+            possibly unknown whether the transaction was committed or will be.
         """
         requested_s = time.monotonic()
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._run_work, work, requested_s)
         future.add_done_callback(consume_error)
         try:
             async with asyncio.timeout(self.answer_s):
-                # Shielded: a client that disconnects must not leave the caller unsure of its commit.
+                # Shielded: if a client disconnects, its request is cancelled, but the transaction must finish.
                 return await asyncio.shield(future)
         except TimeoutError:
             raise StoreUnavailable(f"the database has not answered for {self.answer_s:g} s") from None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work`, which only reads; repeat it if its connection was cut; return its result.
+        """Run `work`, which only reads, and return its result. Repeat it if its connection was cut.
 
         Raises
         ------
         StoreUnavailable
-            As `call` does.
+            As in `call`.
         """
         for _ in range(CUTS):
             with suppress(ConnectionCut):
@@ -74,22 +74,22 @@ class Database(ABC):
 
     @abstractmethod
     def read_clock(self, connection: Connection) -> float:
-        """Return seconds since 1970, by the clock of everyone who uses the database."""
+        """Return seconds since 1970, from the clock that all users of the database share."""
 
     @abstractmethod
     def lock_queue(self, connection: Connection) -> None:
-        """Wait until no other transaction changes the queue. Lock it before any row: this order prevents deadlocks."""
+        """Lock the queue until the transaction ends. Call this before locking any row, to prevent deadlocks."""
 
     @abstractmethod
     def notify(self, connection: Connection, notice: Notice, run_id: str = "") -> None:
-        """Notify other servers, if there are any, once the transaction is durable."""
+        """Notify other servers, if there are any, after the transaction is committed."""
 
     @abstractmethod
     def count_bytes(self, connection: Connection) -> int:
         """Return the bytes that the database uses on its disk."""
 
     def _run_work(self, work: Callable[[Connection], T], requested_s: float) -> T:
-        """Run `work` in a transaction, and once more after a recovery; raise StoreUnavailable or ConnectionCut."""
+        """Run `work` in a transaction, and again after a recovery; raise StoreUnavailable or ConnectionCut."""
         try:
             return self._run_transaction(work, requested_s)
         except (OperationalError, InterfaceError) as error:
@@ -99,7 +99,7 @@ class Database(ABC):
                 raise StoreUnavailable(self._explain_error(error)) from error
             return self._run_transaction(work, requested_s)
         except DatabaseError as error:
-            # SQLite raises exactly this class for a damaged file; its subclasses are our own mistakes.
+            # SQLite raises exactly this class for a damaged file. Its subclasses are errors of this program.
             if type(error) is DatabaseError:
                 raise StoreUnavailable(self._explain_error(error)) from error
             raise
@@ -112,7 +112,7 @@ class Database(ABC):
 
     @abstractmethod
     def _prepare(self, connection: Connection, waited_s: float) -> None:
-        """Set up a transaction that has waited so long for its thread."""
+        """Set options of a new transaction. waited_s: time that its call has waited for a thread."""
 
     def _recover(self) -> bool:
         """Try to make the database usable after an error; return whether a second try may succeed."""
@@ -122,11 +122,11 @@ class Database(ABC):
         return f"the database cannot be used now: {str(error.orig).strip()}"
 
     def begin_stop(self) -> None:
-        """Stop restoring files, so that a data folder deleted during shutdown stays deleted."""
+        """Stop restoring deleted files, so that a data folder may be deleted during shutdown."""
         self._is_stopping = True
 
     async def close(self) -> None:
-        """Finish running calls, and close the connections."""
+        """Wait for running calls, and close the connections."""
         await self._end_threads()
         self._engine.dispose()
 
@@ -137,7 +137,7 @@ class Database(ABC):
 def transaction(
     work: Callable[Concatenate[Any, Connection, P], T],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Turn a method that takes a connection into one that runs in a transaction of `self._database`, by its `call`."""
+    """Decorate a method that takes a connection: run it in a transaction, by `call` of `self._database`."""
 
     @wraps(work)
     async def run(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -150,7 +150,7 @@ def transaction(
 def reading(
     work: Callable[Concatenate[Any, Connection, P], T],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Turn a method that takes a connection and only reads into one that runs by `read` of `self._database`."""
+    """Decorate a method that takes a connection and only reads: run it by `read` of `self._database`."""
 
     @wraps(work)
     async def run(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -161,6 +161,6 @@ def reading(
 
 
 def consume_error(future: "asyncio.Future[Any]") -> None:
-    """Consume the error of shielded work that no caller awaits any more, which asyncio would log."""
+    """Retrieve the error of shielded work that no caller awaits any more, so that asyncio does not log it."""
     if not future.cancelled():
         future.exception()

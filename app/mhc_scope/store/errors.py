@@ -1,8 +1,8 @@
-"""Name the reasons why the store cannot be used."""
+"""Define the errors of the store."""
 
 
 class UnusableDatabase(RuntimeError):
-    """The database cannot be used in its present state; the text says why and what to do."""
+    """The database cannot be used in its present state. The message states why and what to do."""
 
 
 class DataInUse(UnusableDatabase):
@@ -10,8 +10,8 @@ class DataInUse(UnusableDatabase):
 
 
 class StoreUnavailable(RuntimeError):
-    """The database cannot be used now; the text says why. The same call may succeed later."""
+    """The database cannot be used now; the message states why. The same call may succeed later."""
 
 
 class ConnectionCut(StoreUnavailable):
-    """A connection was cut during a transaction, which may or may not be committed; a new one can be opened."""
+    """A connection was cut during a transaction, which may be committed or not. A new connection can be opened."""

@@ -1,4 +1,4 @@
-"""Delete expired snapshots, and unpin the runs that no other snapshot refers to."""
+"""Delete expired snapshots, and unpin runs that no other snapshot refers to."""
 
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ BATCH_SIZE = 500
 
 
 async def drop_expired(database: Database, now: float) -> int:
-    """Delete snapshots that expired before `now`; return how many."""
+    """Delete snapshots that expired before `now`; return their number."""
     dropped = 0
     while expired := await database.call(partial(_find_expired, now)):
         referenced = {run_id for row in expired for run_id in list_runs_of_view(row.runs, row.sweep)}
@@ -25,13 +25,13 @@ async def drop_expired(database: Database, now: float) -> int:
 
 
 def _find_expired(now: float, connection: Connection) -> list[Any]:
-    """Return the next snapshots that expired before `now`: ids and runs."""
+    """Return a batch of snapshots that expired before `now`: their ids and runs."""
     query = select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)
     return list(connection.execute(query.where(snapshots.c.expires_at < now).limit(EXPIRED_BATCH_SIZE)))
 
 
 async def _find_referenced_elsewhere(database: Database, now: float) -> set[str]:
-    """Return the ids of runs that snapshots which have not expired refer to, read in batches."""
+    """Return the ids of all runs of snapshots that have not expired. The snapshots are read in batches."""
     referenced, last = set[str](), ""
     while True:
         page = await database.call(partial(_list_kept, now, snapshots.c.id > last, BATCH_SIZE))
@@ -42,15 +42,15 @@ async def _find_referenced_elsewhere(database: Database, now: float) -> set[str]
 
 
 def _list_kept(now: float, where: ColumnElement[bool], limit: int | None, connection: Connection) -> list[Any]:
-    """Return snapshots that have not expired and meet the condition: ids and runs."""
+    """Return snapshots that have not expired and meet the condition: their ids and runs."""
     is_kept = snapshots.c.expires_at.is_(None) | (snapshots.c.expires_at >= now)
     query = select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep).where(is_kept, where)
     return list(connection.execute(query.order_by(snapshots.c.id).limit(limit)))
 
 
 def _drop_expired(now: float, ids: list[str], referenced: set[str], connection: Connection) -> int:
-    """Delete expired snapshots of these ids and unpin runs that no other refers to; return how many were deleted."""
-    # Meanwhile a new snapshot may refer to the same runs, or the expiry of one may have been postponed.
+    """Delete the expired ones of these snapshots; unpin runs that no other refers to. Return the number deleted."""
+    # In the meantime a new snapshot may refer to the same runs, or the expiry of one may have been postponed.
     is_new = (snapshots.c.created_at > now - 60.0) | snapshots.c.id.in_(ids)
     for row in _list_kept(now, is_new, None, connection):
         referenced = referenced - set(list_runs_of_view(row.runs, row.sweep))

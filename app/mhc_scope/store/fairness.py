@@ -1,17 +1,17 @@
-"""Order the queue: first the client that has used the least recently, then the age of its runs. No SQL."""
+"""Order the queue: by the computing time that clients have used recently, then by the age of runs. No SQL."""
 
 import heapq
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-HALF_LIFE_S = 600.0  # after this time, what a client has used counts half
+HALF_LIFE_S = 600.0  # time after which used seconds count half
 OWN = ""  # the server's own runs, which have priority
 
 
 @dataclass(frozen=True)
 class WaitingRun:
-    """A run that waits; `seconds` is its predicted time."""
+    """A waiting run; `seconds` is its predicted time."""
 
     id: str
     client: str
@@ -19,15 +19,15 @@ class WaitingRun:
 
 
 def decay(seconds: float, age_s: float) -> float:
-    """Return how much of a client's used seconds still counts after `age_s`; never more than was used."""
+    """Return the part of a client's used seconds that still counts after `age_s`; a negative age counts as 0."""
     return seconds * 0.5 ** (max(0.0, age_s) / HALF_LIFE_S)
 
 
 def order_fairly(waiting: Iterable[WaitingRun], used: Mapping[str, float]) -> list[str]:
-    """Return the ids of waiting runs in the order in which they should begin; `waiting` has the oldest first.
+    """Return the ids of waiting runs in the order in which they should begin. `waiting` is sorted, the oldest first.
 
-    The order is simulated: a run that begins is immediately counted as used by its client. Among clients that have used
-    the same, the oldest run comes first.
+    The next run is always one of the client with the fewest used seconds, and its predicted time is then added to
+    them. Among clients with equal seconds, the oldest run comes first.
     """
     of_client: defaultdict[str, deque[tuple[int, WaitingRun]]] = defaultdict(deque)
     for age, run in enumerate(waiting):

@@ -1,7 +1,7 @@
-"""Store frames as rows: one line each, encoded once and compressed.
+"""Store frames as rows. Each row is one encoded and compressed line.
 
-A stored line is a zlib stream, or the line itself if that is shorter or an earlier version stored it. A line begins
-with `{`, which no zlib stream does.
+A stored line is a zlib stream, or the plain line if it is shorter or an earlier version stored it. A plain line begins
+with `{`, unlike any zlib stream.
 """
 
 import math
@@ -15,25 +15,25 @@ from mhc_core.record import codec
 from mhc_core.record.frames import StartFrame, SummaryFrame
 from mhc_scope.store.tables import frames, runs
 
-# A higher level takes up to twice the time and saves 3 % (`python -m benchmarks.storage`).
+# A higher level takes up to twice as long and saves 3 % (`python -m benchmarks.storage`).
 PACK_LEVEL = 1
-# Rows that are fetched together: a reader may stop in the middle.
+# Number of rows per query: a reader may stop before the end.
 ROWS = 32
 
 
 def pack_line(line: bytes) -> bytes:
-    """Compress the line of a frame for storage, unless that makes it longer."""
+    """Compress the line of a frame for storage, unless it would not become shorter."""
     packed = zlib.compress(line, PACK_LEVEL)
     return packed if len(packed) < len(line) else line
 
 
 def unpack_line(stored: bytes) -> bytes:
-    """Return the line of a frame that `pack_line` compressed."""
+    """Return the plain line of a stored one."""
     return stored if stored.startswith(b"{") else zlib.decompress(stored)
 
 
 def append_lines(connection: Connection, run_id: str, first: int, lines: Sequence[bytes]) -> None:
-    """Append frames to the log of a run, and update the run's row with what they report."""
+    """Append frames to the log of a run, and update the run's row with their data."""
     stored = [pack_line(line) for line in lines]
     rows = [{"run_id": run_id, "idx": first + k, "line": line} for k, line in enumerate(stored)]
     connection.execute(insert(frames), rows)
@@ -47,12 +47,12 @@ def append_lines(connection: Connection, run_id: str, first: int, lines: Sequenc
 def read_lines(
     connection: Connection, run_id: str, after: int, limit: int, limit_bytes: float = math.inf
 ) -> list[bytes]:
-    """Return frames after index `after`, in order, at most `limit`, and as many as `take_lines` accepts."""
+    """Return frames after index `after` in order: at most `limit`, and limited by `limit_bytes` as in `take_lines`."""
     return take_lines(map(unpack_line, _read_rows(connection, run_id, after, limit)), limit_bytes)
 
 
 def _read_rows(connection: Connection, run_id: str, after: int, limit: int) -> Iterator[bytes]:
-    """Yield stored lines, `ROWS` at a time: a server-side cursor would stay open where its connection is cut."""
+    """Yield stored lines, read in queries of `ROWS`. A server-side cursor would stay open if its connection is cut."""
     query = select(frames.c.line).where(frames.c.run_id == run_id).order_by(frames.c.idx)
     for begun in range(0, limit, ROWS):
         rows = query.where(frames.c.idx > after + begun).limit(min(ROWS, limit - begun))
@@ -63,7 +63,7 @@ def _read_rows(connection: Connection, run_id: str, after: int, limit: int) -> I
 
 
 def take_lines(lines: Iterable[bytes], limit_bytes: float) -> list[bytes]:
-    """Return the first lines, at least one if there is one, until they have `limit_bytes`; read no more."""
+    """Return the first lines, up to the one with which they reach `limit_bytes`; read no further lines."""
     taken, size = [], 0
     for line in lines:
         taken.append(line)
@@ -74,7 +74,7 @@ def take_lines(lines: Iterable[bytes], limit_bytes: float) -> list[bytes]:
 
 
 def _to_columns(line: bytes) -> dict[str, Any]:
-    """Return the columns of the run's row that a frame sets, such as its summary."""
+    """Return the columns of the run's row that a frame sets, such as the summary."""
     if codec.frame_type(line) not in ("start", "summary"):
         return {}
     frame = codec.decode_line(line)

@@ -1,4 +1,4 @@
-"""Store live traces, which clients write: the hash of a token identifies who may write."""
+"""Store live recordings, which clients write. Only a client with the recording's token may write."""
 
 import hashlib
 import secrets
@@ -16,18 +16,18 @@ from mhc_scope.store.tables import live_traces, runs
 
 @dataclass(frozen=True)
 class LiveTrace:
-    """Describe one row: a record that a client writes, or has written."""
+    """One row of `live_traces`: a record that a client writes or has written."""
 
     run_id: str
     token_hash: str
 
     def accepts(self, token: str) -> bool:
-        """Return whether a token is the one that was returned when the live trace was created."""
+        """Return whether this is the token that was returned when the live recording was created."""
         return secrets.compare_digest(hash_token(token), self.token_hash)
 
 
 class LiveTraceStore:
-    """Read and write these rows; the frames are in the store of runs."""
+    """Read and write the rows of live recordings; their frames are in the store of runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,7 +36,7 @@ class LiveTraceStore:
     def open(
         self, connection: Connection, run_id: str, source: Source, token: str, client: str = "", address: str = ""
     ) -> None:
-        """Store a new live trace: a running record without frames."""
+        """Store a new live recording: a running record without frames."""
         now = time.time()
         values = {
             "id": run_id,
@@ -55,7 +55,7 @@ class LiveTraceStore:
 
     @transaction
     def find(self, connection: Connection, run_id: str) -> LiveTrace | None:
-        """Return the row of a live trace, if the trace exists."""
+        """Return the row of a live recording; None if it is unknown."""
         if "\0" in run_id:  # PostgreSQL rejects such text
             return None
         query = select(live_traces).where(live_traces.c.run_id == run_id)
@@ -63,11 +63,11 @@ class LiveTraceStore:
         return None if row is None else LiveTrace(**row._mapping)
 
     async def list_open(self) -> list[str]:
-        """Return the ids of live traces that have not ended."""
+        """Return the ids of live recordings that have not ended."""
         query = select(runs.c.id).join(live_traces, live_traces.c.run_id == runs.c.id).where(runs.c.status.in_(LIVE))
         return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
 
 def hash_token(token: str) -> str:
-    """Return the hash of a live trace's token for the store: it is random and long, so one round is enough."""
+    """Return the hash of a live recording's token. The token is long and random, so one round of SHA-256 suffices."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Operate the queue of one process: what it has not claimed itself, nobody computes."""
+"""Operate the queue of one process. A running run that this process has not claimed is lost: nothing computes it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,17 +14,17 @@ from mhc_scope.store.runs import NewJob, StoredRun, put_jobs, to_run
 from mhc_scope.store.tables import live_traces, runs
 from mhc_scope.store.usage import charge, forget_old
 
-# A client that requested a run opens an event stream on it within this time, if ever: from then on it is watched.
+# Time within which a client that requested a run opens an event stream on it. An open stream also prevents a cancel.
 WANTED_S = 30.0
 CHECK_S, STOP_S = 1.0, 5.0
-STUCK_S = 15.0  # after a run should have ended
+STUCK_S = 15.0  # time after the deadline of a run until it counts as stuck
 
-# A live trace is running, and its client writes it.
+# Running runs, without live recordings, which their clients write.
 IS_COMPUTED = (runs.c.status == "running") & runs.c.id.not_in(select(live_traces.c.run_id))
 
 
 class LocalQueue:
-    """Operate the queue of one process; `mhc_scope.store.queue_contract` says what each call does."""
+    """Operate the queue of one process, as `mhc_scope.store.queue_contract` defines."""
 
     check_s, stop_s = CHECK_S, STOP_S
 
@@ -33,13 +33,13 @@ class LocalQueue:
 
     @transaction
     def join(self, connection: Connection, member: Member) -> None:
-        """Begin to use the queue: forget old use of clients; the first check requeues what an earlier process left."""
+        """Start to use the queue; delete old usage of clients. The first check requeues runs of an earlier process."""
         self._database.lock_queue(connection)
         forget_old(connection, self._database.read_clock(connection))
 
     @transaction
     def leave(self, connection: Connection) -> None:
-        """Put the running runs back into the queue, because the server stops."""
+        """Requeue the running runs, because the server stops."""
         self._database.lock_queue(connection)
         self._release_claimed(connection, self._database.read_clock(connection))
 
@@ -47,7 +47,7 @@ class LocalQueue:
     def take_turn(
         self, connection: Connection, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None
     ) -> Turn:
-        """Enqueue `fresh` jobs by run id, claim a run for each free worker, and one more of at most `short_s` s."""
+        """Enqueue `fresh` jobs by run id; claim a run per free worker, and one more that takes at most `short_s` s."""
         now = self._database.read_clock(connection)
         if fresh or free or short_s is not None:
             self._database.lock_queue(connection)
@@ -81,10 +81,10 @@ class LocalQueue:
 
     @transaction
     def request_cancel(self, connection: Connection, run_id: str, is_forced: bool = False) -> Answer:
-        """End a run that waits; for a running one, request a stop.
+        """Cancel a waiting run; request the stop of a running one.
 
-        One transaction also checks who wants it: else a client that was just promised the run would see it cancelled. A
-        wanted run is left unchanged, unless the cancel is forced.
+        A run that another client has requested recently is left unchanged, unless the cancel is forced. The same
+        transaction checks this, so that a run is not cancelled just after it was promised to another client.
         """
         of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
         self._database.lock_queue(connection)
@@ -106,25 +106,25 @@ class LocalQueue:
 
     @transaction
     def check(self, connection: Connection, claims: Collection[RunClaim]) -> CheckReport:
-        """Requeue runs that are marked as running but that no worker claims; write nothing if there are none."""
+        """Requeue running runs that have no valid claim; write nothing if there are none."""
         self._database.lock_queue(connection)
         return self._check(connection, claims, self._database.read_clock(connection))
 
     async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
-        """Return how many viewers watch a run at other servers: 0, because there is no other."""
+        """Return the number of event streams on a run at other servers: 0, because there are none."""
         return 0
 
     @reading
     def count_stuck(self, connection: Connection, max_run_s: float) -> int:
-        """Return how many runs are running for longer than a run may take."""
+        """Return the number of runs that have been running for longer than the deadline."""
         begun_at = self._database.read_clock(connection) - max_run_s - STUCK_S
         query = select(func.count()).select_from(runs).where(IS_COMPUTED, runs.c.started_at < begun_at)
         return int(connection.execute(query).scalar_one())
 
-    # Below: helpers.
+    # ---- helpers
 
     def _check(self, connection: Connection, claims: Collection[RunClaim], now: float) -> CheckReport:
-        """Release runs of lost claims; return lost claims, runs whose cancellation is requested, and released runs."""
+        """Release runs without a valid claim; return lost claims, runs with a requested stop, and released runs."""
         rows = {row.id: row for row in self._read_claimed(connection)}
         current = {claim.run_id for claim in claims if claim.run_id in rows and rows[claim.run_id].fence == claim.fence}
         freed = [run_id for run_id in rows if run_id not in current]
@@ -135,19 +135,19 @@ class LocalQueue:
         return CheckReport(gone, [run_id for run_id in current if rows[run_id].is_cancel_asked], freed)
 
     def _release_claimed(self, connection: Connection, now: float) -> None:
-        """Put all running runs back into the queue."""
+        """Requeue all running runs."""
         released = [row.id for row in self._read_claimed(connection)]
         for run_id in released:
             release_run(connection, run_id, now, "server stopped")
         self._notify_released(connection, released)
 
     def _read_claimed(self, connection: Connection) -> list[Row[Any]]:
-        """Return the rows of all runs that a worker is computing, as the queue stores them."""
+        """Return the rows of all running runs that workers compute."""
         columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
         return list(connection.execute(select(*columns).where(IS_COMPUTED)))
 
     def _claim_runs(self, connection: Connection, run_ids: Collection[str], now: float) -> list[StoredRun]:
-        """Mark these runs as running here from now on, and return them."""
+        """Mark these runs as running in this process, and return them."""
         connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(self._to_claimed(now)))
         found = {row.id: to_run(row) for row in connection.execute(select(runs).where(runs.c.id.in_(run_ids)))}
         return [found[run_id] for run_id in run_ids]
@@ -158,7 +158,7 @@ class LocalQueue:
         return {"status": "running", "started_at": now, "is_cancel_asked": False, **counts}
 
     def _notify_released(self, connection: Connection, run_ids: Collection[str]) -> None:
-        """Notify viewers that these runs wait again, and that the queue has changed."""
+        """Notify the viewers of released runs, and notify servers that the queue has changed."""
         for run_id in run_ids:
             self._database.notify(connection, "log", run_id)
         self._database.notify(connection, "queue")

@@ -1,4 +1,4 @@
-"""Track who watches which run: wake viewers when a run's log or its place in the queue has changed."""
+"""Record which viewers watch which runs, and wake them when a run's log or place in the queue has changed."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -7,18 +7,18 @@ from contextlib import contextmanager
 
 
 class Subscription:
-    """One viewer of one or several runs. It buffers no data, so a slow viewer delays nobody."""
+    """One viewer of one or several runs. It buffers no data, so a slow viewer does not delay others."""
 
     def __init__(self, viewer: str) -> None:
         self.viewer = viewer
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """Notify the waiting viewer of a change of its runs."""
+        """Notify the viewer that one of its runs has changed."""
         self._changed.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait for a change of the runs since the last call; return False if none came within `timeout_s`."""
+        """Wait for a change of the runs since the last call; return False if there is none within `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -29,7 +29,7 @@ class Subscription:
 
 
 class Hub:
-    """Keep all subscriptions, by run."""
+    """Hold all subscriptions, by run."""
 
     def __init__(self) -> None:
         self._by_run: defaultdict[str, set[Subscription]] = defaultdict(set)
@@ -38,7 +38,7 @@ class Hub:
 
     @contextmanager
     def subscribe(self, run_ids: Iterable[str], viewer: str) -> Iterator[Subscription]:
-        """Return a subscription to changes of these runs, which ends with the context."""
+        """Open a subscription to changes of these runs, which ends with the context."""
         subscription, ids = Subscription(viewer), set(run_ids)
         for run_id in ids:
             self._by_run[run_id].add(subscription)
@@ -53,29 +53,29 @@ class Hub:
             self._notify_watched()
 
     def publish(self, run_id: str) -> None:
-        """Wake the viewers of a run, because it has new frames or another place in the queue."""
+        """Wake the viewers of a run, because its log or its place in the queue has changed."""
         for subscription in self._by_run.get(run_id, ()):
             subscription.wake()
 
     def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
-        """Return how many event streams are open on a run, without those of one viewer."""
+        """Return the number of open event streams on a run, without those of one viewer."""
         return sum(subscription.viewer != excluded_viewer for subscription in self._by_run.get(run_id, ()))
 
     def list_watched(self) -> list[str]:
-        """Return the ids of runs on which an event stream is open here."""
+        """Return the ids of runs that have open event streams at this server."""
         return list(self._by_run)
 
     def count_viewers(self) -> dict[tuple[str, str], int]:
-        """Return how many event streams are open, by run and viewer."""
+        """Return the number of open event streams, by run and viewer."""
         return Counter((run_id, one.viewer) for run_id, viewers in self._by_run.items() for one in viewers)
 
     def _notify_watched(self) -> None:
-        """Call `on_watch`, because event streams were opened or closed."""
+        """Call `on_watch`, because an event stream was opened or closed."""
         if self.on_watch is not None:
             self.on_watch()
 
     def close(self) -> None:
-        """End every event stream, because the server is stopping."""
+        """End all event streams, because the server is stopping."""
         self.closing = True
         for run_id in list(self._by_run):
             self.publish(run_id)

@@ -1,7 +1,7 @@
-"""Define the contract of every queue: runs wait in it in fair order, and one place at a time computes each.
+"""Define the contract of every queue: runs wait in fair order, and only one server at a time computes each.
 
-`LocalQueue` serves one process; an extension may provide one that several servers share. `tests/app/store` has
-the cases that each queue must pass.
+`LocalQueue` is the queue of one process; an extension may provide one that several servers share. `tests/app/store`
+has the cases that each queue must pass.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ Answer = Literal["stops", "wanted", "over"]
 
 @dataclass(frozen=True)
 class Turn:
-    """The queue after a turn: which runs were enqueued, and which were claimed."""
+    """The queue after a turn, with the ids of the enqueued runs and the claimed runs."""
 
     board: QueueState
     put: frozenset[str]
@@ -26,13 +26,13 @@ class Turn:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Report what a check has found.
+    """Report the result of a check.
 
     Attributes
     ----------
-    gone: claimed runs that have another claim now.
+    gone: runs of the given claims that are no longer valid.
     to_cancel: claimed runs with a requested stop.
-    freed: runs that nobody computed, which are queued again or have ended.
+    freed: running runs that no server computed. They are requeued or have ended.
     """
 
     gone: list[str]
@@ -41,69 +41,69 @@ class CheckReport:
 
 
 class Member(Protocol):
-    """Define what a queue may require of the server that uses it. Call it in the event loop."""
+    """Define what a queue may call of the server that uses it, in the event loop."""
 
     def wake(self) -> None:
-        """Take a turn soon: the queue has changed."""
+        """Take a turn soon, because the queue has changed."""
 
     def check_soon(self) -> None:
-        """Check soon: a stop was requested."""
+        """Check soon, because a stop was requested."""
 
     def computes(self, run_id: str) -> bool:
-        """Return whether a run is claimed here."""
+        """Return whether this server has claimed a run."""
 
 
 class Queue(Protocol):
-    """Operate the queue, one transaction per call. Each raises `StoreUnavailable` if the database cannot be used.
+    """Operate the queue. Each call is one transaction, and raises `StoreUnavailable` if the database cannot be used.
 
     Attributes
     ----------
     check_s: time between two checks.
-    stop_s: time within which a run with a requested stop has ended, wherever it is computed.
+    stop_s: time within which a run with a requested stop ends, on any server.
     """
 
     check_s: float
     stop_s: float
 
     async def join(self, member: Member) -> None:
-        """Begin to use the queue: this server has started."""
+        """Start to use the queue, because this server has started."""
 
     async def leave(self) -> None:
-        """Put this server's running runs back into the queue, because the server stops."""
+        """Requeue this server's running runs, because the server stops."""
 
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
-        """Enqueue jobs that are not live or done, and claim as many runs as workers are free.
+        """Enqueue jobs that are not live or done, and claim `free` runs, one per free worker.
 
-        Of the runs after them, `short_s` claims one more that is predicted to take no longer; it comes last.
+        With `short_s`, also claim the next run that is predicted to take at most this time; it comes last.
         """
         ...
 
     async def requeue(self, claim: RunClaim, client: str, seconds: float) -> bool:
-        """Requeue a run whose worker was lost; return False if a stop was requested, and the run is cancelled now.
+        """Requeue a run whose worker was lost; if a stop was requested, cancel it instead, and return False.
 
         Raises
         ------
         ClaimLost
-            If another claim exists.
+            If the claim is not the latest.
         """
         ...
 
     async def want(self, run_id: str) -> bool:
-        """Record a request of a client that does not own the run; return False if it is over, or being stopped."""
+        """Record a request of a client that does not own the run; return False if it has ended or is being stopped."""
         ...
 
     async def request_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
-        """End a run that waits; for a running one, request a stop. A wanted run is stopped only if it is forced."""
+        """Cancel a waiting run; request the stop of a running one. A wanted run is stopped only if `is_forced`."""
         ...
 
     async def check(self, claims: Collection[RunClaim]) -> CheckReport:
-        """Free runs that nobody computes; `claims` are those of this server."""
+        """Release running runs that no server computes. `claims` are those of this server."""
         ...
 
     async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
-        """Return how many event streams are open on a run at other servers, without those of one viewer."""
+        """Return the number of open event streams on a run at other servers, without those of one viewer."""
         ...
 
     async def count_stuck(self, max_run_s: float) -> int:
-        """Return how many runs are running that nobody seems to compute; a run takes `max_run_s` at most."""
+        """Return the number of running runs that no server seems to compute. A run takes at most `max_run_s`."""
         ...

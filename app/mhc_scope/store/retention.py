@@ -1,8 +1,7 @@
-"""Delete runs that nothing refers to and no one uses, in small steps between which the database serves requests.
+"""Delete unused runs that no snapshot refers to, in small steps, between which the database serves requests.
 
-A run is marked first, in the transaction that checks whether it may be deleted: from then on it is invisible. Its
-frames are deleted next, in batches, and its row last. The next retention pass continues a step that a crash
-interrupted.
+A run is first marked, in the transaction that checks whether it may be deleted. From then on it is invisible. Then its
+frames are deleted in batches, and finally its row. After a crash, the next retention pass continues.
 """
 
 import asyncio
@@ -21,11 +20,11 @@ from mhc_scope.store.tables import frames, live_traces, runs
 
 T = TypeVar("T")
 
-# One step deletes at most this much, which takes a few milliseconds.
+# Limits of one step, which then takes a few milliseconds.
 STEP_ROWS, STEP_BYTES = 200, 1_000_000
-STEP_PAGES = 128  # pages returned to the disk in one step
+STEP_PAGES = 128  # largest number of pages that one step returns to the disk
 MARK_BATCH_SIZE = 50
-# After a step, the database is left alone for as long as the step took, and at least this long.
+# Shortest pause after a step. The pause is at least as long as the step took.
 PAUSE_S = 0.005
 
 
@@ -38,9 +37,9 @@ class ExpiringRun(NamedTuple):
 
 
 async def drop_unused(database: Database, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
-    """Delete finished runs that nothing refers to and no one has used; return how many.
+    """Delete finished runs that no snapshot refers to and that were last used before `unused_since`; return how many.
 
-    Traces, which cannot be computed again, have their own limit.
+    Recordings have their own limit `traces_since`, because they cannot be computed again.
     """
     old = _is_old(unused_since, traces_since)
     dropped = 0
@@ -54,7 +53,7 @@ async def drop_unused(database: Database, unused_since: float, traces_since: flo
 async def count_unused(
     database: Database, unused_since: float, traces_since: float, spare: Collection[str]
 ) -> tuple[int, int]:
-    """Return how many runs `drop_unused` would delete, and their bytes."""
+    """Return the number of runs that `drop_unused` would delete, and their bytes."""
     old = _is_old(unused_since, traces_since)
     query = select(func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).where(old & _is_free(spare))
     count, size = await database.call(lambda connection: connection.execute(query).one())
@@ -62,9 +61,9 @@ async def count_unused(
 
 
 async def drop_oldest(database: Database, excess_bytes: int, unused_since: float, spare: Collection[str]) -> int:
-    """Delete runs as `drop_unused` does, the least recently used first, until so many bytes are free again.
+    """Delete unused runs, the least recently used first, until `excess_bytes` are freed; return the freed bytes.
 
-    Traces are kept. Return the bytes that were freed: fewer, if too few runs are unused.
+    Recordings are not deleted. Fewer bytes are freed if there are not enough unused runs.
     """
     freed, old = 0, runs.c.used_at < unused_since
     while freed < excess_bytes:
@@ -77,7 +76,7 @@ async def drop_oldest(database: Database, excess_bytes: int, unused_since: float
 
 
 async def release_pages(database: Database) -> int:
-    """Return unused pages to the disk, if the database was created for that; return how many."""
+    """Return unused pages to the disk, if the database has the option for it; return their number."""
     if database.path is None or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
         return 0
     pages = 0
@@ -87,13 +86,13 @@ async def release_pages(database: Database) -> int:
 
 
 async def vacuum(database: Database) -> int:
-    """Rewrite an SQLite file without unused pages, and so that later ones can be returned to the disk.
+    """Rewrite an SQLite file without unused pages, and enable `release_pages` for it; return the number of saved pages.
 
-    It needs space for a second copy, and no one else may use the database. Return how many pages this saves.
+    This needs disk space for a second copy. Nothing else may use the database meanwhile.
     """
 
     def rewrite_file(connection: Connection) -> int:
-        """Rewrite the file; return by how many pages it has shrunk."""
+        """Rewrite the file; return the number of saved pages."""
         before = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         _get_raw(connection).executescript("PRAGMA auto_vacuum=INCREMENTAL; VACUUM")
         return int(before - connection.exec_driver_sql("PRAGMA page_count").scalar_one())
@@ -110,7 +109,7 @@ def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
 
 
 def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[ExpiringRun]:
-    """Mark the oldest runs that may be deleted, as many as contain the excess bytes."""
+    """Mark runs that may be deleted, the least recently used first, until they contain `excess_bytes`; return them."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARK_BATCH_SIZE)
     found, found_bytes = [], 0
     for run in connection.execute(query):
@@ -118,20 +117,20 @@ def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connecti
             break
         found_bytes += run.bytes
         found.append(ExpiringRun(*run))
-    # `of_run` is cleared: the run may be requested again before this one's last row is deleted.
+    # `of_run` is unique. It is cleared because the same job may be requested again before this row is deleted.
     chosen = runs.c.id.in_([run.id for run in found]) & wanted
     connection.execute(update(runs).where(chosen).values(status=DROPPED, of_run=None))
     return found
 
 
 async def _delete_marked(database: Database) -> None:
-    """Delete the marked runs in small steps with pauses."""
+    """Delete the marked runs in small steps, with pauses."""
     while await _pause_after(database, _delete_some):
         pass
 
 
 def _delete_some(connection: Connection) -> int:
-    """Delete a part of the marked runs; return how many were read, 0 if none remain."""
+    """Delete a part of the marked runs; return the number of marked runs that were read, 0 if none remain."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARK_BATCH_SIZE)
     marked, done = [ExpiringRun(*run) for run in connection.execute(query)], 0.0
     for run in marked:
@@ -142,11 +141,11 @@ def _delete_some(connection: Connection) -> int:
 
 
 def _delete_frames(connection: Connection, run: ExpiringRun, fraction: float) -> float:
-    """Delete as many first frames of a run as this fraction of a step allows, and its row with the last frame.
+    """Delete as many of the first frames of a run as this fraction of a step allows, and its row after the last frame.
 
     Return the fraction of a step that this took.
     """
-    is_marked = exists().where(runs.c.id == run.id, runs.c.status == DROPPED)  # or it was requested again
+    is_marked = exists().where(runs.c.id == run.id, runs.c.status == DROPPED)  # false if it was requested again
     cost = max(1 / STEP_ROWS, run.bytes / max(1, run.frames) / STEP_BYTES)
     count = max(1, int(fraction / cost))
     first = connection.execute(select(func.min(frames.c.idx)).where(frames.c.run_id == run.id)).scalar()
@@ -159,22 +158,22 @@ def _delete_frames(connection: Connection, run: ExpiringRun, fraction: float) ->
 
 
 def _free_pages(connection: Connection) -> int:
-    """Return some unused pages of the SQLite file to the disk; return how many."""
+    """Return some unused pages of the SQLite file to the disk; return their number."""
     before = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
-    # As a script: `execute` would free one page and stop.
+    # As a script, because `execute` would free only one page.
     _get_raw(connection).executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")
     return int(before - connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
 
 
 def _get_raw(connection: Connection) -> sqlite3.Connection:
-    """Return the connection of Python's sqlite3 below one of SQLAlchemy."""
+    """Return the sqlite3 connection of an SQLAlchemy connection."""
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     return raw
 
 
 async def _pause_after(database: Database, step: Callable[[Connection], T]) -> T:
-    """Run one step in the database, then pause as long as it took; return its result."""
+    """Run one step in the database, then pause at least as long as it took; return its result."""
     started = time.monotonic()
     result = await database.call(step)
     await asyncio.sleep(max(PAUSE_S, time.monotonic() - started))

@@ -1,4 +1,4 @@
-"""End or requeue a run that no worker computes. Callers notify other servers."""
+"""End runs, or requeue those whose worker or server was lost. Callers notify other servers."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
@@ -18,7 +18,7 @@ FREE = {"server": None, "leased_until": None, "fence": runs.c.fence + 1}
 def end_run(
     connection: Connection, run_id: str, index: int, status: EndStatus, reason: str | None, now: float
 ) -> bytes:
-    """Close the log of a run after `index` frames with an `end` frame, and return that frame."""
+    """Close the log of a run after `index` frames with an `end` frame; return that frame, encoded."""
     plain = None if reason is None else reason.replace("\0", "\\0")  # PostgreSQL text cannot contain it
     line = codec.encode_end(run_id, index, status, plain)
     append_lines(connection, run_id, index, [line])
@@ -27,23 +27,23 @@ def end_run(
     return line
 
 
-# Why a run lost its worker, and what that counts as. A server that is stopped counts as nothing.
+# Causes for which a run is requeued, and the columns that count them. A stopped server is not counted.
 Cause = Literal["worker lost", "server lost", "server stopped"]
 COUNTS: Mapping[Cause, dict[str, Any]] = {
-    "worker lost": {},  # the attempt is counted when it begins
+    "worker lost": {},  # the attempt was counted when it began
     "server lost": {"attempts": runs.c.attempts - 1, "server_losses": runs.c.server_losses + 1},
     "server stopped": {"attempts": runs.c.attempts - 1},
 }
 
 
 def requeue(connection: Connection, run_id: str, cause: Cause) -> None:
-    """Put a run back into the queue, with the frames that it has."""
+    """Put a run back into the queue; its stored frames remain."""
     values = {"status": "queued", "started_at": None, **COUNTS[cause], **FREE}
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
 
 
 def release_run(connection: Connection, run_id: str, now: float, cause: Cause) -> bool:
-    """Requeue a run that lost its worker or its server, or end one with a requested stop; return whether it waits."""
+    """Requeue a run without a worker, or cancel it if a stop was requested; return whether it was requeued."""
     query = select(runs.c.frames, runs.c.is_cancel_asked).where(runs.c.id == run_id)
     row = connection.execute(query.with_for_update()).one()
     if not row.is_cancel_asked:
@@ -55,7 +55,7 @@ def release_run(connection: Connection, run_id: str, now: float, cause: Cause) -
 
 
 def release_lost(connection: Connection, run_ids: Collection[str], now: float) -> None:
-    """Requeue runs whose server was lost, or end those that have lost too many."""
+    """Requeue runs whose server was lost; fail those that have lost too many servers."""
     columns = (runs.c.id, runs.c.frames, runs.c.server_losses, runs.c.is_cancel_asked)
     for row in connection.execute(select(*columns).where(runs.c.id.in_(run_ids)).with_for_update()).all():
         losses = row.server_losses + 1

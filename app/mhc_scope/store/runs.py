@@ -1,4 +1,4 @@
-"""Store records as rows: what was requested or uploaded, its status, and its frames."""
+"""Store records as rows: their source, their status and their frames."""
 
 import math
 import time
@@ -22,24 +22,24 @@ from mhc_scope.store.usage import charge
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")
-DROPPED = "dropped"  # Its frames are being deleted: for everyone else it does not exist any more.
-Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: counts stay whole
+DROPPED = "dropped"  # the run is being deleted, and is invisible except to retention
+Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`; counts are integers
 
-# A read updates the time of the last use no more often than this.
+# Shortest time between two updates of the time of last use.
 TOUCH_EVERY_S = 600.0
-BATCH = 64  # lines that are inserted together
+BATCH = 64  # lines per insert
 IS_KNOWN = runs.c.status != DROPPED
-# By the row's text: PostgreSQL reads no key of a JSON object that contains U+0000, which the text of a spec may have.
-# In the text of a spec the quotes would be escaped.
+# Compared as text, because PostgreSQL cannot read keys of a JSON object that contains U+0000, as a spec may. A spec
+# cannot match by accident, because quotes in its strings are escaped.
 IS_TRACE = cast(runs.c.source, Text).like(f'%"kind": "{TRACE}"%')
-# Columns of an earlier attempt, where a run is restarted.
+# Columns of an earlier attempt, which are cleared when a run restarts.
 ATTEMPT = ("reason", "device", "versions", "summary", "started_at", "finished_at", "server", "leased_until")
 EMPTY: dict[str, Any] = {**dict.fromkeys(ATTEMPT, null()), "fence": runs.c.fence + 1}
 
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job to be queued; `of_run` is the run that it is about, where its kind is about another run."""
+    """A job for the queue. `of_run` is the run that it is about, if it is about another run."""
 
     kind: str
     source: Source
@@ -51,7 +51,7 @@ class NewJob:
 
 @dataclass(frozen=True)
 class LiveCost:
-    """A run that waits or runs: who requested it, and its predicted seconds."""
+    """The client and address that requested a live run, and its predicted seconds."""
 
     client: str
     address: str
@@ -60,7 +60,7 @@ class LiveCost:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """Describe one row: a record, and the job that makes it."""
+    """One row of `runs`: a record and the job that computes it."""
 
     id: str
     kind: str
@@ -78,31 +78,31 @@ class StoredRun:
     finished_at: float | None
     used_at: float
     pinned: bool
-    client: str  # key of the client that requested it; empty for the server's own
+    client: str  # key of the client that requested it; empty for runs of the server itself
     address: str
-    server: str | None  # the server that computes it, until `leased_until`, where several share the queue
+    server: str | None  # the server that computes it until `leased_until`, if several servers share the queue
     leased_until: float | None
-    fence: int  # grows with every claim, so that an earlier one can write nothing
-    attempts: int  # how often a worker has begun it, without attempts that ended as the server was lost or stopped
-    server_losses: int  # how often its server was lost while a worker computed it
+    fence: int  # grows with every claim, so that earlier claims cannot write
+    attempts: int  # number of times a worker has begun it, without attempts that a lost or stopped server ended
+    server_losses: int  # number of times its server was lost while a worker computed it
     is_cancel_asked: bool
-    wanted_at: float | None  # when a client that does not own it requested it last, while it was live
-    bytes: int  # stored bytes of its frames
+    wanted_at: float | None  # last time at which another client requested it while it was live
+    bytes: int  # size of its stored frames
 
     @property
     def is_live(self) -> bool:
-        """Return whether the run waits or is computed."""
+        """Return whether the run is queued or running."""
         return self.status in LIVE
 
     @property
     def is_whole(self) -> bool:
-        """Return whether the run has a whole result. A trace whose training failed has the record until then."""
+        """Return whether the run has a complete result. A recording of a failed training counts if it has a summary."""
         is_partial_trace = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
         return self.status == "done" or is_partial_trace
 
     @property
     def spec(self) -> dict[str, Any]:
-        """Return the spec of the run. For code that computes; a record whose source is a trace has none."""
+        """Return the spec of the run. A recording has none."""
         assert isinstance(self.source, SpecSource), f"record {self.id} has no spec"
         return self.source.spec
 
@@ -115,7 +115,7 @@ class RunStore:
 
     @reading
     def get(self, connection: Connection, run_id: str) -> StoredRun | None:
-        """Return the stored run of an id; None if it is unknown."""
+        """Return the stored run with this id; None if it is unknown."""
         if "\0" in run_id:  # PostgreSQL rejects such text
             return None
         row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
@@ -123,13 +123,13 @@ class RunStore:
 
     @reading
     def find_job(self, connection: Connection, kind: str, of_run: str) -> StoredRun | None:
-        """Return the job of this kind about a run, if there is one."""
+        """Return the job of this kind about a run; None if there is none."""
         query = select(runs).where(runs.c.of_run == of_run, runs.c.kind == kind)
         row = connection.execute(query).one_or_none()
         return None if row is None else to_run(row)
 
     async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
-        """Store jobs by id as waiting in the queue, without frames: new ones, or ones that start again."""
+        """Enqueue new or restarted jobs, by id, without frames."""
         database = self._database
         await database.call(lambda connection: put_jobs(connection, fresh, database.read_clock(connection)))
 
@@ -144,10 +144,10 @@ class RunStore:
         address: str = "",
         cost: Cost | None = None,
     ) -> bool:
-        """Store a complete record, such as a trace, and close its log; return False if the id is known.
+        """Store a complete record, such as a recording, and close its log; return False if the id is known.
 
-        `lines` are its frames from index 0, encoded under this id, without `end`. They are read once, in the
-        transaction, and are never in memory together.
+        `lines` are its encoded frames with this id, from index 0, without `end`. They are read once, in the
+        transaction, and are never in memory all together.
         """
         now = time.time()
         times = {"created_at": now, "finished_at": now, "used_at": now}
@@ -188,17 +188,17 @@ class RunStore:
     def append(
         self, connection: Connection, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None
     ) -> None:
-        """Append frames to the log of a run; `first` is the index of the first frame. Each index is stored once.
+        """Append frames to the log of a run. `first` is the index of the first frame. Each index is stored once.
 
-        With a claim, frames may come again, for example from a restarted run: they must be equal to those stored.
-        Without one the run is a trace that a client writes, and its use is recorded.
+        With a claim, frames may be appended again, for example by a restarted run: they must equal the stored ones.
+        Without a claim, the run is a recording that a client writes, and its time of last use is updated.
 
         Raises
         ------
         ClaimLost
             If the claim is over. Nothing is stored.
         TornLog
-            If frames came again and differ.
+            If frames are appended again and differ from the stored ones.
         """
         if claim is None:
             append_lines(connection, run_id, first, lines)
@@ -222,9 +222,9 @@ class RunStore:
         claim: RunClaim | None = None,
         seconds: float = 0.0,
     ) -> bytes:
-        """Close a run's log with an `end` frame, and return it; charge `seconds` of computing to the client.
+        """Close a run's log with an `end` frame, and return that frame; charge `seconds` of computing to the client.
 
-        With a claim it may be called again, for example if it is unknown whether the transaction was committed.
+        With a claim, it may be called again, for example if it is unknown whether the transaction was committed.
 
         Raises
         ------
@@ -247,24 +247,24 @@ class RunStore:
         return end_run(connection, run_id, frames_stored, status, reason, now)
 
     async def read(self, run_id: str, after: int, limit: int, limit_bytes: float = math.inf) -> list[bytes]:
-        """Return frames of a run after index `after`, in order; `read_lines` says how many."""
+        """Return frames of a run after index `after`, in order, limited as in `read_lines`."""
         return await self._database.read(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
 
     async def list_live_costs(self) -> list[LiveCost]:
-        """Return the costs of runs that wait or run; not of traces, which cost no time here."""
+        """Return the costs of queued and running runs, without recordings, which need no computing time."""
         seconds = runs.c.cost["seconds"].as_float()
         query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
         return await self._database.read(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
 
     async def touch(self, run: StoredRun) -> None:
-        """Record that the run is used, so that retention keeps it."""
+        """Record that the run is used now, so that retention does not delete it."""
         now = time.time()
         if now - run.used_at > TOUCH_EVERY_S:
             query = update(runs).where(runs.c.id == run.id).values(used_at=now)
             await self._database.call(lambda connection: connection.execute(query))
 
     async def count_by_status(self) -> dict[str, int]:
-        """Return how many runs are stored, by status."""
+        """Return the number of stored runs by status."""
         query = select(runs.c.status, func.count()).where(IS_KNOWN).group_by(runs.c.status)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return {status: count for status, count in rows}  # noqa: C416
@@ -276,8 +276,8 @@ def to_run(row: Row[Any]) -> StoredRun:
 
 
 def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) -> frozenset[str]:
-    """Enqueue jobs, new or restarted; skip those that are live or done by now. Return the ids of those enqueued."""
-    # Locked: a run that is being deleted would disappear before it is queued again.
+    """Enqueue new or restarted jobs, except those that are already live or done; return the ids of those enqueued."""
+    # Locked, because a run that is being deleted could disappear before it is requeued.
     query = select(runs.c.id, runs.c.status).where(runs.c.id.in_(fresh)).with_for_update()
     status = {row.id: row.status for row in connection.execute(query)} if fresh else {}
     put = {run_id: job for run_id, job in fresh.items() if status.get(run_id) not in (*LIVE, "done")}
@@ -285,7 +285,7 @@ def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) ->
     if again := put.keys() & status.keys():
         connection.execute(delete(frames).where(frames.c.run_id.in_(again)))
     for row in rows:
-        if row["id"] in again:  # not deleted: snapshots refer to it, others watch it, and its fence must keep growing
+        if row["id"] in again:  # updated, not replaced: snapshots and viewers refer to it, and its fence must grow
             connection.execute(update(runs).where(runs.c.id == row["id"]).values(EMPTY | row))
     if new := [row for row in rows if row["id"] not in again]:
         connection.execute(insert(runs), new)
@@ -293,7 +293,7 @@ def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) ->
 
 
 def _to_values(job: NewJob, now: float) -> dict[str, Any]:
-    """Return the database columns of a run that waits."""
+    """Return the database columns of a queued run."""
     return {
         **asdict(job),
         "status": "queued",
@@ -309,6 +309,6 @@ def _to_values(job: NewJob, now: float) -> dict[str, Any]:
 
 
 def _require_same(lines: Sequence[bytes], stored: Sequence[bytes]) -> None:
-    """Raise TornLog if a second computation of frames differs from those that are stored."""
+    """Raise TornLog if repeated frames differ from the stored ones."""
     if list(lines[: len(stored)]) != list(stored):
         raise TornLog("the second computation gave other frames than those stored")

@@ -1,4 +1,4 @@
-"""Migrate a database to the tables of this version, or refuse it and leave it unchanged."""
+"""Migrate a database to the tables of this version, or refuse it without a change."""
 
 import contextlib
 import os
@@ -29,14 +29,14 @@ from mhc_scope.store.errors import UnusableDatabase
 from mhc_scope.store.migrations import HEAD, RELEASED, REVISIONS
 from mhc_scope.store.tables import metadata
 
-# The tables of release 0.1, which had no revisions: table -> columns.
+# Columns of each table of release 0.1, which had no revisions.
 RELEASED_TABLES = {
     "runs": {"id", "spec", "status", "reason", "cost", "device", "versions", "summary", "frames", "pinned"}
     | {"created_at", "started_at", "finished_at", "used_at"},
     "frames": {"run_id", "idx", "line"},
     "snapshots": {"id", "runs", "state", "title", "created_at", "note", "sweep"},
 }
-# Where Alembic keeps the revision of a database.
+# The table in which Alembic stores the revision of a database.
 revisions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 
@@ -45,13 +45,13 @@ def upgrade(url: str, lock: Callable[[Connection], None] = lambda connection: No
 
     Parameters
     ----------
-    url: in SQLAlchemy's form.
-    lock: waits until no other server migrates the database. The folder of an SQLite file is locked already.
+    url: URL of the database, in SQLAlchemy's form.
+    lock: waits until no other server migrates the database. It is not needed for SQLite, whose folder is locked.
 
     Raises
     ------
     UnusableDatabase
-        If the database is of a newer version or of another program, or cannot be read.
+        If the database belongs to a newer version or to another program, or cannot be read.
     """
     path = find_file(url)
     if path is None:
@@ -67,7 +67,7 @@ def upgrade(url: str, lock: Callable[[Connection], None] = lambda connection: No
 
 
 def require_current(url: str) -> None:
-    """Refuse a database that does not exist, or that `upgrade` would change.
+    """Refuse a database that does not exist or that `upgrade` would change.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def require_current(url: str) -> None:
 
 
 def require_known(url: str) -> None:
-    """Refuse a database that `upgrade` would refuse; nothing is changed.
+    """Refuse a database that `upgrade` would refuse, without a change.
 
     Raises
     ------
@@ -92,12 +92,12 @@ def require_known(url: str) -> None:
 
 @contextlib.contextmanager
 def open_current(url: str) -> Iterator[Connection]:
-    """Connect to a database of this version, to read it while a server may be running.
+    """Open a connection to a database of this version for reading. A server may be running.
 
     Raises
     ------
     UnusableDatabase
-        If it does not exist, is of another version, or cannot be read.
+        If it does not exist, belongs to another version, or cannot be read.
     """
     require_current(url)
     engine = create_engine(url, poolclass=NullPool)
@@ -120,13 +120,13 @@ def _require_there(url: str) -> None:
 
 
 def find_file(url: str) -> Path | None:
-    """Return the path of the SQLite file that a URL names; None for another database."""
+    """Return the path of the SQLite file of a URL; None for another database."""
     parts = make_url(url)
     return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
 
 
 def _create_file(path: Path) -> None:
-    """Create an SQLite database, whole under its name or not at all."""
+    """Create an SQLite database; after an error there is no file of this name."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, sqlite_file.FILE_MODE))
@@ -138,7 +138,7 @@ def _create_file(path: Path) -> None:
 
 
 def _run_transaction(url: str, work: Callable[[Connection], object]) -> None:
-    """Run `work` in one transaction of an engine of its own; raise UnusableDatabase if it fails."""
+    """Run `work` in one transaction of a new engine; raise UnusableDatabase if the database fails."""
     engine = _create_engine(url)
     try:
         with engine.begin() as connection:
@@ -150,7 +150,7 @@ def _run_transaction(url: str, work: Callable[[Connection], object]) -> None:
 
 
 def is_current(url: str) -> bool:
-    """Return whether a database with the tables of this version exists; create nothing."""
+    """Return whether a database with the tables of this version exists. Nothing is created."""
     name = make_url(url)
     if name.get_backend_name() == "sqlite" and not Path(name.database or "").is_file():
         return False
@@ -160,13 +160,13 @@ def is_current(url: str) -> bool:
             is_ours = inspect(connection).has_table(revisions.name)
             return is_ours and connection.execute(select(revisions.c.version_num)).scalars().all() == [HEAD]
     except DBAPIError:
-        return False  # those who continue and open it get the reason
+        return False  # the caller then opens it and gets the reason
     finally:
         engine.dispose()
 
 
 def _create_engine(url: str) -> Engine:
-    """Create an engine for the migration alone. SQLite's driver would end the transaction before each table change."""
+    """Create an engine for migrations, in which SQLite's driver does not end the transaction before table changes."""
     engine = create_engine(url, poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _disable_driver_transactions)
@@ -175,14 +175,14 @@ def _create_engine(url: str) -> Engine:
 
 
 def _disable_driver_transactions(connection: Any, record: Any) -> None:
-    """Stop SQLite's driver from ending transactions, and disable foreign keys, for a migration."""
+    """Disable the transactions of SQLite's driver and foreign keys, for a migration."""
     connection.isolation_level = None
-    # A table that is copied is dropped once; with foreign keys enabled, that would delete the rows that refer to it.
+    # To change a table it is copied and dropped. With foreign keys, that would delete the rows that refer to it.
     connection.execute("PRAGMA foreign_keys=OFF")
 
 
 def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
-    """Return the revision of a database, None if it is new or of a release without revisions; and its columns."""
+    """Return the revision of a database, None if it is new or from a release without revisions; and its columns."""
     present = {
         table: {column["name"] for column in inspect(connection).get_columns(table)}
         for table in inspect(connection).get_table_names()
@@ -195,7 +195,7 @@ def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
 
 
 def _migrate_tables(connection: Connection, lock: Callable[[Connection], None] = lambda connection: None) -> None:
-    """Bring the tables to this version: create them, upgrade them, or adopt those of the first release."""
+    """Create the tables of this version, or upgrade existing ones, also those of the first release."""
     lock(connection)
     revision, present = _classify(connection)
     if not present:
@@ -209,14 +209,14 @@ def _migrate_tables(connection: Connection, lock: Callable[[Connection], None] =
 
 
 def _create(connection: Connection) -> None:
-    """Create the current tables in a new database; all migrations together build the same."""
+    """Create the current tables in a new database. All migrations together would build the same tables."""
     metadata.create_all(connection)
     revisions.create(connection)
     connection.execute(insert(revisions).values(version_num=HEAD))
 
 
 def _read_revision(connection: Connection) -> str:
-    """Return the migration at which the tables of a database are; raise UnusableDatabase for unknown ones."""
+    """Return the revision of a database; raise UnusableDatabase if it is unknown."""
     found = connection.execute(select(revisions.c.version_num)).scalars().all()
     if len(found) != 1 or found[0] not in REVISIONS:
         raise UnusableDatabase(
@@ -227,7 +227,7 @@ def _read_revision(connection: Connection) -> str:
 
 
 def _require_head(connection: Connection) -> None:
-    """Raise UnusableDatabase unless the tables are at this version's migration."""
+    """Raise UnusableDatabase unless the database has the current revision."""
     if revisions.name not in inspect(connection).get_table_names() or _read_revision(connection) != HEAD:
         raise UnusableDatabase(
             f"the database {connection.engine.url.database} is of an earlier version: a start of the server updates it"
@@ -244,7 +244,7 @@ def _require_released(connection: Connection, present: dict[str, set[str]]) -> N
 
 
 def _apply(connection: Connection, command: str, revision: str) -> None:
-    """Run an Alembic command for a revision, in the connection's transaction."""
+    """Run an Alembic command for a revision in the transaction of the connection."""
     from alembic import command as commands
     from alembic.config import Config
 

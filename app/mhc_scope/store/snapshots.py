@@ -1,4 +1,4 @@
-"""Store snapshots: runs and the page's state, behind a short link. Their runs are pinned as long as they are stored."""
+"""Store snapshots: runs and the state of the page, with a short link. Their runs are pinned while they are stored."""
 
 import hashlib
 import json
@@ -14,13 +14,13 @@ from mhc_scope.store.pins import list_runs_of_view, unpin_unreferenced
 from mhc_scope.store.tables import runs, snapshots
 
 ID_LENGTH = 12
-# A read extends the life of a view no more often than this.
+# Shortest time by which a read extends the expiry of a view.
 RENEW_EVERY_S = 86_400.0
 
 
 @dataclass(frozen=True)
 class StoredSnapshot:
-    """Describe a stored view; `sweep` is the open one, if there is one."""
+    """A stored view. `sweep` is its open sweep, if there is one."""
 
     id: str
     runs: list[str]
@@ -32,14 +32,14 @@ class StoredSnapshot:
     client: str = ""
     address: str = ""
     key_hash: str | None = None  # of a secret that was returned to its creator
-    expires_at: float | None = None  # unless it is viewed before; None where it is kept forever
-    bytes: int = 0  # its own, without its runs
+    expires_at: float | None = None  # unless it is viewed before; None if it does not expire
+    bytes: int = 0  # without its runs
     room: str | None = None  # of the course in which it was stored
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Record who stores a view, and until when it is kept."""
+    """The owner of a view, and the time until which it is stored."""
 
     client: str = ""
     address: str = ""
@@ -66,12 +66,12 @@ class SnapshotStore:
         also_pinned: Sequence[str] = (),
         owner: Owner | None = None,
     ) -> tuple[StoredSnapshot, bool]:
-        """Store a view, and pin its runs and those `also_pinned`. The same view is one snapshot; the flag says if new.
+        """Store a view, and pin its runs and those `also_pinned`; return the snapshot and whether it is new.
 
-        A known view keeps its first owner, and is kept as long as either owner wants it.
+        Equal views are one snapshot, which keeps its first owner and the later expiry.
         """
         by = owner or Owner()
-        # Ids are older than notes, sweeps and rooms, so each of these is hashed only where it is set.
+        # Notes, sweeps and rooms are hashed only if they are set, so that the ids of earlier views do not change.
         later: list[Any] = [note, sweep, {"room": by.room} if by.room else None]
         body = json.dumps([list(run_ids), state, title, *filter(None, later)])
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
@@ -87,38 +87,38 @@ class SnapshotStore:
         return known or fresh, known is None
 
     async def get(self, snapshot_id: str) -> StoredSnapshot | None:
-        """Return the snapshot of an id; None if it is unknown."""
+        """Return the snapshot with this id; None if it is unknown."""
         if "\0" in snapshot_id:  # PostgreSQL rejects such text
             return None
         return await self._database.read(lambda connection: _find_snapshot(connection, snapshot_id))
 
     async def renew(self, snapshot: StoredSnapshot, expires_at: float) -> None:
-        """Extend the expiry of a snapshot that is viewed, if it is not kept longer."""
+        """Extend the expiry of a viewed snapshot, unless its expiry is later or almost the same."""
         if is_longer(expires_at, snapshot):
             await self._database.call(lambda connection: _set_expiry(connection, snapshot.id, expires_at))
 
     @reading
     def list_of(self, connection: Connection, client: str) -> list[StoredSnapshot]:
-        """Return the snapshots of a client, the latest first."""
+        """Return the snapshots of a client, the newest first."""
         query = select(snapshots).where(snapshots.c.client == client).order_by(snapshots.c.created_at.desc())
         return [StoredSnapshot(**row._mapping) for row in connection.execute(query)]
 
     @transaction
     def delete(self, connection: Connection, snapshot: StoredSnapshot) -> None:
-        """Delete a snapshot, and unpin the runs that no other snapshot refers to."""
+        """Delete a snapshot, and unpin those of its runs that no other snapshot refers to."""
         connection.execute(delete(snapshots).where(snapshots.c.id == snapshot.id))
         unpin_unreferenced(connection, list_runs_of_view(snapshot.runs, snapshot.sweep))
 
 
 def is_longer(expires_at: float | None, snapshot: StoredSnapshot) -> bool:
-    """Return whether this expiry keeps a view so much longer that it is worth a write."""
+    """Return whether this expiry is so much later than that of a view that it is worth a write."""
     if snapshot.expires_at is None or expires_at is None:
         return snapshot.expires_at is not None
     return expires_at - snapshot.expires_at > RENEW_EVERY_S
 
 
 def _find_snapshot(connection: Connection, snapshot_id: str) -> StoredSnapshot | None:
-    """Return the snapshot of an id, or None."""
+    """Return the snapshot with this id, or None."""
     row = connection.execute(select(snapshots).where(snapshots.c.id == snapshot_id)).one_or_none()
     return None if row is None else StoredSnapshot(**row._mapping)
 

@@ -1,4 +1,4 @@
-"""Measure how much disk space the store takes, and how much is left."""
+"""Measure the disk space that the store uses, and the free space."""
 
 import shutil
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from mhc_scope.store.database import Database
 
 @dataclass(frozen=True)
 class Space:
-    """Report the bytes that the database uses, and those free on its disk; None if the disk is remote."""
+    """Report the bytes that the database uses, and the free bytes of its disk, None if the disk is remote."""
 
     used_bytes: int
     free_bytes: int | None
 
 
 class SpaceStore:
-    """Measure sizes."""
+    """Measure the sizes of the database and its disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,7 +27,7 @@ class SpaceStore:
 
     def _measure_disk(self) -> int | None:
         """Return the free bytes of the data folder's disk; None if it is unknown."""
-        # The nearest folder that exists: the data folder may have been deleted while the server runs.
+        # The nearest existing folder, because the data folder may have been deleted while the server runs.
         folder = self._database.path and self._database.path.parent
         while folder is not None and not folder.is_dir():
             folder = folder.parent

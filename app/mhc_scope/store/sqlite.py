@@ -1,4 +1,4 @@
-"""Handle what is specific to SQLite: one owner of the folder, the setup of connections, and a file that was deleted."""
+"""Implement what is specific to SQLite: the lock of the folder, options of connections, and restoring deleted files."""
 
 import contextlib
 import fcntl
@@ -17,11 +17,11 @@ from mhc_scope.store.errors import DataInUse, UnusableDatabase
 
 log = logging.getLogger("mhc.store")
 
-# Before this release two connections could corrupt a database in WAL mode.
+# Before this release, two connections could corrupt a database in WAL mode.
 WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
-# How long a call waits for another process that has locked the database, including its time in our own queue.
+# Longest time that a call waits for another process that has locked the database, including its wait for a thread.
 MAX_WAIT_S = 5.0
-# A copy in steps restarts this often at most; after each step others may write.
+# Number of starts after which a copy in steps is given up, and the pause after each step, in which others may write.
 MAX_BEGUN, STEP_PAUSE_S = 4, 0.02
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
@@ -35,7 +35,7 @@ class SqliteFile:
         self._identity: tuple[int, int] | None = None
 
     def lock(self) -> None:
-        """Lock the folder for this process; the kernel releases the lock when the process ends, however it ends.
+        """Lock the folder for this process. The kernel releases the lock when the process ends, even if it crashes.
 
         Raises
         ------
@@ -56,21 +56,21 @@ class SqliteFile:
         self._lock = handle
 
     def unlock(self) -> None:
-        """Release the lock that keeps other servers out of the data folder."""
+        """Release the lock of the data folder."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def remember(self) -> None:
-        """Record which file, by device and inode, is open under this name."""
+        """Record the device and inode of the open file."""
         self._identity = self._read_identity()
 
     def has_moved(self) -> bool:
-        """Return whether the open file is no longer the one with this name."""
+        """Return whether the open file was deleted or replaced."""
         return self._identity is not None and self._read_identity() != self._identity
 
     def reopen(self, engine: Engine, upgrade: Callable[[], None]) -> None:
-        """Continue with the file of this name; if there is none, write the content of the open file again.
+        """Continue with the file of this name; if there is none, first write the content of the open file to it.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class SqliteFile:
             self.remember()
 
     def _restore_deleted(self, engine: Engine) -> None:
-        """Restore a deleted file from the connection that has it open; raise UnusableDatabase if none has."""
+        """Restore a deleted file from a connection that has it open; raise UnusableDatabase if there is none."""
         try:
             raw = engine.raw_connection()
         except sqlite3.OperationalError:
@@ -102,8 +102,8 @@ class SqliteFile:
             raw.close()
 
     def _read_identity(self) -> tuple[int, int] | None:
-        """Return device and inode of the file of this name; None without such a file."""
-        # Never opened: closing it would release SQLite's own locks, which belong to the process.
+        """Return the device and inode of the file of this name; None if there is no such file."""
+        # The file is not opened, because closing it would release SQLite's own locks, which belong to the process.
         with contextlib.suppress(FileNotFoundError):
             found = self.path.stat()
             return found.st_dev, found.st_ino
@@ -111,7 +111,7 @@ class SqliteFile:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a connection of the server's engine. It creates no file: a deleted database must not become an empty one."""
+    """Open a connection of the server's engine, without creating a file: a deleted database must not become empty."""
     return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
 
 
@@ -125,20 +125,20 @@ def set_pragmas(connection: Any, record: Any) -> None:
 
 
 def limit_wait(connection: Connection, waited_s: float) -> None:
-    """Let this transaction wait for database locks for the rest of `MAX_WAIT_S`; calls queued after it waited too."""
+    """Limit the time that this transaction waits for locks, so that it is at most `MAX_WAIT_S` with `waited_s`."""
     left_ms = max(0, round(1000 * (MAX_WAIT_S - waited_s)))
     connection.exec_driver_sql(f"PRAGMA busy_timeout={left_ms}")
 
 
 def copy_to(source: sqlite3.Connection, path: Path, pages: int = -1) -> None:
-    """Write a consistent copy of a database: whole under its name, or not at all.
+    """Write a consistent and complete copy of a database; after an error there is no new file.
 
     Raises
     ------
     OSError
         If the folder cannot be written.
     sqlite3.Error
-        If the source cannot be read, or the disk is full.
+        If the source cannot be read or the disk is full.
     """
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
@@ -153,7 +153,7 @@ def copy_to(source: sqlite3.Connection, path: Path, pages: int = -1) -> None:
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) -> None:
-    """Copy a database in steps; in one step if others write so often that the copy keeps restarting."""
+    """Copy a database in steps, or in one step if the copy has restarted too often because others write."""
     least, begun = math.inf, 1
 
     def limit_restarts(status: int, remaining: int, total: int) -> None:
@@ -171,11 +171,11 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) ->
 
 
 class _CopyConflict(Exception):
-    """A copy was restarted too often."""
+    """A copy has restarted too often."""
 
 
 def put_in_place(part: Path, path: Path) -> None:
-    """Rename a finished file to its final name, durably."""
+    """Rename a finished file to its final name, and make this durable."""
     _sync_file(part)
     part.replace(path)
     _sync_file(path.parent)
@@ -191,12 +191,12 @@ def _sync_file(path: Path) -> None:
 
 
 def require_sound(path: Path) -> None:
-    """Refuse a file that cannot be a used database, before anything is written.
+    """Refuse a file that cannot be a usable database, before anything is written.
 
     Raises
     ------
     UnusableDatabase
-        If it is a folder, empty or not writable. A file that does not exist is fine.
+        If it is a folder, empty or not writable. A file that does not exist is accepted.
     """
     if not path.exists():
         return

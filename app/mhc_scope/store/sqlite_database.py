@@ -1,4 +1,4 @@
-"""The database of one server: a file of SQLite in its data folder."""
+"""Provide the database of a single server: an SQLite file in its data folder."""
 
 import time
 from pathlib import Path
@@ -12,21 +12,21 @@ from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 from mhc_scope.store.schema import require_current, upgrade
 from mhc_scope.store.sqlite import SqliteFile
 
-THREADS = 1  # several would wait for each other's locks in any case
+THREADS = 1  # several threads would only wait for each other's locks
 
 
 class SqliteDatabase(Database):
-    """Open the file, and write it again if it is deleted while it is in use.
+    """Use an SQLite file, and restore it if it is deleted while it is in use.
 
     Parameters
     ----------
-    url: in SQLAlchemy's form.
-    is_secondary: open it while a server may be running: the folder is not locked, and the tables must exist.
+    url: URL of the file, in SQLAlchemy's form.
+    is_secondary: whether a server may be running: then the folder is not locked, and the tables must exist.
 
     Raises
     ------
     UnusableDatabase
-        If another server uses it, or it is of a newer version or another program; `upgrade` says more.
+        If another server uses it, or `upgrade` or `require_current` refuses it.
     """
 
     def __init__(self, url: str, *, is_secondary: bool = False) -> None:
@@ -42,23 +42,23 @@ class SqliteDatabase(Database):
             raise
 
     def read_clock(self, connection: Connection) -> float:
-        """Return seconds since 1970, by the clock of this machine."""
+        """Return seconds since 1970, from the clock of this machine."""
         return time.time()
 
     def lock_queue(self, connection: Connection) -> None:
-        """Do nothing: SQLite has one writer in any case."""
+        """Do nothing, because SQLite allows only one writer."""
 
     def notify(self, connection: Connection, notice: Notice, run_id: str = "") -> None:
-        """Do nothing: no other server uses the file."""
+        """Do nothing, because no other server uses the file."""
 
     def count_bytes(self, connection: Connection) -> int:
-        """Return the bytes of the used pages. Free ones are reused before the file grows."""
+        """Return the bytes of the used pages. Free pages are reused before the file grows."""
         names = ("page_count", "freelist_count", "page_size")
         pages, free, size = (int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names)
         return (pages - free) * size
 
     async def close(self) -> None:
-        """Finish running calls, close the file, and release the folder."""
+        """Wait for running calls, close the file, and unlock the folder."""
         await super().close()
         self._file.unlock()
 
@@ -66,7 +66,7 @@ class SqliteDatabase(Database):
         sqlite.limit_wait(connection, waited_s)
 
     def _recover(self) -> bool:
-        """Reopen or restore a database file that was deleted or replaced; return whether it can be used again."""
+        """Reopen or restore a database file that was deleted or replaced; return False if it was not."""
         if not self._file.has_moved():
             return False
         try:
@@ -81,6 +81,6 @@ def _create_engine(url: str, file: SqliteFile) -> Engine:
     engine = create_engine(url)
     event.listen(engine, "connect", sqlite.set_pragmas)
     event.listen(engine, "do_connect", lambda *_: sqlite.connect(file.path))
-    with engine.connect():  # stays open: if the file is deleted, this connection still reads it
+    with engine.connect():  # the pool keeps it open, so that it can read the file after it was deleted
         file.remember()
     return engine

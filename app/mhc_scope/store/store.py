@@ -1,4 +1,4 @@
-"""Put together what a server stores in: one database, and what reads and writes it."""
+"""Build the store of a server: its database, and the objects that read and write it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from mhc_scope.store.sweeps import SweepStore
 
 @dataclass(frozen=True)
 class Store:
-    """The parts that depend on whether one process uses the database or several servers do."""
+    """The parts of the store that differ between one process and several servers on a database."""
 
     database: Database
     runs: RunStore
@@ -24,7 +24,7 @@ class Store:
 
 
 def build_local(database: Database, hub: Hub) -> Store:
-    """Build the store of runs, frames, snapshots and sweeps of a single process on SQLite."""
+    """Build the store of a single process."""
     runs = RunStore(database)
     log = FrameLog(runs, hub, limits.LOG_CACHE_BYTES)
     return Store(database, runs, log, LocalQueue(database), SweepStore(database))

@@ -1,4 +1,4 @@
-"""Store sweeps as rows. One process runs an open sweep."""
+"""Store sweeps as rows. Only one process at a time runs an open sweep."""
 
 import math
 import secrets
@@ -14,16 +14,16 @@ from mhc_scope.store.tables import sweep_askers, sweeps
 
 @dataclass(frozen=True)
 class SweepRow:
-    """Describe one row of `sweeps`.
+    """One row of `sweeps`.
 
     Attributes
     ----------
     grid: spec, axes and run ids, which never change.
-    states: run id -> its state, in the order in which the runs begin.
-    reasons: run id -> why it failed.
+    states: state by run id, in the order in which the runs begin.
+    reasons: reason of the failure by run id.
     asked_by: the client in whose name the runs are requested.
-    is_open: whether cells are pending, waiting or computed.
-    server: the process that runs it, or ran it last.
+    is_open: whether some cells are pending, waiting or being computed.
+    server: the process that runs it, or that ran it last.
     """
 
     id: str
@@ -40,7 +40,7 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class SweepLimits:
-    """Limit how many open sweeps a client, an address and all together may have."""
+    """Largest numbers of open sweeps per client, per address and in total."""
 
     client: int
     address: int
@@ -48,7 +48,7 @@ class SweepLimits:
 
 
 class TooManyOpen(Exception):
-    """A limit of open sweeps is reached: `whose` is a field of `SweepLimits`."""
+    """A limit of open sweeps is reached. `whose` is the field of `SweepLimits`."""
 
     def __init__(self, whose: str) -> None:
         super().__init__(whose)
@@ -56,13 +56,13 @@ class TooManyOpen(Exception):
 
 
 class SweepStore:
-    """Read and write these rows, for one process.
+    """Read and write the rows of sweeps, for one process.
 
     Attributes
     ----------
-    server: names this process.
-    lease_s: time within which a server that runs a sweep must store its progress; without an end where there is no
-        other that could take the sweep over.
+    server: id of this process.
+    lease_s: time within which a server that runs a sweep must store its progress; infinite if no other server could
+        take over the sweep.
     stop_s: time within which the process that runs a sweep ends it on request.
     """
 
@@ -73,27 +73,27 @@ class SweepStore:
         self.server = secrets.token_hex(8)
 
     async def find(self, sweep_id: str) -> SweepRow | None:
-        """Return the row of a sweep, or None."""
+        """Return the row of a sweep; None if it is unknown."""
         if "\0" in sweep_id:  # PostgreSQL rejects such text
             return None
         return await self._database.read(lambda connection: _find_sweep(connection, sweep_id))
 
     async def join(self, sweep_id: str, client: str, max_requesters: int) -> SweepRow | None:
-        """Add the client to those that requested a running sweep; return None if it is not running."""
+        """Add the client to the requesters of an open sweep; return the sweep's row, None if it is not open."""
         return await self._database.call(lambda connection: _join_open(connection, sweep_id, client, max_requesters))
 
     @transaction
     def open(self, connection: Connection, row: SweepRow, limits: SweepLimits, max_requesters: int) -> SweepRow | None:
-        """Start a sweep here, unless it is running: then add the client to those that requested it.
+        """Open a sweep in this process, and return None. If it is already open, add the client to its requesters.
 
-        Return the row of one that is running, and None if it is this process that runs it now.
+        In that case, return its row.
 
         Raises
         ------
         TooManyOpen
-            If it is not running, and a limit of open sweeps is reached.
+            If it is not open, and a limit of open sweeps is reached.
         """
-        self._database.lock_queue(connection)  # no one else may open one at the same time
+        self._database.lock_queue(connection)  # so that no other process opens a sweep at the same time
         if (known := _join_open(connection, row.id, row.client, max_requesters)) is not None:
             return known
         _require_capacity(connection, row, limits)
@@ -107,7 +107,7 @@ class SweepStore:
     def keep(
         self, connection: Connection, sweep_id: str, states: dict[str, str], reasons: dict[str, str], is_open: bool
     ) -> bool | None:
-        """Store the progress of a sweep; return whether its end is requested, and None if another server runs it."""
+        """Store the progress of a sweep; return whether its end is requested, or None if another server runs it."""
         values = {"states": states, "reasons": reasons, "is_open": is_open}
         mine = (sweeps.c.id == sweep_id) & (sweeps.c.server == self.server)
         taken = self._take(connection)
@@ -118,7 +118,7 @@ class SweepStore:
 
     @transaction
     def take_over(self, connection: Connection) -> list[SweepRow]:
-        """Return the open sweeps that no process runs: from now on this one does."""
+        """Take over the open sweeps that no process runs, and return them."""
         self._database.lock_queue(connection)
         theirs = sweeps.c.is_open & (sweeps.c.server != self.server)
         others = connection.execute(select(sweeps.c.id, sweeps.c.leased_until).where(theirs))
@@ -135,12 +135,12 @@ class SweepStore:
         await self._database.call(lambda connection: connection.execute(query))
 
     async def list_requesters(self, sweep_id: str) -> set[str]:
-        """Return the keys of the clients that requested a sweep and have not left it."""
+        """Return the keys of the requesters of a sweep that have not left it."""
         query = select(sweep_askers.c.client).where(sweep_askers.c.sweep == sweep_id)
         return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
 
     async def leave(self, sweep_id: str, clients: set[str]) -> None:
-        """Remove these clients from those that requested the sweep."""
+        """Remove these clients from the requesters of a sweep."""
         own = (sweep_askers.c.sweep == sweep_id) & sweep_askers.c.client.in_(clients)
         await self._database.call(lambda connection: connection.execute(delete(sweep_askers).where(own)))
 
@@ -150,7 +150,7 @@ class SweepStore:
         await self._database.call(lambda connection: connection.execute(query))
 
     def _find_lost(self, ends: Mapping[str, float], now: float) -> Collection[str]:
-        """Return those sweeps of other processes whose process is lost: all, as there was one at a time."""
+        """Return those sweeps of other processes whose process is lost: all, because only one runs at a time."""
         return ends.keys()
 
     def _take(self, connection: Connection) -> dict[str, Any]:
@@ -161,7 +161,7 @@ _COLUMNS = tuple(sweeps.c[name] for name in SweepRow.__dataclass_fields__)
 
 
 def drop_ended(connection: Connection, before: float) -> int:
-    """Delete sweeps that ended before this time; their runs stay. Return how many were deleted."""
+    """Delete sweeps that ended before this time, but not their runs; return their number."""
     return connection.execute(delete(sweeps).where(~sweeps.c.is_open, sweeps.c.changed_at < before)).rowcount
 
 
@@ -172,7 +172,7 @@ def _find_sweep(connection: Connection, sweep_id: str) -> SweepRow | None:
 
 
 def _join_open(connection: Connection, sweep_id: str, client: str, limit: int) -> SweepRow | None:
-    """Return the sweep if it is open, with the client among its requesters where there are fewer than `limit`."""
+    """Return the sweep if it is open, else None. Add the client to its requesters if there are fewer than `limit`."""
     row = _find_sweep(connection, sweep_id)
     if row is None or not row.is_open:
         return None
@@ -184,7 +184,7 @@ def _join_open(connection: Connection, sweep_id: str, client: str, limit: int) -
 
 
 def _require_capacity(connection: Connection, row: SweepRow, limits: SweepLimits) -> None:
-    """Raise TooManyOpen if a client, an address or the server has as many open sweeps as allowed."""
+    """Raise TooManyOpen if the client, the address or all together have as many open sweeps as allowed."""
     scopes = {"client": sweeps.c.client == row.client, "address": sweeps.c.address == row.address, "all": true()}
     for whose, is_counted in scopes.items():
         query = select(func.count()).select_from(sweeps).where(sweeps.c.is_open, is_counted)

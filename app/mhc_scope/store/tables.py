@@ -1,7 +1,7 @@
-"""Define the current tables; `migrations` upgrades a database to them. Times are seconds since 1970.
+"""Define the current tables, to which `migrations` upgrades a database. Times are seconds since 1970.
 
-A row of `runs` is a record and the job that makes it. Its `kind` says what is computed, its `source` from what, and
-`of_run` names the run that the job is about, if it is about another run.
+A row of `runs` is a record and the job that computes it. `kind` is the kind of computation, `source` its input, and
+`of_run` the id of the run that the job is about, if it is about another run.
 """
 
 from sqlalchemy import (
@@ -89,7 +89,7 @@ snapshots = Table(
     Column("room", String(12), index=True),
 )
 
-# Rooms of courses. A key identifies their teacher; only its hash is stored.
+# Rooms of courses. The teacher of a room has a key, of which only the hash is stored.
 rooms = Table(
     "rooms",
     metadata,
@@ -103,7 +103,7 @@ rooms = Table(
     Column("created_at", Float, nullable=False),
 )
 
-# Grids of runs. One server runs an open one; where several share the database, as long as its lease lasts.
+# Grids of runs. One server runs an open sweep; if several share the database, it does so until its lease ends.
 sweeps = Table(
     "sweeps",
     metadata,
@@ -121,7 +121,7 @@ sweeps = Table(
     Column("changed_at", Float, nullable=False),
     Index("sweeps_open", "is_open", "changed_at"),
 )
-# Clients that requested a sweep and have not left it.
+# The requesters of sweeps that have not left them.
 sweep_askers = Table(
     "sweep_askers",
     metadata,
@@ -129,7 +129,7 @@ sweep_askers = Table(
     Column("client", String(96), primary_key=True),
 )
 
-# Created by the operator; only a hash is stored.
+# Tokens that the operator has created; only hashes are stored.
 tokens = Table(
     "tokens",
     metadata,
@@ -141,7 +141,7 @@ tokens = Table(
     Column("expires_at", Float),
 )
 
-# Seconds that clients have used recently: a sum that halves with time, as of `at`.
+# Computing seconds that clients have used recently: a sum that decays with time, as of `at`.
 usage = Table(
     "usage",
     metadata,
@@ -150,7 +150,7 @@ usage = Table(
     Column("at", Float, nullable=False),
 )
 
-# Servers that share this database, and how many event streams each has open on a run. Both are empty on SQLite.
+# Servers that share this database; `watchers` has the number of their open event streams. Both are empty on SQLite.
 servers = Table(
     "servers",
     metadata,
@@ -159,7 +159,7 @@ servers = Table(
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
 )
-# A server writes a row from time to time to test that it can.
+# Rows that servers write to test whether the database is writable.
 probes = Table(
     "probes",
     metadata,

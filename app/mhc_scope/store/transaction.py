@@ -1,4 +1,4 @@
-"""Open the database for one transaction from another process than the server, which may be running."""
+"""Open the database for one transaction in another process than the server, which may be running."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -15,19 +15,19 @@ from mhc_scope.store.errors import DataInUse, UnusableDatabase
 from mhc_scope.store.schema import is_current
 from mhc_scope.store.sqlite_database import SqliteDatabase
 
-WAIT_S = 20  # for a transaction of the server
+WAIT_S = 20  # longest wait for a transaction of the server
 
 
 @contextmanager
 def open_transaction(url: str, open_database: Callable[[str], Database] = SqliteDatabase) -> Iterator[Connection]:
-    """Open one transaction. If no server uses the database, `open_database` first creates or migrates it.
+    """Open one transaction. If the tables are not current, `open_database` first creates or migrates them.
 
-    SQLite lets processes take turns: the folder's lock is not needed for one short transaction.
+    The lock of the folder is not needed for a short transaction, because SQLite has its own locks.
 
     Raises
     ------
     UnusableDatabase
-        If a server of another version uses it, or it belongs to another program.
+        If a server of another version uses it, it belongs to another program, or the transaction fails.
     """
     _prepare(url, open_database)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
@@ -44,7 +44,7 @@ def open_transaction(url: str, open_database: Callable[[str], Database] = Sqlite
 
 
 def _prepare(url: str, open_database: Callable[[str], Database]) -> None:
-    """Migrate the tables, unless a server runs: then migration is the server's task."""
+    """Create or migrate the tables if they are not current; raise UnusableDatabase if a server uses them."""
     if is_current(url):
         return
     try:

@@ -1,15 +1,15 @@
-"""Count the seconds that clients have used recently."""
+"""Count the computing seconds that clients have used recently."""
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mhc_scope.store.fairness import HALF_LIFE_S, OWN, decay
 from mhc_scope.store.tables import usage
 
-FORGET_S = 20 * HALF_LIFE_S  # by then a millionth remains
+FORGET_S = 20 * HALF_LIFE_S  # then a millionth remains
 
 
 def charge(connection: Connection, client: str, seconds: float, now: float) -> None:
-    """Add seconds of computing to what a client has used. The queue is locked: two servers may charge one client."""
+    """Add computing seconds to the usage of a client. Lock the queue first: two servers may charge the same client."""
     if client == OWN or seconds <= 0:
         return
     row = connection.execute(select(usage).where(usage.c.client == client)).one_or_none()
@@ -21,10 +21,10 @@ def charge(connection: Connection, client: str, seconds: float, now: float) -> N
 
 
 def read_used(connection: Connection, now: float) -> dict[str, float]:
-    """Return how many seconds of computing each client has used recently."""
+    """Return the computing seconds that each client has used recently."""
     return {row.client: decay(row.seconds, now - row.at) for row in connection.execute(select(usage))}
 
 
 def forget_old(connection: Connection, now: float) -> None:
-    """Delete the records of clients that have used no computing for long."""
+    """Delete the usage of clients that have used no computing time for long."""
     connection.execute(delete(usage).where(usage.c.at < now - FORGET_S))

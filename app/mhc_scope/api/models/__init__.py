@@ -1,1 +1,1 @@
-"""Define bodies of requests and answers, one resource per file: the OpenAPI description is built from them."""
+"""Define bodies of requests and responses, one file per resource. The OpenAPI description is built from them."""

@@ -1,8 +1,8 @@
-"""Define fields that many bodies share: texts that people send, and times as ISO 8601 in UTC."""
+"""Define fields that many bodies share: texts from users, and times as ISO 8601 in UTC."""
 
 from datetime import UTC, datetime
 
-# PostgreSQL text cannot contain U+0000. Only the text of a spec may have it, which is stored as JSON.
+# PostgreSQL text cannot contain U+0000. Only the text in a spec may, because specs are stored as JSON.
 NO_NUL = r"^[^\x00]*$"
 
 

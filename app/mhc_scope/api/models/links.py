@@ -1,4 +1,4 @@
-"""Build addresses in answers, such as those of a run."""
+"""Build addresses for responses, such as those of a run."""
 
 from contextvars import ContextVar
 
@@ -6,17 +6,17 @@ from pydantic import BaseModel
 
 API = "/api/v1"
 
-# Of the current request: the code that builds bodies has no access to it.
+# Root path of the current request, which the code that builds bodies cannot access.
 _root: ContextVar[str] = ContextVar("root_path", default="")
 
 
 def set_root(path: str) -> None:
-    """Set the path below which a proxy shows the server, for addresses in the answer to the current request."""
+    """Set the root path below which a proxy shows the server, for addresses in the response to the current request."""
     _root.set(path)
 
 
 def to_address(path: str) -> str:
-    """Return the address of a route by its path, as the browser or another client reaches it."""
+    """Return the address of a route for clients: its path below the root path."""
     return _root.get() + path
 
 

@@ -1,4 +1,4 @@
-"""Define bodies for operators and their tools."""
+"""Define the bodies of /livez and /readyz, for operators and their tools."""
 
 from typing import Literal
 

@@ -8,7 +8,7 @@ from mhc_core.record.packed import PackedArray
 
 Numbers = list[float | None]
 Rows = list[Numbers]
-# In the order of their dimensions; nested lists are packed with `?arrays=packed`.
+# By number of dimensions. With `?arrays=packed`, arrays of two or more dimensions are packed.
 Column = Numbers | Rows | list[Rows] | list[list[Rows]] | PackedArray
 Flags = dict[str, Any]
 

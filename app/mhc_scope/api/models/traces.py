@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mhc_core.measure.twin import TwinSpec
 from mhc_scope.api.models.links import Links, to_links
 
-MAX_BATCH_BYTES = 2**24  # of frames that are sent together
+MAX_BATCH_BYTES = 2**24  # largest size of the frames in one request
 
 
 class TraceBody(BaseModel):

@@ -1,4 +1,4 @@
-"""Apply revisions in the transaction that `mhc_scope.store.schema` opened. Alembic runs this file."""
+"""Apply revisions in the transaction that `mhc_scope.store.schema` has opened. Alembic runs this file."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""Change the tables, one file per revision, named by its number and what it changes."""
+"""Change the tables. Each revision is a file, named after its number and its change."""

@@ -1,4 +1,4 @@
-"""Create the tables of release 0.1, which had no revisions. A database of that release has this revision."""
+"""Create the tables of release 0.1, which had no revisions. Its databases count as this revision."""
 
 import sqlalchemy as sa
 from alembic import op

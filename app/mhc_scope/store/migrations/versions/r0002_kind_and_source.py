@@ -1,4 +1,4 @@
-"""Give jobs a kind, and records a source. Before, an id that ended in `-verify` meant one, a spec the other."""
+"""Add the kind of jobs and the source of records. Before, only ids that ended in `-verify` marked verifications."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,13 +19,13 @@ runs = sa.table(
 
 
 def upgrade() -> None:
-    """Add kind, of_run and source, fill them from id and spec, and drop spec."""
+    """Add kind, of_run and source, set them from id and spec, and drop spec."""
     for column in (sa.Column("kind", sa.String(16)), sa.Column("of_run", sa.String(32)), sa.Column("source", sa.JSON)):
         op.add_column("runs", column)
     connection = op.get_bind()
     for run_id, spec in connection.execute(sa.select(runs.c.id, runs.c.spec)).all():
         connection.execute(sa.update(runs).where(runs.c.id == run_id).values(_to_new(run_id, spec)))
-    with op.batch_alter_table("runs") as batch:  # SQLite cannot alter a column: the table is copied there
+    with op.batch_alter_table("runs") as batch:  # SQLite cannot alter a column: Alembic copies the table
         batch.alter_column("kind", existing_type=sa.String(16), nullable=False)
         batch.alter_column("source", existing_type=sa.JSON(), nullable=False)
         batch.drop_column("spec")

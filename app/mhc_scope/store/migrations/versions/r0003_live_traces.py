@@ -1,4 +1,4 @@
-"""Let clients write traces while they grow, if they have the token of the trace."""
+"""Add live recordings, which clients with a token write step by step."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the table with the tokens of live traces."""
+    """Add the table with the token hashes of live recordings."""
     op.create_table(
         "live_traces",
         sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),

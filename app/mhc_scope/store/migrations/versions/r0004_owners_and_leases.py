@@ -1,4 +1,4 @@
-"""Give runs and snapshots an owner, give runs leases, and store the tokens that operators create."""
+"""Add owners of runs and snapshots, leases of runs, and tokens that operators create."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add columns of owners and leases, empty in existing rows, and tables of tokens, usage, servers and watchers."""
+    """Add columns of owners and leases, empty in existing rows, and tables such as tokens, usage and servers."""
     _add_columns("runs", *_columns_of_runs())
     op.execute("UPDATE runs SET bytes = coalesce((SELECT sum(length(line)) FROM frames WHERE run_id = runs.id), 0)")
     _add_columns(

@@ -1,4 +1,4 @@
-"""Give courses rooms, and let a view belong to a room."""
+"""Add rooms of courses, to which a view may belong."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Store sweeps in the database: any server shows and cancels them, and another continues those of a lost server."""
+"""Store sweeps in the database, so that any server can show, cancel and continue them."""
 
 import sqlalchemy as sa
 from alembic import op
