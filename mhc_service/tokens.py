@@ -1,4 +1,4 @@
-"""Store access tokens: a client with a token has the rights of that token. Only a hash is stored."""
+"""Store access tokens, which give clients rights. Only the hash of a token is stored."""
 
 import re
 import secrets
@@ -18,7 +18,7 @@ TOKEN = re.compile(r"mhc_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class Token:
-    """Describe one row of `tokens`."""
+    """One row of `tokens`."""
 
     id: str
     token_hash: str
@@ -29,14 +29,14 @@ class Token:
 
 
 class TokenStore:
-    """Read tokens for the server."""
+    """Reads access tokens for the server."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
     def find(self, connection: Connection, token_id: str) -> Token | None:
-        """Return the access token of an id, expired or not; None if it is unknown."""
+        """Return the access token with an id, even if it has expired; None if there is none."""
         row = connection.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none()
         return None if row is None else _to_token(row)
 
@@ -44,7 +44,7 @@ class TokenStore:
 def add_token(
     connection: Connection, name: str, rights: Literal["read", "run", "admin"], expires_at: float | None
 ) -> tuple[Token, str]:
-    """Create a token; return it and its text, which is available only now."""
+    """Create an access token. Return it and its text, of which only the hash is stored."""
     token_id = secrets.token_hex(ID_BYTES)
     text = f"mhc_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     token = Token(token_id, hash_secret(text), name, rights, time.time(), expires_at)
@@ -58,7 +58,7 @@ def list_tokens(connection: Connection) -> list[Token]:
 
 
 def remove_token(connection: Connection, token_id: str) -> bool:
-    """Remove the access token of an id; return whether there was one. It is refused from now on."""
+    """Remove the access token with an id, so that it is refused from now on. Return whether there was one."""
     return connection.execute(delete(tokens).where(tokens.c.id == token_id)).rowcount > 0
 
 
