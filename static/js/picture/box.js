@@ -200,6 +200,7 @@ export class PictureBox {
       look.isLog,
       look.isOpen,
       rangesDrawn.peek(),
+      this.isQuick(),
       Object.values(this.palette),
     ].join('|');
     if (wanted !== this.drawn || !this.plan) {
@@ -293,8 +294,13 @@ export class PictureBox {
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
   }
 
-  /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./shapes.js').Shape[]} shapes @param {HTMLCanvasElement | null} [back] what is behind them, of the same size */
-  paintOn(canvas, shapes, back = null) {
+  /** Return whether painting must be quick: while a slider moves, on screens whose lines are not wider than a pixel. */
+  isQuick() {
+    return state.isMoving.peek() && this.density <= 1;
+  }
+
+  /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./shapes.js').Shape[]} shapes @param {{back?: HTMLCanvasElement | null, isQuick?: boolean}} [options] what is behind them, of the same size; default none */
+  paintOn(canvas, shapes, { back = null, isQuick = false } = {}) {
     if (!this.plan) return;
     const { width, height } = this.plan.layout;
     const context = clearCanvas(canvas, width, height, this.density);
@@ -304,7 +310,7 @@ export class PictureBox {
       context.drawImage(back, 0, 0);
       context.restore();
     }
-    paintShapes(context, shapes, this.palette);
+    paintShapes(context, shapes, this.palette, isQuick);
   }
 
   /** Paint the static parts. During a drag the ribbons behind them are painted once while they stay the same, as for the drift. @param {import('./picture.js').Plan} plan */
@@ -318,7 +324,8 @@ export class PictureBox {
       this.back.canvas = document.createElement('canvas');
       this.paintOn(this.back.canvas, back);
     }
-    this.paintOn(this.still, this.back.canvas ? front : [...back, ...front], this.back.canvas);
+    const { canvas } = this.back;
+    this.paintOn(this.still, canvas ? front : [...back, ...front], { back: canvas, isQuick: this.isQuick() });
   }
 
   /** Paint what follows the cursor if it changed: most Sinkhorn rounds leave it as it is. @param {import('./picture.js').Plan} plan @param {import('./shapes.js').Shape[]} shapes */

@@ -68,6 +68,16 @@ ROWS = """place => new Promise((resolve) => {
     const rows = [...document.querySelectorAll('.results-table tbody tr:not(.findings)')];
     requestAnimationFrame(() => resolve(rows.map((row) => 'waits' in row.dataset)));
 })"""
+# The picture's static parts after a move to another depth and back, while the slider still moves.
+AROUND = """() => new Promise((resolve) => {
+    const slider = document.getElementById('field-depth');
+    for (const by of [-1, 1]) {
+        slider.value = String(slider.valueAsNumber + by);
+        slider.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+    const read = () => resolve(document.querySelector('.picture-box canvas').toDataURL());
+    requestAnimationFrame(() => setTimeout(read));
+})"""
 # How often each canvas of the picture is painted until it shows the last move, and how often components are rendered.
 WORK = """async ([field, places]) => {
     const { options } = await import('preact');
@@ -341,6 +351,15 @@ def test_a_move_renders_and_paints_what_it_changes(
     assert found == {"Cell": 0, "Section": 0, "Sparkline": sparklines, "painted": painted}
     page.locator(f"#{field}").dispatch_event("change")
     wait_until_done(page)
+
+
+def test_the_picture_is_painted_exactly_when_the_slider_rests(open_page: OpenPage) -> None:
+    page = open_page()
+    still = page.locator(".picture-box canvas").first
+    exact = still.evaluate("canvas => canvas.toDataURL()")
+    assert page.evaluate(AROUND) != exact
+    page.locator("#field-depth").dispatch_event("change")
+    wait_until(page, lambda: still.evaluate("canvas => canvas.toDataURL()") == exact)
 
 
 def test_what_the_server_says_otherwise_is_an_error_and_is_drawn(open_page: OpenPage, watch: Any) -> None:
