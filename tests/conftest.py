@@ -147,7 +147,7 @@ def start_server(
             with contextlib.suppress(httpx.TransportError):
                 if http.get(ready).status_code == 200:
                     return server
-            time.sleep(0.05)
+            time.sleep(0.1)
     process.kill()
     process.wait()
     raise RuntimeError(f"the server did not become ready:\n{log.read_text()}")

@@ -56,24 +56,21 @@ def check_edited_run(http: httpx.Client, spec: dict[str, Any]) -> Counter[str]:
     return Counter(f"{one['law']} {one['metric']}" if one["verdict"] == "fails" else one["verdict"] for one in checks)
 
 
-@pytest.mark.sample(6)
-@pytest.mark.parametrize("spec", list(draw_edited(6, seed=2)), ids=range(6))
+@pytest.mark.sample(12)
+@pytest.mark.parametrize("spec", list(draw_edited(12, seed=2)), ids=range(12))
 def test_a_few_random_edited_specs(client: httpx.Client, spec: dict[str, Any]) -> None:
     found = check_edited_run(client, spec)
     assert found.keys() <= {"holds", "skipped"}
     assert found["holds"] > 20
 
 
-@pytest.mark.full
+@pytest.mark.trial
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(
-    ("count", "failures", "holds"), [(50, 1, 2000), pytest.param(200, 2, 8000, marks=pytest.mark.trial)]
-)
-def test_many_random_edited_specs(client: httpx.Client, count: int, failures: int, holds: int) -> None:
+def test_many_random_edited_specs(client: httpx.Client) -> None:
     """By chance a true run fails one check in some hundreds, as docs/laws.md has it."""
     total: Counter[str] = Counter()
-    for spec in draw_edited(count, seed=3):
+    for spec in draw_edited(200, seed=3):
         total += check_edited_run(client, spec)
     failed = {name: found for name, found in total.items() if name not in ("holds", "skipped")}
-    assert sum(failed.values()) <= failures, failed
-    assert total["holds"] > holds
+    assert sum(failed.values()) <= 2, failed
+    assert total["holds"] > 8000

@@ -17,7 +17,7 @@ from tests.conftest import Server, StartServer, compute
 FreshSpec = Callable[..., dict[str, Any]]
 SWEEP = "/runs/sweep"
 DEPTHS, STREAMS = [2, 4, 6], [1, 3]
-SLOW = {"depth": 128, "width": 32, "input": {"batch": 8, "tokens": 128}}
+SLOW = {"depth": 128, "width": 32, "input": {"batch": 4, "tokens": 64}}  # half a second
 
 
 def build_grid(spec: dict[str, Any]) -> dict[str, Any]:

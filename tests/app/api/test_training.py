@@ -62,7 +62,7 @@ def test_a_restart_trains_again_and_comes_to_the_same(launch: StartServer, fresh
     """The frames stored before must come out byte for byte, which they would not if they held a clock."""
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
-        run_id = http.post("/runs", json=fresh_spec(depth=12, train={"steps": 150})).json()["id"]
+        run_id = http.post("/runs", json=fresh_spec(depth=12, train={"steps": 60})).json()["id"]
         before = follow_to_steps(http, run_id, 8)
     own.kill()
     again = launch("--workers", "1")
@@ -71,7 +71,7 @@ def test_a_restart_trains_again_and_comes_to_the_same(launch: StartServer, fresh
         assert end["status"] == "done", end["reason"]
         lines = http.get(f"/runs/{run_id}/events", headers=NDJSON).text.splitlines()
     assert lines[: len(before)] == before
-    assert sum(json.loads(line)["type"] == "step" for line in lines) == 150
+    assert sum(json.loads(line)["type"] == "step" for line in lines) == 60
 
 
 def test_a_result_carries_the_steps(client: httpx.Client, fresh_spec: FreshSpec) -> None:

@@ -76,9 +76,24 @@ def train_first_steps(spec: RunSpec) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize(
-    "run_id", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in SPECS]
-)
+def list_cases() -> list[object]:
+    """All runs, the cheapest first; those with no setting of their own are left to `make trials`."""
+    cases, seen = list[object](), set[tuple[str, object]]()
+    for spec in sorted(SPECS.values(), key=lambda spec: spec.depth * spec.width**2 * spec.input.batch):
+        settings: set[tuple[str, object]] = {
+            *((name, getattr(spec.block, name)) for name in type(spec.block).model_fields),
+            *(("connection", name) for name in (spec.connection.init, (spec.connection.kind, spec.connection.dynamic))),
+            ("input", spec.input.kind), ("type", spec.dtype),
+            ("trains", spec.train.steps > 0), ("seeds", spec.seeds > 1),
+            *(("edit", edit.what) for edit in spec.edits),
+        }  # fmt: skip
+        left_to = [] if spec.id in QUICK else [pytest.mark.trial if settings <= seen else pytest.mark.full]
+        cases.append(pytest.param(spec.id, marks=left_to))
+        seen |= settings
+    return cases
+
+
+@pytest.mark.parametrize("run_id", list_cases())
 def test_a_record_is_that_of_a_new_run(run_id: str) -> None:
     spec, stored = SPECS[run_id], read_result(run_id)
     if spec.train.steps:  # where training is unstable, another processor soon gives another curve

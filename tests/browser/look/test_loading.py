@@ -65,49 +65,30 @@ def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(
-    ("key", "title", "module"),
-    [
+def test_a_dialog_comes_when_its_key_or_button_is_pressed(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=mhc&depth=6&width=16")
+    for key, title, module in (
+        ("f", "How the signal travels", "js/controls/stage.js"),
         ("?", "Help", "js/controls/help.js"),
         ("v", "Your views", "js/controls/viewsdialog.js"),
         ("s", "Share", "js/controls/sharedialog.js"),
-        ("f", "How the signal travels", "js/controls/stage.js"),
-    ],
-)
-def test_a_dialog_comes_when_its_key_is_pressed(open_page: OpenPage, key: str, title: str, module: str) -> None:
-    page = open_page("/#v=1&runs=mhc&depth=6&width=16")
-    wait_until_done(page)
-    assert module not in find_modules(page)[0]
-    page.keyboard.press(key)
-    expect(page.get_by_role("dialog", name=title, exact=True)).to_be_visible()
-    assert module in find_modules(page)[0]
-
-
-@pytest.mark.full
-@pytest.mark.parametrize(
-    ("button", "title", "module"),
-    [
         ("Examples", "Examples", "js/controls/gallery.js"),
         ("Verify run A mHC", "Verify A mHC", "js/cards/verify.js"),
-    ],
-)
-def test_a_dialog_comes_when_its_button_is_pressed(open_page: OpenPage, button: str, title: str, module: str) -> None:
-    page = open_page("/#v=1&runs=mhc&depth=6&width=16")
-    wait_until_done(page)
-    assert module not in find_modules(page)[0]
-    opener = page.get_by_role("button", name=button, exact=True)
-    opener.click()
-    dialog = page.get_by_role("dialog", name=title, exact=True)
-    expect(dialog).to_be_visible()
-    assert module in find_modules(page)[0]
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    expect(opener).to_be_focused()
-
-
-@pytest.mark.full
-def test_the_drawer_comes_when_it_is_opened(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&runs=mhc&depth=6&width=16")
+    ):
+        wait_until_done(page)
+        assert module not in find_modules(page)[0]
+        opener = page.get_by_role("button", name=key, exact=True)
+        if len(key) == 1:
+            page.keyboard.press(key)
+        else:
+            opener.click()
+        dialog = page.get_by_role("dialog", name=title, exact=True)
+        expect(dialog).to_be_visible()
+        assert module in find_modules(page)[0]
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        if len(key) > 1:
+            expect(opener).to_be_focused()
     assert "js/controls/settings.js" not in find_modules(page)[0]
     open_settings(page)
     assert "js/controls/settings.js" in find_modules(page)[0]

@@ -66,7 +66,7 @@ def assert_as_in_numpy(stack: Stack) -> None:
 
 
 # The next test has several edits of every connection.
-@pytest.mark.sample(25, 3)
+@pytest.mark.sample(25, 7)
 @pytest.mark.parametrize("position", ["pre", "post"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_every_edit_of_every_connection(connection: dict[str, Any], position: str) -> None:

@@ -23,7 +23,7 @@ def list_shares(notes: list[dict[str, Any]], layout: dict[str, Any]) -> list[flo
     return sorted(note["y"] if "domain" in note["yref"] else (note["y"] - low) / (high - low) for note in notes)
 
 
-@pytest.mark.sample("values", 7)
+@pytest.mark.sample("values", 11)
 @pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
 @pytest.mark.parametrize("comparison", COMPARISONS)
 @pytest.mark.parametrize(("key", "view"), CASES, ids=IDS)

@@ -35,7 +35,7 @@ from tests.core.figures.filled import (
 )
 
 
-@pytest.mark.sample("values", 5)
+@pytest.mark.sample("values", 7)
 @pytest.mark.parametrize("comparison", COMPARISONS)
 @pytest.mark.parametrize(("key", "view"), list_views(), ids=[f"{key}-{view.key}" for key, view in list_views()])
 def test_the_page_fills_in_the_same_values(key: str, view: View, comparison: str) -> None:

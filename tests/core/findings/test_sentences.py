@@ -77,7 +77,7 @@ def draw(dice: random.Random, *, seeds: bool, edited: bool) -> dict[str, Any]:
 
 
 def draw_beyond(dice: random.Random) -> dict[str, Any]:
-    body: dict[str, Any] = {"depth": dice.choice([130, 200, 300]), "width": 16, "seed": dice.randrange(100)}
+    body: dict[str, Any] = {"depth": dice.choice([110, 130, 150]), "width": 16, "seed": dice.randrange(100)}
     body |= {"device": "cpu", "input": {"batch": 1, "tokens": 8}, "seeds": dice.choice([1, 1, 1, 3])}
     return body | dice.choice(BEYOND)
 
@@ -157,7 +157,7 @@ def read_runs(source: Iterator[RunSpec], count: int, *, beyond: bool = False) ->
 def test_the_reader_finds_what_is_changed_in_a_sentence(kind: dict[str, bool]) -> None:
     """Each number of each sentence, made another one: the reader must call all of them false."""
     source, changed = specs(3, **kind), 0
-    for _ in range(5):
+    for _ in range(3):
         item = measure_with_seeds(next(source))
         for finding in item.result.summary.findings:
             body = finding.text.removeprefix(f"Seed {item.spec.seed}: ")
@@ -189,7 +189,7 @@ def change(number: str) -> str:
 SAMPLES = [
     pytest.param(10, 30, {}, id="one seed"),
     pytest.param(20, 12, {"seeds": True}, id="several seeds"),
-    pytest.param(30, 12, {"beyond": True}, id="beyond"),
+    pytest.param(38, 6, {"beyond": True}, id="beyond"),
     pytest.param(40, 30, {"edited": True}, id="edited"),
     pytest.param(42, 8, {"edited": True, "seeds": True}, id="edited, several seeds"),
 ]

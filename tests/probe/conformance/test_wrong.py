@@ -86,10 +86,10 @@ LIKELY = {
 }
 
 
+# What finds a mistake sees the module through its adapter: a mistake of a third of the checks in each form.
 @pytest.mark.full
-@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("form", [TakesBranch, FlatStreams])
-@pytest.mark.parametrize("name", [name for name in FIRST.values() if name in MODULES])
+@pytest.mark.parametrize("name", [name for name in FIRST.values() if name in MODULES][::6])
 def test_a_mistake_is_found_however_the_module_is_called(name: str, form: Callable[[nn.Module], nn.Module]) -> None:
     assert not check(form(WRONG[name].build()), **WRONG[name].options).passed
 

@@ -8,14 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.app.api.test_sweeps import SLOW
 from tests.app.engine.test_crash import FreshSpec, lose_servers, read_lines
 from tests.conftest import Server, StartServer, start_server, wait_for_end
 from tests.service.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.full
-
-
-SLOW = {"depth": 128, "width": 32, "input": {"batch": 8, "tokens": 128}}
 SWEEP = "/runs/sweep"
 
 
