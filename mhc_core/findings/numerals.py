@@ -4,6 +4,7 @@ import math
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNKNOWN = "–"
+MINUS = "−"  # a hyphen is shorter than a plus sign
 STATUS_WORDS = {"unknown": "not known"}  # of the others the name is the word
 
 
@@ -29,7 +30,7 @@ def say_status(status: str) -> str:
 def format_fixed(value: float, digits: int) -> str:
     """Format a value with that many digits after the point; what rounds to zero has no sign."""
     text = f"{value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+    return text.replace("-", "" if float(text) == 0 else MINUS)
 
 
 def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
@@ -63,7 +64,7 @@ def _format_scientific(is_negative: bool, log10: float, digits: int = 2) -> str:
     mantissa = f"{10 ** (log10 - exponent):.{digits}f}"
     if float(mantissa) == 10:
         mantissa, exponent = "1", exponent + 1
-    return f"{'-' if is_negative else ''}{_strip_zeros(mantissa)}{format_power(exponent)}"
+    return f"{MINUS if is_negative else ''}{_strip_zeros(mantissa)}{format_power(exponent)}"
 
 
 def _strip_zeros(text: str) -> str:

@@ -21,7 +21,7 @@ def test_numbers_as_people_read_them_here_and_on_the_page(
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(-0.0, "0.00"), (-0.004, "0.00"), (-0.006, "-0.01"), (0.004, "0.00"), (-1.005, "-1.00")]
+    ("value", "text"), [(-0.0, "0.00"), (-0.004, "0.00"), (-0.006, "−0.01"), (0.004, "0.00"), (-1.005, "−1.00")]
 )
 def test_what_rounds_to_zero_has_no_sign(value: float, text: str) -> None:
     assert format_fixed(value, 2) == text

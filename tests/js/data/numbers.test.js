@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { formatScaled, formatSigned, largestMagnitude } from '../../../static/js/data/numbers.js';
+import { formatFixed, formatScaled, largestMagnitude } from '../../../static/js/data/numbers.js';
 
 test('the largest magnitude ignores values that are not finite', () => {
   assert.equal(largestMagnitude([1, -3, NaN, Infinity, -Infinity, 2]), 3);
@@ -9,7 +9,7 @@ test('the largest magnitude ignores values that are not finite', () => {
 });
 
 test('a negative number has a minus sign, and a rounded zero has none', () => {
-  assert.deepEqual([formatSigned(-1.499, 2), formatSigned(-0.001, 2), formatSigned(1, 2)], ['−1.50', '0.00', '1.00']);
+  assert.deepEqual([formatFixed(-1.499, 2), formatFixed(-0.001, 2), formatFixed(1, 2)], ['−1.50', '0.00', '1.00']);
 });
 
 test('numbers beyond the range of a double are written as Python writes them', () => {

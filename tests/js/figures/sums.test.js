@@ -29,8 +29,8 @@ test('row sums are right of a matrix, column sums below', () => {
       [0, -2],
     ],
   ]);
-  assert.deepEqual(layout.y0.ticktext, ['Σ 1.50', 'Σ -2.00']);
-  assert.deepEqual(layout.x0.ticktext, ['Σ 1.00', 'Σ -1.50']);
+  assert.deepEqual(layout.y0.ticktext, ['Σ 1.50', 'Σ −2.00']);
+  assert.deepEqual(layout.x0.ticktext, ['Σ 1.00', 'Σ −1.50']);
   assert.equal(shown[0].texttemplate, '%{z:.2f}');
 });
 
