@@ -46,6 +46,22 @@ def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
     return _format_scientific(scaled < 0, log10, min(2, digits - 1))
 
 
+def format_gain(log10: float, *, is_exact: bool = False) -> str:
+    """Format a gain as ×790, ×1.00, ×13,000 or ×1.2×10¹², from its log10; ×1 if it is exactly 1, as of one stream."""
+    if is_exact and log10 == 0:
+        return "×1"
+    if not math.isfinite(log10):
+        return "×0" if log10 < 0 else "overflow"
+    if -3 <= log10 < 5:
+        value = float(f"{10**log10:.3g}")
+        return f"×{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
+    exponent = math.floor(log10)
+    mantissa = f"{10 ** (log10 - exponent):.1f}"
+    if mantissa == "10.0":
+        mantissa, exponent = "1.0", exponent + 1
+    return f"×{mantissa}{format_power(exponent)}"
+
+
 def format_power(power: int) -> str:
     """Format a power of ten as a factor."""
     return f"×10{str(power).translate(SUPERSCRIPTS)}"

@@ -168,7 +168,7 @@ async def _respond_with_picture(
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
     """Return title and texts of a preset's number for each of its runs."""
     numbers = [preset.read_number(result) for result in results]
-    texts = [format_value(number.value, number.log10, number.status) for number in numbers]
+    texts = [format_value(number.value, number.log10, number.status, digits=3) for number in numbers]
     return Headlines(preset.number_title, texts)
 
 

@@ -27,6 +27,9 @@ export function statusText(status) {
   return STATUS_WORDS[status] ?? status;
 }
 
+/** Keep each number of a sentence and its % sign on one line. @param {string} text */
+export const joinPercent = (text) => text.replaceAll(' %', '\u00a0%');
+
 /** Format a value with so many decimals; zero has no sign. @param {number} value @param {number} digits */
 export function formatFixed(value, digits) {
   const text = value.toFixed(digits);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { formatRunGain } from '../../../static/js/data/gain.js';
 import { formatFixed, formatScaled, largestMagnitude } from '../../../static/js/data/numbers.js';
 
 test('the largest magnitude ignores values that are not finite', () => {
@@ -16,4 +17,10 @@ test('numbers beyond the range of a double are written as Python writes them', (
   const cases = JSON.parse(readFileSync(new URL('../../scaled_texts.json', import.meta.url), 'utf-8'));
   for (const [scaled, exponent, text] of cases) assert.equal(formatScaled(scaled, exponent), text);
   assert.equal(formatScaled(NaN, 0), 'nan');
+});
+
+test('gains are written as on /families', () => {
+  const cases = JSON.parse(readFileSync(new URL('../../gain_texts.json', import.meta.url), 'utf-8'));
+  for (const [log10, isExact, text] of cases)
+    assert.equal(formatRunGain(log10, { start: { streams: isExact ? 1 : 4 } }), text);
 });
