@@ -258,10 +258,10 @@ export function PaperClaim() {
   const { models } = printed;
   const [least, most] = [models[models.length - 1], models[0]].map((model) => model.mhc.flops_added.slice(1));
   return html`
-    <p class="paper-claim"><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))}\u00a0% time</b> for mHC with 4 streams, in its own training
+    <p class="paper-claim"><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))} % time</b> for mHC with 4 streams, in its own training
       system with fused kernels, recomputation and overlapped communication (${linkPapers(printed.published_source)}). By our count its models get ${least} to ${most} more
       arithmetic, and the connection alone moves ${formatTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection. Fused into one pass over the streams,
-      as layers allow that read with the H_pre of the layer before, it moves ${Math.round(100 * (1 - printed.single_pass_ratio))}\u00a0% less than in two. ${describeOverheadHere()}</p>
+      as layers allow that read with the H_pre of the layer before, it moves ${Math.round(100 * (1 - printed.single_pass_ratio))} % less than in two. ${describeOverheadHere()}</p>
   `;
 }
 

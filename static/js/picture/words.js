@@ -9,7 +9,7 @@ import { FADES } from './strip.js';
 
 export const TITLE = 'How the signal travels';
 export const MEANING =
-  'Each ribbon is one stream, a copy of the residual state: a residual network has one, HC and mHC have several. ' +
+  'Each ribbon is one stream, a copy of the residual state. A residual network has one stream, HC and mHC have several. ' +
   'Its width is the size of the signal. Lines between ribbons are weights with which layers mix streams.';
 
 /** Return how to read the picture; a running signal has its own scale. @param {boolean} isLog @param {{leg?: import('./signalfront.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
