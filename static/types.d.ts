@@ -46,7 +46,11 @@ export interface Columns {
   /** Of a growing recording: findings of its latest step. */
   story: { headline: Headline; findings: Finding[] } | null;
   end: { status: string; reason: string | null } | null;
+  /** Index of the last frame; of training steps, which may come later, `lastStep`. */
   last: number;
+  lastStep: number;
+  /** Whether the frames of training steps are on the server only. */
+  lacksSteps: boolean;
   versions: Map<string, number>;
   /** Of derived columns: metrics that need a pass. Empty for columns of the server. */
   waits: Set<string>;

@@ -29,14 +29,22 @@ def write_sums(
         if product is None:
             matrix = np.asarray(trace["z"], dtype=np.float64)
             rows, below = ([_to_text(float(value)) for value in matrix.sum(axis)] for axis in (1, 0))
-            template = "%{z:.3~g}" if np.nanmax(np.abs(matrix), initial=0.0) >= LARGE else "%{z:.2f}"
+            trace["text"] = _to_cells(matrix)
         else:
             rows, below = (composites.to_texts(product, sums) for sums in (product.row_sums, product.col_sums))
-            template = "%{text}"
             layout[x_name]["title"] = {"text": composites.to_title(product), "font": {"size": 11}}
-        trace["texttemplate"] = template if is_roomy else ""
+        trace["texttemplate"] = "%{text}" if is_roomy else ""
         layout[x_name] |= _to_ticks(below)
         layout[y_name] |= _to_ticks([f"Σ {text}" for text in rows])
+
+
+def _to_cells(matrix: np.ndarray) -> list[list[str]]:
+    """Return the numbers of a matrix's cells as texts: with two decimals, or three digits where one is large."""
+    is_large = np.nanmax(np.abs(matrix), initial=0.0) >= LARGE
+    return [
+        [format_value(value, digits=3) if is_large else format_fixed(value, 2) for value in row]
+        for row in matrix.tolist()
+    ]
 
 
 def _to_ticks(texts: list[str]) -> dict[str, Any]:

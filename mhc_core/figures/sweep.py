@@ -175,11 +175,8 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
     bound = max(abs(low), abs(high), MIN_SPAN)
     pad = max(0.0, MIN_SPAN - (high - low)) / 2  # values that hardly differ are in the middle of the scale
     scale: dict[str, Any] = {"colorscale": "Cividis", "cmin": low - pad, "cmax": high + pad}
-    if is_log and FACTORS.search(metric.key):
-        # Growth has the warm side, like HC's colour.
-        reverse = [[1 - stop, color] for stop, color in reversed(theme.diverging)]
-        scale = {"colorscale": reverse, "cmin": -bound, "cmax": bound}
-    elif not is_log and low < 0:
+    if (is_log and FACTORS.search(metric.key)) or (not is_log and low < 0):
+        # As in matrices: values below the middle are magenta, those above it green.
         scale = {"colorscale": theme.signed_scale, "cmin": -bound, "cmax": bound}
     elif not is_log and high <= 1:
         scale = {"colorscale": "Cividis", "cmin": 0.0, "cmax": 1.0}

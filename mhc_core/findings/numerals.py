@@ -4,6 +4,7 @@ import math
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNKNOWN = "–"
+MINUS = "−"  # a hyphen is shorter than a plus sign
 STATUS_WORDS = {"unknown": "not known"}  # for other statuses, their name is shown
 
 
@@ -31,7 +32,7 @@ def say_status(status: str) -> str:
 def format_fixed(value: float, digits: int) -> str:
     """Format a value with this number of digits after the point. A value that rounds to 0 has no sign."""
     text = f"{value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+    return text.replace("-", "" if float(text) == 0 else MINUS)
 
 
 def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
@@ -45,6 +46,22 @@ def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
         value = scaled * 2.0**exponent
         return _strip_zeros(format_fixed(value, _count_decimals(abs(value), digits)))
     return _format_scientific(scaled < 0, log10, min(2, digits - 1))
+
+
+def format_gain(log10: float, *, is_exact: bool = False) -> str:
+    """Format a gain as ×790, ×1.00, ×13,000 or ×1.2×10¹², from its log10; ×1 if it is exactly 1, as of one stream."""
+    if is_exact and log10 == 0:
+        return "×1"
+    if not math.isfinite(log10):
+        return "×0" if log10 < 0 else "overflow"
+    if -3 <= log10 < 5:
+        value = float(f"{10**log10:.3g}")
+        return f"×{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
+    exponent = math.floor(log10)
+    mantissa = f"{10 ** (log10 - exponent):.1f}"
+    if mantissa == "10.0":
+        mantissa, exponent = "1.0", exponent + 1
+    return f"×{mantissa}{format_power(exponent)}"
 
 
 def format_power(power: int) -> str:
@@ -65,7 +82,7 @@ def _format_scientific(is_negative: bool, log10: float, digits: int = 2) -> str:
     mantissa = f"{10 ** (log10 - exponent):.{digits}f}"
     if float(mantissa) == 10:
         mantissa, exponent = "1", exponent + 1
-    return f"{'-' if is_negative else ''}{_strip_zeros(mantissa)}{format_power(exponent)}"
+    return f"{MINUS if is_negative else ''}{_strip_zeros(mantissa)}{format_power(exponent)}"
 
 
 def _strip_zeros(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.findings.numerals import format_value
+from mhc_core.findings.numerals import format_fixed, format_value
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 
@@ -94,5 +94,5 @@ def format_number(value: float) -> str:
 def format_loss(value: float, decimals: int = 3) -> str:
     """Format a loss for people: with this number of decimals, or as a power of ten if it is very small or large."""
     if 10.0**-decimals <= abs(value) < 1e5:
-        return f"{value:.{decimals}f}"
+        return format_fixed(value, decimals)
     return format_value(value, status="not a finite number")

@@ -36,6 +36,7 @@ import { followPrefetch } from './state/prefetch.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
 import * as state from './state/signals.js';
 import { toFields } from './state/spec.js';
+import { followTrainSteps } from './state/trainsteps.js';
 import { followPlay } from './sweep/play.js';
 import { additions } from './ui/additions.js';
 import { Toast } from './ui/clipboard.js';
@@ -243,6 +244,7 @@ async function main() {
   followStory();
   followVisits();
   followPrefetch();
+  followTrainSteps();
   const presetsLoaded = retryWhileBusy(getPresets, wait).then((found) => {
     presets.value = found.presets;
     areAllKnown.value = true;

@@ -13,6 +13,7 @@ import { choice, followLook, loadTemplates } from './state/look.js';
 import { readSpec, showSnapshot } from './state/runner.js';
 import * as state from './state/signals.js';
 import { fromSpecs, toFields } from './state/spec.js';
+import { followTrainSteps } from './state/trainsteps.js';
 import { SweepCard } from './sweep/card.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
@@ -95,6 +96,7 @@ async function main() {
     throw error; // only the print templates failed to load; the card works without them
   });
   followPrint();
+  followTrainSteps(() => true); // the card may be that of training
 }
 
 void main();

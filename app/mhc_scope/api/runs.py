@@ -77,6 +77,7 @@ async def compare_runs(
     limit_s: Annotated[float, Query(gt=0, description=LIMIT)] = math.inf,
     have: Annotated[str, Query(max_length=MAX_HAVE, description=HAVE)] = "",
     mixed: Annotated[bool, Query(description=MIXED)] = False,
+    frames: Annotated[stream.Choice, Query(description=stream.CHOICE)] = "all",
 ) -> Response:
     """Start several runs that share their seed and input: all of them or none.
 
@@ -100,7 +101,9 @@ async def compare_runs(
         except BaseException:
             await resources.aclose()
             raise
-        return stream.respond_submitted(request, service, resources, subscription, submitted, have.split(","))
+        return stream.respond_submitted(
+            request, service, resources, subscription, specs, submitted, have.split(","), frames
+        )
     submitted = await service.submit(specs, client, limit_s)
     bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
     return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)
@@ -119,13 +122,14 @@ async def stream_runs(
             max_length=200, description="Last index seen of each run.", json_schema_extra={"pattern": stream.INDICES}
         ),
     ] = None,
+    frames: Annotated[stream.Choice, Query(description=stream.CHOICE)] = "all",
 ) -> Response:
     """Stream several runs on one connection; `id:` lists the last indices, and resumes like that of one run."""
     names = ids.split(",")
     if not 1 <= len(names) <= MAX_SPECS or len(set(names)) != len(names):
         raise invalid_query("ids", ids, f"1 to {MAX_SPECS} different run ids, separated by commas")
     runs = await asyncio.gather(*(find_run(service, name) for name in names))
-    return stream.respond(request, service, place, runs, after, viewer)
+    return stream.respond(request, service, place, runs, after, frames, viewer)
 
 
 @router.get("/runs/{run_id}")
@@ -146,10 +150,11 @@ async def stream_run(
         str | None,
         Query(max_length=20, description="Last index seen.", json_schema_extra={"pattern": stream.ONE_INDEX}),
     ] = None,
+    frames: Annotated[stream.Choice, Query(description=stream.CHOICE)] = "all",
 ) -> Response:
     """Stream frames as Server-Sent Events, or as lines of JSON with `Accept: application/x-ndjson`."""
     run = await find_run(service, run_id)
-    return stream.respond(request, service, place, [run], after, viewer)
+    return stream.respond(request, service, place, [run], after, frames, viewer)
 
 
 @router.delete("/runs/{run_id}")

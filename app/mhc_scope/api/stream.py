@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 import zlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Literal
 
@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mhc_core.record import codec
+from mhc_core.spec import RunSpec
 from mhc_scope import limits
 from mhc_scope.api.codings import choose_coding
 from mhc_scope.api.head import is_head
@@ -33,6 +34,11 @@ from mhc_scope.store.runs import StoredRun
 log = logging.getLogger("mhc.api")
 
 Form = Literal["sse", "ndjson"]
+Choice = Literal["all", "result", "steps"]
+CHOICE = (
+    "`all`: every frame. `result`: of a run that trains, has ended, and is sent from its first frame, neither the "
+    "training steps nor the measurement before them. `steps`: the frames of training steps, and the end."
+)
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 # Content of an event stream in words, because OpenAPI has no schema for parts of a text.
 CONTENTS = {
@@ -54,9 +60,15 @@ RECONNECT_MS = 1000
 
 
 def respond(
-    request: Request, service: Runs, place: StreamPlace, runs: Sequence[StoredRun], after: str | None, viewer: str
+    request: Request,
+    service: Runs,
+    place: StreamPlace,
+    runs: Sequence[StoredRun],
+    after: str | None,
+    choice: Choice,
+    viewer: str,
 ) -> Response:
-    """Return an event stream with the frames of one or several runs after the last seen ones.
+    """Return an event stream with the chosen frames of one or several runs after the last seen ones.
 
     after: indices of the last frames seen, separated by commas; None for none.
 
@@ -73,7 +85,12 @@ def respond(
     if is_head(request):
         place.require_capacity()
         return _build_response(request, _stream_nothing(), form, AsyncExitStack())
-    feed = Feed(service, limits.HEARTBEAT_S, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
+    followed = {run.id: cursor for run, cursor in zip(runs, cursors, strict=True)}
+    keeps = {
+        run.id: choose_filter(choice, run.source.train_steps, is_done=run.status == "done", cursor=followed[run.id])
+        for run in runs
+    }
+    feed = Feed(service, limits.HEARTBEAT_S, followed, form, keeps)
     resources = AsyncExitStack()
     resources.callback(place.take().close)
     subscription = resources.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
@@ -85,16 +102,22 @@ def respond_submitted(
     service: Runs,
     resources: AsyncExitStack,
     subscription: Subscription,
+    specs: Sequence[RunSpec],
     submitted: Sequence[Submission],
     have: Collection[str],
+    choice: Choice,
 ) -> Response:
     """Respond to a POST with an event stream: first the result of submitting, then frames that the client lacks.
 
     resources: owns the place and the subscription, and is closed at the end of the event stream. After the first event,
     the client knows the ids of its runs, so that they continue if it disconnects.
     """
-    cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
-    feed = Feed(service, limits.HEARTBEAT_S, cursors, "sse")
+    keeps = {
+        item.run_id: choose_filter(choice, spec.train.steps, is_done=item.status == "done", cursor=-1)
+        for spec, item in zip(specs, submitted, strict=True)
+        if item.status != UNSTARTED and item.run_id not in have
+    }
+    feed = Feed(service, limits.HEARTBEAT_S, dict.fromkeys(keeps, -1), "sse", keeps)
 
     async def stream_submitted() -> AsyncIterator[bytes]:
         """Yield the result of submitting, then the frames that the client lacks."""
@@ -170,11 +193,44 @@ def parse_cursors(text: str | None, runs: int) -> list[int]:
     return [int(part) for part in parts]
 
 
-class Feed:
-    """Yields the frames of runs to one viewer, from its cursors on."""
+Filter = Callable[[bytes], bool]
 
-    def __init__(self, service: Runs, heartbeat_s: float, cursors: dict[str, int], form: Form) -> None:
-        self._service, self._heartbeat_s, self._form = service, heartbeat_s, form
+
+def choose_filter(choice: Choice, train_steps: int, *, is_done: bool, cursor: int) -> Filter:
+    """Return which lines of a run are sent: a function that is called with each line after the cursor, in order."""
+    if choice == "steps":
+        return lambda line: codec.frame_type(line) in ("step", "end")
+    # A viewer that resumes already has steps, or the frames after them.
+    if choice == "result" and train_steps > 0 and is_done and cursor < 0:
+        return _filter_result()
+    return lambda _: True
+
+
+def _filter_result() -> Filter:
+    """Return a filter that keeps the first frame and those after the last step."""
+    is_trained = False
+
+    def is_kept(line: bytes) -> bool:
+        nonlocal is_trained
+        kind = codec.frame_type(line)
+        is_trained = is_trained or kind == "step"
+        return kind == "start" or (is_trained and kind != "step")
+
+    return is_kept
+
+
+class Feed:
+    """Yields frames of runs to one viewer: those after a cursor that the filter of the run keeps (default: all)."""
+
+    def __init__(
+        self,
+        service: Runs,
+        heartbeat_s: float,
+        cursors: dict[str, int],
+        form: Form,
+        keeps: Mapping[str, Filter] = {},
+    ) -> None:
+        self._service, self._heartbeat_s, self._form, self._keeps = service, heartbeat_s, form, keeps
         self._cursors = cursors
         self._open = list(cursors)
         self._reported: dict[str, int | None] = {}
@@ -210,11 +266,11 @@ class Feed:
         """Return the next lines of a run as a chunk, else its position in the queue if it has changed, else b""."""
         # Read before the log, so that the next round finds an end that is stored in between.
         position = self._service.position(run_id)
-        lines = await self._service.log.read(run_id, self._cursors[run_id])
-        if lines:
+        while lines := await self._service.log.read(run_id, self._cursors[run_id]):
             if codec.frame_type(lines[-1]) == "end":
                 self._open.remove(run_id)
-            return self._to_chunk(run_id, lines)
+            if chunk := self._to_chunk(run_id, lines):
+                return chunk
         if position is None:
             # The end may have been stored since the log was read. Then the next round finds it.
             if not await self._service.is_live(run_id) and not await self._service.log.read(
@@ -227,16 +283,18 @@ class Feed:
         return b""
 
     def _to_chunk(self, run_id: str, lines: Sequence[bytes]) -> bytes:
-        """Format lines of frames for the client: as Server-Sent Events or as NDJSON."""
-        if self._form == "ndjson":
-            self._cursors[run_id] += len(lines)
-            return b"".join(lines)
-        events = []
+        """Format the kept lines of frames for the client, as Server-Sent Events or as NDJSON; move the cursor."""
+        events, is_kept = [], self._keeps.get(run_id)
         for line in lines:
             self._cursors[run_id] += 1
-            event_id = ",".join(map(str, self._cursors.values()))
-            events.append(f"id: {event_id}\nevent: {codec.frame_type(line)}\ndata: ".encode() + line + b"\n")
+            if is_kept is None or is_kept(line):
+                events.append(line if self._form == "ndjson" else self._to_event(line))
         return b"".join(events)
+
+    def _to_event(self, line: bytes) -> bytes:
+        """Format a line as an event, whose id has the cursors of all runs."""
+        event_id = ",".join(map(str, self._cursors.values()))
+        return f"id: {event_id}\nevent: {codec.frame_type(line)}\ndata: ".encode() + line + b"\n"
 
     def _to_closing(self, reason: str) -> list[bytes]:
         """Return an event that states why the event stream ends before its runs; [] for NDJSON, which has no events."""

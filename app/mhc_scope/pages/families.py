@@ -13,8 +13,7 @@ from mhc_core.families import FAMILIES
 from mhc_core.family import GROUPS, Family, Group, Use
 from mhc_core.figures.run_names import LETTERS
 from mhc_core.figures.style import THEMES, sample_color, to_contrast
-from mhc_core.findings.numerals import format_fixed
-from mhc_core.findings.words import format_magnitude
+from mhc_core.findings.numerals import format_fixed, format_gain
 from mhc_scope.presets.families import LAYER, Measured, build_family_spec, read_measured
 from mhc_scope.presets.opening import OPENING
 
@@ -84,7 +83,7 @@ def build_entries() -> list[Entry]:
             [],
             describe_properties(family),
             _build_cells(measured[kind].h_res or []),
-            _format_gains(measured[kind]),
+            _format_gains(family, measured[kind]),
             _find_costs(kind),
             _build_href(kind),
         )
@@ -148,12 +147,13 @@ def _find_ink(fill: str) -> str:
     return max(INKS, key=lambda ink: to_contrast(ink, fill))
 
 
-def _format_gains(measured: Measured) -> dict[str, str]:
-    """Format the measured gains of a family, by direction; {} if it has none."""
+def _format_gains(family: Family, measured: Measured) -> dict[str, str]:
+    """Format the measured gains of a family as the page does, by direction; {} if it has none."""
     if measured.gain_forward is None:
         return {}
     pairs = {"forward": measured.gain_forward, "backward": measured.gain_backward}
-    return {name: f"×{format_magnitude(math.log10(gain) if gain else -math.inf)}" for name, gain in pairs.items()}
+    logs = {name: math.log10(gain) if gain else -math.inf for name, gain in pairs.items()}
+    return {name: format_gain(log10, is_exact=not family.has_streams) for name, log10 in logs.items()}
 
 
 def _find_costs(kind: str) -> dict[str, str]:

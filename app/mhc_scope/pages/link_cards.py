@@ -168,7 +168,7 @@ async def _respond_with_picture(
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
     """Return the title of a preset's number, and its text for each run."""
     numbers = [preset.read_number(result) for result in results]
-    texts = [format_value(number.value, number.log10, number.status) for number in numbers]
+    texts = [format_value(number.value, number.log10, number.status, digits=3) for number in numbers]
     return Headlines(preset.number_title, texts)
 
 

@@ -12,18 +12,12 @@ The streams remain copies of each other with both (cosine 1.00), because doubly 
 remain different (cosine 0.77).
 """
 
-from mhc_core.spec import parse_spec
-from mhc_scope.presets.interventions import CUT
-from mhc_scope.presets.preset import HC, RESIDUAL, compare
+from mhc_scope.presets.preset import HC, MIXING_MHC, RESIDUAL, compare
 
-MHC = {"connection": {"kind": "mhc", "init": "lucidrains"}}
 OPENING = compare(
     "start",
     "opening",
     "One signal, 64 layers, three ways to connect them",
     "The same 64 layers connected in three ways, with the same drift on the mixing of HC and mHC.",
-    {"Residual": RESIDUAL, "HC": HC, "mHC": MHC},
+    {"Residual": RESIDUAL, "HC": HC, "mHC": MIXING_MHC},
 )
-
-# The runs of the step of the story about a cut stream. Their records are part of the package.
-CUT_IN_STORY = tuple(parse_spec(spec | {"edits": [CUT]}) for spec in (HC, MHC))

@@ -120,6 +120,8 @@ def compare(
 RESIDUAL: dict[str, Any] = {"connection": {"kind": "residual"}}
 HC: dict[str, Any] = {"connection": {"kind": "hc"}}
 MHC: dict[str, Any] = {"connection": {"kind": "mhc"}}
+# mHC of the first screen, whose start mixes visibly (`opening.py`).
+MIXING_MHC: dict[str, Any] = {"connection": {"kind": "mhc", "init": "lucidrains"}}
 THREE: dict[str, dict[str, Any]] = {"Residual": RESIDUAL, "HC": HC, "mHC": MHC}
 
 

@@ -17,16 +17,15 @@ from mhc_core.record import codec
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_scope.presets import PRESETS
-from mhc_scope.presets.opening import CUT_IN_STORY, OPENING
+from mhc_scope.presets.opening import OPENING
 from mhc_scope.presets.packing import pack, unpack
 
 FOLDER = Path(__file__).with_name("records")
 
 
 def list_specs() -> dict[str, RunSpec]:
-    """Return the specs of runs whose records belong in the package, by id: opening view, story and presets."""
-    specs = [spec for preset in (OPENING, *PRESETS) for spec in preset.specs]
-    return {spec.id: spec for spec in (*specs, *CUT_IN_STORY)}
+    """Return the specs, by id, whose records belong in the package: those of the opening view and the presets."""
+    return {spec.id: spec for preset in (OPENING, *PRESETS) for spec in preset.specs}
 
 
 SPECS: Mapping[str, RunSpec] = list_specs()

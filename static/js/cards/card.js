@@ -1,7 +1,7 @@
 /** The card of a panel: figure with the values at the cursor, meaning, help, menu and table. */
 
 import { useComputed } from '@preact/signals';
-import { useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isContinuous } from '../figures/basis.js';
 import { hasServer } from '../net/sent.js';
 import { forInterval } from '../plots/filling.js';
@@ -107,9 +107,11 @@ const CardTitle = ({ panel, view }) => html`${toCardTitle(panel, view)}`;
 /** Render the buttons that choose a view of the card's figure. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {
   const views = state.offeredViews(panel);
+  const group = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => showPressed(group.current), [viewKey]);
   if (views.length < 2) return null;
   return html`
-    <span class="segments small" role="group" aria-label=${`${panel.title}: view`}>
+    <span class="segments small" role="group" ref=${group} aria-label=${`${panel.title}: view`}>
       ${views.map(
         (item) => html`
         <button type="button" aria-pressed=${item.key === viewKey} onClick=${() => onChange(item.key)}>${item.title}</button>
@@ -117,6 +119,14 @@ function ViewChoice({ panel, viewKey, onChange }) {
       )}
     </span>
   `;
+}
+
+/** Scroll a row of buttons, which is wider than a phone, to the pressed one. @param {HTMLElement | null} group */
+function showPressed(group) {
+  const pressed = /** @type {HTMLElement | null | undefined} */ (group?.querySelector('[aria-pressed=true]'));
+  if (!group || !pressed) return;
+  const first = /** @type {HTMLElement} */ (group.firstElementChild);
+  group.scrollLeft = pressed.offsetLeft - first.offsetLeft - (group.clientWidth - pressed.offsetWidth) / 2;
 }
 
 export const PanelHelp = memo((/** @type {{panel: Panel}} */ { panel }) => {

@@ -119,8 +119,7 @@ export function CostCard({ level = 'h3' }) {
       </header>
       <p class="meaning">What each connection adds to the residual network at this depth and width.${state.hasTrace.value ? ' A recording has no settings, so this is the stack of the settings, not of the recording.' : ''}</p>
       ${failure.value ? html`<p class="error" role="alert">${failure.value}</p>` : null}
-      ${isTable ? html`<${CostTables} />` : html`<${CostFigure} />`}
-      <${PaperClaim} />
+      <div class="cost-body">${isTable ? html`<${CostTables} />` : html`<${CostFigure} />`}<${PaperClaim} /></div>
     </section>
   `;
 }

@@ -2,6 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { formatFactor, formatRunGain } from '../data/gain.js';
+import { joinPercent } from '../data/numbers.js';
 import { isGrowing, trainSteps } from '../data/record.js';
 import { shownOf } from '../figures/drawing.js';
 import { toIntervalFindings } from '../instant/intervalfindings.js';
@@ -188,7 +189,7 @@ export const Sentence = memo((/** @type {{finding: import('../../types').Finding
   const point = () => (state.highlightedPanel.value = finding.panel);
   const leave = () => (state.highlightedPanel.value = null);
   return html`<p><button type="button" class="sentence" onClick=${() => showPanel(finding.panel)}
-    onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
+    onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${joinPercent(finding.text)}</button></p>`;
 });
 
 /** Render the main number of a run in a presentation: that of the preset, or the forward gain; its progress until it is known. @param {{slot: Slot, columns: Columns}} props */

@@ -3,7 +3,7 @@
 import { computed } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { formatGain } from '../data/gain.js';
-import { formatSigned, formatValue, largestMagnitude } from '../data/numbers.js';
+import { formatFixed, formatValue, largestMagnitude } from '../data/numbers.js';
 import { shownOf } from '../figures/drawing.js';
 import { toNames } from '../figures/labels.js';
 import { updateAddress } from '../state/actions.js';
@@ -142,7 +142,7 @@ function describeSimilarity() {
     ({ layers }) => {
       const cosines = Array.from(/** @type {Float64Array} */ (layers.get('cos_prev'))).filter(Number.isFinite);
       if (cosines.length === 0) return null;
-      return [Math.min(...cosines), Math.max(...cosines)].map((cosine) => formatSigned(cosine, 2)).join(' to ');
+      return [Math.min(...cosines), Math.max(...cosines)].map((cosine) => formatFixed(cosine, 2)).join(' to ');
     },
   );
   return text && `Cosine similarity of consecutive layers' inputs: ${text}`;

@@ -2,12 +2,12 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { formatValue } from '../data/numbers.js';
+import { formatValue, joinPercent } from '../data/numbers.js';
 import { inkedFraction, toRunStyles } from '../figures/dress.js';
 import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import { preloadTemplates, theme } from '../state/look.js';
-import { kindsOf, pathOf, presets } from '../state/presets.js';
+import { DIGITS, kindsOf, pathOf, presets } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { playSetting } from '../sweep/play.js';
 import { html } from '../ui/html.js';
@@ -81,12 +81,12 @@ function PresetCard({ preset }) {
       <a href=${pathOf(preset)} aria-describedby=${id} onClick=${(/** @type {MouseEvent} */ event) => openInPlace(event, preset)}>${preset.title}${preset.plays ? html`<span aria-hidden="true"> ▶</span>` : null}</a>
       <${SketchPicture} runs=${runs} styles=${styles} />
       <div id=${id}>
-        <p>${preset.description}</p>
+        <p>${joinPercent(preset.description)}</p>
         <${PresetNumbers} preset=${preset} runs=${runs} styles=${styles} />
         ${
           preset.reference
-            ? html`<p class="gallery-reference"><b>${preset.reference.source}:</b> ${preset.reference.says}</p>
-          <p class="hint">${preset.reference.scale}</p>`
+            ? html`<p class="gallery-reference"><b>${preset.reference.source}:</b> ${joinPercent(preset.reference.says)}</p>
+          <p class="hint">${joinPercent(preset.reference.scale)}</p>`
             : null
         }
       </div>
@@ -137,5 +137,5 @@ function PresetNumbers({ preset, runs, styles }) {
 
 /** Format the main number of a preset's run. @param {PresetSketch['runs'][number] | undefined} run */
 function numberOf(run) {
-  return run ? formatValue(run.value, run.log10, run.status) : '…';
+  return run ? formatValue(run.value, run.log10, run.status, DIGITS) : '…';
 }

@@ -1,5 +1,6 @@
 /** The heading of a preset's view: its text, and our numbers next to the paper's. */
 
+import { joinPercent } from '../data/numbers.js';
 import { toRunStyles } from '../figures/dress.js';
 import { closePreset, openPreset } from '../state/actions.js';
 import { boot } from '../state/boot.js';
@@ -43,7 +44,7 @@ function PresetText({ shown }) {
   const { reference } = shown;
   return html`
     <div class="preset-claim">
-      <p>${shown.description} ${describeInit(shown)}</p>
+      <p>${joinPercent(shown.description)} ${describeInit(shown)}</p>
       ${reference ? html`<${PresetSource} reference=${reference} />` : null}
     </div>
   `;
@@ -66,8 +67,8 @@ function PresetSource({ reference }) {
   return html`
     <details open=${isWide}>
       <summary>Source and scale</summary>
-      <p class="hint"><b>${reference.source}:</b> ${reference.says}</p>
-      <p class="hint"><b>Scale:</b> ${reference.scale}</p>
+      <p class="hint"><b>${reference.source}:</b> ${joinPercent(reference.says)}</p>
+      <p class="hint"><b>Scale:</b> ${joinPercent(reference.scale)}</p>
     </details>
   `;
 }

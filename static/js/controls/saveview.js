@@ -23,6 +23,7 @@ import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { kindName } from '../state/spec.js';
 import { cells, drawIn, sourceOf as sourceOfSweep } from '../state/sweeper.js';
+import { loadTrainSteps } from '../state/trainsteps.js';
 import {
   cornerText,
   describeAxes,
@@ -70,7 +71,7 @@ async function collectContent(words, links) {
   const isDark = theme.value === 'dark';
   const slots = state.slots.value;
   const onPaper = isDark ? await loadTemplates(slots.length, 'light') : null;
-  await loadCosts();
+  await Promise.all([loadCosts(), loadTrainSteps()]);
   const cards = [];
   for (const panel of state.shownPanels.value) cards.push(await toCard(panel, onPaper));
   const columns = slots.map((slot) => slot.columns);

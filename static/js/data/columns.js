@@ -30,6 +30,8 @@ export function createColumns() {
     story: null,
     end: null,
     last: -1,
+    lastStep: -1,
+    lacksSteps: false,
     versions: new Map(),
     waits: new Set(),
     hasAtlas: false,
@@ -37,13 +39,17 @@ export function createColumns() {
 }
 
 /**
- * Add one frame. A frame with an index that was added before, as after a reconnect, is ignored.
+ * Add one frame. A frame that was added before, as after a reconnect, is ignored. The frames of training steps may come after those that
+ * follow them.
  * @param {Columns} columns
  * @param {Frame} frame
  */
 export function addFrame(columns, frame) {
-  if (frame.index <= columns.last) return;
-  columns.last = frame.index;
+  const place = frame.type === 'step' ? 'lastStep' : 'last';
+  if (frame.index <= columns[place]) return;
+  if (frame.index > columns.last + 1) columns.lacksSteps = true;
+  columns[place] = frame.index;
+  columns.last = Math.max(columns.last, frame.index);
   const take = /** @type {Record<string, (columns: Columns, frame: any) => void>} */ (FRAME_HANDLERS)[frame.type];
   if (take) take(columns, frame);
 }

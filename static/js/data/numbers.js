@@ -2,6 +2,7 @@
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 export const UNKNOWN = '–';
+const MINUS = '−'; // a hyphen is shorter than a plus sign
 const STATUS_WORDS = /** @type {Record<string, string>} */ ({ unknown: 'not known' }); // other statuses are shown by name
 
 /**
@@ -26,14 +27,14 @@ export function statusText(status) {
   return STATUS_WORDS[status] ?? status;
 }
 
+/** Keep each number of a sentence and its % sign on one line. @param {string} text */
+export const joinPercent = (text) => text.replaceAll(' %', '\u00a0%');
+
 /** Format a value with so many decimals; zero has no sign. @param {number} value @param {number} digits */
 export function formatFixed(value, digits) {
   const text = value.toFixed(digits);
-  return Number(text) === 0 ? text.replace('-', '') : text;
+  return text.replace('-', Number(text) === 0 ? '' : MINUS);
 }
-
-/** Format a value for sentences, with a minus sign instead of a hyphen. @param {number} value @param {number} digits */
-export const formatSigned = (value, digits) => formatFixed(value, digits).replace('-', '−');
 
 /** Return the largest finite magnitude. Uses a loop because a matrix may have a million entries. @param {ArrayLike<number>} values */
 export function largestMagnitude(values) {
@@ -136,7 +137,7 @@ function formatScientific(negative, log10, digits) {
   let exponent = Math.floor(log10);
   let mantissa = (10 ** (log10 - exponent)).toFixed(digits);
   if (Number(mantissa) === 10) [mantissa, exponent] = ['1', exponent + 1];
-  return `${negative ? '-' : ''}${stripZeros(mantissa)}${formatPower(exponent)}`;
+  return `${negative ? MINUS : ''}${stripZeros(mantissa)}${formatPower(exponent)}`;
 }
 
 /** Format a power of ten as a factor. @param {number} power */

@@ -96,6 +96,7 @@ export function subtract(columns, base, keys, ratio) {
     ...createColumns(),
     start: columns.start,
     trained: columns.trained,
+    lacksSteps: columns.lacksSteps || base.lacksSteps,
     iterations: columns.iterations,
     end: columns.end,
     unknown: new Set([...columns.unknown, ...base.unknown]),

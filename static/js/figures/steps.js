@@ -1,5 +1,7 @@
 /** Columns of a run at a training step, as far as its frames have them. Counterpart: `mhc_core/figures/steps.py`. */
 
+import { createColumns } from '../data/columns.js';
+
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
 
 /** @typedef {import('../../types').StepRules} StepRules */
@@ -85,13 +87,14 @@ export function nearestKept({ keptSteps }, step) {
 /**
  * Return the columns at a step: before its update, on its batch. Metrics of kept steps come from the nearest kept step. Metrics that the
  * run has but the step's frame lacks are `unknown`, as in runs of earlier versions. A run without training stays unchanged, as does any
- * run for step null; a run that has not reached the step returns its last one.
+ * run for step null; a run that has not reached the step returns its last one. A run whose steps have not been received has no data.
  * @param {Columns} columns
  * @param {number | null} step from 0
  * @param {StepRules} rules
  * @returns {Columns}
  */
 export function atStep(columns, step, rules) {
+  if (step !== null && columns.lacksSteps) return { ...createColumns(), start: columns.start };
   if (step === null || columns.trained === 0) return columns;
   const row = Math.min(step, columns.trained - 1);
   const found = { ...columns, unknown: new Set(columns.unknown), versions: new Map(columns.versions) };

@@ -26,7 +26,7 @@ export function writeSums(layout, shown, results, cursor, narrow) {
     const [xName, yName] = layout.meta.grid.cells[trace.meta.run];
     const columns = trace.z.length * abreast; // across the card
     const product = findProduct(trace.meta.fill.z, /** @type {Columns} */ (results[trace.meta.run]), cursor);
-    const { rows, below, span, cells } = product ? productTexts(product) : matrixTexts(trace.z);
+    const { rows, below, span } = product ? productTexts(product) : matrixTexts(trace.z);
     if (product) layout[xName].title = { ...TITLE, text: toTitle(product) };
     const hasNumbers = columns <= CELLS_WITH_NUMBERS / (narrow ? 2 : 1);
     Object.assign(
@@ -40,12 +40,12 @@ export function writeSums(layout, shown, results, cursor, narrow) {
         : sumTicks(below, columns <= COLUMNS_ABREAST && below.every((text) => text.length <= SHORT)),
     );
     layout[xName].tickangle = columns > COLUMNS_ABREAST && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
-    trace.texttemplate = hasNumbers ? (product || cells ? '%{text}' : '%{z:.2f}') : '';
-    if (cells) trace.text = cells;
+    trace.texttemplate = hasNumbers ? '%{text}' : '';
+    if (hasNumbers && !product) trace.text = formatCells(trace.z);
   }
 }
 
-/** Format the row sums, column sums and cells of a matrix. @param {Float64Array[]} matrix */
+/** Format the row sums and column sums of a matrix. @param {Float64Array[]} matrix */
 function matrixTexts(matrix) {
   const rows = matrix.map((row) => Array.from(row));
   const columnSums = rows.map((_, index) => addUp(rows.map((row) => row[index])));
@@ -54,7 +54,6 @@ function matrixTexts(matrix) {
     rows: rows.map((row) => sumText(addUp(row))),
     below: columnSums.map(sumText),
     span,
-    cells: formatCells(rows),
   };
 }
 
@@ -62,7 +61,7 @@ function matrixTexts(matrix) {
 function productTexts(product) {
   const sums = columnSums(product);
   const span = toSumTexts(product, Float64Array.of(Math.min(...sums), Math.max(...sums)));
-  return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span, cells: null };
+  return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span };
 }
 
 /** Return the sum of a row or column of a matrix. @param {number[]} values */
@@ -95,8 +94,10 @@ function sumText(value) {
   return Math.abs(value) < 1e3 ? formatFixed(value, 2) : formatValue(value);
 }
 
-/** Format the numbers of a matrix's cells if one is 100 or more, else return null: Plotly writes two decimals. @param {number[][]} rows */
-function formatCells(rows) {
-  const isShort = rows.flat().every((value) => Math.abs(value) < 100);
-  return isShort ? null : rows.map((row) => row.map((value) => formatValue(value, null, undefined, CELL_DIGITS)));
+/** Format the numbers of a matrix's cells: with two decimals, or three digits if one is 100 or more. Plotly's own minus is a hyphen. @param {Float64Array[]} matrix */
+function formatCells(matrix) {
+  const isShort = matrix.every((row) => row.every((value) => Math.abs(value) < 100));
+  const format = (/** @type {number} */ value) =>
+    isShort ? formatFixed(value, 2) : formatValue(value, null, undefined, CELL_DIGITS);
+  return matrix.map((row) => Array.from(row, format));
 }

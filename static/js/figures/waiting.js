@@ -19,5 +19,5 @@ function isWaiting({ data }, result, run) {
   if (!result?.start) return !result?.end;
   const isKnown = result.waits.size > 0; // derived columns are final, except for those in `waits`
   if (isKnown) return data.some(({ meta }) => meta.run === run && result.waits.has(meta.key));
-  return result.end === null;
+  return result.end === null || result.lacksSteps;
 }

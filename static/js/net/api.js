@@ -162,14 +162,15 @@ export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${the
 export const isMixed = (specs) => new Set(specs.map(({ seed, input }) => JSON.stringify([seed, input]))).size > 1;
 
 /**
- * Start runs and follow them: the status of each run, and a stream with the frames of the runs that the page does not have.
+ * Start runs and follow them: the status of each run, and a stream with the frames of the runs that the page does not have, without the
+ * training steps of stored runs.
  * @param {any[]} specs
  * @param {number | null} limit_s runs predicted to take longer are not started; null for no limit
  * @param {string[]} have ids of complete runs on this page
  * @returns {Promise<{submitted: Submitted[], stream: EventStream}>}
  */
 export async function compareRuns(specs, limit_s, have) {
-  const query = new URLSearchParams({ viewer: VIEWER, have: have.join(',') });
+  const query = new URLSearchParams({ viewer: VIEWER, have: have.join(','), frames: 'result' });
   if (isMixed(specs)) query.set('mixed', 'true');
   if (limit_s !== null) query.set('limit_s', String(limit_s));
   const { batches, close } = openStream(`/runs/compare?${query}`, { method: 'POST', ...toBody(specs) });
@@ -247,8 +248,10 @@ export const getSweepFigure = (links, metric, reduce, theme, signal) =>
 /** Cancel a sweep. @param {string} id */
 export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
 
-/** Stream the frames of runs after the known ones, by index. @param {string[]} ids @param {number[]} after @returns {EventStream} */
-export function openEvents(ids, after) {
+/** Which frames of a run are sent: `result` leaves out the training steps of stored runs. @typedef {'result' | 'steps'} FrameChoice */
+
+/** Stream the frames of runs after the known ones, by index. @param {string[]} ids @param {number[]} after @param {FrameChoice} frames @returns {EventStream} */
+export function openEvents(ids, after, frames) {
   const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';
-  return openStream(`/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`);
+  return openStream(`/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}&frames=${frames}${query}`);
 }

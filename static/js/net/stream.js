@@ -19,8 +19,9 @@ const SLEPT_MS = 5000;
  *   onRefused: () => void}} handlers `onRefused`: the server refused the stream
  * @param {AbortSignal} signal
  * @param {EventStream} [begun] an open stream that starts with the first frame
+ * @param {import('./api.js').FrameChoice} [frames] default `result`
  */
-export function followRuns(records, handlers, signal, begun) {
+export function followRuns(records, handlers, signal, begun, frames = 'result') {
   const last = records instanceof Map ? new Map(records) : new Map(records.map((id) => [id, -1]));
   const ids = [...last.keys()];
   const open = new Set(ids);
@@ -46,6 +47,7 @@ export function followRuns(records, handlers, signal, begun) {
       openEvents(
         ids,
         ids.map((id) => last.get(id) ?? -1),
+        frames,
       ),
     );
   }

@@ -1,7 +1,7 @@
 /** Magnifies one layer of a run: reading, mixing and writing weights, and the product of all layers up to it. No browser here. */
 
 import { formatFactor, formatGain } from '../data/gain.js';
-import { formatSigned, inclusiveRange } from '../data/numbers.js';
+import { formatFixed, inclusiveRange } from '../data/numbers.js';
 import { WIDER, widthOf, wrapText } from '../data/textwidth.js';
 import { multiplySpan, rowSums, toLog10 } from '../figures/composites.js';
 import { shorten } from './captions.js';
@@ -248,7 +248,7 @@ export function describeRow({ mix, streams: n, layers }, layer) {
   if (sums.every((sum) => Math.abs(sum - 1) < EVEN))
     return 'Every row of H_res sums to 1, so mixing does not change a shared signal.';
   const row = sums.reduce((most, sum, index) => (Math.abs(sum) > Math.abs(sums[most]) ? index : most), 0);
-  const sum = formatSigned(sums[row], 2);
+  const sum = formatFixed(sums[row], 2);
   return `Row ${row + 1} of H_res sums to ${sum}: mixing multiplies a shared signal in stream ${row + 1} by ${sum}.`;
 }
 

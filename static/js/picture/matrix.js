@@ -2,6 +2,7 @@
 
 import { computed, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
+import { formatFixed } from '../data/numbers.js';
 import { projectToDoublyStochastic } from '../instant/birkhoff.js';
 import { boot } from '../state/boot.js';
 import { withEntry, withRow } from '../state/editlist.js';
@@ -242,4 +243,4 @@ function OpenMatrix() {
 
 /** Describe the entry that is being changed. @param {Place & {value: number}} place */
 const describeMoved = ({ row, column, value }) =>
-  `Row ${row + 1}, column ${column + 1}: ${value.toFixed(SHOWN_DIGITS)}`;
+  `Row ${row + 1}, column ${column + 1}: ${formatFixed(value, SHOWN_DIGITS)}`;

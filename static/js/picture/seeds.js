@@ -1,9 +1,10 @@
 /** The range of a run's gain over seeds: measured for runs with several seeds, else sampled from the distribution of its mixing while the page is idle. */
 
-import { effect, signal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import { formatValue } from '../data/numbers.js';
 import { specOf, trainSteps } from '../data/record.js';
 import { countDraws, createGainSampler, createNormal, toPercentiles } from '../instant/seedrange.js';
+import { whenIdle } from '../state/idle.js';
 import * as state from '../state/signals.js';
 import { isUnconstrained } from '../state/spec.js';
 
@@ -75,23 +76,6 @@ function sampleGainRange(key, law) {
     rangesDrawn.value++;
   };
   whenIdle(step);
-}
-
-/** Run an action once nothing is dragged and the browser is idle. @param {() => void} act */
-function whenIdle(act) {
-  if (state.isMoving.peek() || state.isDragging.peek()) {
-    const stop = effect(() => {
-      if (state.isMoving.value || state.isDragging.value) return;
-      queueMicrotask(() => {
-        stop();
-        whenIdle(act);
-      });
-    });
-    return;
-  }
-  // Safari has no idle callbacks.
-  if (typeof requestIdleCallback === 'function') requestIdleCallback(act, { timeout: 2000 });
-  else setTimeout(act, 50);
 }
 
 /** Format the range of a gain over seeds. @param {number[]} ends log10 @param {string} words @returns {Range} */

@@ -9,9 +9,8 @@ import { FADES } from './strip.js';
 
 export const TITLE = 'How the signal travels';
 export const MEANING =
-  'A stream is a copy of the residual state. A residual network has one stream, HC and mHC have several. ' +
-  'Each layer reads a weighted sum of the streams, mixes them and writes its output back to each. ' +
-  'The width of a ribbon is the size of the signal in that stream.';
+  'Each ribbon is one stream, a copy of the residual state. A residual network has one stream, HC and mHC have several. ' +
+  'Its width is the size of the signal. Lines between ribbons are weights with which layers mix streams.';
 
 /** Return how to read the picture; a running signal has its own scale. @param {boolean} isLog @param {{leg?: import('./signalfront.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
 export function pictureCaption(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
@@ -37,17 +36,9 @@ export function describeExchange({ source, target, weight, from, to }) {
 export const HELP = {
   formula: 'x_{l+1}[i] = Σ_j H_res[i,j] x_l[j] + H_post[i] F(Σ_j H_pre[j] x_l[j])',
   reading:
-    'All runs have one scale, which does not change with the settings: a ribbon twice as wide is a signal twice as large. Trained runs are ' +
-    'drawn with log until you choose. A signal that ' +
-    'outgrows the card is cut off at its edge and turns paler, up to a thousand times the height of its lane; beyond ten times the height of the card it fades. With log, equal steps in width ' +
-    'are equal factors. A line between two ribbons is a weight of H_res, multiplied over the layers that it spans; point at it to read it. ' +
-    'A click on a stream of the magnified run, or on its dot in the magnified layer, cuts it: the layer then reads and mixes 0 instead. Drag an end of a ' +
-    'cut to change its layers, and the ring after it to where the stream gets back the values of the run without edits. ' +
-    'The large number is the gain of the mixing: how many times larger at most a signal that all streams share becomes through the ' +
-    'product of the first l mixing matrices, over all l; where that is not the last layer, it is named. Inside layer: lines into the branch are what it reads of each stream, lines out ' +
-    'of it where it writes, lines across how streams mix, with the size of each stream before and after. For dynamic mixing it is the ' +
-    'mean over tokens, and the lighter band is their standard deviation. The map below is the product of H_res up to that layer: row i, ' +
-    'column j is the weight with which stream j before layer 1 enters stream i.',
+    'All runs have one scale. A signal that outgrows the card is cut off and turns paler. The large number is the gain: how many times ' +
+    'larger mixing can make a signal that all streams share. Inside layer shows what one layer reads, mixes and writes, and below that ' +
+    'the product of H_res up to it. Click a stream of the magnified run to cut it; drag an end of the cut to change its layers.',
   symbol: 'x_l[i], H_pre, H_res, H_post',
   source:
     'The metrics act_rms_streams, grad_rms_streams, h_pre (h_read where the branch reads parts apart), h_res, h_post and composite_gain_fwd',

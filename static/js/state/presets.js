@@ -13,6 +13,9 @@ import { fromSpecs, haveSameSpecs } from './spec.js';
 /** Start and end of the address of a preset's page; static files are all in one folder. */
 const [PATH, ENDING] = hasServer ? [`${ROOT}/p/`, ''] : [`${ROOT}/preset-`, '.html'];
 
+/** Digits of the numbers of presets, as many as the table of results has. */
+export const DIGITS = 3;
+
 /** All presets when loaded; before that the one sent with the page. */
 export const presets = signal(boot.preset ? [boot.preset] : /** @type {Preset[]} */ ([]));
 export const areAllKnown = signal(false);
@@ -67,7 +70,7 @@ export function toHeadline(shown, columns) {
   if (columns.end === null) return null;
   const { value, log10, status } =
     shown.number === 'perplexity' ? toRise(columns) : reduceColumn(columns, shown.metric.key, shown.reduce);
-  return formatValue(value, log10, status);
+  return formatValue(value, log10, status, DIGITS);
 }
 
 /** Compute by how many % edits raise the perplexity, exp(loss). Counterpart: `Preset.read_number`. @param {Columns} columns */

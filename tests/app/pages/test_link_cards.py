@@ -163,10 +163,9 @@ def test_a_view_with_an_open_sweep_shows_it(web: httpx.Client, server: Server) -
     # The row of the first y below, the columns from left to right, in the colours of the figure.
     theme, (left, top, width, height) = THEMES["dark"], SWEEP_BOX
     bound = max(abs(value) for row in values for value in row)
-    scale = [[1 - stop, color] for stop, color in reversed(theme.diverging)]
     for row, column in ((0, 0), (0, 2), (1, 1), (1, 2)):
         share = (values[row][column] + bound) / (2 * bound)
-        wanted = unlabel_rgb(sample_colorscale(scale, share)[0])
+        wanted = unlabel_rgb(sample_colorscale(theme.signed_scale, share)[0])
         x, y = left + (column + 0.1) * width / 3, top + (1.5 - row - 0.3) * height / 2
         assert gain[round(y), round(x)] == pytest.approx(wanted, abs=1.5)
 

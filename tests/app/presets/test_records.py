@@ -15,7 +15,7 @@ from mhc_core.record.frames import StartFrame, StepFrame
 from mhc_core.spec import NUMERICS_VERSION, run_spec
 from mhc_core.spec.run_spec import RunSpec
 from mhc_scope.presets import BY_NAME, PRESETS
-from mhc_scope.presets.opening import CUT_IN_STORY, OPENING
+from mhc_scope.presets.opening import OPENING
 from mhc_scope.presets.records import FOLDER, SPECS, read_record, read_result, to_path
 from tests.conftest import StartServer
 from tests.core.conftest import measure
@@ -31,7 +31,7 @@ by_id = pytest.mark.parametrize("run_id", SPECS)
 
 def test_every_run_of_every_preset_has_a_record_and_no_other_file_is_there() -> None:
     """`python -m mhc_scope.presets.records` brings the folder up to date."""
-    wanted = {spec.id for preset in (OPENING, *PRESETS) for spec in preset.specs} | {spec.id for spec in CUT_IN_STORY}
+    wanted = {spec.id for preset in (OPENING, *PRESETS) for spec in preset.specs}
     assert SPECS.keys() == wanted
     assert set(FOLDER.iterdir()) == {to_path(spec) for spec in SPECS.values()}
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= MAX_BYTES

@@ -331,8 +331,8 @@ def compute_cut() -> list[str]:
     (edit,) = get("cut_stream").specs[0].edits
     effects = {label: 100 * result.layers["effect_state"] for label, result in read("cut_stream").items()}
     behind = [f"{effects[label][edit.layers[0]]:.0f}" for label in ("HC", "mHC")]
-    end = 10 * math.ceil(max(effect[-1] for effect in effects.values()) / 10)
-    return [str(edit.layers[0] + 1), str(get("cut_stream").specs[0].depth), *behind, str(end)]
+    end = [f"{effects[label][-1]:.0f}" for label in ("HC", "mHC")]
+    return [str(edit.layers[0] + 1), str(get("cut_stream").specs[0].depth), *behind, *end]
 
 
 def test_the_identity_costs_more_in_the_early_half_than_in_the_late_one() -> None:

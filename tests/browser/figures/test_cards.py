@@ -276,7 +276,7 @@ def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
     shown = card.locator(".plot").evaluate(
         "plot => [plot.data[0].text.flat(), plot.layout.xaxis.title.text, [...plot.data[0].z[0]], plot.data[0].name]"
     )
-    assert all(re.fullmatch(r"-?\d\.\d\d", text) for text in shown[0])
+    assert all(re.fullmatch(r"−?\d\.\d\d", text) for text in shown[0])
     assert re.fullmatch(r"A HC ×10\S{3,}", shown[3]), "the power of ten that all numbers have"
     assert re.match(r"gain → [\d.]+×10\S{3,}<br>gain ← [\d.]+×10\S{3,}$", shown[1])
     assert all(abs(value) > 308 for value in shown[2])

@@ -54,7 +54,9 @@ def test_tables_and_figures_over_http_say_the_same(open_page: OpenPage, server: 
     base, other = (
         httpx.get(f"{server.api}/runs/{name}/result.json").json()["layers"]["act_rms"][0] for name in (first, second)
     )
-    np.testing.assert_allclose([float(text) for text in shown], [other - base, other / base], rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(
+        [float(text.replace("−", "-")) for text in shown], [other - base, other / base], rtol=1e-2, atol=1e-4
+    )
 
 
 def test_one_run_alone_has_no_difference(open_page: OpenPage) -> None:

@@ -100,7 +100,7 @@ def test_activation_gradient_and_cka_follow_the_step_in_figure_and_table(open_pa
     card.get_by_role("button", name="Layer similarity (CKA): more").click()
     card.get_by_role("button", name="Show as table").click()
     cells = card.locator("table.numbers tbody tr td:last-child").all_text_contents()
-    assert [float(text) for text in cells] == pytest.approx(row, abs=6e-4)
+    assert [float(text.replace("−", "-")) for text in cells] == pytest.approx(row, abs=6e-4)
 
 
 def test_keys_move_the_step(open_page: OpenPage) -> None:

@@ -183,7 +183,7 @@ def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: 
         page.locator(".popover:popover-open").get_by_role("button", name="SVG").click()
     taken.value.save_as(tmp_path / "figure.svg")
     picture = (tmp_path / "figure.svg").read_text()
-    numbers = re.findall(r'<g class="textpoint"[^>]*>\s*<text[^>]*style="([^"]*)"[^>]*>([-\d.]+)</text>', picture)
+    numbers = re.findall(r'<g class="textpoint"[^>]*>\s*<text[^>]*style="([^"]*)"[^>]*>([−\d.]+)</text>', picture)
     assert len(numbers) == 2 * 4 * 4
     inks = {re.search(r"(?<!-)fill: ([^;]+);", style)[1] for style, _ in numbers}  # type: ignore[index]
     assert inks == {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
@@ -284,7 +284,7 @@ def test_streams_are_those_of_the_interface(see_page: OpenPage, server: Server, 
     column = heads.index(f"B HC, {view} 2")
     cell = card.locator("tbody tr").nth(3).locator("th, td").nth(column).text_content() or ""
     if "×" not in cell:
-        assert float(cell) == pytest.approx(measured[3][1], rel=1e-3)
+        assert float(cell.replace("−", "-")) == pytest.approx(measured[3][1], rel=1e-3)
     show_figure(page, card)
 
 

@@ -105,7 +105,7 @@ def test_gains_follow_a_dragged_cell_within_a_frame(open_page: OpenPage) -> None
     before = float(cell(page, 2, 3).input_value())
     assert page.evaluate(FRAMES, [x, y - 80]) == 1
     assert float(cell(page, 2, 3).input_value()) == pytest.approx(before + 0.8, abs=0.011)
-    expect(matrix(page)).to_contain_text(re.compile(r"Row 2, column 3: -?\d\.\d{3}"))
+    expect(matrix(page)).to_contain_text(re.compile(r"Row 2, column 3: −?\d\.\d{3}"))
     page.mouse.up()
     page.wait_for_url(re.compile(r"B\.edits=h_res:2:set:[\d._-]+:20&"))
     page.keyboard.press("u")

@@ -67,7 +67,7 @@ def banner(page: Page) -> Locator:
 def to_headlines(server: Server, preset: Preset) -> list[str]:
     results = [read_result(server, spec) for spec in preset.specs]
     numbers = [preset.read_number(result) for result in results]
-    return [format_value(number.value, number.log10, number.status) for number in numbers]
+    return [format_value(number.value, number.log10, number.status, digits=3) for number in numbers]
 
 
 # Before all others, which would have it compute.

@@ -113,3 +113,22 @@ def test_the_last_step_says_what_streams_gain_and_then_asks_to_drag_the_drift(
     page.keyboard.press("PageUp")
     wait_until_done(page)
     expect(sentence).to_contain_text("amplify a shared signal")
+
+
+LOSSES = """() => {
+    const shown = document.querySelector('#panel-training .plot')?.data?.filter(({visible}) => visible !== false) ?? [];
+    const drawn = shown.filter(({meta}) => meta.key === 'step_loss' && meta.end);
+    drawn.sort((one, other) => one.meta.run - other.meta.run);
+    return drawn.length > 0 && drawn.map(({y}) => Array.from(y));
+}"""
+
+
+def test_steps_of_a_stored_training_come_after_its_figures(open_shipped: Callable[[str], Page]) -> None:
+    """The first response has no training steps; a second one has all of them, and the figure of training waits."""
+    page = open_shipped(f"/p/{TRAINED.name}")
+    page.locator("#section-training > summary").click()
+    losses = page.wait_for_function(LOSSES).json_value()
+    measured = [read_result(spec.id).steps["step_loss"] for spec in TRAINED.specs]
+    np.testing.assert_allclose(losses, measured, rtol=1e-6)
+    sent = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
+    assert [name.split("frames=")[1].split("&")[0] for name in sent if "frames=" in name] == ["result", "steps"]

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from mhc_core.figures.numbers import log_ticks
-from mhc_core.findings.numerals import format_fixed, format_scaled, format_value
+from mhc_core.findings.numerals import format_fixed, format_gain, format_scaled, format_value
 
 TEXTS = Path(__file__).parents[2] / "number_texts.json"  # tests/js holds the page to the same
 SCALED = TEXTS.with_name("scaled_texts.json")  # and to these
+GAINS = TEXTS.with_name("gain_texts.json")
 
 
 @pytest.mark.parametrize(("value", "log10", "status", "digits", "text"), json.loads(TEXTS.read_text("utf-8")))
@@ -21,7 +22,7 @@ def test_numbers_as_people_read_them_here_and_on_the_page(
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(-0.0, "0.00"), (-0.004, "0.00"), (-0.006, "-0.01"), (0.004, "0.00"), (-1.005, "-1.00")]
+    ("value", "text"), [(-0.0, "0.00"), (-0.004, "0.00"), (-0.006, "−0.01"), (0.004, "0.00"), (-1.005, "−1.00")]
 )
 def test_what_rounds_to_zero_has_no_sign(value: float, text: str) -> None:
     assert format_fixed(value, 2) == text
@@ -31,6 +32,11 @@ def test_what_rounds_to_zero_has_no_sign(value: float, text: str) -> None:
 def test_numbers_beyond_the_range_of_floats(scaled: float, exponent: int, text: str) -> None:
     assert format_scaled(scaled, exponent) == text
     assert format_scaled(math.nan, 0) == "nan"
+
+
+@pytest.mark.parametrize(("log10", "is_exact", "text"), json.loads(GAINS.read_text("utf-8")))
+def test_gains_on_the_page_and_on_families(log10: float, is_exact: bool, text: str) -> None:
+    assert format_gain(log10, is_exact=is_exact) == text
 
 
 def test_ticks_of_a_flat_gain_hold_the_one() -> None:

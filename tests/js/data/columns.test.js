@@ -162,3 +162,27 @@ test('a recording says that an atlas came with it', () => {
   addFrame(columns, { index: 0, type: 'atlas', cuts: [], loss_base: null, values: {}, seeds: 1 });
   assert.equal(columns.hasAtlas, true);
 });
+
+test('training steps may come after the frames that follow them', () => {
+  const begin = () => {
+    const columns = begun();
+    columns.start.spec = { train: { steps: 2 } };
+    return columns;
+  };
+  const inOrder = begin();
+  const measured = (layer, act_rms, more) =>
+    frame('forward', { layer, values: { act_rms }, log10: {}, status: {}, ...more });
+  const before = measured(0, 9);
+  const steps = [0, 1].map((step) => frame('step', { step, values: { step_loss: 3 - step }, log10: {}, status: {} }));
+  const after = [measured(-1, 1, { step: 2 }), measured(0, 2, { step: 2 }), frame('end', { status: 'done' })];
+  for (const item of [before, ...steps, ...after]) addFrame(inOrder, item);
+  assert.equal(inOrder.lacksSteps, false);
+
+  const late = begin();
+  for (const item of after) addFrame(late, item);
+  assert.equal(late.lacksSteps, true);
+  assert.deepEqual([...late.layers.get('act_rms')], [2, NaN]);
+  for (const item of [...steps, ...steps]) addFrame(late, item);
+  assert.deepEqual([late.steps, late.layers], [inOrder.steps, inOrder.layers]);
+  assert.deepEqual([late.trained, late.last], [inOrder.trained, inOrder.last]);
+});

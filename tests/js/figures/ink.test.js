@@ -70,7 +70,7 @@ test('an image has the numbers of its matrices as text, legible on each cell', (
   const [cells, text] = drawn.data;
   assert.equal(cells.texttemplate, '', 'Plotly writes none of its own');
   assert.deepEqual([text.xaxis, text.yaxis], ['x2', 'y2']);
-  assert.deepEqual(text.text, ['1.00', '0.10', '-0.40', '-1.00', '0.00', '0.75']);
+  assert.deepEqual(text.text, ['1.00', '0.10', '−0.40', '−1.00', '0.00', '0.75']);
   assert.deepEqual(
     [text.x, text.y],
     [

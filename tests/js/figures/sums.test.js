@@ -29,9 +29,13 @@ test('row sums are right of a matrix, column sums below', () => {
       [0, -2],
     ],
   ]);
-  assert.deepEqual(layout.y0.ticktext, ['Σ 1.50', 'Σ -2.00']);
-  assert.deepEqual(layout.x0.ticktext, ['Σ 1.00', 'Σ -1.50']);
-  assert.equal(shown[0].texttemplate, '%{z:.2f}');
+  assert.deepEqual(layout.y0.ticktext, ['Σ 1.50', 'Σ −2.00']);
+  assert.deepEqual(layout.x0.ticktext, ['Σ 1.00', 'Σ −1.50']);
+  assert.equal(shown[0].texttemplate, '%{text}');
+  assert.deepEqual(shown[0].text, [
+    ['1.00', '0.50'],
+    ['0.00', '−2.00'],
+  ]);
 });
 
 test('a cell without a number shows nan, and a large number has few digits', () => {
@@ -49,7 +53,7 @@ test('a cell without a number shows nan, and a large number has few digits', () 
 });
 
 test('numbers are hidden in narrow cells', () => {
-  assert.equal(write([square(16)]).shown[0].texttemplate, '%{z:.2f}');
+  assert.equal(write([square(16)]).shown[0].texttemplate, '%{text}');
   assert.equal(write([square(16), square(16)]).shown[0].texttemplate, '');
   assert.equal(write([square(16)], true).shown[0].texttemplate, '');
   assert.equal(

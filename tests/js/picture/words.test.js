@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import { toReading } from '../../../static/js/picture/reading.js';
 import { formatLog } from '../../../static/js/picture/scale.js';
 import { toSvg } from '../../../static/js/picture/svg.js';
-import { pictureCaption, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/words.js';
+import {
+  HELP,
+  MEANING,
+  pictureCaption,
+  toLayerTable,
+  toSentence,
+  toSizeTable,
+} from '../../../static/js/picture/words.js';
 import { pack, toColumns } from './run.js';
 
 const shown = (label, columns) => ({ label, reading: toReading(columns), gain: null, end: null });
@@ -136,4 +143,8 @@ test('SVG contains every shape in its colour, and text as text', () => {
   assert.match(svg, /<polygon points="0 0 10 0 10 5" fill="#123456" fill-opacity="0.5"/);
   assert.match(svg, /<path d="M0 0C1 1 2 2 3 3"[^>]* stroke-dasharray=/);
   assert.match(svg, />&lt;B&gt; &amp; &quot;C&quot;<\/text>/);
+});
+
+test('the help of the picture is short', () => {
+  assert.ok([MEANING, HELP.reading].join(' ').split(' ').length <= 120);
 });

@@ -256,7 +256,7 @@ test('gaps between cells are blank, and numbers are in the middle of cells in a 
   const numbers = calls.filter(([text]) => /\d\.\d/.test(text));
   assert.deepEqual(
     numbers.slice(0, 4).map(([text]) => text),
-    ['-1.00', '0.00', '0.00', '1.00'],
+    ['−1.00', '0.00', '0.00', '1.00'],
   );
   assert.ok(Math.abs(numbers[0][1] - (left + width / 4)) < 1e-9);
 });
