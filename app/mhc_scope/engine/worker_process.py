@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mhc_core.measure.bases import Bases
     from mhc_core.record.frames import AnyFrame
 
+# Of frames: the run has begun, and the forward curves are complete.
+AWAITED = ("start", "loss")
 NICENESS = 10
 AUTOGROUP_S = 0.1
 
@@ -89,7 +91,7 @@ def execute(
             if cancelled.is_set():
                 frames.close()
                 return "cancelled", None
-            answers.send(codec.encode_frame(frame, job["run"], index))
+            answers.send(codec.encode_frame(frame, job["run"], index), is_awaited=frame.type in AWAITED)
     except SpecError as error:  # A device that this machine lacks.
         return "failed", str(error)
     except Exception as error:
