@@ -1,5 +1,7 @@
 """The log of frames if other servers write too: what they may write is read from the database."""
 
+from collections.abc import Sequence
+
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.frame_log import FrameLog
@@ -22,8 +24,9 @@ class SharedFrameLog(FrameLog):
         reason: str | None,
         claim: RunClaim | None = None,
         seconds: float = 0.0,
+        lines: Sequence[bytes] = (),
     ) -> None:
         """Append the end frame of a run; a run that is not done may be restarted elsewhere, and leaves the cache."""
-        await super().finish(run_id, index, status, reason, claim, seconds)
+        await super().finish(run_id, index, status, reason, claim, seconds, lines)
         if status != "done":
             self.forget(run_id)

@@ -50,10 +50,13 @@ class Sink(Protocol):
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
         """Store encoded frames; the index of the first is `first`."""
 
-    async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Record that the job is over after `index` frames. The last report of a job, and the only one of its kind.
+    async def on_end(
+        self, job_id: str, index: int, status: EndStatus, reason: str | None, lines: Sequence[bytes] = ()
+    ) -> None:
+        """Record that the job is over. The last report of a job, and the only one of its kind.
 
-        The reason is a `Crash` if the process is at fault and not the job.
+        index: how many frames were reported before; the encoded frames `lines` follow them.
+        reason: a `Crash` if the process is at fault and not the job.
         """
 
     def on_free(self) -> None:
