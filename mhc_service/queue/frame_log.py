@@ -1,5 +1,7 @@
 """The log of frames for several servers: frames that other servers may write are read from the database."""
 
+from collections.abc import Sequence
+
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.claims import RunClaim
 from mhc_scope.store.frame_log import FrameLog
@@ -22,8 +24,12 @@ class SharedFrameLog(FrameLog):
         reason: str | None,
         claim: RunClaim | None = None,
         seconds: float = 0.0,
+        lines: Sequence[bytes] = (),
     ) -> None:
-        """Append the end frame of a run. Remove a run that is not done from the cache: it may restart on any server."""
-        await super().finish(run_id, index, status, reason, claim, seconds)
+        """Append the last frames and the end frame of a run.
+
+        A run that is not done is removed from the cache, because it may restart on any server.
+        """
+        await super().finish(run_id, index, status, reason, claim, seconds, lines)
         if status != "done":
             self.forget(run_id)

@@ -50,10 +50,13 @@ class Sink(Protocol):
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
         """Store encoded frames, of which the first has the index `first`."""
 
-    async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Record that the job has ended after `index` frames. This is called once, as the last report of a job.
+    async def on_end(
+        self, job_id: str, index: int, status: EndStatus, reason: str | None, lines: Sequence[bytes] = ()
+    ) -> None:
+        """Record that the job has ended. This is called once, as the last report of a job.
 
-        The reason is a `Crash` if the process failed, and not the job.
+        index: how many frames were reported before. The encoded frames `lines` follow them.
+        reason: a `Crash` if the process failed, and not the job.
         """
 
     def on_free(self) -> None:

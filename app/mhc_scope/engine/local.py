@@ -285,9 +285,9 @@ class LocalEngine(Engine):
             worker.send({"run": entry.job.id, "kind": entry.job.kind, "spec": entry.job.spec})
             if not entry.is_second_try:
                 await self._sink.on_start(entry.job.id)  # In parallel to the worker's start.
-            report = await self._pass_on(worker, entry)
+            report, lines = await self._pass_on(worker, entry)
             if report is not None:
-                await self._end_job(entry, *self._decide_status(entry, report))
+                await self._end_job(entry, *self._decide_status(entry, report), lines)
                 return True
             if entry.given_up.done() and entry.imposed_end is not None:
                 await self._end_job(entry, *entry.imposed_end)
@@ -310,17 +310,17 @@ class LocalEngine(Engine):
             entry.worker = None
         return False
 
-    async def _pass_on(self, worker: Worker, entry: LocalJob) -> dict[str, Any] | None:
-        """Pass frames from a worker to the sink. Return the worker's report of the end; None if it dies before."""
+    async def _pass_on(self, worker: Worker, entry: LocalJob) -> tuple[dict[str, Any] | None, list[bytes]]:
+        """Pass frames from a worker to the sink. Return the worker's report of the end, None if it dies before, and
+        the frames that came with the report.
+        """
         while batch := await worker.next_lines(entry.given_up):
-            report = batch.pop() if batch[-1].startswith(END) else None
-            if batch:
-                await self._sink.on_lines(entry.job.id, entry.frames, batch)
-                entry.frames += len(batch)
-            if report is not None:
-                ended: dict[str, Any] = orjson.loads(report.removeprefix(END))
-                return ended
-        return None
+            if batch[-1].startswith(END):
+                ended: dict[str, Any] = orjson.loads(batch.pop().removeprefix(END))
+                return ended, batch
+            await self._sink.on_lines(entry.job.id, entry.frames, batch)
+            entry.frames += len(batch)
+        return None, []
 
     async def _wait_for_answer(self, worker: Worker) -> bool:
         """Return whether a worker that must stop reports the end of its job in time; ignore its other lines."""
@@ -353,10 +353,12 @@ class LocalEngine(Engine):
             return entry.imposed_end
         return report["status"], report["reason"]
 
-    async def _end_job(self, entry: LocalJob, status: EndStatus, reason: str | None) -> None:
-        """Report the end of a job, and forget the job even if the end cannot be stored."""
+    async def _end_job(
+        self, entry: LocalJob, status: EndStatus, reason: str | None, lines: Sequence[bytes] = ()
+    ) -> None:
+        """Report the end of a job with its last frames, and forget the job even if the end cannot be stored."""
         try:
-            await self._sink.on_end(entry.job.id, entry.frames, status, reason)
+            await self._sink.on_end(entry.job.id, entry.frames, status, reason, lines)
         except Exception:
             log.exception("the end of run %s could not be stored", entry.job.id)
         self._entries.pop(entry.job.id, None)

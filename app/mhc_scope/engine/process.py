@@ -1,8 +1,11 @@
 """Control one worker process from its parent."""
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -16,6 +19,9 @@ from mhc_scope.engine.worker_process import serve
 
 # The pipe is read in chunks of at most this size. Longer frames are joined from several chunks.
 CHUNK_BYTES = 2**20
+# Linux lets a pipe hold 64 KiB by default, a quarter of a run: what is sent together would arrive, and be stored, in
+# parts. The default of the largest size is 1 MiB.
+PIPE_BYTES = 2**18
 # Starting a process and reading its exit code are blocking calls, and not safe in parallel.
 _CALLS = ThreadPoolExecutor(1, "workers")
 
@@ -37,6 +43,7 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         commands, ours = CONTEXT.Pipe(duplex=False)
         theirs, answers = CONTEXT.Pipe(duplex=False)
+        _enlarge(theirs)
         # Workers write errors to the standard error of this process.
         errors = Connection(os.dup(2), readable=False)
         process = CONTEXT.Process(
@@ -109,6 +116,13 @@ class WorkerProcess:
         asyncio.get_running_loop().remove_reader(self._process.sentinel)
         self._writer.close()
         self._gone.set_result(None)
+
+
+def _enlarge(pipe: Connection) -> None:
+    """Let a pipe hold `PIPE_BYTES` where the system allows that; otherwise answers arrive in more parts."""
+    if sys.platform == "linux":
+        with contextlib.suppress(PermissionError):  # more pipes of this user than the system allows large ones
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _to_file(end: Connection, mode: str) -> IO[bytes]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mhc_core.measure.bases import Bases
     from mhc_core.record.frames import AnyFrame
 
+# Of frames: the run has begun, and the forward curves are complete.
+AWAITED = ("start", "loss")
 NICENESS = 10
 AUTOGROUP_S = 0.1
 
@@ -93,7 +95,7 @@ def execute(
             if cancelled.is_set():
                 frames.close()
                 return "cancelled", None
-            answers.send(codec.encode_frame(frame, job["run"], index))
+            answers.send(codec.encode_frame(frame, job["run"], index), is_awaited=frame.type in AWAITED)
     except SpecError as error:  # for example a device that this machine does not have
         return "failed", str(error)
     except Exception as error:

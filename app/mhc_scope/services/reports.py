@@ -5,7 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mhc_scope import limits, spans
@@ -26,11 +26,12 @@ RETRY_S, RETRY_MAX_S = 0.05, 1.0
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of a job. `seconds` is the time that it took on a worker."""
+    """The end of a job after `index` frames and `lines`. `seconds` is the time that it took on a worker."""
 
     index: int
     status: EndStatus
     reason: str | None
+    lines: Sequence[bytes]
     seconds: float
 
 
@@ -84,12 +85,14 @@ class Reports(Sink):
             raise SinkError(str(error)) from None
         self.frames_stored += len(lines)
 
-    async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Store the end of a run, or requeue the run if its worker was lost for the first time."""
+    async def on_end(
+        self, job_id: str, index: int, status: EndStatus, reason: str | None, lines: Sequence[bytes] = ()
+    ) -> None:
+        """Store the last frames and the end of a run, or requeue the run if its worker was lost for the first time."""
         claimed = self.claimed[job_id]
         self._predictions.end(job_id, is_done=status == "done")
         seconds = 0.0 if claimed.begun_s is None else time.monotonic() - claimed.begun_s
-        ending = Ending(index, status, reason, seconds)
+        ending = Ending(index, status, reason, lines, seconds)
         try:
             await self._persist(lambda: self._store_end(job_id, claimed, ending))
         except StoreUnavailable as error:
@@ -123,10 +126,14 @@ class Reports(Sink):
                 self._log.forget(job_id)
                 self._hub.publish(job_id)
             else:
-                index, status, reason = ending.index, ending.status, ending.reason
-                await self._log.finish(job_id, index, status, reason, claimed.claim, ending.seconds)
+                last = (ending.index, ending.status, ending.reason, claimed.claim, ending.seconds, ending.lines)
+                await self._log.finish(job_id, *last)
                 self.ended[ending.status] += 1
+                self.frames_stored += len(ending.lines)
                 _record_span(job_id, claimed, ending)
+        except TornLog as error:
+            await self._store_end(job_id, claimed, replace(ending, status="failed", reason=str(error), lines=()))
+            return
         except ClaimLost as error:
             log.warning("the results are discarded: %s", error)
             self._log.forget(job_id)

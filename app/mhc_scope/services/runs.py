@@ -304,7 +304,9 @@ class Runs:
 
     async def _usable(self, run_id: str) -> StoredRun | None:
         """Return the stored run with an id; None if there is none, or it must be computed again."""
-        run = await self._wait_for_stop(run_id) or await self.find(run_id)
+        run = await self._wait_for_stop(run_id)
+        if run is None and self._ships(run_id):
+            run = await self.find(run_id)
         if run is None or run.status in ("failed", "cancelled"):
             return None
         await self.store.touch(run)

@@ -56,10 +56,11 @@ class FrameLog:
         reason: str | None,
         claim: RunClaim | None = None,
         seconds: float = 0.0,
+        lines: Sequence[bytes] = (),
     ) -> None:
-        """Append the end frame to the log of a run. It raises the errors of `RunStore.finish`."""
-        line = await self._store.finish(run_id, index, status, reason, claim, seconds)
-        self._extend_cached(run_id, index, [line])
+        """Append the last frames and the end frame to the log of a run. It raises the errors of `RunStore.finish`."""
+        line = await self._store.finish(run_id, index, status, reason, claim, seconds, lines)
+        self._extend_cached(run_id, index, [*lines, line])
         self._hub.publish(run_id)
 
     async def read(self, run_id: str, after: int, limit: int = PAGE, limit_bytes: float = VIEWER_BYTES) -> list[bytes]:

@@ -204,11 +204,7 @@ class RunStore:
             append_lines(connection, run_id, first, lines)
             connection.execute(update(runs).where(runs.c.id == run_id).values(used_at=time.time()))
         else:
-            stored = require_claim(connection, claim, is_live=True).frames
-            if stored > first:
-                _require_same(lines, read_lines(connection, run_id, first - 1, min(len(lines), stored - first)))
-            if new := lines[max(0, stored - first) :]:
-                append_lines(connection, run_id, max(first, stored), new)
+            _append_new(connection, run_id, first, lines, require_claim(connection, claim, is_live=True).frames)
         self._database.notify(connection, "log", run_id)
 
     @transaction
@@ -221,10 +217,13 @@ class RunStore:
         reason: str | None,
         claim: RunClaim | None = None,
         seconds: float = 0.0,
+        lines: Sequence[bytes] = (),
     ) -> bytes:
-        """Close a run's log with an `end` frame, and return that frame; charge `seconds` of computing to the client.
+        """Close a run's log with its last frames `lines`, from `index`, and an `end` frame, and return the `end` frame;
+        charge `seconds` of computing to the client.
 
-        With a claim, it may be called again, for example if it is unknown whether the transaction was committed.
+        With a claim, it may be called again, for example if it is unknown whether the transaction was committed. Only
+        with a claim there may be lines; `append` says what they raise.
 
         Raises
         ------
@@ -239,7 +238,7 @@ class RunStore:
             if row.status not in LIVE:
                 (line,) = read_lines(connection, run_id, row.frames - 2, 1)
                 return line
-            frames_stored = row.frames
+            frames_stored = _append_new(connection, run_id, index, lines, row.frames)
             client = connection.execute(select(runs.c.client).where(runs.c.id == run_id)).scalar_one()
             charge(connection, client, seconds, now)
             database.notify(connection, "queue")
@@ -306,6 +305,18 @@ def _to_values(job: NewJob, now: float) -> dict[str, Any]:
         "created_at": now,
         "used_at": now,
     }
+
+
+def _append_new(connection: Connection, run_id: str, first: int, lines: Sequence[bytes], stored: int) -> int:
+    """Append those of a run's frames that are not among its `stored` ones, to which the others must be equal.
+
+    Return how many frames are stored then.
+    """
+    if lines and stored > first:
+        _require_same(lines, read_lines(connection, run_id, first - 1, min(len(lines), stored - first)))
+    if new := lines[max(0, stored - first) :]:
+        append_lines(connection, run_id, max(first, stored), new)
+    return max(stored, first + len(lines)) if lines else stored
 
 
 def _require_same(lines: Sequence[bytes], stored: Sequence[bytes]) -> None:

@@ -116,6 +116,22 @@ def test_nothing_is_written_behind_an_end(place: Place) -> None:
     play(place, act)
 
 
+def test_the_last_frames_are_stored_with_the_end(place: Place) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.put("r")
+        (claim,) = await scene.claim()
+        await scene.store.append("r", 0, LINES[:3], claim)
+        with pytest.raises(TornLog):
+            await scene.store.finish("r", 2, "done", None, claim, lines=LINES[3:5])
+        assert await scene.status("r") == ("running", 3, None)
+        end = await scene.store.finish("r", 2, "done", None, claim, lines=LINES[2:5])
+        assert await scene.store.finish("r", 2, "done", None, claim, lines=LINES[2:5]) == end, "asked again"
+        assert await scene.store.read("r", -1, 10) == [*LINES[:5], end]
+        assert codec.decode_line(end) == codec.decode_line(codec.encode_end("r", 5, "done", None))
+
+    play(place, act)
+
+
 def test_frames_that_come_again_are_stored_once_and_must_be_the_same(place: Place) -> None:
     async def act(scene: Scene) -> None:
         await scene.put("r")

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from mhc_scope.engine.contract import EndStatus
+from mhc_scope.engine.contract import EndStatus, SinkError
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,19 @@ class Recorder:
         known.lines += lines
         await self._tell()
 
-    async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Note the end."""
-        await self._meddle("end", job_id)
+    async def on_end(
+        self, job_id: str, index: int, status: EndStatus, reason: str | None, lines: Sequence[bytes] = ()
+    ) -> None:
+        """Keep the last lines, and note the end: it is a failure if the lines cannot be kept."""
         known = self.of[job_id]
+        if lines:
+            self._expect(index == len(known.lines), f"{job_id}: lines from {index} behind {len(known.lines)} frames")
+            try:
+                await self.on_lines(job_id, index, lines)
+                index += len(lines)
+            except SinkError as error:
+                status, reason = "failed", str(error)
+        await self._meddle("end", job_id)
         self._expect(known.end is None, f"{job_id} ended twice")
         if ("lines", job_id) not in self.failures:
             self._expect(index == len(known.lines), f"{job_id}: ends after {index} of {len(known.lines)} frames")
