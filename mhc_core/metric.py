@@ -97,11 +97,14 @@ class NoMixing(ValueError):
 
 
 class Moments(NamedTuple):
-    """The largest square, the mean square and the mean fourth power of each token's entries in each stream."""
+    """The largest square, the mean square and the mean fourth power of each token's entries in each stream, scaled; and
+    the norm of the entries as they are.
+    """
 
     largest_KnN: "torch.Tensor"
     second_KnN: "torch.Tensor"
     fourth_KnN: "torch.Tensor"
+    norm_KnN: "torch.Tensor"
 
 
 @dataclass(frozen=True)
@@ -164,8 +167,7 @@ class LayerBlock:
         scale_Kn1 = (torch.frexp(largest_Kn1).mantissa / largest_Kn1).clamp_max(LARGEST_POWER)
         parts = split_for_cache(self.x_KnNC)
         means = map(_measure_powers, parts, scale_Kn1.unsqueeze(3).split(len(parts[0])))
-        second_KnN, fourth_KnN = map(torch.cat, zip(*means, strict=True))
-        return Moments((largest_KnN * scale_Kn1).square(), second_KnN, fourth_KnN)
+        return Moments((largest_KnN * scale_Kn1).square(), *map(torch.cat, zip(*means, strict=True)))
 
     def list_features(self) -> "list[torch.Tensor]":
         """Return for each layer of the block the weights of single features in its branch input, (N, n, C).
@@ -241,13 +243,16 @@ def find_largest(x: "torch.Tensor") -> "torch.Tensor":
     return torch.maximum(x.amax(-1), -x.amin(-1))
 
 
-def _measure_powers(x_KnNC: "torch.Tensor", scale_Kn11: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
-    """Return mean square and mean fourth power of each token's entries times the scale, (K, n, N) each, float64."""
+def _measure_powers(x_KnNC: "torch.Tensor", scale_Kn11: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
+    """Return mean square and mean fourth power of each token's entries times the scale, and the norm of its entries,
+    (K, n, N) each, float64.
+    """
     import torch
 
-    powers = x_KnNC.to(torch.float64, copy=True).mul_(scale_Kn11).square_()
-    second_KnN = powers.mean(3)
-    return second_KnN, powers.square_().mean(3)
+    powers = x_KnNC.to(torch.float64, copy=True)
+    norm_KnN = torch.linalg.vector_norm(powers, dim=3)
+    second_KnN = powers.mul_(scale_Kn11).square_().mean(3)
+    return second_KnN, powers.square_().mean(3), norm_KnN
 
 
 @dataclass(frozen=True)

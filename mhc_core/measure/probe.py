@@ -147,7 +147,8 @@ class ForwardProbe:
         values = [output.value_weights for output in outputs]
         entered = [self.layout.to_streams(output.entered) for output in outputs]
         block = LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made, values, entered)
-        measured = measure_states(x_KnNC, m_KNC, largest_KnN=block.largest_KnN)
+        norm_KnN = block.scaled_moments.norm_KnN
+        measured = measure_states(x_KnNC, m_KNC, largest_KnN=block.largest_KnN, norm_KnN=norm_KnN)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
         measured |= _measure_added("forward", block, x_KnNC)
         self.reads += [one.weights for one in made if isinstance(one, DepthReads)]

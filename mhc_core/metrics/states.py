@@ -57,12 +57,16 @@ LONGEST_SUM = 2**14  # number of entries; a float32 product over a million of th
 
 
 def measure_states(
-    x_KnNC: torch.Tensor, m_KNC: torch.Tensor, *, largest_KnN: torch.Tensor | None = None
+    x_KnNC: torch.Tensor,
+    m_KNC: torch.Tensor,
+    *,
+    largest_KnN: torch.Tensor | None = None,
+    norm_KnN: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """Return the metrics of single states, for K states: of their streams, and of the merged streams.
 
-    largest_KnN: the result of `find_largest` for the streams, if other metrics need it as well; by default it is
-        computed.
+    largest_KnN, norm_KnN: the result of `find_largest` for the streams, and the norm of each of their tokens, float64,
+        if other metrics need them as well; by default they are computed.
 
     Returns
     -------
@@ -73,13 +77,15 @@ def measure_states(
         "act_rms": rms(m_KNC),
         "token_cos": token_cosine(m_KNC),
         "effective_rank": effective_rank(m_KNC),
-        **measure_streams(x_KnNC, largest_KnN),
+        **measure_streams(x_KnNC, largest_KnN, norm_KnN),
     }
 
 
-def measure_streams(x_KnNC: torch.Tensor, largest_KnN: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+def measure_streams(
+    x_KnNC: torch.Tensor, largest_KnN: torch.Tensor | None = None, norm_KnN: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
     """Return metrics of each stream: act_rms_streams (K, n), and for n > 1 stream_cos (K), stream_cosines (K, n, n)."""
-    measured = {"act_rms_streams": rms(x_KnNC)}
+    measured = {"act_rms_streams": rms(x_KnNC, norm_KnN)}
     if x_KnNC.shape[1] > 1:
         measured["stream_cosines"] = _stream_cosines(x_KnNC, largest_KnN)
         measured["stream_cos"] = _mean_off_diagonal(measured["stream_cosines"])
@@ -110,12 +116,16 @@ def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[s
     return {key: _quantile(ordered_KN, level).masked_fill_(is_lost_K, torch.nan) for key, level in levels.items()}
 
 
-def rms(x: torch.Tensor) -> torch.Tensor:
-    """Return the root mean square over the last two axes, in float64."""
+def rms(x: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the root mean square over the last two axes, in float64.
+
+    rows: the norm over the last axis, float64; by default it is computed.
+    """
     import torch
 
-    parts = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64) for part in split_for_cache(x)]
-    rows = torch.cat(parts) if len(parts) > 1 else parts[0]
+    if rows is None:
+        parts = [torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64) for part in split_for_cache(x)]
+        rows = torch.cat(parts) if len(parts) > 1 else parts[0]
     return torch.linalg.vector_norm(rows, dim=-1) / (x.shape[-1] * x.shape[-2]) ** 0.5
 
 
