@@ -162,15 +162,15 @@ export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${the
 export const isMixed = (specs) => new Set(specs.map(({ seed, input }) => JSON.stringify([seed, input]))).size > 1;
 
 /**
- * Start runs and follow them: the status of each run, and a stream with the frames of the runs that the page does not have, without the
- * training steps of stored runs.
+ * Start runs and follow them: the status of each run, and a stream with the frames of the runs that the page does not have.
  * @param {any[]} specs
  * @param {number | null} limit_s runs predicted to take longer are not started; null for no limit
  * @param {string[]} have ids of complete runs on this page
+ * @param {FrameChoice} [frames]
  * @returns {Promise<{submitted: Submitted[], stream: EventStream}>}
  */
-export async function compareRuns(specs, limit_s, have) {
-  const query = new URLSearchParams({ viewer: VIEWER, have: have.join(','), frames: 'result' });
+export async function compareRuns(specs, limit_s, have, frames = 'result') {
+  const query = new URLSearchParams({ viewer: VIEWER, have: have.join(','), frames });
   if (isMixed(specs)) query.set('mixed', 'true');
   if (limit_s !== null) query.set('limit_s', String(limit_s));
   const { batches, close } = openStream(`/runs/compare?${query}`, { method: 'POST', ...toBody(specs) });
@@ -248,7 +248,7 @@ export const getSweepFigure = (links, metric, reduce, theme, signal) =>
 /** Cancel a sweep. @param {string} id */
 export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
 
-/** Which frames of a run are sent: `result` leaves out the training steps of stored runs. @typedef {'result' | 'steps'} FrameChoice */
+/** Which frames of a run are sent: `result` leaves out the training steps of stored runs. @typedef {'all' | 'result' | 'steps'} FrameChoice */
 
 /** Stream the frames of runs after the known ones, by index. @param {string[]} ids @param {number[]} after @param {FrameChoice} frames @returns {EventStream} */
 export function openEvents(ids, after, frames) {

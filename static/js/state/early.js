@@ -15,6 +15,7 @@ export function requestPresetRuns() {
     boot.preset.specs.map(({ spec }) => spec),
     null,
     [],
+    boot.preset.panel === 'training' ? 'all' : 'result', // its figure, which is in sight at first, shows the steps
   );
   begun.catch(() => null); // the error is shown where the response is used
 }
