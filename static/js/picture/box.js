@@ -93,6 +93,8 @@ export class PictureBox {
     this.timer = 0;
     this.density = 1;
     this.zoom = 1;
+    /** Whether painting must be quick: while a slider moves, on screens whose lines are not wider than a pixel. */
+    this.isQuick = false;
     this.isDragging = false;
     /** Position of the last press. @type {[number, number] | null} */
     this.pressed = null;
@@ -187,7 +189,9 @@ export class PictureBox {
     this.dimmers.mixing.set(chosen.mixing.isStale || state.isOutdated.peek());
     this.palette = toPalette(templates);
     const density = zoom * devicePixelRatio;
-    Object.assign(this, { density, zoom });
+    // Until the runs of a moved slider end, so that a release does not paint twice.
+    const isPending = state.isMoving.peek() || (this.isQuick && ['checking', 'running'].includes(state.phase.peek()));
+    Object.assign(this, { density, zoom, isQuick: isPending && density <= 1 });
     const layers = state.layers.peek();
     const look = { isLog: isLog.peek(), isOpen: isOpen.peek() };
     const wanted = [
@@ -200,7 +204,7 @@ export class PictureBox {
       look.isLog,
       look.isOpen,
       rangesDrawn.peek(),
-      this.isQuick(),
+      this.isQuick,
       Object.values(this.palette),
     ].join('|');
     if (wanted !== this.drawn || !this.plan) {
@@ -294,11 +298,6 @@ export class PictureBox {
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
   }
 
-  /** Return whether painting must be quick: while a slider moves, on screens whose lines are not wider than a pixel. */
-  isQuick() {
-    return state.isMoving.peek() && this.density <= 1;
-  }
-
   /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./shapes.js').Shape[]} shapes @param {{back?: HTMLCanvasElement | null, isQuick?: boolean}} [options] what is behind them, of the same size; default none */
   paintOn(canvas, shapes, { back = null, isQuick = false } = {}) {
     if (!this.plan) return;
@@ -325,7 +324,7 @@ export class PictureBox {
       this.paintOn(this.back.canvas, back);
     }
     const { canvas } = this.back;
-    this.paintOn(this.still, canvas ? front : [...back, ...front], { back: canvas, isQuick: this.isQuick() });
+    this.paintOn(this.still, canvas ? front : [...back, ...front], { back: canvas, isQuick: this.isQuick });
   }
 
   /** Paint what follows the cursor if it changed: most Sinkhorn rounds leave it as it is. @param {import('./picture.js').Plan} plan @param {import('./shapes.js').Shape[]} shapes */
