@@ -19,8 +19,8 @@ from mhc_scope.engine.worker_process import serve
 
 # The pipe is read in chunks of at most this size. Longer frames are joined from several chunks.
 CHUNK_BYTES = 2**20
-# Linux lets a pipe hold 64 KiB by default, a quarter of a run: what is sent together would arrive, and be stored, in
-# parts. The default of the largest size is 1 MiB.
+# By default, a pipe of Linux holds 64 KiB, a quarter of a run. Frames that are sent together would then arrive, and be
+# stored, in parts. Linux allows 1 MiB at most by default.
 PIPE_BYTES = 2**18
 # Starting a process and reading its exit code are blocking calls, and not safe in parallel.
 _CALLS = ThreadPoolExecutor(1, "workers")
@@ -119,9 +119,9 @@ class WorkerProcess:
 
 
 def _enlarge(pipe: Connection) -> None:
-    """Let a pipe hold `PIPE_BYTES` where the system allows that; otherwise answers arrive in more parts."""
+    """Let a pipe hold `PIPE_BYTES` if the system allows it. Otherwise answers arrive in more parts."""
     if sys.platform == "linux":
-        with contextlib.suppress(PermissionError):  # more pipes of this user than the system allows large ones
+        with contextlib.suppress(PermissionError):  # if this user already has as many large pipes as the system allows
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
