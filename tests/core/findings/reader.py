@@ -22,6 +22,7 @@ from mhc_core.stack import build_stack
 
 Array = np.ndarray
 POWERS = {sign: str(digit) for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")} | {"⁻": "-"}
+MINUS = "−"
 NUMBER = r"\d+(?:\.\d+)?(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?"
 TIMES = r"(?: times|×)"  # behind a factor: after a power of ten in letters
 SLACK = 5e-5  # relative: columns of states are float32, and products of their matrices are made anew
@@ -72,8 +73,9 @@ def require_number(text: str, log10: float, what: str) -> None:
 
 def require_value(text: str, value: float, what: str) -> None:
     """The same of a value that is not below zero."""
-    require_number(text.removeprefix("-"), log_of(abs(value)), what)
-    require(text.startswith("-") == (value < 0 and float(text.partition("×")[0]) != 0), f"{what}: {text}, {value}")
+    size = text.removeprefix(MINUS)
+    require_number(size, log_of(abs(value)), what)
+    require(text.startswith(MINUS) == (value < 0 and float(size.partition("×")[0]) != 0), f"{what}: {text}, {value}")
 
 
 def require_fixed(text: str, value: float, what: str) -> None:
@@ -81,7 +83,7 @@ def require_fixed(text: str, value: float, what: str) -> None:
     if "×" in text:
         require_value(text, value, what)
     else:
-        require(abs(float(text) - value) <= 0.0005 + SLACK * abs(value), f"{what}: {text}, {value}")
+        require(abs(float(text.replace(MINUS, "-")) - value) <= 0.0005 + SLACK * abs(value), f"{what}: {text}, {value}")
 
 
 def require_count(text: str, number: int, what: str) -> None:
@@ -808,7 +810,7 @@ def _name_product(kind: str, how: str = "") -> str:
 
 OVER_SEEDS = r"(?: in the median of (?:(?P<known>\d+) of )?(?P<seeds>\d+) seeds)?"
 POWER = rf"(?:, like (?P<power>√depth|depth to the power {NUMBER}))?"
-LOSS = rf"-?{NUMBER} nats/(?:byte|image)|not a finite number"
+LOSS = rf"{MINUS}?{NUMBER} nats/(?:byte|image)|not a finite number"
 
 
 # What an edit does, as a sentence says it: by `do`, words behind the target.
@@ -817,7 +819,7 @@ DEEDS = {
     "identity": r"is replaced by the identity",
     "mean": r"is replaced by its mean over tokens",
     "uniform": r"is (?:replaced by the mean of all streams|made uniform)",
-    "scale": rf"is multiplied by (?P<value>-?{NUMBER})",
+    "scale": rf"is multiplied by (?P<value>{MINUS}?{NUMBER})",
     "set": r"is set to given values",
     "swap": r"is exchanged with (?:stream|row|entry|that of source) (?P<other>\d+)",
     "noise": rf"gets noise of (?P<value>{NUMBER})(?: times its rms)?",
@@ -935,7 +937,7 @@ EFFECTS = (
     rf"(?:, and as much at the end|; the difference (?P<way>shrinks|grows) to (?P<end>{NUMBER}) % at the end)",
 )
 COSTS = (
-    rf"(?:\. The loss is (?P<loss>-?{NUMBER}) instead of (?P<base>-?{NUMBER})"
+    rf"(?:\. The loss is (?P<loss>{MINUS}?{NUMBER}) instead of (?P<base>{MINUS}?{NUMBER})"
     rf"(?:, the output's KL divergence (?P<kl>{NUMBER}) nats)?)?"
 )
 TEMPLATES = (
@@ -961,7 +963,7 @@ TEMPLATES = (
              + rf" {GAIN}\.", check_row_stochastic, True),
     Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),
     Template("connection", _name_product("mixing", r" \((?P<rounds>\d+) Sinkhorn rounds?\)") + rf" {GAIN}"
-             rf"(?:; its smallest column sum is (?P<least>-?{NUMBER}))?\.", check_sinkhorn, True),
+             rf"(?:; its smallest column sum is (?P<least>{MINUS}?{NUMBER}))?\.", check_sinkhorn, True),
     Template("connection", r"The only layer reads the embedding alone\.", check_only_layer),
     Template("connection", r"The weights over depth are unknown, as (?P<dtype>\w+) overflows\.", check_depth_unknown),
     Template("connection", rf"Layer (?P<layers>\d+) reads the embedding and (?P<outputs>\d+) outputs? with the same "
@@ -1036,7 +1038,7 @@ TEMPLATES = (
              r"(?P<n>\d+) streams to carry outputs to later layers \(effective number(?:, largest at layer "
              r"(?P<layer>\d+))?\)\.", check_unused),
     Template("unlearned", rf"Mixing has not learned: in (?P<steps>\d+) steps? the loss falls from "
-             rf"(?P<before>-?{NUMBER}) to (?P<after>-?{NUMBER}), but no entry of H_res"
+             rf"(?P<before>{MINUS}?{NUMBER}) to (?P<after>{MINUS}?{NUMBER}), but no entry of H_res"
              rf"(?: \(averaged over tokens\))? moves by more than (?P<moved>{NUMBER})\.", check_unlearned),
     Template("mapping", rf"Computed in (?P<dtype>\w+), a row or column sum of H_res is off by (?P<off>{NUMBER}) "
              rf"\(float32: (?P<wide>{NUMBER})\)\.", check_mapping),
