@@ -17,10 +17,9 @@ class AnswerWriter:
 
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
-        self._lock = threading.Lock()
         self._waiting: list[bytes] = []
         self._due, self._pause_s = 0.0, FIRST_BATCH_S  # of the next batch, and from that one to the one after it
-        self._has_line = threading.Event()
+        self._changed = threading.Condition()
         # A thread, because the next line of a large network may be minutes away.
         threading.Thread(target=self._flush_in_time, daemon=True).start()
 
@@ -29,14 +28,13 @@ class AnswerWriter:
 
         A line that a viewer awaits is written immediately, and so is the last line of a run; both default to False.
         """
-        with self._lock:
+        with self._changed:
             if not self._waiting:
                 self._due = max(self._due, time.monotonic() + FIRST_BATCH_S)
+                self._changed.notify()
             self._waiting.append(line)
             if is_awaited or is_last:
                 self._flush_lines()
-            else:
-                self._has_line.set()
             if is_last:
                 self._due, self._pause_s = 0.0, FIRST_BATCH_S
 
@@ -52,10 +50,10 @@ class AnswerWriter:
 
     def _flush_in_time(self) -> None:
         """Write waiting lines when they are due, in a thread that never ends."""
-        while self._has_line.wait():
-            self._has_line.clear()
-            while (rest_s := self._due - time.monotonic()) > 0:
-                time.sleep(rest_s)
-            with self._lock:
-                if self._waiting:
+        with self._changed:
+            while True:
+                rest_s = self._due - time.monotonic() if self._waiting else None
+                if rest_s is not None and rest_s <= 0:
                     self._flush_lines()
+                else:
+                    self._changed.wait(rest_s)
