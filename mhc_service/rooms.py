@@ -41,7 +41,7 @@ class Rooms:
         self._settings, self.store, self._log = settings, store, log
 
     async def open(self, plan: RoomPlan, client: ClientIdentity) -> tuple[Room, str]:
-        """Create a room. Return it and its key, of which only the hash is stored.
+        """Create a room. Return it and its key. Only the hash of the key is stored.
 
         Raises
         ------

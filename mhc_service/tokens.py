@@ -44,7 +44,7 @@ class TokenStore:
 def add_token(
     connection: Connection, name: str, rights: Literal["read", "run", "admin"], expires_at: float | None
 ) -> tuple[Token, str]:
-    """Create an access token. Return it and its text, of which only the hash is stored."""
+    """Create an access token. Return it and its text. Only the hash of the text is stored."""
     token_id = secrets.token_hex(ID_BYTES)
     text = f"mhc_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     token = Token(token_id, hash_secret(text), name, rights, time.time(), expires_at)

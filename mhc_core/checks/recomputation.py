@@ -50,7 +50,7 @@ DISTURBED = 2 / 3 * PASSES  # the part of `PASSES` for two disturbed passes
 def to_double(spec: RunSpec) -> RunSpec:
     """Return the float64 twin of a spec: one seed, the same initial weights, without training."""
     body = spec.canonical() | {"dtype": "float64", "seeds": 1, "jacobian": 0}
-    # Edits do not act on training steps, of which the first is recomputed.
+    # Edits do not act on training steps. Only the first step is recomputed.
     dropped = ("train", "edits") if spec.train.steps else ("train",)
     return RunSpec.model_validate({key: value for key, value in body.items() if key not in dropped})
 

@@ -48,7 +48,7 @@ class Sink(Protocol):
         """Record that a worker begins the job."""
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Store encoded frames, of which the first has the index `first`."""
+        """Store encoded frames. `first` is the index of the first one."""
 
     async def on_end(
         self, job_id: str, index: int, status: EndStatus, reason: str | None, lines: Sequence[bytes] = ()

@@ -98,7 +98,7 @@ class LocalEngine(Engine):
         self._hand_over(entry)
 
     def _goes_to_spare(self, job: Job) -> bool:
-        """Return whether the spare worker takes a job: a spare job, or a run of which only it has the base."""
+        """Return whether the spare worker takes a job: a spare job, or a run whose base only this worker has."""
         if job.is_spare:
             return not self._count_spare()  # if it has taken such a run, another worker is idle
         return self.has_spare and self._spare_handover.knows(job) and not self._handover.knows(job)

@@ -34,7 +34,7 @@ STREAMS = (196, 158, 756, 408)  # left, top, width, height
 NAMES = (MARGIN, 136)  # left, width
 NUMBERS = (976, WIDTH - MARGIN - 976)
 SWEEP_BOX = (596, 228, 452, 330)
-NUMBER_SIZES = (50, 40, 30, 24)  # font sizes of numbers, of which the largest that fits is used
+NUMBER_SIZES = (50, 40, 30, 24)  # font sizes of numbers; the largest one that fits is used
 NAME_GAP = 64  # smallest distance between the names of two runs
 
 

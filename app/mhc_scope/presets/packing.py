@@ -1,4 +1,4 @@
-"""Compress encoded frames, of which long lists of numbers are the largest part.
+"""Compress encoded frames, which consist mostly of long lists of numbers.
 
 Decimal digits compress badly. Lists of numbers are therefore removed from their lines and stored as float32, or as
 float64 if float32 is not exact: the first bytes of all numbers, then all second bytes, and so on, because signs and

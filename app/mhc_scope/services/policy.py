@@ -141,7 +141,7 @@ class OpenPolicy:
 
 
 def sum_seconds(seconds: Iterable[float]) -> float:
-    """Return the sum of predicted seconds of runs, of which each counts as at least `RUN_S`."""
+    """Return the sum of predicted seconds of runs. Each run counts as at least `RUN_S`."""
     return sum(max(RUN_S, value) for value in seconds)
 
 

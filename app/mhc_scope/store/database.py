@@ -20,7 +20,7 @@ P = ParamSpec("P")
 # log: a run has new frames or an end; queue: places have changed; cancel: the server that computes a run must stop it.
 Notice = Literal["log", "queue", "cancel"]
 
-# Number of times that a read is repeated after its connection was cut. An unreachable database fails at once.
+# How often a read is repeated after its connection was closed. An unreachable database fails immediately.
 CUTS = 5
 
 

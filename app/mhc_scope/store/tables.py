@@ -89,7 +89,7 @@ snapshots = Table(
     Column("room", String(12), index=True),
 )
 
-# Rooms of courses. The teacher of a room has a key, of which only the hash is stored.
+# Rooms of courses. The teacher of a room has a key. Only its hash is stored.
 rooms = Table(
     "rooms",
     metadata,
