@@ -180,8 +180,8 @@ def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: 
     expect(findings).not_to_contain_text("3 matrices")
 
 
-def test_the_page_does_not_move_when_what_is_in_sight_takes_the_focus(open_page: OpenPage) -> None:
-    page = open_page(VIEW)
+def test_the_page_does_not_move_when_what_is_in_sight_takes_the_focus(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
     for part in (page.get_by_role("slider", name="Layer"), page.get_by_role("button", name="Share", exact=True)):
         part.focus()
         expect(part).to_be_focused()

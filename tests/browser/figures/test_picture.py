@@ -324,8 +324,8 @@ def test_a_signal_passes_is_paused_and_is_stopped(see_page: OpenPage) -> None:
 
 
 @pytest.mark.full
-def test_a_signal_comes_back_and_ends_within_six_seconds(open_page: OpenPage) -> None:
-    page = open_page(VIEW)
+def test_a_signal_comes_back_and_ends_within_six_seconds(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
     begun = page.evaluate("performance.now()")
     page.get_by_role("button", name="Send a signal").click()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
@@ -477,7 +477,7 @@ def test_every_kind_of_stack_is_drawn(open_page: OpenPage, settings: str, words:
 
 @pytest.mark.full
 def test_where_sizes_leave_the_range_it_is_said(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&depth=256&width=16&runs=hc&connection.noise=1&dtype=bfloat16")
+    page = open_page("/#v=1&depth=64&width=16&runs=hc&connection.noise=3&dtype=bfloat16")
     label = picture(page).get_attribute("aria-label") or ""
     assert re.search(r"sizes from [\d.]+ to [\d.]+×10\S+", label)
 
@@ -500,8 +500,8 @@ def test_it_is_in_the_first_screen(open_page: OpenPage, server: Server, width: i
 
 
 @pytest.mark.full
-def test_it_is_printed_in_light_with_lines_and_letters(open_page: OpenPage, server: Server) -> None:
-    page = open_page(VIEW)
+def test_it_is_printed_in_light_with_lines_and_letters(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
     paper = page.locator(".picture-paper")
     expect(paper).to_be_hidden()
     page.emulate_media(media="print")

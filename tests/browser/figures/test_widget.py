@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
@@ -58,11 +58,18 @@ def results() -> list[Result]:
     return [measure(build_spec(connection=CONNECTIONS[kind], train={"steps": 2})) for kind in ("hc", "mhc")]
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails on errors, and on any request but of the file itself."""
+@pytest.fixture(scope="module")
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """A profile without a network."""
     context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
-    opened, faults = context.new_page(), list[str]()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(visitor: BrowserContext) -> Iterator[Page]:
+    """A page that fails on errors, and on any request but of the file itself."""
+    opened, faults = visitor.new_page(), list[str]()
     opened.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on(
@@ -70,7 +77,7 @@ def page(browser: Browser) -> Iterator[Page]:
         lambda asked: None if asked.url.startswith(("file:", "data:", "blob:", "about:")) else faults.append(asked.url),
     )
     yield opened
-    context.close()
+    opened.close()
     assert faults == []
 
 

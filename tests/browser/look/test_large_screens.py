@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import OpenPage, expect_layer, wait_until_drawn
+from tests.browser.conftest import OpenPage, expect_layer, wait_until_done, wait_until_drawn
 from tests.browser.look.test_look import EVERY_SECTION, check_paper
 
 pytestmark = pytest.mark.full
@@ -46,10 +46,11 @@ def point(page: Page, panel: str, layer: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("panel", ["gain", "streams", "cka"])
-def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel: str) -> None:
-    page = open_page("/#v=1&depth=24&width=16&layer=3&open=mixing,similarity", width=3840, height=2160)
+def test_a_click_chooses_the_layer_under_the_pointer(see_page: OpenPage, panel: str) -> None:
+    page = see_page("/#v=1&depth=24&width=16&layer=3&open=mixing,similarity", width=3840, height=2160)
     page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()
     wait_until_drawn(page, panel)
+    expect_layer(page, 3, 24)
     x, y = point(page, panel, 20)
     page.mouse.move(x, y)
     page.wait_for_timeout(150)  # a hand is slower than the figure is to see what is under it
@@ -63,8 +64,11 @@ def test_a_click_chooses_the_layer_under_the_pointer(open_page: OpenPage, panel:
         panel,
     )
     assert (left + right) / 2 == pytest.approx(x, abs=1.5)
+    page.mouse.move(2, 2)
+    page.get_by_role("slider", name="Layer", exact=True).fill("3")
 
 
-def test_paper_is_not_magnified(open_page: OpenPage) -> None:
-    page = open_page(f"/#v=1&depth=8&{EVERY_SECTION}", width=3840, height=2160)
+def test_paper_is_not_magnified(see_page: OpenPage) -> None:
+    page = see_page(f"/#v=1&depth=8&{EVERY_SECTION}", width=3840, height=2160)
     check_paper(page)
+    wait_until_done(page)

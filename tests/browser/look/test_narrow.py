@@ -51,9 +51,9 @@ def test_nothing_is_wider_than_a_small_window(see_page: OpenPage, size: str) -> 
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_dialog_is_wider_than_a_small_window(open_page: OpenPage, size: str) -> None:
+def test_no_dialog_is_wider_than_a_small_window(see_page: OpenPage, size: str) -> None:
     width, height = SIZES[size]
-    page = open_page("/", width=width, height=height)
+    page = see_page("/", width=width, height=height)
     for name in OPENERS:
         press(page, name)
         expect(page.locator("dialog[open]")).to_have_count(1)

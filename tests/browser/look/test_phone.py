@@ -27,8 +27,8 @@ def cover(one: list[float], other: list[float]) -> bool:
     return min(sides) > 1
 
 
-def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
-    page = open_page(width=390, height=844)
+def test_a_phone_needs_no_sideways_scrolling(see_page: OpenPage) -> None:
+    page = see_page("/", width=390, height=844)
     for panel in ("gain", "cka", "mixing", "detail"):
         open_section_of(page, panel)
         page.locator(f"[data-panel={panel}]").scroll_into_view_if_needed()

@@ -40,15 +40,15 @@ def test_a_skip_link_leads_to_the_sliders_of_a_phone(open_page: OpenPage) -> Non
     expect(page.get_by_role("slider", name="Depth", exact=True)).to_be_in_viewport()
 
 
-def test_a_figure_is_called_after_what_it_shows(open_page: OpenPage) -> None:
-    page = open_page(VIEW)
+def test_a_figure_is_called_after_what_it_shows(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
     name = page.locator("[data-panel=gain] .plot-box").get_attribute("aria-label") or ""
     assert "B HC: " in name
     assert "C mHC: " in name
 
 
-def test_the_cursor_says_one_sentence_when_it_rests(open_page: OpenPage) -> None:
-    page = open_page(VIEW)
+def test_the_cursor_says_one_sentence_when_it_rests(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
     said = page.locator("p.sr[role=status]").first
     before = said.text_content()
     for _ in range(3):

@@ -111,13 +111,19 @@ def test_on_a_phone_steps_picture_and_sliders_are_in_the_first_screen(open_page:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("width", [1440, 1280, 1024])
-def test_the_picture_stays_in_its_place_while_steps_change_the_sentence(open_page: OpenPage, width: int) -> None:
-    page = open_page("/", width=width, height=900)
-    steps, sentences = page.locator(".steps .step"), page.locator(".step-text")
-    heights = {sentences.evaluate("text => text.clientHeight")}
+def test_the_picture_stays_in_its_place_while_steps_change_the_sentence(open_page: OpenPage) -> None:
+    page = open_page("/", width=1024, height=900)
+    heights: dict[int, set[int]] = {width: set() for width in (1440, 1280, 1024)}
+    note_heights(page, heights)
     for step in range(5):  # the sixth trains
-        steps.nth(step).click()
+        page.locator(".steps .step").nth(step).click()
         wait_until_done(page)
-        heights.add(sentences.evaluate("text => text.clientHeight"))
-    assert len(heights) == 1
+        note_heights(page, heights)
+    assert [len(found) for found in heights.values()] == [1, 1, 1], heights
+
+
+def note_heights(page: Page, heights: dict[int, set[int]]) -> None:
+    """Add the height of the sentence, in px, at each width of the window."""
+    for width, found in heights.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        found.add(page.locator(".step-text").evaluate("text => text.clientHeight"))

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from mhc_core.record.result import Result
 from mhc_scope.presets import TRAINED
@@ -24,12 +24,24 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
-@pytest.fixture
-def open_shipped(browser: Browser, shipped: Server) -> Iterator[Callable[[str], Page]]:
-    """Open an address of that server."""
-    watch, context = Watch(shipped.url), browser.new_context()
-    yield partial(load_page, context, watch)
+@pytest.fixture(scope="module")
+def visitor(browser: Browser, shipped: Server) -> Iterator[BrowserContext]:
+    """A profile for that server; one page of it stays open, for its process, which has the code, ends with the last."""
+    context = browser.new_context()
+    context.new_page().goto(f"{shipped.url}/livez")
+    yield context
     context.close()
+
+
+@pytest.fixture
+def open_shipped(visitor: BrowserContext, shipped: Server) -> Iterator[Callable[[str], Page]]:
+    """Open an address of that server."""
+    watch = Watch(shipped.url)
+    yield partial(load_page, visitor, watch)
+    first, *others = visitor.pages
+    for page in others:
+        page.close()
+    first.evaluate("localStorage.clear()")
     watch.check()
 
 
