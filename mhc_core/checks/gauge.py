@@ -10,7 +10,7 @@ import torch
 
 from mhc_core.layers.connections import Mixing
 from mhc_core.layers.norms import normalise
-from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge, find_identity_gauge
+from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge
 from mhc_core.metrics.mixing import LOST
 from mhc_core.spec import SpecError
 from mhc_core.stack import Stack
@@ -41,8 +41,7 @@ def measure_gauge_error(stack: Stack, t: float = 1.0) -> GaugeError:
     Branches are the same modules. The embedding is transformed to the basis of the first layer, and the last state is
     transformed back.
 
-    t: from 0 to 1, as in `find_gauge`, with the basis unchanged in the middle of the stack. At 1 (default) every H_res
-        is the identity, and the basis is that of `find_identity_gauge`.
+    t: the position of the basis, from 0 to 1, as in `find_gauge`. At 1 (default) every H_res is the identity.
 
     Raises
     ------
@@ -53,7 +52,7 @@ def measure_gauge_error(stack: Stack, t: float = 1.0) -> GaugeError:
     """
     static = _require_static(stack)
     h_pre, h_post, h_res = (part.detach().cpu().numpy() for part in static)
-    gauge = find_identity_gauge(h_res) if t == 1 else find_gauge(h_res, t, stack.spec.depth // 2)
+    gauge = find_gauge(h_res, t)
     condition = float(gauge.condition.max())
     if condition * stack.spec.depth > LARGEST:
         return GaugeError(np.nan, np.nan, condition)

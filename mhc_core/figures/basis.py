@@ -1,6 +1,7 @@
 """The mixing of one layer in another basis of the streams, as `static/js/figures/basis.js` computes it.
 
-A data source states t in percent: 0 is the given basis, 100 the fixed basis, in which every H_res is the identity.
+A data source states t in percent: 0 is the given basis, 100 the fixed basis, in which every H_res is the identity. The
+path between them is that of `find_gauge`.
 """
 
 from collections.abc import Mapping
@@ -18,14 +19,17 @@ def build_block(matrices: Mapping[str, np.ndarray], percent: str, cursor: int) -
     """Build the mixing of the cursor's layer as one matrix (n + 1, n + 1); None without several copied streams.
 
     The first row is H_pre, the first column H_post, and the rest H_res. The corner is nan. H_pre or H_post is nan if
-    rounding to float32, amplified by the basis, could change an entry by 10 % of the largest.
+    rounding to float32, amplified by the basis, could change an entry by 10 % of the largest. In another basis, entries
+    that are smaller than a rounding of the largest are 0.
     """
     if any(key not in matrices for key in PARTS) or matrices["h_res"].shape[-1] == 1:
         return None
     layer = min(cursor, len(matrices["h_res"]) - 1)
-    h_pre, h_post, h_res = (np.asarray(matrices[key][: layer + 1], np.float64) for key in PARTS)
-    gauge = find_gauge(h_res, int(percent) / 100)
+    h_pre, h_post, h_res = (np.asarray(matrices[key], np.float64) for key in PARTS)
+    gauge = find_gauge(h_res, int(percent) / 100, keep_embedding=True)
     read, write, mixed = (part[layer] for part in apply_gauge(h_pre, h_post, gauge))
+    if int(percent) > 0:
+        read, write, mixed = (_drop_rounding(part) for part in (read, write, mixed))
     n = len(mixed)
     block = np.full((n + 1, n + 1), np.nan)
     block[1:, 1:] = mixed
@@ -34,6 +38,11 @@ def build_block(matrices: Mapping[str, np.ndarray], percent: str, cursor: int) -
     if _is_known(gauge, layer + 1):
         block[1:, 0] = write
     return block
+
+
+def _drop_rounding(weights: np.ndarray) -> np.ndarray:
+    """Set weights to 0 that are smaller than a rounding of the largest to float32."""
+    return np.where(np.abs(weights) < ROUNDING * np.abs(weights).max(), 0.0, weights)
 
 
 def _is_known(gauge: Gauge, place: int) -> bool:

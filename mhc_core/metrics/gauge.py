@@ -5,12 +5,8 @@ states y_l = S_l x_l follow the same rule with
 
     H_pre'_l = H_pre_l S_l^-1    H_post'_l = S_{l+1} H_post_l    H_res'_l = S_{l+1} H_res_l S_l^-1
 
-and branch inputs and outputs do not change. S_{l+1} = H_res'_l S_l H_res_l^-1 gives any wanted H_res'.
-H_res' = (H_res + t I) (I + t H_res)^-1 is a path from the given mixing, t = 0, to the identity, t = 1: the fixed basis.
-An eigenvalue e of H_res becomes (e + t) / (1 + t e), so that |e| = 1 stays 1: orthogonal mixing stays orthogonal on the
-whole path, row and column sums of 1 stay 1, and S is then as well conditioned as possible. H_res' has an inverse at
-every t unless H_res has a real eigenvalue that is not positive, other than -1. If the determinant of H_res is negative,
-no path avoids that.
+and branch inputs and outputs do not change. `find_gauge` is a path of such bases from the given one, t = 0, to one in
+which every H_res is the identity, t = 1. Each S_l is well conditioned, apart from a factor on each stream.
 """
 
 from contextlib import suppress
@@ -69,85 +65,135 @@ class Gauge(NamedTuple):
         return np.where(np.isnan(found), np.inf, found)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # values beyond float64 become inf or nan
-def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
-    """Find the gauge in which H_res is (H_res + t I) (I + t H_res)^-1.
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")  # values beyond float64 become inf or nan
+def find_gauge(h_res_Lnn: np.ndarray, t: float, *, keep_embedding: bool = False) -> Gauge:
+    """Find the gauge at position t of a path on which outputs stay the same to rounding at any depth.
 
-    Parameters
-    ----------
-    h_res_Lnn: static mixing.
-    t: 0 is the given basis; 1 is the basis in which every H_res is the identity.
-    anchor: the layer before which the basis is unchanged, from 0 (default); L is after the last layer. Numbers are
-        small near it.
-    """
-    layers, n = h_res_Lnn.shape[:2]
-    eye = np.eye(n, dtype=h_res_Lnn.dtype)
-    basis, inverse = (np.tile(eye, (layers + 1, 1, 1)) for _ in range(2))
-    if t == 0:
-        return Gauge(basis, inverse, h_res_Lnn)
-    mixed = np.array([_approach_identity(h_res_nn, t) for h_res_nn in h_res_Lnn])
-    for layer in range(anchor, layers):
-        undone, mixed_undone = _invert(h_res_Lnn[layer]), _invert(mixed[layer])
-        basis[layer + 1] = mixed[layer] @ basis[layer] @ undone
-        inverse[layer + 1] = h_res_Lnn[layer] @ inverse[layer] @ mixed_undone
-    for layer in reversed(range(anchor)):
-        undone, mixed_undone = _invert(h_res_Lnn[layer]), _invert(mixed[layer])
-        basis[layer] = mixed_undone @ basis[layer + 1] @ h_res_Lnn[layer]
-        inverse[layer] = undone @ inverse[layer + 1] @ mixed[layer]
-    return Gauge(basis, inverse, mixed)
-
-
-@np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def find_identity_gauge(h_res_Lnn: np.ndarray) -> Gauge:
-    """Find a gauge in which every H_res is the identity and float64 keeps its digits at any depth.
-
-    Such gauges, S_l = S_0 (H_{l-1} ... H_0)^-1, differ by S_0 alone. If the product is ill-conditioned, S_0 = I makes
-    the rows of a deep S_l nearly parallel, and rounding decides how they differ. Here every row follows one direction
-    that the mixing enlarges (a covariant Lyapunov vector), and what is large or small is a factor on a row:
+    Streams are first turned until every H_res is upper triangular (t = 1/2), then sheared until it is diagonal
+    (t = 3/4), then scaled until it is the identity (t = 1):
 
         S_l = E_l C_l^-1 Q_l^T    H_l Q_l = Q_{l+1} T_l    T_l C_l = C_{l+1} diag(T_l)    E_{l+1} = E_l diag(T_l)^-1
 
-    with Q orthogonal, T and C upper triangular, E diagonal and C_L = I. Q_0 is the Q of the transposed product.
+    with Q a rotation, T and C upper triangular, C_L = I and E diagonal. Q, C and E move one after the other from I to
+    these values: Q as in `_turn`, C on a straight line, E by its logarithm. Rows of S follow the directions that mixing
+    enlarges (covariant Lyapunov vectors), so that rounding is not amplified by what mixing does to other directions.
+    Orthogonal mixing stays orthogonal.
+
+    If the determinant of H_l is negative, no continuous path leads to the identity: the last stream is scaled by a
+    negative number up to t = 3/4, and by a positive one after it.
     Source: Ginelli et al., arXiv 0706.0510.
 
-    h_res_Lnn: static mixing. All is nan if float64 does not know the inverse of a layer's H_res.
+    Parameters
+    ----------
+    h_res_Lnn: static mixing. Results are nan from the first layer whose inverse float64 does not know.
+    t: 0 is the given basis.
+    keep_embedding: whether, from t = 3/4 on, all layers are multiplied by one matrix that moves from I to S_0^-1, so
+        that at t = 1 the basis of the embedding is the given one. If the product of many layers is ill-conditioned,
+        rounding is then amplified. Default: False.
     """
     layers, n = h_res_Lnn.shape[:2]
-    same = np.tile(np.eye(n), (layers, 1, 1))
-    if not all(np.isfinite(_invert(h_res_nn)).all() for h_res_nn in h_res_Lnn):
-        unknown = np.full((layers + 1, n, n), np.nan)
-        return Gauge(unknown, unknown, same)
-    turned, triangles, sheared = [np.eye(n)], [], [np.eye(n)]
-    for h_res_nn in reversed(h_res_Lnn):
-        turned = [np.linalg.qr(h_res_nn.T @ turned[0]).Q]
-    for h_res_nn in h_res_Lnn:
-        turn, triangle = np.linalg.qr(h_res_nn @ turned[-1])
-        turned.append(turn)
+    basis, inverse = (np.tile(np.eye(n), (layers + 1, 1, 1)) for _ in range(2))
+    if t == 0:
+        return Gauge(basis, inverse, h_res_Lnn)
+    full_q, full_c, triangles = _find_directions(h_res_Lnn)
+    known = len(triangles)
+    turned, sheared, scaled = (min(max(part, 0.0), 1.0) for part in (2 * t, 4 * t - 2, 4 * t - 3))
+    q, c = _turn(full_q, turned), _shear(full_c, sheared)
+    rates = np.diagonal(triangles, axis1=1, axis2=2)
+    e = _scale(rates, scaled, is_centred=not keep_embedding)
+    basis[:] = inverse[:] = np.nan
+    basis[: known + 1] = e[..., None] * np.linalg.solve(c, q.transpose(0, 2, 1))
+    inverse[: known + 1] = q @ c / e[:, None]
+    mixed = np.tile(np.eye(n) if t == 1 else np.full((n, n), np.nan), (layers, 1, 1))
+    if turned < 1:
+        mixed[:known] = q[1:].transpose(0, 2, 1) @ h_res_Lnn[:known] @ q[:-1]
+    else:
+        above = triangles - rates[..., None] * np.eye(n)
+        scales = np.abs(rates) ** (1 - scaled) if scaled else rates
+        mixed[:known] = scales[..., None] * np.eye(n) + (1 - sheared) * np.linalg.solve(c[1:], above)
+    if keep_embedding and scaled:
+        q_0, c_0 = _turn(full_q[0], scaled), _shear(full_c[0], scaled)
+        back, forth = q_0 @ c_0, np.linalg.solve(c_0, q_0.T)
+        basis, inverse = back @ basis, inverse @ forth
+        mixed = np.eye(n) + back @ (mixed - np.eye(n)) @ forth
+    return Gauge(basis, inverse, mixed)
+
+
+def _find_directions(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find Q (K + 1, n, n), C (K + 1, n, n) and T (K, n, n) of `find_gauge` for the first K layers, whose inverses
+    float64 knows. Q_0 is the Q of the transposed product.
+    """
+    is_known_L = [bool(np.isfinite(_invert(h_res_nn)).all()) for h_res_nn in h_res_Lnn]
+    h_res_Knn = h_res_Lnn[: [*is_known_L, False].index(False)]
+    eye = np.eye(h_res_Lnn.shape[-1])
+    turns, triangles, shears = [eye], [], [eye]
+    for h_res_nn in reversed(h_res_Knn):
+        turns = [_factor(h_res_nn.T @ turns[0])[0]]
+    for h_res_nn in h_res_Knn:
+        turn, triangle = _factor(h_res_nn @ turns[-1])
+        turns.append(turn)
         triangles.append(triangle)
     for triangle in reversed(triangles):
-        sheared.append(np.linalg.solve(triangle, sheared[-1] * np.diag(triangle)))
-    q, c = np.array(turned), np.array(sheared[::-1])
-    factors = 1 / np.diagonal(triangles, axis1=1, axis2=2)
-    # Each row starts at a size that keeps its largest and its smallest equally far from the limits of float64.
-    exponents = np.cumsum(np.log2(np.abs(factors)), axis=0)
-    start = np.exp2(-np.round((exponents.max(0) + exponents.min(0)) / 2))
-    e = np.cumprod(np.vstack([start, factors]), axis=0)
-    return Gauge(e[..., None] * np.linalg.solve(c, q.transpose(0, 2, 1)), q @ c / e[:, None], same)
+        shears.append(np.linalg.solve(triangle, shears[-1] * np.diag(triangle)))
+    return np.array(turns), np.array(shears[::-1]), np.array(triangles).reshape(h_res_Knn.shape)
+
+
+def _factor(matrix_nn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a rotation Q and an upper triangular T with Q T = matrix. Only T's last entry can be negative on its
+    diagonal.
+    """
+    q, triangle = np.linalg.qr(matrix_nn)
+    signs = np.where(np.diag(triangle) < 0, -1.0, 1.0)
+    signs[-1] = np.sign(np.linalg.det(q)) * signs[:-1].prod()
+    return q * signs, triangle * signs[:, None]
+
+
+def _turn(q: np.ndarray, share: float) -> np.ndarray:
+    """Return a rotation on the way from I, share 0, to Q, share 1.
+
+    Q is a product of rotations in the planes of two streams each. All turn by this share of their angles.
+    """
+    if share == 1:
+        return q
+    n = q.shape[-1]
+    rest, turned = q.copy(), np.tile(np.eye(n), (*q.shape[:-2], 1, 1))
+    for j, i in zip(*np.triu_indices(n, 1), strict=True):
+        angle = np.arctan2(rest[..., i, j], rest[..., j, j])
+        rest[..., [j, i], :] = _rotate_plane(-angle) @ rest[..., [j, i], :]
+        turned[..., [j, i]] = turned[..., [j, i]] @ _rotate_plane(share * angle)
+    return turned
+
+
+def _rotate_plane(angle: np.ndarray) -> np.ndarray:
+    """Return rotations of the plane (..., 2, 2) by these angles (...)."""
+    return np.moveaxis(np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), (0, 1), (-2, -1))
+
+
+def _shear(c: np.ndarray, share: float) -> np.ndarray:
+    """Return a matrix on the straight line from I, share 0, to C, share 1."""
+    eye = np.eye(c.shape[-1])
+    return eye + share * (c - eye)
+
+
+def _scale(rates_Kn: np.ndarray, share: float, *, is_centred: bool) -> np.ndarray:
+    """Return E (K + 1, n) on the way from I, share 0, to the inverse of the product of all earlier rates, share 1.
+
+    is_centred: whether each stream starts at a size that keeps its largest and its smallest factor equally far from the
+        limits of float64, instead of at 1.
+    """
+    start = np.ones((1, rates_Kn.shape[1]))
+    if share == 0:
+        return np.repeat(start, len(rates_Kn) + 1, axis=0)
+    if is_centred and len(rates_Kn):
+        exponents = np.cumsum(np.log2(np.abs(rates_Kn)), axis=0)
+        start = np.exp2(share * np.round((exponents.max(0) + exponents.min(0)) / 2))[None]
+    return np.cumprod(np.vstack([start, np.sign(rates_Kn) * np.abs(rates_Kn) ** -share]), axis=0)
 
 
 def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return H_pre (L, n), H_post (L, n) and H_res (L, n, n) after a change of basis of the streams (the gauge)."""
     h_pre = (h_pre_Ln[:, None] @ gauge.inverse[:-1])[:, 0]
     return h_pre, (gauge.basis[1:] @ h_post_Ln[..., None])[..., 0], gauge.h_res
-
-
-def _approach_identity(h_res_nn: np.ndarray, t: float) -> np.ndarray:
-    """Return (H + t I) (I + t H)^-1, computed as I + (1 - t) (H - I) (I + t H)^-1, which is exact for H = I.
-
-    For t = 1 it is the identity for any H. nan if the inverse is not known in float64.
-    """
-    eye = np.eye(len(h_res_nn))
-    return eye if t == 1 else eye + (1 - t) * (h_res_nn - eye) @ _invert(eye + t * h_res_nn)
 
 
 def _invert(matrix_nn: np.ndarray) -> np.ndarray:

@@ -137,14 +137,17 @@ PANEL_LAYER = Panel(
     meaning="The mixing of one layer while the basis of the streams moves from the one as computed, 0, to the one in "
     "which every H_res is the identity, 1. The outputs of the stack stay the same.",
     help=Help(
-        formula="H_res' = (H_res + t I)(I + t H_res)⁻¹; S_1 = I, S_{l+1} = H_res'_l S_l H_res_l⁻¹; "
-        "H_pre' = H_pre S_l⁻¹; H_post' = S_{l+1} H_post",
+        formula="S_l = E_l C_l⁻¹ Q_lᵀ, H_res_l Q_l = Q_{l+1} T_l, T_l C_l = C_{l+1} diag(T_l), "
+        "E_{l+1} = E_l diag(T_l)⁻¹; H_pre' = H_pre S_l⁻¹; H_post' = S_{l+1} H_post; H_res' = S_{l+1} H_res S_l⁻¹",
         reading="What the slider changes belongs to the choice of a basis. It keeps the weight of each output in "
-        "each later input. At 1 all mixing of the layers up to the cursor is in H_pre and H_post. Verify computes a "
-        "stack of static mixing at 1, in a basis that keeps the digits of float64 and differs from the one shown by "
-        "one matrix for all layers: its output differs by rounding alone. H_pre and H_post are blank where the basis "
-        "could enlarge a rounding of float32 to 10 %: where H_res has nearly no inverse, after many layers of free "
-        "mixing, and at some places between 0 and 1 if H_res has a negative eigenvalue. Orthogonal mixing stays "
+        "each later input. From 0 to ½ streams are rotated (Q) until every H_res is upper triangular, up to ¾ sheared "
+        "(C) until it is diagonal, and up to 1 scaled (E) until it is the identity. At ¾ each stream is one direction "
+        "that mixing only scales; if the determinant of H_res is negative, one of these numbers changes its sign "
+        "there. After ¾ one matrix for all layers also leads the embedding back to its basis as computed, so that at "
+        "1 all mixing of the layers up to the cursor is in H_pre and H_post. Verify computes a stack of static mixing "
+        "at 1 without that matrix, which keeps the digits of float64: its output differs by rounding alone. "
+        "H_pre and H_post are blank where the basis could enlarge a rounding of float32 to 10 %: after many layers "
+        "of free mixing, near 1. Where H_res has no inverse there is no other basis. Orthogonal mixing stays "
         "orthogonal at every position. Colours are ±log(1 + |w|).",
         symbol="H_pre S⁻¹, S H_post, S H_res S⁻¹",
         source="Defined here. With dynamic mixing: matrices averaged over samples",

@@ -4,7 +4,8 @@ import { formatValue, inclusiveRange } from '../data/numbers.js';
 import { multiplyAt } from './composites.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
-/** A basis S in front of every layer, and its inverse, row-major. @typedef {{basis: Float64Array[], inverse: Float64Array[]}} Gauge */
+/** The bases on the way, row-major: rotations Q and shears C in front of every known layer and after the last, and triangular T of each. @typedef {{turns: Float64Array[], shears: Float64Array[], triangles: Float64Array[]}} Directions */
+/** A basis S and its inverse, row-major. @typedef {{basis: Float64Array, inverse: Float64Array}} Basis */
 
 const SINGULAR = 2 ** 52; // condition of a matrix, from which on a double does not know its inverse
 const ROUNDING = 2 ** -24; // of float32
@@ -46,7 +47,7 @@ function toViewBetween(first, key, percent) {
   return { ...first, key, title: String(percent / 100), figure: { ...first.figure, data } };
 }
 
-/** Caches the gauges of each stack by t. @type {WeakMap<Matrix, Map<number, Gauge>>} */
+/** Caches the directions of each stack. @type {WeakMap<Matrix, Directions>} */
 const known = new WeakMap();
 
 /**
@@ -62,10 +63,12 @@ export function buildBlock(matrices, percent, cursor) {
   const n = res.shape[2];
   const layer = Math.min(cursor, res.shape[0] - 1);
   const t = percent / 100;
-  const gauge = findGauge(res, t, layer);
-  const mixed = mixAt(res, layer, t);
-  const read = isKnown(gauge, layer, n) ? multiplyRow(rowAt(pre, layer, n), gauge.inverse[layer], n) : null;
-  const write = isKnown(gauge, layer + 1, n) ? multiplyColumn(gauge.basis[layer + 1], rowAt(post, layer, n), n) : null;
+  const directions = findDirections(res);
+  const [before, after] = [layer, layer + 1].map((place) => findBasis(directions, place, t, n));
+  const clean = (/** @type {Float64Array} */ weights) => (t === 0 ? weights : dropRounding(weights));
+  const mixed = clean(mixAt(res, directions, layer, t));
+  const read = isKnown(before, n) ? clean(multiplyRow(rowAt(pre, layer, n), before.inverse, n)) : null;
+  const write = isKnown(after, n) ? clean(multiplyColumn(after.basis, rowAt(post, layer, n), n)) : null;
   const first = Float64Array.from({ length: n + 1 }, (_, j) => (j > 0 && read ? read[j - 1] : NaN));
   const rest = inclusiveRange(0, n - 1).map((i) =>
     Float64Array.from({ length: n + 1 }, (_, j) => (j > 0 ? mixed[i * n + j - 1] : write ? write[i] : NaN)),
@@ -78,40 +81,137 @@ export function toBlockTexts(block) {
   return block.map((row) => Array.from(row, (value) => formatValue(Number.isFinite(value) ? value : null)));
 }
 
-/** Find the basis in front of each layer up to the one after `layer`. @param {Matrix} res @param {number} t @param {number} layer @returns {Gauge} */
-function findGauge(res, t, layer) {
-  const n = res.shape[2];
-  const byT = known.get(res) ?? new Map();
-  known.set(res, byT);
-  const gauge = byT.get(t) ?? { basis: [identity(n)], inverse: [identity(n)] };
-  const found = { basis: [...gauge.basis], inverse: [...gauge.inverse] };
-  for (let place = found.basis.length - 1; place <= layer; place++) {
-    const own = Float64Array.from(res.data.subarray(place * n * n, (place + 1) * n * n));
-    const mixed = mixAt(res, place, t);
-    found.basis.push(t === 0 ? identity(n) : multiply(mixed, multiply(found.basis[place], invert(own, n), n), n));
-    found.inverse.push(t === 0 ? identity(n) : multiply(own, multiply(found.inverse[place], invert(mixed, n), n), n));
+/** Find the directions of a stack up to the first layer without an inverse. @param {Matrix} res @returns {Directions} */
+function findDirections(res) {
+  const cached = known.get(res);
+  if (cached) return cached;
+  const [layers, , n] = res.shape;
+  const matrices = inclusiveRange(0, layers - 1).map((layer) => matrixAt(res, layer));
+  const missing = matrices.findIndex((matrix) => !invert(matrix, n).every(Number.isFinite));
+  const usable = missing < 0 ? matrices : matrices.slice(0, missing);
+  const backward = usable.reduceRight((turn, own) => factor(multiply(transpose(own, n), turn, n), n)[0], identity(n));
+  const [turns, triangles, shears] = [[backward], /** @type {Float64Array[]} */ ([]), [identity(n)]];
+  for (const own of usable) {
+    const [turn, triangle] = factor(multiply(own, turns[turns.length - 1], n), n);
+    turns.push(turn);
+    triangles.push(triangle);
   }
+  for (const triangle of triangles.toReversed())
+    shears.unshift(
+      multiply(
+        invert(triangle, n),
+        shears[0].map((value, index) => value * triangle[(index % n) * (n + 1)]),
+        n,
+      ),
+    );
+  const directions = { turns, shears, triangles };
   // Do not cache layers without numbers: these may still arrive.
-  const last = found.basis.findIndex((basis, place) => ![...basis, ...found.inverse[place]].every(Number.isFinite));
-  const kept = last < 0 ? found.basis.length : last;
-  byT.set(t, { basis: found.basis.slice(0, kept), inverse: found.inverse.slice(0, kept) });
-  return found;
+  if (matrices.every((matrix) => matrix.every(Number.isFinite))) known.set(res, directions);
+  return directions;
 }
 
-/** Return (H + t I) (I + t H)^-1 of one layer, as I + (1 - t) (H - I) (I + t H)^-1; the identity at t = 1. @param {Matrix} res @param {number} layer @param {number} t */
-function mixAt({ shape: [, , n], data }, layer, t) {
-  const own = Float64Array.from(data.subarray(layer * n * n, (layer + 1) * n * n));
-  if (t === 0) return own;
+/** Return how far streams are turned, sheared and scaled, from 0 to 1 each. @param {number} t */
+function sharesOf(t) {
+  return [2 * t, 4 * t - 2, 4 * t - 3].map((share) => Math.min(Math.max(share, 0), 1));
+}
+
+/** Find the basis in front of a layer, as `find_gauge` with `keep_embedding`; NaN where it is not known. @param {Directions} directions @param {number} place @param {number} t @param {number} n @returns {Basis} */
+function findBasis({ turns, shears, triangles }, place, t, n) {
+  if (t === 0) return { basis: identity(n), inverse: identity(n) };
+  if (place > triangles.length) return { basis: identity(n).fill(NaN), inverse: identity(n).fill(NaN) };
+  const [turned, sheared, scaled] = sharesOf(t);
+  const sizes = new Float64Array(n).fill(1);
+  for (const triangle of triangles.slice(0, scaled > 0 ? place : 0))
+    for (let i = 0; i < n; i++)
+      sizes[i] *= Math.sign(triangle[i * (n + 1)]) * Math.abs(triangle[i * (n + 1)]) ** -scaled;
+  const own = toFrame(turns[place], shears[place], turned, sheared, n);
+  const basis = own.basis.map((value, index) => value * sizes[Math.floor(index / n)]);
+  const inverse = own.inverse.map((value, index) => value / sizes[index % n]);
+  if (scaled === 0) return { basis, inverse };
+  const first = toFrame(turns[0], shears[0], scaled, scaled, n);
+  return { basis: multiply(first.inverse, basis, n), inverse: multiply(inverse, first.basis, n) };
+}
+
+/** Return C^-1 Q^T and its inverse Q C, where Q and C are on their way from the identity. @param {Float64Array} turn @param {Float64Array} shear @param {number} turned @param {number} sheared @param {number} n @returns {Basis} */
+function toFrame(turn, shear, turned, sheared, n) {
+  const [q, c] = [turnBy(turn, turned, n), shearBy(shear, sheared, n)];
+  return { basis: multiply(invert(c, n), transpose(q, n), n), inverse: multiply(q, c, n) };
+}
+
+/** Return H_res of one layer in the basis at t. @param {Matrix} res @param {Directions} directions @param {number} layer @param {number} t */
+function mixAt(res, { turns, shears, triangles }, layer, t) {
+  const n = res.shape[2];
+  if (t === 0) return matrixAt(res, layer);
+  if (t === 1) return identity(n);
+  if (layer >= triangles.length) return identity(n).fill(NaN);
+  const [turned, sheared, scaled] = sharesOf(t);
+  if (turned < 1) {
+    const [before, after] = [layer, layer + 1].map((place) => turnBy(turns[place], turned, n));
+    return multiply(transpose(after, n), multiply(matrixAt(res, layer), before, n), n);
+  }
+  const triangle = triangles[layer];
+  const above = triangle.map((value, index) => (index % (n + 1) === 0 ? 0 : (1 - sheared) * value));
+  const mixed = multiply(invert(shearBy(shears[layer + 1], sheared, n), n), above, n);
+  const rate = (/** @type {number} */ index) =>
+    scaled === 0 ? triangle[index] : Math.abs(triangle[index]) ** (1 - scaled);
+  for (let index = 0; index < n * n; index += n + 1) mixed[index] = rate(index);
+  if (scaled === 0) return mixed;
+  const first = toFrame(turns[0], shears[0], scaled, scaled, n);
   const unit = identity(n);
-  if (t === 1) return unit;
-  const apart = own.map((value, index) => (1 - t) * (value - unit[index]));
-  const below = own.map((value, index) => unit[index] + t * value);
-  return multiply(apart, invert(below, n), n).map((value, index) => unit[index] + value);
+  const apart = mixed.map((value, index) => value - unit[index]);
+  return multiply(first.inverse, multiply(apart, first.basis, n), n).map((value, index) => value + unit[index]);
 }
 
-/** Return whether a basis enlarges a rounding of float32 to less than 10 %. @param {Gauge} gauge @param {number} place @param {number} n */
-function isKnown({ basis, inverse }, place, n) {
-  return norm(basis[place]) * norm(inverse[place]) * n * ROUNDING < LOST;
+/** Return a rotation on the way from I, share 0, to Q, share 1: planes of two streams turn by this share of their angles. @param {Float64Array} q @param {number} share @param {number} n */
+function turnBy(q, share, n) {
+  if (share === 1) return q;
+  const [rest, undone] = [q.slice(), identity(n)];
+  for (let j = 0; j < n; j++)
+    for (let i = j + 1; i < n; i++) {
+      const angle = Math.atan2(rest[i * n + j], rest[j * n + j]);
+      turnRows(rest, j, i, angle, n);
+      turnRows(undone, j, i, share * angle, n);
+    }
+  return transpose(undone, n);
+}
+
+/** Turn two rows of a matrix in their plane, the second towards the first. @param {Float64Array} matrix @param {number} j @param {number} i @param {number} angle @param {number} n */
+function turnRows(matrix, j, i, angle, n) {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  for (let k = 0; k < n; k++) {
+    const [first, second] = [matrix[j * n + k], matrix[i * n + k]];
+    matrix[j * n + k] = cos * first + sin * second;
+    matrix[i * n + k] = cos * second - sin * first;
+  }
+}
+
+/** Return a matrix on the straight line from I, share 0, to C, share 1. @param {Float64Array} c @param {number} share @param {number} n */
+function shearBy(c, share, n) {
+  const unit = identity(n);
+  return c.map((value, index) => unit[index] + share * (value - unit[index]));
+}
+
+/** Factor a matrix into a rotation and an upper triangular matrix, by rotations of two rows. Only the last diagonal entry of the second can be negative. @param {Float64Array} matrix @param {number} n */
+function factor(matrix, n) {
+  const [triangle, undone] = [matrix.slice(), identity(n)];
+  for (let j = 0; j < n; j++)
+    for (let i = j + 1; i < n; i++) {
+      const angle = Math.atan2(triangle[i * n + j], triangle[j * n + j]);
+      for (const rows of [triangle, undone]) turnRows(rows, j, i, angle, n);
+      triangle[i * n + j] = 0;
+    }
+  return [transpose(undone, n), triangle];
+}
+
+/** Set weights to 0 that are smaller than a rounding of the largest to float32. @param {Float64Array} weights */
+function dropRounding(weights) {
+  const most = weights.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  return weights.map((value) => (Math.abs(value) < ROUNDING * most ? 0 : value));
+}
+
+/** Return whether a basis enlarges a rounding of float32 to less than 10 %. @param {Basis} basis @param {number} n */
+function isKnown({ basis, inverse }, n) {
+  return norm(basis) * norm(inverse) * n * ROUNDING < LOST;
 }
 
 /** Invert a matrix by elimination with pivots; NaN if a double does not know the inverse. @param {Float64Array} matrix @param {number} n */
@@ -141,6 +241,16 @@ function norm(values) {
 /** Return the identity matrix (n, n), row by row. @param {number} n */
 function identity(n) {
   return Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
+}
+
+/** Return H_res of one layer (n, n). @param {Matrix} res @param {number} layer */
+function matrixAt({ shape: [, , n], data }, layer) {
+  return Float64Array.from(data.subarray(layer * n * n, (layer + 1) * n * n));
+}
+
+/** Transpose a matrix (n, n). @param {Float64Array} matrix @param {number} n */
+function transpose(matrix, n) {
+  return matrix.map((_, index) => matrix[(index % n) * n + Math.floor(index / n)]);
 }
 
 /** Multiply two mixing matrices (n, n). @param {Float64Array} left @param {Float64Array} right @param {number} n */

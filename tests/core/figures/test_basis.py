@@ -22,7 +22,7 @@ from tests.core.figures.filled import (
 
 PANEL = figures.PANELS["basis"]
 VIEWS = PANEL.views
-BETWEEN = "t37"  # no stop of the slider
+BETWEEN = ("t37", "t62", "t87")  # no stops of the slider: turned, sheared, scaled
 
 
 def get_layer_template(key: str, runs: int) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def get_layer_template(key: str, runs: int) -> dict[str, Any]:
 
 @pytest.mark.sample(8)
 @pytest.mark.parametrize("comparison", ["three", "many streams", "dynamic", "parts"])
-@pytest.mark.parametrize("key", [*(view.key for view in VIEWS), BETWEEN])
+@pytest.mark.parametrize("key", [*(view.key for view in VIEWS), *BETWEEN])
 def test_the_page_shows_the_same_at_every_layer(key: str, comparison: str) -> None:
     lines = encode_lines(comparison)
     template = get_layer_template(key, len(lines))
@@ -49,9 +49,9 @@ def test_the_page_shows_the_same_at_every_layer(key: str, comparison: str) -> No
 
 
 def test_between_the_stops_is_a_view_for_each_percent() -> None:
-    between = PANEL.build(2, figures.THEMES["dark"], BETWEEN)
+    between = PANEL.build(2, figures.THEMES["dark"], BETWEEN[0])
     sources = [trace["meta"]["fill"] for trace in between["data"]]
-    assert sources == [trace["meta"]["fill"] for trace in get_layer_template(BETWEEN, 2)["data"]]
+    assert sources == [trace["meta"]["fill"] for trace in get_layer_template(BETWEEN[0], 2)["data"]]
     assert [PANEL.find_view(key) for key in ("t101", "t1.5", "37", "")] == [None] * 4
     assert PANEL.find_view("t25") == PANEL.views[1]
     assert figures.PANELS["gauge"].find_view("t37") is None
@@ -83,6 +83,8 @@ def test_what_the_basis_makes_of_rounding_is_blank() -> None:
     assert np.isnan(first[:, 0]).all()
     assert np.isnan(second[0]).all()
     np.testing.assert_array_equal(second[1:, 1:], np.eye(4))
+    between = build_block(uniform, "50", 1)
+    assert np.isnan(between).all()
 
 
 def test_one_stream_and_parts_of_the_width_have_no_basis() -> None:
