@@ -1,21 +1,21 @@
 /** The card of a panel: figure with the values at the cursor, meaning, help, menu and table. */
 
 import { useComputed } from '@preact/signals';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { isContinuous } from '../figures/basis.js';
 import { hasServer } from '../net/sent.js';
 import { forInterval } from '../plots/filling.js';
+import { PanelHelp } from '../plots/help.js';
 import { isInterval, shownStep, toCardTitle, unitOf } from '../plots/places.js';
 import { Plot } from '../plots/plotbox.js';
 import { present } from '../plots/presented.js';
-import { PanelTable } from '../plots/table.js';
+import { PanelTable, useTableSwitch } from '../plots/table.js';
 import { exportItems } from '../share/export.js';
 import { openShareDialog } from '../share/share.js';
 import { chooseCardView, moveInterval } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { html, memo } from '../ui/html.js';
-import { Menu, Popover } from '../ui/menu.js';
-import { linkPapers } from '../ui/papers.js';
+import { html } from '../ui/html.js';
+import { Menu } from '../ui/menu.js';
 import { BasisSlider } from './basisslider.js';
 import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
@@ -60,19 +60,6 @@ export function PanelCard({ panel, level = 'h2' }) {
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
     </section>
   `;
-}
-
-/** Create the state of a card that shows its figure or its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. */
-export function useTableSwitch() {
-  const [isTable, setIsTable] = useState(false);
-  const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    const card = /** @type {HTMLElement} */ (event.currentTarget);
-    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
-    setIsTable(false);
-    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
-  };
-  return { isTable, tableItem, onKeyDown };
 }
 
 /** List the menu items Embed and Full screen. @param {Panel} panel */
@@ -128,18 +115,6 @@ function showPressed(group) {
   const first = /** @type {HTMLElement} */ (group.firstElementChild);
   group.scrollLeft = pressed.offsetLeft - first.offsetLeft - (group.clientWidth - pressed.offsetWidth) / 2;
 }
-
-export const PanelHelp = memo((/** @type {{panel: Panel}} */ { panel }) => {
-  const { formula, reading, symbol, source } = panel.help;
-  return html`
-    <${Popover} label=${`${panel.title}: what it shows`} sign="?">
-      <h3>${panel.title}</h3>
-      <p>${panel.meaning}</p>
-      <p>${reading}</p>
-      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${linkPapers(source)}</dd></dl>
-    <//>
-  `;
-});
 
 /** Render the inputs that choose an interval of layers. */
 function IntervalControl() {

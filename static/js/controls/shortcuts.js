@@ -12,7 +12,7 @@ import { recallChoice, storeChoice } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/spec.js';
-import { openDialog, openSettings } from '../ui/opened.js';
+import { opened, settingsOpened } from '../ui/opened.js';
 import { presentCard } from './stagesteps.js';
 
 const KEY = 'single-keys';
@@ -76,11 +76,11 @@ export const SHORTCUTS = [
     title: 'show runs relative to run A',
     keys: { d: () => showDifference(!state.view.value.difference) },
   },
-  { signs: ['e'], title: 'all settings', keys: { e: () => openSettings() } },
-  { signs: ['v'], title: 'your views', keys: { v: () => openDialog('views') } },
+  { signs: ['e'], title: 'all settings', keys: { e: () => (settingsOpened.value = true) } },
+  { signs: ['v'], title: 'your views', keys: { v: () => (opened.value = 'views') } },
   { signs: ['f'], title: 'present a figure on the full screen', keys: { f: presentCard } },
   { signs: ['t'], title: 'dark or light', keys: { t: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') } },
-  { signs: ['?'], title: 'this list', keys: { '?': () => openDialog('help') } },
+  { signs: ['?'], title: 'this list', keys: { '?': () => (opened.value = 'help') } },
 ];
 
 /** @type {Record<string, () => void>} */

@@ -6,6 +6,7 @@ import { clearCanvas } from '../picture/canvas.js';
 import { mixColors } from '../picture/colors.js';
 import { layerAt, toLayout, xOf } from '../picture/layout.js';
 import { toPalette } from '../picture/shown.js';
+import { useTableSwitch } from '../plots/table.js';
 import { download, downloadText, footLine } from '../share/export.js';
 import { moveCursor } from '../state/actions.js';
 import {
@@ -38,6 +39,7 @@ import * as state from '../state/signals.js';
 import { isUnconstrained, stackOf, TRACE } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
+import { NumbersTable, TableBox } from '../ui/table.js';
 
 /** @typedef {import('../state/atlascells.js').Cell} Cell @typedef {import('../state/atlascells.js').Part} Part @typedef {import('../picture/layout.js').Layout} Layout */
 /** A row of cells at a height. @typedef {ReturnType<typeof listRows>[number] & {y: number}} Row */
@@ -73,12 +75,12 @@ export const AtlasRow = () => (shownCut.value ? html`<${OpenAtlas} />` : null);
 
 /** Render the atlas, which shows what every single cut does, with its tools. */
 function OpenAtlas() {
-  const [isTable, setIsTable] = useState(false);
+  const { isTable, tableItem } = useTableSwitch();
   const parts = listParts();
   const act = String(shownCut.value);
   useComputing();
   const items = [
-    { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) },
+    tableItem,
     ...(parts.length > 0
       ? [
           { title: 'PNG', note: 'image, 2× resolution', run: () => download(drawImage(parts, act), `${NAME}.png`) },
@@ -98,7 +100,7 @@ function OpenAtlas() {
           <button type="button" class="icon" aria-label="Close the atlas" title="Close" onClick=${closeAtlas}>✕</button>
         </div>
       </header>
-      ${isTable ? html`<${NumbersTable} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${AtlasFigure} parts=${parts} act=${act} />` : null}
+      ${isTable ? html`<${AtlasTable} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${AtlasFigure} parts=${parts} act=${act} />` : null}
       <${AtlasProgress} />
       <${MissingReasons} act=${act} />
     </section>
@@ -294,12 +296,8 @@ function CellMarks({ plan, shown }) {
   const layer = Math.min(state.hovered.value ?? state.cursor.value, layout.layers - 1);
   const row = rows.find((item) => item.run === shown?.run && item.stream === shown.stream);
   const [left, right] = [xOf(layout, layer), xOf(layout, layer + 1)];
-  const toStyle = (
-    /** @type {number} */ x,
-    /** @type {number} */ y,
-    /** @type {number} */ width,
-    /** @type {number} */ height,
-  ) => ({
+  /** @param {number} x @param {number} y @param {number} width @param {number} height */
+  const toStyle = (x, y, width, height) => ({
     left: `${x.toFixed(1)}px`,
     top: `${y}px`,
     width: `${Math.max(width, 3).toFixed(1)}px`,
@@ -446,18 +444,6 @@ function drawImage(parts, act) {
 }
 
 /** Render the numbers of the atlas as a table. @param {{parts: Part[], act: string}} props */
-function NumbersTable({ parts, act }) {
-  const { head, rows } = toAtlasTable(parts, act);
-  const at = state.cursor.value + 1;
-  return html`
-    <div class="table-box" tabindex="0" role="region" aria-label=${`${TITLE}, table`}>
-      <table class="numbers">
-        <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
-        <tbody>${rows.map(
-          (row) => html`
-          <tr class=${row[0] === at ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>`,
-        )}</tbody>
-      </table>
-    </div>
-  `;
-}
+const AtlasTable = ({ parts, act }) => html`
+  <${TableBox} label=${`${TITLE}, table`}><${NumbersTable} ...${toAtlasTable(parts, act)} at=${state.cursor.value + 1} /><//>
+`;

@@ -1,5 +1,6 @@
 /** Shows a panel's numbers as a table, and exports them as CSV. */
 
+import { useState } from 'preact/hooks';
 import { formatFixed, formatScaled, formatValue, inclusiveRange, toCsvNumber } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
 import { columnSums, rowSums } from '../figures/composites.js';
@@ -11,6 +12,7 @@ import { atStep } from '../figures/steps.js';
 import { COMPOSITES } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
+import { NumbersTable, TableBox } from '../ui/table.js';
 import { columnsForInterval, forInterval } from './filling.js';
 import { describeInterval, shownStep, toPlaces } from './places.js';
 
@@ -302,25 +304,26 @@ function matrixTable(panel, source, isRaw) {
   };
 }
 
+/** Create the state of a card that shows its figure or its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. @param {string} [name] of what is drawn */
+export function useTableSwitch(name = 'figure') {
+  const [isTable, setIsTable] = useState(false);
+  const tableItem = { title: isTable ? `Show the ${name}` : 'Show as table', run: () => setIsTable(!isTable) };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const card = /** @type {HTMLElement} */ (event.currentTarget);
+    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
+    setIsTable(false);
+    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
+  };
+  return { isTable, tableItem, onKeyDown };
+}
+
 /** Render the table of a panel. @param {{panel: Panel}} props */
 export function PanelTable({ panel }) {
   state.dataTick.value;
-  const { head, rows } = toTable(panel, false);
-  const { cursor, step } = state;
-  const ofStep = step.value === null ? null : state.nameStep(step.value);
-  const at = head[0] === 'layer' ? cursor.value + 1 : head[0] === 'step' ? ofStep : null;
-  return html`
-    <div class="table-box" tabindex="0" role="region" aria-label=${`${panel.title}, table`}>
-      <table class="numbers">
-        <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
-        <tbody>${rows.map(
-          (row) => html`
-          <tr class=${row[0] === at ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>
-        `,
-        )}</tbody>
-      </table>
-    </div>
-  `;
+  const table = toTable(panel, false);
+  const ofStep = state.step.value === null ? null : state.nameStep(state.step.value);
+  const at = table.head[0] === 'layer' ? state.cursor.value + 1 : table.head[0] === 'step' ? ofStep : null;
+  return html`<${TableBox} label=${`${panel.title}, table`}><${NumbersTable} ...${table} at=${at} /><//>`;
 }
 
 /** Export the table of a panel as delimited text. @param {Panel} panel @param {string} separator */
