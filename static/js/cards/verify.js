@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { useLayoutEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
 import { modelOf } from '../data/record.js';
-import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
+import { ApiError, getMetrics, getVerification, postVerification, wait } from '../net/api.js';
 import { nameOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
@@ -33,8 +33,7 @@ async function verifyRun(id, aborted) {
     let body = first;
     while (body.status !== 'done') {
       update({ status: body.status });
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      if (aborted.aborted) return;
+      await wait(POLL_MS, aborted);
       body = await getVerification(id, aborted);
     }
     update({ status: 'done', body });

@@ -6,7 +6,7 @@ import { matrixOpened, openMatrix } from '../picture/shown.js';
 import { showAll } from '../plots/boxes.js';
 import { openShareDialog } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
-import { cutStream, isComputing, restoreStream, undoEdit } from '../state/edits.js';
+import { isComputing, toggleStream, undoEdit } from '../state/edits.js';
 import { setTheme, theme } from '../state/look.js';
 import { recallChoice, storeChoice } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
@@ -46,16 +46,12 @@ export const SHORTCUTS = [
   {
     signs: ['1', '…', '9'],
     title: 'cut the stream with this number at the cursor, or remove the cut',
-    keys: Object.fromEntries(
-      STREAMS.map((name) => [name, () => cutStream(null, Number(name) - 1, state.cursor.value)]),
-    ),
+    keys: Object.fromEntries(STREAMS.map((name) => [name, () => editStream('zero', name)])),
   },
   {
     signs: ['Shift', '1', '…', '9'],
     title: 'restore that stream at the cursor',
-    keys: Object.fromEntries(
-      STREAMS.map((name) => [`Shift${name}`, () => restoreStream(null, Number(name) - 1, state.cursor.value)]),
-    ),
+    keys: Object.fromEntries(STREAMS.map((name) => [`Shift${name}`, () => editStream('restore', name)])),
   },
   {
     signs: ['m'],
@@ -95,6 +91,9 @@ function stepLayer(by) {
 function stepTraining(by) {
   if (state.isTraining.value) moveStep((state.step.value ?? state.steps.value) + by);
 }
+
+/** Cut or restore a stream at the cursor, or remove that edit. @param {'zero' | 'restore'} act @param {string} name of its key */
+const editStream = (act, name) => toggleStream(null, act, Number(name) - 1, state.cursor.value);
 
 /** Open or close the matrix of the magnified layer for editing. */
 function toggleMatrix() {

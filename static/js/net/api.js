@@ -144,10 +144,15 @@ export async function retryWhileBusy(request, shouldRetry) {
       return await request();
     } catch (error) {
       if (!(error instanceof ApiError) || error.retryAfter_s === null || !shouldRetry(error)) throw error;
-      const wait_ms = error.retryAfter_s * 1000;
-      await new Promise((resolve) => setTimeout(resolve, wait_ms));
+      await wait(error.retryAfter_s * 1000);
     }
   }
+}
+
+/** Wait; throws after the time if it was aborted meanwhile. @param {number} ms @param {AbortSignal} [aborted] */
+export async function wait(ms, aborted) {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  aborted?.throwIfAborted();
 }
 
 /** Fetch the schema of specs. @returns {Promise<any>} */

@@ -7,6 +7,7 @@ import { WIDER, widthOf } from '../data/textwidth.js';
 import { chooseDrawn, slotAtStep } from '../figures/drawing.js';
 import { MIN_ROW_GAP } from '../figures/fill.js';
 import { axisNote, fitNames } from '../figures/labels.js';
+import { until } from '../state/idle.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -371,9 +372,12 @@ class PlotBox {
     return hasData;
   }
 
-  /** Load Plotly once all sketches are painted, because running it takes longer than drawing them. A later drawing tries again. */
+  /**
+   * Load Plotly once the runs whose records arrive are complete, or have been sketched for long, and all sketches are painted, because running
+   * it takes longer than drawing them. A later drawing tries again.
+   */
   async load() {
-    await untilShown();
+    await until(() => state.phase.value !== 'running', AbortSignal.timeout(SKETCHED_MS.running));
     await untilPainted();
     await loadPlotly().then(() => this.redraw(), notifyMissing);
     this.isLoading = false;
@@ -525,22 +529,6 @@ function reserve(box, template, toHeight) {
 
 function notifyMissing() {
   notify('The library that draws figures could not be loaded. Reload the page to try again.');
-}
-
-/** Wait until runs whose records arrive are complete, at most as long as a sketch of a running run is shown. */
-async function untilShown() {
-  let stop = () => {};
-  await new Promise((resolve) => {
-    const timer = setTimeout(resolve, SKETCHED_MS.running);
-    const stopLooking = effect(() => {
-      if (state.phase.value !== 'running') resolve(undefined);
-    });
-    stop = () => {
-      clearTimeout(timer);
-      stopLooking();
-    };
-  });
-  stop();
 }
 
 const showTrainedStack = () => null;

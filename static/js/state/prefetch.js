@@ -116,7 +116,6 @@ async function fetchRuns(specs, signal) {
 
 /** Collect the frames of prefetched runs and keep complete records. @param {Map<string, Columns>} open @param {AbortSignal} signal @param {import('../net/api.js').EventStream} stream */
 function followPrefetched(open, signal, stream) {
-  const ignore = () => {}; // the page does not show the status of a prefetch
   followRuns(
     [...open.keys()],
     {
@@ -129,9 +128,6 @@ function followPrefetched(open, signal, stream) {
         if (columns.end.status === 'done') keepRecord(frame.run, columns);
         if (open.size === 0) showMore();
       },
-      onStatus: ignore,
-      onConnection: ignore,
-      onRefused: ignore,
     },
     signal,
     stream,
