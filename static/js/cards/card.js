@@ -2,6 +2,7 @@
 
 import { useComputed } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { describeMissingMetrics } from '../data/record.js';
 import { isContinuous } from '../figures/basis.js';
 import { hasServer } from '../net/sent.js';
 import { forInterval } from '../plots/filling.js';
@@ -17,7 +18,6 @@ import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { BasisSlider } from './basisslider.js';
-import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
 import { TheoryNotes } from './theory.js';
 
@@ -137,4 +137,10 @@ function IntervalEnd({ id, label, value, onInput }) {
     <label for=${id}>${label}</label>
     <input type="number" id=${id} min="1" max=${state.layers.value} step="1" value=${value + 1} onChange=${onChange} />
   `;
+}
+
+/** Render which metrics of a figure the recordings lack, and why. @param {{figure: import('../../types').Figure}} props a view's template */
+export function Missing({ figure }) {
+  state.dataTick.value;
+  return describeMissingMetrics(figure, state.slots.value).map((text) => html`<p class="hint missing">${text}</p>`);
 }

@@ -11,8 +11,7 @@ import { chooseCardView } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
-import { toFrameItems, useFindings, useTemplate } from './card.js';
-import { Missing } from './missing.js';
+import { Missing, toFrameItems, useFindings, useTemplate } from './card.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 

@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { useLayoutEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
 import { modelOf } from '../data/record.js';
-import { ApiError, getMetrics, getVerification, postVerification, wait } from '../net/api.js';
+import { ApiError, getCatalogue, getVerification, postVerification, wait } from '../net/api.js';
 import { nameOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
@@ -50,7 +50,7 @@ async function verifyRun(id, aborted) {
 /** Load the titles of metrics, for the table of checks. @param {AbortSignal} aborted */
 async function loadMetrics(aborted) {
   if (METRICS.act_rms) return;
-  for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;
+  for (const { key, title } of await getCatalogue(aborted)) METRICS[key] = title;
 }
 
 const close = () => (verified.value = null);

@@ -8,10 +8,10 @@ import { openShareDialog } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
 import { isComputing, toggleStream, undoEdit } from '../state/edits.js';
 import { setTheme, theme } from '../state/look.js';
-import { recallChoice, storeChoice } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/spec.js';
+import { recallChoice, storeChoice } from '../state/store.js';
 import { opened, settingsOpened } from '../ui/opened.js';
 import { presentCard } from './stagesteps.js';
 
@@ -53,11 +53,7 @@ export const SHORTCUTS = [
     title: 'restore that stream at the cursor',
     keys: Object.fromEntries(STREAMS.map((name) => [`Shift${name}`, () => editStream('restore', name)])),
   },
-  {
-    signs: ['m'],
-    title: 'edit the mixing matrix of the magnified layer, or close it',
-    keys: { m: toggleMatrix },
-  },
+  { signs: ['m'], title: 'edit the mixing matrix of the magnified layer, or close it', keys: { m: toggleMatrix } },
   { signs: ['u'], title: 'undo the last edit', keys: { u: undoEdit } },
   { signs: ['a'], title: 'show all layers', keys: { a: showAll } },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },

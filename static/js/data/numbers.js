@@ -146,7 +146,7 @@ export function formatPower(power) {
 }
 
 /** Format an exponent in superscript. @param {number} power */
-function superscript(power) {
+export function superscript(power) {
   return String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : SUPERSCRIPTS[Number(sign)]));
 }
 

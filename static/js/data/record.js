@@ -98,4 +98,4 @@ const isSettled = (columns) =>
   modelOf(columns) !== null && (columns.end !== null || columns.summary !== null || columns.trained > 0);
 
 /** Return whether a metric has data. @param {Columns} columns @param {string} key */
-const hasMetric = ({ layers, matrices, steps }, key) => layers.has(key) || matrices.has(key) || steps.has(key);
+export const hasMetric = ({ layers, matrices, steps }, key) => layers.has(key) || matrices.has(key) || steps.has(key);

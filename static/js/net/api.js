@@ -228,8 +228,6 @@ export const getAtlas = (id, signal) => call(toAtlasPath(id), { signal });
 /** Cancel an atlas. @param {string} id */
 export const cancelAtlas = (id) => call(toAtlasPath(id), { method: 'DELETE' });
 const toAtlasPath = (/** @type {string} */ id) => `/runs/${encodeURIComponent(id)}/atlas`;
-/** Fetch the titles of metrics. @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
-export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 /** Cancel a run, unless others watch it. @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
 /** Create a snapshot. @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
@@ -237,8 +235,8 @@ export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body:
 /** Delete a snapshot. @param {string} id @param {string} key received when the snapshot was created */
 export const deleteSnapshot = (id, key) => call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', key });
 
-/** Fetch the catalogue of metrics. @returns {Promise<import('../../types').Metric[]>} */
-export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
+/** Fetch the catalogue of metrics. @param {AbortSignal} [signal] @returns {Promise<import('../../types').Metric[]>} */
+export const getCatalogue = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 
 /** Start a sweep. @param {any} body @param {AbortSignal} [signal] @returns {Promise<{id: string, links: import('../../types').SweepLinks}>} */
 export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });

@@ -91,12 +91,7 @@ export function toSmall(template, axisTitle) {
       margin: { ...margin, ...SMALL.margin },
       xaxis: { ...xaxis, title: undefined, showgrid: false },
       yaxis: { ...yaxis, nticks: SMALL.ticks },
-      meta: {
-        ...meta,
-        isSmall: true,
-        axisTitle,
-        labels: SMALL.labels,
-      },
+      meta: { ...meta, isSmall: true, axisTitle, labels: SMALL.labels },
     },
   };
 }

@@ -32,14 +32,15 @@ export function toTable(panel, isRaw) {
   const columns = shownSlots(panel).flatMap((slot) =>
     panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnsOfMetric)(slot, column, isRaw)),
   );
-  const head = ['layer', ...columns.map((column) => column.title)];
   const { first, last } = state.interval.value;
-  const rows = inclusiveRange(first, last).map((layer) => [
-    layer + 1,
-    ...columns.map((column) => column.data[layer] ?? ''),
-  ]);
-  return { head, rows };
+  return joinColumns('layer', columns, inclusiveRange(first, last), (layer) => layer + 1);
 }
+
+/** Join columns to a table. @param {string} head of the names @param {{title: string, data: any[]}[]} columns @param {number[]} places in the columns @param {(place: number) => string | number} toName of a row */
+const joinColumns = (head, columns, places, toName) => ({
+  head: [head, ...columns.map(({ title }) => title)],
+  rows: places.map((place) => [toName(place), ...columns.map(({ data }) => data[place] ?? '')]),
+});
 
 /**
  * Return the columns of the table: the runs, or in difference mode the differences to the first, and ratios for metrics that span decades.
@@ -53,18 +54,12 @@ function shownSlots(panel) {
   if (!state.isDifference.value || !base || hasLaws) return slots;
   const isTable = panel.table.length > 0; // panels without table columns show mixing matrices
   const keys = isTable ? panel.table.map((column) => column.key) : ['h_res'];
-  return others.flatMap(({ label, columns, isOfInterval }) => [
-    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfInterval },
-    ...(isTable
-      ? [
-          {
-            label: `${label} / A`,
-            columns: withoutDifferences(subtract(columns, base.columns, keys, true)),
-            isOfInterval,
-          },
-        ]
-      : []),
-  ]);
+  return others.flatMap(({ label, columns, isOfInterval }) => {
+    const difference = { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfInterval };
+    if (!isTable) return [difference];
+    const ratios = withoutDifferences(subtract(columns, base.columns, keys, true));
+    return [difference, { label: `${label} / A`, columns: ratios, isOfInterval }];
+  });
 }
 
 /** Return the columns of the runs, at the cursor's training step if the panel follows it. @param {Panel} panel @returns {Shown[]} */
@@ -96,18 +91,9 @@ function columnsOfMetric(slot, column, isRaw) {
     lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
   if (column.source === 'row') {
     const row = read('row');
-    return row
-      ? [
-          {
-            title,
-            data: isRaw
-              ? row
-              : row.map((/** @type {number | null} */ value, /** @type {number} */ layer) =>
-                  value === null ? missingEntryText(slot.columns, column.key, layer) : formatFixed(value, 3),
-                ),
-          },
-        ]
-      : [];
+    const show = (/** @type {number | null} */ value, /** @type {number} */ layer) =>
+      value === null ? missingEntryText(slot.columns, column.key, layer) : formatFixed(value, 3);
+    return row ? [{ title, data: isRaw ? row : row.map(show) }] : [];
   }
   const measured = measuredColumns(slot, column, title, read, isRaw);
   if (column.source !== 'law') return measured;
@@ -159,11 +145,7 @@ function stepTable(panel) {
     }),
   );
   const last = Math.max(0, ...columns.map((column) => column.data.length));
-  const rows = inclusiveRange(0, last - 1).map((step) => [
-    state.nameStep(step),
-    ...columns.map((column) => column.data[step] ?? ''),
-  ]);
-  return { head: ['step', ...columns.map((column) => column.title)], rows };
+  return joinColumns('step', columns, inclusiveRange(0, last - 1), state.nameStep);
 }
 
 /** Build a table of what the cursor's layer reads: the embedding, then the outputs of earlier layers. @param {Panel} panel @param {boolean} isRaw */
@@ -176,11 +158,8 @@ function readTable(panel, isRaw) {
       return row ? [{ title: `${slot.label}, ${column.title}`, data: row.map(show) }] : [];
     }),
   );
-  const rows = inclusiveRange(0, layer).map((source) => [
-    source === 0 ? 'embedding' : `layer ${source}`,
-    ...columns.map((column) => column.data[source] ?? ''),
-  ]);
-  return { head: [`layer ${layer + 1} reads`, ...columns.map((column) => column.title)], rows };
+  const toName = (/** @type {number} */ source) => (source === 0 ? 'embedding' : `layer ${source}`);
+  return joinColumns(`layer ${layer + 1} reads`, columns, inclusiveRange(0, layer), toName);
 }
 
 /** Build a table of the features of the cursor's layer that are kept, with one column per stream. @param {Panel} panel @param {boolean} isRaw */

@@ -36,7 +36,6 @@ export const isUnconstrained = (kind) => kind !== null && connections[kind]?.is_
 
 /** Display names of values that need more than a capital letter. @type {Record<string, string>} */
 const NAMES = {
-  none: 'None',
   mlp: 'MLP',
   relu: 'ReLU',
   gelu: 'GELU',
@@ -47,7 +46,6 @@ const NAMES = {
   lucidrains: 'lucidrains',
   cpu: 'CPU',
   cuda: 'CUDA',
-  megatron: 'Megatron',
   deepseek_v4: 'DeepSeek-V4',
   c_mhc: 'C-mHC',
   hy_v4: 'HY-V4',
@@ -56,8 +54,6 @@ const NAMES = {
   bfloat16: 'bfloat16',
   adamw: 'AdamW',
   sgd: 'SGD',
-  he: 'He',
-  xavier: 'Xavier',
   rezero: 'ReZero',
   skipinit: 'SkipInit',
   deepnorm: 'DeepNorm',

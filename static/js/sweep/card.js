@@ -14,9 +14,8 @@ import { withCell } from '../state/sweep.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { describeAxes } from './cells.js';
-import { SweepFigure, SweepTable } from './figure.js';
+import { SweepFigure, SweepHelp, SweepTable } from './figure.js';
 import { exportItems, sweepFoot } from './files.js';
-import { SweepHelp } from './help.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 

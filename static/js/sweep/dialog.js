@@ -28,9 +28,8 @@ import { CopyText, Dialog, Menu } from '../ui/menu.js';
 import { changeSweep, closeSweep, waitsForButton } from './button.js';
 import { missingText } from './cells.js';
 import { SweepChoices } from './choices.js';
-import { SweepFigure, SweepTable } from './figure.js';
+import { SweepFigure, SweepHelp, SweepTable } from './figure.js';
 import { exportItems } from './files.js';
-import { SweepHelp } from './help.js';
 
 /**
  * @typedef {import('../../types').SweepChoice} SweepChoice
@@ -59,7 +58,10 @@ function SweepBody({ sweep }) {
   latestSweep.current = sweep;
   useEffect(() => {
     if (catalogue.value.length === 0)
-      retryWhileBusy(getCatalogue, () => true).then((found) => (catalogue.value = found), showRefusal);
+      retryWhileBusy(
+        () => getCatalogue(),
+        () => true,
+      ).then((found) => (catalogue.value = found), showRefusal);
     if (!waitsForButton.value || areCellsOf(sweep)) void computeSweep(sweep); // or continue what was shown before closing
     waitsForButton.value = false;
     return () => void stopSweep(latestSweep.current);
