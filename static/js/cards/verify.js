@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { useLayoutEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
 import { modelOf } from '../data/record.js';
-import { ApiError, getCatalogue, getVerification, postVerification, wait } from '../net/api.js';
+import { describeError, getCatalogue, getVerification, postVerification, wait } from '../net/api.js';
 import { nameOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
@@ -42,8 +42,7 @@ async function verifyRun(id, aborted) {
     basisErrors.value = { ...basisErrors.value, [id]: basis?.measured ?? null };
   } catch (error) {
     if (aborted.aborted) return;
-    if (!(error instanceof ApiError)) throw error;
-    update({ failure: `${error.title}: ${error.message}` });
+    update({ failure: describeError(error) });
   }
 }
 

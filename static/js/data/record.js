@@ -1,8 +1,7 @@
 /** Reads the source of a record: a run has a spec, a recording has none. No browser here. */
 
+/** @import { Columns, StartFrame } from '../../types' */
 /**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').StartFrame} StartFrame
  * @typedef {{kind: 'spec', spec: Record<string, any>}} SpecSource
  * @typedef {SpecSource | import('../../types').TraceSource} Source
  */

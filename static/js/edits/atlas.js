@@ -34,7 +34,7 @@ import {
   toPlace,
 } from '../state/atlascells.js';
 import { ATLAS, CUTS, countParts } from '../state/editlist.js';
-import { canEdit, editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
+import { canEdit, editsByRun, isComputing, ownEdits, setEdits, shownCut, targetOf } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { isUnconstrained, stackOf, TRACE } from '../state/spec.js';
 import { html } from '../ui/html.js';
@@ -235,6 +235,7 @@ function AtlasFigure({ parts, act }) {
       : null;
   const shown = pointed ?? at;
   const part = parts.find(({ run }) => run === shown?.run);
+  const own = at && !pointed ? findEdit(parts, act, at) : null;
   const first = listRows(parts, act)[0];
   const kinds = parts.map(({ run }) => state.settings.value.runs[run].kind);
   const hasRuns = kinds.some((kind) => kind !== TRACE);
@@ -284,7 +285,7 @@ function AtlasFigure({ parts, act }) {
     </div>
     <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
       <span id="atlas-cell" aria-live="polite">${part && shown ? describeCellOrGap(part, act, shown) : describeUse(hasRuns, kinds.includes(TRACE))}</span>
-      ${at && !pointed && part && isEditable(part, act, at) ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
+      ${at && own ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${own.place >= 0 ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
     </div>
   `;
@@ -310,34 +311,26 @@ function CellMarks({ plan, shown }) {
   `;
 }
 
-/** Make the edit of a cell, or remove it. @param {Part[]} parts @param {string} act @param {Cell} cell */
-function switchEdit(parts, act, cell) {
+/** Return the edit of a cell, and its place among those of its run, -1 if it is not made; null if it cannot be made, as of a recording. @param {Part[]} parts @param {string} act @param {Cell} cell */
+function findEdit(parts, act, cell) {
   const part = parts.find(({ run }) => run === cell.run);
   const edit = part && toEdit(part.atlas, act, cell);
-  if (!edit || !canEdit(cell.run, edit)) return;
-  const target = targetOf(cell.run);
-  const edits = editsOf(target);
-  const place = edits.findIndex((other) => includesCell(other, edit));
-  setEdits(target, place < 0 ? [...edits, edit] : edits.toSpliced(place, 1));
+  if (!edit || !canEdit(cell.run, edit)) return null;
+  return { edit, place: ownEdits(cell.run).findIndex((other) => includesCell(other, edit)) };
+}
+
+/** Make the edit of a cell, or remove it. @param {Part[]} parts @param {string} act @param {Cell} cell */
+function switchEdit(parts, act, cell) {
+  const found = findEdit(parts, act, cell);
+  if (!found) return;
+  const edits = ownEdits(cell.run);
+  setEdits(targetOf(cell.run), found.place < 0 ? [...edits, found.edit] : edits.toSpliced(found.place, 1));
 }
 
 /** Describe a cell, or state that there is nothing to cut, such as a source that the layer does not read. @param {Part} part @param {string} act @param {Cell} cell */
 function describeCellOrGap(part, act, cell) {
   const isCut = effectsOf(part.atlas, act)?.[cell.layer]?.[cell.stream] != null;
   return isCut ? `${describeCell(part, act, cell)}.` : 'There is nothing to cut here.';
-}
-
-/** Return whether the edit of a cell can be made: a recording cannot be edited. @param {Part} part @param {string} act @param {Cell} cell */
-function isEditable({ run, atlas }, act, cell) {
-  const edit = toEdit(atlas, act, cell);
-  return edit !== null && canEdit(run, edit);
-}
-
-/** Return whether the run already has the edit of a cell. @param {Part[]} parts @param {string} act @param {Cell} cell */
-function isMade(parts, act, cell) {
-  const part = parts.find(({ run }) => run === cell.run);
-  const edit = part && toEdit(part.atlas, act, cell);
-  return Boolean(edit) && editsOf(targetOf(cell.run)).some((other) => includesCell(other, /** @type {any} */ (edit)));
 }
 
 /** Compute the positions of rows and labels of an atlas. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */

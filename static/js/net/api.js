@@ -3,14 +3,7 @@
 import { readBatches } from './events.js';
 import { hasServer, ROOT } from './sent.js';
 
-/**
- * @typedef {import('../../types').Estimate} Estimate
- * @typedef {import('../../types').FieldError} FieldError
- * @typedef {import('../../types').Snapshot} Snapshot
- * @typedef {import('../../types').Submitted} Submitted
- * @typedef {import('../../types').Templates} Templates
- * @typedef {import('./events.js').ServerEvent} ServerEvent
- */
+/** @import { Estimate, FieldError, Snapshot, Submitted, Templates } from '../../types' @import { ServerEvent } from './events.js' */
 /**
  * A streamed response: batches of events; the first one is empty and arrives when the server accepts the request. `close` ends it.
  * @typedef {{batches: AsyncGenerator<ServerEvent[], void>, close: () => void}} EventStream
@@ -39,6 +32,12 @@ export class ApiError extends Error {
     this.errors = problem.errors ?? [];
     this.retryAfter_s = retryAfter_s;
   }
+}
+
+/** Describe a refusal in a sentence; throw any other error. @param {unknown} error */
+export function describeError(error) {
+  if (!(error instanceof ApiError)) throw error;
+  return `${error.title}: ${error.message}`;
 }
 
 /**

@@ -374,7 +374,10 @@ class PlotBox {
   async load() {
     await until(() => state.phase.value !== 'running', AbortSignal.timeout(SKETCHED_MS.running));
     await untilPainted();
-    await loadPlotly().then(() => this.redraw(), notifyMissing);
+    await loadPlotly().then(
+      () => this.redraw(),
+      () => notify('The library that draws figures could not be loaded. Reload the page to try again.'),
+    );
     this.isLoading = false;
   }
 
@@ -520,10 +523,6 @@ function reserve(box, template, toHeight) {
   const magnified = magnificationOf(box);
   const width = Math.floor(box.clientWidth / magnified);
   if (width > 0) box.style.setProperty('height', `${toHeight(template, width < NARROW_PX, width) * magnified}px`);
-}
-
-function notifyMissing() {
-  notify('The library that draws figures could not be loaded. Reload the page to try again.');
 }
 
 const showTrainedStack = () => null;

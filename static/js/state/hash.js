@@ -6,12 +6,7 @@ import { defaultView, KIND, readSetting, settingOf, TRACE } from './spec.js';
 import { fromPairs, toPairs } from './sweep.js';
 import { isRecordId } from './viewtraces.js';
 
-/**
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').Value} Value
- * @typedef {import('../../types').View} View
- * @typedef {import('../../types').ViewRules} ViewRules
- */
+/** @import { Field, Value, View, ViewRules } from '../../types' */
 
 const VERSION = '1';
 /** The hash of the default view. */

@@ -11,12 +11,7 @@ import { describeRefusal, joinOptions } from './refusals.js';
 import { defaultView, settingOf, TRACE, toFullLabels, toLabels, toSpecs } from './spec.js';
 import { toRequestKey } from './viewtraces.js';
 
-/**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').View} View
- * @typedef {import('../../types').Value} Value
- */
+/** @import { Columns, Field, Value, View } from '../../types' */
 /**
  * One of the compared runs. `before` lists what its slot showed before, the latest first, a complete run last: it is drawn dimmed until
  * `columns` has data. `requestKey` identifies the request, undefined for a snapshot's run; `id` is empty until the server responds.

@@ -1,13 +1,6 @@
 /** Converts the schema to fields, and views to specs. No browser here. */
 
-/**
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').Value} Value
- * @typedef {import('../../types').View} View
- * @typedef {import('../../types').Choice} Choice
- * @typedef {import('../../types').Edit} Edit
- * @typedef {import('../../types').ViewRules} ViewRules
- */
+/** @import { Choice, Edit, Field, Value, View, ViewRules } from '../../types' */
 
 import { shortenName } from '../figures/labels.js';
 import {

@@ -2,12 +2,7 @@
 
 import { appliesTo, flattenSpec, KIND, TRACE, toDifferences, toSpec } from './spec.js';
 
-/**
- * @typedef {import('../../types').Choice} Choice
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').Value} Value
- * @typedef {import('../../types').View} View
- */
+/** @import { Choice, Field, Value, View } from '../../types' */
 
 /** Seed and input: if runs differ in them, part of their other differences is chance. */
 const COMMON = /^(seed$|input\.)/;

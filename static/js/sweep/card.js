@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, getSweepFigure, getSweepValues, retryWhileBusy } from '../net/api.js';
+import { describeError, getSweepFigure, getSweepValues, retryWhileBusy } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
 import { isPrinting } from '../plots/print.js';
 import { boot } from '../state/boot.js';
@@ -34,14 +34,13 @@ async function loadSweep(links, sweep) {
   };
   try {
     const { values, screen, paper } = await retryWhileBusy(request, (error) => {
-      failure.value = `${error.title}: ${error.message}`;
+      failure.value = describeError(error);
       return true;
     });
     failure.value = '';
     shown.value = { values, screen, paper: paper ?? screen };
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    failure.value = `${error.title}: ${error.message}`;
+    failure.value = describeError(error);
   }
 }
 

@@ -31,11 +31,7 @@ import { SweepChoices } from './choices.js';
 import { SweepFigure, SweepHelp, SweepTable } from './figure.js';
 import { exportItems } from './files.js';
 
-/**
- * @typedef {import('../../types').SweepChoice} SweepChoice
- * @typedef {import('../../types').Metric} Metric
- * @typedef {import('../../types').SweepValues} SweepValues
- */
+/** @import { Metric, SweepChoice, SweepValues } from '../../types' */
 
 const catalogue = signal(/** @type {Metric[]} */ ([]));
 
