@@ -165,12 +165,12 @@ export function listExchanges(reading, layout, to = reading.layers) {
   );
 }
 
-/** Draw the mixing lines of a strip. @param {Exchange[]} exchanges @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {number} [strength] @returns {Shape[]} */
-export function toMixingLines(exchanges, color, layout, band, strength = 1) {
+/** Draw the mixing lines of a strip. @param {Exchange[]} exchanges @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @returns {Shape[]} */
+export function toMixingLines(exchanges, color, layout, band) {
   return exchanges.map((exchange) =>
     toLine(pointsOf(exchange, layout, band), color, {
       width: Math.min(MOST_PX, 0.5 + ONE_PX * Math.abs(exchange.weight)),
-      opacity: strength * Math.min(0.8, 0.4 + 0.6 * Math.abs(exchange.weight)),
+      opacity: Math.min(0.8, 0.4 + 0.6 * Math.abs(exchange.weight)),
       isDashed: exchange.weight < 0,
       isCurve: true,
     }),

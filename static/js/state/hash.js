@@ -176,16 +176,8 @@ function withTexts(pairs, texts) {
 const describeOmitted = (key) =>
   `${key}: the text is too long for this link, so the default text is used; a snapshot link keeps it`;
 
-/** Split the hash of an address into keys and texts. @param {string} hash @returns {Map<string, string>} */
-function splitHash(hash) {
-  const parts = hash.replace(/^#/, '').split('&').filter(Boolean);
-  return new Map(
-    parts.map((part) => {
-      const at = part.indexOf('=');
-      return at < 0 ? [part, ''] : [part.slice(0, at), decodeText(part.slice(at + 1))];
-    }),
-  );
-}
+/** Split the hash of an address into keys and texts. @param {string} hash */
+const splitHash = (hash) => new Map(new URLSearchParams(hash.replace(/^#/, '')));
 
 /** Return whether a key of the hash belongs to the sweep. @param {string} key @param {ViewRules} rules */
 function isSweepKey(key, { keys }) {
@@ -331,14 +323,4 @@ function toValue(text, field) {
 /** Encode a text with as few percent signs as possible. @param {string} text */
 function encodeText(text) {
   return encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2C', ',').replaceAll('%3A', ':');
-}
-
-/** Decode plus and percent signs of a text in a hash; percent signs stay if they are not valid. @param {string} text */
-function decodeText(text) {
-  const spaced = text.replaceAll('+', ' ');
-  try {
-    return decodeURIComponent(spaced);
-  } catch {
-    return spaced; // someone typed a single %
-  }
 }
