@@ -30,7 +30,7 @@ import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { NumbersTable, TableBox } from '../ui/table.js';
 import { FieldHelp } from './fieldhelp.js';
-import { Control, joinPaths, targetOf, toListed } from './fields.js';
+import { Control, targetOf, useFields } from './fields.js';
 import { OpenTrace, Twin } from './traces.js';
 
 const SHOWN_LETTERS = 11; // characters of a model's name that fit into a select
@@ -243,7 +243,7 @@ function OwnSettings({ choice, run }) {
       appliesTo(state.fields.value, state.settings.value, now, field)
     );
   };
-  const fields = toListed(useComputed(() => joinPaths(isIncluded)).value);
+  const fields = useFields(isIncluded);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
   const overrides = own.map((field) => describeOwn(field, choice.own[field.path])).join(', ');

@@ -98,11 +98,11 @@ function RunStatus() {
   state.dataTick.value;
   const { value: phase } = state.phase;
   const done = state.slots.value.map((slot) => fractionDone(slot.columns));
-  const openShareDialog = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
+  const share = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
   return html`
     <span class="status" role="status" data-phase=${phase}>
       <span>${describePhase(phase)}</span>
-      ${phase === 'running' ? html`<progress max="1" value=${openShareDialog} aria-label="Progress"></progress>` : null}
+      ${phase === 'running' ? html`<progress max="1" value=${share} aria-label="Progress"></progress>` : null}
     </span>
   `;
 }

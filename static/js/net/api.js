@@ -1,9 +1,10 @@
 /** Requests to the server, and its refusals. */
 
-import { readBatches } from './events.js';
+import { createParser } from 'eventsource-parser';
 import { hasServer, ROOT } from './sent.js';
 
-/** @import { Estimate, FieldError, Snapshot, Submitted, Templates } from '../../types' @import { ServerEvent } from './events.js' */
+/** @import { Estimate, FieldError, Snapshot, Submitted, Templates } from '../../types' */
+/** @typedef {{type: string, data: any}} ServerEvent */
 /**
  * A streamed response: batches of events; the first one is empty and arrives when the server accepts the request. `close` ends it.
  * @typedef {{batches: AsyncGenerator<ServerEvent[], void>, close: () => void}} EventStream
@@ -106,7 +107,7 @@ const unreachable = () =>
 function openStream(path, init = {}) {
   const ending = new AbortController();
   const limit = setTimeout(() => ending.abort(new DOMException('no answer', 'TimeoutError')), ANSWER_MS);
-  async function* decodeResponse() {
+  async function* readStream() {
     try {
       const headers = { ...init.headers, Accept: 'text/event-stream' };
       const { response } = await send(path, { ...init, headers, signal: ending.signal });
@@ -127,7 +128,30 @@ function openStream(path, init = {}) {
     clearTimeout(limit);
     ending.abort();
   };
-  return { batches: decodeResponse(), close };
+  return { batches: readStream(), close };
+}
+
+/**
+ * Yield the events that each chunk of the response completes, an empty list for a heartbeat. Throws if the connection breaks.
+ * @param {ReadableStream<BufferSource>} body
+ * @returns {AsyncGenerator<ServerEvent[], void>}
+ */
+export async function* readBatches(body) {
+  /** @type {ServerEvent[]} */
+  const events = [];
+  const parser = createParser({
+    onEvent: ({ event, data }) => void events.push({ type: event ?? 'message', data: JSON.parse(data) }),
+    onError(error) {
+      throw error;
+    },
+  });
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    parser.feed(value);
+    yield events.splice(0);
+  }
 }
 
 /**

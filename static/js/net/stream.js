@@ -2,7 +2,7 @@
 
 import { ApiError, openEvents } from './api.js';
 
-/** @typedef {import('../../types').Frame} Frame @typedef {import('./api.js').EventStream} EventStream @typedef {import('./events.js').ServerEvent} ServerEvent */
+/** @typedef {import('../../types').Frame} Frame @typedef {import('./api.js').EventStream} EventStream @typedef {import('./api.js').ServerEvent} ServerEvent */
 
 const REOPEN_MS = 1000;
 /** A connection without data for this long when the page wakes up may be broken. */

@@ -83,7 +83,7 @@ export function findSetting(key, specs, rules) {
 export function toLookHash(view, rules, start) {
   const chosen = Object.entries(view.cards ?? {}).filter(([panel, key]) => start.cards?.[panel] !== key);
   const named = view.runs.flatMap(({ name }, index) =>
-    name ? [/** @type {[string, string]} */ ([`${rules.letters[index]}.${rules.keys.name}`, name])] : [],
+    name ? [pairOf(`${rules.letters[index]}.${rules.keys.name}`, name)] : [],
   );
   return toText([...named, ...toLook({ ...view, cards: Object.fromEntries(chosen) }, rules)]);
 }

@@ -8,12 +8,11 @@ import { effect, signal } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
 import { ApiError, cancelRun, compareRuns } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
-import { chooseDepth } from './prefetchdepth.js';
 import { keepRecord, keptIds, recallColumnsFor, recallRecord } from './records.js';
 import { showMore } from './runner.js';
 import * as state from './signals.js';
 import { isBeginning } from './slots.js';
-import { settingOf, stopsOf, TRACE, toSpecs } from './spec.js';
+import { chooseDepth, settingOf, stopsOf, TRACE, toSpecs } from './spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').View} View */
 /** A running prefetch: view without depth, depth, and its controller. @typedef {{family: string, depth: number, end: AbortController}} Prefetch */

@@ -353,6 +353,14 @@ export function stopsOf({ path, min, max, step }) {
   return writtenStops[path] ?? toStops(min ?? 0, Math.min(end, TRACK_ENDS[path] ?? end), step ?? 1);
 }
 
+const DEEPER = 2; // twice the depth takes twice the time, so the run arrives before the drag reaches it
+
+/** Choose the depth of a prefetch: the first stop at least twice as deep, or the last one; null if none is deeper. @param {number[]} stops @param {number} depth */
+export function chooseDepth(stops, depth) {
+  const deeper = stops.filter((stop) => stop > depth);
+  return deeper.find((stop) => stop >= DEEPER * depth) ?? deeper.at(-1) ?? null;
+}
+
 /** Remove rounding errors of a slider's stop, such as in 0.1 + 0.2. @param {number} value */
 function roundStop(value) {
   return Number(value.toPrecision(12));
