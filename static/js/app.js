@@ -77,49 +77,19 @@ function App() {
 /** Whether the view has a sweep; a computed value, so that dialogs do not render on every change of the view. */
 const hasSweep = computed(() => state.view.value.sweep !== undefined);
 
-/** Rarely used dialogs: when each is needed, and how it is loaded. */
-const LAZY_DIALOGS = {
-  settings: {
-    isWanted: () => settingsOpened.value,
-    load: () => import('./controls/settings.js').then((module) => module.Drawer),
-  },
-  share: {
-    isWanted: () => links.value !== null,
-    load: () => import('./controls/sharedialog.js').then((module) => module.ShareDialog),
-  },
-  api: {
-    isWanted: () => opened.value === 'api',
-    load: () => import('./controls/apicard.js').then((module) => module.ApiDialog),
-  },
-  help: {
-    isWanted: () => opened.value === 'help',
-    load: () => import('./controls/help.js').then((module) => module.HelpDialog),
-  },
-  presets: {
-    isWanted: () => opened.value === 'presets',
-    load: () => import('./controls/gallery.js').then((module) => module.Gallery),
-  },
-  views: {
-    isWanted: () => opened.value === 'views',
-    load: () => import('./controls/viewsdialog.js').then((module) => module.ViewsDialog),
-  },
-  verify: {
-    isWanted: () => verified.value !== null,
-    load: () => import('./cards/verify.js').then((module) => module.VerifyDialog),
-  },
-  lens: {
-    isWanted: () => observed.value !== null,
-    load: () => import('./cards/lens.js').then((module) => module.LensDialog),
-  },
-  sweep: {
-    isWanted: () => hasServer && hasSweep.value,
-    load: () => import('./sweep/dialog.js').then((module) => module.SweepDialog),
-  },
-  stage: {
-    isWanted: () => presented.value !== null,
-    load: () => import('./controls/stage.js').then((module) => module.Stage),
-  },
-};
+/** Rarely used dialogs: when each is needed, and how it is loaded. @type {[() => boolean, () => Promise<any>][]} */
+const LAZY_DIALOGS = [
+  [() => settingsOpened.value, () => import('./controls/settings.js').then(({ Drawer }) => Drawer)],
+  [() => links.value !== null, () => import('./controls/sharedialog.js').then(({ ShareDialog }) => ShareDialog)],
+  [() => opened.value === 'api', () => import('./controls/apicard.js').then(({ ApiDialog }) => ApiDialog)],
+  [() => opened.value === 'help', () => import('./controls/help.js').then(({ HelpDialog }) => HelpDialog)],
+  [() => opened.value === 'presets', () => import('./controls/gallery.js').then(({ Gallery }) => Gallery)],
+  [() => opened.value === 'views', () => import('./controls/viewsdialog.js').then(({ ViewsDialog }) => ViewsDialog)],
+  [() => verified.value !== null, () => import('./cards/verify.js').then(({ VerifyDialog }) => VerifyDialog)],
+  [() => observed.value !== null, () => import('./cards/lens.js').then(({ LensDialog }) => LensDialog)],
+  [() => hasServer && hasSweep.value, () => import('./sweep/dialog.js').then(({ SweepDialog }) => SweepDialog)],
+  [() => presented.value !== null, () => import('./controls/stage.js').then(({ Stage }) => Stage)],
+];
 
 /** Render the atlas of all cuts, if it is open. */
 const Atlas = () =>
@@ -140,7 +110,7 @@ function Edits({ isAtPicture }) {
 
 /** Render all dialogs of the page; each is loaded when it is first opened. */
 function Dialogs() {
-  return Object.values(LAZY_DIALOGS).map(({ isWanted, load }) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);
+  return LAZY_DIALOGS.map(([isWanted, load]) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);
 }
 
 /** Render refusals, problems of the address, and the note that a snapshot is shown. */

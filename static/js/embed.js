@@ -4,7 +4,7 @@ import { render } from 'preact';
 import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
 import { FrameSliders } from './cards/framesliders.js';
-import { ApiError, getSchema, retryWhileBusy } from './net/api.js';
+import { describeError, getSchema, retryWhileBusy } from './net/api.js';
 import { PictureCard } from './picture/card.js';
 import { followPrint } from './plots/print.js';
 import { boot } from './state/boot.js';
@@ -79,7 +79,7 @@ async function main() {
     root.querySelector(':scope > .loading')?.remove(); // Preact would keep it
     render(html`<main>${content}<${Problems} /></main><${Toast} />`, root);
   };
-  const wait = (/** @type {ApiError} */ error) => {
+  const wait = (/** @type {import('./net/api.js').ApiError} */ error) => {
     const cause = error.status === 0 ? 'The server of this figure cannot be reached' : error.title;
     show(html`<p class="error" role="alert">${cause}. The figure will be shown when it responds.</p>`);
     return true;
@@ -87,8 +87,7 @@ async function main() {
   try {
     await retryWhileBusy(() => prepareView(boot), wait);
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);
+    return show(html`<p class="error" role="alert">${describeError(error)}</p>`);
   }
   show(html`<${EmbeddedCard} panelKey=${boot.panel} sweep=${boot.sweep} />`);
   showSnapshot(boot.runs ?? [], state.labels.value);

@@ -1,23 +1,23 @@
 /** The card of a panel: figure with the values at the cursor, meaning, help, menu and table. */
 
 import { useComputed } from '@preact/signals';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { describeMissingMetrics } from '../data/record.js';
 import { isContinuous } from '../figures/basis.js';
 import { hasServer } from '../net/sent.js';
 import { forInterval } from '../plots/filling.js';
+import { PanelHelp } from '../plots/help.js';
 import { isInterval, shownStep, toCardTitle, unitOf } from '../plots/places.js';
 import { Plot } from '../plots/plotbox.js';
 import { present } from '../plots/presented.js';
-import { PanelTable } from '../plots/table.js';
+import { PanelTable, useTableSwitch } from '../plots/table.js';
 import { exportItems } from '../share/export.js';
 import { openShareDialog } from '../share/share.js';
 import { chooseCardView, moveInterval } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { html, memo } from '../ui/html.js';
-import { Menu, Popover } from '../ui/menu.js';
-import { linkPapers } from '../ui/papers.js';
+import { html } from '../ui/html.js';
+import { Menu } from '../ui/menu.js';
 import { BasisSlider } from './basisslider.js';
-import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
 import { TheoryNotes } from './theory.js';
 
@@ -60,19 +60,6 @@ export function PanelCard({ panel, level = 'h2' }) {
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
     </section>
   `;
-}
-
-/** Create the state of a card that shows its figure or its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. */
-export function useTableSwitch() {
-  const [isTable, setIsTable] = useState(false);
-  const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    const card = /** @type {HTMLElement} */ (event.currentTarget);
-    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
-    setIsTable(false);
-    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
-  };
-  return { isTable, tableItem, onKeyDown };
 }
 
 /** List the menu items Embed and Full screen. @param {Panel} panel */
@@ -129,18 +116,6 @@ function showPressed(group) {
   group.scrollLeft = pressed.offsetLeft - first.offsetLeft - (group.clientWidth - pressed.offsetWidth) / 2;
 }
 
-export const PanelHelp = memo((/** @type {{panel: Panel}} */ { panel }) => {
-  const { formula, reading, symbol, source } = panel.help;
-  return html`
-    <${Popover} label=${`${panel.title}: what it shows`} sign="?">
-      <h3>${panel.title}</h3>
-      <p>${panel.meaning}</p>
-      <p>${reading}</p>
-      <dl><dt>Formula</dt><dd class="formula">${formula}</dd><dt>Symbol</dt><dd class="formula">${symbol}</dd><dt>Source</dt><dd>${linkPapers(source)}</dd></dl>
-    <//>
-  `;
-});
-
 /** Render the inputs that choose an interval of layers. */
 function IntervalControl() {
   const { first, last } = state.interval.value;
@@ -162,4 +137,10 @@ function IntervalEnd({ id, label, value, onInput }) {
     <label for=${id}>${label}</label>
     <input type="number" id=${id} min="1" max=${state.layers.value} step="1" value=${value + 1} onChange=${onChange} />
   `;
+}
+
+/** Render which metrics of a figure the recordings lack, and why. @param {{figure: import('../../types').Figure}} props a view's template */
+export function Missing({ figure }) {
+  state.dataTick.value;
+  return describeMissingMetrics(figure, state.slots.value).map((text) => html`<p class="hint missing">${text}</p>`);
 }

@@ -37,11 +37,7 @@ export function costItems(toSpec, fail) {
   const items = [
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },
     { title: 'SVG', note: 'image for print', run: () => image('svg') },
-    {
-      title: 'PDF',
-      note: 'lines and letters, with a caption',
-      run: () => downloadPdf(pdf(), `${NAME}.pdf`),
-    },
+    { title: 'PDF', note: 'lines and letters, with a caption', run: () => downloadPdf(pdf(), `${NAME}.pdf`) },
     {
       title: 'CSV',
       note: 'the numbers',

@@ -174,14 +174,12 @@ function Findings({ slot }) {
   `;
 }
 
-/** Scroll to the figure that a finding names. @param {string} key of a panel */
+/** Scroll to the figure that a finding names, without animation where the user prefers reduced motion. @param {string} key of a panel */
 function showPanel(key) {
   showSectionOf(key);
+  const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth';
   // Its card is rendered with the section.
-  requestAnimationFrame(() => {
-    const panel = document.getElementById(`panel-${key}`);
-    if (panel) scrollToElement(panel);
-  });
+  requestAnimationFrame(() => document.getElementById(`panel-${key}`)?.scrollIntoView({ behavior, block: 'center' }));
 }
 
 /** Render a finding as a button that scrolls to its panel. */
@@ -200,10 +198,4 @@ export function Headline({ slot, columns }) {
   const { forward } = measureRun(columns, state.chosenInterval.value);
   if (forward.log10 === null) return html`<p class="headline">${progressOf(slot)}</p>`;
   return html`<p class="headline">${formatRunGain(forward.log10, columns)} <small>gain forward${state.chosenInterval.value ? `, ${describeInterval()}` : ''}</small></p>`;
-}
-
-/** Scroll an element into view; without animation where the user prefers reduced motion. @param {Element} element @param {ScrollBehavior} [behavior] */
-function scrollToElement(element, behavior = 'smooth') {
-  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  element.scrollIntoView({ behavior: isStill ? 'instant' : behavior, block: 'center' });
 }

@@ -29,13 +29,7 @@ export const STEPS = [
   { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], describe: describeFourStreams },
   { title: 'Free mixing', connections: [RESIDUAL, HC], describe: describeFreeMixing },
   { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', describe: describeConstrained },
-  {
-    title: 'A stream is cut',
-    connections: 'opening',
-    edits: [CUT],
-    magnified: 'mhc',
-    describe: describeCut,
-  },
+  { title: 'A stream is cut', connections: 'opening', edits: [CUT], magnified: 'mhc', describe: describeCut },
   { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', describe: describeBenefit },
 ];
 

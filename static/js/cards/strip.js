@@ -2,16 +2,16 @@
 
 import { useMemo, useRef } from 'preact/hooks';
 import { toDifferenceUnit } from '../figures/difference.js';
+import { PanelHelp } from '../plots/help.js';
 import { shownStep, toPlaces } from '../plots/places.js';
 import { Plot, smallHeight, toSmall } from '../plots/plotbox.js';
-import { PanelTable } from '../plots/table.js';
+import { PanelTable, useTableSwitch } from '../plots/table.js';
 import { exportItems } from '../share/export.js';
 import { chooseCardView } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
-import { PanelHelp, toFrameItems, useFindings, useTableSwitch, useTemplate } from './card.js';
-import { Missing } from './missing.js';
+import { Missing, toFrameItems, useFindings, useTemplate } from './card.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 

@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { useLayoutEffect } from 'preact/hooks';
 import { formatValue } from '../data/numbers.js';
 import { modelOf } from '../data/record.js';
-import { ApiError, getMetrics, getVerification, postVerification } from '../net/api.js';
+import { describeError, getCatalogue, getVerification, postVerification, wait } from '../net/api.js';
 import { nameOf } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
@@ -33,8 +33,7 @@ async function verifyRun(id, aborted) {
     let body = first;
     while (body.status !== 'done') {
       update({ status: body.status });
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      if (aborted.aborted) return;
+      await wait(POLL_MS, aborted);
       body = await getVerification(id, aborted);
     }
     update({ status: 'done', body });
@@ -43,15 +42,14 @@ async function verifyRun(id, aborted) {
     basisErrors.value = { ...basisErrors.value, [id]: basis?.measured ?? null };
   } catch (error) {
     if (aborted.aborted) return;
-    if (!(error instanceof ApiError)) throw error;
-    update({ failure: `${error.title}: ${error.message}` });
+    update({ failure: describeError(error) });
   }
 }
 
 /** Load the titles of metrics, for the table of checks. @param {AbortSignal} aborted */
 async function loadMetrics(aborted) {
   if (METRICS.act_rms) return;
-  for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;
+  for (const { key, title } of await getCatalogue(aborted)) METRICS[key] = title;
 }
 
 const close = () => (verified.value = null);

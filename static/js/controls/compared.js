@@ -28,8 +28,9 @@ import {
 import { chosenStyles } from '../state/styles.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
+import { NumbersTable, TableBox } from '../ui/table.js';
 import { FieldHelp } from './fieldhelp.js';
-import { Control, joinPaths, targetOf, toListed } from './fields.js';
+import { Control, targetOf, useFields } from './fields.js';
 import { OpenTrace, Twin } from './traces.js';
 
 const SHOWN_LETTERS = 11; // characters of a model's name that fit into a select
@@ -211,12 +212,7 @@ function Differences() {
   const letters = [...boot.rules.letters].slice(0, rows[0].length - 1);
   return html`
     <details class="differences"><summary>${rows.length} differences</summary>
-      <div class="table-box" tabindex="0" role="region" aria-label="Settings in which the runs differ">
-        <table class="numbers">
-          <thead><tr><th scope="col">setting</th>${letters.map((letter) => html`<th scope="col">${letter}</th>`)}</tr></thead>
-          <tbody>${rows.map(([title, ...values]) => html`<tr><th scope="row">${title}</th>${values.map((value) => html`<td>${value}</td>`)}</tr>`)}</tbody>
-        </table>
-      </div>
+      <${TableBox} label="Settings in which the runs differ"><${NumbersTable} head=${['setting', ...letters]} rows=${rows} /><//>
     </details>
   `;
 }
@@ -247,7 +243,7 @@ function OwnSettings({ choice, run }) {
       appliesTo(state.fields.value, state.settings.value, now, field)
     );
   };
-  const fields = toListed(useComputed(() => joinPaths(isIncluded)).value);
+  const fields = useFields(isIncluded);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
   const overrides = own.map((field) => describeOwn(field, choice.own[field.path])).join(', ');

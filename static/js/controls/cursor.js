@@ -51,12 +51,7 @@ function StepSlider() {
 function describeStep(at, steps) {
   if (at === steps) return { name: 'Trained', rest: `in ${steps}`, small: 'steps', spoken: 'the trained stack' };
   const name = `Step ${at + 1}`;
-  return {
-    name,
-    rest: `/ ${steps}`,
-    small: 'before its update',
-    spoken: `step ${at + 1}, before its update`,
-  };
+  return { name, rest: `/ ${steps}`, small: 'before its update', spoken: `step ${at + 1}, before its update` };
 }
 
 /** Describe a position of the step slider for recordings: an observation with the training step that the trainer reported. @param {number} at from 0, the number of steps for the latest @param {number} steps */

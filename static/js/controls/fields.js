@@ -57,7 +57,7 @@ export const query = signal('');
 /** Render the controls of all settings, by group; a search limits them. */
 export function Controls() {
   const isSearching = query.value.trim() !== '';
-  const found = toListed(useComputed(() => joinPaths((field) => isShown(field) && isFound(field))).value);
+  const found = useFields((field) => isShown(field) && isFound(field));
   if (isSearching && found.length === 0)
     return html`<p class="hint" role="status">No setting matches “${query.value}”.</p>`;
   const groups = [...new Set(found.map(groupOf))].sort((a, b) => Number(a === 'numerics') - Number(b === 'numerics'));
@@ -81,10 +81,7 @@ function groupOf(field) {
 
 /** Render the controls of a group of settings. @param {{group: string, isOpen: boolean}} props */
 function FieldGroup({ group, isOpen }) {
-  const paths = useComputed(() =>
-    joinPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
-  ).value;
-  const fields = toListed(paths);
+  const fields = useFields((field) => groupOf(field) === group && isShown(field) && isFound(field));
   if (fields.length === 0) return null;
   return html`
     <details class="group" open=${isOpen}>
@@ -94,14 +91,10 @@ function FieldGroup({ group, isOpen }) {
   `;
 }
 
-/** Join the paths of fields to a string, so that components render only on changes. @param {(field: Field) => boolean} isIncluded */
-export function joinPaths(isIncluded) {
-  const paths = [...state.fields.value.values()].filter(isIncluded).map(({ path }) => path);
-  return paths.join(' ');
-}
-
-/** Return the fields whose joined paths a component has received. @param {string} paths */
-export function toListed(paths) {
+/** Return the fields that a condition on signals includes; the component renders again only if they change. @param {(field: Field) => boolean} isIncluded */
+export function useFields(isIncluded) {
+  const listPaths = () => [...state.fields.value.values()].filter(isIncluded).map(({ path }) => path);
+  const paths = useComputed(() => listPaths().join(' ')).value;
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
@@ -186,33 +179,25 @@ const OWN_EDITS = [...boot.rules.letters].map((_, run) => loadEdits(run));
 /** Why the last typed value was refused. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
 const refusal = signal({ path: '', sentence: '' });
 
-/** Show why the value of a setting is refused. @param {string} path @param {string} sentence */
-function refuse(path, sentence) {
-  refusal.value = { path, sentence };
-}
-
 /** Render the number input of a setting. @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
   const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;
-    const refusal = Number.isFinite(number) ? checkNumber(field, number) : '';
-    refuse(field.path, refusal);
-    if (Number.isFinite(number) && !refusal && number !== value) commit(() => set(number));
+    const sentence = Number.isFinite(number) ? checkNumber(field, number) : '';
+    refusal.value = { path: field.path, sentence };
+    if (Number.isFinite(number) && !sentence && number !== value) commit(() => set(number));
     else event.target.value = value;
   });
   return html`<input type="number" id=${id} min=${field.min} max=${field.max} step="any"
     aria-label=${label} aria-describedby=${describedBy} ...${draft} />`;
 }
 
-/** Note whether the pointer is near the depth slider, which starts a prefetch. @param {boolean} is */
-const setNear = (is) => () => {
-  isNear.value = is;
-};
+/** Handlers that note whether the pointer is near the depth slider, which starts a prefetch. */
 const NEARING = {
-  onPointerEnter: setNear(true),
-  onPointerLeave: setNear(false),
-  onFocus: setNear(true),
-  onBlur: setNear(false),
+  onPointerEnter: () => (isNear.value = true),
+  onPointerLeave: () => (isNear.value = false),
+  onFocus: () => (isNear.value = true),
+  onBlur: () => (isNear.value = false),
 };
 
 /** Render a numeric field as a slider between fixed stops; releasing the slider commits the value. @param {Part & {isDisabled?: boolean}} props */

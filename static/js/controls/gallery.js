@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { dashOf } from '../cards/swatch.js';
 import { formatValue, joinPercent } from '../data/numbers.js';
 import { inkedFraction, toRunStyles } from '../figures/dress.js';
 import { ApiError, getSketches } from '../net/api.js';
@@ -115,11 +116,6 @@ function SketchPicture({ runs, styles }) {
       })}
     </svg>
   `;
-}
-
-/** Return the dash pattern of a run's style. @param {RunStyle | null | undefined} style */
-function dashOf(style) {
-  return !style || style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
 }
 
 /** Render the numbers of the preset's runs. @param {{preset: Preset, runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */

@@ -1,8 +1,8 @@
 /** Saves the view as one HTML file: collects the data from the page for `standalone.js`. */
 
 import { render } from 'preact';
+import { Missing } from '../cards/card.js';
 import { CostTables, loadCosts, PaperClaim } from '../cards/costs.js';
-import { Missing } from '../cards/missing.js';
 import { TheoryNotes } from '../cards/theory.js';
 import { formatValue } from '../data/numbers.js';
 import { methodOf, sourceOf, specOf } from '../data/record.js';

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { formatCount } from '../data/numbers.js';
-import { ApiError } from '../net/api.js';
+import { describeError } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
 import { toFrameHeight } from '../picture/files.js';
 import { KEY as PICTURE } from '../picture/shown.js';
@@ -52,10 +52,10 @@ async function saveFile() {
     );
     saved.value = `Downloaded, ${formatCount(bytes, 'B')}. Opens anywhere${hasSliders ? '; its sliders work without a server' : ''}.`;
   } catch (error) {
-    if (error instanceof MissingPart)
-      saved.value = `No file: part of it could not be loaded from the server (${error.message}).`;
-    else if (error instanceof ApiError) saved.value = `${error.title}: ${error.message}`;
-    else throw error;
+    saved.value =
+      error instanceof MissingPart
+        ? `No file: part of it could not be loaded from the server (${error.message}).`
+        : describeError(error);
   }
 }
 

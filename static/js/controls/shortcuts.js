@@ -6,13 +6,13 @@ import { matrixOpened, openMatrix } from '../picture/shown.js';
 import { showAll } from '../plots/boxes.js';
 import { openShareDialog } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
-import { cutStream, isComputing, restoreStream, undoEdit } from '../state/edits.js';
+import { isComputing, toggleStream, undoEdit } from '../state/edits.js';
 import { setTheme, theme } from '../state/look.js';
-import { recallChoice, storeChoice } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/spec.js';
-import { openDialog, openSettings } from '../ui/opened.js';
+import { recallChoice, storeChoice } from '../state/store.js';
+import { opened, settingsOpened } from '../ui/opened.js';
 import { presentCard } from './stagesteps.js';
 
 const KEY = 'single-keys';
@@ -46,22 +46,14 @@ export const SHORTCUTS = [
   {
     signs: ['1', '…', '9'],
     title: 'cut the stream with this number at the cursor, or remove the cut',
-    keys: Object.fromEntries(
-      STREAMS.map((name) => [name, () => cutStream(null, Number(name) - 1, state.cursor.value)]),
-    ),
+    keys: Object.fromEntries(STREAMS.map((name) => [name, () => editStream('zero', name)])),
   },
   {
     signs: ['Shift', '1', '…', '9'],
     title: 'restore that stream at the cursor',
-    keys: Object.fromEntries(
-      STREAMS.map((name) => [`Shift${name}`, () => restoreStream(null, Number(name) - 1, state.cursor.value)]),
-    ),
+    keys: Object.fromEntries(STREAMS.map((name) => [`Shift${name}`, () => editStream('restore', name)])),
   },
-  {
-    signs: ['m'],
-    title: 'edit the mixing matrix of the magnified layer, or close it',
-    keys: { m: toggleMatrix },
-  },
+  { signs: ['m'], title: 'edit the mixing matrix of the magnified layer, or close it', keys: { m: toggleMatrix } },
   { signs: ['u'], title: 'undo the last edit', keys: { u: undoEdit } },
   { signs: ['a'], title: 'show all layers', keys: { a: showAll } },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
@@ -76,11 +68,11 @@ export const SHORTCUTS = [
     title: 'show runs relative to run A',
     keys: { d: () => showDifference(!state.view.value.difference) },
   },
-  { signs: ['e'], title: 'all settings', keys: { e: () => openSettings() } },
-  { signs: ['v'], title: 'your views', keys: { v: () => openDialog('views') } },
+  { signs: ['e'], title: 'all settings', keys: { e: () => (settingsOpened.value = true) } },
+  { signs: ['v'], title: 'your views', keys: { v: () => (opened.value = 'views') } },
   { signs: ['f'], title: 'present a figure on the full screen', keys: { f: presentCard } },
   { signs: ['t'], title: 'dark or light', keys: { t: () => setTheme(theme.value === 'dark' ? 'light' : 'dark') } },
-  { signs: ['?'], title: 'this list', keys: { '?': () => openDialog('help') } },
+  { signs: ['?'], title: 'this list', keys: { '?': () => (opened.value = 'help') } },
 ];
 
 /** @type {Record<string, () => void>} */
@@ -95,6 +87,9 @@ function stepLayer(by) {
 function stepTraining(by) {
   if (state.isTraining.value) moveStep((state.step.value ?? state.steps.value) + by);
 }
+
+/** Cut or restore a stream at the cursor, or remove that edit. @param {'zero' | 'restore'} act @param {string} name of its key */
+const editStream = (act, name) => toggleStream(null, act, Number(name) - 1, state.cursor.value);
 
 /** Open or close the matrix of the magnified layer for editing. */
 function toggleMatrix() {

@@ -12,7 +12,7 @@ import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { appliesTo, settingOf } from '../state/spec.js';
 import { html, memo } from '../ui/html.js';
-import { openSettings } from '../ui/opened.js';
+import { settingsOpened } from '../ui/opened.js';
 import { CursorRow } from './cursor.js';
 import { RangeInput } from './fields.js';
 
@@ -28,7 +28,7 @@ export function Sliders() {
       ${PATHS.map((path) => html`<${Slider} key=${path} field=${state.fields.value.get(path)} />`)}
       <div class="sliders-more">
         ${hasServer ? html`<button type="button" class="quiet dice" onClick=${setRandomSeed} title="Draw the weights and the noise again with another seed">Another seed</button>` : null}
-        <button type="button" class="quiet onward" onClick=${() => openSettings()} title="All settings and the compared runs (key: e)">All settings</button>
+        <button type="button" class="quiet onward" onClick=${() => (settingsOpened.value = true)} title="All settings and the compared runs (key: e)">All settings</button>
       </div>
     </section>
     ${hasServer ? null : html`<${SiteNote} />`}

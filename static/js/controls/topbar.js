@@ -15,7 +15,7 @@ import * as state from '../state/signals.js';
 import { openSweep, SweepButton } from '../sweep/button.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
-import { openDialog } from '../ui/opened.js';
+import { opened } from '../ui/opened.js';
 
 const THEMES = /** @type {const} */ ({ auto: 'as the system', light: 'light', dark: 'dark' });
 const NEXT_THEME = /** @type {const} */ ({ auto: 'light', light: 'dark', dark: 'auto' });
@@ -33,7 +33,7 @@ export function TopBar() {
     <header class="topbar">
       <a class="brand" href=${`${ROOT}/`}>mHC Scope</a>
       <nav aria-label="Page">
-        <button type="button" class="quiet" onClick=${() => openDialog('presets')}>Examples</button>
+        <button type="button" class="quiet" onClick=${() => (opened.value = 'presets')}>Examples</button>
         ${hasServer ? html`<${SweepButton} />` : null}
         <${StoryButton} />
       </nav>
@@ -62,13 +62,13 @@ function MoreMenu() {
   const theme = choice.value;
   const items = [
     ...(hasServer && isTiny.value && !state.hasOnlyRecordings.value ? [{ title: 'Sweep', run: openSweep }] : []),
-    { title: 'Your views', note: 'views opened in this browser', run: () => openDialog('views') },
+    { title: 'Your views', note: 'views opened in this browser', run: () => (opened.value = 'views') },
     { title: 'Present', note: 'the picture on the full screen', run: () => present('picture', true) },
-    ...(hasServer ? [{ title: 'API', note: 'the calls behind this view', run: () => openDialog('api') }] : []),
+    ...(hasServer ? [{ title: 'API', note: 'the calls behind this view', run: () => (opened.value = 'api') }] : []),
     ...(hasServer
       ? [{ title: 'Families', note: 'all connections, with numbers', run: () => location.assign(`${ROOT}/families`) }]
       : []),
-    { title: 'Help', note: 'keys and terms', run: () => openDialog('help') },
+    { title: 'Help', note: 'keys and terms', run: () => (opened.value = 'help') },
     {
       title: `Theme: ${THEMES[theme]}`,
       note: `change to ${THEMES[NEXT_THEME[theme]]}`,
@@ -98,11 +98,11 @@ function RunStatus() {
   state.dataTick.value;
   const { value: phase } = state.phase;
   const done = state.slots.value.map((slot) => fractionDone(slot.columns));
-  const openShareDialog = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
+  const share = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
   return html`
     <span class="status" role="status" data-phase=${phase}>
       <span>${describePhase(phase)}</span>
-      ${phase === 'running' ? html`<progress max="1" value=${openShareDialog} aria-label="Progress"></progress>` : null}
+      ${phase === 'running' ? html`<progress max="1" value=${share} aria-label="Progress"></progress>` : null}
     </span>
   `;
 }

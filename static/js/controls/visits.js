@@ -25,10 +25,10 @@ export const dropped = signal(/** @type {Visited[]} */ ([]));
 const isViewComplete = () => state.phase.value === 'idle' && state.isComplete.value && !state.isDragging.value;
 
 /** Return whether the view is the opening view, which is not recorded. */
-const isOpening = () => viewKey() === toHash(openingView(), boot.rules);
+const isOpening = () => shownKey() === toHash(openingView(), boot.rules);
 
 /** Build the key of the view: its runs, independent of how they are shown. */
-function viewKey() {
+export function shownKey() {
   const { base, runs, preset } = state.view.value;
   return state.snapshot.value?.url ?? toHash({ base, runs, cursor: null, ...(preset && { preset }) }, boot.rules);
 }
@@ -38,7 +38,7 @@ function toVisited() {
   const { value: view } = state.view;
   const labels = state.labels.value;
   return {
-    key: viewKey(),
+    key: shownKey(),
     url: state.snapshot.value?.url ?? urlOf(view),
     hash: toHash(view, boot.rules),
     title: state.snapshot.value?.title || titleOfView(view, labels),
@@ -70,9 +70,6 @@ export function recordVisit() {
 function changeVisited(next) {
   stored.value = changeList(KEY, isVisited, next);
 }
-
-/** Return the key of the view. */
-export const shownKey = () => viewKey();
 
 /** Set name or note of a visited view. @param {string} key @param {{name?: string, note?: string}} words */
 export const describeVisited = (key, words) => changeVisited((views) => describeView(views, key, words));

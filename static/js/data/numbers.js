@@ -46,14 +46,14 @@ export function largestMagnitude(values) {
   return found;
 }
 
-/** Format scaled × 2^exponent like `formatValue`, also outside the range of a double; `digits` defaults to 4. @param {number} scaled @param {number} exponent @param {number} [digits] */
-export function formatScaled(scaled, exponent, digits = 4) {
+/** Format scaled × 2^exponent like `formatValue`, also outside the range of a double. @param {number} scaled @param {number} exponent */
+export function formatScaled(scaled, exponent) {
   if (!Number.isFinite(scaled)) return 'nan';
   if (scaled === 0) return '0';
   const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
-  if (log10 < -3 || log10 >= 5) return formatScientific(scaled < 0, log10, Math.min(2, digits - 1));
+  if (log10 < -3 || log10 >= 5) return formatScientific(scaled < 0, log10, 2);
   const value = scaled * 2 ** exponent;
-  return stripZeros(formatFixed(value, countDecimals(Math.abs(value), digits)));
+  return stripZeros(formatFixed(value, countDecimals(Math.abs(value), 4)));
 }
 
 /** Convert scaled × 2^exponent for CSV files: a number, or `1.5e400` outside the range of a double. @param {number} scaled @param {number} exponent @returns {number | string} */
@@ -146,7 +146,7 @@ export function formatPower(power) {
 }
 
 /** Format an exponent in superscript. @param {number} power */
-function superscript(power) {
+export function superscript(power) {
   return String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : SUPERSCRIPTS[Number(sign)]));
 }
 

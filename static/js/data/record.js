@@ -1,8 +1,7 @@
 /** Reads the source of a record: a run has a spec, a recording has none. No browser here. */
 
+/** @import { Columns, StartFrame } from '../../types' */
 /**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').StartFrame} StartFrame
  * @typedef {{kind: 'spec', spec: Record<string, any>}} SpecSource
  * @typedef {SpecSource | import('../../types').TraceSource} Source
  */
@@ -98,4 +97,4 @@ const isSettled = (columns) =>
   modelOf(columns) !== null && (columns.end !== null || columns.summary !== null || columns.trained > 0);
 
 /** Return whether a metric has data. @param {Columns} columns @param {string} key */
-const hasMetric = ({ layers, matrices, steps }, key) => layers.has(key) || matrices.has(key) || steps.has(key);
+export const hasMetric = ({ layers, matrices, steps }, key) => layers.has(key) || matrices.has(key) || steps.has(key);

@@ -6,6 +6,7 @@ import { clearCanvas } from '../picture/canvas.js';
 import { mixColors } from '../picture/colors.js';
 import { layerAt, toLayout, xOf } from '../picture/layout.js';
 import { toPalette } from '../picture/shown.js';
+import { useTableSwitch } from '../plots/table.js';
 import { download, downloadText, footLine } from '../share/export.js';
 import { moveCursor } from '../state/actions.js';
 import {
@@ -33,11 +34,12 @@ import {
   toPlace,
 } from '../state/atlascells.js';
 import { ATLAS, CUTS, countParts } from '../state/editlist.js';
-import { canEdit, editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
+import { canEdit, editsByRun, isComputing, ownEdits, setEdits, shownCut, targetOf } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { isUnconstrained, stackOf, TRACE } from '../state/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
+import { NumbersTable, TableBox } from '../ui/table.js';
 
 /** @typedef {import('../state/atlascells.js').Cell} Cell @typedef {import('../state/atlascells.js').Part} Part @typedef {import('../picture/layout.js').Layout} Layout */
 /** A row of cells at a height. @typedef {ReturnType<typeof listRows>[number] & {y: number}} Row */
@@ -73,12 +75,12 @@ export const AtlasRow = () => (shownCut.value ? html`<${OpenAtlas} />` : null);
 
 /** Render the atlas, which shows what every single cut does, with its tools. */
 function OpenAtlas() {
-  const [isTable, setIsTable] = useState(false);
+  const { isTable, tableItem } = useTableSwitch();
   const parts = listParts();
   const act = String(shownCut.value);
   useComputing();
   const items = [
-    { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) },
+    tableItem,
     ...(parts.length > 0
       ? [
           { title: 'PNG', note: 'image, 2× resolution', run: () => download(drawImage(parts, act), `${NAME}.png`) },
@@ -98,7 +100,7 @@ function OpenAtlas() {
           <button type="button" class="icon" aria-label="Close the atlas" title="Close" onClick=${closeAtlas}>✕</button>
         </div>
       </header>
-      ${isTable ? html`<${NumbersTable} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${AtlasFigure} parts=${parts} act=${act} />` : null}
+      ${isTable ? html`<${AtlasTable} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${AtlasFigure} parts=${parts} act=${act} />` : null}
       <${AtlasProgress} />
       <${MissingReasons} act=${act} />
     </section>
@@ -233,6 +235,7 @@ function AtlasFigure({ parts, act }) {
       : null;
   const shown = pointed ?? at;
   const part = parts.find(({ run }) => run === shown?.run);
+  const own = at && !pointed ? findEdit(parts, act, at) : null;
   const first = listRows(parts, act)[0];
   const kinds = parts.map(({ run }) => state.settings.value.runs[run].kind);
   const hasRuns = kinds.some((kind) => kind !== TRACE);
@@ -282,7 +285,7 @@ function AtlasFigure({ parts, act }) {
     </div>
     <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
       <span id="atlas-cell" aria-live="polite">${part && shown ? describeCellOrGap(part, act, shown) : describeUse(hasRuns, kinds.includes(TRACE))}</span>
-      ${at && !pointed && part && isEditable(part, act, at) ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
+      ${at && own ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${own.place >= 0 ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
     </div>
   `;
@@ -294,12 +297,8 @@ function CellMarks({ plan, shown }) {
   const layer = Math.min(state.hovered.value ?? state.cursor.value, layout.layers - 1);
   const row = rows.find((item) => item.run === shown?.run && item.stream === shown.stream);
   const [left, right] = [xOf(layout, layer), xOf(layout, layer + 1)];
-  const toStyle = (
-    /** @type {number} */ x,
-    /** @type {number} */ y,
-    /** @type {number} */ width,
-    /** @type {number} */ height,
-  ) => ({
+  /** @param {number} x @param {number} y @param {number} width @param {number} height */
+  const toStyle = (x, y, width, height) => ({
     left: `${x.toFixed(1)}px`,
     top: `${y}px`,
     width: `${Math.max(width, 3).toFixed(1)}px`,
@@ -312,34 +311,26 @@ function CellMarks({ plan, shown }) {
   `;
 }
 
-/** Make the edit of a cell, or remove it. @param {Part[]} parts @param {string} act @param {Cell} cell */
-function switchEdit(parts, act, cell) {
+/** Return the edit of a cell, and its place among those of its run, -1 if it is not made; null if it cannot be made, as of a recording. @param {Part[]} parts @param {string} act @param {Cell} cell */
+function findEdit(parts, act, cell) {
   const part = parts.find(({ run }) => run === cell.run);
   const edit = part && toEdit(part.atlas, act, cell);
-  if (!edit || !canEdit(cell.run, edit)) return;
-  const target = targetOf(cell.run);
-  const edits = editsOf(target);
-  const place = edits.findIndex((other) => includesCell(other, edit));
-  setEdits(target, place < 0 ? [...edits, edit] : edits.toSpliced(place, 1));
+  if (!edit || !canEdit(cell.run, edit)) return null;
+  return { edit, place: ownEdits(cell.run).findIndex((other) => includesCell(other, edit)) };
+}
+
+/** Make the edit of a cell, or remove it. @param {Part[]} parts @param {string} act @param {Cell} cell */
+function switchEdit(parts, act, cell) {
+  const found = findEdit(parts, act, cell);
+  if (!found) return;
+  const edits = ownEdits(cell.run);
+  setEdits(targetOf(cell.run), found.place < 0 ? [...edits, found.edit] : edits.toSpliced(found.place, 1));
 }
 
 /** Describe a cell, or state that there is nothing to cut, such as a source that the layer does not read. @param {Part} part @param {string} act @param {Cell} cell */
 function describeCellOrGap(part, act, cell) {
   const isCut = effectsOf(part.atlas, act)?.[cell.layer]?.[cell.stream] != null;
   return isCut ? `${describeCell(part, act, cell)}.` : 'There is nothing to cut here.';
-}
-
-/** Return whether the edit of a cell can be made: a recording cannot be edited. @param {Part} part @param {string} act @param {Cell} cell */
-function isEditable({ run, atlas }, act, cell) {
-  const edit = toEdit(atlas, act, cell);
-  return edit !== null && canEdit(run, edit);
-}
-
-/** Return whether the run already has the edit of a cell. @param {Part[]} parts @param {string} act @param {Cell} cell */
-function isMade(parts, act, cell) {
-  const part = parts.find(({ run }) => run === cell.run);
-  const edit = part && toEdit(part.atlas, act, cell);
-  return Boolean(edit) && editsOf(targetOf(cell.run)).some((other) => includesCell(other, /** @type {any} */ (edit)));
 }
 
 /** Compute the positions of rows and labels of an atlas. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
@@ -446,18 +437,6 @@ function drawImage(parts, act) {
 }
 
 /** Render the numbers of the atlas as a table. @param {{parts: Part[], act: string}} props */
-function NumbersTable({ parts, act }) {
-  const { head, rows } = toAtlasTable(parts, act);
-  const at = state.cursor.value + 1;
-  return html`
-    <div class="table-box" tabindex="0" role="region" aria-label=${`${TITLE}, table`}>
-      <table class="numbers">
-        <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
-        <tbody>${rows.map(
-          (row) => html`
-          <tr class=${row[0] === at ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>`,
-        )}</tbody>
-      </table>
-    </div>
-  `;
-}
+const AtlasTable = ({ parts, act }) => html`
+  <${TableBox} label=${`${TITLE}, table`}><${NumbersTable} ...${toAtlasTable(parts, act)} at=${state.cursor.value + 1} /><//>
+`;

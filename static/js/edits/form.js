@@ -64,12 +64,8 @@ function AddForm({ target }) {
     setEdits(target, [...editsOf(target), edit]);
   };
   const layer = useWhileSeen(form, () => state.cursor.value + 1);
-  const number = (
-    /** @type {string} */ name,
-    /** @type {string} */ label,
-    /** @type {number | string} */ value,
-    /** @type {any} */ more = {},
-  ) =>
+  /** Render an input. @param {string} name @param {string} label @param {number | string} value @param {any} [more] attributes */
+  const number = (name, label, value, more = {}) =>
     html`<label>${label} <input type="number" name=${name} min="1" step="1" required defaultValue=${value} ...${more} /></label>`;
   return html`
     <form class="edits-form" ref=${form} onSubmit=${add} aria-label="Add an edit">

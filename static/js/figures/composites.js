@@ -71,10 +71,16 @@ export function multiplyAt(data, from, right, n) {
   return product;
 }
 
+/** Return the largest magnitude among values; NaN if one is NaN. @param {Float64Array} values */
+export function largestSize(values) {
+  let most = 0; // by a loop, because a move of a slider computes some hundred products
+  for (let index = 0; index < values.length; index++) most = Math.max(most, Math.abs(values[index]));
+  return most;
+}
+
 /** Return the power of two that scales the largest entry of a product into [1/2, 1). Scaling by powers of two is exact. @param {Float64Array} values */
 export function toShift(values) {
-  let most = 0;
-  for (let index = 0; index < values.length; index++) most = Math.max(most, Math.abs(values[index]));
+  const most = largestSize(values);
   if (most === 0 || !Number.isFinite(most)) return 0;
   const shift = Math.floor(Math.log2(most)) + 1;
   const scaled = scaleByPowerOfTwo(most, -shift); // log2 rounds
@@ -129,7 +135,7 @@ export function toSignedLogs(product) {
 
 /** Choose the power of ten in which a product is shown; 0 if two decimals are enough. @param {Product} product */
 function toPower({ scaled, exponent }) {
-  const largest = scaled.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
+  const largest = largestSize(scaled);
   if (!Number.isFinite(largest) || largest === 0) return 0;
   const log10 = toLog10(largest, exponent);
   return Math.log10(MIN_SHOWN) <= log10 && log10 < MAX_SHOWN_LOG10 ? 0 : Math.floor(log10);
@@ -163,9 +169,8 @@ export function toLabel(product, label) {
 
 /** Format the Amax gains, forward and backward: the largest |row sum| and |column sum|. @param {Product} product @returns {[string, string]} */
 export function toGains(product) {
-  const most = (/** @type {Float64Array} */ sums) => sums.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
   const toGain = (/** @type {Float64Array} */ sums) =>
-    sums.every(Number.isFinite) ? formatScaled(most(sums), product.exponent) : statusText(product.lost);
+    sums.every(Number.isFinite) ? formatScaled(largestSize(sums), product.exponent) : statusText(product.lost);
   return [toGain(rowSums(product)), toGain(columnSums(product))];
 }
 

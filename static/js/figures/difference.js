@@ -5,12 +5,7 @@ import { depthOf, methodOf } from '../data/record.js';
 import { copyFigure } from './dress.js';
 import { fill } from './fill.js';
 
-/**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').Figure} Figure
- * @typedef {import('../../types').Matrix} Matrix
- * @typedef {import('../../types').Numbers} Numbers
- */
+/** @import { Columns, Figure, Matrix, Numbers } from '../../types' */
 
 const LOGARITHMIC = /^(log10|middle\.log10|stream_log10|steps_log10)\./;
 const MAX_DECADES = 307; // of a double

@@ -1,6 +1,6 @@
 /** Selects the columns that a panel draws, and detects changes. */
 
-import { modelOf } from '../data/record.js';
+import { hasMetric, modelOf } from '../data/record.js';
 import { THEORY } from './sources.js';
 import { atStep } from './steps.js';
 
@@ -18,7 +18,7 @@ function keysOf(template, run) {
 
 /** Return whether any of the metrics has data. @param {Columns} columns @param {string[]} keys */
 function hasAnyMetric(columns, keys) {
-  return keys.some((key) => columns.layers.has(key) || columns.matrices.has(key) || columns.steps.has(key));
+  return keys.some((key) => hasMetric(columns, key));
 }
 
 /** Return the derived columns of a run if they contain all of the metrics, else null. @param {Slot} slot @param {string[]} keys */

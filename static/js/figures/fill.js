@@ -23,11 +23,7 @@ import { writeSums } from './sums.js';
 /** Smallest gap between matrices in a column, in grid units: room for the label of the lower one. */
 export const MIN_ROW_GAP = 15;
 
-/**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').Figure} Figure
- * @typedef {import('../../types').Trace} Trace
- */
+/** @import { Columns, Figure, Trace } from '../../types' */
 
 /**
  * Fill a copy of a template with the data of `results`, in the template's order.

@@ -2,6 +2,8 @@
 
 import { statusText } from '../data/numbers.js';
 
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure */
+
 /** Smallest distance of two labels as a share of the plot height, and the width of a letter in px. Templates of other sizes override both in `meta.labels`. */
 export const LABELS = { gap: 0.085, letter_px: 7.2 };
 const LEAST_LETTERS = 4; // of a shortened name
@@ -60,19 +62,18 @@ export function endLabels(ends, narrow, gap) {
     ends.map((end) => end.place),
     gap,
   );
-  return ends.map((end, index) => ({
-    xref: 'x domain',
-    x: 1,
-    xanchor: 'left',
-    xshift: 6,
-    yref: 'y domain',
-    y: places[index],
-    yanchor: 'middle',
-    showarrow: false,
-    text: narrow ? shortenRunLabel(end.text) : end.text,
-    font: { color: end.color, size: 12 },
+  return ends.map(({ text, color }, index) => ({
+    ...toNote(narrow ? shortenRunLabel(text) : text, color),
+    ...within('x', 'y'),
+    ...{ x: 1, xanchor: 'left', xshift: 6, y: places[index], yanchor: 'middle' },
   }));
 }
+
+/** Create a text on a figure, to be placed. @param {string} text @param {string} color */
+const toNote = (text, color) => ({ showarrow: false, text, font: { color, size: 12 } });
+
+/** Return where the position of a text counts from 0 to 1: within a plot. @param {string} x its axis @param {string} y */
+const within = (x, y) => ({ xref: `${x} domain`, yref: `${y} domain` });
 
 /**
  * Shorten a name to so many characters: drop the folders of a path (a name without spaces), then the middle of its last part, so that both ends stay readable.
@@ -166,15 +167,9 @@ export function lostLabels(losses, [low, high], narrow, gap) {
   return losses.map(({ x, text, color }, index) => {
     const label = narrow ? shortenRunLabel(text) : text;
     return {
-      xref: 'x',
-      x,
-      xanchor: isRight[index] ? 'right' : 'left',
-      yref: 'y',
-      y: low + places[index] * (high - low),
-      yanchor: 'middle',
-      showarrow: false,
-      text: isRight[index] ? `${label} ✕` : `✕ ${label}`,
-      font: { color, size: 12 },
+      ...toNote(isRight[index] ? `${label} ✕` : `✕ ${label}`, color),
+      ...{ xref: 'x', x, xanchor: isRight[index] ? 'right' : 'left' },
+      ...{ yref: 'y', y: low + places[index] * (high - low), yanchor: 'middle' },
     };
   });
 }
@@ -191,17 +186,8 @@ export function writeBelow(layout, text) {
 
 /** Create a note at the bottom of a figure that shows data. @param {string} text @param {string} color @param {string} ground */
 export function footNote(text, color, ground) {
-  const foot = { x: 0.5, y: 0, xanchor: 'center', yanchor: 'bottom', yshift: 4 };
-  return {
-    xref: 'paper',
-    yref: 'paper',
-    ...foot,
-    showarrow: false,
-    text,
-    bgcolor: ground,
-    borderpad: 3,
-    font: { color, size: 12 },
-  };
+  const foot = { xref: 'paper', yref: 'paper', x: 0.5, y: 0, xanchor: 'center', yanchor: 'bottom', yshift: 4 };
+  return { ...toNote(text, color), ...foot, bgcolor: ground, borderpad: 3 };
 }
 
 /** Describe why a table or a figure has no number, by its status. @param {string} status */
@@ -225,45 +211,41 @@ export function formatRows(lost, lastKnown) {
 
 /** Create the label of a run above its matrix. @param {string} text @param {string} x @param {string} y @param {string} color */
 export function cellLabel(text, x, y, color) {
-  return {
-    xref: `${x} domain`,
-    x: 0,
-    xanchor: 'left',
-    yref: `${y} domain`,
-    y: 1,
-    yanchor: 'bottom',
-    yshift: 3,
-    showarrow: false,
-    text,
-    font: { color, size: 12 },
-  };
+  return { ...toNote(text, color), ...within(x, y), x: 0, xanchor: 'left', y: 1, yanchor: 'bottom', yshift: 3 };
 }
 
 /** Create a note at the bottom of a matrix, legible on any colours. @param {string} text @param {string} x @param {string} y @param {string} color @param {string} ground */
 export function cellNote(text, x, y, color, ground) {
-  return {
-    xref: `${x} domain`,
-    x: 0.5,
-    xanchor: 'center',
-    yref: `${y} domain`,
-    y: 0.04,
-    yanchor: 'bottom',
-    showarrow: false,
-    bgcolor: ground,
-    borderpad: 3,
-    text,
-    font: { color, size: 12 },
-  };
+  const foot = { x: 0.5, xanchor: 'center', y: 0.04, yanchor: 'bottom' };
+  return { ...toNote(text, color), ...within(x, y), ...foot, bgcolor: ground, borderpad: 3 };
 }
 
 /** Create vertical text along the top of a vertical axis, which the fold of a phone does not cut, at a distance in px. @param {string} text @param {number} xshift @param {string} color */
 export function axisNote(text, xshift, color) {
-  const place = { xref: 'x domain', x: 0, xanchor: 'center', xshift, yref: 'y domain', y: 1, yanchor: 'top' };
-  return { ...place, textangle: -90, showarrow: false, text, font: { color, size: 12 } };
+  const place = { x: 0, xanchor: 'center', xshift, y: 1, yanchor: 'top', textangle: -90 };
+  return { ...toNote(text, color), ...within('x', 'y'), ...place };
 }
 
 /** Create the note in the middle of a figure without data. @param {string} text @param {string} color */
 export function emptyNote(text, color) {
   const middle = { x: 0.5, y: 0.5, xanchor: 'center', yanchor: 'middle' };
   return { xref: 'paper', yref: 'paper', ...middle, showarrow: false, text, font: { color } };
+}
+
+/** Write on a filled figure which runs it waits for, if it shows no data. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
+export function addWaitingNote(figure, results, labels) {
+  const { data, layout } = figure;
+  if (data.some(({ visible }) => visible !== false)) return;
+  const waiting = results.flatMap((result, run) => (isWaiting(figure, result, run) ? [labels[run]] : []));
+  if (waiting.length === 0) return;
+  const { isSmall, muted } = layout.meta;
+  layout.annotations = [emptyNote(`Computing ${isSmall ? '' : waiting.join(', ')} …`, muted)];
+}
+
+/** Return whether a run may still deliver data for the figure. @param {Figure} figure @param {Columns | null} result @param {number} run */
+function isWaiting({ data }, result, run) {
+  if (!result?.start) return !result?.end;
+  const isKnown = result.waits.size > 0; // derived columns are final, except for those in `waits`
+  if (isKnown) return data.some(({ meta }) => meta.run === run && result.waits.has(meta.key));
+  return result.end === null || result.lacksSteps;
 }

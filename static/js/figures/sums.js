@@ -50,11 +50,7 @@ function matrixTexts(matrix) {
   const rows = matrix.map((row) => Array.from(row));
   const columnSums = rows.map((_, index) => addUp(rows.map((row) => row[index])));
   const span = [Math.min(...columnSums), Math.max(...columnSums)].map(sumText);
-  return {
-    rows: rows.map((row) => sumText(addUp(row))),
-    below: columnSums.map(sumText),
-    span,
-  };
+  return { rows: rows.map((row) => sumText(addUp(row))), below: columnSums.map(sumText), span };
 }
 
 /** Format the sums that are written around a product of matrices: of rows, of columns, and the span of the latter. @param {import('./composites.js').Product} product */

@@ -11,13 +11,8 @@ import { applyEdits, areDerivable } from './edits.js';
 import { deriveMixing } from './mixing.js';
 import { copyFirstLayers, copyIntoDeeper, sliceLayers } from './prefix.js';
 
-/**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').Matrix} Matrix
- * @typedef {import('../../types').DerivationRules} DerivationRules
- * @typedef {import('../../types').Edit} Edit
- * @typedef {{layers: number, noise: number, rounds: number, edits?: readonly Edit[]}} Wanted runs without drift or rounds ignore `noise` and `rounds`; `edits`: default those of the record that fit the depth
- */
+/** @import { Columns, DerivationRules, Edit, Matrix } from '../../types' */
+/** @typedef {{layers: number, noise: number, rounds: number, edits?: readonly Edit[]}} Wanted runs without drift or rounds ignore `noise` and `rounds`; `edits`: default those of the record that fit the depth */
 
 /** Metrics that only edited runs have. */
 const EFFECTS = ['effect_state', 'effect_grad'];

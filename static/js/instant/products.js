@@ -3,7 +3,7 @@
  * `mhc_core/metrics/paths.py`.
  */
 
-import { multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../figures/composites.js';
+import { largestSize, multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../figures/composites.js';
 import { identity } from './edits.js';
 
 /** @typedef {import('../../types').Matrix} Matrix */
@@ -30,8 +30,8 @@ export function measureMatrices({ shape: [layers, n], data }) {
     ds_error: Float64Array.from(sums, ({ rows, columns }, layer) =>
       Math.max(far(rows), far(columns), -least[layer], 0),
     ),
-    gain_fwd: Float64Array.from(sums, ({ rows }) => largest(rows)),
-    gain_bwd: Float64Array.from(sums, ({ columns }) => largest(columns)),
+    gain_fwd: Float64Array.from(sums, ({ rows }) => largestSize(rows)),
+    gain_bwd: Float64Array.from(sums, ({ columns }) => largestSize(columns)),
   };
 }
 
@@ -134,11 +134,6 @@ function sumsOf(matrix, n) {
     }
   }
   return { rows, columns };
-}
-
-/** Return the largest magnitude among values. @param {Float64Array} values */
-function largest(values) {
-  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
 /** Convert scaled values and powers of two to numbers (infinite or 0 outside the range of a double) and their log10. @param {Powers} powers */

@@ -1,16 +1,10 @@
 /** Requests to the server, and its refusals. */
 
-import { readBatches } from './events.js';
+import { createParser } from 'eventsource-parser';
 import { hasServer, ROOT } from './sent.js';
 
-/**
- * @typedef {import('../../types').Estimate} Estimate
- * @typedef {import('../../types').FieldError} FieldError
- * @typedef {import('../../types').Snapshot} Snapshot
- * @typedef {import('../../types').Submitted} Submitted
- * @typedef {import('../../types').Templates} Templates
- * @typedef {import('./events.js').ServerEvent} ServerEvent
- */
+/** @import { Estimate, FieldError, Snapshot, Submitted, Templates } from '../../types' */
+/** @typedef {{type: string, data: any}} ServerEvent */
 /**
  * A streamed response: batches of events; the first one is empty and arrives when the server accepts the request. `close` ends it.
  * @typedef {{batches: AsyncGenerator<ServerEvent[], void>, close: () => void}} EventStream
@@ -39,6 +33,12 @@ export class ApiError extends Error {
     this.errors = problem.errors ?? [];
     this.retryAfter_s = retryAfter_s;
   }
+}
+
+/** Describe a refusal in a sentence; throw any other error. @param {unknown} error */
+export function describeError(error) {
+  if (!(error instanceof ApiError)) throw error;
+  return `${error.title}: ${error.message}`;
 }
 
 /**
@@ -107,7 +107,7 @@ const unreachable = () =>
 function openStream(path, init = {}) {
   const ending = new AbortController();
   const limit = setTimeout(() => ending.abort(new DOMException('no answer', 'TimeoutError')), ANSWER_MS);
-  async function* decodeResponse() {
+  async function* readStream() {
     try {
       const headers = { ...init.headers, Accept: 'text/event-stream' };
       const { response } = await send(path, { ...init, headers, signal: ending.signal });
@@ -128,7 +128,30 @@ function openStream(path, init = {}) {
     clearTimeout(limit);
     ending.abort();
   };
-  return { batches: decodeResponse(), close };
+  return { batches: readStream(), close };
+}
+
+/**
+ * Yield the events that each chunk of the response completes, an empty list for a heartbeat. Throws if the connection breaks.
+ * @param {ReadableStream<BufferSource>} body
+ * @returns {AsyncGenerator<ServerEvent[], void>}
+ */
+export async function* readBatches(body) {
+  /** @type {ServerEvent[]} */
+  const events = [];
+  const parser = createParser({
+    onEvent: ({ event, data }) => void events.push({ type: event ?? 'message', data: JSON.parse(data) }),
+    onError(error) {
+      throw error;
+    },
+  });
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    parser.feed(value);
+    yield events.splice(0);
+  }
 }
 
 /**
@@ -144,10 +167,15 @@ export async function retryWhileBusy(request, shouldRetry) {
       return await request();
     } catch (error) {
       if (!(error instanceof ApiError) || error.retryAfter_s === null || !shouldRetry(error)) throw error;
-      const wait_ms = error.retryAfter_s * 1000;
-      await new Promise((resolve) => setTimeout(resolve, wait_ms));
+      await wait(error.retryAfter_s * 1000);
     }
   }
+}
+
+/** Wait; throws after the time if it was aborted meanwhile. @param {number} ms @param {AbortSignal} [aborted] */
+export async function wait(ms, aborted) {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  aborted?.throwIfAborted();
 }
 
 /** Fetch the schema of specs. @returns {Promise<any>} */
@@ -223,8 +251,6 @@ export const getAtlas = (id, signal) => call(toAtlasPath(id), { signal });
 /** Cancel an atlas. @param {string} id */
 export const cancelAtlas = (id) => call(toAtlasPath(id), { method: 'DELETE' });
 const toAtlasPath = (/** @type {string} */ id) => `/runs/${encodeURIComponent(id)}/atlas`;
-/** Fetch the titles of metrics. @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
-export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 /** Cancel a run, unless others watch it. @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
 /** Create a snapshot. @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
@@ -232,8 +258,8 @@ export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body:
 /** Delete a snapshot. @param {string} id @param {string} key received when the snapshot was created */
 export const deleteSnapshot = (id, key) => call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', key });
 
-/** Fetch the catalogue of metrics. @returns {Promise<import('../../types').Metric[]>} */
-export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
+/** Fetch the catalogue of metrics. @param {AbortSignal} [signal] @returns {Promise<import('../../types').Metric[]>} */
+export const getCatalogue = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 
 /** Start a sweep. @param {any} body @param {AbortSignal} [signal] @returns {Promise<{id: string, links: import('../../types').SweepLinks}>} */
 export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });

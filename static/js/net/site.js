@@ -19,29 +19,21 @@ const FILES = {
 };
 const ABSENT = { title: 'This page has no server', detail: 'Run mhc-scope serve to compute this.' };
 
-/** Answer a request to the API from the files of a static site; 501 for what needs a server. @param {string} path below the API root @param {RequestInit} init @returns {Promise<Response>} */
+/** Answer a request to the API from the files of a static site; 501 for what needs a server. @param {string} path below the API root @param {RequestInit & {body?: any}} init @returns {Promise<Response>} */
 export async function answer(path, { method, body, signal }) {
   const { pathname, searchParams: query } = new URL(path, location.origin);
   if (pathname in FILES) return fetchFile(`api/${FILES[pathname]}.json`, signal);
   if (pathname === '/panels') return fetchFile(`api/panels-${query.get('runs')}-${query.get('theme')}.json`, signal);
-  if (pathname === '/runs/compare') return answerComparison(toSpec(body), query.get('have')?.split(',') ?? [], signal);
+  if (pathname === '/runs/compare')
+    return answerComparison(JSON.parse(body), query.get('have')?.split(',') ?? [], signal);
   if (pathname === '/runs/events') return answerStream(query.get('ids')?.split(',') ?? [], signal);
-  if (pathname.startsWith('/costs')) return findCosts(toSpec(body), pathname, query.get('theme') ?? 'light');
+  if (pathname.startsWith('/costs')) return findCosts(JSON.parse(body), pathname, query.get('theme') ?? 'light');
   const id = /^\/runs\/(\w+)$/.exec(pathname)?.[1];
-  return id && method === 'GET' ? answerRun(id) : toRefusal(501, ABSENT);
+  return id && method === 'GET' ? answerRun(id) : Response.json(ABSENT, { status: 501 });
 }
-
-/** Parse the body of a request. @param {any} body @returns {any} */
-const toSpec = (body) => JSON.parse(body);
 
 /** Fetch a file of the site. @param {string} file @param {AbortSignal | null} [signal] */
 const fetchFile = (file, signal) => fetch(`${ROOT}/${file}`, { signal });
-
-/** Create a JSON response. @param {any} body */
-const toJsonResponse = (body, status = 200) => Response.json(body, { status });
-
-/** Create the response of a refused request. @param {number} status @param {{title: string, detail: string}} problem */
-const toRefusal = (status, problem) => toJsonResponse(problem, status);
 
 /** Caches the lists in `api/`. @type {Record<string, Promise<any> | undefined>} */
 const lists = {};
@@ -122,14 +114,14 @@ async function findCosts(spec, pathname, theme) {
   const toStack = (/** @type {Spec} */ { connection: { noise, ...kept }, ...rest }) =>
     toSettingsKey({ ...rest, connection: kept });
   const found = known.find((item) => toStack(item.spec) === toStack(spec));
-  if (!found) return toRefusal(501, ABSENT);
+  if (!found) return Response.json(ABSENT, { status: 501 });
   if (pathname === '/costs.csv') return new Response(found.csv, { headers: { 'Content-Type': 'text/csv' } });
-  return toJsonResponse(pathname === '/costs/figure' ? found.figures[theme] : found.costs);
+  return Response.json(pathname === '/costs/figure' ? found.figures[theme] : found.costs);
 }
 
 /** Answer a request for the spec and status of a run; 404 if the site lacks the run. @param {string} id */
 async function answerRun(id) {
   const found = /** @type {Entry[]} */ (await readList('runs')).find((entry) => entry.id === id);
-  if (!found) return toRefusal(404, { title: 'Not found', detail: `This page has no run ${id}.` });
-  return toJsonResponse({ id, spec: found.spec, status: 'done' });
+  if (!found) return Response.json({ title: 'Not found', detail: `This page has no run ${id}.` }, { status: 404 });
+  return Response.json({ id, spec: found.spec, status: 'done' });
 }

@@ -2,7 +2,7 @@
 
 import { ApiError, openEvents } from './api.js';
 
-/** @typedef {import('../../types').Frame} Frame @typedef {import('./api.js').EventStream} EventStream @typedef {import('./events.js').ServerEvent} ServerEvent */
+/** @typedef {import('../../types').Frame} Frame @typedef {import('./api.js').EventStream} EventStream @typedef {import('./api.js').ServerEvent} ServerEvent */
 
 const REOPEN_MS = 1000;
 /** A connection without data for this long when the page wakes up may be broken. */
@@ -15,8 +15,8 @@ const SLEPT_MS = 5000;
 /**
  * Follow runs until all have ended or the signal aborts. A lost connection resumes after the last received frame.
  * @param {string[] | Map<string, number>} records ids, or ids with the index of the last received frame
- * @param {{onFrame: (frame: Frame) => void, onStatus: (status: any) => void, onConnection: (isUp: boolean) => void,
- *   onRefused: () => void}} handlers `onRefused`: the server refused the stream
+ * @param {{onFrame: (frame: Frame) => void, onStatus?: (status: any) => void, onConnection?: (isUp: boolean) => void,
+ *   onRefused?: () => void}} handlers `onRefused`: the server refused the stream
  * @param {AbortSignal} signal
  * @param {EventStream} [begun] an open stream that starts with the first frame
  * @param {import('./api.js').FrameChoice} [frames] default `result`
@@ -33,7 +33,7 @@ export function followRuns(records, handlers, signal, begun, frames = 'result') 
 
   /** Handle one event; drop frames received before. @param {ServerEvent} event */
   function take({ type, data }) {
-    if (type === 'status') return handlers.onStatus(data);
+    if (type === 'status') return handlers.onStatus?.(data);
     if (!open.has(data.run) || data.index <= (last.get(data.run) ?? -1)) return;
     last.set(data.run, data.index);
     if (type === 'end') open.delete(data.run);
@@ -63,16 +63,16 @@ export function followRuns(records, handlers, signal, begun, frames = 'result') 
         if (stream !== fresh || signal.aborted) return;
         clearTimeout(timer);
         receivedAt = Date.now();
-        handlers.onConnection(true);
+        handlers.onConnection?.(true);
         batch.forEach(take);
       }
     } catch (error) {
       if (stream !== fresh || signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      if (error.status > 0) handlers.onRefused();
+      if (error.status > 0) handlers.onRefused?.();
     }
     if (stream !== fresh || isOver()) return;
-    handlers.onConnection(false);
+    handlers.onConnection?.(false);
     clearTimeout(timer);
     timer = setTimeout(connect, REOPEN_MS);
   }

@@ -6,10 +6,9 @@ import { Dimmer, magnificationOf } from '../plots/dimmer.js';
 import { scheduleDraw, unschedule } from '../plots/plot.js';
 import { isPrinting } from '../plots/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
-import { describeEdit, describeLayers, moveEdit, toggleRestore } from '../state/editlist.js';
+import { describeEdit, describeLayers, moveEdit, toggleEdit } from '../state/editlist.js';
 import {
   canEdit,
-  cutStream,
   dragEdits,
   editsByRun,
   editsOf,
@@ -17,6 +16,7 @@ import {
   isComputing,
   setEdits,
   targetOf,
+  toggleStream,
 } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { isUnconstrained } from '../state/spec.js';
@@ -418,7 +418,7 @@ export class PictureBox {
     const isSecond = event.timeStamp - this.clickedAt < DOUBLE_CLICK_MS; // a double click shows all layers
     this.clickedAt = event.timeStamp;
     const lane = isSecond || event.pointerType === 'touch' ? null : this.laneUnder(event); // a finger covers several layers
-    if (lane) return cutStream(lane.run, lane.stream, lane.layer);
+    if (lane) return toggleStream(lane.run, 'zero', lane.stream, lane.layer);
     const run = ribbonAt(this.plan, x, y);
     if (run !== null) this.choose(run);
   }
@@ -465,7 +465,7 @@ export class PictureBox {
   /** Cut the pressed stream of the magnified layer; return whether one was pressed. @param {PointerEvent} event */
   pressLens(event) {
     const lane = this.lensLaneUnder(event);
-    if (lane) cutStream(lane.run, lane.stream, lane.layer);
+    if (lane) toggleStream(lane.run, 'zero', lane.stream, lane.layer);
     return lane !== null;
   }
 
@@ -516,7 +516,7 @@ export class PictureBox {
     const { layers, index = 0 } = grip.mark.edit;
     const last = (this.plan?.runs[grip.run].reading?.layers ?? 1) - 1;
     const at = Math.min(last, Math.max(layers[1] + 1, layer));
-    return at > layers[1] ? toggleRestore(edits, index, at) : edits;
+    return at > layers[1] ? toggleEdit(edits, 'restore', index, at) : edits;
   }
 
   /** Release the grabbed edit: a click on a handle restores the stream after the cut, a click elsewhere removes the edit. A tap moves the cursor instead, because a finger covers several layers. @param {PointerEvent} event */

@@ -1,16 +1,19 @@
 /** The card of the picture: the compared stacks and the signal that passes through them. */
 
 import { useComputed } from '@preact/signals';
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { PanelHelp } from '../plots/help.js';
 import { present } from '../plots/presented.js';
+import { useTableSwitch } from '../plots/table.js';
 import { openShareDialog } from '../share/share.js';
 import { moveCursor } from '../state/actions.js';
 import { isComputing } from '../state/edits.js';
 import * as state from '../state/signals.js';
-import { html, memo } from '../ui/html.js';
+import { html } from '../ui/html.js';
 import { Lazy } from '../ui/lazy.js';
-import { Menu, Popover } from '../ui/menu.js';
-import { openSettings, opensEdits } from '../ui/opened.js';
+import { Menu } from '../ui/menu.js';
+import { opensEdits, settingsOpened } from '../ui/opened.js';
+import { NumbersTable, TableBox } from '../ui/table.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
 import {
@@ -31,32 +34,29 @@ import { HELP, MEANING, pictureCaption, TITLE } from './words.js';
 
 /** @typedef {import('../../types').Templates} Templates */
 
+const ABOUT = { title: TITLE, meaning: MEANING, help: HELP };
+
 /** Render the card of the picture. @param {{level?: 'h1' | 'h2', children?: any}} props `level`: default `h2`; `h1` on a page with a single card */
 export function PictureCard({ level = 'h2', children = null }) {
-  const [isTable, setIsTable] = useState(false);
+  const { isTable, tableItem, onKeyDown } = useTableSwitch('picture');
   const id = `panel-${KEY}`;
   const { value: templates } = state.templates;
   const layer = state.cursor.value + 1;
   const hasOthers = useComputed(() => state.view.value.runs.length > 1).value;
   const canEdit = isComputing && !state.hasOnlyRecordings.value;
   const items = useMemo(() => {
-    const tableItem = { title: isTable ? 'Show the picture' : 'Show as table', run: () => setIsTable(!isTable) };
     return templates ? itemsOf(templates, layer, { hasOthers, canEdit, isPart: level === 'h2' }, tableItem) : [];
   }, [templates, layer, hasOthers, canEdit, isTable, level]);
-  /** Return from the table to the picture on Escape, and focus the menu. */
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    const card = /** @type {HTMLElement} */ (event.currentTarget);
+  const stopAndReturn = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === 'Escape' && sent.value) stopSignal();
-    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
-    setIsTable(false);
-    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
+    onKeyDown(event);
   };
   return html`
-    <section class=${`card picture-card ${state.highlightedPanel.value === KEY ? 'pointed' : ''}`} id=${id} data-panel=${KEY} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+    <section class=${`card picture-card ${state.highlightedPanel.value === KEY ? 'pointed' : ''}`} id=${id} data-panel=${KEY} aria-labelledby=${`${id}-title`} onKeyDown=${stopAndReturn}>
       <${level} id=${`${id}-title`} class="sr">${TITLE}<//>
       ${
         isTable && templates
-          ? html`<${PictureTables} templates=${templates} /><div class="picture-row">${html`<${PictureTools} items=${items} />`}</div>`
+          ? html`<${PictureTables} templates=${templates} /><div class="picture-row"><${PictureTools} items=${items} /></div>`
           : html`<${Picture}>
               <div class="picture-row"><${SignalButtons} /><${ScaleChoice} /><${Caption} templates=${templates} /></div>
               <${InsideButton} />
@@ -92,13 +92,12 @@ function itemsOf(templates, layer, { hasOthers, canEdit, isPart }, tableItem) {
 
 /** Open the drawer of settings at the edits. */
 function openEdits() {
-  openSettings();
-  opensEdits.value = true;
+  settingsOpened.value = opensEdits.value = true;
 }
 
 /** Render help and menu of the picture. @param {{items: import('../ui/menu.js').Item[]}} props */
 const PictureTools = ({ items }) =>
-  html`<div class="card-tools"><${PictureHelp} /><${Menu} label=${`${TITLE}: more`} items=${items} /></div>`;
+  html`<div class="card-tools"><${PanelHelp} panel=${ABOUT} /><${Menu} label=${`${TITLE}: more`} items=${items} /></div>`;
 
 /** Render the buttons that send, pause and stop a signal. */
 function SignalButtons() {
@@ -144,17 +143,6 @@ function InsideButton() {
   `;
 }
 
-const PictureHelp = memo(() => {
-  return html`
-    <${Popover} label=${`${TITLE}: what it shows`} sign="?">
-      <h3>${TITLE}</h3>
-      <p>${MEANING}</p>
-      <p>${HELP.reading}</p>
-      <dl><dt>Formula</dt><dd class="formula">${HELP.formula}</dd><dt>Symbol</dt><dd class="formula">${HELP.symbol}</dd><dt>Source</dt><dd>${HELP.source}</dd></dl>
-    <//>
-  `;
-});
-
 /** Render the canvas of the picture, with the layers of pointer and keyboard. @param {{children?: any}} props controls over the picture */
 export function Picture({ children = null }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -196,20 +184,5 @@ function LayerSlider() {
 function PictureTables({ templates }) {
   [state.dataTick.value, state.slots.value, state.step.value];
   const at = state.cursor.value + 1;
-  return html`
-    <div class="table-box" tabindex="0" role="region" aria-label=${`${TITLE}, table`}>
-      ${toTables(templates).map(
-        ({ caption, head, rows }) => html`
-        <table class="numbers">
-          <caption>${caption}</caption>
-          <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
-          <tbody>${rows.map(
-            (row) => html`
-            <tr class=${row[0] === at ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>
-          `,
-          )}</tbody>
-        </table>`,
-      )}
-    </div>
-  `;
+  return html`<${TableBox} label=${`${TITLE}, table`}>${toTables(templates).map((table) => html`<${NumbersTable} ...${table} at=${at} />`)}<//>`;
 }

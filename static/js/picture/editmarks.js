@@ -67,10 +67,10 @@ function toBar(edit, layout, y) {
   ];
 }
 
-/** Draw a cross. @param {number} x @param {number} y @param {number} [half] @returns {Shape[]} */
-export const toCross = (x, y, half = CROSS_PX) => [
-  toLine([x - half, y - half, x + half, y + half], 'ink', { width: 1.5 }),
-  toLine([x - half, y + half, x + half, y - half], 'ink', { width: 1.5 }),
+/** Draw a cross. @param {number} x @param {number} y @returns {Shape[]} */
+export const toCross = (x, y) => [
+  toLine([x - CROSS_PX, y - CROSS_PX, x + CROSS_PX, y + CROSS_PX], 'ink', { width: 1.5 }),
+  toLine([x - CROSS_PX, y + CROSS_PX, x + CROSS_PX, y - CROSS_PX], 'ink', { width: 1.5 }),
 ];
 
 /** Draw a dot. @param {number} x @param {number} y @param {import('./shapes.js').Ink} fill @param {number} [radius] @returns {Shape} */

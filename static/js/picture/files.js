@@ -19,7 +19,7 @@ import { clearCanvas, paintShapes } from './canvas.js';
 import { toCaptionLines } from './captions.js';
 import { toCursor, toFrame, toPlan, toStaticShapes } from './picture.js';
 import { formatLog } from './scale.js';
-import { moveShapes, toText } from './shapes.js';
+import { moveShapes, toArea, toCorners, toText } from './shapes.js';
 import { chooseShown, isLog, magnifiedRun, toPalette, toRuns } from './shown.js';
 import { toSvg } from './svg.js';
 import { MEANING, TITLE, toLayerTable, toSizeTable } from './words.js';
@@ -76,11 +76,7 @@ function toPictureUrl(templates, format) {
   if (format === 'svg') return `data:image/svg+xml,${encodeURIComponent(toSvg(shapes, palette, { width, height }))}`;
   const canvas = document.createElement('canvas');
   const context = clearCanvas(canvas, width, height, DENSITY);
-  paintShapes(
-    context,
-    [{ kind: 'area', points: [0, 0, width, 0, width, height, 0, height], color: 'card', opacity: 1 }, ...shapes],
-    palette,
-  );
+  paintShapes(context, [toArea(toCorners(0, 0, width, height), 'card'), ...shapes], palette);
   return canvas.toDataURL('image/png');
 }
 

@@ -28,7 +28,11 @@ export function filmType() {
  */
 export async function recordFilm({ shapes, width, height, plan, left, top }, palette, type) {
   const still = document.createElement('canvas');
-  paintShapes(clearCanvas(still, width, height, 1), [toGround(width, height), ...shapes], palette);
+  paintShapes(
+    clearCanvas(still, width, height, 1),
+    [toArea(toCorners(0, 0, width, height), 'card'), ...shapes],
+    palette,
+  );
   const canvas = document.createElement('canvas');
   const context = clearCanvas(canvas, width, height, 1);
   const courses = toCourses(plan);
@@ -68,11 +72,6 @@ function toCaptionOf({ leg }, plan) {
     ),
     ...toCaptionLines(plan, leg),
   ];
-}
-
-/** Return the shape of a video's background. @param {number} width @param {number} height @returns {Shape} */
-function toGround(width, height) {
-  return { kind: 'area', points: [0, 0, width, 0, width, height, 0, height], color: 'card', opacity: 1 };
 }
 
 /** Draw in every animation frame until the end of the signal. @param {number} end_ms @param {(elapsed_ms: number) => void} draw @returns {Promise<void>} */

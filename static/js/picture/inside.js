@@ -151,14 +151,7 @@ function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
     ].flatMap(({ x, place, anchor, shift, radius }) => {
       const log10 = logAt(reading, 'sizes', place, stream);
       if (Number.isNaN(log10)) return [];
-      const dot = /** @type {Shape} */ ({
-        kind: 'dot',
-        x,
-        y,
-        radius: isRoomy ? radius : 2,
-        color: run,
-        fill: run,
-      });
+      const dot = /** @type {Shape} */ ({ kind: 'dot', x, y, radius: isRoomy ? radius : 2, color: run, fill: run });
       return isRoomy && !isBehind ? [dot, toText(x + shift, y, toSizeText(log10), 'ink', { anchor })] : [dot];
     }),
   );
@@ -200,26 +193,11 @@ function toBranch({ mix, streams, outputs }, { name, half, middle, branch, lanes
   const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';
   const [x, y] = [middle - half, branch - BOX_PX / 2];
   return [
-    {
-      kind: 'box',
-      x,
-      y,
-      width: 2 * half,
-      height: BOX_PX,
-      radius: 6,
-      color: 'ink',
-      fill: 'card',
-      opacity: 1,
-    },
+    { kind: 'box', x, y, width: 2 * half, height: BOX_PX, radius: 6, color: 'ink', fill: 'card', opacity: 1 },
     toText(middle, branch, name, 'ink', { anchor: 'middle' }),
     ...(isKnown
       ? []
-      : [
-          toText(middle, (lanes[0] + branch) / 2, unknown, 'muted', {
-            anchor: 'middle',
-            hasHalo: true,
-          }),
-        ]),
+      : [toText(middle, (lanes[0] + branch) / 2, unknown, 'muted', { anchor: 'middle', hasHalo: true })]),
   ];
 }
 

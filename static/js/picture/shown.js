@@ -30,10 +30,7 @@ export const isLog = computed(() => {
 
 /** Choose linear or logarithmic widths for the picture, and store the choice. @param {boolean} isOn */
 export function setLog(isOn) {
-  const { cards, ...rest } = state.view.value;
-  const { [KEY]: _, ...others } = cards ?? {};
-  const chosen = isOn === isTrained.value ? others : { ...others, [KEY]: isOn ? 'log' : 'linear' };
-  state.view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
+  state.setCard(KEY, isOn === isTrained.value ? undefined : isOn ? 'log' : 'linear');
   updateAddress();
 }
 

@@ -2,6 +2,7 @@
 
 import { inclusiveRange, statusText } from '../data/numbers.js';
 import { widthOf } from '../data/textwidth.js';
+import { multiplyAt } from '../figures/composites.js';
 import { xOf } from './layout.js';
 import { lastKnown, logAt, weightsAt } from './reading.js';
 import { widthAt } from './scale.js';
@@ -164,12 +165,12 @@ export function listExchanges(reading, layout, to = reading.layers) {
   );
 }
 
-/** Draw the mixing lines of a strip. @param {Exchange[]} exchanges @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {number} [strength] @returns {Shape[]} */
-export function toMixingLines(exchanges, color, layout, band, strength = 1) {
+/** Draw the mixing lines of a strip. @param {Exchange[]} exchanges @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @returns {Shape[]} */
+export function toMixingLines(exchanges, color, layout, band) {
   return exchanges.map((exchange) =>
     toLine(pointsOf(exchange, layout, band), color, {
       width: Math.min(MOST_PX, 0.5 + ONE_PX * Math.abs(exchange.weight)),
-      opacity: strength * Math.min(0.8, 0.4 + 0.6 * Math.abs(exchange.weight)),
+      opacity: Math.min(0.8, 0.4 + 0.6 * Math.abs(exchange.weight)),
       isDashed: exchange.weight < 0,
       isCurve: true,
     }),
@@ -253,20 +254,9 @@ function multiplyLayers({ mix, streams: n }, from, to) {
   let product = weightsAt(mix.mean, from);
   for (let layer = from + 1; layer < to && product; layer++) {
     const next = weightsAt(mix.mean, layer);
-    product = next && multiplyTwo(next, product, n);
+    product = next && multiplyAt(next, 0, product, n);
   }
   return product;
-}
-
-/** Multiply two matrices. @param {import('../../types').Numbers} left @param {import('../../types').Numbers} right @param {number} n */
-function multiplyTwo(left, right, n) {
-  const found = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < n; k++) {
-      for (let j = 0; j < n; j++) found[i * n + j] += left[i * n + k] * right[k * n + j];
-    }
-  }
-  return found;
 }
 
 const LOSS_PX = 6; // from the end of known sizes to the note

@@ -1,5 +1,6 @@
 /** Converts shapes to SVG. No browser here. */
 
+import { escapeMarkup } from '../data/markup.js';
 import { WIDER, widthOf } from '../data/textwidth.js';
 import { colorAt } from './colors.js';
 import { DASH } from './shapes.js';
@@ -9,7 +10,7 @@ import { DASH } from './shapes.js';
 /** Build the SVG markup of the picture from its shapes. @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
 export function toSvg(shapes, palette, { width, height }) {
   const body = drawAll(shapes, palette);
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${escapeText(palette.font)}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${escapeMarkup(palette.font)}">
 <rect width="${width}" height="${height}" fill="${palette.card}"/>
 ${body}
 </svg>`;
@@ -55,7 +56,7 @@ const SHAPE_BUILDERS = {
       ? ` stroke="${palette.card}" stroke-width="3" stroke-linejoin="round" paint-order="stroke"`
       : '';
     const weight = isBold ? ' font-weight="600"' : '';
-    return `${ground && text ? toGround(x, y, widthOf(text, size, isBold), anchor, ground, palette) : ''}<text x="${round(x)}" y="${round(y)}" font-size="${size}" dominant-baseline="central" text-anchor="${anchor}" fill="${palette[color]}"${weight}${halo}>${title ? `<title>${escapeText(title)}</title>` : ''}${escapeText(text)}</text>`;
+    return `${ground && text ? toGround(x, y, widthOf(text, size, isBold), anchor, ground, palette) : ''}<text x="${round(x)}" y="${round(y)}" font-size="${size}" dominant-baseline="central" text-anchor="${anchor}" fill="${palette[color]}"${weight}${halo}>${title ? `<title>${escapeMarkup(title)}</title>` : ''}${escapeMarkup(text)}</text>`;
   },
   /** @param {import('./shapes.js').Clip} shape @param {Palette} palette */
   clip({ x, y, width, height, shapes }, palette) {
@@ -82,12 +83,4 @@ function toGradient(name, points, heats, color, palette) {
 /** Round a coordinate to hundredths of a pixel. @param {number} value */
 function round(value) {
   return Math.round(value * 100) / 100;
-}
-
-/** @type {Record<string, string>} */
-const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-/** Escape a text for XML. @param {string} text */
-function escapeText(text) {
-  return text.replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
 }

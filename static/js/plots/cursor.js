@@ -2,10 +2,9 @@
 
 import { formatFactor } from '../data/gain.js';
 import { inclusiveRange } from '../data/numbers.js';
-import { outermostPoints } from '../figures/outermost.js';
 import { stepsOn } from '../figures/steps.js';
 
-/** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace @typedef {import('./plot.js').Area} Area */
 /** A line, a dot or a frame that marks a cursor: the class of its element, and its place in px. @typedef {{className: string, sides: Record<string, number>, color?: string}} Mark */
 /** Layer and step from 0; null for none. @typedef {{layer: number, step: number | null, hovered: number | null}} Cursors */
 
@@ -151,6 +150,32 @@ function curvePointsAt(figure, position) {
         color: trace.line.color,
       })),
     );
+}
+
+const MAX_NAMED = 3;
+
+/**
+ * Find the points of a trace at the cursor: one, or for several streams the largest and the smallest, if their texts differ.
+ * @param {Trace} trace `meta.parts` names what `customdata` numbers, such as streams
+ * @param {number} position on the axis
+ * @returns {{index: number, names: string}[]} `names` is empty for a single line
+ */
+export function outermostPoints(trace, position) {
+  /** @type {number[]} */
+  const parts = [...trace.x.keys()].filter((index) => trace.x[index] === position);
+  const found = parts.filter((index) => trace.y[index] !== null).sort((a, b) => trace.y[a] - trace.y[b]);
+  const [least, most] = [found[0], found[found.length - 1]];
+  const ends = found.length < 2 || trace.text[least] === trace.text[most] ? found.slice(0, 1) : [most, least];
+  return ends.map((index) => ({ index, names: nameCurves(trace, parts, index) }));
+}
+
+/** Name all lines that show the same text as one of them. @param {Trace} trace @param {number[]} parts @param {number} index */
+function nameCurves({ meta, customdata, text }, parts, index) {
+  if (!meta.parts || parts.length < 2) return '';
+  const alike = parts.filter((other) => text[other] === text[index]).map((other) => customdata[other]);
+  if (alike.length === parts.length) return `all ${parts.length} ${meta.parts}s`;
+  if (alike.length > MAX_NAMED) return `${alike.length} ${meta.parts}s`;
+  return `${meta.parts}${alike.length > 1 ? 's' : ''} ${alike.join(', ')}`;
 }
 
 /**

@@ -3,7 +3,7 @@
 import { withInterval } from '../figures/composites.js';
 import { fillDifference } from '../figures/difference.js';
 import { fill } from '../figures/fill.js';
-import { addWaitingNote } from '../figures/waiting.js';
+import { addWaitingNote } from '../figures/labels.js';
 import { recomputeComposites } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 

@@ -165,7 +165,7 @@ export function listenToPlot(element, { onClick, onDoubleClick, onHover, onMove,
   plot.on('plotly_relayouting', onMove);
   plot.on('plotly_relayout', (/** @type {Record<string, any>} */ changed) => {
     const axes = Object.keys(changed).flatMap((name) => name.match(/^(\w+axis\d*)\.range\[0\]$/)?.[1] ?? []);
-    if (axes.length > 0) onZoom(Object.fromEntries(axes.map((name) => [name, axisRange(element, name)])));
+    if (axes.length > 0) onZoom(Object.fromEntries(axes.map((name) => [name, plot._fullLayout[name].range.slice()])));
   });
 }
 
@@ -194,11 +194,6 @@ export function plotAreasOf(element) {
       toX: (value) => xaxis._offset + xaxis.l2p(value),
       toY: (value) => yaxis._offset + yaxis.l2p(value),
     }));
-}
-
-/** Return the shown range of an axis of a Plotly figure. @param {HTMLElement} element @param {string} name @returns {[number, number]} */
-function axisRange(element, name) {
-  return /** @type {any} */ (element)._fullLayout[name].range.slice();
 }
 
 /**

@@ -7,6 +7,7 @@ import { WIDER, widthOf } from '../data/textwidth.js';
 import { chooseDrawn, slotAtStep } from '../figures/drawing.js';
 import { MIN_ROW_GAP } from '../figures/fill.js';
 import { axisNote, fitNames } from '../figures/labels.js';
+import { until } from '../state/idle.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -90,12 +91,7 @@ export function toSmall(template, axisTitle) {
       margin: { ...margin, ...SMALL.margin },
       xaxis: { ...xaxis, title: undefined, showgrid: false },
       yaxis: { ...yaxis, nticks: SMALL.ticks },
-      meta: {
-        ...meta,
-        isSmall: true,
-        axisTitle,
-        labels: SMALL.labels,
-      },
+      meta: { ...meta, isSmall: true, axisTitle, labels: SMALL.labels },
     },
   };
 }
@@ -371,11 +367,17 @@ class PlotBox {
     return hasData;
   }
 
-  /** Load Plotly once all sketches are painted, because running it takes longer than drawing them. A later drawing tries again. */
+  /**
+   * Load Plotly once the runs whose records arrive are complete, or have been sketched for long, and all sketches are painted, because running
+   * it takes longer than drawing them. A later drawing tries again.
+   */
   async load() {
-    await untilShown();
+    await until(() => state.phase.value !== 'running', AbortSignal.timeout(SKETCHED_MS.running));
     await untilPainted();
-    await loadPlotly().then(() => this.redraw(), notifyMissing);
+    await loadPlotly().then(
+      () => this.redraw(),
+      () => notify('The library that draws figures could not be loaded. Reload the page to try again.'),
+    );
     this.isLoading = false;
   }
 
@@ -521,26 +523,6 @@ function reserve(box, template, toHeight) {
   const magnified = magnificationOf(box);
   const width = Math.floor(box.clientWidth / magnified);
   if (width > 0) box.style.setProperty('height', `${toHeight(template, width < NARROW_PX, width) * magnified}px`);
-}
-
-function notifyMissing() {
-  notify('The library that draws figures could not be loaded. Reload the page to try again.');
-}
-
-/** Wait until runs whose records arrive are complete, at most as long as a sketch of a running run is shown. */
-async function untilShown() {
-  let stop = () => {};
-  await new Promise((resolve) => {
-    const timer = setTimeout(resolve, SKETCHED_MS.running);
-    const stopLooking = effect(() => {
-      if (state.phase.value !== 'running') resolve(undefined);
-    });
-    stop = () => {
-      clearTimeout(timer);
-      stopLooking();
-    };
-  });
-  stop();
 }
 
 const showTrainedStack = () => null;

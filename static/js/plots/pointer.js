@@ -29,9 +29,7 @@ export class PlotPointer {
     box.addEventListener(
       'pointerdown',
       ({ pointerType }) => box.classList.toggle('by-touch', pointerType === 'touch'),
-      {
-        capture: true,
-      },
+      { capture: true },
     );
     box.addEventListener('pointermove', (event) => this.point(event));
     box.addEventListener('pointerleave', () => this.leave());

@@ -1,5 +1,6 @@
 /** Shows a panel's numbers as a table, and exports them as CSV. */
 
+import { useState } from 'preact/hooks';
 import { formatFixed, formatScaled, formatValue, inclusiveRange, toCsvNumber } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
 import { columnSums, rowSums } from '../figures/composites.js';
@@ -11,6 +12,7 @@ import { atStep } from '../figures/steps.js';
 import { COMPOSITES } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
+import { NumbersTable, TableBox } from '../ui/table.js';
 import { columnsForInterval, forInterval } from './filling.js';
 import { describeInterval, shownStep, toPlaces } from './places.js';
 
@@ -30,14 +32,15 @@ export function toTable(panel, isRaw) {
   const columns = shownSlots(panel).flatMap((slot) =>
     panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnsOfMetric)(slot, column, isRaw)),
   );
-  const head = ['layer', ...columns.map((column) => column.title)];
   const { first, last } = state.interval.value;
-  const rows = inclusiveRange(first, last).map((layer) => [
-    layer + 1,
-    ...columns.map((column) => column.data[layer] ?? ''),
-  ]);
-  return { head, rows };
+  return joinColumns('layer', columns, inclusiveRange(first, last), (layer) => layer + 1);
 }
+
+/** Join columns to a table. @param {string} head of the names @param {{title: string, data: any[]}[]} columns @param {number[]} places in the columns @param {(place: number) => string | number} toName of a row */
+const joinColumns = (head, columns, places, toName) => ({
+  head: [head, ...columns.map(({ title }) => title)],
+  rows: places.map((place) => [toName(place), ...columns.map(({ data }) => data[place] ?? '')]),
+});
 
 /**
  * Return the columns of the table: the runs, or in difference mode the differences to the first, and ratios for metrics that span decades.
@@ -51,18 +54,12 @@ function shownSlots(panel) {
   if (!state.isDifference.value || !base || hasLaws) return slots;
   const isTable = panel.table.length > 0; // panels without table columns show mixing matrices
   const keys = isTable ? panel.table.map((column) => column.key) : ['h_res'];
-  return others.flatMap(({ label, columns, isOfInterval }) => [
-    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfInterval },
-    ...(isTable
-      ? [
-          {
-            label: `${label} / A`,
-            columns: withoutDifferences(subtract(columns, base.columns, keys, true)),
-            isOfInterval,
-          },
-        ]
-      : []),
-  ]);
+  return others.flatMap(({ label, columns, isOfInterval }) => {
+    const difference = { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfInterval };
+    if (!isTable) return [difference];
+    const ratios = withoutDifferences(subtract(columns, base.columns, keys, true));
+    return [difference, { label: `${label} / A`, columns: ratios, isOfInterval }];
+  });
 }
 
 /** Return the columns of the runs, at the cursor's training step if the panel follows it. @param {Panel} panel @returns {Shown[]} */
@@ -94,18 +91,9 @@ function columnsOfMetric(slot, column, isRaw) {
     lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
   if (column.source === 'row') {
     const row = read('row');
-    return row
-      ? [
-          {
-            title,
-            data: isRaw
-              ? row
-              : row.map((/** @type {number | null} */ value, /** @type {number} */ layer) =>
-                  value === null ? missingEntryText(slot.columns, column.key, layer) : formatFixed(value, 3),
-                ),
-          },
-        ]
-      : [];
+    const show = (/** @type {number | null} */ value, /** @type {number} */ layer) =>
+      value === null ? missingEntryText(slot.columns, column.key, layer) : formatFixed(value, 3);
+    return row ? [{ title, data: isRaw ? row : row.map(show) }] : [];
   }
   const measured = measuredColumns(slot, column, title, read, isRaw);
   if (column.source !== 'law') return measured;
@@ -157,11 +145,7 @@ function stepTable(panel) {
     }),
   );
   const last = Math.max(0, ...columns.map((column) => column.data.length));
-  const rows = inclusiveRange(0, last - 1).map((step) => [
-    state.nameStep(step),
-    ...columns.map((column) => column.data[step] ?? ''),
-  ]);
-  return { head: ['step', ...columns.map((column) => column.title)], rows };
+  return joinColumns('step', columns, inclusiveRange(0, last - 1), state.nameStep);
 }
 
 /** Build a table of what the cursor's layer reads: the embedding, then the outputs of earlier layers. @param {Panel} panel @param {boolean} isRaw */
@@ -174,11 +158,8 @@ function readTable(panel, isRaw) {
       return row ? [{ title: `${slot.label}, ${column.title}`, data: row.map(show) }] : [];
     }),
   );
-  const rows = inclusiveRange(0, layer).map((source) => [
-    source === 0 ? 'embedding' : `layer ${source}`,
-    ...columns.map((column) => column.data[source] ?? ''),
-  ]);
-  return { head: [`layer ${layer + 1} reads`, ...columns.map((column) => column.title)], rows };
+  const toName = (/** @type {number} */ source) => (source === 0 ? 'embedding' : `layer ${source}`);
+  return joinColumns(`layer ${layer + 1} reads`, columns, inclusiveRange(0, layer), toName);
 }
 
 /** Build a table of the features of the cursor's layer that are kept, with one column per stream. @param {Panel} panel @param {boolean} isRaw */
@@ -302,25 +283,26 @@ function matrixTable(panel, source, isRaw) {
   };
 }
 
+/** Create the state of a card that shows its figure or its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. @param {string} [name] of what is drawn */
+export function useTableSwitch(name = 'figure') {
+  const [isTable, setIsTable] = useState(false);
+  const tableItem = { title: isTable ? `Show the ${name}` : 'Show as table', run: () => setIsTable(!isTable) };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const card = /** @type {HTMLElement} */ (event.currentTarget);
+    if (!isTable || event.key !== 'Escape' || card.querySelector(':popover-open')) return;
+    setIsTable(false);
+    /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
+  };
+  return { isTable, tableItem, onKeyDown };
+}
+
 /** Render the table of a panel. @param {{panel: Panel}} props */
 export function PanelTable({ panel }) {
   state.dataTick.value;
-  const { head, rows } = toTable(panel, false);
-  const { cursor, step } = state;
-  const ofStep = step.value === null ? null : state.nameStep(step.value);
-  const at = head[0] === 'layer' ? cursor.value + 1 : head[0] === 'step' ? ofStep : null;
-  return html`
-    <div class="table-box" tabindex="0" role="region" aria-label=${`${panel.title}, table`}>
-      <table class="numbers">
-        <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
-        <tbody>${rows.map(
-          (row) => html`
-          <tr class=${row[0] === at ? 'at-cursor' : ''}>${row.map((cell, index) => (index === 0 ? html`<th scope="row">${cell}</th>` : html`<td>${cell}</td>`))}</tr>
-        `,
-        )}</tbody>
-      </table>
-    </div>
-  `;
+  const table = toTable(panel, false);
+  const ofStep = state.step.value === null ? null : state.nameStep(state.step.value);
+  const at = table.head[0] === 'layer' ? state.cursor.value + 1 : table.head[0] === 'step' ? ofStep : null;
+  return html`<${TableBox} label=${`${panel.title}, table`}><${NumbersTable} ...${table} at=${at} /><//>`;
 }
 
 /** Export the table of a panel as delimited text. @param {Panel} panel @param {string} separator */

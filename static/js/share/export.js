@@ -120,9 +120,7 @@ export async function figureToPdf({ data, layout }, size, caption) {
 }
 
 /** Load the templates of figures in the light theme, for paper. */
-export async function paperTemplates() {
-  return loadTemplates(state.view.value.runs.length, 'light');
-}
+export const paperTemplates = () => loadTemplates(state.view.value.runs.length, 'light');
 
 /** Return title and unit of a card. @param {Panel} panel @param {PanelView} view */
 const exportTitle = (panel, view) => `${toCardTitle(panel, view)} · ${unitOf(view)}`;

@@ -36,8 +36,12 @@ function fromPlainJson(item) {
 
 /** Encode a typed array as base64. @param {Float32Array | Float64Array | Uint8Array} array */
 export function toBase64({ buffer, byteOffset, byteLength }) {
-  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  return btoa(toBinary(new Uint8Array(buffer, byteOffset, byteLength)));
+}
+
+/** Convert bytes to a string with one character per byte. @param {Uint8Array} bytes */
+export function toBinary(bytes) {
   let text = '';
   for (let at = 0; at < bytes.length; at += BLOCK) text += String.fromCharCode(...bytes.subarray(at, at + BLOCK));
-  return btoa(text);
+  return text;
 }

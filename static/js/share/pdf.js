@@ -1,5 +1,6 @@
 /** Creates PDF files of figures for papers: vector graphics, embedded fonts, a caption below. The libraries are loaded on first use. */
 
+import { toBinary } from './pack.js';
 import { FONT, MissingPart } from './paper.js';
 import { toTrueType } from './woff.js';
 
@@ -117,13 +118,6 @@ function keepDrawable(pdf, figure, caption) {
   const walker = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) walker.currentNode.nodeValue = replaceMissing(walker.currentNode.nodeValue ?? '');
   return [{ ...caption, title: replaceMissing(caption.title), text: replaceMissing(caption.text) }, isComplete];
-}
-
-/** Convert bytes to a string with one character per byte. @param {Uint8Array} bytes */
-function toBinary(bytes) {
-  const parts = [];
-  for (let at = 0; at < bytes.length; at += 8192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8192)));
-  return parts.join('');
 }
 
 /** Wrap the caption into lines, with lines of the link marked. @param {any} pdf @param {Caption} caption @param {number} width @returns {{text: string, isLink: boolean}[]} */

@@ -4,12 +4,8 @@ import { sourceOf } from '../data/record.js';
 import { describeEdits, EDITS, listActive } from '../state/editlist.js';
 import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/spec.js';
 
+/** @import { Columns, Field, StartFrame, Value } from '../../types' @import { Source } from '../data/record.js' */
 /**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').StartFrame} StartFrame
- * @typedef {import('../data/record.js').Source} Source
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').Value} Value
  * @typedef {{title: string, value: string}} Setting
  * @typedef {{shared: Setting[], own: {title: string, values: string[]}[]}} Settings `own`: one value per run
  */

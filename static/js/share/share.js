@@ -1,7 +1,7 @@
 /** State of the Share dialog: a snapshot stores the runs and the view behind a short link. It is created only on request. */
 
 import { signal } from '@preact/signals';
-import { ApiError, deleteSnapshot, postSnapshot } from '../net/api.js';
+import { ApiError, deleteSnapshot, describeError, postSnapshot } from '../net/api.js';
 import { urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import { toHash } from '../state/hash.js';
@@ -85,8 +85,8 @@ export async function createLink() {
       expires: expires ?? '',
     };
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (request === latestRequest) failure.value = `${error.title}: ${error.message}`;
+    const message = describeError(error);
+    if (request === latestRequest) failure.value = message;
   } finally {
     if (request === latestRequest) isCreating.value = false;
   }
@@ -98,10 +98,9 @@ export async function deleteLink() {
   try {
     await deleteSnapshot(id, ownerKeyOf(id));
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    // 404: the snapshot is already deleted.
-    if (error.status !== 404) {
-      failure.value = `${error.title}: ${error.message}`;
+    const isGone = error instanceof ApiError && error.status === 404; // already deleted
+    if (!isGone) {
+      failure.value = describeError(error);
       return;
     }
   }

@@ -1,5 +1,6 @@
 /** Builds a view as one self-contained HTML file, without requests. No browser here. */
 
+import { escapeMarkup } from '../data/markup.js';
 import { toStyle } from './standalonelook.js';
 
 /**
@@ -21,14 +22,14 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; ba
 
 /** Build the HTML file of a saved view. @param {SavedView} saved */
 export function toSavedPage(saved) {
-  const title = escapeHtml(saved.title);
+  const title = escapeMarkup(saved.title);
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}${saved.live ? `; script-src 'nonce-${saved.nonce}'` : ''}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="mHC Scope ${escapeHtml(saved.version)}">
+<meta name="generator" content="mHC Scope ${escapeMarkup(saved.version)}">
 <meta name="referrer" content="no-referrer">
 <title>${title} · mHC Scope</title>
 <style>${toStyle(saved.palettes)}</style>
@@ -39,11 +40,11 @@ ${saved.live ? toScripts(saved.live, saved.nonce) : ''}</head>
 <h1>${title}</h1>
 ${
   saved.note
-    ? `<p class="note">${escapeHtml(saved.note)}</p>
+    ? `<p class="note">${escapeMarkup(saved.note)}</p>
 `
     : ''
-}<p class="muted">${escapeHtml(saved.made)} · version ${escapeHtml(saved.version)}</p>
-${saved.links.map(({ title: name, url }) => `<p class="muted">${escapeHtml(name)}: <a href="${escapeHtml(url)}">${escapeHtml(url)}</a></p>`).join('\n')}
+}<p class="muted">${escapeMarkup(saved.made)} · version ${escapeMarkup(saved.version)}</p>
+${saved.links.map(({ title: name, url }) => `<p class="muted">${escapeMarkup(name)}: <a href="${escapeMarkup(url)}">${escapeMarkup(url)}</a></p>`).join('\n')}
 </header>
 <main>
 <section class="story" aria-label="What the runs show">
@@ -53,7 +54,7 @@ ${saved.live ? SLIDERS : ''}${toSettings(saved)}
 ${saved.cards.map(toCard).join('\n')}
 <section class="card">
 <h2>Notes</h2>
-<ul>${saved.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
+<ul>${saved.notes.map((note) => `<li>${escapeMarkup(note)}</li>`).join('')}</ul>
 </section>
 </main>
 </body>
@@ -82,12 +83,12 @@ ${openScript('module')}>import "${entry}";</script>
 function toStory({ label, color, paperColor, headline, findings }) {
   const allNumbers = findings.flatMap(({ numbers }) => numbers);
   const behind = allNumbers.map(
-    ([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
+    ([name, value]) => `<tr><th scope="row">${escapeMarkup(name)}</th><td>${escapeMarkup(value)}</td></tr>`,
   );
-  return `<article class="card run" style="--run: ${escapeHtml(color)}; --paper-run: ${escapeHtml(paperColor)}">
-<h2>${escapeHtml(label)}</h2>
-<p class="headline">${escapeHtml(headline)}</p>
-<ul>${findings.map(({ text }) => `<li>${escapeHtml(text)}</li>`).join('')}</ul>
+  return `<article class="card run" style="--run: ${escapeMarkup(color)}; --paper-run: ${escapeMarkup(paperColor)}">
+<h2>${escapeMarkup(label)}</h2>
+<p class="headline">${escapeMarkup(headline)}</p>
+<ul>${findings.map(({ text }) => `<li>${escapeMarkup(text)}</li>`).join('')}</ul>
 ${allNumbers.length > 0 ? `<details><summary>Numbers behind the sentences</summary><table><tbody>${behind.join('')}</tbody></table></details>` : ''}
 </article>`;
 }
@@ -97,14 +98,14 @@ function toSettings({ settings, runs }) {
   const shared = settings.shared
     .map(
       ({ title, value }) =>
-        `<div${value.length > 40 ? ' class="long"' : ''}><dt>${escapeHtml(title)}</dt><dd>${escapeHtml(value)}</dd></div>`,
+        `<div${value.length > 40 ? ' class="long"' : ''}><dt>${escapeMarkup(title)}</dt><dd>${escapeMarkup(value)}</dd></div>`,
     )
     .join('');
   const own = settings.own.map(
     ({ title, values }) =>
-      `<tr><th scope="row">${escapeHtml(title)}</th>${values.map((value) => `<td>${escapeHtml(value)}</td>`).join('')}</tr>`,
+      `<tr><th scope="row">${escapeMarkup(title)}</th>${values.map((value) => `<td>${escapeMarkup(value)}</td>`).join('')}</tr>`,
   );
-  const heads = runs.map(({ label }) => `<th scope="col">${escapeHtml(label)}</th>`).join('');
+  const heads = runs.map(({ label }) => `<th scope="col">${escapeMarkup(label)}</th>`).join('');
   return `<section class="card">
 <h2>Settings</h2>
 ${own.length > 0 ? `<div class="table-box"><table><caption>Differences</caption><thead><tr><th scope="col">setting</th>${heads}</tr></thead><tbody>${own.join('')}</tbody></table></div>` : ''}
@@ -115,24 +116,24 @@ ${runs.map(toSource).join('\n')}
 
 /** Build the source of a run as JSON. @param {RunReport} run */
 function toSource({ label, id, source }) {
-  return `<details><summary>${escapeHtml(label)} as JSON <span class="muted">run ${escapeHtml(id)}</span></summary>
-<pre tabindex="0">${escapeHtml(JSON.stringify(source, null, 1))}</pre></details>`;
+  return `<details><summary>${escapeMarkup(label)} as JSON <span class="muted">run ${escapeMarkup(id)}</span></summary>
+<pre tabindex="0">${escapeMarkup(JSON.stringify(source, null, 1))}</pre></details>`;
 }
 
 /** Build the HTML of a figure in a saved view. @param {Card} card */
 function toCard({ key, title, unit, meaning, svg, paper, supplement, numbers, help }) {
   const label = `${title}: a figure; its numbers are in the table below`;
   const toFigure = (/** @type {string} */ markup, /** @type {string} */ where) =>
-    `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escapeHtml(`${title}, figure`)}"><div role="img" aria-label="${escapeHtml(label)}">${markup}</div></div>`;
-  return `<section class="card panel" id="${escapeHtml(key)}" data-panel="${escapeHtml(key)}">
-<h2>${escapeHtml(title)} <span class="muted unit">${escapeHtml(unit)}</span></h2>
-<p class="muted">${escapeHtml(meaning)}</p>
+    `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escapeMarkup(`${title}, figure`)}"><div role="img" aria-label="${escapeMarkup(label)}">${markup}</div></div>`;
+  return `<section class="card panel" id="${escapeMarkup(key)}" data-panel="${escapeMarkup(key)}">
+<h2>${escapeMarkup(title)} <span class="muted unit">${escapeMarkup(unit)}</span></h2>
+<p class="muted">${escapeMarkup(meaning)}</p>
 ${svg ? toFigure(svg, paper ? 'on-screen' : '') : ''}${paper ? toFigure(paper, 'on-paper') : ''}
 ${supplement ? `<div class="supplement">${supplement}</div>` : ''}
 ${
   help
-    ? `<details class="help"><summary>How to read it</summary><p>${escapeHtml(help.reading)}</p>
-<dl><dt>Formula</dt><dd class="formula">${escapeHtml(help.formula)}</dd><dt>Symbol</dt><dd class="formula">${escapeHtml(help.symbol)}</dd><dt>Source</dt><dd>${escapeHtml(help.source)}</dd></dl></details>`
+    ? `<details class="help"><summary>How to read it</summary><p>${escapeMarkup(help.reading)}</p>
+<dl><dt>Formula</dt><dd class="formula">${escapeMarkup(help.formula)}</dd><dt>Symbol</dt><dd class="formula">${escapeMarkup(help.symbol)}</dd><dt>Source</dt><dd>${escapeMarkup(help.source)}</dd></dl></details>`
     : ''
 }
 ${numbers ? toTable(title, numbers) : ''}
@@ -142,25 +143,17 @@ ${numbers ? toTable(title, numbers) : ''}
 /** Build the HTML of a table of numbers. @param {string} title @param {Numbers} numbers */
 function toTable(title, { caption, head, rows }) {
   const body = rows.map(
-    ([first, ...cells]) => `<tr><th scope="row">${escapeHtml(first.text)}</th>${cells.map(toCell).join('')}</tr>`,
+    ([first, ...cells]) => `<tr><th scope="row">${escapeMarkup(first.text)}</th>${cells.map(toCell).join('')}</tr>`,
   );
   return `<details class="numbers"><summary>The numbers</summary>
-<div class="table-box" tabindex="0" role="region" aria-label="${escapeHtml(`${title}, table`)}"><table><caption>${escapeHtml(caption)}</caption>
-<thead><tr>${head.map((text) => `<th scope="col">${escapeHtml(text)}</th>`).join('')}</tr></thead>
+<div class="table-box" tabindex="0" role="region" aria-label="${escapeMarkup(`${title}, table`)}"><table><caption>${escapeMarkup(caption)}</caption>
+<thead><tr>${head.map((text) => `<th scope="col">${escapeMarkup(text)}</th>`).join('')}</tr></thead>
 <tbody>${body.join('\n')}</tbody></table></div></details>`;
 }
 
 /** Build the HTML of a table cell, with the exact number. @param {Cell} cell */
 function toCell({ text, value }) {
-  return `<td>${value === null ? escapeHtml(text) : `<data value="${value}">${escapeHtml(text)}</data>`}</td>`;
-}
-
-/** @type {Record<string, string>} */
-const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-/** Escape a text for HTML. @param {unknown} text */
-function escapeHtml(text) {
-  return String(text).replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
+  return `<td>${value === null ? escapeMarkup(text) : `<data value="${value}">${escapeMarkup(text)}</data>`}</td>`;
 }
 
 /** Convert a title to a file name. @param {string} title */

@@ -106,20 +106,19 @@ export function clearInterval() {
 
 /** Restore layer, step and interval after the view changed. @param {Pick<import('../../types').View, 'cursor' | 'step'>} places */
 export function restoreCursors({ cursor, step }) {
-  const { step: _, ...rest } = state.view.value;
-  state.view.value = { ...rest, cursor, ...(step === undefined ? {} : { step }) };
+  state.changeView({ cursor, step });
   scheduleAddressUpdate();
 }
 
 /** Show another view of a card's figure. @param {import('../../types').Panel} panel @param {string} key */
 export function chooseCardView(panel, key) {
-  state.setCard(panel, key);
+  state.setPanelView(panel, key);
   updateAddress();
 }
 
 /** Show another view of a card's figure while a slider moves: the address follows later. @param {import('../../types').Panel} panel @param {string} key */
 export function slideCardView(panel, key) {
-  state.setCard(panel, key);
+  state.setPanelView(panel, key);
   scheduleAddressUpdate();
 }
 

@@ -1,7 +1,7 @@
 /** The atlas of each run: computed on request by the server, which keeps it. It is that of the run without its edits; a recording can bring its own. */
 
 import { computed, signal } from '@preact/signals';
-import { ApiError, cancelAtlas, getAtlas, getRun, postAtlas, postRun, retryWhileBusy } from '../net/api.js';
+import { ApiError, cancelAtlas, getAtlas, getRun, postAtlas, postRun, retryWhileBusy, wait } from '../net/api.js';
 import { updateAddress } from './actions.js';
 import { ATLAS, EDITS } from './editlist.js';
 import * as state from './signals.js';
@@ -55,10 +55,7 @@ const isOpen = ({ status }) => status === 'waiting' || status === 'running';
 
 /** Show what one way of cutting does at every layer (the atlas); null closes it. @param {string | null} act */
 export function showCut(act) {
-  const { cards, ...rest } = state.view.value;
-  const { [ATLAS]: _, ...others } = cards ?? {};
-  const chosen = act === null ? others : { ...others, [ATLAS]: act };
-  state.view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
+  state.setCard(ATLAS, act ?? undefined);
   updateAddress();
 }
 
@@ -126,7 +123,7 @@ async function runInTurn(specs, act) {
 
 /** Wait until a run has ended. @param {string} id @param {AbortSignal} aborted */
 async function waitForRun(id, aborted) {
-  while (['queued', 'running'].includes((await getRun(id)).status)) await waitForPoll(aborted);
+  while (['queued', 'running'].includes((await getRun(id)).status)) await wait(POLL_MS, aborted);
 }
 
 /** Poll an atlas until it is done. @param {string} key @param {Atlas} first @param {AbortSignal} aborted */
@@ -136,13 +133,7 @@ async function followAtlas(key, first, aborted) {
     aborted.throwIfAborted();
     updateEntry(key, { status: atlas.status === 'done' ? 'done' : 'running', atlas });
     if (atlas.status === 'done') return;
-    await waitForPoll(aborted);
+    await wait(POLL_MS, aborted);
     atlas = await getAtlas(atlas.run, aborted);
   }
-}
-
-/** Wait until the state of an atlas is requested again. @param {AbortSignal} aborted */
-async function waitForPoll(aborted) {
-  await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  aborted.throwIfAborted();
 }

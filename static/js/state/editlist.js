@@ -316,24 +316,13 @@ export function distinguishEdits(runs) {
 /** Describe all edits, joined by semicolons. @param {readonly Edit[]} edits */
 export const describeEdits = (edits) => edits.map(describeEdit).join('; ') || 'no edits';
 
-/** Find an edit of a stream at a layer. @param {readonly Edit[]} edits @param {string} act @param {number} stream @param {number} layer */
-function findAt(edits, act, stream, layer) {
-  return edits.findIndex(
+/** Return edits with an edit of a stream at one layer added, or removed where it is there. @param {readonly Edit[]} edits @param {'zero' | 'restore'} act @param {number} stream @param {number} layer @returns {Edit[]} */
+export function toggleEdit(edits, act, stream, layer) {
+  const at = edits.findIndex(
     ({ what, do: done, index, layers: [first, last] }) =>
       what === 'stream' && done === act && index === stream && first <= layer && layer <= last,
   );
-}
-
-/** Cut a stream at a layer, or remove the cut that is there. @param {readonly Edit[]} edits @param {number} stream @param {number} layer @returns {Edit[]} */
-export const toggleCut = (edits, stream, layer) => toggle(edits, 'zero', stream, layer);
-
-/** Restore a stream at a layer, or remove the restoring that is there. @param {readonly Edit[]} edits @param {number} stream @param {number} layer @returns {Edit[]} */
-export const toggleRestore = (edits, stream, layer) => toggle(edits, 'restore', stream, layer);
-
-/** Return edits with an edit of a stream at one layer added, or removed where it is there. @param {readonly Edit[]} edits @param {string} act @param {number} stream @param {number} layer @returns {Edit[]} */
-function toggle(edits, act, stream, layer) {
-  const at = findAt(edits, act, stream, layer);
-  if (at >= 0) return edits.filter((_, place) => place !== at);
+  if (at >= 0) return edits.toSpliced(at, 1);
   return [...edits, { layers: [layer, layer], what: 'stream', index: stream, do: act }];
 }
 

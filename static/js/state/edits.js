@@ -12,8 +12,7 @@ import {
   listEdits,
   listOpenCuts,
   toEditsText,
-  toggleCut,
-  toggleRestore,
+  toggleEdit,
   whyNot,
 } from './editlist.js';
 import * as state from './signals.js';
@@ -147,16 +146,10 @@ export function undoEdit() {
   announceChange(text, editsOf(last.target));
 }
 
-/** Cut a stream at a layer, or remove the cut that is there. @param {number | null} run whose edits are changed; null for the common ones @param {number} stream @param {number} layer */
-export function cutStream(run, stream, layer) {
+/** Cut (`zero`) or restore a stream at a layer, or remove that edit if it is there. @param {number | null} run whose edits are changed; null for the common ones @param {'zero' | 'restore'} act @param {number} stream @param {number} layer */
+export function toggleStream(run, act, stream, layer) {
   const target = targetOf(run);
-  if (isEditable(stream, layer)) setEdits(target, toggleCut(editsOf(target), stream, layer));
-}
-
-/** Restore a stream at a layer, or remove the restoring that is there. @param {number | null} run @param {number} stream @param {number} layer */
-export function restoreStream(run, stream, layer) {
-  const target = targetOf(run);
-  if (isEditable(stream, layer)) setEdits(target, toggleRestore(editsOf(target), stream, layer));
+  if (isEditable(stream, layer)) setEdits(target, toggleEdit(editsOf(target), act, stream, layer));
 }
 
 /** Return whether a run has a stream at a layer; announce if none has. @param {number} stream @param {number} layer */

@@ -6,12 +6,7 @@ import { defaultView, KIND, readSetting, settingOf, TRACE } from './spec.js';
 import { fromPairs, toPairs } from './sweep.js';
 import { isRecordId } from './viewtraces.js';
 
-/**
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').Value} Value
- * @typedef {import('../../types').View} View
- * @typedef {import('../../types').ViewRules} ViewRules
- */
+/** @import { Field, Value, View, ViewRules } from '../../types' */
 
 const VERSION = '1';
 /** The hash of the default view. */
@@ -88,7 +83,7 @@ export function findSetting(key, specs, rules) {
 export function toLookHash(view, rules, start) {
   const chosen = Object.entries(view.cards ?? {}).filter(([panel, key]) => start.cards?.[panel] !== key);
   const named = view.runs.flatMap(({ name }, index) =>
-    name ? [/** @type {[string, string]} */ ([`${rules.letters[index]}.${rules.keys.name}`, name])] : [],
+    name ? [pairOf(`${rules.letters[index]}.${rules.keys.name}`, name)] : [],
   );
   return toText([...named, ...toLook({ ...view, cards: Object.fromEntries(chosen) }, rules)]);
 }
@@ -181,16 +176,8 @@ function withTexts(pairs, texts) {
 const describeOmitted = (key) =>
   `${key}: the text is too long for this link, so the default text is used; a snapshot link keeps it`;
 
-/** Split the hash of an address into keys and texts. @param {string} hash @returns {Map<string, string>} */
-function splitHash(hash) {
-  const parts = hash.replace(/^#/, '').split('&').filter(Boolean);
-  return new Map(
-    parts.map((part) => {
-      const at = part.indexOf('=');
-      return at < 0 ? [part, ''] : [part.slice(0, at), decodeText(part.slice(at + 1))];
-    }),
-  );
-}
+/** Split the hash of an address into keys and texts. @param {string} hash */
+const splitHash = (hash) => new Map(new URLSearchParams(hash.replace(/^#/, '')));
 
 /** Return whether a key of the hash belongs to the sweep. @param {string} key @param {ViewRules} rules */
 function isSweepKey(key, { keys }) {
@@ -336,14 +323,4 @@ function toValue(text, field) {
 /** Encode a text with as few percent signs as possible. @param {string} text */
 function encodeText(text) {
   return encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2C', ',').replaceAll('%3A', ':');
-}
-
-/** Decode plus and percent signs of a text in a hash; percent signs stay if they are not valid. @param {string} text */
-function decodeText(text) {
-  const spaced = text.replaceAll('+', ' ');
-  try {
-    return decodeURIComponent(spaced);
-  } catch {
-    return spaced; // someone typed a single %
-  }
 }

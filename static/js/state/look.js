@@ -3,8 +3,8 @@
 import { computed, effect, signal } from '@preact/signals';
 import { carryRules } from '../data/rules.js';
 import { getPanels, retryWhileBusy } from '../net/api.js';
-import { recallChoice, storeChoice } from './memory.js';
 import * as state from './signals.js';
+import { recallChoice, storeChoice } from './store.js';
 
 /** @typedef {'auto' | 'light' | 'dark'} ThemeChoice */
 

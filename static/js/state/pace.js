@@ -27,17 +27,13 @@ export function secondsLeft(columns, steps) {
  */
 export function predictTogether(costs, workers, short_s = 0) {
   const areShort = costs.every((cost) => (cost.seconds_likely ?? cost.seconds) <= short_s);
-  return predictFor(costs, workers + (areShort ? 1 : 0));
-}
-
-/** Predict seconds and peak memory of runs that a number of workers compute. @param {import('../../types').Cost[]} costs @param {number} workers */
-function predictFor(costs, workers) {
+  const count = workers + (areShort ? 1 : 0);
   const peaks = costs.map((cost) => cost.peak_bytes).sort((a, b) => b - a);
   return {
-    low_s: finishLast(costs, 'seconds_low', workers),
-    likely_s: finishLast(costs, 'seconds_likely', workers),
-    high_s: finishLast(costs, 'seconds_high', workers),
-    peak_bytes: peaks.slice(0, workers).reduce((sum, peak) => sum + peak, 0),
+    low_s: finishLast(costs, 'seconds_low', count),
+    likely_s: finishLast(costs, 'seconds_likely', count),
+    high_s: finishLast(costs, 'seconds_high', count),
+    peak_bytes: peaks.slice(0, count).reduce((sum, peak) => sum + peak, 0),
   };
 }
 

@@ -8,12 +8,11 @@ import { effect, signal } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
 import { ApiError, cancelRun, compareRuns } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
-import { chooseDepth } from './prefetchdepth.js';
 import { keepRecord, keptIds, recallColumnsFor, recallRecord } from './records.js';
 import { showMore } from './runner.js';
 import * as state from './signals.js';
 import { isBeginning } from './slots.js';
-import { settingOf, stopsOf, TRACE, toSpecs } from './spec.js';
+import { chooseDepth, settingOf, stopsOf, TRACE, toSpecs } from './spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').View} View */
 /** A running prefetch: view without depth, depth, and its controller. @typedef {{family: string, depth: number, end: AbortController}} Prefetch */
@@ -116,7 +115,6 @@ async function fetchRuns(specs, signal) {
 
 /** Collect the frames of prefetched runs and keep complete records. @param {Map<string, Columns>} open @param {AbortSignal} signal @param {import('../net/api.js').EventStream} stream */
 function followPrefetched(open, signal, stream) {
-  const ignore = () => {}; // the page does not show the status of a prefetch
   followRuns(
     [...open.keys()],
     {
@@ -129,9 +127,6 @@ function followPrefetched(open, signal, stream) {
         if (columns.end.status === 'done') keepRecord(frame.run, columns);
         if (open.size === 0) showMore();
       },
-      onStatus: ignore,
-      onConnection: ignore,
-      onRefused: ignore,
     },
     signal,
     stream,

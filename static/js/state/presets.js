@@ -85,8 +85,7 @@ function toRise({ loss, lossBase }) {
 
 /** Detach the view from its preset, whose text then no longer applies. */
 export function leavePreset() {
-  const { preset: _, ...rest } = state.view.value;
-  state.view.value = rest;
+  state.changeView({ preset: undefined });
 }
 
 /** Problem of a link that names an unknown preset; empty until all presets are loaded. */

@@ -11,12 +11,7 @@ import { describeRefusal, joinOptions } from './refusals.js';
 import { defaultView, settingOf, TRACE, toFullLabels, toLabels, toSpecs } from './spec.js';
 import { toRequestKey } from './viewtraces.js';
 
-/**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').View} View
- * @typedef {import('../../types').Value} Value
- */
+/** @import { Columns, Field, Value, View } from '../../types' */
 /**
  * One of the compared runs. `before` lists what its slot showed before, the latest first, a complete run last: it is drawn dimmed until
  * `columns` has data. `requestKey` identifies the request, undefined for a snapshot's run; `id` is empty until the server responds.
@@ -206,21 +201,30 @@ export const unknownCards = computed(() =>
   }),
 );
 
+/** Change parts of the view; undefined removes one. @param {Partial<View>} change */
+export function changeView(change) {
+  const parts = Object.entries({ ...view.value, ...change }).filter(([, part]) => part !== undefined);
+  view.value = /** @type {any} */ (Object.fromEntries(parts));
+}
+
 /** Dismiss the notices, and drop unknown cards from the view. */
 export function forgetNotices() {
   notices.value = [];
-  const { cards: _, ...rest } = view.value;
-  if (unknownCards.value.length > 0) view.value = rest;
+  if (unknownCards.value.length > 0) changeView({ cards: undefined });
 }
 
-/** Choose the view of a card. @param {import('../../types').Panel} panel @param {string} key one of its views */
-export function setCard(panel, key) {
-  const { cards, ...rest } = view.value;
-  const { [panel.key]: _, ...others } = cards ?? {};
+/** Choose what a card shows, by its key in the address; undefined for what it shows without a choice. @param {string} card @param {string | undefined} key */
+export function setCard(card, key) {
+  const { [card]: _, ...others } = view.value.cards ?? {};
+  const chosen = key === undefined ? others : { ...others, [card]: key };
+  changeView({ cards: Object.keys(chosen).length > 0 ? chosen : undefined });
+}
+
+/** Choose the view of a panel's card. @param {import('../../types').Panel} panel @param {string} key one of its views */
+export function setPanelView(panel, key) {
   // A preset may open with another view than the first.
   const isUsual = key === panel.views[0].key && view.value.preset === undefined;
-  const chosen = isUsual ? others : { ...others, [panel.key]: key };
-  view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
+  setCard(panel.key, isUsual ? undefined : key);
 }
 
 /** Last value of `interval`: the same object while equal, so that nothing is redrawn as the cursor moves. */
@@ -252,8 +256,7 @@ export function setInterval(change) {
   const [first, end] = [clip(next.first), clip(next.last)];
   const chosen =
     change.first === undefined ? { first: Math.min(first, end), last: end } : { first, last: Math.max(first, end) };
-  const { interval: _, ...rest } = view.value;
-  view.value = chosen.first === 0 && chosen.last === last ? rest : { ...rest, interval: chosen };
+  changeView({ interval: chosen.first === 0 && chosen.last === last ? undefined : chosen });
 }
 
 /** The cursor's layer from 0, within the interval; default a quarter of the layers. */
@@ -270,8 +273,7 @@ export const isDifference = computed(() => view.value.difference === true && vie
 
 /** Switch whether figures show the difference of two runs. @param {boolean} isOn */
 export function setDifference(isOn) {
-  const { difference: _, ...rest } = view.value;
-  view.value = isOn ? { ...rest, difference: true } : rest;
+  changeView({ difference: isOn || undefined });
 }
 
 /** Number of training steps in the figures; 0 if no run trains. */
@@ -308,8 +310,7 @@ export function nameStep(at) {
 
 /** Set the training step of the cursor; null for the trained stack. @param {number} at from 0; the number of steps or more means the trained stack */
 export function setStep(at) {
-  const { step: _, ...rest } = view.value;
-  view.value = at >= steps.value ? rest : { ...rest, step: Math.max(at, 0) };
+  changeView({ step: at >= steps.value ? undefined : Math.max(at, 0) });
 }
 
 /** Shared empty result, so that controls are not rendered again while there are no errors. @type {Map<string, string>} */

@@ -1,13 +1,6 @@
 /** Converts the schema to fields, and views to specs. No browser here. */
 
-/**
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').Value} Value
- * @typedef {import('../../types').View} View
- * @typedef {import('../../types').Choice} Choice
- * @typedef {import('../../types').Edit} Edit
- * @typedef {import('../../types').ViewRules} ViewRules
- */
+/** @import { Choice, Edit, Field, Value, View, ViewRules } from '../../types' */
 
 import { shortenName } from '../figures/labels.js';
 import {
@@ -36,7 +29,6 @@ export const isUnconstrained = (kind) => kind !== null && connections[kind]?.is_
 
 /** Display names of values that need more than a capital letter. @type {Record<string, string>} */
 const NAMES = {
-  none: 'None',
   mlp: 'MLP',
   relu: 'ReLU',
   gelu: 'GELU',
@@ -47,7 +39,6 @@ const NAMES = {
   lucidrains: 'lucidrains',
   cpu: 'CPU',
   cuda: 'CUDA',
-  megatron: 'Megatron',
   deepseek_v4: 'DeepSeek-V4',
   c_mhc: 'C-mHC',
   hy_v4: 'HY-V4',
@@ -56,8 +47,6 @@ const NAMES = {
   bfloat16: 'bfloat16',
   adamw: 'AdamW',
   sgd: 'SGD',
-  he: 'He',
-  xavier: 'Xavier',
   rezero: 'ReZero',
   skipinit: 'SkipInit',
   deepnorm: 'DeepNorm',
@@ -362,6 +351,14 @@ const TRACK_ENDS = { 'connection.noise': 1 };
 export function stopsOf({ path, min, max, step }) {
   const end = max ?? 1;
   return writtenStops[path] ?? toStops(min ?? 0, Math.min(end, TRACK_ENDS[path] ?? end), step ?? 1);
+}
+
+const DEEPER = 2; // twice the depth takes twice the time, so the run arrives before the drag reaches it
+
+/** Choose the depth of a prefetch: the first stop at least twice as deep, or the last one; null if none is deeper. @param {number[]} stops @param {number} depth */
+export function chooseDepth(stops, depth) {
+  const deeper = stops.filter((stop) => stop > depth);
+  return deeper.find((stop) => stop >= DEEPER * depth) ?? deeper.at(-1) ?? null;
 }
 
 /** Remove rounding errors of a slider's stop, such as in 0.1 + 0.2. @param {number} value */

@@ -1,6 +1,6 @@
 /**
- * Lists stored in this browser. All tabs share them, so a list is read again before each change. Failures return a message and lose
- * nothing else. No framework here.
+ * Lists and choices stored in this browser. All tabs share them, so a list is read again before each change. Failures return a message and
+ * lose nothing else. No framework here.
  */
 
 /** @typedef {{items: any[], trouble: string}} Stored */
@@ -41,5 +41,24 @@ export function writeList(key, items) {
     return '';
   } catch (error) {
     return error instanceof DOMException && error.name === 'QuotaExceededError' ? FULL : REFUSED;
+  }
+}
+
+/** Read a stored choice; null if there is none or storage is not available. @param {string} key @returns {string | null} */
+export function recallChoice(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null; // a sandboxed frame has no storage
+  }
+}
+
+/** Store a choice for later visits. @param {string} key @param {string | null} value null deletes it */
+export function storeChoice(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, value);
+  } catch {
+    // A sandboxed frame has no storage: the choice lasts until the page is closed.
   }
 }

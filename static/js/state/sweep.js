@@ -3,12 +3,7 @@
 import { joinOptions } from './refusals.js';
 import { appliesTo, KIND, TRACE, toSpec, writtenStops } from './spec.js';
 
-/**
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').View} View
- * @typedef {import('../../types').SweepChoice} SweepChoice
- * @typedef {import('../../types').ViewRules} ViewRules
- */
+/** @import { Field, SweepChoice, View, ViewRules } from '../../types' */
 
 export const REDUCTIONS = /** @type {Record<string, string>} */ ({
   max: 'largest',

@@ -1,7 +1,7 @@
 /** Runs sweeps: requests, polls and cancels them. One sweep at a time. */
 
 import { signal } from '@preact/signals';
-import { ApiError, cancelSweep, getSweepFigure, getSweepValues, postSweep } from '../net/api.js';
+import { ApiError, cancelSweep, getSweepFigure, getSweepValues, postSweep, wait } from '../net/api.js';
 import { boot } from './boot.js';
 import { fromHash } from './hash.js';
 import { theme } from './look.js';
@@ -133,13 +133,13 @@ async function followSweep(body, sweep, aborted, isPressed) {
     try {
       source = snapshot ?? { ...(await postSweep(body, aborted)), isSnapshot: false };
       requestedBody = name;
-      while (await pollSweep(source.links, sweep, aborted)) await waitUnlessAborted(POLL_MS, aborted);
+      while (await pollSweep(source.links, sweep, aborted)) await wait(POLL_MS, aborted);
       return;
     } catch (error) {
       // Unreachable, busy or restarted: the same request continues the sweep.
       const again_s = error instanceof ApiError ? (error.status === 404 && !snapshot ? 0 : error.retryAfter_s) : null;
       if (again_s === null) throw error;
-      await waitUnlessAborted(1000 * again_s, aborted);
+      await wait(1000 * again_s, aborted);
     }
   }
 }
@@ -154,19 +154,4 @@ async function pollSweep(links, sweep, aborted) {
     cells.value = { values, figure, theme: name };
   }
   return values.is_open;
-}
-
-/** Wait for a time in ms; rejects when aborted. @param {number} ms @param {AbortSignal} aborted */
-function waitUnlessAborted(ms, aborted) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    aborted.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        reject(new DOMException('the sweep has changed', 'AbortError'));
-      },
-      { once: true },
-    );
-  });
 }

@@ -55,8 +55,6 @@ async function fetchSteps(runs) {
         } else addFrame(columns, frame);
         if (open.size === 0) resolve(undefined);
       },
-      onStatus() {},
-      onConnection() {},
       onRefused() {
         following.abort();
         state.problem.value = new ApiError(404, REFUSED, null);

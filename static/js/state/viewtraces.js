@@ -2,12 +2,7 @@
 
 import { appliesTo, flattenSpec, KIND, TRACE, toDifferences, toSpec } from './spec.js';
 
-/**
- * @typedef {import('../../types').Choice} Choice
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').Value} Value
- * @typedef {import('../../types').View} View
- */
+/** @import { Choice, Field, Value, View } from '../../types' */
 
 /** Seed and input: if runs differ in them, part of their other differences is chance. */
 const COMMON = /^(seed$|input\.)/;
@@ -28,11 +23,8 @@ export const findRecordId = (text) => NAMED.exec(text.trim())?.[1] ?? null;
 
 /** Build the request key of a run: its spec as JSON, or the id of its recording. Equal keys need no new request. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
 export function toRequestKey(fields, view, choice) {
-  return choice.kind === TRACE ? toTraceKey(choice.trace) : JSON.stringify(toSpec(fields, view, choice));
+  return choice.kind === TRACE ? `${TRACE} ${choice.trace}` : JSON.stringify(toSpec(fields, view, choice));
 }
-
-/** Build the request key of a recording. @param {string | undefined} id */
-const toTraceKey = (id) => `${TRACE} ${id}`;
 
 /** Return whether a request key names a recording. @param {string | undefined} requestKey */
 export const isTraceRequest = (requestKey) => requestKey?.startsWith(TRACE) === true;

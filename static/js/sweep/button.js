@@ -26,7 +26,8 @@ export function SweepButton() {
 /** Open the dialog of a sweep with the initial or last choices. */
 export function openSweep() {
   waitsForButton.value = true;
-  setSweep(snapshotSweep() ?? defaultSweep(state.fields.value, state.view.value, boot.rules));
+  const sweep = snapshotSweep() ?? defaultSweep(state.fields.value, state.view.value, boot.rules);
+  state.changeView({ sweep });
   pushSweep(state.view.value);
 }
 
@@ -38,12 +39,6 @@ export function closeSweep() {
 
 /** Change the choices of the sweep, and write them into the address. @param {SweepChoice | undefined} sweep */
 export function changeSweep(sweep) {
-  setSweep(sweep);
+  state.changeView({ sweep });
   updateAddress();
-}
-
-/** Set the choices of the sweep in the view. @param {SweepChoice | undefined} sweep */
-function setSweep(sweep) {
-  const { sweep: _, ...rest } = state.view.value;
-  state.view.value = sweep ? { ...rest, sweep } : rest;
 }

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, getSweepFigure, getSweepValues, retryWhileBusy } from '../net/api.js';
+import { describeError, getSweepFigure, getSweepValues, retryWhileBusy } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
 import { isPrinting } from '../plots/print.js';
 import { boot } from '../state/boot.js';
@@ -14,9 +14,8 @@ import { withCell } from '../state/sweep.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { describeAxes } from './cells.js';
-import { SweepFigure, SweepTable } from './figure.js';
+import { SweepFigure, SweepHelp, SweepTable } from './figure.js';
 import { exportItems, sweepFoot } from './files.js';
-import { SweepHelp } from './help.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 
@@ -35,14 +34,13 @@ async function loadSweep(links, sweep) {
   };
   try {
     const { values, screen, paper } = await retryWhileBusy(request, (error) => {
-      failure.value = `${error.title}: ${error.message}`;
+      failure.value = describeError(error);
       return true;
     });
     failure.value = '';
     shown.value = { values, screen, paper: paper ?? screen };
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    failure.value = `${error.title}: ${error.message}`;
+    failure.value = describeError(error);
   }
 }
 

@@ -4,12 +4,7 @@ import { formatValue, inclusiveRange } from '../data/numbers.js';
 import { lettersIn } from '../figures/ink.js';
 import { kindName, nameOf } from '../state/spec.js';
 
-/**
- * @typedef {import('../../types').Field} Field
- * @typedef {import('../../types').Figure} Figure
- * @typedef {import('../../types').SweepChoice} SweepChoice
- * @typedef {import('../../types').SweepValues} SweepValues
- */
+/** @import { Field, Figure, SweepChoice, SweepValues } from '../../types' */
 
 const ROW_PX = { wide: 46, narrow: 36, most: 72 };
 const ROW_SHARE = 0.055; // of the width, so that cells keep their shape on wide screens

@@ -28,15 +28,10 @@ import { CopyText, Dialog, Menu } from '../ui/menu.js';
 import { changeSweep, closeSweep, waitsForButton } from './button.js';
 import { missingText } from './cells.js';
 import { SweepChoices } from './choices.js';
-import { SweepFigure, SweepTable } from './figure.js';
+import { SweepFigure, SweepHelp, SweepTable } from './figure.js';
 import { exportItems } from './files.js';
-import { SweepHelp } from './help.js';
 
-/**
- * @typedef {import('../../types').SweepChoice} SweepChoice
- * @typedef {import('../../types').Metric} Metric
- * @typedef {import('../../types').SweepValues} SweepValues
- */
+/** @import { Metric, SweepChoice, SweepValues } from '../../types' */
 
 const catalogue = signal(/** @type {Metric[]} */ ([]));
 
@@ -59,7 +54,10 @@ function SweepBody({ sweep }) {
   latestSweep.current = sweep;
   useEffect(() => {
     if (catalogue.value.length === 0)
-      retryWhileBusy(getCatalogue, () => true).then((found) => (catalogue.value = found), showRefusal);
+      retryWhileBusy(
+        () => getCatalogue(),
+        () => true,
+      ).then((found) => (catalogue.value = found), showRefusal);
     if (!waitsForButton.value || areCellsOf(sweep)) void computeSweep(sweep); // or continue what was shown before closing
     waitsForButton.value = false;
     return () => void stopSweep(latestSweep.current);

@@ -6,7 +6,9 @@ import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot } from '../plo
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
-import { cellText, cornerText, fitSweepFigure, numberText, rowsFromTop } from './cells.js';
+import { Popover } from '../ui/menu.js';
+import { TableBox } from '../ui/table.js';
+import { cellText, cornerText, fitSweepFigure, numberText, READING, rowsFromTop } from './cells.js';
 
 /** @typedef {import('../../types').SweepChoice} SweepChoice @typedef {import('../../types').SweepValues} SweepValues */
 /** Target of a cell: a run opened on this page, or an address. @typedef {{open?: (row: number, column: number) => void, toHref?: (row: number, column: number) => string}} Lead */
@@ -115,7 +117,7 @@ function CellLink({ lead, row, column, children, ...rest }) {
 export function SweepTable({ sweep, values, lead }) {
   const fields = state.fields.value;
   return html`
-    <div class="table-box" tabindex="0" role="region" aria-label="Sweep, table">
+    <${TableBox} label="Sweep, table">
       <table class="numbers">
         <thead><tr><th scope="col">${cornerText(fields, sweep)}</th>${sweep.x.values.map((value) => html`<th scope="col">${value}</th>`)}</tr></thead>
         <tbody>${rowsFromTop(values).map(
@@ -125,6 +127,18 @@ export function SweepTable({ sweep, values, lead }) {
         `,
         )}</tbody>
       </table>
-    </div>
+    <//>
+  `;
+}
+
+/** Render how to read the figure of a sweep. @param {{metric: import('../../types').SweepValues['metric']}} props */
+export function SweepHelp({ metric }) {
+  return html`
+    <${Popover} label="Sweep: what it shows" sign="?">
+      <h3>Sweep</h3>
+      <p>${READING}</p>
+      <p>${metric.meaning}</p>
+      <dl><dt>Formula</dt><dd class="formula">${metric.formula}</dd><dt>Source</dt><dd>${metric.source}</dd></dl>
+    <//>
   `;
 }

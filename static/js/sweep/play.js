@@ -1,7 +1,9 @@
 /** Animates a slider: each step waits for the runs of the previous step. One slider plays at a time. */
 
 import { signal } from '@preact/signals';
+import { wait } from '../net/api.js';
 import { commit, dragTo } from '../state/actions.js';
+import { until } from '../state/idle.js';
 import * as state from '../state/signals.js';
 import { playStops } from '../state/sweep.js';
 import { html } from '../ui/html.js';
@@ -53,17 +55,17 @@ async function playField(id, field, from, set) {
   playing.value = { id, field };
   const all = playStops(field);
   const left = all.filter((stop) => stop > from);
-  try {
-    await untilShown(aborted);
-    for (const stop of left.length > 0 ? left : all) {
-      dragTo(() => set(stop));
-      await Promise.all([untilShown(aborted), waitForNextStep(aborted)]);
-    }
-  } catch (reason) {
-    if (!(reason instanceof DOMException)) throw reason;
+  let isShown = await untilShown(aborted);
+  for (const stop of left.length > 0 ? left : all) {
+    if (!isShown) break;
+    dragTo(() => set(stop));
+    const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const step = wait(isStill ? DWELL_MS.still : DWELL_MS.moving);
+    isShown = await untilShown(aborted);
+    if (isShown) await step;
+    if (aborted.aborted) return;
   }
-  if (aborted.aborted) return;
-  stopPlaying();
+  if (!aborted.aborted) stopPlaying();
 }
 
 /** Stop playing at the shown step, and commit that step as a history entry. */
@@ -76,38 +78,10 @@ function stopPlaying() {
   state.announcement.value = `${field.title} stopped at ${state.baseValue(field)}`;
 }
 
-/** Wait until the runs of this step are shown; rejects if they are refused. @param {AbortSignal} aborted */
-function untilShown(aborted) {
-  return new Promise((resolve, reject) => {
-    const settle = (/** @type {() => void} */ act) => {
-      queueMicrotask(() => unsubscribe());
-      act();
-    };
-    const unsubscribe = state.phase.subscribe((phase) => {
-      if (phase === 'idle') settle(() => resolve(undefined));
-      if (phase === 'refused' || phase === 'unconfirmed')
-        settle(() => reject(new DOMException(`the page is ${phase}`, 'AbortError')));
-    });
-    aborted.addEventListener('abort', () => settle(() => reject(new DOMException('stopped', 'AbortError'))), {
-      once: true,
-    });
-  });
-}
-
-/** Wait until the next value of the played setting is due; rejects when aborted. @param {AbortSignal} aborted */
-function waitForNextStep(aborted) {
-  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, isStill ? DWELL_MS.still : DWELL_MS.moving);
-    aborted.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        reject(new DOMException('stopped', 'AbortError'));
-      },
-      { once: true },
-    );
-  });
+/** Wait until the runs of this step are shown; return whether they are, and not refused or aborted. @param {AbortSignal} aborted */
+async function untilShown(aborted) {
+  await until(() => ['idle', 'refused', 'unconfirmed'].includes(state.phase.value), aborted);
+  return state.phase.value === 'idle' && !aborted.aborted;
 }
 
 /** Stop playing on any input, except on play buttons, which handle it themselves. Runs until the page is closed. */

@@ -1,6 +1,6 @@
 /** Menus, popovers and dialogs, built on the browser's `popover` and `dialog`, which handle focus and Escape. */
 
-import { useEffect, useId, useLayoutEffect, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { copyText } from './clipboard.js';
 import { html, memo } from './html.js';
 
@@ -15,50 +15,33 @@ function placeNextTo(button, panel) {
   panel.style.setProperty('top', `${Math.max(8, top)}px`);
 }
 
-/** Render a button that opens a panel next to it. @param {{label: string, sign: any, className?: string, panelClass?: string, children?: any}} props */
-export function Popover({ label, sign, className = 'icon', panelClass = '', children }) {
+/** Render a button that opens a panel next to it. @param {{label: string, sign: any, className?: string, children?: any}} props */
+export function Popover({ label, sign, className = 'icon', children }) {
   const id = useId();
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  const panel = useRef(/** @type {HTMLDivElement | null} */ (null));
-  useEffect(() => {
-    const opened = /** @type {HTMLDivElement} */ (panel.current);
-    // The size is known only after opening, and the event comes later: the panel stays invisible until it is placed.
-    const onBefore = (/** @type {any} */ event) => opened.classList.toggle('unplaced', event.newState === 'open');
-    const onToggle = (/** @type {any} */ event) => {
-      if (event.newState === 'open' && button.current) placeNextTo(button.current, opened);
-      opened.classList.remove('unplaced');
-    };
-    opened.addEventListener('beforetoggle', onBefore);
-    opened.addEventListener('toggle', onToggle);
-    return () => {
-      opened.removeEventListener('beforetoggle', onBefore);
-      opened.removeEventListener('toggle', onToggle);
-    };
-  }, []);
+  // The size is known only after opening, and the event comes later: the panel stays invisible until it is placed.
+  const onBefore = (/** @type {any} */ { currentTarget: panel, newState }) =>
+    panel.classList.toggle('unplaced', newState === 'open');
+  const onToggle = (/** @type {any} */ { currentTarget: panel, newState }) => {
+    if (newState === 'open' && button.current) placeNextTo(button.current, panel);
+    panel.classList.remove('unplaced');
+  };
   return html`
     <button type="button" ref=${button} class=${className} aria-label=${label} title=${label} popovertarget=${id}>${sign}</button>
-    <div popover ref=${panel} id=${id} class=${`popover ${panelClass}`}>${children}</div>
+    <div popover id=${id} class="popover" onbeforetoggle=${onBefore} ontoggle=${onToggle}>${children}</div>
   `;
 }
 
 /** @typedef {{title: string, note?: string, run: () => void}} Item */
 
-export const Menu = memo(
-  (
-    /** @type {{label: string, sign?: any, className?: string, items: Item[]}} */ {
-      label,
-      sign = '⋯',
-      className = 'icon',
-      items,
-    },
-  ) => {
-    /** Close the menu and run an item. @param {any} event @param {() => void} run */
-    const choose = (event, run) => {
-      event.currentTarget.closest('[popover]').hidePopover();
-      run();
-    };
-    return html`
-    <${Popover} label=${label} sign=${sign} className=${className}>
+export const Menu = memo((/** @type {{label: string, items: Item[]}} */ { label, items }) => {
+  /** Close the menu and run an item. @param {any} event @param {() => void} run */
+  const choose = (event, run) => {
+    event.currentTarget.closest('[popover]').hidePopover();
+    run();
+  };
+  return html`
+    <${Popover} label=${label} sign="⋯">
       <ul class="menu">
         ${items.map(
           (item) => html`
@@ -70,8 +53,7 @@ export const Menu = memo(
       </ul>
     <//>
   `;
-  },
-);
+});
 
 /** Render a modal dialog. @param {{title: string, isOpen: boolean, onClose: () => void, children?: any}} props */
 export function Dialog({ title, isOpen, onClose, children }) {
@@ -92,15 +74,13 @@ export function Dialog({ title, isOpen, onClose, children }) {
 
 /** Render a text with a button that copies it. @param {{text: string, label: string}} props */
 export function CopyText({ text, label }) {
-  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  const copy = async () => {
-    const message = await copyText(text);
-    if (button.current) button.current.textContent = message;
+  const copy = async (/** @type {any} */ { currentTarget: button }) => {
+    button.textContent = await copyText(text);
   };
   return html`
     <div class="copy">
       <pre tabindex="0" role="region" aria-label=${label}>${text}</pre>
-      <button type="button" ref=${button} onClick=${copy}>Copy</button>
+      <button type="button" onClick=${copy}>Copy</button>
     </div>
   `;
 }

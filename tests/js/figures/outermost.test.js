@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { outermostPoints } from '../../../static/js/figures/outermost.js';
+import { outermostPoints } from '../../../static/js/plots/cursor.js';
 
 /** Convert streams over two layers to one line with gaps between them. */
 function toTrace(streams, parts) {

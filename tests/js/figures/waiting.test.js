@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { fill } from '../../../static/js/figures/fill.js';
-import { addWaitingNote } from '../../../static/js/figures/waiting.js';
+import { addWaitingNote } from '../../../static/js/figures/labels.js';
 
 /** A figure of one metric that no run has. */
 const template = /** @type {any} */ ({

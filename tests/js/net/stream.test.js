@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { compareRuns } from '../../../static/js/net/api.js';
-import { readBatches } from '../../../static/js/net/events.js';
+import { compareRuns, readBatches } from '../../../static/js/net/api.js';
 import { followRuns } from '../../../static/js/net/stream.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

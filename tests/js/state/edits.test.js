@@ -11,8 +11,7 @@ import {
   moveEdit,
   readEdits,
   toEditsText,
-  toggleCut,
-  toggleRestore,
+  toggleEdit,
   whyNot,
   withEntry,
   withRow,
@@ -166,17 +165,17 @@ test('what an atlas cuts is counted', () => {
 });
 
 test('a cut and its restoring are set and removed by the same act', () => {
-  const cut = toggleCut([], 1, 19);
+  const cut = toggleEdit([], 'zero', 1, 19);
   assert.equal(toEditsText(cut), 'stream:2:zero:20');
   assert.deepEqual(listOpenCuts(cut), [0]);
   const longer = moveEdit(cut, 0, 30, 19);
   assert.equal(toEditsText(longer), 'stream:2:zero:20-31');
-  const restored = toggleRestore(longer, 1, 39);
+  const restored = toggleEdit(longer, 'restore', 1, 39);
   assert.equal(toEditsText(restored), 'stream:2:zero:20-31,stream:2:restore:40');
   assert.deepEqual(listOpenCuts(restored), []);
-  assert.equal(toEditsText(toggleCut(restored, 1, 25)), 'stream:2:restore:40');
-  assert.equal(toEditsText(toggleRestore(restored, 1, 39)), 'stream:2:zero:20-31');
-  assert.equal(toEditsText(toggleCut(restored, 0, 25)), `${toEditsText(restored)},stream:1:zero:26`);
+  assert.equal(toEditsText(toggleEdit(restored, 'zero', 1, 25)), 'stream:2:restore:40');
+  assert.equal(toEditsText(toggleEdit(restored, 'restore', 1, 39)), 'stream:2:zero:20-31');
+  assert.equal(toEditsText(toggleEdit(restored, 'zero', 0, 25)), `${toEditsText(restored)},stream:1:zero:26`);
 });
 
 test('every edit has words', () => {

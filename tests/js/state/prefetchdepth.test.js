@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseDepth } from '../../../static/js/state/prefetchdepth.js';
+import { chooseDepth } from '../../../static/js/state/spec.js';
 
 const STOPS = [1, 2, 3, 4, 6, 8, 12, 16];
 
