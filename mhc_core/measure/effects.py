@@ -10,7 +10,7 @@ import torch
 from mhc_core.edits import Base
 from mhc_core.measure.layout import Layout
 from mhc_core.measure.probe import ForwardProbe, detach_output
-from mhc_core.metrics.effects import measure_distance, measure_divergence
+from mhc_core.metrics.effects import measure_divergence, measure_sizes, to_distance
 from mhc_core.stack import LayerOutput, Stack
 
 
@@ -80,7 +80,8 @@ class EffectProbe:
 
         The values are on the device, in float64.
         """
-        return {"effect_state": torch.stack(self.states), "effect_grad": torch.stack(self.gradients[::-1])}
+        sizes_L2 = {"effect_state": self.states, "effect_grad": self.gradients[::-1]}
+        return {key: to_distance(torch.stack(sizes)) for key, sizes in sizes_L2.items()}
 
     @torch.no_grad()
     def compare_outputs(self, stack: Stack, state: torch.Tensor) -> dict[str, float]:
@@ -92,8 +93,8 @@ class EffectProbe:
         return found
 
     def _compare_same(self, base: torch.Tensor) -> torch.Tensor:
-        """Return the distance of a state from itself: 0, or nan if an entry is not finite."""
-        return self.layout.to_streams(base).abs().amax().double() * 0
+        """Return the sizes of a state that is the same as its base: the distance is 0, or nan if one is not finite."""
+        return (self.layout.to_streams(base).abs().amax().double() * 0).expand(2)
 
     def _compare(self, found: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-        return measure_distance(self.layout.to_streams(found.detach()), self.layout.to_streams(base))
+        return measure_sizes(self.layout.to_streams(found.detach()), self.layout.to_streams(base))

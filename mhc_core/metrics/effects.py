@@ -24,15 +24,32 @@ METRICS = (
 
 
 def measure_distance(found_nNC: "torch.Tensor", base_nNC: "torch.Tensor") -> "torch.Tensor":
-    """Return |found - base| / |base| over all streams together, float64 and 0-d; 0 if both are the same."""
+    """Return |found - base| / |base| over all streams together, float64 and 0-d.
+
+    0 if both are the same, nan if an entry is not finite.
+    """
+    return to_distance(measure_sizes(found_nNC, base_nNC))
+
+
+def measure_sizes(found_nNC: "torch.Tensor", base_nNC: "torch.Tensor") -> "torch.Tensor":
+    """Return |found - base| and |base| over all streams together, up to a common factor, (2) float64."""
     import torch
 
-    # Divided by the largest entry first, whose square may overflow.
-    largest = torch.maximum(found_nNC.abs().amax(), base_nNC.abs().amax()).double()
-    scale = largest.clamp_min(torch.finfo(torch.float64).tiny)
-    found, base = (x_nNC.to(torch.float64, copy=True) for x_nNC in (found_nNC, base_nNC))
-    away = torch.linalg.vector_norm(found.sub_(base).div_(scale))
-    return torch.where(away == 0, 0.0, away / torch.linalg.vector_norm(base.div_(scale)))
+    base = base_nNC.double()
+    away = found_nNC.double() - base
+    if base_nNC.dtype == torch.float64:  # the square of an entry may overflow; squares of other types do not
+        largest = torch.maximum(found_nNC.abs().amax(), base_nNC.abs().amax())
+        scale = largest.clamp_min(torch.finfo(torch.float64).tiny)
+        away, base = away.div_(scale), base / scale
+    return torch.stack([torch.linalg.vector_norm(away), torch.linalg.vector_norm(base)])
+
+
+def to_distance(sizes: "torch.Tensor") -> "torch.Tensor":
+    """Return the distances (...) of `measure_distance` from the results of `measure_sizes`, (..., 2)."""
+    import torch
+
+    away, size = sizes.unbind(-1)
+    return (away / size).masked_fill(away == 0, 0).masked_fill_(away.isinf() | size.isinf(), torch.nan)
 
 
 def measure_divergence(base: "torch.Tensor", found: "torch.Tensor") -> "torch.Tensor":

@@ -107,14 +107,14 @@ export function showMore() {
     showDerivedColumns(state.requestKeys.value, known);
 }
 
-/** Send the queued request for runs once earlier curves are drawn and the pointer rests. */
+/** Send the queued request for runs: before this function returns, unless earlier curves must be drawn first or the pointer moves. */
 async function drainQueue() {
   if (isDraining) return;
   isDraining = true;
   try {
     while (wanted) {
-      await untilCurvesDrawn();
-      await untilPointerRests();
+      if (state.phase.value === 'running') await untilCurvesDrawn();
+      if (restingAt > performance.now()) await untilPointerRests();
       if (!wanted) break; // cancelled while waiting
       const { isExplicit } = wanted;
       wanted = null;
@@ -130,7 +130,6 @@ async function drainQueue() {
  * first layers.
  */
 async function untilCurvesDrawn() {
-  if (state.phase.value !== 'running') return;
   let stop = () => {};
   await new Promise((resolve) => {
     const done = () => resolve(undefined);
@@ -184,7 +183,8 @@ async function startRequest(isExplicit) {
   state.phase.value = 'running';
   isCancelled = false;
   try {
-    const missing = await findMissing(tracesOf(view));
+    const traces = tracesOf(view);
+    const missing = traces.length > 0 ? await findMissing(traces) : [];
     if (missing.length > 0) return removeRecordings(missing);
     const { submitted, stream } = await submitSpecs(specs, isExplicit);
     if (isSuperseded(requestKeys)) {

@@ -219,7 +219,8 @@ def norms(group: Any) -> list[torch.Tensor]:
 
 
 def miss_the_size(found_nNC: torch.Tensor, base_nNC: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm((found_nNC - base_nNC).double())
+    away = torch.linalg.vector_norm((found_nNC - base_nNC).double())
+    return torch.stack([away, torch.ones_like(away)])
 
 
 def skip_branch_share_square(value: torch.Tensor, *_: Any) -> torch.Tensor:
@@ -413,8 +414,8 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     ),
     "gauge_write_norm": ("static", replace(probe, "measure_gauge_norms", gauge_one_layer_off)),
     # Edits.
-    "effect_state": ("edited", replace(effects, "measure_distance", miss_the_size)),
-    "effect_grad": ("edited", replace(effects, "measure_distance", miss_the_size)),
+    "effect_state": ("edited", replace(effects, "measure_sizes", miss_the_size)),
+    "effect_grad": ("edited", replace(effects, "measure_sizes", miss_the_size)),
     # Logits.
     "res_logit_range": ("static", replace(logit_probe, "measure_ranges", lambda t: t.std(2).amax(1))),
     "ds_error_float32": (

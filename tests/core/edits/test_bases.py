@@ -15,6 +15,7 @@ from mhc_core.measure.effects import BasePass, EffectProbe
 from mhc_core.measure.layout import lay_out
 from mhc_core.measure.probe import ForwardProbe
 from mhc_core.measure.run import prepare, run
+from mhc_core.metrics.effects import to_distance
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, build_stack
@@ -128,8 +129,10 @@ def test_a_state_that_is_not_finite_has_no_distance_from_itself(size: float) -> 
         below, above = (EffectProbe(base, layout, first) for first in (1, 0))
         for probe in (below, above):
             probe.add_state(0, one.clone())
-        assert torch.equal(below.states[0].nan_to_num(7.0), above.states[0].nan_to_num(7.0))
-        assert below.states[0].dtype == above.states[0].dtype
+        same, compared = (to_distance(probe.states[0]) for probe in (below, above))
+        assert same.isnan() == compared.isnan() == (one is lost)
+        assert torch.equal(same.nan_to_num(7.0), compared.nan_to_num(7.0))
+        assert same.dtype == compared.dtype
 
 
 def test_bases_take_no_more_memory_than_allowed() -> None:

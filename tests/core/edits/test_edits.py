@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mhc_core.families import FAMILIES
+from mhc_core.metrics.effects import measure_distance
 from mhc_core.spec import EditSpec, SpecErrors, parse_spec
 from mhc_core.spec.edit import DOES, NEEDS, Edited, list_possible
 from mhc_core.stack import Stack, build_stack
@@ -315,3 +316,21 @@ def test_the_second_mistake_of_two_edits_is_named_by_its_place() -> None:
 def test_every_parameter_of_an_edit_is_needed_by_some() -> None:
     fields = set(EditSpec.model_fields)
     assert fields == {"layers", "what", "index", "do", *NEEDS}
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e38), ("bfloat16", 1e38), ("float64", 1e300)])
+def test_squares_of_the_largest_entries_do_not_overflow_a_distance(dtype: str, size: float) -> None:
+    base = torch.full((2, 8, 4), size, dtype=getattr(torch, dtype))
+    assert measure_distance(1.5 * base, base).item() == pytest.approx(0.5)
+    assert measure_distance(base, base).item() == 0
+    assert measure_distance(0 * base, 0 * base).item() == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_distance_with_an_entry_that_is_not_finite_is_nan(dtype: str) -> None:
+    plain = torch.ones(2, 8, 4, dtype=getattr(torch, dtype))
+    for entry in (math.inf, -math.inf, math.nan):
+        lost = plain.clone()
+        lost[0, 3, 1] = entry
+        for pair in ((lost, plain), (plain, lost), (lost, lost)):
+            assert measure_distance(*pair).isnan()
