@@ -105,8 +105,7 @@ def _apply_norm(spec: RunSpec, read_NC: Array) -> Array:
     if spec.block.norm_position != "post":
         return read_NC
     read_NC = read_NC - read_NC.mean(-1, keepdims=True) if spec.block.norm == "layernorm" else read_NC
-    found: Array = read_NC / np.sqrt((read_NC**2).mean(-1, keepdims=True) + TINY)
-    return found
+    return read_NC / np.sqrt((read_NC**2).mean(-1, keepdims=True) + TINY)
 
 
 def _differ(got: Array, due: Array) -> float:

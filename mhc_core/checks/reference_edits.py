@@ -228,5 +228,4 @@ def _draw_noise(spec: RunSpec, place: int, stream: int, layer: int, *shape: int)
 
 def to_numpy(tensor: Any) -> Array:
     """Copy a tensor to numpy in float64."""
-    values: Array = tensor.detach().cpu().double().numpy()
-    return values
+    return tensor.detach().cpu().double().numpy()

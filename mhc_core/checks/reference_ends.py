@@ -104,8 +104,7 @@ def _apply_norm(x_NC: Array, norm: str) -> Array:
     largest = np.abs(x_NC).max(-1, keepdims=True)
     x_NC = x_NC / np.where(largest > LARGE, largest, 1.0)
     x_NC = x_NC - x_NC.mean(-1, keepdims=True) if norm == "layernorm" else x_NC
-    found: Array = x_NC / np.sqrt((x_NC**2).mean(-1, keepdims=True) + TINY)
-    return found
+    return x_NC / np.sqrt((x_NC**2).mean(-1, keepdims=True) + TINY)
 
 
 def _differ(got: Array, due: Array, size: Array) -> Array:

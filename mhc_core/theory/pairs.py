@@ -93,8 +93,7 @@ class PairTable:
         first = np.clip(place.astype(int) - 1, 0, STEPS - 3)
         side = np.where(np.asarray(c) < 0, -1, 1)
         weights = cubic_weights(place - first - 1)
-        found: Array = sum(weight * self.rows[:, STEPS + side * (first + k)] for k, weight in enumerate(weights))
-        return found
+        return sum(weight * self.rows[:, STEPS + side * (first + k)] for k, weight in enumerate(weights))
 
 
 def cubic_weights(t: Array | float) -> tuple[Array, Array, Array, Array]:
@@ -183,8 +182,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
 
     def average(values: Array) -> Array:
         """Return the mean over the inner Gaussian, (K): the weighted sum of a function's values at the nodes."""
-        found: Array = np.einsum("kj,kj->k", values, weight)
-        return found
+        return np.einsum("kj,kj->k", values, weight)
 
     one, two, three, slopes, slopes2 = (average(part) for part in (out, out**2, out**3, slope, slope**2))
     # Differences are computed before means, because near c = 1 they are as small as 1 - c.
