@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from mhc_core.theory.activations import ACTIVATIONS, Activation
-from mhc_core.theory.gaussian import Array, Function, expect
+from mhc_core.theory.gaussian import Array, Function, expect, half_line
 
 STEPS = 16
 HALF = 1 - np.linspace(1, 0, STEPS + 1) ** 4  # c from 0 to 1, dense near 1, where moments change as sqrt(1 - c)
-INNER, OUTER = np.polynomial.legendre.leggauss(6), np.polynomial.legendre.leggauss(12)
+INNER, OUTER_NODES = np.polynomial.legendre.leggauss(6), 12  # nodes and weights; nodes per piece
 CUTS_Z, CUTS_H = np.array([-7.0, -4, -1.5, 1.5, 4, 7]), np.array([-16.0, -4, -1, 0, 1, 4, 16])
 END = 8.0
 Q_RANGE = (2.0**-12, 2.0**14)  # beyond it, phi is a power of its input, and the moments are constant
@@ -209,12 +209,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
 @lru_cache(maxsize=64)
 def _outer_nodes(pieces: int) -> tuple[Array, Array]:
     """Return quadrature nodes over both half-lines, in pieces that double in length, and normal weights."""
-    x, weight = OUTER
-    ends = END * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
-    starts = np.concatenate([[0.0], ends[:-1]])
-    half = (ends - starts)[:, None] / 2
-    z = ((starts + ends)[:, None] / 2 + half * x).ravel()
-    density = (half * weight).ravel() * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    z, density = half_line(pieces, END, OUTER_NODES)
     return np.concatenate([-z[::-1], z]), np.concatenate([density[::-1], density])
 
 
