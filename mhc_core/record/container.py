@@ -66,7 +66,7 @@ def write_frames(file: BinaryIO, frames: Iterable[AnyFrame]) -> None:
         version=VERSION,
         protocol=PROTOCOL,
         mhc_scope=__version__,
-        model=model and ManifestModel(name=model.name, parameters=model.parameters),
+        model=None if model is None else ManifestModel(name=model.name, parameters=model.parameters),
         frames=len(lines),
         size_bytes=sum(map(len, lines)),
     )
