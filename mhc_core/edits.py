@@ -204,8 +204,7 @@ def find_first_edit(spec: HasEdits) -> int:
 
 def hold(x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Return a constant instead of x. It stays in the graph of x, with a gradient of 0."""
-    replaced: torch.Tensor = _Hold.apply(x, value)
-    return replaced
+    return _Hold.apply(x, value)
 
 
 class _Hold(torch.autograd.Function):

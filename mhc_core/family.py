@@ -388,8 +388,7 @@ def compute_sigmoid(t: Array) -> Array:
 
 def divide_by_rms(x: Array) -> Array:
     """Divide by the root mean square of the last axis in numpy, independently of torch, for Verify."""
-    found: Array = x / np.sqrt((x * x).mean(-1, keepdims=True) + TINY)
-    return found
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + TINY)
 
 
 TINY = 1e-20  # added to the mean square in every norm, as in the mHC paper

@@ -273,15 +273,20 @@ class GradientBlock:
 class ReferenceMixing:
     """The coefficients of one layer in numpy, with a leading axis N if they are dynamic.
 
-    grad_h_res: the gradient with respect to h_res, summed over samples. features: (N, n, C), the weights of single
-    features, whose mean is h_pre; None if whole streams are read.
+    Attributes
+    ----------
+    h_pre: (n), or (n, n) if streams are parts of the width. h_post: (n). h_res: (n, n), rows index the output.
+    grad_h_res: the gradient with respect to h_res, summed over samples; None if it is not known.
+    features: (N, n, C), the weights of single features, whose mean is h_pre; None if whole streams are read.
+    h_next: (n), weights that the layer computes for the next layer; None if each layer computes its own.
     """
 
     h_pre: Array
     h_post: Array
     h_res: Array
-    grad_h_res: Array | None
+    grad_h_res: Array | None = None
     features: Array | None = None
+    h_next: Array | None = None
 
 
 @dataclass(frozen=True)

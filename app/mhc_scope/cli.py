@@ -29,13 +29,15 @@ def main(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", add_help=False, help="serve the page and the API; serve --help lists settings")
     run = commands.add_parser("run", help="compute a spec without a server, and write its result")
+    run.set_defaults(run=lambda known: run_once(known.spec, known.out))
     run.add_argument("spec", help="a JSON file; - reads standard input")
     run.add_argument("--out", type=Path, help="file for the result: .npz, .json or .csv")
     check = commands.add_parser(
         "verify", help="compute a spec without a server, and check it against theory and float64"
     )
+    check.set_defaults(run=lambda known: verify_once(known.spec))
     check.add_argument("spec", help="a JSON file; - reads standard input")
-    commands.add_parser("schema", help="print the JSON schema of a spec")
+    commands.add_parser("schema", help="print the JSON schema of a spec").set_defaults(run=print_schema)
     for command in (*COMMANDS, *_load_commands()):
         command.add_parser(commands)
     known, rest = parser.parse_known_args(arguments)
@@ -43,14 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         return serve(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    if "run" in known:
-        return int(known.run(known))
-    if known.command == "run":
-        return run_once(known.spec, known.out)
-    if known.command == "verify":
-        return verify_once(known.spec)
-    print(json.dumps(RunSpec.model_json_schema(), indent=2))
-    return 0
+    return int(known.run(known))
 
 
 def _load_commands() -> Iterable[ModuleType]:
@@ -93,6 +88,12 @@ def verify_once(source: str) -> int:
     return 1 if to_verdict(checks) == "fails" else 0
 
 
+def print_schema(known: argparse.Namespace) -> int:
+    """Print the JSON schema of a spec."""
+    print(json.dumps(RunSpec.model_json_schema(), indent=2))
+    return 0
+
+
 def _read_spec(source: str) -> RunSpec:
     return parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
 
@@ -107,20 +108,15 @@ def _print_error(error: SpecError | SpecErrors | OSError) -> int:
 
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
-    """Return the function that encodes a result for a file with this ending; refuse other endings."""
+    """Return the function that encodes a result for a file. Refuse one that cannot be written, before computing."""
     from mhc_scope.services.results import WRITERS
 
-    return WRITERS[_check_output_path(out, *WRITERS)]
-
-
-def _check_output_path(out: Path, *endings: str) -> str:
-    """Return the ending of a file that can be written; refuse other files before anything is computed."""
     ending = out.suffix.removeprefix(".")
-    if ending not in endings:
-        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(endings)}")
+    if ending not in WRITERS:
+        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(WRITERS)}")
     if not out.parent.is_dir():
         raise SpecError("--out", str(out.parent), "a folder that exists")
-    return ending
+    return WRITERS[ending]
 
 
 def _compute_run(spec: RunSpec) -> Any:

@@ -69,8 +69,7 @@ def find_extension() -> Extension | None:
     """Return the installed extension; None if no package provides it, or its folder is missing."""
     for point in entry_points(group=GROUP, name=NAME):
         if find_spec(point.module.partition(".")[0]) is not None:
-            found: Extension = point.load()
-            return found
+            return point.load()
     return None
 
 

@@ -46,7 +46,6 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.snapshots import SnapshotStore
-from mhc_scope.store.space import SpaceStore
 from mhc_scope.store.store import Store, build_local
 
 # Event streams compress their own chunks, and archives are compressed already.
@@ -142,7 +141,7 @@ async def _run_services(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database, hub = app.state.database, app.state.hub
     app.state.snapshots = SnapshotStore(database)
-    storage = app.state.storage = Storage(settings, SpaceStore(database))
+    storage = app.state.storage = Storage(settings, database)
     app.state.runs = Runs(settings, app.state.policy, app.state.store, app.state.engine, hub, storage)
     app.state.inspector = Inspector(settings, app.state.runs, database)
     app.state.traces = Traces(app.state.runs.store, app.state.policy, storage)

@@ -5,7 +5,7 @@ destination. Source: https://opentelemetry.io/docs/specs/otel/trace/api/
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -25,19 +25,6 @@ _provider: "TracerProvider | None" = None
 
 class NoTelemetry(Exception):
     """Spans are enabled, but the packages that send them are not installed."""
-
-
-@dataclass(frozen=True)
-class RunTimes:
-    """A run that has ended. Times are seconds since 1970; `begun_at` is None if no worker began the run."""
-
-    id: str
-    kind: str
-    client: str
-    status: str
-    queued_at: float
-    begun_at: float | None
-    ended_at: float
 
 
 def start() -> "TracerProvider":
@@ -63,20 +50,22 @@ def stop() -> None:
         _provider = None
 
 
-def record_run(run: RunTimes) -> None:
-    """Send a tracing span of a run, with child spans of its wait and its computation."""
+def record_run(ids: Mapping[str, str], queued_at: float, begun_at: float | None, ended_at: float) -> None:
+    """Send a tracing span of a run that has ended, with child spans of its wait and its computation.
+
+    ids: its run, kind, client and status. Times are seconds since 1970; `begun_at` is None if no worker began the run.
+    """
     if _provider is None:
         return
     tracer = _provider.get_tracer(NAMESPACE)
-    ids = {f"{NAMESPACE}.{name}": getattr(run, name) for name in ("kind", "client", "status")}
-    attributes = {f"{NAMESPACE}.run": run.id, **ids}
-    whole = tracer.start_span(f"run {run.kind}", Context(), attributes=attributes, start_time=to_ns(run.queued_at))
-    inside, begun_at = set_span_in_context(whole, Context()), run.begun_at or run.ended_at
-    for part, begin, end in (("wait", run.queued_at, begun_at), ("compute", begun_at, run.ended_at)):
+    attributes = {f"{NAMESPACE}.{name}": value for name, value in ids.items()}
+    whole = tracer.start_span(f"run {ids['kind']}", Context(), attributes=attributes, start_time=to_ns(queued_at))
+    inside, begun_at = set_span_in_context(whole, Context()), begun_at or ended_at
+    for part, begin, end in (("wait", queued_at, begun_at), ("compute", begun_at, ended_at)):
         tracer.start_span(part, inside, start_time=to_ns(begin)).end(to_ns(end))
-    if run.status == "failed":
+    if ids["status"] == "failed":
         whole.set_status(StatusCode.ERROR)
-    whole.end(to_ns(run.ended_at))
+    whole.end(to_ns(ended_at))
 
 
 def to_ns(seconds: float) -> int:

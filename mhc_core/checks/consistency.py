@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mhc_core.checks.check import Scale
 from mhc_core.checks.verification import RecordCheck, compare
 from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
@@ -64,14 +65,12 @@ def check_record(result: Result) -> list[RecordCheck]:
 
 
 def _compare_column(
-    name: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: str
+    name: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: Scale = "linear"
 ) -> RecordCheck:
     """Compare a column `got` with the expected one, `due`, in layers where all numbers of both are finite."""
     kept_L = np.isfinite(due) & np.isfinite(got)
     kept_L = kept_L.reshape(len(due), -1).all(1)
-    return compare(
-        name, key, due, got, wide, kept_L, text, SOURCE, "log10" if scale == "log10" else "linear", DETECTS[name]
-    )
+    return compare(name, key, due, got, wide, kept_L, text, SOURCE, scale, DETECTS[name])
 
 
 def _check_products(result: Result) -> Iterator[RecordCheck]:
@@ -113,12 +112,12 @@ def _check_sums(result: Result) -> Iterator[RecordCheck]:
         if key in result.layers:
             text = f"They are the {name} sums of the matrices H_res of the record."
             wide_Ln = np.broadcast_to(wide[:, None], matrices.shape[:2])
-            yield _compare_column("matrix_sums", key, matrices.sum(axis), result.layers[key], wide_Ln, text, "linear")
+            yield _compare_column("matrix_sums", key, matrices.sum(axis), result.layers[key], wide_Ln, text)
     if "ds_error" in result.layers:
         error = np.maximum(np.abs(matrices.sum(2) - 1).max(1), np.abs(matrices.sum(1) - 1).max(1))
         due = np.maximum(error, np.maximum(-matrices.min((1, 2)), 0.0))
         text = "The largest deviation of a row or column of H_res from 1, or its largest negative entry."
-        yield _compare_column("matrix_sums", "ds_error", due, result.layers["ds_error"], wide, text, "linear")
+        yield _compare_column("matrix_sums", "ds_error", due, result.layers["ds_error"], wide, text)
 
 
 def _check_logarithms(result: Result) -> Iterator[RecordCheck]:
@@ -171,7 +170,7 @@ def _check_shares(result: Result) -> Iterator[RecordCheck]:
             scaled = (size / size.max(1, keepdims=True)) ** power
             due = (scaled / scaled.sum(1, keepdims=True)).max(1)
         text = "The largest share of a stream in the sizes next to it."
-        yield _compare_column("stream_shares", key, due, result.layers[key], SHARE_WIDE, text, "linear")
+        yield _compare_column("stream_shares", key, due, result.layers[key], SHARE_WIDE, text)
 
 
 def _check_merged(result: Result) -> Iterator[RecordCheck]:
@@ -183,7 +182,7 @@ def _check_merged(result: Result) -> Iterator[RecordCheck]:
         bound = np.sqrt((streams.astype(np.float64) ** 2).mean(1))
         excess = np.where(bound > 0, np.maximum(merged / bound - 1.0, 0.0), np.nan)
     text = "The mean over streams is at most as large as the streams are in the root mean square."
-    yield _compare_column("merged_norm", "act_rms", np.zeros(len(merged)), excess, RANGE_WIDE, text, "linear")
+    yield _compare_column("merged_norm", "act_rms", np.zeros(len(merged)), excess, RANGE_WIDE, text)
 
 
 def _check_steps(result: Result) -> Iterator[RecordCheck]:
@@ -197,7 +196,7 @@ def _check_steps(result: Result) -> Iterator[RecordCheck]:
     excess = np.maximum(np.abs(state - before) - branch, 0.0) / np.maximum(state, before)
     excess = np.where(is_plain, excess, np.nan)
     text = "Between two layers the size of the state changes by at most that of the branch."
-    yield _compare_column("skip_step", "act_rms", np.zeros(len(state)), excess, STEP_WIDE, text, "linear")
+    yield _compare_column("skip_step", "act_rms", np.zeros(len(state)), excess, STEP_WIDE, text)
 
 
 def _check_ranges(result: Result) -> Iterator[RecordCheck]:
@@ -219,4 +218,4 @@ def _compare_ranges(result: Result) -> Iterator[RecordCheck]:
         if key == "cka":
             worst = np.fmax(worst, np.abs(np.diagonal(column) - 1.0))
         text = "Its values lie between their ends." if key != "cka" else "At most 1, and 1 of a layer with itself."
-        yield _compare_column("ranges", key, np.zeros(len(worst)), worst, RANGE_WIDE, text, "linear")
+        yield _compare_column("ranges", key, np.zeros(len(worst)), worst, RANGE_WIDE, text)

@@ -179,8 +179,7 @@ def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
         return state
     axes = (0, 2) if spec.family.streams == "parts" else 2  # the norm is over all parts of the width
     centred = state - state.mean(axes, keepdims=True) if spec.block.norm == "layernorm" else state
-    found: Array = centred / np.sqrt((centred**2).mean(axes, keepdims=True) + NORM_EPS)
-    return found
+    return centred / np.sqrt((centred**2).mean(axes, keepdims=True) + NORM_EPS)
 
 
 # The projection.
@@ -230,8 +229,7 @@ def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
         if turn:
             matrix = matrix / (matrix.sum(-2, keepdims=True) + eps)
         matrix = matrix / (matrix.sum(-1, keepdims=True) + eps)
-    found: Array = matrix
-    return found
+    return matrix
 
 
 # Comparisons of two computations.
@@ -314,8 +312,7 @@ def _find_subnormal(start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Arra
     """Return for each layer whether a state or gradient before or after it is nonzero and below `TINY`, (L)."""
     states = [start, *(output.state for output in outputs)]
     is_tiny = np.array([_is_tiny(state) or _is_tiny(state.grad) for state in states])
-    found: Array = is_tiny[1:] | is_tiny[:-1]
-    return found
+    return is_tiny[1:] | is_tiny[:-1]
 
 
 def _is_tiny(values: torch.Tensor | None) -> bool:

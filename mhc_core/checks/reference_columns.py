@@ -327,8 +327,7 @@ def _measure_matrix(h_res: Array) -> dict[str, Array | float]:
 def _miss_doubly_stochastic(matrices: Array) -> Array:
     """Return each matrix's largest deviation of a row or column sum from 1, or of an entry below 0, (...)."""
     sums = np.concatenate([matrices.sum(-1), matrices.sum(-2)], -1)
-    found: Array = np.maximum(np.maximum(sums.max(-1) - 1, 1 - sums.min(-1)), -matrices.min((-1, -2)))
-    return found
+    return np.maximum(np.maximum(sums.max(-1) - 1, 1 - sums.min(-1)), -matrices.min((-1, -2)))
 
 
 def _measure_pull(spec: RunSpec, layer: ReferenceLayer, grad_h_res: Array | None) -> dict[str, Array | float]:
@@ -421,8 +420,7 @@ def _multiply_features(m_PC: Array, eps: float) -> Array:
         return np.full((len(m_PC), len(m_PC)), np.nan)
     centred = m_PC - m_PC.mean(0)
     centred = centred / np.abs(centred).max()
-    gram: Array = centred @ centred.T
-    return gram
+    return centred @ centred.T
 
 
 def _compute_composite_metrics(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
@@ -778,15 +776,13 @@ def _norm_of_all(parts: Sequence[Array]) -> float:
 
 def _cosines(a_NC: Array, b_NC: Array) -> Array:
     """Return the cosine of each sample between two tensors."""
-    found: Array = np.sum(_to_units(a_NC) * _to_units(b_NC), axis=1)
-    return found
+    return np.sum(_to_units(a_NC) * _to_units(b_NC), axis=1)
 
 
 def _to_units(x_NC: Array) -> Array:
     """Divide each sample by its norm, without overflow."""
     x_NC = x_NC / np.abs(x_NC).max(-1, keepdims=True)
-    found: Array = x_NC / np.sqrt((x_NC**2).sum(-1, keepdims=True))
-    return found
+    return x_NC / np.sqrt((x_NC**2).sum(-1, keepdims=True))
 
 
 def _average_cosine(m_NC: Array) -> float:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from mhc_core.checks.reference_edits import edit_attention, to_numpy
+from mhc_core.checks.reference_ends import apply_norm
 from mhc_core.checks.reference_mixing import MOVED_SAMPLES, move_parameters, read_parameters
-from mhc_core.family import TINY, Array, Reading, ReferenceRead
+from mhc_core.family import Array, Reading, ReferenceRead
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
@@ -102,11 +103,7 @@ def _attend_moved(
 
 def _apply_norm(spec: RunSpec, read_NC: Array) -> Array:
     """Return the samples after the norm of a post-norm stack; in other stacks, unchanged."""
-    if spec.block.norm_position != "post":
-        return read_NC
-    read_NC = read_NC - read_NC.mean(-1, keepdims=True) if spec.block.norm == "layernorm" else read_NC
-    found: Array = read_NC / np.sqrt((read_NC**2).mean(-1, keepdims=True) + TINY)
-    return found
+    return apply_norm(read_NC, spec.block.norm) if spec.block.norm_position == "post" else read_NC
 
 
 def _differ(got: Array, due: Array) -> float:

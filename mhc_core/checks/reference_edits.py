@@ -10,30 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from mhc_core.metric import ReferenceMixing
 from mhc_core.rng import normal
 from mhc_core.spec import EditSpec, RunSpec
 from mhc_core.stack import Stack
 
 Array = np.ndarray
 LINEAR = ("zero", "scale", "uniform", "swap")
-
-
-@dataclass(frozen=True)
-class ReferenceCoefficients:
-    """One layer's mixing. If it is dynamic, all arrays have a leading axis N.
-
-    Attributes
-    ----------
-    h_pre: (n), or (n, n) if streams are parts of the width. h_post: (n). h_res: (n, n), rows index the output.
-    features: (N, n, C), weights of single features, whose mean over features is h_pre; None if a stream has one weight.
-    h_next: (n), weights that the layer computes for the next layer; None if each layer computes its own.
-    """
-
-    h_pre: Array
-    h_post: Array
-    h_res: Array
-    features: Array | None = None
-    h_next: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +59,7 @@ def list_edits(spec: RunSpec, layer: int, *whats: str) -> list[tuple[int, EditSp
     ]
 
 
-def edit_coefficients(stack: Stack, layer: int, made: ReferenceCoefficients) -> ReferenceCoefficients:
+def edit_coefficients(stack: Stack, layer: int, made: ReferenceMixing) -> ReferenceMixing:
     """Return the coefficients of a layer after its edits, including edits of streams that are a matrix."""
     spec, base = stack.spec, stack.edits.base
     for place, edit in list_edits(spec, layer, "h_pre", "h_post", "h_res"):
@@ -157,7 +140,7 @@ def _edit_rows(
 
 
 def _edit_part(
-    spec: RunSpec, place: int, edit: EditSpec, layer: int, part: Array, kept: Array | None, made: ReferenceCoefficients
+    spec: RunSpec, place: int, edit: EditSpec, layer: int, part: Array, kept: Array | None, made: ReferenceMixing
 ) -> Array:
     """Return H_pre, H_post or H_res of one layer after an edit: (n) or (n, n), with a leading axis N if dynamic."""
     has_tokens = made.h_post.ndim == 2
@@ -228,5 +211,4 @@ def _draw_noise(spec: RunSpec, place: int, stream: int, layer: int, *shape: int)
 
 def to_numpy(tensor: Any) -> Array:
     """Copy a tensor to numpy in float64."""
-    values: Array = tensor.detach().cpu().double().numpy()
-    return values
+    return tensor.detach().cpu().double().numpy()

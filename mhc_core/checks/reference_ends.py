@@ -65,7 +65,7 @@ def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array])
     error = _differ(output_NC, due_NC, size_NC)
     if stack.spec.block.norm_position != "pre":
         return error
-    normed_NC = _apply_norm(output_NC, stack.spec.block.norm)
+    normed_NC = apply_norm(output_NC, stack.spec.block.norm)
     collapsed_NC = to_numpy(stack.collapse(last.state).flatten(0, 1))
     return np.maximum(error, _differ(collapsed_NC, normed_NC, np.abs(normed_NC)))
 
@@ -99,13 +99,12 @@ def _weigh_streams(stack: Stack, last: LayerOutput, parameters: dict[str, Array]
     return (compute_sigmoid(logits) + eps).T[:, :, None]
 
 
-def _apply_norm(x_NC: Array, norm: str) -> Array:
+def apply_norm(x_NC: Array, norm: str) -> Array:
     """Return the samples after layernorm or RMS norm. Large samples are first divided by their largest entry."""
     largest = np.abs(x_NC).max(-1, keepdims=True)
     x_NC = x_NC / np.where(largest > LARGE, largest, 1.0)
     x_NC = x_NC - x_NC.mean(-1, keepdims=True) if norm == "layernorm" else x_NC
-    found: Array = x_NC / np.sqrt((x_NC**2).mean(-1, keepdims=True) + TINY)
-    return found
+    return x_NC / np.sqrt((x_NC**2).mean(-1, keepdims=True) + TINY)
 
 
 def _differ(got: Array, due: Array, size: Array) -> Array:

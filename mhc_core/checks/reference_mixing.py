@@ -15,9 +15,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mhc_core.checks.reference_edits import ReferenceCoefficients, edit_coefficients
+from mhc_core.checks.reference_edits import edit_coefficients
 from mhc_core.family import Array, Round, compute_sigmoid, divide_by_rms
 from mhc_core.layers.connections import Mixing, PassedMixing
+from mhc_core.metric import ReferenceMixing
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
@@ -49,7 +50,7 @@ def move_parameters(stack: Stack) -> Iterator[dict[str, Array]]:
 
 def compute_coefficients(
     spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array, before_nNC: Array | None = None
-) -> ReferenceCoefficients:
+) -> ReferenceMixing:
     """Compute H_pre, H_post and H_res of one layer in numpy, by the formula of its family.
 
     Parameters
@@ -62,12 +63,12 @@ def compute_coefficients(
     family = spec.family
     if not family.has_coefficients:
         one = np.ones(1)
-        return ReferenceCoefficients(one, one, np.full((1, 1), float(family.skips)))
+        return ReferenceMixing(one, one, np.full((1, 1), float(family.skips)))
     if family.is_mapped:
         t_pre, t_post, t_res = compute_logits(spec, parameters, layer, x_nNC)
         eps = spec.connection.sinkhorn_eps if family.iterates else 0.0
         h_pre, h_post = compute_sigmoid(t_pre) + eps, 2 * compute_sigmoid(t_post)
-        found = ReferenceCoefficients(h_pre, h_post, map_logits(spec, t_res, lambda x: x))
+        found = ReferenceMixing(h_pre, h_post, map_logits(spec, t_res, lambda x: x))
         if not spec.connection.reads_previous:
             return found
         read = np.broadcast_to(np.eye(spec.streams)[0], h_pre.shape)
@@ -79,8 +80,8 @@ def compute_coefficients(
     x_NnC = np.moveaxis(x_nNC, 0, 1) if spec.connection.is_dynamic else None
     read, h_post, h_res = family.mixing_reference(select_layer(spec, parameters, layer), x_NnC)
     if family.by_feature:
-        return ReferenceCoefficients(read.mean(-1), h_post, h_res, read)
-    return ReferenceCoefficients(read, h_post, h_res)
+        return ReferenceMixing(read.mean(-1), h_post, h_res, features=read)
+    return ReferenceMixing(read, h_post, h_res)
 
 
 def select_layer(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
@@ -188,7 +189,7 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
     return np.array(errors)
 
 
-def _compare(parts: dict[str, torch.Tensor], due: ReferenceCoefficients) -> list[float]:
+def _compare(parts: dict[str, torch.Tensor], due: ReferenceMixing) -> list[float]:
     """Return the largest relative error of H_pre, of H_post and of H_res against the formula."""
     errors = {"h_pre": 0.0}
     for name, part in parts.items():

@@ -157,8 +157,7 @@ def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None
     with np.errstate(invalid="ignore"):
         apart = np.abs(to_scale(spec, key, column) - to_scale(spec, key, other))
     apart = np.where(np.isnan(column) != np.isnan(other), np.inf, np.nan_to_num(apart, nan=0.0, posinf=np.inf))
-    found: Array = apart.reshape(len(apart), -1).max(1)
-    return found
+    return apart.reshape(len(apart), -1).max(1)
 
 
 def to_log10(values: Array) -> Array:

@@ -132,8 +132,7 @@ def _is_in_range(spec: RunSpec, curve: Curve, result: Result) -> Array:
         np.where(curve.speaks_L, part, result.layers_log10[curve.metric])
         for part in (curve.low_log10, curve.high_log10)
     )
-    found: Array = ~((low < -RANGE[spec.dtype]) | (high > RANGE[spec.dtype]))
-    return found
+    return ~((low < -RANGE[spec.dtype]) | (high > RANGE[spec.dtype]))
 
 
 def _check_curve(curve: Curve, result: Result, held_L: Array) -> RecordCheck:
@@ -458,8 +457,7 @@ def _holds_products(spec: RunSpec, columns: dict[str, Array]) -> Array:
     It is a sum of products of states and gradients. A factor of 1e10 is reserved for the sum, and for the factors of
     the gradient from coefficients to the state.
     """
-    found: Array = to_log10(columns["grad_rms"]) + to_log10(columns["act_rms"]) + 10 < RANGE[spec.dtype]
-    return found
+    return to_log10(columns["grad_rms"]) + to_log10(columns["act_rms"]) + 10 < RANGE[spec.dtype]
 
 
 def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backward_L: Array) -> Array:

@@ -191,7 +191,7 @@ def count_pass_calls(spec: RunSpec) -> float:
     layer = 2 if spec.family.has_streams else 0 if spec.family.reads is None else spec.family.reads.calls
     if spec.family.costs is not None:
         layer = spec.family.costs.calls
-    if is_dynamic(spec):
+    if spec.connection.is_dynamic:
         layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec) + spec.family.map_calls
     return sum(layers * (branch.calls + layer) for branch, layers in count_branches(spec).items())
 
@@ -204,7 +204,7 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
     """
     parameters = count_parameters(spec)
     weights = parameters * ITEM_BYTES[spec.dtype]
-    tape = count_tape_bytes(spec) + _objects_bytes(spec)
+    tape = count_tape_bytes(spec) + (OBJECT_BYTES * count_pass_calls(spec) + LAYER_BYTES * spec.depth)
     if recomputes(spec) and not whole_graph:
         sources = count_samples(spec) * count_sources(spec) * spec.width * ITEM_BYTES[spec.dtype]
         tape = count_state_bytes(spec) + sources + tape / spec.depth + LAYER_BYTES * spec.depth
@@ -223,7 +223,8 @@ def _base_bytes(spec: RunSpec) -> float:
     if not spec.edits:
         return 0.0
     states = (2 * _copies(spec) + 1) * spec.width * spec.depth + 2 * count_sources(spec) * spec.width
-    own = spec.depth * (_vectors(spec) + spec.streams**2) * _coefficient_bytes(spec) if is_dynamic(spec) else 0.0
+    coefficients = spec.depth * (_vectors(spec) + spec.streams**2) if spec.connection.is_dynamic else 0
+    own = coefficients * _coefficient_bytes(spec)
     return count_samples(spec) * (states * ITEM_BYTES[spec.dtype] + own)
 
 
@@ -302,10 +303,6 @@ def _scratch_bytes(spec: RunSpec) -> float:
     return branch.scratch * branch.count_parameters(spec) * ITEM_BYTES[spec.dtype] + SLACK_BYTES
 
 
-def _objects_bytes(spec: RunSpec) -> float:
-    return OBJECT_BYTES * count_pass_calls(spec) + LAYER_BYTES * spec.depth
-
-
 def _probe_bytes(spec: RunSpec) -> float:
     """Return the bytes that measurements need: CKA's Gram matrices, and copies of layers that are measured together."""
     item = _measured_bytes(spec)
@@ -324,9 +321,10 @@ def count_probe_moved_bytes(spec: RunSpec) -> float:
     states = count_samples(spec) * (50 + 20 * _copies(spec)) * spec.width
     ranks = 50 * min(count_samples(spec), 256) * spec.width
     grams = kept**2 * (26 + spec.depth / 32)
-    mixing = 16 * count_samples(spec) * (2 * spec.streams + spec.streams**2) if is_dynamic(spec) else 0
+    mixing = 16 * count_samples(spec) * (2 * spec.streams + spec.streams**2) if spec.connection.is_dynamic else 0
     # Sinkhorn again for a few samples in two precisions, as short sums along both axes.
-    rounding = 120 * _kept_logits(spec) * _rounds(spec) if is_dynamic(spec) else 0
+    logits = min(count_samples(spec), MAX_SAMPLES) * spec.streams**2
+    rounding = 120 * logits * _rounds(spec) if spec.connection.is_dynamic else 0
     layer = states + ranks + grams + mixing + rounding
     return (spec.depth * layer + 5 * count_parameters(spec)) * _measured_bytes(spec)
 
@@ -338,7 +336,7 @@ def count_step_probe_bytes(spec: RunSpec) -> float:
 
 def count_step_probe_calls(spec: RunSpec) -> float:
     """Count the operator calls for the measurements of one training step."""
-    layer = 150.0 + (140 if is_dynamic(spec) else 0) + (280 if spec.dtype == "bfloat16" else 0)
+    layer = 150.0 + (140 if spec.connection.is_dynamic else 0) + (280 if spec.dtype == "bfloat16" else 0)
     return layer * spec.depth
 
 
@@ -362,10 +360,6 @@ def count_samples(spec: RunSpec) -> int:
     return spec.input.batch * spec.input.tokens
 
 
-def is_dynamic(spec: RunSpec) -> bool:
-    return spec.connection.is_dynamic
-
-
 def _rounds(spec: RunSpec) -> int:
     """Return the number of Sinkhorn rounds per sample and layer; 0 if the family has none."""
     return spec.connection.sinkhorn_iters if spec.family.iterates else 0
@@ -373,11 +367,6 @@ def _rounds(spec: RunSpec) -> int:
 
 def _kept_samples(spec: RunSpec) -> int:
     return min(count_samples(spec), 256 if spec.depth <= 256 else 128)
-
-
-def _kept_logits(spec: RunSpec) -> int:
-    """Count the logits of one layer that are stored to map them again in other types."""
-    return min(count_samples(spec), MAX_SAMPLES) * spec.streams**2
 
 
 def _rank_size(spec: RunSpec) -> int:

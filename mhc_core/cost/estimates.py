@@ -31,7 +31,6 @@ from mhc_core.cost.counts import (
     count_step_probe_calls,
     count_tape_bytes,
     disturbs,
-    is_dynamic,
     recomputes,
 )
 from mhc_core.cost.rates import DEFAULT_RATES, SMALL_PRODUCT, UP_AND_DOWN, Rates
@@ -333,8 +332,8 @@ def _count_jacobian(spec: RunSpec) -> Work:
 def _count_twice_differentiated_calls(spec: RunSpec) -> float:
     """Count the additional operator calls per layer and Jacobian product, for gradients of gradients."""
     share = name_layers(spec).count("attention") / spec.depth
-    rounds = spec.connection.sinkhorn_iters if is_dynamic(spec) and spec.family.iterates else 0
-    mixing = 80 if is_dynamic(spec) else 0
+    rounds = spec.connection.sinkhorn_iters if spec.connection.is_dynamic and spec.family.iterates else 0
+    mixing = 80 if spec.connection.is_dynamic else 0
     return 30 + 70 * share + mixing + 8 * rounds
 
 
@@ -354,7 +353,7 @@ def count_jacobian_bytes(spec: RunSpec) -> float:
         return 0.0
     n = spec.streams
     kept = (2 * spec.block.mlp_ratio + 4) * spec.width + 3 * _attention_values(spec)
-    if is_dynamic(spec):
+    if spec.connection.is_dynamic:
         kept += 6 * n * spec.width
         kept += 5 * n * n * spec.connection.sinkhorn_iters if spec.family.iterates else 0
     tape = count_samples(spec) * spec.depth * kept * ITEM_BYTES[spec.dtype]

@@ -340,7 +340,7 @@ def _from_features(result: Columns, name: str, stack: np.ndarray | None) -> Any:
     if stack is None:
         return None
     layers, streams, count = stack.shape
-    pitch = count + find_feature_gap(count)
+    pitch = count + max(1, count // 16)  # with empty rows between two streams
     if name == "feature_start":
         return 1 - (count - 1) / 2 / pitch
     if name == "feature_step":
@@ -351,11 +351,6 @@ def _from_features(result: Columns, name: str, stack: np.ndarray | None) -> Any:
     rows = np.full((streams, pitch, layers), np.nan, dtype=np.float32)
     rows[:, :count] = shown.transpose(1, 2, 0)
     return rows.reshape(-1, layers)[: count - pitch]
-
-
-def find_feature_gap(count: int) -> int:
-    """Return the number of empty rows between two streams with `count` features each."""
-    return max(1, count // 16)
 
 
 def to_montage(stack: np.ndarray) -> np.ndarray:

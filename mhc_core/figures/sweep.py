@@ -43,7 +43,7 @@ def build_sweep(grid: Grid, theme: Theme) -> go.Figure:
     columns = _to_ticks(x.values)
     rows = [""] if y is None else _to_ticks(y.values)
     numbers = [
-        [_to_place(value, log10, is_log) for value, log10 in zip(*pair, strict=True)]
+        [log10 if is_log else value for value, log10 in zip(*pair, strict=True)]  # 0 has no place on a logarithmic axis
         for pair in zip(grid.values, grid.log10, strict=True)
     ]
     texts = [
@@ -153,11 +153,6 @@ def _to_tick(value: Any) -> str:
 
 def _shorten_label(text: str) -> str:
     return text if len(text) <= 16 else f"{text[:15]}…"
-
-
-def _to_place(value: float | None, log10: float | None, is_log: bool) -> float | None:
-    """Return the position of a number on the colour axis of a sweep; None for 0 on a logarithmic axis."""
-    return log10 if is_log else value
 
 
 def _to_text(value: float | None, log10: float | None, status: str, digits: int = 4) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 
 from mhc_core.findings.captured import build_captured_headline, describe_captured, describe_reading
 from mhc_core.findings.depth import (
-    build_captured_depth_headline,
     build_depth_headline,
     describe_captured_depth,
     describe_depth,
@@ -81,7 +80,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     if spec.family.has_mixing:
         headline = build_headline(result, has_path=spec.family.skips, is_fixed=has_unit_sums(spec))
     else:
-        headline = build_depth_headline(spec, result)
+        headline = build_depth_headline(result, "" if spec.seeds == 1 else f" (seed {spec.seed})")
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 
@@ -107,7 +106,7 @@ def summarise_captured(
         describe_uniform(result),
         describe_unused(result),
     ]
-    headline = build_captured_depth_headline(result) if reads_outputs else build_captured_headline(result)
+    headline = build_depth_headline(result) if reads_outputs else build_captured_headline(result)
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 

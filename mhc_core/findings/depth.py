@@ -12,16 +12,12 @@ from mhc_core.spec import RunSpec
 EVEN = 1e-4  # weights whose relative difference is smaller are called the same
 
 
-def build_depth_headline(spec: RunSpec, result: Result) -> Headline:
-    """Build the headline: the largest share of one source in what the last layer reads, for the first seed."""
+def build_depth_headline(result: Result, whose: str = "") -> Headline:
+    """Build the headline: the largest share of one source in what the last layer reads. whose: a note on the seed."""
     shares = _read_shares(result)
     if shares is None:
         return Headline(label="largest share", value=None, log10=None, text="weights over depth unknown")
-    return _build_headline(float(shares.max()), "" if spec.seeds == 1 else f" (seed {spec.seed})")
-
-
-def _build_headline(share: float, whose: str) -> Headline:
-    """Build the headline with the largest share of one source. `whose` is a note on the seed, or ""."""
+    share = float(shares.max())
     text = f"largest share {format_percent(share)}{whose}"
     return Headline(label="largest share", value=share, log10=float(np.log10(share)), text=text)
 
@@ -33,14 +29,6 @@ def describe_depth(spec: RunSpec, result: Result) -> Finding:
         text = f"The weights over depth are unknown, as {spec.dtype} overflows."
         return build_finding("connection", text, "unfolded", {})
     return _describe_shares(shares, read=np.ones(len(shares), dtype=bool))
-
-
-def build_captured_depth_headline(result: Result) -> Headline:
-    """Build the headline of a recorded model that reads earlier outputs."""
-    shares = _read_shares(result)
-    if shares is None:
-        return Headline(label="largest share", value=None, log10=None, text="weights over depth unknown")
-    return _build_headline(float(shares.max()), "")
 
 
 def describe_captured_depth(result: Result) -> Finding:

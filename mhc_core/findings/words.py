@@ -31,8 +31,7 @@ def find_largest(result: Result, key: str) -> float:
 
 def read_logs(result: Result, key: str) -> np.ndarray:
     """Return log10 of a column, (L); for several seeds, the median."""
-    found: np.ndarray = result.bands[key]["p50"] if key in result.bands else result.layers_log10[key]
-    return found
+    return result.bands[key]["p50"] if key in result.bands else result.layers_log10[key]
 
 
 def is_dynamic(result: Result) -> bool:

@@ -328,8 +328,7 @@ class Copying(Connection):
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
         """Return the output of the stack (N, C): mean, sum or weighted sum of the streams, as the spec says."""
-        out: torch.Tensor = self.output(self.streams(state))
-        return out
+        return self.output(self.streams(state))
 
 
 class StreamMajor(Copying):

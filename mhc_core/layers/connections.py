@@ -41,8 +41,7 @@ def build_connection(spec: RunSpec) -> Connection:
     """Build the module that joins the layers of a spec, by the connection's family."""
     if spec.family.is_mapped:
         return _build_manifold(spec)
-    connection: Connection = load(spec.family.build)(spec)
-    return connection
+    return load(spec.family.build)(spec)
 
 
 def _build_manifold(spec: RunSpec) -> Connection:

@@ -123,10 +123,7 @@ def read_sources(
     The new state: sources, then their weighted sum. Without a gradient: the attention weights, and the coefficients of
     the sources in the sum, (count, N, H) each.
     """
-    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _ReadSources.apply(
-        state, y_NC, query, count, heads, appends, is_normed, edit
-    )
-    return found
+    return _ReadSources.apply(state, y_NC, query, count, heads, appends, is_normed, edit)
 
 
 def _add_output(state: torch.Tensor, y_NC: torch.Tensor, *, appends: bool) -> torch.Tensor:

@@ -122,8 +122,7 @@ class DynamicFrac(Parts):
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
         """Return the coefficients of Frac-Connections in one layer, computed from the state of every sample."""
-        mixing: Mixing = self.mixers[layer](self._split_width(state).to(self.coefficient_dtype))
-        return mixing
+        return self.mixers[layer](self._split_width(state).to(self.coefficient_dtype))
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return list(self.mixers[layer].parameters())

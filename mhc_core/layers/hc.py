@@ -79,8 +79,7 @@ class DynamicHC(SampleMajor):
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
         """Return the coefficients of hyper-connections in one layer, computed from the state of every sample."""
-        mixing: Mixing = self.mixers[layer](state.to(self.coefficient_dtype))
-        return mixing
+        return self.mixers[layer](state.to(self.coefficient_dtype))
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return list(self.mixers[layer].parameters())

@@ -108,8 +108,7 @@ class DynamicManifold(SampleMajor):
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
         """Return H_pre, H_post and H_res of one layer, computed from the state of every sample."""
-        mixing: Mixing = self.mixers[layer](state.to(self.coefficient_dtype))
-        return mixing
+        return self.mixers[layer](state.to(self.coefficient_dtype))
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return [parameter for parameter in self.mixers[layer].parameters() if parameter.numel()]

@@ -44,8 +44,7 @@ def project_exactly(logits: torch.Tensor) -> torch.Tensor:
     Row sums are exact. Column sums are exact if Newton's method converges within `STEPS` steps. It does not if the
     range of the logits is so wide that some entries of the matrix are smaller than the rounding error of others.
     """
-    found: torch.Tensor = _Scale.apply(logits)
-    return found
+    return _Scale.apply(logits)
 
 
 class _Scale(torch.autograd.Function):

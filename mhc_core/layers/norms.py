@@ -12,8 +12,7 @@ def normalise(x: torch.Tensor, kind: str) -> torch.Tensor:
     """Return the RMSNorm of x, x / sqrt(mean(x^2) + eps), or its LayerNorm, over the last axis."""
     if kind == "layernorm":
         return F.layer_norm(_within_range(x), x.shape[-1:], eps=NORM_EPS)
-    found: torch.Tensor = _RmsNorm.apply(x)
-    return found
+    return _RmsNorm.apply(x)
 
 
 def _within_range(x: torch.Tensor) -> torch.Tensor:

@@ -24,8 +24,7 @@ def project(
     gates: a, one number per group.
     biases: b, one vector per group, with K entries in total.
     """
-    found: tuple[torch.Tensor, ...] = _Project.apply(eps, v_ND, phi_DK, gates, *biases)
-    return found
+    return _Project.apply(eps, v_ND, phi_DK, gates, *biases)
 
 
 def _project_plainly(

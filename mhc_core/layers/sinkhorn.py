@@ -40,8 +40,7 @@ def sinkhorn(logits: torch.Tensor, rounds: int, eps: float = 0.0) -> torch.Tenso
     if eps:
         return _from_stack(_normalise_with_eps(_to_stack(logits), rounds, eps), logits.shape)
     if torch.is_grad_enabled():
-        found: torch.Tensor = _Rounds.apply(logits, rounds)
-        return found
+        return _Rounds.apply(logits, rounds)
     return _from_stack(_normalise(_to_stack(logits), rounds)[-1], logits.shape)
 
 

@@ -11,16 +11,14 @@ import torch
 
 def read_streams(x_NnC: torch.Tensor, h_pre_Nn: torch.Tensor) -> torch.Tensor:
     """Return the branch inputs sum_j h_pre[j] x[j], (N, C), of streams (N, n, C) with weights for each sample."""
-    found: torch.Tensor = _Read.apply(x_NnC, h_pre_Nn)
-    return found
+    return _Read.apply(x_NnC, h_pre_Nn)
 
 
 def write_streams(
     x_NnC: torch.Tensor, y_NC: torch.Tensor, h_post_Nn: torch.Tensor, h_res_Nnn: torch.Tensor
 ) -> torch.Tensor:
     """Return the streams after a layer, sum_j h_res[i, j] x[j] + h_post[i] y, (N, n, C)."""
-    found: torch.Tensor = _Write.apply(x_NnC, y_NC, h_post_Nn, h_res_Nnn)
-    return found
+    return _Write.apply(x_NnC, y_NC, h_post_Nn, h_res_Nnn)
 
 
 # `forward` has the context as an argument: with `setup_context` torch would inspect the arguments of each call, which

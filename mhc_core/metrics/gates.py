@@ -45,8 +45,7 @@ def compute_spread(spec: "RunSpec", layer: ReferenceLayer) -> Array:
     """Compute sqrt(E w^2 / (E w)^2 - 1) of each sample and stream in numpy, averaged over samples, (n)."""
     weights = layer.features
     centred = weights / weights.mean(-1, keepdims=True) - 1
-    found: Array = np.sqrt((centred**2).mean(-1)).mean(0)
-    return found
+    return np.sqrt((centred**2).mean(-1)).mean(0)
 
 
 def measure_gates(block: LayerBlock, *, is_spread: bool) -> "torch.Tensor":

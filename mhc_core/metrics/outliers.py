@@ -60,8 +60,7 @@ def compute_kurtosis(spec: "RunSpec", layer: ReferenceLayer) -> Array:
     """Compute E x^4 / (E x^2)^2 of each stream in numpy, (n)."""
     flat = layer.x_nNC.reshape(len(layer.x_nNC), -1)
     scaled = flat / np.abs(flat).max(1, keepdims=True)
-    found: Array = np.mean(scaled**4, 1) / np.mean(scaled**2, 1) ** 2
-    return found
+    return np.mean(scaled**4, 1) / np.mean(scaled**2, 1) ** 2
 
 
 def compute_token_peak(spec: "RunSpec", layer: ReferenceLayer) -> Array:
@@ -85,8 +84,7 @@ def _scale_tokens(x_NC: Array) -> Array:
 
 def _rms_of_rows(rows: Array) -> Array:
     """Return the root mean square of each row."""
-    found: Array = np.sqrt((rows**2).mean(1))
-    return found
+    return np.sqrt((rows**2).mean(1))
 
 
 METRICS = (

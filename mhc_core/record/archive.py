@@ -6,9 +6,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
 
-from mhc_core.record.container_limits import MAX_DIRECTORY_BYTES, MAX_MANIFEST_BYTES, RATIO_FREE_BYTES, ContainerLimits
 from mhc_core.record.manifest import Manifest, parse_manifest
 from mhc_core.spec import SpecError
 
@@ -16,12 +16,34 @@ MANIFEST, FRAMES = "manifest.json", "frames.ndjson"
 WHOLE = "a whole .mhct file, a zip of manifest.json and frames.ndjson"
 NO_TRACE = "This file isn't a trace. Choose a .mhct file."
 
+MAX_DIRECTORY_BYTES = 4096  # zip directory of the two members, with room for extra fields of other programs
+MAX_MANIFEST_BYTES = 16_384
+RATIO_FREE_BYTES = 1_000_000
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that the same frames give the same bytes
 _END, _END_FORMAT = b"PK\x05\x06", "<4s4H2LH"
 _END_BYTES, _LOCATOR, _LOCATOR_BYTES = 22, b"PK\x06\x07", 20
 _READ_BYTES = 2**18
 # Exceptions that zipfile and zlib raise for damaged files.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class ContainerLimits:
+    """Limits of the frames of one container. A reader stops at the first that is exceeded, which bounds its memory.
+
+    Attributes
+    ----------
+    size_bytes: size of all lines together, unpacked.
+    line_bytes: size of one line with its newline.
+    lines: number of lines.
+    ratio: unpacked bytes for each packed byte; only checked if there are more than `RATIO_FREE_BYTES`.
+    """
+
+    size_bytes: int = 2**30
+    line_bytes: int = 2**23
+    lines: int = 100_000
+    ratio: int = 200
 
 
 def write_archive(file: BinaryIO, manifest: Manifest, lines: Sequence[bytes]) -> None:

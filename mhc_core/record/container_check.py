@@ -8,7 +8,6 @@ import orjson
 from pydantic import ValidationError
 
 from mhc_core.record.codec import to_fields, to_plain
-from mhc_core.record.container_limits import MAX_LAYERS, MAX_MIXING_ENTRIES, MAX_STREAMS
 from mhc_core.record.frames import FRAME, FRAME_KINDS, AnyFrame, EndFrame, StartFrame, StepFrame, SummaryFrame
 from mhc_core.record.groups import Groups
 from mhc_core.record.order import Order
@@ -20,6 +19,9 @@ from mhc_core.spec.edit import MAX_EDITS
 # Types of frames that a trace may have. The others belong to runs, which are computed from a spec.
 OF_TRACES = ("start", "forward", "similarity", "loss", "backward", "mixing", "step", "atlas", "summary", "end")
 RUN_ID_BYTES = 64
+MAX_LAYERS = 2048
+MAX_STREAMS = 64
+MAX_MIXING_ENTRIES = 2**20  # layers x streams^2: an array of this size is allocated for the first matrix
 # Keys that frames of a trace cannot have, because they follow from a spec.
 OF_SPECS = ("spec", "cost", "theory", "drift", "no_law")
 

@@ -1,21 +1,8 @@
 """Checks the order of frames in a record, which `mhc_core.record.frames` defines."""
 
-from mhc_core.record.frames import (
-    AnyFrame,
-    AtlasFrame,
-    BackwardFrame,
-    BandsFrame,
-    EndFrame,
-    ForwardFrame,
-    JacobianFrame,
-    LossFrame,
-    MixingFrame,
-    ProgressFrame,
-    SimilarityFrame,
-    StartFrame,
-    StepFrame,
-    SummaryFrame,
-)
+from typing import Any
+
+from mhc_core.record.frames import AnyFrame, ProgressFrame, StartFrame, StepFrame
 from mhc_core.spec import SpecError
 
 Place = tuple[float, ...]
@@ -67,34 +54,25 @@ class Order:
 def _to_place(frame: AnyFrame) -> Place:
     """Return the place of a frame in the order of a record, a tuple that increases from frame to frame."""
     stage = UNTRAINED if getattr(frame, "step", None) is None else TRAINED
-    match frame:
-        case StartFrame():
-            return (0,)
-        case ForwardFrame():
-            return (stage, 0, frame.layer, 0)
-        case SimilarityFrame():
-            return (stage, 0, frame.layer, 1)
-        case LossFrame():
-            return (stage, 1)
-        case BackwardFrame():
-            return (stage, 2, -frame.layer)
-        case MixingFrame():
-            return (stage, 3)
-        case StepFrame():
-            return (TRAINING, frame.step)
-        case JacobianFrame():
-            return (4,)
-        case ProgressFrame():
-            return (5, 0, frame.done)
-        case BandsFrame():
-            return (5, 1)
-        case AtlasFrame():
-            return (5, 2)
-        case SummaryFrame():
-            return (6,)
-        case EndFrame():
-            return (7,)
-    raise SpecError("type", frame.type, "a frame of a record")
+    layer: Any = getattr(frame, "layer", 0)
+    places: dict[str, Place] = {
+        "start": (0,),
+        "forward": (stage, 0, layer, 0),
+        "similarity": (stage, 0, layer, 1),
+        "loss": (stage, 1),
+        "backward": (stage, 2, -layer),
+        "mixing": (stage, 3),
+        "step": (TRAINING, getattr(frame, "step", 0)),
+        "jacobian": (4,),
+        "progress": (5, 0, getattr(frame, "done", 0)),
+        "bands": (5, 1),
+        "atlas": (5, 2),
+        "summary": (6,),
+        "end": (7,),
+    }
+    if frame.type not in places:
+        raise SpecError("type", frame.type, "a frame of a record")
+    return places[frame.type]
 
 
 def _name_frame(frame: AnyFrame) -> str:

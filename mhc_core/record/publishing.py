@@ -39,8 +39,7 @@ def publish(url: str, content: bytes) -> str:
     except HTTPError as error:
         with error:
             raise PublishError(_explain(error)) from None
-    link: str = answer["url"]
-    return link
+    return answer["url"]
 
 
 def _explain(error: HTTPError) -> str:

@@ -2,7 +2,6 @@
 
 import io
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,7 @@ from mhc_core.record.frames import (
 )
 from mhc_core.record.source import Source
 from mhc_core.record.start import CkaEstimator, Law
-from mhc_core.record.values import ProtocolPart, Values
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seeds(ProtocolPart):
-    """What a bands frame says in addition to the bands."""
-
-    first: int
-    seeds: int
-    largest: Values
-    gradient_growth: np.ndarray | None
-    lost: dict[str, dict[int, int]]
+from mhc_core.record.values import Values
 
 
 class Result:
@@ -71,7 +59,7 @@ class Result:
     jacobian: the Jacobian frame; None if not requested.
     atlas: the effect of every single cut, in a trace that has measured it; else None.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
-    seeds: the other fields of a bands frame; None for a run of one seed.
+    seeds: the bands frame, for its other fields; None for a run of one seed.
     depth: L, from the start frame; the argument `depth` if there is no start frame.
     frames: the added frames, with which the record can be saved; empty if `keeps_frames` is False.
     """
@@ -96,7 +84,7 @@ class Result:
         self.jacobian: JacobianFrame | None = None
         self.atlas: AtlasFrame | None = None
         self.bands: dict[str, dict[str, np.ndarray]] = {}
-        self.seeds: Seeds | None = None
+        self.seeds: BandsFrame | None = None
         self._received_steps = 0
         self._start: StartFrame | None = None
         self._summary: SummaryFrame | None = None
@@ -346,14 +334,8 @@ class Result:
             self.status[key] = dict(flags)
 
     def _add_bands(self, frame: BandsFrame) -> None:
-        """Add the percentiles over seeds, and the other fields, of a bands frame."""
-        self.seeds = Seeds(
-            first=frame.first,
-            seeds=frame.seeds,
-            largest=frame.largest,
-            gradient_growth=frame.gradient_growth,
-            lost=frame.lost,
-        )
+        """Add the percentiles over seeds of a bands frame, and keep the frame."""
+        self.seeds = frame
         for key, band in frame.bands.items():
             self.bands[key] = {name: _to_array(column) for name, column in band.items()}
 

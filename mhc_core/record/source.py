@@ -29,14 +29,12 @@ class SpecSource(ProtocolPart):
     @property
     def method(self) -> str:
         """Return the kind of connection."""
-        kind: str = self.spec["connection"]["kind"]
-        return kind
+        return self.spec["connection"]["kind"]
 
     @property
     def train_steps(self) -> int:
         """Return the number of training steps that the spec requests; 0 for specs of early versions."""
-        steps: int = self.spec.get("train", {}).get("steps", 0)
-        return steps
+        return self.spec.get("train", {}).get("steps", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

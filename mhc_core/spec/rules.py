@@ -65,8 +65,7 @@ class _Fields:
         model: Any = self._spec
         for part in parts:
             model = model.model_fields[part].annotation
-        field: FieldInfo = model.model_fields[name]
-        return field
+        return model.model_fields[name]
 
 
 def _join(one: Schema, other: Schema) -> Schema:

@@ -9,7 +9,8 @@ canonical form, so no code may read a field that does not apply.
 import hashlib
 import json
 import math
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -272,7 +273,7 @@ def _keep_applying(
             continue
         if field.annotation == tuple[EditSpec, ...]:
             if values[name]:  # an empty list of edits is omitted
-                kept[name] = [_drop_none(edit) for edit in values[name]]
+                kept[name] = [{key: value for key, value in edit.items() if value is not None} for edit in values[name]]
             continue
         if "applies" in extra and not any(_meet_all(full, conditions) for conditions in extra["applies"]):
             continue
@@ -282,23 +283,12 @@ def _keep_applying(
     return kept
 
 
-def _drop_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _meet_all(full: dict[str, Any], conditions: dict[str, Any]) -> bool:
-    return all(_meets_rule(_look_up(full, path), rule) for path, rule in conditions.items())
+    return all(_meets_rule(reduce(getitem, path.split("."), full), rule) for path, rule in conditions.items())
 
 
 def _meets_rule(value: Any, rule: Any) -> bool:
     return bool(value > 0) if rule == POSITIVE else value in rule
-
-
-def _look_up(values: dict[str, Any], path: str) -> Any:
-    """Return the value at a dotted path in nested dictionaries."""
-    for key in path.split("."):
-        values = values[key]
-    return values
 
 
 def find_title(path: str) -> str:

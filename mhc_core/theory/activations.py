@@ -24,15 +24,13 @@ class Activation:
 
 def _sigmoid(h: Array) -> Array:
     """Return 1 / (1 + exp(-h)), without overflow."""
-    found: Array = torch.sigmoid(torch.from_numpy(np.ascontiguousarray(h))).numpy()
-    return found
+    return torch.sigmoid(torch.from_numpy(np.ascontiguousarray(h))).numpy()
 
 
 def _normal_distribution(h: Array) -> Array:
     """Return the cumulative distribution function of the standard normal at h, also accurate far below 0."""
     # torch's ndtr is inaccurate far below 0.
-    found: Array = torch.special.erfc(torch.from_numpy(np.ascontiguousarray(h)) / -math.sqrt(2)).numpy() / 2
-    return found
+    return torch.special.erfc(torch.from_numpy(np.ascontiguousarray(h)) / -math.sqrt(2)).numpy() / 2
 
 
 def _normal_density(h: Array) -> Array:

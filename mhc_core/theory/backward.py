@@ -91,8 +91,7 @@ class Backward:
         alone_D = interpolate_concentration(samples, math.log(before.one / before.two))
         one, two = self._fourth.one / before.one - 1, self._fourth.two / before.two - 1
         more_D = spread * (alone_D - 1 / samples) / max(1 - 1 / samples, 1 / samples)
-        found: Array = np.maximum(alone_D * one + (1 - alone_D) * two + more_D, 0.0)
-        return found
+        return np.maximum(alone_D * one + (1 - alone_D) * two + more_D, 0.0)
 
     def _favour(self, layer: int, share: float) -> tuple[float, float]:
         """Return the covariance of ln g^2 of one sample with this layer's contribution to it, and the variance of this

@@ -47,8 +47,7 @@ def interpolate_concentration(samples: int, variance: float) -> Array:
     above = min(int(np.searchsorted(SPREADS, spread, side="right")), len(SPREADS) - 1)
     part = (spread - SPREADS[above - 1]) / (SPREADS[above] - SPREADS[above - 1])
     shares = _list_concentrations(samples)
-    found: Array = (1 - part) * shares[above - 1] + part * shares[above]
-    return found
+    return (1 - part) * shares[above - 1] + part * shares[above]
 
 
 @lru_cache(maxsize=64)

@@ -38,5 +38,4 @@ def sample_drift_gain(n: int, s: float, layers: int) -> Array:
         growth_LD[layer] = squares_nD.sum(0)
         largest_LD[layer] = squares_nD.max(0) / growth_LD[layer]
         v_nD /= np.sqrt(growth_LD[layer])
-    found: Array = (np.cumsum(np.log(growth_LD), axis=0, dtype=np.float64) + np.log(largest_LD) + np.log(n)) / 2
-    return found
+    return (np.cumsum(np.log(growth_LD), axis=0, dtype=np.float64) + np.log(largest_LD) + np.log(n)) / 2

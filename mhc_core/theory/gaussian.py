@@ -28,15 +28,18 @@ def expect(function: Function, q: float) -> float:
     `tests/core/theory` compares them with mpmath.
     """
     scale = math.sqrt(q)
-    z, weight = _half_line(max(MIN_PIECES, math.ceil(math.log2(max(END * scale, 1.0))) + 1))
+    z, weight = half_line(max(MIN_PIECES, math.ceil(math.log2(max(END * scale, 1.0))) + 1))
     return float(weight @ (function(scale * z) + function(-scale * z)))
 
 
-@lru_cache(maxsize=32)
-def _half_line(pieces: int) -> tuple[Array, Array]:
-    """Return quadrature nodes from 0 to `END`, in pieces that double in length, and weights with the normal density."""
-    x, weight = np.polynomial.legendre.leggauss(NODES)
-    ends = END * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
+@lru_cache(maxsize=64)
+def half_line(pieces: int, end: float = END, nodes: int = NODES) -> tuple[Array, Array]:
+    """Return quadrature nodes from 0 to `end`, in pieces that double in length, and weights with the normal density.
+
+    nodes: number of nodes per piece.
+    """
+    x, weight = np.polynomial.legendre.leggauss(nodes)
+    ends = end * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
     starts = np.concatenate([[0.0], ends[:-1]])
     half = (ends - starts)[:, None] / 2
     z = ((starts + ends)[:, None] / 2 + half * x).ravel()

@@ -110,22 +110,22 @@ def _predict_curves(spec: RunSpec) -> list[Curve]:
 
 def _predict_gains(spec: RunSpec) -> list[Curve]:
     """Return the laws of the composite gains: from sums of H_res that are 1, or from the drift of free mixing."""
-    ones = np.ones(spec.depth)
+    zeros = np.zeros(spec.depth)  # logarithms of gains of 1
     slack = 4 * spec.streams * MIXING_EPS[spec.dtype] * np.arange(1, spec.depth + 1)
     if has_unit_sums(spec):
         text = "At every step, as rows and columns of every H_res sum to 1 by construction."
         formula = "max_i |sum_j M[i,j]| = 1, also of the transpose"
         keys = {"composite_gain_fwd": slack, "composite_gain_bwd": slack[::-1]}
         law = "unit_sums" if spec.family.signed and spec.family.has_unit_sums else "doubly_stochastic"
-        return [_from_value(law, key, ones, wide, formula, OWN, text)
+        return [_from_logarithm(law, key, zeros, wide, formula, OWN, text)
                 for key, wide in keys.items()]  # fmt: skip
     if has_unit_row_sums(spec):
         formula = "max_i |sum_j M[i,j]| = 1"
         if spec.family.iterates:
             text = "At every step, as Sinkhorn ends on the rows: each sums to 1, however few the rounds."
-            return [_from_value("rows_exact", "composite_gain_fwd", ones, slack, formula, "mHC Eq. 8-9", text)]
+            return [_from_logarithm("rows_exact", "composite_gain_fwd", zeros, slack, formula, "mHC Eq. 8-9", text)]
         text = "At every step, as rows of every H_res sum to 1 by construction."
-        return [_from_value("rows_exact", "composite_gain_fwd", ones, slack, formula, OWN, text)]
+        return [_from_logarithm("rows_exact", "composite_gain_fwd", zeros, slack, formula, OWN, text)]
     return _predict_drift(spec) if is_free(spec) else []
 
 
@@ -273,10 +273,6 @@ def _without_weak(curve: Curve) -> Curve:
         where = f"layers {layers[0] + 1} to {layers[-1] + 1}" if len(layers) > 1 else f"layer {layers[0] + 1}"
         kept["holds"] = f"{curve.holds} Outside {where} its band is wider than {limit}: theory is too weak there."
     return replace(curve, **kept)
-
-
-def _from_value(law: str, key: str, values: Array, wide: Array, formula: str, source: str, holds: str) -> Curve:
-    return _from_logarithm(law, key, np.log(values), wide, formula, source, holds)
 
 
 def _to_list(values: Array) -> list[float | None]:

@@ -60,8 +60,7 @@ class LogMean:
         """
         own = math.sqrt(variance) * NODES - variance / 2
         values = np.exp(self.at(ln_q + x[..., None] + own) - self.at(np.array(ln_q)))
-        found: Array = values @ WEIGHTS
-        return found
+        return values @ WEIGHTS
 
 
 @lru_cache

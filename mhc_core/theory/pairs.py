@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from mhc_core.theory.activations import ACTIVATIONS, Activation
-from mhc_core.theory.gaussian import Array, Function, expect
+from mhc_core.theory.gaussian import Array, Function, expect, half_line
 
 STEPS = 16
 HALF = 1 - np.linspace(1, 0, STEPS + 1) ** 4  # c from 0 to 1, dense near 1, where moments change as sqrt(1 - c)
-INNER, OUTER = np.polynomial.legendre.leggauss(6), np.polynomial.legendre.leggauss(12)
+INNER, OUTER_NODES = np.polynomial.legendre.leggauss(6), 12  # nodes and weights; nodes per piece
 CUTS_Z, CUTS_H = np.array([-7.0, -4, -1.5, 1.5, 4, 7]), np.array([-16.0, -4, -1, 0, 1, 4, 16])
 END = 8.0
 Q_RANGE = (2.0**-12, 2.0**14)  # beyond it, phi is a power of its input, and the moments are constant
@@ -93,8 +93,7 @@ class PairTable:
         first = np.clip(place.astype(int) - 1, 0, STEPS - 3)
         side = np.where(np.asarray(c) < 0, -1, 1)
         weights = cubic_weights(place - first - 1)
-        found: Array = sum(weight * self.rows[:, STEPS + side * (first + k)] for k, weight in enumerate(weights))
-        return found
+        return sum(weight * self.rows[:, STEPS + side * (first + k)] for k, weight in enumerate(weights))
 
 
 def cubic_weights(t: Array | float) -> tuple[Array, Array, Array, Array]:
@@ -183,8 +182,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
 
     def average(values: Array) -> Array:
         """Return the mean over the inner Gaussian, (K): the weighted sum of a function's values at the nodes."""
-        found: Array = np.einsum("kj,kj->k", values, weight)
-        return found
+        return np.einsum("kj,kj->k", values, weight)
 
     one, two, three, slopes, slopes2 = (average(part) for part in (out, out**2, out**3, slope, slope**2))
     # Differences are computed before means, because near c = 1 they are as small as 1 - c.
@@ -211,12 +209,7 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
 @lru_cache(maxsize=64)
 def _outer_nodes(pieces: int) -> tuple[Array, Array]:
     """Return quadrature nodes over both half-lines, in pieces that double in length, and normal weights."""
-    x, weight = OUTER
-    ends = END * 2.0 ** -np.arange(pieces, dtype=float)[::-1]
-    starts = np.concatenate([[0.0], ends[:-1]])
-    half = (ends - starts)[:, None] / 2
-    z = ((starts + ends)[:, None] / 2 + half * x).ravel()
-    density = (half * weight).ravel() * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    z, density = half_line(pieces, END, OUTER_NODES)
     return np.concatenate([-z[::-1], z]), np.concatenate([density[::-1], density])
 
 

@@ -50,7 +50,7 @@ def test_lines_name_request_client_and_run_also_from_a_thread() -> None:
     told: list[dict[str, str]] = []
 
     def serve(request: str, client: str) -> None:
-        log_context.begin(log_context.Context(request=request))
+        log_context.begin(request=request)
         state = contextvars.copy_context()
         thread = threading.Thread(target=lambda: state.run(lambda: log_context.note(client=client)))
         thread.start()

@@ -113,7 +113,8 @@ def test_a_run_and_its_request_can_be_followed(
 def test_a_failed_run_is_an_error_and_what_ended_in_the_queue_was_not_computed(collector: Collector) -> None:
     spans.start()
     now = time.time()
-    spans.record_run(spans.RunTimes("a", "run", "key", "failed", now - 2, None, now))
+    ids = {"run": "a", "kind": "run", "client": "key", "status": "failed"}
+    spans.record_run(ids, now - 2, None, now)
     spans.stop()
     run, work = collector.find(is_named("run run")), collector.find(is_named("compute"))
     assert run.status.code == Status.STATUS_CODE_ERROR

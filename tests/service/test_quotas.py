@@ -1,6 +1,7 @@
 """What one client may take beside others: seconds of the queue, streams, bytes that are read, bytes that are kept."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -96,8 +97,9 @@ def test_a_class_behind_one_address_fits_the_default_quotas() -> None:
     for number in range(61):
         require_capacity(student(number, f"203.0.113.{number}"), [0.5] * 3, waiting, settings)
     streams = QuotaStreams(settings)
-    for number in range(300):
-        streams.take(student(number))
+    with ExitStack() as open_streams:
+        for number in range(300):
+            open_streams.enter_context(streams.take(student(number)))
 
 
 def test_scripts_of_an_address_are_one_client_with_half_of_its_quota() -> None:
@@ -129,29 +131,30 @@ def test_streams_are_counted_as_they_are_taken(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(limits, "MAX_STREAMS", 4)
     quota = QuotaStreams(ServiceSettings(client_streams=2, address_streams=3))
     ann, ben = student(1), student(2)
-    tickets = [quota.take(ann), quota.take(ann)]
-    with pytest.raises(TooManyStreamsError, match="2 event streams are open for this client"):
-        quota.take(ann)
-    quota.take(ben)
-    with pytest.raises(TooManyStreamsError, match="all clients of this address"):
-        quota.take(ben)
-    quota.take(student(3, HOME))
-    with pytest.raises(ServerStreamLimitError):
-        quota.take(student(3, HOME))
-    for _ in range(2):  # giving back twice makes room once
-        tickets[0].close()
-    assert quota.open == 3
-    tickets[1].close()
-    quota.take(ann)
-    quota.take(ben)
-    with pytest.raises(ServerStreamLimitError):
-        quota.take(student(4, HOME))
+    with ExitStack() as kept:
+        with ExitStack() as ended:
+            for _ in range(2):
+                ended.enter_context(quota.take(ann))
+            with pytest.raises(TooManyStreamsError, match="2 event streams are open for this client"):
+                ended.enter_context(quota.take(ann))
+            kept.enter_context(quota.take(ben))
+            with pytest.raises(TooManyStreamsError, match="all clients of this address"):
+                kept.enter_context(quota.take(ben))
+            kept.enter_context(quota.take(student(3, HOME)))
+            with pytest.raises(ServerStreamLimitError):
+                kept.enter_context(quota.take(student(3, HOME)))
+        assert quota.open == 2
+        for client in (ann, ben):
+            kept.enter_context(quota.take(client))
+        with pytest.raises(ServerStreamLimitError):
+            kept.enter_context(quota.take(student(4, HOME)))
 
 
 def test_nothing_is_kept_of_clients_that_have_gone() -> None:
     quota = QuotaStreams(ServiceSettings())
     for number in range(50):
-        quota.take(student(number)).close()
+        with quota.take(student(number)):
+            pass
     assert (quota.open, len(quota._open)) == (0, 0)
 
 
@@ -212,13 +215,14 @@ def test_a_charge_takes_no_time_to_speak_of() -> None:
 
 def test_addresses_with_many_streams_leave_some_to_those_with_few() -> None:
     quota = QuotaStreams(ServiceSettings())
-    for number in range(448):
-        quota.take(student(number, f"203.0.113.{number // 200}"))
-    with pytest.raises(
-        ServerStreamLimitError, match="448 event streams are open; 448 are allowed to addresses with more"
-    ):
-        quota.take(student(449, "203.0.113.2"))
-    for number in range(64):
-        quota.take(student(number, f"198.51.100.{number}"))
-    with pytest.raises(ServerStreamLimitError, match="512 event streams are open; 512 are allowed"):
-        quota.take(student(1, "198.51.100.200"))
+    with ExitStack() as kept:
+        for number in range(448):
+            kept.enter_context(quota.take(student(number, f"203.0.113.{number // 200}")))
+        with pytest.raises(
+            ServerStreamLimitError, match="448 event streams are open; 448 are allowed to addresses with more"
+        ):
+            kept.enter_context(quota.take(student(449, "203.0.113.2")))
+        for number in range(64):
+            kept.enter_context(quota.take(student(number, f"198.51.100.{number}")))
+        with pytest.raises(ServerStreamLimitError, match="512 event streams are open; 512 are allowed"):
+            kept.enter_context(quota.take(student(1, "198.51.100.200")))

@@ -76,29 +76,26 @@ class _Body:
     Attributes
     ----------
     more: whether parts of the body have not been received yet.
+    is_refused: whether the rest of the body is discarded after the response.
     """
 
     def __init__(self, receive: Receive, send: Send, *, more: bool = True) -> None:
         self.receive, self._send, self.more = receive, send, more
-        self._size, self._is_refused = 0, False
-
-    def refuse(self) -> None:
-        """Mark the request body as refused, so that the rest of it is discarded."""
-        self._is_refused = True
+        self._size, self.is_refused = 0, False
 
     async def receive_at_most(self, limit: int) -> Message:
         """Return the next ASGI message of the body; raise Problem 413 if the body exceeds the limit."""
         message = await self.receive()
         self._size, self.more = self._size + len(message.get("body", b"")), message.get("more_body", False)
         if self._size > limit:
-            self.refuse()
+            self.is_refused = True
             raise to_problem(self._size, limit)
         return message
 
     async def send(self, message: Message) -> None:
         """Send a message of the response. After the response to a refused body, discard the rest of the body."""
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if is_last and self._is_refused and self.more:
+        if is_last and self.is_refused and self.more:
             await self._send({**message, "more_body": True})
             await self._discard_rest()
             message = {"type": "http.response.body", "body": b""}
@@ -118,7 +115,7 @@ class _Body:
 
 async def _send_refusal(problem: Problem, scope: Scope, body: _Body) -> None:
     """Send a problem as the response to a request whose body is refused."""
-    body.refuse()
+    body.is_refused = True
     await to_response(problem, scope["path"])(scope, body.receive, body.send)
 
 

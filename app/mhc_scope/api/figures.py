@@ -14,7 +14,7 @@ from mhc_core.figures.style import ThemeName
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 from mhc_scope.api.cached_bodies import CachedBody
-from mhc_scope.api.cached_files import CHANGELESS, respond_file
+from mhc_scope.api.cached_files import CHANGELESS, matches_etag, respond_file
 from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result, load_start
 from mhc_scope.api.models.figures import FigureBody, FigureItem, PanelsBody
 from mhc_scope.api.models.links import API, to_address
@@ -33,7 +33,7 @@ async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "l
     """Return every panel: its meaning and its Plotly figure without data."""
     body = write_panels(runs, theme)
     headers = {"ETag": body.etag, "Cache-Control": "no-cache"}
-    if body.etag in request.headers.get("if-none-match", ""):
+    if matches_etag(request, body.etag):
         return Response(status_code=304, headers=headers)
     return body.respond(request, headers)
 

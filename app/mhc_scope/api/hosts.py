@@ -29,14 +29,16 @@ class AllowedHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the app, or refuse a request whose Host does not name this server."""
         host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
-        if host is None or ANY in self._names or is_allowed(host, self._names):
+        if host is None or is_allowed(host, self._names):
             return await self._app(scope, receive, send)
         detail = f"this server is not called {host[:80]!r}; its operator can list a name with --allowed-hosts"
         return await to_response(Problem("wrong-host", 421, detail), scope["path"])(scope, receive, send)
 
 
 def is_allowed(host: str, names: Collection[str]) -> bool:
-    """Return whether a Host names this server, with any port."""
+    """Return whether a Host names this server, with any port; `ANY` among the names allows all."""
+    if ANY in names:
+        return True
     if not HOST.fullmatch(host):
         return False
     name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0].lower()

@@ -31,7 +31,7 @@ class RequestLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = choose_id(Headers(scope=scope).get(HEADER))
-        log_context.begin(log_context.Context(request=request_id))
+        log_context.begin(request=request_id)
         started, answer = time.perf_counter(), _Answer()
 
         async def send_counted(message: Message) -> None:

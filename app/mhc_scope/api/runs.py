@@ -94,7 +94,7 @@ async def compare_runs(
         subscription = resources.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
         try:
             submitted = await service.submit(specs, client, limit_s, caller)
-            resources.callback(place.take().close)
+            resources.enter_context(place.take())
         except CallerGone:
             await resources.aclose()
             return Response(status_code=CLIENT_CLOSED_REQUEST)

@@ -34,7 +34,7 @@ from mhc_scope.api.problems import not_found
 from mhc_scope.api.queries import RequestedNumber, refuse_unknown
 from mhc_scope.services.ownership import new_owner_key, require_owner, to_owner
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.stored_sweeps import StoredSweep, from_stored, list_done, to_stored
+from mhc_scope.services.sweep import StoredSweep, SweepGrid
 from mhc_scope.services.sweep_values import MeasuredSweep
 from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.store.snapshots import SnapshotStore
@@ -79,10 +79,9 @@ async def create_snapshot(
         await find_done(service, run_id)
     await service.storage.require_space()
     sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
-    done = [] if sweep is None else list_done(sweep)
     key = new_owner_key()
     owner = to_owner(client, key, limits.KEEP_SNAPSHOT_S)
-    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, done, owner)
+    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, owner)
     body = NewSnapshotBody.build_new(snapshot, key if is_new else None)
     return JSONResponse(body.model_dump(mode="json"), 201 if is_new else 200, {"Location": body.url})
 
@@ -91,7 +90,8 @@ async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, 
     """Return a sweep in the form that snapshots store. name: id of a sweep, or of a snapshot with a sweep."""
     known = await sweeps.find(name)
     if known is not None:
-        return await to_stored(known, service)
+        done = [(run_id, await service.store.get(run_id)) for run_id in known.list_in(("done",))]
+        return known.to_stored(deleted=[run_id for run_id, run in done if run is None or run.status != "done"])
     snapshot = await snapshots.get(name)
     if snapshot is None or snapshot.sweep is None:
         raise not_found("sweep", name)
@@ -128,7 +128,7 @@ async def find_stored_grid(snapshot: SnapshotById, values: Values, number: Reque
     """Return the numbers of a stored view's sweep for the metric and reduction in the query."""
     if snapshot.sweep is None:
         raise not_found("sweep", snapshot.id)
-    return await values.measure(from_stored(snapshot.sweep), number.metric, number.reduction)
+    return await values.measure(SweepGrid.from_stored(snapshot.sweep), number.metric, number.reduction)
 
 
 StoredSweepNumbers = Annotated[MeasuredSweep, Depends(find_stored_grid)]

@@ -92,7 +92,7 @@ def respond(
     }
     feed = Feed(service, limits.HEARTBEAT_S, followed, form, keeps)
     resources = AsyncExitStack()
-    resources.callback(place.take().close)
+    resources.enter_context(place.take())
     subscription = resources.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
     return _build_response(request, feed.follow(subscription), form, resources)
 

@@ -67,7 +67,8 @@ async def add_trace(request: Request, traces: TraceService, client: Runner) -> R
         added = await traces.add(request.stream(), client)
     except ClientDisconnect:
         return Response(status_code=400)  # never read: the client disconnected during the upload
-    body = TraceBody.build(added.record_id, to_page(request, added.record_id), added.frames + 1)
+    page, links = to_page(request, added.record_id), to_links(added.record_id)
+    body = TraceBody(id=added.record_id, url=page, frames=added.frames + 1, links=links)
     return JSONResponse(body.model_dump(), 201 if added.is_new else 200, {"Location": body.links.self})
 
 
@@ -109,7 +110,8 @@ async def get_twin(run_id: str, service: Service) -> TwinBody:
     if not isinstance(run.source, TraceSource):
         raise NotATraceError(f"record {run.id} is a run: it has its own spec and needs no twin")
     result = await load_result(service, await find_done(service, run_id))
-    return TwinBody.build(await asyncio.to_thread(build_twin, result))
+    twin = await asyncio.to_thread(build_twin, result)
+    return TwinBody(id=twin.spec.id, spec=twin.spec.canonical(), unknown=twin.unknown)
 
 
 async def read_body(request: Request) -> bytes:

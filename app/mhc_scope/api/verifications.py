@@ -15,7 +15,8 @@ from mhc_scope.api.contents import Responses
 from mhc_scope.api.dependencies import Runner, Service, charge_reading, find_done, load_result
 from mhc_scope.api.models.links import API, to_links
 from mhc_scope.api.models.verifications import VerificationBody
-from mhc_scope.api.problems import Problem, not_found
+from mhc_scope.api.on_demand import find_job
+from mhc_scope.api.problems import Problem
 from mhc_scope.engine.contract import VERIFICATION
 from mhc_scope.services.runs import Runs, read_spec
 from mhc_scope.store.runs import StoredRun
@@ -63,9 +64,7 @@ async def _check_trace(service: Runs, run: StoredRun) -> Response:
 
 async def _respond_with_job(service: Runs, run: StoredRun) -> Response:
     """Respond with the checks of a run: 200 if its recomputation is done, 202 while it runs, else 404 or 409."""
-    job = await service.store.find_job(VERIFICATION, run.id)
-    if job is None:
-        raise not_found("verification of run", run.id)
+    job = await find_job(service, VERIFICATION, run)
     if job.is_live:
         body = VerificationBody(run=run.id, status=job.status, verdict=None, summary="", checks=[])
         return JSONResponse(body.model_dump(), 202, {"Location": f"{to_links(run.id).self}/verify", "Retry-After": "1"})

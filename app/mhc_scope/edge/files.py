@@ -50,16 +50,14 @@ class FileAnswers:
         headers = {name.lower().decode(): value.strip().decode() for name, value in lines}
         if len(headers) < len(lines) or not headers.keys() <= HARMLESS or "host" not in headers:
             return None
-        if headers.get("connection", "keep-alive").lower() != "keep-alive" or not self._accepts_host(headers["host"]):
+        is_kept_open = headers.get("connection", "keep-alive").lower() == "keep-alive"
+        if not is_kept_open or not is_allowed(headers["host"], self._names):
             return None
         path = found[1].decode().removeprefix(self._root)
         answer = self._get_response(path, headers.get("accept-encoding", ""))
         if answer is not None:
             self._count("/" + path.split("/")[1])
         return answer
-
-    def _accepts_host(self, host: str) -> bool:
-        return "*" in self._names or is_allowed(host, self._names)
 
     def _get_response(self, path: str, accepted: str) -> tuple[bytes, bytes] | None:
         """Return headers and body of a static file, if it is stored compressed in an accepted encoding; else None."""

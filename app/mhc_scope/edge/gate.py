@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mhc_scope.api.proxies import TrustedProxies
 from mhc_scope.edge.files import FileAnswers
-from mhc_scope.edge.limits import ConnectionLimits
+from mhc_scope.edge.limits import ConnectionLimits, choose_tick_s
 from mhc_scope.edge.memory import ConnectionPeak, release_memory
 from mhc_scope.edge.waiting import WaitingConnections
 from mhc_scope.services.identity import to_block
@@ -37,7 +37,7 @@ class Gate:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start checking the limits of all connections at intervals."""
-        self._timer = loop.call_later(self.limits.tick_s, self._look, loop)
+        self._timer = loop.call_later(choose_tick_s(), self._look, loop)
 
     def stop(self) -> None:
         """Stop checking the limits of connections."""

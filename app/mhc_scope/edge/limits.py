@@ -1,4 +1,4 @@
-"""Define the limits of connections: times of one connection, and the number of all, by free file descriptors."""
+"""Find the largest numbers of connections, by free file descriptors, and the time between two checks of them."""
 
 import os
 import resource
@@ -19,21 +19,15 @@ PROBES = 64
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Limits on the times and the number of connections.
+    """Limits on the number of connections.
 
     Attributes
     ----------
-    header_s: time until the headers of a request must be complete.
-    body_s: time over which a body must arrive at `MIN_RATE` bytes per second on average.
-    unread_s: time over which a client must read waiting data at `MIN_RATE` bytes per second on average.
     per_address: largest number of connections of one address, except for proxies.
     capacity: number of connections that the descriptors allow.
     probes: number of connections over `capacity`, for probes.
     """
 
-    header_s: float
-    body_s: float
-    unread_s: float
     per_address: int
     capacity: int
     probes: int
@@ -45,10 +39,9 @@ class ConnectionLimits:
         left = (UNLIMITED if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
         probes = min(PROBES, left // 8)
         capacity = left - probes - min(KEPT, left // 8)
-        times = (limits.HEADER_S, limits.BODY_S, limits.UNREAD_S)
-        return cls(*times, settings.connections_per_address, capacity, probes)
+        return cls(settings.connections_per_address, capacity, probes)
 
-    @property
-    def tick_s(self) -> float:
-        """Return the time between two checks of all connections."""
-        return min(1.0, self.header_s / 4, self.body_s / 4, self.unread_s / 4)
+
+def choose_tick_s() -> float:
+    """Return the time between two checks of all connections."""
+    return min(1.0, limits.HEADER_S / 4, limits.BODY_S / 4, limits.UNREAD_S / 4)

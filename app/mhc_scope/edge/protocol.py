@@ -10,6 +10,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
+from mhc_scope import limits
 from mhc_scope.api.problems import MEDIA_TYPE, Problem, to_response
 from mhc_scope.api.request_spans import PROBES
 from mhc_scope.edge.gate import Gate
@@ -140,7 +141,7 @@ class EdgeProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """Note that data waits for the client to read, and start its time limit."""
         super().pause_writing()
-        self._unread = Pace(self._gate.limits.unread_s, self.loop.time(), -self._count_pending())
+        self._unread = Pace(limits.UNREAD_S, self.loop.time(), -self._count_pending())
 
     def resume_writing(self) -> None:
         """Note that the client has read the waiting data, and end its time limit."""
@@ -149,25 +150,24 @@ class EdgeProtocol(H11Protocol):
 
     def keep_time(self, now: float) -> None:
         """Close the connection if its client has taken too long."""
-        limits = self._gate.limits
         if self._unread is not None:
             if self._unread.is_too_slow(now, -self._count_pending()):
                 self.drop()
         elif (since := self._gate.waiting.since(self)) is not None:
-            if now - since > limits.header_s and not self.is_sending:
+            if now - since > limits.HEADER_S and not self.is_sending:
                 self._end_waiting()
         elif self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
-            self._body = self._body or Pace(limits.body_s, now, self._received)
+            self._body = self._body or Pace(limits.BODY_S, now, self._received)
             if self._body.is_too_slow(now, self._received):
-                self.refuse(Problem("timeout", 408, f"the body made hardly any progress for {limits.body_s:g} s"))
+                self.refuse(Problem("timeout", 408, f"the body made hardly any progress for {limits.BODY_S:g} s"))
         else:
             self._body = None
 
     def _end_waiting(self) -> None:
         """Close a connection whose next request is not complete in time, with 408 if the request has begun."""
         if self._has_begun:
-            limit_s = self._gate.limits.header_s
-            self.refuse(Problem("timeout", 408, f"the head of the request was not complete after {limit_s:g} s"))
+            detail = f"the head of the request was not complete after {limits.HEADER_S:g} s"
+            self.refuse(Problem("timeout", 408, detail))
         elif not self._has_answered:
             self.close_waiting()  # Between two requests uvicorn enforces the limit.
 

@@ -41,5 +41,4 @@ def build_engine(settings: Settings) -> "Engine":
     others = {point.name: point for point in entry_points(group=GROUP) if find_spec(point.module.partition(".")[0])}
     if settings.engine not in others:
         raise UnknownEngine(f"MHC_ENGINE, --engine: got {settings.engine!r}, wanted {' or '.join((LOCAL, *others))}")
-    engine: Engine = others[settings.engine].load()(settings)
-    return engine
+    return others[settings.engine].load()(settings)

@@ -82,7 +82,7 @@ def build_entries() -> list[Entry]:
             parent,
             [],
             describe_properties(family),
-            _build_cells(measured[kind].h_res or []),
+            [[Cell(format_fixed(value, 2), *_color(value)) for value in row] for row in measured[kind].h_res or []],
             _format_gains(family, measured[kind]),
             _find_costs(kind),
             _build_href(kind),
@@ -129,10 +129,6 @@ def describe_properties(family: Family) -> list[str]:
         "norm at most 1" if family.norm_bounded else bounded,
         "entries of either sign" if family.signed else "no negative entries",
     ]
-
-
-def _build_cells(h_res: Sequence[Sequence[float]]) -> list[list[Cell]]:
-    return [[Cell(format_fixed(value, 2), *_color(value)) for value in row] for row in h_res]
 
 
 def _color(value: float) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from mhc_core.record.reduction import REDUCTIONS, Reduction, to_title
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_scope.api.addresses import to_base
+from mhc_scope.api.cached_files import matches_etag
 from mhc_scope.api.dependencies import Service, SnapshotById, find_done, load_result
 from mhc_scope.api.problems import not_found
 from mhc_scope.pages.claims import build_claim
@@ -32,7 +33,6 @@ from mhc_scope.pages.link_pictures import (
 )
 from mhc_scope.presets import BY_NAME, KEY, OPENING, Preset, find_unchanged_preset
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.stored_sweeps import from_stored
 from mhc_scope.services.sweep import SweepGrid
 from mhc_scope.services.sweep_values import SweepReader
 from mhc_scope.store.runs import StoredRun
@@ -148,7 +148,7 @@ async def _respond_with_picture(
     key = f"{key}-{preset.name}" if preset else key  # the same runs, but with the preset's numbers
     etag = f'"{key}-{REVISION}"'
     headers = {"ETag": etag, "Cache-Control": CACHED}
-    if etag in request.headers.get("if-none-match", ""):
+    if matches_etag(request, etag):
         return Response(status_code=304, headers=headers)
 
     async def load_content() -> PictureContent:
@@ -178,7 +178,7 @@ def _find_sweep(snapshot: StoredSnapshot) -> ShownSweep | None:
     if snapshot.sweep is None or wanted is None or wanted[0] not in METRICS:
         return None
     found = [reduction for reduction in REDUCTIONS if reduction == wanted[1]]
-    return ShownSweep(from_stored(snapshot.sweep), wanted[0], found[0]) if found else None
+    return ShownSweep(SweepGrid.from_stored(snapshot.sweep), wanted[0], found[0]) if found else None
 
 
 async def _load_sweep(values: SweepReader, wanted: ShownSweep) -> SweepPicture:

@@ -123,8 +123,7 @@ def describe_workers(request: Request) -> dict[str, float]:
 
 def get_pages(request: Request) -> Pages:
     """Return the renderer of HTML pages from the app's state."""
-    pages: Pages = request.app.state.pages
-    return pages
+    return request.app.state.pages
 
 
 def show_problem(request: Request, problem: Problem) -> Response | None:

@@ -45,8 +45,7 @@ def pack(lines: Sequence[bytes]) -> bytes:
         parts += [lengths.tobytes(), planes.reshape(-1, number.itemsize).T.tobytes()]
     sizes = np.array([len(part) for part in parts], dtype=_COUNT).tobytes()
     # As small as with xz, and decompressed three times as fast.
-    packed: bytes = brotli.compress(b"".join([sizes, *parts]), quality=11)
-    return packed
+    return brotli.compress(b"".join([sizes, *parts]), quality=11)
 
 
 def unpack(packed: bytes) -> list[bytes]:

@@ -26,8 +26,7 @@ NUMBER_DIGITS = 7  # significant digits of the number of a run; the page shows f
 @cache
 def read_sketches() -> dict[str, list[dict[str, Any]]]:
     """Return the stored sketches by name of the preset, one per run: {id, curve, value, log10, status}."""
-    found: dict[str, list[dict[str, Any]]] = json.loads(lzma.decompress(FILE.read_bytes()))
-    return found
+    return json.loads(lzma.decompress(FILE.read_bytes()))
 
 
 def build_sketch(preset: Preset, result: Result) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Refuse runs whose predicted cost exceeds what the server allows for any client."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
@@ -42,13 +43,4 @@ def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> Non
 def _large_fields(spec: RunSpec) -> Sequence[str]:
     """Return the size fields that exceed their defaults; every size field if none does."""
     default = RunSpec()
-    return [path for path in SIZES if _read_field(spec, path) > _read_field(default, path)] or SIZES
-
-
-def _read_field(spec: RunSpec, path: str) -> int:
-    """Return the number at a dotted path of a spec."""
-    value: object = spec
-    for name in path.split("."):
-        value = getattr(value, name)
-    assert isinstance(value, int)
-    return value
+    return [path for path in SIZES if attrgetter(path)(spec) > attrgetter(path)(default)] or SIZES

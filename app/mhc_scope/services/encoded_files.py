@@ -1,17 +1,20 @@
 """Cache files that are expensive to write. The files can be deleted at any time."""
 
+import asyncio
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 # Time for which a file is not deleted after its last use, so that its reader can open it.
 SPARED_S = 60.0
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
+WRITE_BYTES = 2**20
 
 
 class EncodedFiles:
@@ -103,3 +106,14 @@ class EncodedFiles:
             path.unlink(missing_ok=True)
             self.evicted += 1
             excess -= size
+
+
+async def write_chunks(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
+    """Write chunks to a file in a thread, joined to larger ones, so that they are never in memory together."""
+    buffer = bytearray()
+    async for chunk in chunks:
+        buffer += chunk
+        if len(buffer) >= WRITE_BYTES:
+            await asyncio.to_thread(file.write, bytes(buffer))
+            buffer.clear()
+    await asyncio.to_thread(file.write, bytes(buffer))

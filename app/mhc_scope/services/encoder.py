@@ -2,16 +2,16 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import mhc_core
 import mhc_scope
 from mhc_scope import limits
-from mhc_scope.services.encoded_files import EncodedFiles
+from mhc_scope.services.encoded_files import EncodedFiles, write_chunks
 from mhc_scope.services.encoder_jobs import FigureRequest, write_figure, write_result
 from mhc_scope.services.encoder_pool import EncodingPool
 from mhc_scope.services.errors import EncodingFailedError
@@ -19,7 +19,6 @@ from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.runs import StoredRun
 
 PACKAGES = [Path(folder) for package in (mhc_core, mhc_scope) for folder in package.__path__]
-WRITTEN_BYTES = 2**20
 LARGE_FRAMES = 500  # limit for runs that earlier versions stored, whose bytes were not counted
 
 
@@ -84,26 +83,14 @@ class Encoder:
             with self.files.work() as folder:
                 frames = [folder / f"{index}.ndjson" for index in range(len(runs))]
                 for run, path in zip(runs, frames, strict=True):
-                    await spool(self._log.read_all(run.id), path)
+                    with path.open("wb") as file:
+                        await write_chunks(file, self._log.read_all(run.id))
                 await self.pool.run(work, frames, *arguments, folder / "made")
                 return await asyncio.to_thread(self.files.put, key, folder / "made")
         except OSError as error:
             raise EncodingFailedError(f"The file could not be written: {error.strerror}.") from error
         except BrokenProcessPool as error:
             raise EncodingFailedError("The process that wrote the file ended unexpectedly.") from error
-
-
-async def spool(lines: AsyncIterator[bytes], path: Path) -> None:
-    """Write the lines to a file in batches, so that they are never in memory together."""
-    with path.open("wb") as file:
-        waiting, size = [], 0
-        async for line in lines:
-            waiting.append(line)
-            size += len(line)
-            if size >= WRITTEN_BYTES:
-                await asyncio.to_thread(_append_lines, file, waiting)
-                waiting, size = [], 0
-        await asyncio.to_thread(_append_lines, file, waiting)
 
 
 def to_name(run: StoredRun) -> str:
@@ -117,7 +104,3 @@ def name_code() -> str:
     files = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
     versions = "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
     return hashlib.sha256(versions.encode()).hexdigest()[:12]
-
-
-def _append_lines(file: BinaryIO, lines: list[bytes]) -> None:
-    file.writelines(lines)

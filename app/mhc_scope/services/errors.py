@@ -45,6 +45,9 @@ class NoSpecError(RefusalError):
 class InvalidTraceError(RefusalError):
     """The file is not a recording, or its frames are inconsistent."""
 
+    def __init__(self, error: SpecError) -> None:
+        super().__init__(str(error), [error])
+
 
 class NotATraceError(RefusalError):
     """The request is for recordings, but the record was computed from a spec."""

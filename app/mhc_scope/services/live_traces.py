@@ -10,7 +10,8 @@ import logging
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mhc_core.record.codec import encode_frame
@@ -108,7 +109,7 @@ class LiveTraces:
         frames = await asyncio.to_thread(_check_lines, growing.checker, lines)
         if growing.checker.start is None or isinstance(frames[-1], EndFrame):
             got = "no lines" if growing.checker.start is None else "a trace with its end"
-            raise _to_refusal(SpecError("frames", got, "the first frames of a trace without its end"))
+            raise InvalidTraceError(SpecError("frames", got, "the first frames of a trace without its end"))
         run_id, token = secrets.token_hex(ID_LENGTH // 2), secrets.token_urlsafe(TOKEN_BYTES)
         encoded = self._encode(run_id, growing, frames, 0)
         self._runs.log.begin(run_id)
@@ -173,9 +174,10 @@ class LiveTraces:
             run = await self._runs.store.get(run.id) or run
             if run.is_live:
                 growing = await self._find_growing(run)
-                _require_plain(reason)
-                if status == "done":
-                    _require_whole(growing.checker)
+                with _refuse_invalid():
+                    check_text(reason or "", "reason")
+                    if status == "done":
+                        growing.checker.finish()
                 await self._finish_trace(run.id, run.frames, status, reason)
                 return LiveTraceState(run.id, run.frames + 1, status)
             return LiveTraceState(run.id, run.frames, run.status)
@@ -189,7 +191,8 @@ class LiveTraces:
         frames = await asyncio.to_thread(_check_lines, checker, lines)
         end = frames.pop() if isinstance(frames[-1], EndFrame) else None
         if isinstance(end, EndFrame) and end.status == "done":
-            _require_whole(checker)
+            with _refuse_invalid():
+                checker.finish()
         grown = IncomingTrace(checker, growing.size_bytes)
         encoded = self._encode(run.id, grown, frames, run.frames)
         if encoded:
@@ -207,7 +210,7 @@ class LiveTraces:
         size = growing.size_bytes + sum(map(len, lines))
         if size > self._limits.size_bytes or first + len(lines) > self._limits.lines:
             wanted = f"at most {self._limits.size_bytes} bytes and {self._limits.lines} frames in all"
-            raise _to_refusal(SpecError("frames", f"{size} bytes in {first + len(lines)} frames", wanted))
+            raise InvalidTraceError(SpecError("frames", f"{size} bytes in {first + len(lines)} frames", wanted))
         growing.size_bytes = size
         return lines
 
@@ -269,27 +272,14 @@ def _new_checker() -> Checker:
 
 def _check_lines(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
     """Check lines of a live recording and return their frames; refuse the request if one is not valid."""
-    try:
+    with _refuse_invalid():
         return [checker.take(line) for line in lines]
-    except SpecError as error:
-        raise _to_refusal(error) from None
 
 
-def _require_whole(checker: Checker) -> None:
-    """Refuse to end a live recording as done if it is not complete."""
+@contextmanager
+def _refuse_invalid() -> Iterator[None]:
+    """Convert a SpecError about a recording to the refusal of the request."""
     try:
-        checker.finish()
+        yield
     except SpecError as error:
-        raise _to_refusal(error) from None
-
-
-def _require_plain(reason: str | None) -> None:
-    """Refuse a reason for an end that is too long or contains markup."""
-    try:
-        check_text(reason or "", "reason")
-    except SpecError as error:
-        raise _to_refusal(error) from None
-
-
-def _to_refusal(error: SpecError) -> InvalidTraceError:
-    return InvalidTraceError(str(error), [error])
+        raise InvalidTraceError(error) from None

@@ -157,6 +157,5 @@ def _record_span(run_id: str, claimed: ClaimedRun, ending: Ending) -> None:
     """Send a tracing span of an ended run."""
     now = time.time()
     begun_at = None if claimed.begun_s is None else now - ending.seconds
-    spans.record_run(
-        spans.RunTimes(run_id, claimed.kind, claimed.client, ending.status, claimed.queued_at, begun_at, now)
-    )
+    ids = {"run": run_id, "kind": claimed.kind, "client": claimed.client, "status": ending.status}
+    spans.record_run(ids, claimed.queued_at, begun_at, now)

@@ -16,6 +16,8 @@ from mhc_core.record.tables import to_arrays, to_layer_table
 # Parts of a result that an archive contains as arrays.
 ARRAYS = ("layers", "layers_log10", "matrices", "steps", "steps_log10", "kept", "bands")
 
+SEEDS = ("first", "seeds", "largest", "gradient_growth", "lost")  # other fields of a bands frame
+
 BATCH_LINES = 256  # number of lines that are decoded in one call of a thread
 
 
@@ -50,7 +52,7 @@ def to_csv(run_id: str, result: Result) -> bytes:
     numbers as text.
     """
     columns = to_layer_table(result)
-    columns["left_out"] = [" ".join(_list_left_out(result)), *[""] * (result.depth - 1)]
+    columns["left_out"] = [" ".join([*result.matrices, *result.steps, *result.kept]), *[""] * (result.depth - 1)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -102,7 +104,7 @@ def _to_parts(result: Result) -> dict[str, Any]:
         "matrices": result.matrices,
         **(training if result.steps else {}),
         "bands": result.bands,
-        "seeds": result.seeds or {},
+        "seeds": {} if result.seeds is None else {name: getattr(result.seeds, name) for name in SEEDS},
     }
 
 
@@ -113,10 +115,6 @@ def _to_nested(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim >= 2:
         return orjson.Fragment(orjson.dumps(np.ascontiguousarray(value), option=orjson.OPT_SERIALIZE_NUMPY))
     return value
-
-
-def _list_left_out(result: Result) -> list[str]:
-    return [*result.matrices, *result.steps, *result.kept]
 
 
 def _to_cells(column: Any) -> list[Any]:

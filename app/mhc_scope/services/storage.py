@@ -6,7 +6,8 @@ import time
 from mhc_scope import limits
 from mhc_scope.services.errors import StorageFullError
 from mhc_scope.settings import Settings
-from mhc_scope.store.space import Space, SpaceStore
+from mhc_scope.store.database import Database
+from mhc_scope.store.space import Space, measure_space
 
 # Time for which a measurement is valid, so that a burst of requests measures once.
 FRESH_S = 1.0
@@ -22,8 +23,8 @@ class Storage:
     is_near_full: event for which housekeeping waits; set if runs should be deleted soon.
     """
 
-    def __init__(self, settings: Settings, store: SpaceStore) -> None:
-        self._settings, self._store = settings, store
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings, self._database = settings, database
         self._measured: tuple[float, Space] | None = None
         self.is_near_full = asyncio.Event()
 
@@ -31,7 +32,7 @@ class Storage:
         """Return the used and free bytes of the database and its disk, at most a second old."""
         now = time.monotonic()
         if self._measured is None or now - self._measured[0] > FRESH_S:
-            self._measured = now, await self._store.measure()
+            self._measured = now, await measure_space(self._database)
         return self._measured[1]
 
     async def require_space(self) -> None:

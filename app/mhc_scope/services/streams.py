@@ -1,5 +1,8 @@
 """Limit the number of open event streams."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
 from mhc_scope.services.errors import ServerStreamLimitError
 from mhc_scope.services.identity import ClientIdentity
 
@@ -22,15 +25,15 @@ class StreamLimit:
         if self.open >= self.most:
             raise ServerStreamLimitError(f"{self.open} event streams are open; {self.most} are allowed.")
 
-    def take(self, client: ClientIdentity) -> "StreamTicket":
-        """Count one more event stream of a client. Return a ticket, which must be closed at its end."""
+    @contextmanager
+    def take(self, client: ClientIdentity) -> Iterator[None]:
+        """Count one more event stream of a client until the context ends."""
         self.require_capacity(client)
         self._count(client, 1)
-        return StreamTicket(self, client)
-
-    def release(self, client: ClientIdentity) -> None:
-        """Count one event stream of a client less."""
-        self._count(client, -1)
+        try:
+            yield
+        finally:
+            self._count(client, -1)
 
     def _count(self, client: ClientIdentity, change: int) -> None:
         """Change the number of open event streams of a client."""
@@ -47,19 +50,6 @@ class StreamPlace:
         """Refuse one more event stream of the client: see `StreamLimit.require_capacity`."""
         self._streams.require_capacity(self._client)
 
-    def take(self) -> "StreamTicket":
+    def take(self) -> AbstractContextManager[None]:
         """Count one more event stream of the client: see `StreamLimit.take`."""
         return self._streams.take(self._client)
-
-
-class StreamTicket:
-    """One counted event stream."""
-
-    def __init__(self, streams: StreamLimit, client: ClientIdentity) -> None:
-        self._streams, self._client, self._is_taken = streams, client, True
-
-    def close(self) -> None:
-        """Stop counting the event stream, because it has ended. A second call has no effect."""
-        if self._is_taken:
-            self._is_taken = False
-            self._streams.release(self._client)

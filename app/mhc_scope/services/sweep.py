@@ -1,22 +1,29 @@
-"""Define a sweep: a grid of runs over one or two fields of a spec. Each sweep cell is a run like any other."""
+"""Define a sweep: a grid of runs over one or two fields of a spec. Each sweep cell is a run like any other.
+
+Plain data of a sweep are in two places. A row of `sweeps` has its progress. A snapshot has its state when the snapshot
+was stored, with its runs that had not ended as `missing`: a later state needs another snapshot. Numbers and the figure
+are computed from the kept runs on request, for any metric.
+"""
 
 import copy
 import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mhc_core.record.grid import Axis
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 from mhc_scope.services.errors import InvalidRequestError
-from mhc_scope.services.identity import ClientIdentity
+from mhc_scope.services.identity import SERVER, ClientIdentity
 from mhc_scope.store.sweeps import SweepRow
 
 PENDING = "held"
 LIVE = ("queued", "running")
+MISSING = "missing"
+StoredSweep = dict[str, Any]  # JSON
 
 
 @dataclass
@@ -70,21 +77,45 @@ class SweepGrid:
 
     def to_row(self) -> SweepRow:
         """Convert the sweep to its row in the store."""
-        axes = {"x": vars(self.x), "y": None if self.y is None else vars(self.y)}
-        grid = {"spec": self.base, **axes, "ids": self.ids}
         client, asked_by = self.client, asdict(self.client)
+        grid = self._to_plain()
         return SweepRow(self.id, grid, self.states, self.reasons, asked_by, client.key, client.address, self.is_open)
 
     @classmethod
     def from_row(cls, row: SweepRow) -> "SweepGrid":
         """Build a sweep from its row in the store."""
-        x, y = (axis and Axis(axis["field"], tuple(axis["values"])) for axis in (row.grid["x"], row.grid["y"]))
+        x, y = _parse_axes(row.grid)
         ids, client = row.grid["ids"], ClientIdentity(**row.asked_by)
         cells = [(column, line) for line in (y.values if y else (None,)) for column in x.values]
         places: dict[str, tuple[Any, Any]] = {}
         for run_id, values in zip(itertools.chain(*ids), cells, strict=True):
             places.setdefault(run_id, values)
         return cls(row.id, client, row.grid["spec"], x, y, ids, places, row.states, row.reasons)
+
+    def to_stored(self, deleted: Collection[str]) -> StoredSweep:
+        """Return the present state in the form that snapshots store. Done runs that were `deleted` are `gone`."""
+        states = {run_id: MISSING if state in (PENDING, *LIVE) else state for run_id, state in self.states.items()}
+        states = dict(sorted((states | dict.fromkeys(deleted, "gone")).items()))
+        reasons = {run_id: reason for run_id, reason in sorted(self.reasons.items()) if states[run_id] != "done"}
+        return {"id": self.id, **self._to_plain(), "states": states, "reasons": reasons}
+
+    @classmethod
+    def from_stored(cls, stored: StoredSweep) -> "SweepGrid":
+        """Build the sweep that a snapshot has stored."""
+        x, y = _parse_axes(stored)
+        kept = {name: stored[name] for name in ("id", "ids", "states", "reasons")}
+        return cls(**kept, client=SERVER, base=stored["spec"], x=x, y=y, places={})
+
+    def _to_plain(self) -> dict[str, Any]:
+        """Return what never changes of a sweep: spec, axes and run ids."""
+        axes = {"x": vars(self.x), "y": None if self.y is None else vars(self.y)}
+        return {"spec": self.base, **axes, "ids": self.ids}
+
+
+def _parse_axes(plain: dict[str, Any]) -> tuple[Axis, Axis | None]:
+    """Return the axes of a sweep from plain data."""
+    x, y = (axis and Axis(axis["field"], tuple(axis["values"])) for axis in (plain["x"], plain["y"]))
+    return x, y
 
 
 def axis_names(y: Axis | None) -> Sequence[str]:

@@ -13,6 +13,7 @@ from mhc_core.record.frames import EndFrame, StartFrame
 from mhc_core.record.source import Source
 from mhc_core.spec import SpecError
 from mhc_scope import limits
+from mhc_scope.services.encoded_files import write_chunks
 from mhc_scope.services.errors import InvalidTraceError, QueueFullError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.policy import Policy
@@ -21,7 +22,6 @@ from mhc_scope.services.storage import Storage
 from mhc_scope.store.runs import RunStore
 
 HEAD = b'{"run":"'  # beginning of every line
-WRITE_BYTES = 2**20
 MAX_UPLOADS = 4  # largest number of recordings that are read at the same time; each has one frame in memory
 
 
@@ -66,7 +66,7 @@ class Traces:
         self._open += 1
         try:
             with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
-                await _write_chunks(packed, chunks)
+                await write_chunks(packed, chunks)
                 return await self._store_checked(packed, unpacked, client)
         finally:
             self._open -= 1
@@ -86,7 +86,7 @@ class Traces:
         try:
             trace = await asyncio.to_thread(unpack, packed, unpacked, self._limits)
         except SpecError as error:
-            raise InvalidTraceError(str(error), [error]) from None
+            raise InvalidTraceError(error) from None
         known = await self._store.get(trace.record_id)
         if known is not None:
             await self._store.touch(known)
@@ -98,17 +98,6 @@ class Traces:
             trace.record_id, trace.source, lines, end.status, end.reason, client.key, client.address
         )
         return AddedRecording(trace.record_id, trace.frames, is_new)
-
-
-async def _write_chunks(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
-    """Write an upload to a file in a thread, joining the small chunks of the network to larger ones."""
-    buffer = bytearray()
-    async for chunk in chunks:
-        buffer += chunk
-        if len(buffer) >= WRITE_BYTES:
-            await asyncio.to_thread(file.write, bytes(buffer))
-            buffer.clear()
-    await asyncio.to_thread(file.write, bytes(buffer))
 
 
 def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> UploadedRecording:

@@ -141,8 +141,7 @@ def transaction(
 
     @wraps(work)
     async def run(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = await self._database.call(lambda connection: work(self, connection, *args, **kwargs))
-        return result
+        return await self._database.call(lambda connection: work(self, connection, *args, **kwargs))
 
     return run
 
@@ -154,8 +153,7 @@ def reading(
 
     @wraps(work)
     async def run(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = await self._database.read(lambda connection: work(self, connection, *args, **kwargs))
-        return result
+        return await self._database.read(lambda connection: work(self, connection, *args, **kwargs))
 
     return run
 

@@ -32,7 +32,8 @@ def order_fairly(waiting: Iterable[WaitingRun], used: Mapping[str, float]) -> li
     of_client: defaultdict[str, deque[tuple[int, WaitingRun]]] = defaultdict(deque)
     for age, run in enumerate(waiting):
         of_client[run.client].append((age, run))
-    heap = [(_find_weight(used, client), runs[0][0], client) for client, runs in of_client.items()]
+    weights = {**used, OWN: 0.0}
+    heap = [(weights.get(client, 0.0), runs[0][0], client) for client, runs in of_client.items()]
     heapq.heapify(heap)
     order = []
     while heap:
@@ -43,7 +44,3 @@ def order_fairly(waiting: Iterable[WaitingRun], used: Mapping[str, float]) -> li
             seconds = 0.0 if client == OWN else run.seconds
             heapq.heappush(heap, (weight + seconds, of_client[client][0][0], client))
     return order
-
-
-def _find_weight(used: Mapping[str, float], client: str) -> float:
-    return 0.0 if client == OWN else used.get(client, 0.0)

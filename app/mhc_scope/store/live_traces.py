@@ -2,15 +2,13 @@
 
 import hashlib
 import secrets
-import time
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from mhc_core.record import codec
 from mhc_core.record.source import Source
 from mhc_scope.store.database import Database, transaction
-from mhc_scope.store.runs import LIVE
+from mhc_scope.store.runs import LIVE, to_record_row
 from mhc_scope.store.tables import live_traces, runs
 
 
@@ -37,20 +35,8 @@ class LiveTraceStore:
         self, connection: Connection, run_id: str, source: Source, token: str, client: str = "", address: str = ""
     ) -> None:
         """Store a new live recording: a running record without frames."""
-        now = time.time()
-        values = {
-            "id": run_id,
-            "kind": "run",
-            "source": codec.to_plain(source),
-            "status": "running",
-            "cost": {},
-            "client": client,
-            "address": address,
-            "created_at": now,
-            "started_at": now,
-            "used_at": now,
-        }
-        connection.execute(insert(runs).values(values))
+        row = to_record_row(run_id, source, "running", client, address)
+        connection.execute(insert(runs).values(row | {"started_at": row["created_at"]}))
         connection.execute(insert(live_traces).values(run_id=run_id, token_hash=hash_token(token)))
 
     @transaction

@@ -149,19 +149,8 @@ class RunStore:
         `lines` are its encoded frames with this id, from index 0, without `end`. They are read once, in the
         transaction, and are never in memory all together.
         """
-        now = time.time()
-        times = {"created_at": now, "finished_at": now, "used_at": now}
-        values: dict[str, Any] = {
-            "id": record_id,
-            "kind": "run",
-            "source": codec.to_plain(source),
-            "status": status,
-            "reason": reason,
-            "cost": cost or {},
-            "client": client,
-            "address": address,
-            **times,
-        }
+        ended = {"reason": reason, "cost": cost or {}, "finished_at": time.time()}
+        values = to_record_row(record_id, source, status, client, address) | ended
 
         def insert_record(connection: Connection) -> bool:
             """Insert the record with its frames; return False if its id is known."""
@@ -272,6 +261,13 @@ class RunStore:
 def to_run(row: Row[Any]) -> StoredRun:
     """Convert a row of the table `runs` to a stored run."""
     return StoredRun(**{**row._mapping, "source": parse_source(row.source)})
+
+
+def to_record_row(record_id: str, source: Source, status: RunStatus, client: str, address: str) -> dict[str, Any]:
+    """Return the columns of a new record that no worker computes, such as a recording."""
+    now = time.time()
+    own = {"id": record_id, "kind": "run", "source": codec.to_plain(source), "status": status, "cost": {}}
+    return own | {"client": client, "address": address, "created_at": now, "used_at": now}
 
 
 def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) -> frozenset[str]:

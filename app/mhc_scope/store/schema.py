@@ -100,12 +100,20 @@ def open_current(url: str) -> Iterator[Connection]:
         If it does not exist, belongs to another version, or cannot be read.
     """
     require_current(url)
-    engine = create_engine(url, poolclass=NullPool)
+    with use(create_engine(url, poolclass=NullPool), "cannot be read") as engine, engine.connect() as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def use(engine: Engine, problem: str) -> Iterator[Engine]:
+    """Yield a new engine, and dispose it at the end. An error of the database becomes an UnusableDatabase.
+
+    problem: what failed then, such as "cannot be read".
+    """
     try:
-        with engine.connect() as connection:
-            yield connection
+        yield engine
     except DBAPIError as error:
-        raise UnusableDatabase(f"the database {engine.url.database} cannot be read: {error.orig}") from error
+        raise UnusableDatabase(f"the database {engine.url.database} {problem}: {error.orig}") from error
     finally:
         engine.dispose()
 
@@ -139,14 +147,8 @@ def _create_file(path: Path) -> None:
 
 def _run_transaction(url: str, work: Callable[[Connection], object]) -> None:
     """Run `work` in one transaction of a new engine; raise UnusableDatabase if the database fails."""
-    engine = _create_engine(url)
-    try:
-        with engine.begin() as connection:
-            work(connection)
-    except DBAPIError as error:
-        raise UnusableDatabase(f"the database {engine.url.database} cannot be opened: {error.orig}") from error
-    finally:
-        engine.dispose()
+    with use(_create_engine(url), "cannot be opened") as engine, engine.begin() as connection:
+        work(connection)
 
 
 def is_current(url: str) -> bool:
@@ -154,15 +156,12 @@ def is_current(url: str) -> bool:
     name = make_url(url)
     if name.get_backend_name() == "sqlite" and not Path(name.database or "").is_file():
         return False
-    engine = _create_engine(url)
     try:
-        with engine.connect() as connection:
+        with use(_create_engine(url), "cannot be read") as engine, engine.connect() as connection:
             is_ours = inspect(connection).has_table(revisions.name)
             return is_ours and connection.execute(select(revisions.c.version_num)).scalars().all() == [HEAD]
-    except DBAPIError:
+    except UnusableDatabase:
         return False  # the caller then opens it and gets the reason
-    finally:
-        engine.dispose()
 
 
 def _create_engine(url: str) -> Engine:

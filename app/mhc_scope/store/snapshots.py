@@ -63,10 +63,9 @@ class SnapshotStore:
         title: str,
         note: str = "",
         sweep: dict[str, Any] | None = None,
-        also_pinned: Sequence[str] = (),
         owner: Owner | None = None,
     ) -> tuple[StoredSnapshot, bool]:
-        """Store a view, and pin its runs and those `also_pinned`; return the snapshot and whether it is new.
+        """Store a view, and pin its runs and the done ones of its sweep; return the snapshot and whether it is new.
 
         Equal views are one snapshot, which keeps its first owner and the later expiry.
         """
@@ -77,11 +76,10 @@ class SnapshotStore:
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
         kept = {"bytes": len(body), **vars(by)}
         fresh = StoredSnapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
-        pinned = [*run_ids, *also_pinned]
         known = _find_snapshot(connection, snapshot_id)
         if known is None:
             connection.execute(insert(snapshots).values(**vars(fresh)))
-            connection.execute(update(runs).where(runs.c.id.in_(pinned)).values(pinned=True))
+            connection.execute(update(runs).where(runs.c.id.in_(list_runs_of_view(run_ids, sweep))).values(pinned=True))
         elif is_longer(by.expires_at, known):
             _set_expiry(connection, snapshot_id, by.expires_at)
         return known or fresh, known is None

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from mhc_scope.store.database import Database
 from mhc_scope.store.errors import DataInUse, UnusableDatabase
-from mhc_scope.store.schema import is_current
+from mhc_scope.store.schema import is_current, use
 from mhc_scope.store.sqlite_database import SqliteDatabase
 
 WAIT_S = 20  # longest wait for a transaction of the server
@@ -34,13 +33,8 @@ def open_transaction(url: str, open_database: Callable[[str], Database] = Sqlite
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": WAIT_S} if is_sqlite else {})
     if is_sqlite:
         event.listen(engine, "connect", lambda connection, record: connection.execute("PRAGMA foreign_keys=ON"))
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except DBAPIError as error:
-        raise UnusableDatabase(f"the database {engine.url.database} refused: {error.orig}") from error
-    finally:
-        engine.dispose()
+    with use(engine, "refused"), engine.begin() as connection:
+        yield connection
 
 
 def _prepare(url: str, open_database: Callable[[str], Database]) -> None:

@@ -20,7 +20,6 @@ from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.runs import StoredRun
-from mhc_scope.store.space import SpaceStore
 from tests.apart import run_loop
 from tests.app.store.place import LocalPlace, Place
 
@@ -109,7 +108,7 @@ class Server:
         self.place, self.settings = place, Settings(precompute=False, workers=workers, **settings)
         self.database, self.hub, self.engine = place.open(), Hub(), Puppet(workers)
         self.store = place.build_store(self.database, self.hub)
-        storage = Storage(self.settings, SpaceStore(self.database))
+        storage = Storage(self.settings, self.database)
         self.runs = Runs(self.settings, OpenPolicy(self.settings), self.store, self.engine, self.hub, storage)
 
     async def start(self) -> "Server":

@@ -102,9 +102,10 @@ def test_a_gate_notices_that_a_crowd_has_left(monkeypatch: pytest.MonkeyPatch) -
     given = threading.Event()
     monkeypatch.setattr("mhc_scope.edge.gate.SETTLE_S", 0.0)
     monkeypatch.setattr("mhc_scope.edge.gate.release_memory", given.set)
+    monkeypatch.setattr("mhc_scope.limits.HEADER_S", 0.04)
 
     async def work() -> bool:
-        gate = Gate(None, ConnectionLimits(0.04, 0.04, 0.04, 10**6, 10**6, 10), "", "")
+        gate = Gate(None, ConnectionLimits(10**6, 10**6, 10), "", "")
         gate.start(asyncio.get_running_loop())
         guests = [cast(EdgeProtocol, Guest(f"10.0.0.{k}")) for k in range(MIN_PEAK)]
         for guest in guests:

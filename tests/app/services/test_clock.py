@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mhc_scope.services.clock import RateLimitedClock
+from mhc_scope.services.housekeeping import RateLimitedClock
 
 YEAR_S = 365 * 86_400.0
 
@@ -25,8 +25,8 @@ class Hands:
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     """Clocks that are moved by hand."""
     hands = Hands()
-    monkeypatch.setattr("mhc_scope.services.clock.time.time", lambda: hands.wall)
-    monkeypatch.setattr("mhc_scope.services.clock.time.monotonic", lambda: hands.steady)
+    monkeypatch.setattr("mhc_scope.services.housekeeping.time.time", lambda: hands.wall)
+    monkeypatch.setattr("mhc_scope.services.housekeeping.time.monotonic", lambda: hands.steady)
     return hands
 
 

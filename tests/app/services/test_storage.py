@@ -13,7 +13,7 @@ from mhc_scope.services.storage import Storage, count_excess, explain_full
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.runs import RunStore
-from mhc_scope.store.space import Space, SpaceStore
+from mhc_scope.store.space import Space
 from tests.app.store.filled import add_run, do, to_url
 
 SMALL = Settings(max_store_bytes=1000)
@@ -49,7 +49,7 @@ def test_what_has_to_go_brings_it_below_the_share() -> None:
 
 def open_storage(database: Database, path: Path, **sizes: int) -> tuple[Storage, Settings]:
     settings = Settings(data=path.parent, **sizes)  # type: ignore[arg-type]
-    return Storage(settings, SpaceStore(database)), settings
+    return Storage(settings, database), settings
 
 
 def test_a_full_store_refuses_until_old_runs_have_gone(tmp_path: Path) -> None:

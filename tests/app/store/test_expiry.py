@@ -32,12 +32,10 @@ def test_runs_stay_pinned_while_another_view_holds_them(tmp_path: Path) -> None:
             await add_run(database, name)
         views = SnapshotStore(database)
         sweep = build_sweep(cell="done", **{"shared-cell": "done", "lost": "missing"})
-        gone, _ = await views.put(
-            ["alone", "both", "forever"], "v=1", "gone", sweep=sweep, also_pinned=["cell", "shared-cell"], owner=OVER
-        )
+        gone, _ = await views.put(["alone", "both", "forever"], "v=1", "gone", sweep=sweep, owner=OVER)
         await views.put(["both"], "v=1", "later", owner=LATER)
         other = build_sweep(**{"shared-cell": "done"})
-        kept, _ = await views.put(["forever"], "v=1", "for good", sweep=other, also_pinned=["shared-cell"])
+        kept, _ = await views.put(["forever"], "v=1", "for good", sweep=other)
         assert len(await list_pinned(database)) == 5
         assert await drop_expired(database, NOW) == 1
         assert await list_pinned(database) == ["both", "forever", "shared-cell"]

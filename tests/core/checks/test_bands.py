@@ -11,8 +11,7 @@ from mhc_core.cost.estimates import estimate
 from mhc_core.measure import seeds
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.record.codec import decode_line, encode_frame, to_fields
-from mhc_core.record.frames import BandsFrame
+from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Headline
 from mhc_core.spec import RunSpec, parse_spec
@@ -246,7 +245,7 @@ def test_a_run_of_one_seed_has_no_bands() -> None:
 
 def test_bands_survive_their_line() -> None:
     _, result = hc_blow_up()
-    frame = BandsFrame(bands=result.bands, **to_fields(require(result.seeds)))
+    frame = require(result.seeds)
     again = Result()
     again.add(decode_line(encode_frame(frame, "id", 0)))
     assert require(again.seeds).lost == require(result.seeds).lost

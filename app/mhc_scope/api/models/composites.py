@@ -1,11 +1,9 @@
 """Define the body of a composite."""
 
-from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, Field
 
-from mhc_core.metrics import intervals
 from mhc_core.metrics.intervals import Composite
 
 
@@ -14,12 +12,6 @@ class Magnitude(BaseModel):
 
     value: float | None
     log10: float | None
-
-    @classmethod
-    def build(cls, magnitude: intervals.Magnitude) -> "Magnitude":
-        """Build the response part for a number and its log10; null where they are not finite."""
-        value, log10 = magnitude
-        return cls(value=_to_number(value), log10=_to_number(log10))
 
 
 class CompositeBody(BaseModel):
@@ -39,25 +31,11 @@ class CompositeBody(BaseModel):
 
     @classmethod
     def build(cls, run_id: str, first: int, last: int, composite: Composite) -> "CompositeBody":
-        """Build the response about a product of mixing matrices; null where a value is not finite."""
-        return cls(
-            run=run_id,
-            first=first,
-            last=last,
-            scale_log10=composite.scale_log10,
-            matrix=[_to_numbers(row) for row in composite.matrix],
-            row_sums=_to_numbers(composite.row_sums),
-            col_sums=_to_numbers(composite.col_sums),
-            gain_fwd=Magnitude.build(composite.gain_fwd),
-            gain_bwd=Magnitude.build(composite.gain_bwd),
-            sigma2=None if composite.sigma2 is None else Magnitude.build(composite.sigma2),
-            ds_error=Magnitude.build(composite.ds_error),
-        )
-
-
-def _to_numbers(values: Iterable[float]) -> list[float | None]:
-    return [_to_number(value) for value in values]
-
-
-def _to_number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+        """Build the response about a product of mixing matrices. Values that are not finite are null in JSON."""
+        fields: dict[str, Any] = {"run": run_id, "first": first, "last": last, "scale_log10": composite.scale_log10}
+        for name in ("matrix", "row_sums", "col_sums"):
+            fields[name] = getattr(composite, name).tolist()
+        for name in ("gain_fwd", "gain_bwd", "sigma2", "ds_error"):
+            pair = getattr(composite, name)
+            fields[name] = None if pair is None else Magnitude(value=pair[0], log10=pair[1])
+        return cls(**fields)

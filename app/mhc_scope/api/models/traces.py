@@ -4,8 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mhc_core.measure.twin import TwinSpec
-from mhc_scope.api.models.links import Links, to_links
+from mhc_scope.api.models.links import Links
 
 MAX_BATCH_BYTES = 2**24  # largest size of the frames in one request
 
@@ -17,11 +16,6 @@ class TraceBody(BaseModel):
     url: str = Field(description="Link to the page that shows it.")
     frames: int = Field(description="Frames that are stored, `end` among them.")
     links: Links
-
-    @classmethod
-    def build(cls, record_id: str, url: str, frames: int) -> "TraceBody":
-        """Build the JSON body that answers the upload of a recording."""
-        return cls(id=record_id, url=url, frames=frames, links=to_links(record_id))
 
 
 class LiveTraceBody(BaseModel):
@@ -57,8 +51,3 @@ class TwinBody(BaseModel):
     id: str = Field(description="Id that a run of the spec has.")
     spec: dict[str, Any]
     unknown: list[str] = Field(description="What the record lacks, and what the twin has instead; sentences.")
-
-    @classmethod
-    def build(cls, twin: TwinSpec) -> "TwinBody":
-        """Build the response about the twin of a trace: a spec, and what is unknown."""
-        return cls(id=twin.spec.id, spec=twin.spec.canonical(), unknown=twin.unknown)
