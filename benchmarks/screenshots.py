@@ -87,7 +87,13 @@ SHOTS = (
         act=compute_sweep,
     ),
     Shot("embed", "One figure, embedded in another page.", size=(1440, 1000), act=open_embed),
-    Shot("print", "Printed from the dark theme: in light colours, with all sections open.", "dark", A4_PX, to_paper),
+    Shot(
+        "print",
+        "Printed from the dark theme: in light colours. A closed section prints its finding.",
+        "dark",
+        A4_PX,
+        to_paper,
+    ),
 )
 
 
