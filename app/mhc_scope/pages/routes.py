@@ -227,7 +227,7 @@ async def get_embed_page(
 async def get_docs(request: Request) -> Response:
     """Return the page with the routes of the API, from the OpenAPI description."""
     openapi = request.app.openapi()
-    shown = {
+    shown: dict[str, Any] = {
         "base": to_base(request, request.app.state.settings.public_base) or to_address(""),
         "sections": describe(openapi),
         "credentials": describe_credentials(openapi),

@@ -189,7 +189,9 @@ def test_all_connections_are_compared_at_the_same_stack() -> None:
 
 
 def test_edits_do_not_change_the_comparison_of_connections() -> None:
-    cut = {"edits": [{"what": "stream", "do": "zero", "index": 1, "layers": [1, 2]}]}  # residual has one
+    cut: dict[str, Any] = {
+        "edits": [{"what": "stream", "do": "zero", "index": 1, "layers": [1, 2]}]
+    }  # residual has one
     settings: dict[str, Any] = {"depth": 4, "connection": {"kind": "mhc", "streams": 4}}
     assert compare_connections(build_spec(**settings, **cut)) == compare_connections(build_spec(**settings))
 
