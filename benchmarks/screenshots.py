@@ -76,7 +76,7 @@ SHOTS = (
         (390, 844),
         open_settings,
     ),
-    Shot("4k-dark", "Every figure, on a screen 3840 px wide.", "dark", (3840, 2160)),
+    Shot("4k-dark", "The default comparison on a screen 3840 px wide, with its sections closed.", "dark", (3840, 2160)),
     Shot("presets", "Examples: sketches and numbers of runs, next to numbers from the papers.", act=open_presets),
     Shot("share", "Share: a link to these numbers, a link to the settings, and a figure to embed.", act=share),
     Shot("api", "The API calls for the current view.", "dark", act=lambda page: press(page, "API")),
