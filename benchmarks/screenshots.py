@@ -76,7 +76,7 @@ SHOTS = (
         (390, 844),
         open_settings,
     ),
-    Shot("4k-dark", "Every figure, on a screen 3840 px wide.", "dark", (3840, 2160)),
+    Shot("4k-dark", "The default comparison on a screen 3840 px wide, with its sections closed.", "dark", (3840, 2160)),
     Shot("presets", "Examples: sketches and numbers of runs, next to numbers from the papers.", act=open_presets),
     Shot("share", "Share: a link to these numbers, a link to the settings, and a figure to embed.", act=share),
     Shot("api", "The API calls for the current view.", "dark", act=lambda page: press(page, "API")),
@@ -87,7 +87,13 @@ SHOTS = (
         act=compute_sweep,
     ),
     Shot("embed", "One figure, embedded in another page.", size=(1440, 1000), act=open_embed),
-    Shot("print", "Printed from the dark theme: in light colours, with all sections open.", "dark", A4_PX, to_paper),
+    Shot(
+        "print",
+        "Printed from the dark theme: in light colours. A closed section prints its finding.",
+        "dark",
+        A4_PX,
+        to_paper,
+    ),
 )
 
 

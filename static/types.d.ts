@@ -411,6 +411,8 @@ export interface ViewRules {
   keys: { name: string; map: string; metric: string; reduce: string; preset: string };
   /** Styles of a method's first, second, … run. */
   methods: Record<string, { marker: string; dashes: string[]; widths: number[]; light: string[]; dark: string[] }>;
+  /** Panels that show training step by step, so that their runs are loaded with all steps. */
+  panels_over_steps: string[];
   at_once: DerivationRules;
   edits: EditRules;
   /** Initialisations with which dynamic mixing differs from static before training, and the connections that have them. */

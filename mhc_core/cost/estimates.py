@@ -140,7 +140,7 @@ def compare_connections(
     spec: RunSpec, rates: Rates = DEFAULT_RATES, kinds: Iterable[str] = CONNECTION_KINDS
 ) -> list[ConnectionCost]:
     """Predict the cost of several connections for the same stack. Those that its number of streams excludes are left
-    out.
+    out. Edits do not count: few of them are possible with every connection.
 
     kinds: the connections, by default all. They must include the residual connection, with which each is compared.
     """
@@ -148,6 +148,7 @@ def compare_connections(
     for kind in kinds:
         plain = spec.model_dump()
         plain["connection"]["kind"] = kind
+        plain["edits"] = ()
         try:
             other = RunSpec.model_validate(plain)
         except ValueError:  # for example, n is not a power of two

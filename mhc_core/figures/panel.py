@@ -101,6 +101,7 @@ class Panel:
     table: the columns of the table view.
     follows_step: whether it can show a trained run at the cursor's training step (`figures/steps.py`). It then shows
         only data of that step, or, if there are none, those of the trained stack.
+    over_steps: whether it shows training step by step, so that the page loads the steps together with the results.
     between: a function that builds views between those of `views`, if these are positions of a slider: from a key to
         the view, or None for other keys.
     """
@@ -115,6 +116,7 @@ class Panel:
     views: tuple[View, ...]
     table: tuple[Column, ...] = ()
     follows_step: bool = False
+    over_steps: bool = False
     between: Callable[[str], View | None] | None = None
 
     def find_view(self, key: str | None) -> View | None:

@@ -24,6 +24,17 @@ def format_value(value: float | None, log10: float | None = None, status: str | 
     return UNKNOWN if status is None else say_status(status)
 
 
+def format_rounded(value: float | None, log10: float | None, status: str | None, digits: int) -> str:
+    """Format a value as `format_value` does, but keep the zeros of a rounded number: 1.00 may be 1.003, and 1 is exact
+    in the seven digits of float32.
+    """
+    text = format_value(value, log10, status, digits)
+    if value is None or not math.isfinite(value) or "×" in text:
+        return text
+    shown = float(text.replace(MINUS, "-"))
+    return text if shown == float(f"{value:.7g}") else format_fixed(value, _count_decimals(abs(shown), digits))
+
+
 def say_status(status: str) -> str:
     """Return a short text for why there is no number, such as "overflow"."""
     return STATUS_WORDS.get(status, status)

@@ -15,6 +15,7 @@ from mhc_core import __version__
 from mhc_core.figures import PANELS
 from mhc_core.figures.style import ThemeName, to_shared_colors
 from mhc_core.record import codec
+from mhc_scope.api.addresses import to_base
 from mhc_scope.api.dependencies import (
     Service,
     SnapshotById,
@@ -225,5 +226,10 @@ async def get_embed_page(
 async def get_docs(request: Request) -> Response:
     """Return the page with the routes of the API, from the OpenAPI description."""
     openapi = request.app.openapi()
-    sections, credentials = describe(openapi), describe_credentials(openapi)
-    return get_pages(request).render("docs.html", sections=sections, credentials=credentials, problems=TITLES)
+    shown: dict[str, Any] = {
+        "base": to_base(request, request.app.state.settings.public_base) or to_address(""),
+        "sections": describe(openapi),
+        "credentials": describe_credentials(openapi),
+        "problems": TITLES,
+    }
+    return get_pages(request).render("docs.html", **shown)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mhc_core.family import GROUPS
+from mhc_core.figures import PANELS
 from mhc_core.figures.at_once import to_at_once_rules
 from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.panels.costs import MEASURES
@@ -44,6 +45,7 @@ def to_view_rules() -> dict[str, Any]:
         "keys": KEYS | {"preset": KEY},
         "costs": MEASURES,
         "methods": to_plain_methods(),
+        "panels_over_steps": [key for key, panel in PANELS.items() if panel.over_steps],
         "at_once": to_at_once_rules(),
         "edits": {"does": DOES, "needs": NEEDS, "mixed": MIXED, "most": MAX_EDITS, "entries": MAX_ENTRIES},
         "dynamic": {"inits": list_projecting(), "kinds": MAPPED},

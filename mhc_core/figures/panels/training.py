@@ -91,6 +91,7 @@ PANEL = Panel(
     ),
     group="training",
     live=True,
+    over_steps=True,
     views=(
         View("loss", "loss", build_loss),
         View("gain", "gain", partial(build_waterfall, "step_gain_fwd", True), GAIN),

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { dashOf } from '../cards/swatch.js';
-import { formatValue, joinPercent } from '../data/numbers.js';
+import { formatRounded, joinPercent } from '../data/numbers.js';
 import { inkedFraction, toRunStyles } from '../figures/dress.js';
 import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
@@ -133,5 +133,5 @@ function PresetNumbers({ preset, runs, styles }) {
 
 /** Format the main number of a preset's run. @param {PresetSketch['runs'][number] | undefined} run */
 function numberOf(run) {
-  return run ? formatValue(run.value, run.log10, run.status, DIGITS) : '…';
+  return run ? formatRounded(run.value, run.log10, run.status, DIGITS) : '…';
 }

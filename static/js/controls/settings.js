@@ -42,6 +42,7 @@ function SettingsDrawer() {
   const setQuery = (/** @type {any} */ event) => {
     query.value = event.target.value;
   };
+  const isSearching = query.value.trim() !== '';
   return html`
     <aside ref=${sheet} class="drawer" id="settings" aria-labelledby="settings-title" onKeyDown=${onKeyDown}>
       <header class="drawer-head">
@@ -49,7 +50,7 @@ function SettingsDrawer() {
         <button type="button" class="icon" aria-label="Close settings" onClick=${closeSettings}>✕</button>
         <input type="text" role="searchbox" aria-label="Search settings" placeholder="Search settings" value=${query.value} onInput=${setQuery} />
       </header>
-      ${state.fields.value.size > 0 ? html`${query.value.trim() ? null : html`<${Compared} />`}<${Controls} /><${PredictedCost} />` : null}
+      ${state.fields.value.size > 0 ? html`${isSearching ? null : html`<${Compared} />`}<${Controls} />${isSearching ? null : html`<${PredictedCost} />`}` : null}
     </aside>
   `;
 }

@@ -141,7 +141,7 @@ export function PredictedCost() {
   if (estimates.length === 0 || !hasServer) return null;
   const flops = estimates.reduce((sum, item) => sum + item.flops, 0);
   return html`
-    <p class="cost"><span class="sr">Predicted cost: </span>about ${formatWait()}, ${formatCount(state.predicted.value.peak_bytes, 'B')} of memory,
+    <p class="cost">Predicted cost: about ${formatWait()}, ${formatCount(state.predicted.value.peak_bytes, 'B')} of memory,
       ${' '}${formatCount(flops, 'FLOP')}, ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters per run.</p>
   `;
 }

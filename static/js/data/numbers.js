@@ -22,6 +22,15 @@ export function formatValue(value, log10 = null, status = undefined, digits = 4)
   return status === undefined ? UNKNOWN : statusText(status);
 }
 
+/** Format a value like `formatValue`, but keep the zeros of a rounded number: 1.00 may be 1.003, and 1 is exact in the seven digits of float32. @param {number | null} value @param {number | null} log10 @param {string | undefined} status @param {number} digits */
+export function formatRounded(value, log10, status, digits) {
+  const text = formatValue(value, log10, status, digits);
+  const shown = Number(text.replace(MINUS, '-'));
+  return value === null || Number.isNaN(shown) || shown === Number(value.toPrecision(7))
+    ? text
+    : formatFixed(value, countDecimals(Math.abs(shown), digits));
+}
+
 /** Return the text of a status: why there is no number. @param {string} status */
 export function statusText(status) {
   return STATUS_WORDS[status] ?? status;

@@ -86,7 +86,7 @@ function toLens({ streams, blocks }, frame, layer) {
   const middle = frame.top === 0 ? (frame.left + frame.right) / 2 : frame.left + PAD_PX + width / 2;
   const gap = Math.min(LANES.gap, LANES.room / Math.max(1, streams - 1));
   const lanes = inclusiveRange(0, streams - 1).map((stream) => frame.top + LANES.top + stream * gap);
-  const name = (blocks[layer] ?? 'branch').replaceAll('_', ' ');
+  const name = blocks[layer] ?? 'branch';
   return {
     left: middle - width / 2 + NUMBER_PX,
     right: middle + width / 2 - NUMBER_PX,

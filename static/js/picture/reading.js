@@ -32,7 +32,7 @@ export function toReading(columns, mixed = columns) {
   return {
     layers,
     streams,
-    blocks: columns.start?.blocks ?? [],
+    blocks: (columns.start?.blocks ?? []).map((name) => name.replaceAll('_', ' ').replace(/\bmlp\b/, 'MLP')),
     sizes: find('act_rms_streams'),
     gradients: find('grad_rms_streams'),
     status: columns.status.get('act_rms_streams') ?? new Map(),

@@ -61,7 +61,7 @@ export function toSentence({ label, name = label, reading, gain, peak, end }, la
 function toLayerWords(reading, layer) {
   if (layer >= reading.layers) return '';
   const sizes = [layer, layer + 1].map((position) => sizesAt(reading, position));
-  const block = reading.blocks[layer]?.replaceAll('_', ' ');
+  const block = reading.blocks[layer];
   const where = `; at layer ${layer + 1}${block ? `, ${block}` : ''},`;
   if (!sizes[1]) return `${where} no size is known`;
   return `${where} ${sizes[0] ? `from ${sizes[0]} to` : 'it leaves'} ${sizes[1]}`;

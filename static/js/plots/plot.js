@@ -161,12 +161,25 @@ export function listenToPlot(element, { onClick, onDoubleClick, onHover, onMove,
     onClick({ [xaxis._name]: x, [yaxis._name]: y }),
   );
   plot.on('plotly_doubleclick', onDoubleClick);
-  plot.on('plotly_hover', onHover);
+  plot.on('plotly_hover', () => {
+    writeMinus(element);
+    onHover();
+  });
   plot.on('plotly_relayouting', onMove);
   plot.on('plotly_relayout', (/** @type {Record<string, any>} */ changed) => {
     const axes = Object.keys(changed).flatMap((name) => name.match(/^(\w+axis\d*)\.range\[0\]$/)?.[1] ?? []);
     if (axes.length > 0) onZoom(Object.fromEntries(axes.map((name) => [name, plot._fullLayout[name].range.slice()])));
   });
+}
+
+/** Write the true minus in hover texts: Plotly's own formats have a hyphen, and no option for another sign. @param {HTMLElement} element */
+function writeMinus(element) {
+  const walker = document.createTreeWalker(
+    /** @type {Element} */ (element.querySelector('.hoverlayer')),
+    NodeFilter.SHOW_TEXT,
+  );
+  for (let node = walker.nextNode(); node; node = walker.nextNode())
+    node.nodeValue = /** @type {string} */ (node.nodeValue).replace(/(?<!\w)-(?=\d)/g, '−');
 }
 
 /** Return the hover text of a Plotly figure in one line. @param {HTMLElement} element */

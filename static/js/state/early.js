@@ -15,7 +15,7 @@ export function requestPresetRuns() {
     boot.preset.specs.map(({ spec }) => spec),
     null,
     [],
-    boot.preset.panel === 'training' ? 'all' : 'result', // its figure, which is in sight at first, shows the steps
+    boot.rules.panels_over_steps.includes(boot.preset.panel) ? 'all' : 'result', // its figure is on the first screen
   );
   begun.catch(() => null); // the error is shown where the response is used
 }

@@ -197,7 +197,7 @@ function toRuns(text, fields, { letters }, problems) {
   if (kinds.length <= letters.length && kinds.every((kind) => kind === TRACE || known.includes(kind))) {
     return kinds.map((kind) => ({ kind, own: {} }));
   }
-  problems.push(`runs must be 1 to ${letters.length} of ${known.join(', ')}, not ${text}`);
+  problems.push(`runs must be 1 to ${letters.length} of ${known.join(', ')}, not ${text || 'empty'}`);
   return null;
 }
 
@@ -262,7 +262,7 @@ function setSetting(view, key, text, fields, rules, problems) {
 
 /** Describe the valid values of a setting, for a message about an invalid address. @param {Field} field */
 function describeValues({ control, options, type }) {
-  if (control === EDITS) return 'edits such as stream:2:zero:20-39';
+  if (control === EDITS) return 'written like stream:2:zero:20-39';
   return options ? joinOptions(options) : TYPES[type];
 }
 

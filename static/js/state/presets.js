@@ -1,7 +1,7 @@
 /** The presets, and the one whose view is shown until the user changes the view. */
 
 import { computed, signal } from '@preact/signals';
-import { formatValue } from '../data/numbers.js';
+import { formatRounded } from '../data/numbers.js';
 import { reduceColumn } from '../data/reduce.js';
 import { hasServer, ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
@@ -70,7 +70,7 @@ export function toHeadline(shown, columns) {
   if (columns.end === null) return null;
   const { value, log10, status } =
     shown.number === 'perplexity' ? toRise(columns) : reduceColumn(columns, shown.metric.key, shown.reduce);
-  return formatValue(value, log10, status, DIGITS);
+  return formatRounded(value, log10, status, DIGITS);
 }
 
 /** Compute by how many % edits raise the perplexity, exp(loss). Counterpart: `Preset.read_number`. @param {Columns} columns */

@@ -207,7 +207,7 @@ def test_the_overhead_that_the_paper_reports_is_marked_and_linked(see_page: Open
     page = see_page("/#v=1&depth=8&open=cost")
     card = page.locator(".cost-card")
     expect(card).to_contain_text("The paper reports +6.7 % time")
-    expect(card).to_contain_text(re.compile(r"Here, on one CPU core without fused kernels: \+[\d.]+ % time"))
+    expect(card).to_contain_text(re.compile(r"Here, on one CPU core without fused kernels: \+[\d.]+\s% time"))
     expect(card.locator(".paper-claim a")).to_have_attribute("href", "https://arxiv.org/abs/2512.24880")
     expect(card.locator(".cost-figure")).to_contain_text("6.7 % time: mHC in the paper")
     show_costs(page)

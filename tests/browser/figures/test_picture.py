@@ -170,7 +170,7 @@ def test_it_follows_the_cursor_and_a_pointer_on_it_moves_the_cursor(see_page: Op
     page = see_page(VIEW)
     still, glass = draws_of(page, 0), draws_of(page, 1)
     layer(page).fill("6")
-    expect(picture(page)).to_have_attribute("aria-label", re.compile("at layer 6, mlp"))
+    expect(picture(page)).to_have_attribute("aria-label", re.compile("at layer 6, MLP"))
     assert draws_of(page, 0) == still, "ribbons are not drawn again"
     assert draws_of(page, 1) != glass
     picture(page).scroll_into_view_if_needed()
@@ -460,7 +460,7 @@ def test_a_finger_that_scrolls_leaves_the_cursor_alone(open_page: OpenPage) -> N
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("runs=none,residual&block.kind=mlp", r"A Plain: one stream, .*at layer 3, mlp, from"),
+        ("runs=none,residual&block.kind=mlp", r"A Plain: one stream, .*at layer 3, MLP, from"),
         ("runs=frac", r"A Frac: 4 streams, .*at layer 3, attention, from"),
         ("runs=hc&block.kind=conv", r"A HC: 4 streams, .*at layer 3, conv, from"),
         ("runs=mhc&block.kind=pair", r"A mHC: 4 streams, .*at layer 3, transition, from"),

@@ -188,6 +188,14 @@ def test_all_connections_are_compared_at_the_same_stack() -> None:
     assert "kromhc" not in {cost.connection for cost in three}
 
 
+def test_edits_do_not_change_the_comparison_of_connections() -> None:
+    cut: dict[str, Any] = {
+        "edits": [{"what": "stream", "do": "zero", "index": 1, "layers": [1, 2]}]
+    }  # residual has one
+    settings: dict[str, Any] = {"depth": 4, "connection": {"kind": "mhc", "streams": 4}}
+    assert compare_connections(build_spec(**settings, **cut)) == compare_connections(build_spec(**settings))
+
+
 def test_cost_grows_with_everything_that_makes_a_run_larger() -> None:
     base: dict[str, Any] = {"connection": {"dynamic": True}, "dtype": "float32"}
     larger: list[dict[str, Any]] = [

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from mhc_core.figures.numbers import log_ticks
-from mhc_core.findings.numerals import format_fixed, format_gain, format_scaled, format_value
+from mhc_core.findings.numerals import format_fixed, format_gain, format_rounded, format_scaled, format_value
 
 TEXTS = Path(__file__).parents[2] / "number_texts.json"  # tests/js holds the page to the same
 SCALED = TEXTS.with_name("scaled_texts.json")  # and to these
+ROUNDED = TEXTS.with_name("rounded_texts.json")
 GAINS = TEXTS.with_name("gain_texts.json")
 
 
@@ -19,6 +20,13 @@ def test_numbers_as_people_read_them_here_and_on_the_page(
     value: float | None, log10: float | None, status: str | None, digits: int, text: str
 ) -> None:
     assert format_value(value, log10, status, digits) == text
+
+
+@pytest.mark.parametrize(("value", "log10", "status", "digits", "text"), json.loads(ROUNDED.read_text("utf-8")))
+def test_rounded_numbers_keep_their_zeros(
+    value: float | None, log10: float | None, status: str | None, digits: int, text: str
+) -> None:
+    assert format_rounded(value, log10, status, digits) == text
 
 
 @pytest.mark.parametrize(

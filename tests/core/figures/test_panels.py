@@ -132,6 +132,12 @@ def test_the_page_shows_the_same_values_of_a_step(key: str, view: View, step: in
     assert_same_values(fill(template, results, LABELS, 3), theirs, f"{key} {step}")
 
 
+@pytest.mark.parametrize("key", figures.PANELS)
+def test_a_panel_over_steps_has_an_axis_of_steps(key: str) -> None:
+    panel = figures.PANELS[key]
+    assert panel.over_steps == ("steps" in panel.build(1, figures.THEMES["light"])["layout"]["meta"])
+
+
 def test_a_step_shows_its_own_gains_and_the_matrices_kept_next_to_it() -> None:
     result = decode_result(encode_lines("kept")[0])
     assert result.kept_steps == [0, 4, 8]

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { formatRunGain } from '../../../static/js/data/gain.js';
-import { formatFixed, formatScaled, largestMagnitude } from '../../../static/js/data/numbers.js';
+import { formatFixed, formatRounded, formatScaled, largestMagnitude } from '../../../static/js/data/numbers.js';
 
 test('the largest magnitude ignores values that are not finite', () => {
   assert.equal(largestMagnitude([1, -3, NaN, Infinity, -Infinity, 2]), 3);
@@ -17,6 +17,12 @@ test('numbers beyond the range of a double are written as Python writes them', (
   const cases = JSON.parse(readFileSync(new URL('../../scaled_texts.json', import.meta.url), 'utf-8'));
   for (const [scaled, exponent, text] of cases) assert.equal(formatScaled(scaled, exponent), text);
   assert.equal(formatScaled(NaN, 0), 'nan');
+});
+
+test('rounded numbers keep their zeros', () => {
+  const cases = JSON.parse(readFileSync(new URL('../../rounded_texts.json', import.meta.url), 'utf-8'));
+  for (const [value, log10, status, digits, text] of cases)
+    assert.equal(formatRounded(value, log10, status ?? undefined, digits), text);
 });
 
 test('gains are written as on /families', () => {
