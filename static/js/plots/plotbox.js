@@ -171,6 +171,9 @@ function followsCursor(template) {
 /** Return the move of a slider that texts show; null at rest, when they show the last one. */
 const tickOfTexts = () => (state.followsPointer() ? state.textTick.peek() : null);
 
+/** Return whether runs are requested or running: a sketch stays until they end, so that Plotly takes no time from them. */
+const isPending = () => ['checking', 'running'].includes(state.phase.peek());
+
 /** Return the layer and the step of the cursor, and the layer at the pointer. */
 function shownCursors() {
   return { layer: state.cursor.peek(), step: state.step.peek(), hovered: state.hovered.peek() };
@@ -353,7 +356,7 @@ class PlotBox {
     if (pointed !== this.pointed) queueMicrotask(() => this.placeCursor());
     this.pointed = pointed;
     if (this.sketch && !state.followsPointer()) this.replaceSketch();
-    else if (state.phase.peek() !== 'running') this.isAwaiting = false;
+    else if (!isPending()) this.isAwaiting = false;
   }
 
   /** Return width and magnification of the box; unchanged during a drag. */
@@ -406,7 +409,7 @@ class PlotBox {
   replaceSketch() {
     this.box.setAttribute('aria-busy', 'true');
     if (!hasPlotly()) return; // the figure is drawn again when it is loaded
-    const isRunning = state.phase.peek() === 'running';
+    const isRunning = isPending();
     if (isRunning && this.sketchTimer) return;
     clearTimeout(this.sketchTimer);
     const replace = () => {

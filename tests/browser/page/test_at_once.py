@@ -128,6 +128,26 @@ TEXTS = """async ([places, apart_ms]) => {
     performance.now = now;
     return found;
 }"""
+# A move and a release; how often Plotly then draws in two frames.
+RELEASE = """() => new Promise((resolve) => {
+    const { react } = Plotly;
+    const slider = document.getElementById('field-depth');
+    const nextFrame = (then) => requestAnimationFrame(() => setTimeout(then));
+    let drawn = 0;
+    slider.value = '9';
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    nextFrame(() => {
+        Plotly.react = (...rest) => {
+            drawn++;
+            return react(...rest);
+        };
+        slider.dispatchEvent(new Event('change', { bubbles: true }));
+        nextFrame(() => nextFrame(() => {
+            Plotly.react = react;
+            resolve(drawn);
+        }));
+    });
+})"""
 # A hand that goes to and fro, deeper than all that is here, until it is let go; whether a sketch then has whole curves.
 CREEP = """() => {
     const slider = document.getElementById('field-depth');
@@ -388,6 +408,15 @@ def test_a_move_renders_and_paints_what_it_changes(
     assert found == {"Cell": 0, "Section": 0, "Sparkline": sparklines, "painted": painted}
     page.locator(f"#{field}").dispatch_event("change")
     wait_until_done(page)
+
+
+def test_plotly_waits_for_the_runs_of_a_released_slider(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    page.evaluate(SETTLED)
+    with silence(page):
+        assert page.evaluate(RELEASE) == 0, "curves stay sketched: drawing them would take time from their runs"
+    wait_until_done(page)
+    expect(page.locator(".sketch")).to_have_count(0)
 
 
 def test_the_picture_is_painted_exactly_when_the_slider_rests(open_page: OpenPage) -> None:
