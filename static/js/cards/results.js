@@ -75,7 +75,7 @@ function ResultRow({ slot, run }) {
   return html`<${KnownRow} slot=${slot} run=${run} />`;
 }
 
-/** Render the numbers and findings of a run. Out of sight, numbers follow a moving slider when it rests, and `data-waits` marks them until then. @param {{slot: Slot, run: number}} props */
+/** Render the numbers and findings of a run. `data-waits` marks numbers that do not follow a moving slider yet. @param {{slot: Slot, run: number}} props */
 function KnownRow({ slot, run }) {
   const [isOpen, setOpen] = useState(false);
   const row = useRef(/** @type {HTMLTableRowElement | null} */ (null));

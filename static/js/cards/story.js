@@ -1,6 +1,7 @@
 /** The heading: headline, sentence, and the steps of the story; each step sets the runs. */
 
 import { computed, signal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 import { shownOf } from '../figures/drawing.js';
 import { showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
@@ -10,6 +11,7 @@ import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/spec.js';
 import { Explained } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
+import { useWhileSeen } from '../ui/seen.js';
 import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from './storysteps.js';
 
 /** The last chosen step. */
@@ -60,8 +62,8 @@ export function Heading() {
   return html`
     <section class="heading" aria-labelledby="headline">
       <div>
-        <h1 id="headline"><${Headline} /></h1>
-        <p class="step-text" aria-live="polite"><${StoryText} /><${StartHint} /></p>
+        <${Headline} />
+        <${StepText} />
       </div>
       <ol class="steps" aria-label="Story">
         ${STEPS.map(
@@ -99,21 +101,35 @@ function shownColumns() {
 /** Return whether the gains of a run are known. @param {import('../../types').Columns} columns */
 const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
 
-const Headline = () => html`${toHeadline(shownColumns().filter(({ start }) => start !== null))}`;
-
-/** Render the hint to press Start; not printed. */
-function StartHint() {
-  const { hc, mhc } = toRuns(shownColumns().filter(hasGains));
-  const isBefore = current.value === null && taskView.value !== state.settings.value;
-  return isBefore && (hc || mhc) ? html`<span class="no-print"> Press Start to see why.</span>` : null;
+/** Render the headline about the shown runs. */
+function Headline() {
+  const outer = useRef(/** @type {HTMLElement | null} */ (null));
+  const text = useWhileSeen(outer, () => toHeadline(shownColumns().filter(({ start }) => start !== null)));
+  return html`<h1 id="headline" ref=${outer}>${text}</h1>`;
 }
 
-/** Render the text of the step about the shown runs. */
-export function StoryText() {
+/** Render the text of the step, and the hint to press Start, which is not printed. */
+function StepText() {
+  const outer = useRef(/** @type {HTMLElement | null} */ (null));
+  const { text, isBefore } = useWhileSeen(outer, () => ({ text: describeStep(), isBefore: isBeforeStart() }));
+  return html`<p class="step-text" aria-live="polite" ref=${outer}><${Explained} text=${text} />${isBefore ? html`<span class="no-print"> Press Start to see why.</span>` : null}</p>`;
+}
+
+/** Return whether the story has not begun, and can be told of the shown runs. */
+function isBeforeStart() {
+  const { hc, mhc } = toRuns(shownColumns().filter(hasGains));
+  return current.value === null && taskView.value !== state.settings.value && Boolean(hc || mhc);
+}
+
+/** Describe what the step shows of the shown runs. */
+function describeStep() {
   if (state.slots.value.length === 0 && state.phase.value === 'unconfirmed')
     return 'These runs are not computed yet. Press Run.';
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
-  const isTask = taskView.value === state.settings.value;
-  return html`<${Explained} text=${isTask ? describeTask(runs) : step === null ? describeClaim(runs) : STEPS[step].describe(runs)} />`;
+  if (taskView.value === state.settings.value) return describeTask(runs);
+  return step === null ? describeClaim(runs) : STEPS[step].describe(runs);
 }
+
+/** Render the text of the step about the shown runs. */
+export const StoryText = () => html`<${Explained} text=${describeStep()} />`;

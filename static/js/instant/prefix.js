@@ -1,4 +1,4 @@
-/** Copies the first layers of columns that do not depend on later layers. */
+/** Takes the first layers of columns that do not depend on later layers. Numbers are views on those of the base, which never change: a move of the depth would copy a hundred arrays. */
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
 
@@ -17,7 +17,7 @@ export function copyFirstLayers(target, base, layers, keys) {
     if (band)
       target.bands.set(
         key,
-        mapValues(band, (column) => column.slice(0, layers)),
+        mapValues(band, (column) => takeFirst(column, layers)),
       );
     if (key in base.input) target.input[key] = base.input[key];
   }
@@ -27,9 +27,15 @@ export function copyFirstLayers(target, base, layers, keys) {
 function copyFirstColumn(target, base, layers, key) {
   const isEmpty = (/** @type {any} */ value) => value === null || Number.isNaN(value);
   for (const table of /** @type {const} */ (['layers', 'log10'])) {
-    const column = base[table].get(key)?.slice(0, layers);
+    const all = base[table].get(key);
+    const column = all && takeFirst(all, layers);
     if (column && (layers > 1 || base.status.get(key)?.has(0) || !isEmpty(column[0]))) target[table].set(key, column);
   }
+}
+
+/** Return the first numbers of a column. @template {any[] | Float64Array | Float32Array} T @param {T} column @param {number} count @returns {T} */
+function takeFirst(column, count) {
+  return /** @type {any} */ (Array.isArray(column) ? column.slice(0, count) : column.subarray(0, count));
 }
 
 /** Apply a function to every value of a record with string keys. @template T, U @param {Record<string, T>} record @param {(value: T) => U} map @returns {Record<string, U>} */
@@ -45,7 +51,7 @@ function mapValues(record, map) {
  * @returns {Matrix}
  */
 export function sliceLayers({ shape: [all, ...rest], data }, layers, more) {
-  if (more === undefined) return { shape: [layers, ...rest], data: data.slice(0, (data.length / all) * layers) };
+  if (more === undefined) return { shape: [layers, ...rest], data: takeFirst(data, (data.length / all) * layers) };
   const width = layers + more;
   const block = new Float64Array(layers * width);
   for (let row = 0; row < layers; row++) block.set(data.subarray(row * rest[0], row * rest[0] + width), row * width);

@@ -13,6 +13,7 @@ import { html } from '../ui/html.js';
 import { Lazy } from '../ui/lazy.js';
 import { Menu } from '../ui/menu.js';
 import { opensEdits, settingsOpened } from '../ui/opened.js';
+import { useWhileSeen } from '../ui/seen.js';
 import { NumbersTable, TableBox } from '../ui/table.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
@@ -58,7 +59,7 @@ export function PictureCard({ level = 'h2', children = null }) {
         isTable && templates
           ? html`<${PictureTables} templates=${templates} /><div class="picture-row"><${PictureTools} items=${items} /></div>`
           : html`<${Picture}>
-              <div class="picture-row"><${SignalButtons} /><${ScaleChoice} /><${Caption} templates=${templates} /></div>
+              <div class="picture-row"><${SignalButtons} /><${ScaleChoice} /><${Caption} /></div>
               <${InsideButton} />
               <${PictureTools} items=${items} />
             <//>`
@@ -130,9 +131,9 @@ function ScaleChoice() {
   return html`<button type="button" class="picture-scale" role="switch" aria-checked=${isLog.value} aria-label="Logarithmic widths" onClick=${choose}><span class=${isLog.value ? '' : 'on'}>linear</span> | <span class=${isLog.value ? 'on' : ''}>log</span></button>`;
 }
 
-/** Render how to read the picture, and the training step that it shows. @param {{templates: Templates | null}} props */
-function Caption({ templates }) {
-  const places = templates ? placesOf(templates) : '';
+/** Render how to read the picture, and the training step that it shows. */
+function Caption() {
+  const places = useComputed(() => (state.templates.value ? placesOf(state.templates.value) : '')).value;
   return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${pictureCaption(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
 }
 
@@ -173,11 +174,15 @@ const loadMatrix = () => import('./matrix.js').then((module) => module.MatrixInP
 
 /** Render the cursor for the keyboard: an invisible slider, whose focus ring is shown on the frame. */
 function LayerSlider() {
-  const { first, last } = state.interval.value;
-  const layer = state.cursor.value;
+  const outer = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const { first, last, layer, layers } = useWhileSeen(outer, () => ({
+    ...state.interval.value,
+    layer: state.cursor.value,
+    layers: state.layers.value,
+  }));
   const move = (/** @type {any} */ event) => moveCursor(Number(event.target.value) - 1);
-  return html`<input type="range" class="picture-layer" aria-label="Layer" min=${first + 1} max=${last + 1} step="1" value=${layer + 1}
-    disabled=${first === last} aria-valuetext=${`layer ${layer + 1} of ${state.layers.value}`} onInput=${move} />`;
+  return html`<input type="range" class="picture-layer" ref=${outer} aria-label="Layer" min=${first + 1} max=${last + 1} step="1" value=${layer + 1}
+    disabled=${first === last} aria-valuetext=${`layer ${layer + 1} of ${layers}`} onInput=${move} />`;
 }
 
 /** Render the numbers of the picture as tables. @param {{templates: Templates}} props */

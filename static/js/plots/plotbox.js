@@ -1,6 +1,6 @@
 /** A plot that redraws itself on new data, when it becomes visible, and on resize. */
 
-import { effect, untracked } from '@preact/signals';
+import { effect, untracked, useComputed } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { niceStep } from '../data/numbers.js';
 import { WIDER, widthOf } from '../data/textwidth.js';
@@ -164,6 +164,12 @@ function followsCursor(template) {
   return sources.some((source) => /^(at|row|montage|product|basis|signed_log\.basis|eigen)\./.test(source));
 }
 
+/** Return the move of a slider that texts show; null at rest, when they show the last one. */
+const tickOfTexts = () => (state.followsPointer() ? state.textTick.peek() : null);
+
+/** Return whether runs are requested or running: a sketch stays until they end, so that Plotly takes no time from them. */
+const isPending = () => ['checking', 'running'].includes(state.phase.peek());
+
 /** Return the layer and the step of the cursor, and the layer at the pointer. */
 function shownCursors() {
   return { layer: state.cursor.peek(), step: state.step.peek(), hovered: state.hovered.peek() };
@@ -217,6 +223,8 @@ class PlotBox {
     this.pointer = new PlotPointer(this);
     /** Key of cursors and figure: placing cursors costs as much as a small drawing. */
     this.pointed = '';
+    /** The move of a slider at which the values at the cursor were written, null at rest. @type {number | null} */
+    this.tick = null;
     boxes.add(this);
     this.sight = new IntersectionObserver(
       ([entry]) => {
@@ -339,12 +347,12 @@ class PlotBox {
       if (isNew) state.hasDrawn.value = true;
     } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
       this.showPlot(this.shown, width, wanted);
-    const pointed = [cursor, state.step.peek(), wanted].join('|');
+    const pointed = [cursor, state.step.peek(), wanted, tickOfTexts()].join('|');
     // After all figures of this turn, so that styles are computed once.
     if (pointed !== this.pointed) queueMicrotask(() => this.placeCursor());
     this.pointed = pointed;
     if (this.sketch && !state.followsPointer()) this.replaceSketch();
-    else if (state.phase.peek() !== 'running') this.isAwaiting = false;
+    else if (!isPending()) this.isAwaiting = false;
   }
 
   /** Return width and magnification of the box; unchanged during a drag. */
@@ -403,7 +411,7 @@ class PlotBox {
   replaceSketch() {
     this.box.setAttribute('aria-busy', 'true');
     if (!hasPlotly()) return; // the figure is drawn again when it is loaded
-    const isRunning = state.phase.peek() === 'running';
+    const isRunning = isPending();
     if (isRunning && this.sketchTimer) return;
     clearTimeout(this.sketchTimer);
     const replace = () => {
@@ -494,8 +502,10 @@ class PlotBox {
       drawSketch(this.sketch.canvas, this.shown, this.sketch.size);
       this.paintCursor();
     }
+    const tick = tickOfTexts();
     const values = this.toValues();
-    if (values) writeValues(values, this.shown, cursors);
+    if (values && (tick === null || tick !== this.tick)) writeValues(values, this.shown, cursors);
+    this.tick = tick;
   }
 
   /** Stop listening, and remove the plot. */
@@ -529,10 +539,13 @@ const showTrainedStack = () => null;
 
 /** Render the names of the runs that an empty plot waits for; a small plot has no room for them. @param {{isSmall: boolean}} props */
 function Waiting({ isSmall }) {
-  state.dataTick.value;
-  const open = state.slots.value.filter(({ columns, derived }) => columns.end === null && derived === null);
-  const names = isSmall ? '' : open.map(({ label }) => label).join(', ');
-  return html`<p class="plot-waits hint">${open.length > 0 ? `Computing ${names} …` : ''}</p>`;
+  const text = useComputed(() => {
+    state.dataTick.value;
+    const open = state.slots.value.filter(({ columns, derived }) => columns.end === null && derived === null);
+    const names = isSmall ? '' : open.map(({ label }) => label).join(', ');
+    return open.length > 0 ? `Computing ${names} …` : '';
+  }).value;
+  return html`<p class="plot-waits hint">${text}</p>`;
 }
 
 /** Render a plot. `values` is the element for the values at the cursor; `description` is read to screen readers. @param {{template: Figure, title: string, description?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */

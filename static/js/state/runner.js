@@ -31,6 +31,9 @@ const NOT_WRITTEN = 'this page has no server and no runs of these settings, so i
 /** After this long without movement, ask the server. */
 const REST_MS = 150;
 
+/** Time between two moves of a slider that texts follow. */
+const TEXTS_MS = 100;
+
 /** @type {{isExplicit: boolean} | null} */
 let wanted = null;
 let isDraining = false;
@@ -39,6 +42,8 @@ let retryTimer = 0;
 /** Time until which a moving pointer delays requests, in ms of the page's clock. */
 let restingAt = 0;
 let restTimer = 0;
+/** Time of the next move that texts follow, in ms of the page's clock. */
+let textsAt = 0;
 let endWait = () => {};
 /** Whether Cancel was pressed after the request was sent and before the response named the runs. */
 let isCancelled = false;
@@ -51,10 +56,15 @@ export function requestRuns(isExplicit = false) {
 
 /** Request the runs of the view when the pointer rests or is released; derived columns are already shown. */
 export function requestSoon() {
-  restingAt = performance.now() + REST_MS;
+  const now = performance.now();
+  restingAt = now + REST_MS;
   clearTimeout(restTimer);
   restTimer = setTimeout(endMovement, REST_MS);
   state.isMoving.value = true;
+  if (now >= textsAt) {
+    textsAt = now + TEXTS_MS;
+    state.textTick.value++;
+  }
   state.phase.value = 'checking';
   queueRequest(false);
 }

@@ -43,6 +43,8 @@ export const predicted = computed(() => predictTogether(estimates.value, boot.wo
 export const hasDrawn = signal(false);
 /** Whether a drag is moving and the page shows derived columns. */
 export const isMoving = signal(false);
+/** Counts the moves that texts follow, a few per second: nobody reads numbers that change in every frame. At rest, texts show the last move. */
+export const textTick = signal(0);
 /** Whether a slider is dragged. */
 export const isDragging = signal(false);
 /** Predicted end of short runs, in ms of the page's clock; they are drawn once then, which leaves computing time. */

@@ -1,12 +1,11 @@
-/** Values that rest while nobody sees them. */
+/** Texts that rest while nobody reads them. */
 
 import { useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { isMoving } from '../state/signals.js';
+import { isMoving, textTick } from '../state/signals.js';
 
 /**
- * Return a computed value, which stays the same while a slider moves and the element is out of sight: at each move only what is in sight
- * is rendered.
+ * Return a computed value, which rests while a slider moves: in sight it follows a few times a second, out of sight when the slider rests.
  * @template T
  * @param {{current: Element | null}} outer the element, which must be rendered first
  * @param {() => T} compute reads signals
@@ -14,7 +13,7 @@ import { isMoving } from '../state/signals.js';
  */
 export function useWhileSeen(outer, compute) {
   const isInSight = useSignal(true);
-  const kept = useRef(/** @type {{value: T} | null} */ (null));
+  const kept = useRef(/** @type {{value: T, tick: number} | null} */ (null));
   useLayoutEffect(() => {
     const sight = new IntersectionObserver(([entry]) => {
       isInSight.value = entry.isIntersecting;
@@ -22,6 +21,8 @@ export function useWhileSeen(outer, compute) {
     sight.observe(/** @type {Element} */ (outer.current));
     return () => sight.disconnect();
   }, []);
-  if (kept.current === null || isInSight.value || !isMoving.value) kept.current = { value: compute() };
+  const { value: tick } = textTick;
+  if (kept.current === null || !isMoving.value || (isInSight.value && kept.current.tick !== tick))
+    kept.current = { value: compute(), tick };
   return kept.current.value;
 }

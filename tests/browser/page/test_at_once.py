@@ -96,6 +96,7 @@ WORK = """async ([field, places]) => {
         return clearRect.apply(this, rest);
     };
     const slider = document.getElementById(field);
+    let sparklines = null; // of the first move: texts follow it, and others a few times a second
     for (const place of places) {
         Object.assign(rendered, { Cell: 0, Section: 0, Sparkline: 0 });
         painted.fill(0);
@@ -103,9 +104,50 @@ WORK = """async ([field, places]) => {
         slider.dispatchEvent(new Event('input', { bubbles: true }));
         do await new Promise(requestAnimationFrame);
         while (box.ariaBusy);
+        sparklines ??= rendered.Sparkline;
     }
-    return { ...rendered, painted };
+    return { ...rendered, Sparkline: sparklines, painted };
 }"""
+# After each of some moves, so many ms of the page's clock apart: the slider's number, two texts, and whether they wait.
+TEXTS = """async ([places, apart_ms]) => {
+    const { now } = performance;
+    let clock = now.call(performance);
+    performance.now = () => clock;
+    const slider = document.getElementById('field-depth');
+    const read = (selector) => document.querySelector(selector).textContent;
+    const found = [];
+    for (const place of places) {
+        slider.value = String(place);
+        slider.dispatchEvent(new Event('input', { bubbles: true }));
+        for (let turn = 0; turn < 9; turn++) await null; // rendered in a microtask, before the slider could rest
+        const row = document.querySelector('.results-table tbody tr:not(.findings)');
+        const texts = [read('#headline'), read('[data-metric=activation]')];
+        found.push([read('output[for=field-depth]'), texts.join(), 'waits' in row.dataset]);
+        clock += apart_ms;
+    }
+    performance.now = now;
+    return found;
+}"""
+# A move and a release; how often Plotly then draws in two frames.
+RELEASE = """() => new Promise((resolve) => {
+    const { react } = Plotly;
+    const slider = document.getElementById('field-depth');
+    const nextFrame = (then) => requestAnimationFrame(() => setTimeout(then));
+    let drawn = 0;
+    slider.value = '9';
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    nextFrame(() => {
+        Plotly.react = (...rest) => {
+            drawn++;
+            return react(...rest);
+        };
+        slider.dispatchEvent(new Event('change', { bubbles: true }));
+        nextFrame(() => nextFrame(() => {
+            Plotly.react = react;
+            resolve(drawn);
+        }));
+    });
+})"""
 # A hand that goes to and fro, deeper than all that is here, until it is let go; whether a sketch then has whole curves.
 CREEP = """() => {
     const slider = document.getElementById('field-depth');
@@ -333,6 +375,21 @@ def test_rows_of_results_out_of_sight_follow_when_the_slider_rests(
     assert row.locator("[data-metric=activation]").inner_text() != before
 
 
+def test_texts_follow_a_moving_slider_ten_times_a_second(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    page.evaluate(SETTLED)
+    first, second, third = page.evaluate(TEXTS, [[9, 8, 7], 50])
+    assert [first[0], second[0], third[0]] == ["10", "9", "8"], "the slider's own number follows each move"
+    assert [first[2], second[2], third[2]] == [False, True, False]
+    assert first[1] == second[1] != third[1]
+    page.evaluate(TEXTS, [[6, 5], 50])
+    page.locator("#field-depth").dispatch_event("change")
+    wait_until_done(page)
+    expect(page.locator("[data-panel=activation] .at-cursor")).to_contain_text("at 2:")
+    row = page.locator(".results-table tbody tr:not(.findings)").first
+    assert row.locator("[data-metric=activation]").inner_text() not in third[1]
+
+
 @pytest.mark.parametrize(
     ("field", "places", "sparklines", "painted"),
     [("setting-connection-sinkhorn_iters", [19, 18], 5, [1, 0]), ("field-connection-noise", [5, 4], 10, [1, 1])],
@@ -351,6 +408,15 @@ def test_a_move_renders_and_paints_what_it_changes(
     assert found == {"Cell": 0, "Section": 0, "Sparkline": sparklines, "painted": painted}
     page.locator(f"#{field}").dispatch_event("change")
     wait_until_done(page)
+
+
+def test_plotly_waits_for_the_runs_of_a_released_slider(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
+    page.evaluate(SETTLED)
+    with silence(page):
+        assert page.evaluate(RELEASE) == 0, "curves stay sketched: drawing them would take time from their runs"
+    wait_until_done(page)
+    expect(page.locator(".sketch")).to_have_count(0)
 
 
 def test_the_picture_is_painted_exactly_when_the_slider_rests(open_page: OpenPage) -> None:
