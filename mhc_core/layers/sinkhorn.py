@@ -1,5 +1,7 @@
 """Sinkhorn-Knopp: makes positive matrices nearly doubly stochastic (mHC, arXiv 2512.24880, Eq. 8-9)."""
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -41,7 +43,16 @@ def sinkhorn(logits: torch.Tensor, rounds: int, eps: float = 0.0) -> torch.Tenso
         return _from_stack(_normalise_with_eps(_to_stack(logits), rounds, eps), logits.shape)
     if torch.is_grad_enabled():
         return _Rounds.apply(logits, rounds)
-    return _from_stack(_normalise(_to_stack(logits), rounds)[-1], logits.shape)
+    return _map_plainly(logits, rounds)
+
+
+def _map_plainly(logits: torch.Tensor, rounds: int) -> torch.Tensor:
+    """Return `sinkhorn` without eps by plain operators.
+
+    Only the last half round is kept: without a graph, new memory for each would take longer than the arithmetic.
+    """
+    (matrix,) = deque(_normalise(_to_stack(logits), rounds), maxlen=1)
+    return _from_stack(matrix, logits.shape)
 
 
 def _to_stack(matrices: torch.Tensor) -> torch.Tensor:
@@ -53,17 +64,15 @@ def _from_stack(stack_nnK: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     return stack_nnK.permute(2, 0, 1).contiguous().view(shape)
 
 
-def _normalise(logits: torch.Tensor, rounds: int) -> list[torch.Tensor]:
-    """Return the logarithm of the matrix (n, n, K) after each half of a Sinkhorn round, and finally the matrix itself.
+def _normalise(logits: torch.Tensor, rounds: int) -> Iterator[torch.Tensor]:
+    """Yield the logarithm of the matrix (n, n, K) after each half of a Sinkhorn round, and finally the matrix itself.
 
     In logarithms no row or column can underflow to zero, however different the logits are.
     """
-    steps = [torch.log_softmax(logits, dim=0)]
-    for _ in range(rounds - 1):
-        steps.append(torch.log_softmax(steps[-1], dim=1))
-        steps.append(torch.log_softmax(steps[-1], dim=0))
-    steps.append(torch.softmax(steps[-1], dim=1))
-    return steps
+    for number in range(2 * rounds - 1):
+        logits = torch.log_softmax(logits, dim=number % 2)
+        yield logits
+    yield torch.softmax(logits, dim=1)
 
 
 def _normalise_with_eps(logits: torch.Tensor, rounds: int, eps: float) -> torch.Tensor:
@@ -82,7 +91,7 @@ class _Rounds(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, rounds: int) -> torch.Tensor:
         """Return exp(logits) after Sinkhorn's rounds, and store every half round for the backward pass."""
-        steps = _normalise(_to_stack(logits), rounds)
+        steps = list(_normalise(_to_stack(logits), rounds))
         ctx.rounds = rounds
         ctx.save_for_backward(logits, *steps)
         return _from_stack(steps[-1], logits.shape)
@@ -92,7 +101,7 @@ class _Rounds(torch.autograd.Function):
         """Return the gradient with respect to the logits."""
         logits, *steps, matrix = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient will be differentiated, for which the saved steps are not enough
-            plain = _from_stack(_normalise(_to_stack(logits), ctx.rounds)[-1], logits.shape)
+            plain = _map_plainly(logits, ctx.rounds)
             return torch.autograd.grad(plain, logits, grad, create_graph=True)[0], None
         # Called by these names, because calls through `torch.ops` take twice as long.
         grad = torch._softmax_backward_data(_to_stack(grad), matrix, 1, matrix.dtype)

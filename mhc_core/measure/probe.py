@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from mhc_core.layers.connections import MATRICES, DepthReads
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
@@ -95,9 +96,10 @@ class ForwardProbe:
         """Add a layer's output; return the frames that are ready to send. With the last layer, these are all others."""
         self.waiting.append((layer, detach_output(output)))
         is_last = layer == self.last_layer
-        if len(self.waiting) < self.pace.due and not is_last:
+        # A last layer that is left over joins the block before it, because a block of one layer costs mostly calls.
+        joins_next = layer == self.last_layer - 1 and self.pace.due > 1
+        if not is_last and (len(self.waiting) < self.pace.due or joins_next):
             return []
-        self.pace.grow()
         waiting, self.waiting = self.waiting, []
         if self.known and layer < self.first:
             return self._repeat(self.known, [output for _, output in waiting])
@@ -121,6 +123,7 @@ class ForwardProbe:
 
     def _repeat(self, known: "ForwardProbe", outputs: list[LayerOutput]) -> list[ForwardFrame | SimilarityFrame]:
         """Return the frames of a block of layers from the `known` pass, and copy its data that later blocks need."""
+        self.pace.grow()
         place = len(self.blocks)
         self.blocks.append(known.blocks[place])
         self.means.append(known.means[place])
@@ -155,8 +158,11 @@ class ForwardProbe:
         if not isinstance(made[0], DepthReads):
             measured |= self._measure_mixing(block, measured["act_rms_streams"])
         if self.cka is not None:
-            measured["cka"] = self.cka.add(m_KNC)
+            # A joined last layer is a separate product: its row is then the same bit for bit as in stored records.
+            rows = [self.cka.add(part_KNC) for part_KNC in m_KNC.split(self.pace.due)]
+            measured["cka"] = torch.cat([pad(row, (0, self.cka.filled - row.shape[1])) for row in rows])
             measured["cka_faults"] = self.cka.faults_L[self.cka.filled - len(m_KNC) : self.cka.filled]
+        self.pace.grow()
         return measured
 
     def _measure_mixing(self, block: LayerBlock, size_Kn: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -382,7 +388,7 @@ def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
     with 0.
     """
     size = len(reads) + 1
-    return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
+    return torch.stack([pad(weights, (0, size - len(weights))) for weights in reads])
 
 
 def _average_mixing(block: LayerBlock) -> dict[str, torch.Tensor]:

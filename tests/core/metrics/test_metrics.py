@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from mhc_core.measure.passes import measure as measure_pass
+from mhc_core.measure.probe import ForwardProbe
 from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
 from mhc_core.record.start import CkaEstimator
-from mhc_core.stack import build_stack
+from mhc_core.stack import LayerOutput, build_stack
 from tests.core import measures
 from tests.core.conftest import MULTI_STREAM, PARTS, build_spec, measure, shake
 from tests.core.metrics.cases import LITTLE, NOISY, Case
@@ -274,3 +275,20 @@ def test_biased_cka_on_request_and_over_how_many_samples() -> None:
     assert result.matrices["cka"][0, 1] == pytest.approx(biased, rel=1e-9)
     assert result.cka_estimator == CkaEstimator(estimator="biased", samples=256)
     assert build_spec(**fields).id == build_spec(**fields, cka="unbiased").id != spec.id
+
+
+@pytest.mark.parametrize(("depth", "blocks"), [(2, [1, 1]), (16, [1, 2, 4, 9]), (17, [1, 2, 4, 8, 2])])
+def test_a_last_layer_that_is_left_over_joins_the_block_before_it(
+    depth: int, blocks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    measure_block = ForwardProbe._measure
+
+    def count(probe: ForwardProbe, outputs: list[LayerOutput]) -> dict[str, torch.Tensor]:
+        sizes.append(len(outputs))
+        return measure_block(probe, outputs)
+
+    monkeypatch.setattr(ForwardProbe, "_measure", count)
+    spec = build_spec(depth=depth, connection={"kind": "residual"})
+    list(measure_pass(build_stack(spec), torch.device("cpu")))
+    assert sizes == blocks
