@@ -84,6 +84,7 @@ def test_what_the_basis_makes_of_rounding_is_blank() -> None:
     assert np.isnan(second[0]).all()
     np.testing.assert_array_equal(second[1:, 1:], np.eye(4))
     between = build_block(uniform, "50", 1)
+    assert between is not None
     assert np.isnan(between).all()
 
 
