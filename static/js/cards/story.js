@@ -115,7 +115,7 @@ function StepText() {
   return html`<p class="step-text" aria-live="polite" ref=${outer}><${Explained} text=${text} />${isBefore ? html`<span class="no-print"> Press Start to see why.</span>` : null}</p>`;
 }
 
-/** Return whether the story has not begun, and can be told of the shown runs. */
+/** Return whether the story has not begun and has sentences for the shown runs. */
 function isBeforeStart() {
   const { hc, mhc } = toRuns(shownColumns().filter(hasGains));
   return current.value === null && taskView.value !== state.settings.value && Boolean(hc || mhc);
