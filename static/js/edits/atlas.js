@@ -59,15 +59,22 @@ const CROSS_PX = 3;
 const READOUT_PX = 20; // from the strips to the text of a cell, on wide screens
 const IMAGE = { width: 1200, density: 2, head: 46, foot: 30, pad: 20 };
 
-/** Render the button that opens the atlas and computes it. */
+/** Render the button that opens the atlas and computes it. It receives the focus that the closed atlas loses. */
 export function AtlasButton() {
-  if (!isComputing || shownCut.value) return null;
+  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  const isOpen = shownCut.value !== null;
+  const wasOpen = useRef(isOpen);
+  useEffect(() => {
+    if (wasOpen.current && !isOpen && document.activeElement === document.body) button.current?.focus();
+    wasOpen.current = isOpen;
+  }, [isOpen]);
+  if (!isComputing || isOpen) return null;
   const openAtlas = () => {
     isWanted.value = true;
     showCut(Object.keys(CUTS)[0]);
     setTimeout(() => document.getElementById(ATLAS)?.scrollIntoView({ block: 'nearest' }));
   };
-  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${openAtlas} disabled=${reasons.value.every((reason) => reason !== '')}>Map every cut</button>`;
+  return html`<button type="button" class="quiet" ref=${button} title="Cut each stream at each layer, one at a time" onClick=${openAtlas} disabled=${reasons.value.every((reason) => reason !== '')}>Map every cut</button>`;
 }
 
 /** Render the atlas, if it is open. */
@@ -78,6 +85,11 @@ function OpenAtlas() {
   const { isTable, tableItem } = useTableSwitch();
   const parts = listParts();
   const act = String(shownCut.value);
+  const section = useRef(/** @type {HTMLElement | null} */ (null));
+  // The button that opened the atlas is gone, and with it the focus.
+  useEffect(() => {
+    if (isWanted.peek()) section.current?.focus({ preventScroll: true });
+  }, []);
   useComputing();
   const items = [
     tableItem,
@@ -89,7 +101,7 @@ function OpenAtlas() {
       : []),
   ];
   return html`
-    <section class="atlas" id=${ATLAS} aria-label=${TITLE}>
+    <section class="atlas" id=${ATLAS} ref=${section} tabindex="-1" aria-label=${TITLE}>
       <header class="card-head">
         <div class="card-title"><h2>${TITLE}</h2><${ColorScale} parts=${parts} act=${act} /></div>
         <div class="card-tools">
@@ -143,7 +155,11 @@ function AtlasProgress() {
   if (isWanted.value) return html`<p class="hint">This starts once all runs have ended.</p>`;
   if (!isComputingAtlases.value) {
     if (!atlases.value.some((entry) => entry !== null && entry?.status !== 'done')) return null;
-    return html`<p><button type="button" class="primary" onClick=${() => (isWanted.value = true)}>Map every cut</button></p>`;
+    const compute = () => {
+      isWanted.value = true;
+      document.getElementById(ATLAS)?.focus({ preventScroll: true });
+    };
+    return html`<p><button type="button" class="primary" onClick=${compute}>Map every cut</button></p>`;
   }
   const run = atlases.value.findIndex((entry) => entry?.status === 'waiting' || entry?.status === 'running');
   const atlas = atlases.value[run]?.atlas;

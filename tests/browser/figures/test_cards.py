@@ -71,6 +71,24 @@ def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     expect(label).to_contain_text("weight 1")
 
 
+@pytest.mark.full
+def test_hovering_a_map_gives_negative_weights_with_a_true_minus(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&runs=hc&connection.noise=1&seed=1")
+    card = card_of(page, "unfolded")
+    card.scroll_into_view_if_needed()
+    wait_until_drawn(page, "unfolded")
+    box = card.locator(".plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    label = page.locator("[data-panel=unfolded] .hoverlayer .hovertext")
+    said = []
+    for output in range(1, 8):  # the last layer reads them all; its row is the lowest
+        page.mouse.move(box["x"] + (output + 0.5) / 8 * box["width"], box["y"] + 0.95 * box["height"])
+        expect(label).to_contain_text(f"output {output}")
+        said.append(label.text_content() or "")
+    assert not any("-" in text for text in said), said
+    assert any("weight −" in text for text in said), said
+
+
 def test_the_caption_of_a_card_is_that_of_the_view_that_it_shows(open_page: OpenPage) -> None:
     card = card_of(open_page("/#v=1&depth=8&width=16"), "similarity")
     caption = card.locator(".meaning")

@@ -26,6 +26,7 @@ def test_every_cut_is_mapped_read_made_an_edit_undone_and_found_again(open_page:
     page = open_page(VIEW, height=1100)
     page.locator(".edits").get_by_role("button", name="Map every cut").click()
     cells, said = page.locator(".atlas-box"), page.locator("#atlas-cell")
+    expect(page.locator(".atlas")).to_be_focused()
     expect(cells).to_be_visible()
     expect(page.locator(".atlas-progress")).to_have_count(0)
     page.wait_for_url(re.compile("view.atlas=zero"))
@@ -65,3 +66,5 @@ def test_every_cut_is_mapped_read_made_an_edit_undone_and_found_again(open_page:
     table = page.get_by_role("region", name="Every single cut, table")
     expect(table.locator("thead th")).to_have_text(["layer", *(f"B mHC, stream {stream}" for stream in range(1, 5))])
     expect(table.locator("tbody tr")).to_have_count(12)
+    page.get_by_role("button", name="Close the atlas").press("Enter")
+    expect(page.get_by_role("button", name="Map every cut")).to_be_focused()
