@@ -104,7 +104,7 @@ const PictureTools = ({ items }) =>
 function SignalButtons() {
   const { value } = sent;
   if (!value)
-    return html`<button type="button" class="send" key="send" onClick=${sendAndAnnounce} aria-label="Send a signal">▶ Send<span class="picture-inside"> a signal</span></button>`;
+    return html`<button type="button" class="send" key="send" onClick=${sendAndAnnounce} disabled=${state.slots.value.length === 0} aria-label="Send a signal">▶ Send<span class="picture-inside"> a signal</span></button>`;
   const isForward = elapsedOf(value) <= ENDS_MS.forward;
   const pause = isStill()
     ? isForward

@@ -1,7 +1,7 @@
 """A value that is refused leaves the last good runs in place, marked, and throws nothing."""
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_done
 from tests.browser.page.test_page import curves
@@ -40,6 +40,13 @@ def test_a_depth_with_a_fraction_in_a_link_is_named(open_page: OpenPage) -> None
     page = open_page("/#v=1&runs=hc&depth=64.5&width=16")
     expect(page.get_by_role("alert")).to_contain_text("depth")
     assert points(page) == [64]
+
+
+def test_a_link_to_runs_that_are_refused_offers_no_signal(visitor: BrowserContext, server: Server) -> None:
+    page = visitor.new_page()
+    page.goto(f"{server.url}/#v=1&runs=hc&width=65&block.heads=4")
+    expect(page.locator(".banner")).to_have_text("Heads (4) must divide width (65). Use 1, 5 or 13.")
+    expect(page.get_by_role("button", name="Send a signal")).to_be_disabled()
 
 
 def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(
