@@ -148,7 +148,9 @@ class Edits:
     def _replace(
         self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> torch.Tensor:
-        """Return the state after a nonlinear edit of one or all streams: mean over tokens, noise, restore."""
+        """Return the state after an edit of one or all streams that no matrix expresses: mean over tokens, noise, or
+        the stream of the run without edits (restore).
+        """
         x_nNC = connection.streams(state)
         changed = list(x_nNC.unbind())
         base = connection.streams(self._get_base().states[layer]) if edit.do == "restore" else x_nNC

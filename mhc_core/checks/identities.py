@@ -111,14 +111,15 @@ def _check_rules(
     ]
     found = np.array(errors)
     if stack.spec.family.has_mixing and not stack.spec.edits:
-        found = np.fmax(found, _check_moved_rules(stack, start, outputs))
+        found = np.fmax(found, _check_perturbed_layers(stack, start, outputs))
     rules = dict(zip(("layer_rule", "read_rule"), found.T, strict=True))
     return rules if stack.spec.family.has_mixing else {"read_rule": rules["read_rule"]}
 
 
 @torch.no_grad()
-def _check_moved_rules(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
-    """Check both rules for one sequence with randomly perturbed parameters and streams: errors (L, 2).
+def _check_perturbed_layers(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
+    """Check the layer rule and the read rule of one sequence with randomly perturbed parameters and streams: errors
+    (L, 2).
 
     Equal streams would not reveal a transposed matrix, and a projection of 0 would not reveal errors in its input.
     """

@@ -164,12 +164,12 @@ def check_coefficients(
     ]
     found = np.array(errors)
     if parameters:
-        found = np.maximum(found, _check_moved(stack, entering, outputs))
+        found = np.maximum(found, _check_perturbed(stack, entering, outputs))
     return dict(zip(("map_pre", "map_post", "map_res"), found.T, strict=True))
 
 
 @torch.no_grad()
-def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
+def _check_perturbed(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
     """Return the largest errors of the coefficients at randomly perturbed parameters, for a few samples: (L, 3)."""
     spec, states, errors = stack.spec, [stack.embed(), *(output.state for output in outputs)], []
     with move_parameters(stack) as parameters:

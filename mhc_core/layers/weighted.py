@@ -21,7 +21,10 @@ FIRST, LAST = (1.15, 0.20), (1.05, 0.05)  # initial a and b of the first block a
 
 
 def build_start(depth: int) -> torch.Tensor:
-    """Return the initial weights of the state and of the embedding in each layer, without drift: (L, 2), float64."""
+    """Return the initial weights of state and embedding in each layer before drift is added, (L, 2), float64.
+
+    In every second layer they lie on the line from FIRST to LAST; in the others they are 1 and 0.
+    """
     start = torch.tensor([[1.0, 0.0]], dtype=torch.float64).repeat(depth, 1)
     blocks = (depth + 1) // 2
     share = (torch.arange(blocks, dtype=torch.float64) / max(blocks - 1, 1)).unsqueeze(1)

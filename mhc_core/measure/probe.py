@@ -102,7 +102,7 @@ class ForwardProbe:
             return []
         waiting, self.waiting = self.waiting, []
         if self.known and layer < self.first:
-            return self._repeat(self.known, [output for _, output in waiting])
+            return self._take_known(self.known, [output for _, output in waiting])
         self.measured.append(([layer for layer, _ in waiting], self._measure([output for _, output in waiting])))
         count = sum(len(layers) for layers, _ in self.measured if layers != [INPUT_LAYER])
         if not (is_last or self.pace.sends(count)):
@@ -121,8 +121,8 @@ class ForwardProbe:
             return {"unfolded": stack_reads(self.reads[: self.layout.depth]).cpu().numpy()}
         return {key: np.concatenate([block[key] for block in self.means]) for key in self.means[0]}
 
-    def _repeat(self, known: "ForwardProbe", outputs: list[LayerOutput]) -> list[ForwardFrame | SimilarityFrame]:
-        """Return the frames of a block of layers from the `known` pass, and copy its data that later blocks need."""
+    def _take_known(self, known: "ForwardProbe", outputs: list[LayerOutput]) -> list[ForwardFrame | SimilarityFrame]:
+        """Return the `known` pass's frames of a block of layers, and copy its data that later blocks need."""
         self.pace.grow()
         place = len(self.blocks)
         self.blocks.append(known.blocks[place])
@@ -378,7 +378,7 @@ def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.
 
 
 def _drop_missing(group: LayerGroup) -> None:
-    """Remove metrics that only some layers have, in place, if this layer's value is nan."""
+    """Remove from the group each metric that not all layers have, if its value is nan here."""
     for key in [key for key, flag in group["status"].items() if flag == "nan" and key in SOME_LAYERS]:
         del group["values"][key], group["status"][key]
 

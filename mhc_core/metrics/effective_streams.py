@@ -50,13 +50,13 @@ def count_effective(weights_Kn: "torch.Tensor") -> "torch.Tensor":
 
 
 def compute_reads(spec: "RunSpec", layer: ReferenceLayer) -> float:
-    """Compute the effective number of streams that a layer reads in numpy."""
+    """Compute, in numpy, how many streams a layer effectively reads."""
     weights = layer.h_pre.mean(0) if layer.h_res.ndim == 3 else layer.h_pre
     return _to_power(np.abs(weights).sum(0) if weights.ndim == 2 else np.abs(weights))
 
 
 def compute_writes(spec: "RunSpec", layer: ReferenceLayer) -> float:
-    """Compute the effective number of streams that a layer writes in numpy."""
+    """Compute, in numpy, to how many streams a layer effectively writes."""
     return _to_power(np.abs(layer.h_post.mean(0) if layer.h_res.ndim == 3 else layer.h_post))
 
 

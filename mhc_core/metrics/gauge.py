@@ -170,7 +170,7 @@ def _rotate_plane(angle: np.ndarray) -> np.ndarray:
 
 
 def _shear(c: np.ndarray, share: float) -> np.ndarray:
-    """Return a matrix on the straight line from I, share 0, to C, share 1."""
+    """Return the shear of the basis at a share of its way: on the straight line from I, share 0, to C, share 1."""
     eye = np.eye(c.shape[-1])
     return eye + share * (c - eye)
 

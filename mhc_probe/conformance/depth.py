@@ -123,12 +123,14 @@ class DepthBench:
 
 
 def check_depth(module: nn.Module | Callable[[], nn.Module], seed: int = 0) -> Report:
-    """Check a module that reads over depth, or the first one in a model. See `mhc_probe.conformance.check`.
+    """Check a module that reads a weighted sum of earlier outputs, or the first one in a model.
+
+    See `mhc_probe.conformance.check`.
 
     Raises
     ------
     SpecError
-        If nothing in the module can be called with sources.
+        If no part of the module can be called with a list of earlier outputs.
     """
     bench = open_depth_bench(module if isinstance(module, nn.Module) else module(), seed)
     checks = [_run_check(name, check_read, bench) for name, check_read in CHECKS.items()]

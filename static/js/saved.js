@@ -69,11 +69,11 @@ function drawCard({ still, live, template }, runs) {
 /** Draw the picture in a saved file, without the animation. @param {Card} card @param {Columns[] | null} runs null for the saved state */
 function drawPicture({ still, live, template }, runs) {
   const needed = [...SIZES, ...MIXING];
-  const isKnownToSliders = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
-  setDimmed(still, runs !== null && !isKnownToSliders);
-  still.classList.toggle('replaced', isKnownToSliders);
-  live.hidden = !isKnownToSliders;
-  if (!isKnownToSliders) return;
+  const canDraw = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
+  setDimmed(still, runs !== null && !canDraw);
+  still.classList.toggle('replaced', canDraw);
+  live.hidden = !canDraw;
+  if (!canDraw) return;
   const layers = Math.max(...runs.map(depthOf));
   const shown = runs.map((columns, run) => ({
     ...toShown({ columns, label: given.labels[run] }, null),

@@ -6,7 +6,7 @@ const MINUS = '−'; // a hyphen is shorter than a plus sign
 const STATUS_WORDS = /** @type {Record<string, string>} */ ({ unknown: 'not known' }); // other statuses are shown by name
 
 /**
- * Format a value with so many digits (default 4), or as m × 10^k if it is very small or large, or only its logarithm is known.
+ * Format a value with so many digits (default 4), or as m × 10^k if it is very small or large or if only its logarithm is known.
  * @param {number | null} value
  * @param {number | null} [log10]
  * @param {string} [status]

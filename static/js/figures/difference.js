@@ -113,8 +113,8 @@ export function subtract(columns, base, keys, ratio) {
       new Map([...(base.stepsStatus.get(key) ?? []), ...(columns.stepsStatus.get(key) ?? [])]),
     );
     for (const name of /** @type {const} */ (['matrices', 'steps', 'stepsLog10'])) {
-      const pair = pairMatrices(columns[name].get(key), base[name].get(key));
-      if (pair) found[name].set(key, pair);
+      const difference = subtractMatrices(columns[name].get(key), base[name].get(key));
+      if (difference) found[name].set(key, difference);
     }
   }
   return found;
@@ -150,8 +150,8 @@ function pairColumns(ours, theirs) {
   });
 }
 
-/** Subtract two matrices; the result has the shape of the first. @param {Matrix | undefined} ours @param {Matrix | undefined} theirs @returns {Matrix | null} */
-function pairMatrices(ours, theirs) {
+/** Return ours minus theirs in the shape of ours: NaN where theirs has no entry, null if one is missing or their streams cannot be compared. @param {Matrix | undefined} ours @param {Matrix | undefined} theirs @returns {Matrix | null} */
+function subtractMatrices(ours, theirs) {
   if (!ours || !theirs || ours.shape.length !== theirs.shape.length) return null;
   if (ours.shape.length === 3) {
     const size = Math.max(ours.shape[2], theirs.shape[2]);

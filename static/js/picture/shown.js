@@ -28,7 +28,7 @@ export const isLog = computed(() => {
   return chosen === undefined ? isTrained.value : chosen === 'log';
 });
 
-/** Choose linear or logarithmic widths for the picture, and store the choice. @param {boolean} isOn */
+/** Draw linear or logarithmic widths in the picture. The view keeps the choice if it is not the default, which is logarithmic for trained runs. @param {boolean} isOn */
 export function setLog(isOn) {
   state.setCard(KEY, isOn === isTrained.value ? undefined : isOn ? 'log' : 'linear');
   updateAddress();

@@ -33,7 +33,7 @@ function startPrinting() {
   queueMicrotask(drawAll); // after the cards take the templates, and before the layout
 }
 
-/** Draw all figures in the theme of the screen after printing. */
+/** Draw all figures for the screen again. */
 function endPrinting() {
   if (!classList.contains('printing')) return;
   classList.remove('printing');

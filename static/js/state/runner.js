@@ -76,7 +76,7 @@ function endMovement() {
   state.isMoving.value = false;
 }
 
-/** Queue a request; it replaces a queued one. @param {boolean} isExplicit */
+/** Queue a request for the runs of the view; it replaces a queued one. @param {boolean} isExplicit whether Run was pressed */
 function queueRequest(isExplicit) {
   wanted = { isExplicit };
   clearTimeout(retryTimer);

@@ -100,8 +100,8 @@ export function toSweepBody(fields, view, sweep) {
   return { spec, x: toSweepAxis(sweep.x), ...(sweep.y ? { y: toSweepAxis(sweep.y) } : {}) };
 }
 
-/** Return the view of a cell's run: with its two settings, in the place where the varied run has them, and without the sweep. @param {Map<string, Field>} fields @param {View} view @param {SweepChoice} sweep @param {number} row @param {number} column @returns {View} */
-export function withCell(fields, { sweep: _, ...view }, sweep, row, column) {
+/** Return the view that shows one cell of a sweep: the cell's values replace the swept settings, those of the run itself or else those that runs share, and the sweep is removed. @param {Map<string, Field>} fields @param {View} view @param {SweepChoice} sweep @param {number} row @param {number} column @returns {View} */
+export function toCellView(fields, { sweep: _, ...view }, sweep, row, column) {
   const base = { ...view.base };
   const own = { ...view.runs[sweep.run].own };
   for (const [axis, index] of /** @type {const} */ ([

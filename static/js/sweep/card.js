@@ -10,7 +10,7 @@ import { toHash } from '../state/hash.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
 import { kindName } from '../state/spec.js';
-import { withCell } from '../state/sweep.js';
+import { toCellView } from '../state/sweep.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 import { describeAxes } from './cells.js';
@@ -52,7 +52,7 @@ export function SweepCard({ view, sweep, links }) {
   const fields = state.fields.value;
   const lead = {
     toHref: (/** @type {number} */ row, /** @type {number} */ column) =>
-      `${ROOT}/#${toHash(withCell(fields, view, sweep, row, column), boot.rules)}`,
+      `${ROOT}/#${toHash(toCellView(fields, view, sweep, row, column), boot.rules)}`,
   };
   const figure = found && (isPrinting.value ? found.paper : found.screen);
   const tableItem = { title: isTable ? 'Show as figure' : 'Show as table', run: () => setIsTable(!isTable) };

@@ -10,7 +10,7 @@ import { toSweepSnippet } from '../share/snippets.js';
 import { commit } from '../state/actions.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
-import { toSweepBody, withCell } from '../state/sweep.js';
+import { toCellView, toSweepBody } from '../state/sweep.js';
 import {
   areCellsOf,
   cells,
@@ -44,7 +44,7 @@ export function SweepDialog() {
 
 /** Open the run of a cell: apply its two settings to the view. @param {SweepChoice} sweep @param {number} row @param {number} column */
 function openCell(sweep, row, column) {
-  commit(() => (state.view.value = withCell(state.fields.value, state.view.value, sweep, row, column)));
+  commit(() => (state.view.value = toCellView(state.fields.value, state.view.value, sweep, row, column)));
 }
 
 /** Render choices, figure and progress of a sweep. @param {{sweep: SweepChoice}} props */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultView } from '../../../static/js/state/spec.js';
-import { withCell } from '../../../static/js/state/sweep.js';
+import { toCellView } from '../../../static/js/state/sweep.js';
 import {
   cellText,
   describeSharedSettings,
@@ -129,7 +129,7 @@ test('the view of a cell has its settings where the varied run has them, and no 
     ],
     sweep,
   };
-  const { sweep: none, ...found } = withCell(fields, view, sweep, 1, 1);
+  const { sweep: none, ...found } = toCellView(fields, view, sweep, 1, 1);
   assert.equal(none, undefined);
   const base = fields.get('depth').initial === 64 ? { width: 32 } : { depth: 64, width: 32 };
   assert.deepEqual(found, {
