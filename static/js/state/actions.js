@@ -45,18 +45,17 @@ export function moveIfDerivable(change) {
   return false;
 }
 
-/** Finish a change, or a drag if none is given: adds a history entry, so that Back undoes it. @param {() => void} [change] @param {boolean} [isExplicit] whether runs of any duration start; default false */
-export function commit(change, isExplicit = false) {
+/** Finish a change, or a drag if none is given: adds a history entry, so that Back undoes it. @param {() => void} [change] */
+export function commit(change) {
   clearTimeout(addressTimer);
   state.isDragging.value = false;
   change?.();
   leaveSnapshot();
   pushAddress(state.view.value);
-  if (!change) return requestNow();
-  state.batch(() => {
-    requestRuns(isExplicit); // first, so that the server computes while the page derives and draws
+  if (change) {
     showDerived();
-  });
+    requestRuns();
+  } else requestNow();
 }
 
 /** Leave the snapshot, because changed runs are recomputed; recordings with an id stay. */
@@ -146,7 +145,8 @@ export function openPreset(preset) {
     const opened = toView(preset);
     const all = { ...cards, ...opened.cards };
     state.view.value = { ...opened, ...(Object.keys(all).length > 0 && { cards: all }) };
-  }, true);
+  });
+  requestRuns(true); // an explicit choice starts runs of any duration
 }
 
 /** Replace the runs of the page by those of a view; the cursor and the chosen views of cards stay. @param {import('../../types').View} view */
@@ -154,7 +154,8 @@ export function showView({ base, runs }) {
   commit(() => {
     const { cards, cursor } = state.view.value;
     state.view.value = { base, runs, cursor, ...(cards && { cards }) };
-  }, true);
+  });
+  requestRuns(true);
 }
 
 /** Close the preset's text but keep its runs: nothing is computed, and a snapshot stays. */

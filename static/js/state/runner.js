@@ -117,14 +117,14 @@ export function showMore() {
     showDerivedColumns(state.requestKeys.value, known);
 }
 
-/** Send the queued request for runs: before this function returns, unless earlier curves must be drawn first or the pointer moves. */
+/** Send the queued request for runs once earlier curves are drawn and the pointer rests. */
 async function drainQueue() {
   if (isDraining) return;
   isDraining = true;
   try {
     while (wanted) {
-      if (state.phase.value === 'running') await untilCurvesDrawn();
-      if (restingAt > performance.now()) await untilPointerRests();
+      await untilCurvesDrawn();
+      await untilPointerRests();
       if (!wanted) break; // cancelled while waiting
       const { isExplicit } = wanted;
       wanted = null;
@@ -140,6 +140,7 @@ async function drainQueue() {
  * first layers.
  */
 async function untilCurvesDrawn() {
+  if (state.phase.value !== 'running') return;
   let stop = () => {};
   await new Promise((resolve) => {
     const done = () => resolve(undefined);
@@ -193,8 +194,7 @@ async function startRequest(isExplicit) {
   state.phase.value = 'running';
   isCancelled = false;
   try {
-    const traces = tracesOf(view);
-    const missing = traces.length > 0 ? await findMissing(traces) : [];
+    const missing = await findMissing(tracesOf(view));
     if (missing.length > 0) return removeRecordings(missing);
     const { submitted, stream } = await submitSpecs(specs, isExplicit);
     if (isSuperseded(requestKeys)) {

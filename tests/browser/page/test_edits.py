@@ -239,24 +239,6 @@ def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None
     wait_until_done(page)
 
 
-def test_a_change_is_requested_before_the_page_derives_and_draws_it(open_page: OpenPage) -> None:
-    page = open_page(f"{VIEW}&{EDITS}")
-    wait_until_done(page)
-    # A request that is sent later, even in the next step of a promise, comes after the script has returned.
-    sent = page.evaluate("""() => {
-        const send = window.fetch;
-        let requests = 0;
-        window.fetch = (...request) => {
-            if (String(request[0]).includes('/runs/compare')) requests++;
-            return send(...request);
-        };
-        document.querySelector('.edits li [role=switch]').click();
-        return requests;
-    }""")
-    assert sent == 1
-    wait_until_done(page)
-
-
 def test_marks_are_moved_and_removed_in_the_picture(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&edits=stream:2:zero:20-23")
     x = x_of(page, 23)
