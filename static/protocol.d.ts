@@ -40,7 +40,7 @@ export interface AtlasFrame {
   seeds: number;
 }
 
-/** One layer on the way down: gradients. */
+/** One layer of the backward pass: gradients. */
 export interface BackwardFrame {
   /** Id of the record. */
   run: string;
@@ -193,7 +193,7 @@ export interface Finding {
   numbers: Record<string, number | null>;
 }
 
-/** One layer on the way up: states, branch, mixing matrices. */
+/** One layer of the forward pass: states, branch, mixing matrices. */
 export interface ForwardFrame {
   /** Id of the record. */
   run: string;
@@ -293,7 +293,7 @@ export interface LensFrame {
   probed: number;
 }
 
-/** The loss, between the way up and the way down. */
+/** The loss, between the forward and the backward pass. */
 export interface LossFrame {
   /** Id of the record. */
   run: string;
@@ -318,7 +318,7 @@ export interface MissingPremise {
   wanted: string;
 }
 
-/** What is known only after the pass: products of mixing matrices, and gradients of the mixing, in float64. */
+/** Products of mixing matrices and gradients of the mixing, in float64, sent after the pass. */
 export interface MixingFrame {
   /** Id of the record. */
   run: string;

@@ -42,7 +42,7 @@ from mhc_core.record.values import LayerStatus, ProtocolPart, Row, Status, Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForwardFrame(ProtocolPart):
-    """One layer on the way up: states, branch, mixing matrices."""
+    """One layer of the forward pass: states, branch, mixing matrices."""
 
     type: Literal["forward"] = "forward"
     step: int | None = None
@@ -74,7 +74,7 @@ class SimilarityFrame(ProtocolPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossFrame(ProtocolPart):
-    """The loss, between the way up and the way down."""
+    """The loss, between the forward and the backward pass."""
 
     type: Literal["loss"] = "loss"
     step: int | None = None
@@ -87,7 +87,7 @@ class LossFrame(ProtocolPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackwardFrame(ProtocolPart):
-    """One layer on the way down: gradients."""
+    """One layer of the backward pass: gradients."""
 
     type: Literal["backward"] = "backward"
     step: int | None = None
@@ -104,7 +104,7 @@ class BackwardFrame(ProtocolPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixingFrame(ProtocolPart):
-    """What is known only after the pass: products of mixing matrices, and gradients of the mixing, in float64."""
+    """Products of mixing matrices and gradients of the mixing, in float64, sent after the pass."""
 
     type: Literal["mixing"] = "mixing"
     step: int | None = None

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mhc_core.layers.connections import Mixing
+from mhc_core.measure.probe import ForwardProbe
 from mhc_core.stack import LayerOutput, Stack
 
 # Operators that return another view of the same memory, or nothing but a handle.
@@ -89,3 +91,16 @@ def _walk(stack: Stack, visit: Callable[[int, torch.Tensor, Mixing | None, torch
             mixing = Mixing(*(part[layer].detach().clone().requires_grad_() for part in static))
         output = visit(layer, leaf, mixing, values)
         state, values = output.state, None if output.values is None else output.values.detach().requires_grad_()
+
+
+def count_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that receives the number of layers of each block which a forward probe measures from now on."""
+    sizes: list[int] = []
+    measure_block = ForwardProbe._measure
+
+    def count(probe: ForwardProbe, outputs: list[LayerOutput]) -> dict[str, torch.Tensor]:
+        sizes.append(len(outputs))
+        return measure_block(probe, outputs)
+
+    monkeypatch.setattr(ForwardProbe, "_measure", count)
+    return sizes

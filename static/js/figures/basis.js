@@ -1,5 +1,6 @@
 /** The mixing of one layer in another basis of the streams. Counterpart: `mhc_core/figures/basis.py`. */
 
+import { identity, invertMatrix } from '../data/matrices.js';
 import { formatValue, inclusiveRange } from '../data/numbers.js';
 import { multiplyAt } from './composites.js';
 
@@ -214,33 +215,15 @@ function isKnown({ basis, inverse }, n) {
   return norm(basis) * norm(inverse) * n * ROUNDING < LOST;
 }
 
-/** Invert a matrix by elimination with pivots; NaN if a double does not know the inverse. @param {Float64Array} matrix @param {number} n */
+/** Invert a matrix; NaN if a double does not know the inverse. @param {Float64Array} matrix @param {number} n */
 function invert(matrix, n) {
-  const rows = inclusiveRange(0, n - 1).map((i) =>
-    Float64Array.from({ length: 2 * n }, (_, j) => (j < n ? matrix[i * n + j] : Number(j - n === i))),
-  );
-  for (let k = 0; k < n; k++) {
-    const size = (/** @type {number} */ i) => Math.abs(rows[i][k]);
-    const pivot = inclusiveRange(k, n - 1).reduce((best, i) => (size(i) > size(best) ? i : best), k);
-    [rows[k], rows[pivot]] = [rows[pivot], rows[k]];
-    const divided = rows[k].map((value) => value / rows[k][k]);
-    for (let i = 0; i < n; i++) {
-      const factor = rows[i][k];
-      rows[i] = i === k ? divided : rows[i].map((value, j) => value - factor * divided[j]);
-    }
-  }
-  const inverse = Float64Array.from({ length: n * n }, (_, index) => rows[Math.floor(index / n)][n + (index % n)]);
+  const inverse = invertMatrix(matrix, n);
   return norm(matrix) * norm(inverse) < SINGULAR ? inverse : inverse.fill(NaN);
 }
 
 /** Return the Euclidean norm of a matrix's entries. @param {Float64Array} values */
 function norm(values) {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-}
-
-/** Return the identity matrix (n, n), row by row. @param {number} n */
-function identity(n) {
-  return Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
 }
 
 /** Return H_res of one layer (n, n). @param {Matrix} res @param {number} layer */

@@ -3,6 +3,8 @@
  * streams is a matrix E, multiplied into what reads the streams: H_res E and H_pre E.
  */
 
+import { identity, swapRows } from '../data/matrices.js';
+
 /** @typedef {import('../../types').Edit} Edit @typedef {import('../../types').Matrix} Matrix @typedef {(value: number) => number} Cast */
 /** Coefficients of all layers: H_res (L, n, n), H_pre and H_post (L, n); H_pre (L, n, n) where parts of the width are read. @typedef {Record<'h_res' | 'h_pre' | 'h_post', Matrix>} Mixing */
 
@@ -70,9 +72,6 @@ function toMatrix(edits, n) {
   return matrix;
 }
 
-/** Create the identity matrix. @param {number} n */
-export const identity = (n) => Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0));
-
 /** Change rows of E by an edit of streams: row i says what stream i becomes. @param {Edit} edit @param {Float64Array} matrix @param {number} n */
 function editRows({ do: act, index, other = 0, value = 1 }, matrix, n) {
   const before = matrix.slice();
@@ -91,14 +90,6 @@ function meanOf(matrix, column, n) {
   let sum = 0;
   for (let row = 0; row < n; row++) sum += matrix[row * n + column];
   return sum / n;
-}
-
-/** Exchange two rows of numbers in place. @param {Float64Array} entries @param {number} one @param {number} other @param {number} width */
-export function swapRows(entries, one, other, width) {
-  for (let column = 0; column < width; column++) {
-    const [i, j] = [one * width + column, other * width + column];
-    [entries[i], entries[j]] = [entries[j], entries[i]];
-  }
 }
 
 /** Multiply rows of n entries by E, in place. @param {Float64Array} entries @param {Float64Array} matrix @param {number} n @param {Cast} cast */

@@ -1,6 +1,6 @@
 /** Maps raw parameters of one layer to its residual mixing matrix, like `mhc_core/families`. Rows are outputs. */
 
-import { identity, swapRows } from './edits.js';
+import { invertMatrix } from '../data/matrices.js';
 import { sinkhorn } from './sinkhorn.js';
 
 /** `layers`: depth of the stack. @typedef {{n: number, layers: number, rounds: number, eps: number, round: Round}} MapSettings */
@@ -266,31 +266,4 @@ function softmaxRows(raw, { n, round }) {
       start,
     );
   return matrix.map(round);
-}
-
-/** Invert a matrix by elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */
-function invertMatrix(matrix, n) {
-  const left = Float64Array.from(matrix);
-  const right = identity(n);
-  for (let column = 0; column < n; column++) {
-    let pivot = column;
-    for (let row = column + 1; row < n; row++) {
-      if (Math.abs(left[row * n + column]) > Math.abs(left[pivot * n + column])) pivot = row;
-    }
-    for (const side of [left, right]) swapRows(side, column, pivot, n);
-    const factor = 1 / left[column * n + column];
-    for (const side of [left, right]) for (let k = 0; k < n; k++) side[column * n + k] *= factor;
-    for (let row = 0; row < n; row++) {
-      if (row !== column) subtractRow(left, right, n, row, column);
-    }
-  }
-  return right;
-}
-
-/** Subtract a multiple of the pivot row, so that the entry in the pivot's column becomes 0. @param {Float64Array} left @param {Float64Array} right @param {number} n @param {number} row @param {number} pivot */
-function subtractRow(left, right, n, row, pivot) {
-  const factor = left[row * n + pivot];
-  for (const side of [left, right]) {
-    for (let k = 0; k < n; k++) side[row * n + k] -= factor * side[pivot * n + k];
-  }
 }

@@ -3,8 +3,8 @@
  * `mhc_core/metrics/paths.py`.
  */
 
+import { identity } from '../data/matrices.js';
 import { largestSize, multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../figures/composites.js';
-import { identity } from './edits.js';
 
 /** @typedef {import('../../types').Matrix} Matrix */
 /** Entries (n, n) times 2^exponent. @typedef {{scaled: Float64Array, exponent: number}} Scaled */

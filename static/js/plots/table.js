@@ -283,7 +283,7 @@ function matrixTable(panel, source, isRaw) {
   };
 }
 
-/** Create the state of a card that shows its figure or its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. @param {string} [name] of what is drawn */
+/** Switch a card between its figure and its table: return which is shown, the menu item, and a key handler with which Escape leaves the table. @param {string} [name] of what is drawn */
 export function useTableSwitch(name = 'figure') {
   const [isTable, setIsTable] = useState(false);
   const tableItem = { title: isTable ? `Show the ${name}` : 'Show as table', run: () => setIsTable(!isTable) };

@@ -13,13 +13,13 @@ from mhc_core.measure import run as run_module
 from mhc_core.measure.bases import Bases, count_bytes
 from mhc_core.measure.effects import BasePass, EffectProbe
 from mhc_core.measure.layout import lay_out
-from mhc_core.measure.probe import ForwardProbe
 from mhc_core.measure.run import prepare, run
 from mhc_core.metrics.effects import to_distance
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec
-from mhc_core.stack import LayerOutput, build_stack
+from mhc_core.stack import build_stack
 from tests.core.conftest import CONNECTIONS, MIXED, MULTI_STREAM, build_spec, require
+from tests.core.counters import count_blocks
 
 CPU = torch.device("cpu")
 BRANCH: dict[str, Any] = {"layers": (1, 1), "what": "branch", "do": "zero"}
@@ -103,17 +103,10 @@ def test_a_run_with_edits_measures_no_block_of_layers_below_them(
     plain, edited = (build_spec(SMALL, depth=20, connection=connection, edits=own) for own in ([], [cut]))
     due, bases = encode(edited), Bases()
     encode(plain, bases)
-    counts: list[int] = []
-    measure_block = ForwardProbe._measure
-
-    def count(probe: ForwardProbe, outputs: list[LayerOutput]) -> dict[str, torch.Tensor]:
-        counts.append(len(outputs))
-        return measure_block(probe, outputs)
-
-    monkeypatch.setattr(ForwardProbe, "_measure", count)
+    sizes = count_blocks(monkeypatch)
     monkeypatch.setattr(run_module, "build_stack", refuse)
     assert encode(edited, bases) == due
-    assert sum(counts) == measured
+    assert sum(sizes) == measured
     assert encode(edited, bases) == due, "it leaves what is kept as it was"
 
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from mhc_core.measure.passes import measure as measure_pass
-from mhc_core.measure.probe import ForwardProbe
 from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
 from mhc_core.record.start import CkaEstimator
-from mhc_core.stack import LayerOutput, build_stack
+from mhc_core.stack import build_stack
 from tests.core import measures
 from tests.core.conftest import MULTI_STREAM, PARTS, build_spec, measure, shake
+from tests.core.counters import count_blocks
 from tests.core.metrics.cases import LITTLE, NOISY, Case
 from tests.core.reference import trace
 
@@ -281,14 +281,7 @@ def test_biased_cka_on_request_and_over_how_many_samples() -> None:
 def test_a_last_layer_that_is_left_over_joins_the_block_before_it(
     depth: int, blocks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: list[int] = []
-    measure_block = ForwardProbe._measure
-
-    def count(probe: ForwardProbe, outputs: list[LayerOutput]) -> dict[str, torch.Tensor]:
-        sizes.append(len(outputs))
-        return measure_block(probe, outputs)
-
-    monkeypatch.setattr(ForwardProbe, "_measure", count)
+    sizes = count_blocks(monkeypatch)
     spec = build_spec(depth=depth, connection={"kind": "residual"})
     list(measure_pass(build_stack(spec), torch.device("cpu")))
     assert sizes == blocks
