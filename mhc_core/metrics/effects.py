@@ -35,13 +35,14 @@ def measure_sizes(found_nNC: "torch.Tensor", base_nNC: "torch.Tensor") -> "torch
     """Return |found - base| and |base| over all streams together, up to a common factor, (2) float64."""
     import torch
 
-    base = base_nNC.double()
-    away = found_nNC.double() - base
-    if base_nNC.dtype == torch.float64:  # the square of an entry may overflow; squares of other types do not
-        largest = torch.maximum(found_nNC.abs().amax(), base_nNC.abs().amax())
-        scale = largest.clamp_min(torch.finfo(torch.float64).tiny)
+    dtype = torch.promote_types(base_nNC.dtype, torch.float32)  # a difference in bfloat16 has only eight bits
+    base = base_nNC.to(dtype)
+    away = found_nNC.to(dtype) - base
+    if dtype == torch.float64:  # the square of an entry may overflow; squares of other types do not in float64
+        largest = torch.maximum(found_nNC.abs().amax(), base.abs().amax())
+        scale = largest.clamp_min(torch.finfo(dtype).tiny)
         away, base = away.div_(scale), base / scale
-    return torch.stack([torch.linalg.vector_norm(away), torch.linalg.vector_norm(base)])
+    return torch.stack([torch.linalg.vector_norm(part, dtype=torch.float64) for part in (away, base)])
 
 
 def to_distance(sizes: "torch.Tensor") -> "torch.Tensor":
