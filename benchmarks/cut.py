@@ -21,19 +21,19 @@ REASON = "each run is computed again; server and page share the two cores with t
 CLOCK = (
     DONE
     + """
-window.cuts = [];
-addEventListener('pointerup', (event) => {
+const untilFrame = async (isReached) => {
+  do await new Promise(requestAnimationFrame); while (!isReached());
+  return performance.now();
+};
+const isCut = () => document.querySelector('.edits li') !== null;
+const isRead = () => document.querySelector('.edits-effects')?.textContent.includes('The loss is');
+addEventListener('pointerup', async (event) => {
   if (!event.target.closest('.picture-box')) return;
   const begun = performance.now();
-  let first = null;
-  const look = () => {
-    const isCut = document.querySelector('.edits li') !== null;
-    if (first === null && isCut) first = performance.now() - begun;
-    const isRead = document.querySelector('.edits-effects')?.textContent.includes('The loss is');
-    if (isDone() && isRead) window.cuts.push([first, performance.now() - begun]);
-    else requestAnimationFrame(look);
-  };
-  requestAnimationFrame(look);
+  window.cut = (async () => {
+    const first = await untilFrame(isCut);
+    return [first - begun, (await untilFrame(() => isDone() && isRead())) - begun];
+  })();
 }, true);
 """
 )
@@ -58,9 +58,7 @@ def cut_once(page: Page, url: str, stream: int, seed: int) -> tuple[float, float
     page.goto(f"{url}/#v=1&seed={seed}")
     wait_until_done(page)
     page.mouse.click(*find_stream(page, stream))
-    while not (found := page.evaluate("window.cuts")):
-        page.wait_for_timeout(20)
-    first_ms, last_ms = found[-1]
+    first_ms, last_ms = page.evaluate("window.cut")
     return first_ms / 1000, last_ms / 1000
 
 
