@@ -9,6 +9,7 @@ import { moveCursor, restoreCursors } from '../state/actions.js';
 import { describeEdit, describeLayers, moveEdit, toggleEdit } from '../state/editlist.js';
 import {
   canEdit,
+  deriveCut,
   dragEdits,
   editsByRun,
   editsOf,
@@ -18,6 +19,7 @@ import {
   targetOf,
   toggleStream,
 } from '../state/edits.js';
+import { whenIdle } from '../state/idle.js';
 import * as state from '../state/signals.js';
 import { isUnconstrained } from '../state/spec.js';
 import { clearCanvas, paintShapes } from './canvas.js';
@@ -59,6 +61,8 @@ import { SignalCanvas } from './signalcanvas.js';
 import { exchangeAt } from './strip.js';
 import { toSvg } from './svg.js';
 import { describeExchange, TITLE, toSentence } from './words.js';
+
+/** A stream of a run at a layer. @typedef {{run: number, stream: number, layer: number}} Lane */
 
 const SLACK_PX = 12;
 const CLICK_PX = 3; // largest movement of the pointer in a click
@@ -102,6 +106,8 @@ export class PictureBox {
     this.clickedAt = -Infinity;
     /** The grabbed edit, the layer of the press, and the edits before. @type {{grip: import('./editmarks.js').Grip, layer: number, edits: import('../../types').Edit[], isMoved: boolean} | null} */
     this.grabbed = null;
+    /** The stream whose cut was last derived ahead. @type {Lane | null} */
+    this.expected = null;
     this.isInSight = true;
     /** Size and magnification before a drag, cached because measuring forces a layout. @type {{width: number, zoom: number} | null} */
     this.room = null;
@@ -553,9 +559,18 @@ export class PictureBox {
     const weight = act?.isMoved ? null : this.weightUnder(event);
     const words = [weight && describeExchange(weight), act?.words].filter(Boolean).join(' · ');
     this.showTip(event, isTouch ? '' : words);
+    if (act?.lane) this.expectCut(act.lane);
   }
 
-  /** Describe what a press would do to the edits; null if nothing. @param {PointerEvent} event @returns {{words: string, isMoved: boolean} | null} */
+  /** Derive the columns after a cut while the browser is idle, because the next click probably makes it. @param {Lane} lane */
+  expectCut(lane) {
+    const { run, stream, layer } = lane;
+    if (areEqual(lane, this.expected)) return;
+    this.expected = lane;
+    whenIdle(() => this.expected === lane && deriveCut(run, stream, layer));
+  }
+
+  /** Describe what a press would do to the edits; null if nothing. `lane`: the stream that a click cuts. @param {PointerEvent} event @returns {{words: string, isMoved: boolean, lane?: Lane} | null} */
   describeAct(event) {
     const grip = this.gripUnder(event);
     if (grip?.part === 'handle') return { words: 'drag to where the stream is restored', isMoved: true };
@@ -564,7 +579,7 @@ export class PictureBox {
     if (!lane && this.isOnMatrix(event)) return { words: 'click to edit the mixing matrix', isMoved: false };
     if (!lane) return null;
     const where = describeLayers([lane.layer, lane.layer]);
-    return { words: `click to cut stream ${lane.stream + 1} ${where}`, isMoved: false };
+    return { words: `click to cut stream ${lane.stream + 1} ${where}`, isMoved: false, lane };
   }
 
   /** Return the mixing line under the pointer; null if none. @param {PointerEvent} event */

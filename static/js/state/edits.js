@@ -15,8 +15,9 @@ import {
   toggleEdit,
   whyNot,
 } from './editlist.js';
+import { deriveAhead } from './records.js';
 import * as state from './signals.js';
-import { stackOf, TRACE } from './spec.js';
+import { stackOf, TRACE, toSpecs } from './spec.js';
 
 /** @typedef {import('../../types').Edit} Edit */
 /** Edits that some runs share: those of one run, or the common ones (null). @typedef {number | null} Target */
@@ -102,10 +103,15 @@ function fitsRun(run, edit) {
   return Boolean(choice) && choice.kind !== TRACE && whyNot(edit, stackOf(state.fields.value, view, choice)) === '';
 }
 
+/** Return the view with other edits of a target. @param {Target} target @param {string | undefined} text undefined: the run uses the common ones */
+const withEdits = (target, text) =>
+  target === null
+    ? state.withBase(state.view.value, EDITS, text ?? '')
+    : state.withOwn(state.view.value, target, EDITS, text);
+
 /** Write the edits of a target into the view. @param {Target} target @param {string | undefined} text undefined: the run uses the common ones */
 function writeEdits(target, text) {
-  if (target === null) state.setBase(EDITS, text ?? '');
-  else state.setOwn(target, EDITS, text);
+  state.view.value = withEdits(target, text);
 }
 
 /** Change the edits of a target; undone by `undoEdit` and by Back. @param {Target} target @param {readonly Edit[]} edits */
@@ -150,6 +156,13 @@ export function undoEdit() {
 export function toggleStream(run, act, stream, layer) {
   const target = targetOf(run);
   if (isEditable(stream, layer)) setEdits(target, toggleEdit(editsOf(target), act, stream, layer));
+}
+
+/** Derive the columns that the page shows after a cut of a stream, so that a click which makes it need not. @param {number} run @param {number} stream @param {number} layer */
+export function deriveCut(run, stream, layer) {
+  const target = targetOf(run);
+  const text = toEditsText(toggleEdit(editsOf(target), 'zero', stream, layer));
+  toSpecs(state.fields.value, withEdits(target, text)).forEach(deriveAhead);
 }
 
 /** Return whether a run has a stream at a layer; announce if none has. @param {number} stream @param {number} layer */

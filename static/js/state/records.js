@@ -11,6 +11,8 @@ import { fromSpecs, toSpecs } from './spec.js';
 /** A spec split into settings that sliders change, and the rest. @typedef {Wanted & {rest: string}} Moved */
 
 const KEPT_RUNS = 24;
+/** The largest number of compared runs. */
+const KEPT_AHEAD = 8;
 
 /** @type {Map<string, {columns: Columns, moved: Moved | null}>} */
 const kept = new Map();
@@ -61,6 +63,8 @@ export function recallColumnsFor(spec) {
     JSON.stringify(moved.edits) === JSON.stringify(wanted.edits);
   const exact = alike.find(([, { moved }]) => isSame(moved) && moved?.layers === wanted.layers);
   if (exact) return { id: exact[0], columns: exact[1].columns, derived: null };
+  const known = ahead.get(JSON.stringify(spec));
+  if (known) return { id: '', columns: createColumns(), derived: known };
   // Records with the same mixing first: more columns follow from them.
   const ordered = alike.sort(([, one], [, other]) => Number(isSame(other.moved)) - Number(isSame(one.moved)));
   for (const [id, item] of ordered) {
@@ -74,6 +78,17 @@ export function recallColumnsFor(spec) {
     wanted,
     ordered.filter(([, { moved }]) => isSame(moved)).map(([, { columns }]) => columns),
   );
+}
+
+/** Derived columns of specs that the view may need next, by the spec as text, the latest last. @type {Map<string, Columns>} */
+const ahead = new Map();
+
+/** Derive the columns of a spec that the view may need next. @param {any} spec */
+export function deriveAhead(spec) {
+  const derived = recallColumnsFor(spec)?.derived;
+  if (!derived) return;
+  ahead.set(JSON.stringify(spec), derived);
+  for (const oldest of [...ahead.keys()].slice(0, -KEPT_AHEAD)) ahead.delete(oldest);
 }
 
 /** Derive the first layers of a deeper stack from the deepest kept record. @param {Wanted} wanted @param {Columns[]} alike */

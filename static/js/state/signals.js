@@ -334,19 +334,29 @@ export const fieldErrors = computed(() => {
 
 /** Set a setting that all runs of the view share. @param {string} path @param {Value} value */
 export function setBase(path, value) {
-  const { [path]: _, ...rest } = view.value.base;
+  view.value = withBase(view.value, path, value);
+}
+
+/** Return a view with another value of a common setting. @param {View} before @param {string} path @param {Value} value @returns {View} */
+export function withBase(before, path, value) {
+  const { [path]: _, ...rest } = before.base;
   const isDefault = value === fields.value.get(path)?.initial;
-  view.value = { ...view.value, base: isDefault ? rest : { ...rest, [path]: value } };
+  return { ...before, base: isDefault ? rest : { ...rest, [path]: value } };
 }
 
 /** Set a run's own setting; undefined returns to the common one. @param {number} run @param {string} path @param {Value} [value] */
 export function setOwn(run, path, value) {
-  const runs = view.value.runs.map((choice, index) => {
+  view.value = withOwn(view.value, run, path, value);
+}
+
+/** Return a view in which a run has another setting of its own; undefined returns to the common one. @param {View} before @param {number} run @param {string} path @param {Value} [value] @returns {View} */
+export function withOwn(before, run, path, value) {
+  const runs = before.runs.map((choice, index) => {
     if (index !== run) return choice;
     const { [path]: _, ...rest } = choice.own;
     return { ...choice, own: value === undefined ? rest : { ...rest, [path]: value } };
   });
-  view.value = { ...view.value, runs };
+  return { ...before, runs };
 }
 
 /** Set the connection of a run. @param {number} run @param {string} kind */

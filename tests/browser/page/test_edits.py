@@ -378,3 +378,24 @@ def test_gains_follow_a_cut_within_a_frame(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     assert page.evaluate(FRAMES) == 1
     wait_until_done(page)
+
+
+def count_calls(session: CDPSession, name: str) -> int:
+    """The calls of a function of the page since the last count."""
+    scripts = session.send("Profiler.takePreciseCoverage")["result"]
+    functions = [function for script in scripts for function in script["functions"]]
+    return sum(function["ranges"][0]["count"] for function in functions if function["functionName"] == name)
+
+
+def test_a_cut_is_derived_while_the_pointer_rests_so_that_a_click_need_not(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    session = page.context.new_cdp_session(page)
+    session.send("Profiler.enable")
+    session.send("Profiler.startPreciseCoverage", {"callCount": True, "detailed": False})
+    cut = find_place(page, "click to cut stream 2 at layer 20", x_of(page, 20))
+    page.evaluate("() => new Promise((done) => requestIdleCallback(done))")  # after those of the page
+    assert count_calls(session, "deriveColumns") > 0
+    page.mouse.click(*cut)
+    expect(page.locator(".edits li")).to_have_count(1)
+    assert count_calls(session, "deriveColumns") == 0
+    wait_until_done(page)
