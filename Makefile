@@ -92,9 +92,10 @@ wheel: setup
 	$(PIP_INSTALL) build
 	$(BIN)/python -m build --outdir dist
 
-# Types of frames for the page, from the protocol.
+# Types of frames for the page, from the protocol, and its list of residual maps, from their files.
 types: setup
 	$(BIN)/python docs/protocol_types.py
+	$(BIN)/python docs/page_maps.py
 
 # docs/settings.md, from the definitions of settings.
 settings: setup

@@ -446,10 +446,22 @@ export interface EditRules {
   /** Largest count of numbers that an edit sets. */
   entries: number;
 }
+/** Rounds a result to the type of a run: to float32, or not at all. */
+export type Round = (value: number) => number;
+/** Settings of a residual map. `layers`: depth of the stack. */
+export interface MapSettings {
+  n: number;
+  layers: number;
+  rounds: number;
+  eps: number;
+  round: Round;
+}
+/** Maps the raw parameters of a layer to its H_res (n, n), whose rows are outputs. */
+export type ResidualMap = (raw: Float64Array, settings: MapSettings) => Float64Array;
 /** Rules for deriving columns without the server. */
 export interface DerivationRules {
   /**
-   * By connection: the formula of `MAPS` for its mixing; nothing can be derived for other connections. `layers`: largest depth at which
+   * By connection: the formula of its mixing, a file of `js/instant/maps`; nothing can be derived for other connections. `layers`: largest depth at which
    * float32 products agree with the server's to 1e-6, null for no limit. `iterates`: whether the formula repeats Sinkhorn rounds.
    */
   maps: Record<string, { formula: string; iterates: boolean; layers: number | null }>;

@@ -71,6 +71,11 @@ def test_the_page_s_types_are_those_of_the_schema() -> None:
     assert script["TARGET"].read_text() == script["describe"](), "`make types` writes it"
 
 
+def test_the_page_s_list_of_maps_is_that_of_their_files() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "page_maps.py"))
+    assert script["TARGET"].read_text() == script["describe"](), "`make types` writes it"
+
+
 def test_the_page_about_the_protocol_lists_every_kind_of_frame() -> None:
     assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == list(FRAME_KINDS)
 

@@ -1,17 +1,11 @@
 /** Sinkhorn-Knopp for one matrix, like `mhc_core/layers/sinkhorn.py`: columns first, rows last. */
 
-/** Rounds a result to the run's type: to float32, or not at all. @typedef {(value: number) => number} Round */
+/** @typedef {import('../../../types').Round} Round */
 
-/**
- * Normalise columns and rows of exp(logits) for some rounds.
- * @param {Float64Array} logits (n, n), row-major
- * @param {number} n
- * @param {{rounds: number, eps: number, round: Round}} settings
- * @returns {Float64Array} (n, n)
- */
-export function sinkhorn(logits, n, { rounds, eps, round }) {
-  if (rounds === 0) return logits.map((value) => round(Math.exp(value)));
-  return eps > 0 ? sinkhornWithEps(logits, n, rounds, eps, round) : sinkhornInLogarithms(logits, n, rounds, round);
+/** Normalise columns and rows of exp(logits) for some rounds. @type {import('../../../types').ResidualMap} */
+export function mapLogits(raw, { n, rounds, eps, round }) {
+  if (rounds === 0) return raw.map((value) => round(Math.exp(value)));
+  return eps > 0 ? sinkhornWithEps(raw, n, rounds, eps, round) : sinkhornInLogarithms(raw, n, rounds, round);
 }
 
 /** Iterate on logarithms like Python: in float32 every step rounds, and only the same steps round equally. @param {Float64Array} logits @param {number} n @param {number} rounds @param {Round} round */
