@@ -185,8 +185,7 @@ class Runs:
         caller: Caller | None = None,
     ) -> dict[str, Submission]:
         """Queue, requeue or find each requested job, by id; return the result for each."""
-        for run_id in by_id:
-            await self._settle(run_id, client)
+        await asyncio.gather(*(self._settle(run_id, client) for run_id in by_id))
         async with self._submitting:
             if caller is not None and await caller.is_gone():
                 raise CallerGone
