@@ -20,6 +20,9 @@ import * as state from './signals.js';
 import { stackOf, TRACE, toSpecs } from './spec.js';
 
 /** @typedef {import('../../types').Edit} Edit */
+/** Deriving more layers takes longer than a frame, which a moving pointer would notice. */
+const MOST_LAYERS = 256;
+
 /** Edits that some runs share: those of one run, or the common ones (null). @typedef {number | null} Target */
 
 /** The last changes of edits, the latest last: the edits before and after each. `text` is undefined for a run that had none of its own. @type {import('@preact/signals').Signal<{target: Target, text: string | undefined, after: string}[]>} */
@@ -160,6 +163,7 @@ export function toggleStream(run, act, stream, layer) {
 
 /** Derive the columns that the page shows after a cut of a stream, so that a click which makes it need not. @param {number} run @param {number} stream @param {number} layer */
 export function deriveCut(run, stream, layer) {
+  if (state.layers.value > MOST_LAYERS) return;
   const target = targetOf(run);
   const text = toEditsText(toggleEdit(editsOf(target), 'zero', stream, layer));
   toSpecs(state.fields.value, withEdits(target, text)).forEach(deriveAhead);
