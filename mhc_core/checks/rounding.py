@@ -145,7 +145,7 @@ def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
 
 
 def lift(spec: RunSpec, key: str, log10: Array) -> Array:
-    """Return log10 values, replaced by log10(`LIFT` times the floor) if they are smaller."""
+    """Return log10 values of a column, none below `LIFT` times the value that rounding alone reaches (`find_floor`)."""
     floor = find_floor(spec, key)
     return np.maximum(log10, np.log10(LIFT * floor)) if floor else log10
 

@@ -429,8 +429,9 @@ def _accumulate(key: str, unsure_L: Array) -> Array:
 
 
 def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Array]:
-    """Return for each layer whether the run's type can represent its state, and whether its gradient, (L) each, by the
-    values of the recomputation.
+    """Return for each layer whether the run's type can represent its state, and whether its gradient, (L) each.
+
+    columns: sizes of states and gradients, from the recomputation in float64.
 
     If a state leaves the range, all later layers and all gradients are lost.
     """
@@ -438,7 +439,7 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Arr
     states, grads = (columns.get(f"{key}_streams", columns[key]) for key in ("act_rms", "grad_rms"))
     is_squared = spec.block.kind == "transformer" and spec.block.norm_position != "pre"
     forward_L = np.logical_and.accumulate(_holds(states, RANGE[spec.dtype] / (2 if is_squared else 1)))
-    # If an edit sets a state to 0, the norm amplifies only the gradient at the branch input.
+    # If an edit sets a state to 0, the norm amplifies the gradient at the branch input, but not that at the state.
     held_L = _holds(grads, RANGE[spec.dtype]) & _holds(columns.get("branch_grad_rms", grads), RANGE[spec.dtype])
     if spec.connection.is_dynamic:
         held_L &= _holds_products(spec, columns)

@@ -11,7 +11,7 @@ from mhc_core.figures.difference import fill_difference, to_unit
 from mhc_core.figures.filling import fill
 from mhc_core.figures.panel import Panel
 from mhc_core.figures.panels import collect_panels
-from mhc_core.figures.parts import COMPOSITES, to_part
+from mhc_core.figures.parts import COMPOSITES, restrict_to_layers
 from mhc_core.figures.rules import RULES
 from mhc_core.figures.sources import Columns
 from mhc_core.figures.steps import (
@@ -61,7 +61,7 @@ def figure(
     shown: list[Columns | None] = [at_step(result, step if is_of_step else None) for result in results]
     part = None if interval == (0, max(result.depth for result in results) - 1) else interval
     has_products = "composites" in template["layout"]["meta"] and not is_of_step
-    of_part = to_part(shown, *part) if part and has_products else None
+    of_part = restrict_to_layers(shown, *part) if part and has_products else None
     shown = of_part or shown
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
     shown_view = panel.find_view(view)

@@ -13,18 +13,18 @@ from mhc_core.metrics.mixing import measure_composites
 COMPOSITES = ("composite_gain_fwd", "composite_gain_bwd")
 
 
-def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Columns | None] | None:
-    """Return the runs with composite gains over only the layers `first` to `last`, from 0; None if a run does not have
-    the data.
+def restrict_to_layers(results: Sequence[Columns | None], first: int, last: int) -> list[Columns | None] | None:
+    """Return the columns of each run with composite gains over only the layers `first` to `last`, counted from 0.
 
-    A run of several seeds does not, because its gains are medians, and it has only the matrices of the first seed.
+    None if a run lacks the data, for example a run of several seeds: its gains are medians, but its matrices are those
+    of the first seed.
     """
-    if not all(result is None or _can_tell(result) for result in results):
+    if not all(result is None or _has_matrices(result) for result in results):
         return None
     return [None if result is None else _derive_interval(result, first, last) for result in results]
 
 
-def _can_tell(result: Columns) -> bool:
+def _has_matrices(result: Columns) -> bool:
     """Return whether a run has all H_res and no bands, so that composite gains of fewer layers can be computed."""
     stack = result.matrices.get("h_res")
     return stack is not None and len(stack) == result.depth and not any(key in result.bands for key in COMPOSITES)

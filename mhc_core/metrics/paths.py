@@ -84,9 +84,10 @@ def count_streams(shares_Ln: np.ndarray) -> np.ndarray:
 def _collect_rows(
     first_W1n: np.ndarray, added_LWn: np.ndarray, passed_WLnn: Sequence[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Yield after each layer the triangular QR factors of all rows so far, up to a factor, for each of W directions.
+    """Yield after each layer R of the QR factorisation of all rows so far, (W, K, n), for W ways through the stack.
 
-    A layer multiplies all rows by its matrix, then adds one row.
+    The ways are forward and backward. A layer multiplies the rows by its matrix, then adds one row. R has the singular
+    values of the rows, scaled by a power of two against overflow.
     """
     rows, exponent = first_W1n, np.zeros((len(first_W1n), 1, 1), dtype=np.int64)
     for added_Wn, *matrices_Wnn in zip(added_LWn, *passed_WLnn, strict=True):

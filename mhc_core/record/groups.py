@@ -101,7 +101,7 @@ class Groups:
         else:
             self._require_shape(key, value, shape, path)
         _require_no_infinity(value, path)
-        unexplained = _is_lost(value) & ~_find_flagged(frame, key, value)
+        unexplained = _find_nan(value) & ~_find_flagged(frame, key, value)
         if key in NEIGHBOURS:
             unexplained[:1] = False
         elif key in SOME_LAYERS:
@@ -152,7 +152,7 @@ class Groups:
             if key not in values:
                 raise SpecError(place, key, "a status of a value that is there")
             if not isinstance(flag, dict):
-                if flag in LOST and not _is_lost(values[key]).any():
+                if flag in LOST and not _find_nan(values[key]).any():
                     raise SpecError(place, flag, "no status next to a number")
                 continue
             column = np.ndim(values[key]) and len(values[key])
@@ -188,7 +188,7 @@ def _check_loss(frame: LossFrame, path: str) -> None:
             raise SpecError(f"{path}.values.{key}", "null", "a number, or a status that says why there is none")
 
 
-def _is_lost(value: Any) -> np.ndarray:
+def _find_nan(value: Any) -> np.ndarray:
     """Return a mask of the entries of a value that are nan, with at least one axis."""
     return np.atleast_1d(np.isnan(np.asarray(value, dtype=np.float64)))
 
@@ -196,7 +196,7 @@ def _is_lost(value: Any) -> np.ndarray:
 def _find_flagged(frame: Any, key: str, value: Any) -> np.ndarray:
     """Return a mask of the entries that have a status, by their first axis, which broadcasts to the values."""
     flag = frame.status.get(key)
-    lost = _is_lost(value)
+    lost = _find_nan(value)
     if not isinstance(flag, dict):
         return np.full(lost.shape, flag is not None)
     flagged = np.zeros(lost.shape, dtype=bool)

@@ -70,7 +70,7 @@ class Backward:
         correlated with its outputs: `covariance`.
         """
         net, up = self.network, self.forward
-        favoured, own = self._favour(layer, share)
+        favoured, own = self._add_covariance(layer, share)
         if net.norm == "post":
             found = up.divisor_one[layer] - covariance
             spread = up.divisor_one[layer] - 2 * covariance
@@ -93,9 +93,9 @@ class Backward:
         more_D = spread * (alone_D - 1 / samples) / max(1 - 1 / samples, 1 / samples)
         return np.maximum(alone_D * one + (1 - alone_D) * two + more_D, 0.0)
 
-    def _favour(self, layer: int, share: float) -> tuple[float, float]:
+    def _add_covariance(self, layer: int, share: float) -> tuple[float, float]:
         """Return the covariance of ln g^2 of one sample with this layer's contribution to it, and the variance of this
-        contribution.
+        contribution. Layers must come from the last to the first, because each adds to the sum over those above.
         """
         net, up = self.network, self.forward
         power = -1.0 if net.norm == "pre" else 0.0

@@ -133,7 +133,10 @@ def _is_returned_as_applied(bench: Bench) -> bool:
 
 
 def _check_free(bench: Bench) -> ModuleCheck:
-    """Check the orientation of an unconstrained H_res. It can be found only if H_res is stored next to H_pre."""
+    """Check that an unconstrained H_res (A_r) is transposed before use: its stored rows are input streams.
+
+    This can be measured only if A_r is stored next to H_pre (A_m).
+    """
     name, statement = "orientation", "rows of A_r, which is stored next to A_m, index the input"
     layout = find_layout(bench)
     if layout != "input next to H_pre":

@@ -87,9 +87,9 @@ class Pass:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
     def read_inside(self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None) -> None:
-        """Hook the gradients that reach the state, or one of its streams, through the graphs of these outputs.
+        """Measure the gradient at the input of a branch that reads the state, or one of its streams, inside its module.
 
-        Their sum is the gradient at the branch's input.
+        It is the sum of the gradients that reach the state through the graphs of `outputs`, which hooks collect.
         """
         layer = self.layers[site]
         if stream is not None:

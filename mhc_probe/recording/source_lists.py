@@ -32,7 +32,7 @@ from mhc_probe.recording.values import find_like, find_state
 
 
 def find_reading_blocks(model: nn.Module) -> list[nn.Module]:
-    """Return the modules of lists in which every module has a matrix of one row, which could be a query."""
+    """Return layers that may read earlier outputs: those of lists in which each has a matrix of one row, a query."""
     widths = find_embedded_width(model)
     return [
         block

@@ -258,5 +258,8 @@ def _shorten(text: str, limit: int) -> str:
 
 
 def _to_field(loc: Sequence[str | int]) -> str:
-    """Return the dotted path of a field without its location: `label.0` for the first of a repeated parameter."""
+    """Return the dotted path of a field, without the first part of `loc`, which says where it was sent (body or query).
+
+    For example `label.0`, the first value of a parameter that may be repeated.
+    """
     return ".".join(str(part) for part in loc[1:])

@@ -70,7 +70,7 @@ class SqliteFile:
         return self._identity is not None and self._read_identity() != self._identity
 
     def reopen(self, engine: Engine, upgrade: Callable[[], None]) -> None:
-        """Continue with the file of this name; if there is none, first write the content of the open file to it.
+        """Open the database again after its file was deleted or replaced. A deleted one is first written again.
 
         Raises
         ------

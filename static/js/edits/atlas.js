@@ -411,7 +411,7 @@ function paintAtlas(context, { layout, rows, names, row_px }, parts, act, palett
   }
 }
 
-/** Paint a cross on a cell whose edit is made. @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {import('../picture/shapes.js').Palette} palette */
+/** Paint a cross on a cell whose cut is among the edits of the view. @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {import('../picture/shapes.js').Palette} palette */
 function paintCross(context, x, y, palette) {
   context.beginPath();
   for (const sign of [-1, 1]) {

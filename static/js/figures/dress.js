@@ -57,7 +57,7 @@ function reorderByInk(data, styles) {
   for (const trace of data) trace.meta.run = order[trace.meta.run] ?? trace.meta.run;
 }
 
-/** Set colour, dash pattern and name of one Plotly trace to those of its run. @param {Trace} trace @param {RunStyle} style @param {NonNullable<Trace['meta']['look']>} look */
+/** Give a Plotly trace the colour, dash pattern, width and fill of its run. @param {Trace} trace @param {RunStyle} style @param {NonNullable<Trace['meta']['look']>} look */
 function styleTrace(trace, style, look) {
   trace.line.color = style.color;
   if (look.dash) trace.line.dash = style.dash;

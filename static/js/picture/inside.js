@@ -187,7 +187,7 @@ export function mixingAreaOf(reading, layout, layer) {
   return { x, y, width: lens.right + NUMBER_PX - x, height: lens.branch + BELOW_PX - y };
 }
 
-/** Draw the branch of the magnified layer as a box with its kind. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
+/** Draw the branch of the magnified layer as a box with its kind, and a note if the mixing is not known. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
 function toBranch({ mix, streams, outputs }, { name, half, middle, branch, lanes }, layer) {
   const isKnown = outputs || weightsAt(mix.mean, layer) !== null;
   const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';

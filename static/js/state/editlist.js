@@ -348,7 +348,7 @@ export function withRow(edits, layer, row, part) {
   return [...edits.slice(0, edits.length - count), { layers: [layer, layer], what: 'h_res', index: row, ...part }];
 }
 
-/** Return edits that set an entry of H_res at a layer. The shown row may lack its last edits, which are applied to it. @param {readonly Edit[]} edits @param {number} layer @param {number} row @param {number} column @param {number} value @param {number[]} shown the row as it is drawn @returns {Edit[]} */
+/** Return edits that set an entry of H_res at a layer. If the row was drawn before its last edits were applied, they are applied first. @param {readonly Edit[]} edits @param {number} layer @param {number} row @param {number} column @param {number} value @param {number[]} shown the row as it is drawn @returns {Edit[]} */
 export function withEntry(edits, layer, row, column, value, shown) {
   const last = edits.slice(edits.length - countOfRow(edits, layer, row));
   const values = last.reduce((entries, edit) => editRow(edit, row, entries), shown);

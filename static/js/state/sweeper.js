@@ -80,7 +80,7 @@ export async function computeSweep(sweep, isPressed = false) {
   if (!aborted.aborted) isFilling.value = false;
 }
 
-/** Show another metric, reduction or theme of the shown cells; a running sweep continues. @param {SweepChoice} sweep */
+/** Show the sweep with another metric, reduction or theme. If cells are still being computed, they continue. @param {SweepChoice} sweep */
 export async function showSweep(sweep) {
   if (isFilling.value) return computeSweep(sweep);
   const { signal: aborted } = following;

@@ -16,7 +16,7 @@ from mhc_core.figures.composites import set_interval
 from mhc_core.figures.difference import fill_difference
 from mhc_core.figures.filling import fill
 from mhc_core.figures.panel import View
-from mhc_core.figures.parts import COMPOSITES, to_part
+from mhc_core.figures.parts import COMPOSITES, restrict_to_layers
 from mhc_core.figures.steps import at_step, can_follow
 from mhc_core.figures.style import THEMES
 from mhc_core.metrics import METRICS
@@ -82,14 +82,14 @@ def test_the_page_shows_the_same_values_of_chosen_layers(key: str, view: View, c
     set_interval(template, first, last)
     results: list[Any] = list(decode_runs(comparison))
     if "composites" in template["layout"]["meta"]:
-        results = to_part(results, first, last) or results
+        results = restrict_to_layers(results, first, last) or results
     (theirs,) = fill_in_page(template, list(lines), [3])
     assert_same_values(fill(template, results, LABELS, 3), theirs, f"{key} {comparison}")
 
 
 def test_composites_of_chosen_layers_are_those_of_a_stack_of_them_alone() -> None:
     result = decode_result(encode_lines("three")[1])
-    (part,) = to_part([result], 2, 4) or [None]
+    (part,) = restrict_to_layers([result], 2, 4) or [None]
     assert part is not None
     alone = measure_composites(result.matrices["h_res"][2:5].astype(np.float64))
     for key, (values, logs) in alone.items():
@@ -98,7 +98,7 @@ def test_composites_of_chosen_layers_are_those_of_a_stack_of_them_alone() -> Non
             np.testing.assert_array_equal(part.layers_log10[key], [np.nan] * 2 + [*logs] + [np.nan])
     assert part.layers["act_rms"] is result.layers["act_rms"]
     assert not np.allclose(part.layers["composite_gain_fwd"][2:5], result.layers["composite_gain_fwd"][2:5])
-    assert to_part([result, decode_result(encode_lines("seeds")[0])], 2, 4) is None
+    assert restrict_to_layers([result, decode_result(encode_lines("seeds")[0])], 2, 4) is None
 
 
 def test_a_figure_of_chosen_layers_says_which_its_composites_are_of() -> None:
