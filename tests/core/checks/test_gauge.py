@@ -52,7 +52,7 @@ def test_outputs_stay_the_same_in_every_basis_on_the_way(kind: str, depth: int, 
     check_positions(build_shaken(kind, depth, norm_position))
 
 
-@pytest.mark.sample("values", 17)
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("kind", COPYING)
 @pytest.mark.parametrize("depth", [16, 64, pytest.param(128, marks=pytest.mark.full), DEPTHS[-1]])
 @pytest.mark.parametrize("drift", DRIFTS)
