@@ -24,7 +24,7 @@ ALONE := tests/contract/engine
 # node and npm of the machine, or else of a wheel in .venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
-REST := "full and not trial and not exhaustive"
+REST := "full and not trial"
 # Independent steps run in parallel: pip, npm and apt-get mostly wait for a network or use one core.
 SIDE_BY_SIDE := --no-print-directory --jobs
 DEV := PACKAGES=.venv/.installed-dev .venv/.installed-dev static/node_modules/.installed
@@ -49,7 +49,7 @@ test:
 test-js: static/node_modules/.installed
 	cd static && $(WITH_NODE) npm test --silent
 
-# The tests that `test` leaves out, except trials and those marked exhaustive.
+# The tests that `test` leaves out, except trials.
 test-rest: setup-dev chromium postgresql nginx faketime
 	$(PYTEST) -m $(REST) --ignore $(ALONE) $(RETRY) -m $(REST); }
 	$(BIN)/pytest -m full $(ALONE)

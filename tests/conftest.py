@@ -35,7 +35,7 @@ LONE = ("--workers", "1", "HEARTBEAT_S=0.2")
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
 
 
-LEFT_OUT = {"full", "exhaustive", "trial"}  # marks of what `make test` does not run
+LEFT_OUT = {"full", "trial"}  # marks of what `make test` does not run
 WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(full|trial)$", re.MULTILINE)
 
 

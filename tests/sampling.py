@@ -3,50 +3,56 @@
 `@pytest.mark.sample("values")` takes so many cases that every value of every parameter occurs,
 `@pytest.mark.sample("pairs")` so many that every pair of values of two parameters does, and
 `@pytest.mark.sample(3)` each third. A second argument of the same form says which cases `make test-rest` adds:
-`@pytest.mark.sample("values", "pairs")`. No target runs the cases that both leave out: where parameters do not act on
-each other, a fault shows in one of those that remain.
+`@pytest.mark.sample("values", "pairs")`. It also adds cases until each value occurs in one of the two targets. No
+target runs the cases that both leave out. Where parameters do not act on each other, a fault shows in the others.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import combinations
 
 import pytest
 
 Value = tuple[str, str]  # A parameter and what it is.
+Cases = list[list[Value]]
 
 
 def mark_full(items: Iterable[pytest.Item], *, everyday: bool = False) -> list[pytest.Item]:
-    """Mark the trials, what is exhaustive, and cases that samples leave out; return the cases that no target runs.
+    """Mark the trials, and cases that samples leave out; return the cases that no target runs.
 
     everyday: return none, since all of them are marked `full`. The choice takes a second.
     """
     left_out: list[pytest.Item] = []
-    cases: defaultdict[str, list[pytest.Function]] = defaultdict(list)
+    tests: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("trial") or item.get_closest_marker("exhaustive"):
+        if item.get_closest_marker("trial"):
             item.add_marker(pytest.mark.full)
         if isinstance(item, pytest.Function) and item.get_closest_marker("sample"):
-            cases[item.nodeid.partition("[")[0]].append(item)
-    for test in cases.values():
+            tests[item.nodeid.partition("[")[0]].append(item)
+    for test in tests.values():
         marker = test[0].get_closest_marker("sample")
         assert marker is not None
-        fast, *rest = (choose(test, wanted) for wanted in marker.args[: 1 if everyday else 2])
+        cases = [list_values(item) for item in test]
+        fast = choose(cases, marker.args[0])
+        rest = range(len(cases)) if everyday or len(marker.args) == 1 else choose_rest(cases, marker.args[1], fast)
         for index, item in enumerate(test):
-            if index in fast:
-                continue
-            item.add_marker(pytest.mark.full)
-            if rest and index not in rest[0]:
+            if index not in fast:
+                item.add_marker(pytest.mark.full)
+            if index not in rest:
                 left_out.append(item)
     return left_out
 
 
-def choose(test: list[pytest.Function], wanted: int | str) -> set[int]:
-    """Indices of the cases of one test that a sample of this size takes."""
+def choose(cases: Cases, wanted: int | str, taken: Collection[int] = ()) -> set[int]:
+    """Indices of the cases that a sample of this size takes in addition to those that are `taken`, and these."""
     if isinstance(wanted, int):
-        return set(range(0, len(test), wanted))
-    size = {"values": 1, "pairs": 2}[wanted]
-    return set(cover([list_values(item) for item in test], size))
+        return {*taken, *range(0, len(cases), wanted)}
+    return cover(cases, {"values": 1, "pairs": 2}[wanted], taken)
+
+
+def choose_rest(cases: Cases, wanted: int | str, fast: Collection[int]) -> set[int]:
+    """Indices of the cases that run in one of the two targets; every value is among them."""
+    return cover(cases, 1, choose(cases, wanted, fast))
 
 
 def list_values(item: pytest.Function) -> list[Value]:
@@ -54,16 +60,19 @@ def list_values(item: pytest.Function) -> list[Value]:
     return [(name, repr(value)) for name, value in item.callspec.params.items()]
 
 
-def cover(cases: list[list[Value]], size: int) -> list[int]:
-    """Indices of cases that hold every combination of `size` values; each case adds as many as it can.
+def cover(cases: Cases, size: int, taken: Collection[int] = ()) -> set[int]:
+    """Indices of cases that hold every combination of `size` values, among them those that are `taken`.
 
-    Of equals the one whose values occurred least, so that values which are covered still take turns.
+    Each further case adds as many combinations as it can. Of equals the one whose values occurred least, so that values
+    which are covered still take turns.
     """
     sets = [set(combinations(values, min(size, len(values)))) for values in cases]
-    missing, used, taken = set().union(*sets), Counter[Value](), []
+    chosen = set(taken)
+    used = Counter(value for index in chosen for value in cases[index])
+    missing = set().union(*sets).difference(*(sets[index] for index in chosen))
     while missing:
         best = max(range(len(cases)), key=lambda k: (len(sets[k] & missing), -sum(used[v] for v in cases[k])))
         missing -= sets[best]
         used.update(cases[best])
-        taken.append(best)
-    return sorted(taken)
+        chosen.add(best)
+    return chosen

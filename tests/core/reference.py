@@ -48,10 +48,10 @@ class Trace:
     loss: float = math.nan
 
 
-def trace(stack: Stack, *, edits: bool = True) -> Trace:
-    """Run the whole network, with or without the edits of its spec."""
+def trace(stack: Stack, *, edits: bool = True, base: Trace | None = None) -> Trace:
+    """Run the whole network, with or without the edits of its spec. base: the run without edits, if it is known."""
     spec, found = stack.spec, Trace()
-    base = trace(stack, edits=False) if edits and spec.edits else None
+    base = (base or trace(stack, edits=False)) if edits and spec.edits else None
     spec = spec if edits else spec.model_copy(update={"edits": ()})
     parameters = {name: value.detach().double().numpy() for name, value in stack.named_parameters()}
     parameters |= {name: value.double().numpy() for name, value in stack.named_buffers() if "ids" not in name}

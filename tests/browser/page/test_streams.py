@@ -192,10 +192,7 @@ SOONER = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param("/api/v1/panels", marks=pytest.mark.exhaustive), "/api/v1/schema", "/api/v1/runs/compare"],
-)
+@pytest.mark.parametrize("path", ["/api/v1/panels", "/api/v1/schema", "/api/v1/runs/compare"])
 def test_what_is_never_answered_is_asked_for_again(
     server: Server, browser: Browser, relay: StartRelay, path: str
 ) -> None:

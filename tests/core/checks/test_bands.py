@@ -55,7 +55,7 @@ def worst_difference(result: Result, without: tuple[str, ...] = (), **fields: An
     return worst
 
 
-@pytest.mark.sample(25, 7)
+@pytest.mark.sample(25, "values")
 @pytest.mark.parametrize("block", ["mlp", "transformer"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_bands_are_the_percentiles_of_independent_runs(connection: dict[str, Any], block: str) -> None:

@@ -34,7 +34,7 @@ def build_shaken(kind: str, depth: int, norm_position: str) -> Stack:
     return shake(build_deep(kind, depth, norm_position))
 
 
-@pytest.mark.sample(8, 2)
+@pytest.mark.sample(8, "pairs")
 @pytest.mark.parametrize("kind", COPYING)
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("norm_position", ["pre", "none"])
@@ -44,7 +44,7 @@ def test_outputs_stay_the_same_where_every_h_res_is_the_identity(kind: str, dept
     assert found.loss <= 1e-12, found
 
 
-@pytest.mark.sample(8, 5)
+@pytest.mark.sample(8, "values")
 @pytest.mark.parametrize("kind", COPYING)
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("norm_position", ["pre", "none"])
@@ -52,7 +52,7 @@ def test_outputs_stay_the_same_in_every_basis_on_the_way(kind: str, depth: int, 
     check_positions(build_shaken(kind, depth, norm_position))
 
 
-@pytest.mark.sample("values", "pairs")
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("kind", COPYING)
 @pytest.mark.parametrize("depth", [16, 64, pytest.param(128, marks=pytest.mark.full), DEPTHS[-1]])
 @pytest.mark.parametrize("drift", DRIFTS)

@@ -94,7 +94,6 @@ def test_no_law_of_norms_applies_to_other_families(kind: str) -> None:
     assert list_laws(build(kind)) == {}
 
 
-@pytest.mark.sample(4)
 def test_no_law_of_norms_applies_to_a_coarse_mapping_or_one_stream() -> None:
     assert list_laws(build("orthogonal", mapping_dtype="bfloat16")) == {}
     assert list_laws(build("orthogonal", streams=1)) == {}

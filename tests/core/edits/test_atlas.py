@@ -22,7 +22,7 @@ def compute(spec: RunSpec) -> AtlasFrame:
     return frame
 
 
-@pytest.mark.sample(25, 3)
+@pytest.mark.sample(25, "values")
 @pytest.mark.parametrize("position", ["pre", "post"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_every_cut_is_that_of_a_single_run(connection: dict[str, Any], position: str) -> None:

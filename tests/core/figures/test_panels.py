@@ -119,7 +119,7 @@ def test_a_figure_of_chosen_layers_says_which_its_composites_are_of() -> None:
 FOLLOWERS = [(key, view) for key, view in list_views() if figures.PANELS[key].follows_step]
 
 
-@pytest.mark.sample(13, 4)
+@pytest.mark.sample(13, "values")
 @pytest.mark.parametrize("step", [0, 2, 9])
 @pytest.mark.parametrize(("key", "view"), FOLLOWERS, ids=[f"{key}-{view.key}" for key, view in FOLLOWERS])
 def test_the_page_shows_the_same_values_of_a_step(key: str, view: View, step: int) -> None:

@@ -1,5 +1,6 @@
 """Singular values by products with vectors, against dense Jacobians, products of actual weights and closed forms."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,20 +59,27 @@ def dense_singular_values(stack: Stack) -> np.ndarray:
     return torch.linalg.svdvals(dense).numpy()
 
 
+@dataclass
+class Case:
+    """Fields of a spec, the singular values of its dense Jacobian, and frames by number of steps, from few to all."""
+
+    fields: dict[str, Any]
+    wanted: np.ndarray
+    frames: dict[int, JacobianFrame]
+
+
 @pytest.fixture(params=SHAPES, scope="module")
-def shape(request: pytest.FixtureRequest) -> tuple[dict[str, Any], np.ndarray]:
-    """Fields of a spec and the singular values of its dense Jacobian; mixing moved off its start."""
+def case(request: pytest.FixtureRequest) -> Case:
+    """A stack whose mixing is moved off its start."""
     fields = SHAPES[request.param]
-    return fields, dense_singular_values(shake(build_stack(small(fields, 1))))
+    stacks = {steps: shake(build_stack(small(fields, steps))) for steps in (1, 3, 8, 20, FULL)}
+    frames = {steps: jacobian(stack) for steps, stack in stacks.items()}
+    return Case(fields, dense_singular_values(stacks[1]), frames)
 
 
-Shape = tuple[dict[str, Any], np.ndarray]
-
-
-@pytest.mark.sample(9, 5)
-def test_as_many_steps_as_dimensions_find_every_singular_value(shape: Shape) -> None:
-    fields, wanted = shape
-    found = jacobian(shake(build_stack(small(fields, FULL))))
+@pytest.mark.sample(9)
+def test_as_many_steps_as_dimensions_find_every_singular_value(case: Case) -> None:
+    found, wanted = case.frames[FULL], case.wanted
     values, products = found.values, found.products
     assert found.dimension == FULL
     np.testing.assert_allclose(values["jacobian_ritz"], wanted[:products], atol=1e-8 * wanted[0])
@@ -81,13 +89,11 @@ def test_as_many_steps_as_dimensions_find_every_singular_value(shape: Shape) -> 
     assert values["jacobian_mismatch"] < 1e-12 * wanted[0]
 
 
-@pytest.mark.sample(17, 9)
-def test_few_steps_bound_the_extremes_and_bounds_hold(shape: Shape) -> None:
-    fields, wanted = shape
-    above = np.inf
-    for steps in (1, 3, 8, 20):
-        values = jacobian(shake(build_stack(small(fields, steps)))).values
-        rounding = 1e-12 * wanted[0]
+@pytest.mark.sample(9)
+def test_few_steps_bound_the_extremes_and_bounds_hold(case: Case) -> None:
+    wanted, above, rounding = case.wanted, np.inf, 1e-12 * case.wanted[0]
+    for steps, frame in case.frames.items():
+        values = frame.values
         assert values["jacobian_sigma_max"] <= wanted[0] + rounding
         assert wanted[-1] - rounding <= values["jacobian_sigma_min"] <= above + rounding
         above = values["jacobian_sigma_min"]
@@ -96,21 +102,19 @@ def test_few_steps_bound_the_extremes_and_bounds_hold(shape: Shape) -> None:
             assert np.abs(wanted - value).min() <= bound + rounding, (steps, end)
 
 
-@pytest.mark.sample(17, 9)
-def test_what_is_called_converged_is_within_a_hundredth(shape: Shape) -> None:
-    fields, wanted = shape
-    for steps in (2, 6, 12, 24, 32):
-        found = jacobian(shake(build_stack(small(fields, steps))))
-        for end, value in (("sigma_max", wanted[0]), ("sigma_min", wanted[-1])):
-            if getattr(found.converged, end):
-                assert found.values[f"jacobian_{end}"] == pytest.approx(value, rel=0.01), (steps, end)
-    assert found.converged.sigma_max
+@pytest.mark.sample(9)
+def test_what_is_called_converged_is_within_a_hundredth(case: Case) -> None:
+    for steps, frame in case.frames.items():
+        for end, value in (("sigma_max", case.wanted[0]), ("sigma_min", case.wanted[-1])):
+            if getattr(frame.converged, end):
+                assert frame.values[f"jacobian_{end}"] == pytest.approx(value, rel=0.01), (steps, end)
+    assert case.frames[FULL].converged.sigma_max
 
 
-@pytest.mark.sample(8, 1)
-def test_both_products_are_those_of_the_dense_jacobian(shape: Shape) -> None:
+@pytest.mark.sample(9)
+def test_both_products_are_those_of_the_dense_jacobian(case: Case) -> None:
     """J^T u and J v against differences of the output along v, which share nothing with either."""
-    stack = shake(build_stack(small(shape[0], 1)))
+    stack = shake(build_stack(small(case.fields, 1)))
     multiply, transposed = linearise(stack)
     v, u = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     x = stack.input().flatten(0, 1)

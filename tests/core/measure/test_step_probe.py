@@ -91,7 +91,7 @@ def test_every_step_is_that_of_plain_autograd(kind: str) -> None:
         assert np.nanmax(np.abs(last[key] - first[key])) > 1e-4, (key, "or a later step says nothing new")
 
 
-@pytest.mark.sample(7, 2)
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
     before, frame = take_one_step(connection=CONNECTIONS[name])
@@ -135,7 +135,7 @@ def test_so_it_does_in_low_precision(name: str, dtype: str) -> None:
     np.testing.assert_allclose(frame.input["grad_rms_streams"], before.input["grad_rms_streams"], rtol=rough)
 
 
-@pytest.mark.sample(7, 3)
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) -> None:
     """The stack is stopped before its third step and read by the reference in plain numpy."""

@@ -81,7 +81,7 @@ def test_what_bfloat16_leaves_of_sinkhorn(name: str) -> None:
         assert result.layers["ds_error_bfloat16"][layer] > 1e-4
 
 
-@pytest.mark.sample(9, 3)
+@pytest.mark.sample(9, "values")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", WITH_LOGITS)
 def test_the_columns_foretell_a_run_that_maps_in_that_type(name: str, dtype: str) -> None:

@@ -124,7 +124,7 @@ def normal_miss(curve: Curve, seed: int, fields: dict[str, Any]) -> np.ndarray:
     return miss[curve.speaks_L]
 
 
-@pytest.mark.sample(7, 2)
+@pytest.mark.sample(7, "values")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", CASES)
 def test_measured_columns_lie_in_the_bands(name: str, seed: int) -> None:
