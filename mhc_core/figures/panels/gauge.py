@@ -19,13 +19,13 @@ from mhc_core.figures.panel import (
 )
 from mhc_core.figures.style import Theme
 
-NOT_COMPUTED = "No value: this run was computed without it."
+NOT_COMPUTED = "Computed without this metric."
 REASONS = (
-    {"unknown": True, "text": "No value: known only after the last training step."},
-    {"without": "h_res", "text": "No value: this run does not mix several streams."},
-    {"with": "h_read", "text": "No value: streams are parts of the width, not copies."},
+    {"unknown": True, "text": "Known only after the last training step."},
+    {"without": "h_res", "text": "This run does not mix several streams."},
+    {"with": "h_read", "text": "Streams are parts of the width, not copies."},
 )
-STATIC = {"without": "h_res_std", "text": "No value: all tokens have the same mixing."}
+STATIC = {"without": "h_res_std", "text": "All tokens have the same mixing."}
 NO_INVERSE = "no inverse in float32"
 SHARES = "kernel_shares"
 
