@@ -156,7 +156,7 @@ export function linesBelow(shown, isFirst, { bands, form }, run) {
       : [];
   const all = spread ? [...where, ...rows] : [...rows, ...where];
   if (where.length > 0) return all.length <= room ? all : unedited ? where.slice(-room) : rows;
-  return isFirst && !spread && rows.length < room ? ['gain of the mixing', 'largest over depth'] : rows;
+  return isFirst && !spread && rows.length < room ? ['gain of the mixing', 'largest over layers'] : rows;
 }
 
 /** Draw the layer numbers below the strips. @param {Layout} layout @returns {Shape[]} */

@@ -109,7 +109,7 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   assert.deepEqual(lines({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
   assert.deepEqual(lines({ range, peak: 64 }, 2), SEEDS);
   assert.deepEqual(lines({ range: null, peak: null }, 2), []);
-  assert.deepEqual(lines({}, 0), ['gain of the mixing', 'largest over depth']);
+  assert.deepEqual(lines({}, 0), ['gain of the mixing', 'largest over layers']);
   assert.deepEqual(lines({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
   const phone = toLayout(366, [1, 4, 4], 64);
   assert.deepEqual(lines({ range, peak: 58 }, 2, phone), ['at layer 58', '4 streams']);
