@@ -289,6 +289,19 @@ export interface Lens {
   probes: LensProbe[];
   probed: number;
 }
+/** Why a run lacks a metric, under one condition: `unknown`, at the shown training step; `with`, it has a matrix; `without`, it has none of several streams. */
+export interface AbsentReason {
+  text: string;
+  unknown?: true;
+  with?: string;
+  without?: string;
+}
+/** The text of a figure for runs that ended without its metric, and more precise reasons. */
+export interface Absent {
+  key: string;
+  text: string;
+  reasons?: AbsentReason[];
+}
 export interface FieldError {
   field: string;
   got: unknown;

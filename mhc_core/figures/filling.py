@@ -15,7 +15,7 @@ import numpy as np
 
 from mhc_core.figures.dress import dress
 from mhc_core.figures.numbers import log_ticks
-from mhc_core.figures.remarks import find_absent, find_unknown, list_remarks
+from mhc_core.figures.remarks import explain_absent, find_unknown, list_remarks
 from mhc_core.figures.run_names import shorten_name
 from mhc_core.figures.scales import linear_bound, signed_log_scale
 from mhc_core.figures.sources import Columns, look_up
@@ -66,17 +66,19 @@ def fill(
     if shown:
         meta["remarks"] = list_remarks(figure, results, labels)
     else:
-        _explain_nothing(figure, results)
+        _explain_nothing(figure, results, labels)
     return figure
 
 
-def _explain_nothing(figure: Figure, results: list[Columns | None]) -> None:
+def _explain_nothing(figure: Figure, results: list[Columns | None], labels: Sequence[str]) -> None:
     """Write why the figure is empty, and remove the tick labels of its axes, which would have no meaning."""
     layout, meta = figure["layout"], figure["layout"]["meta"]
     for name in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
         layout[name]["showticklabels"] = False
     text = meta["unknown"] if find_unknown(figure, results) else meta.get("empty")
-    text = meta["absent"]["text"] if find_absent(figure, results) else text
+    reasons = explain_absent(figure, results)
+    lines = [f"{', '.join(labels[run] for run in runs)}: {reason}" for reason, runs in reasons.items()]
+    text = "<br>".join(lines if len(lines) > 1 else reasons) or text
     if text is not None:
         middle = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}
         layout["annotations"] = [{**middle, "text": text, "showarrow": False, "font": {"color": meta["muted"]}}]

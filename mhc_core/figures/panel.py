@@ -24,7 +24,10 @@ Keys of `layout.meta`:
 - `rules`: only in the page: the sizes and limits of `figures/rules.py`
 - `remarks`: only in Python: a sentence for each run with data that are not drawn
 - `unknown`: text for runs without data at the shown training step
-- `absent`: {"key": a metric, often of another package, "text": text for runs that ended without it}
+- `absent`: {"key": a metric, often of another package, "text": text for runs that ended without it, "reasons": more
+  precise texts, by default none; the first that applies replaces "text"}. A reason has a "text" and one condition:
+  "unknown": the metric is not known at the shown training step; "with": a matrix that the run has; "without": a
+  matrix that the run lacks, or has for a single stream only
 
 Keys of a trace's `meta`: `run`, the index of its run; `key`, its metric; `fill`, the sources of its data; `end`,
 whether it represents its run (the page labels its end, and Python's legend names it); `look`, the properties that are

@@ -35,6 +35,27 @@ def find_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> li
     ]
 
 
+def explain_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> dict[str, list[int]]:
+    """Return why runs lack the figure's metric: each reason, as a text, with its runs."""
+    found: dict[str, list[int]] = {}
+    for run in find_absent(figure, results):
+        absent, result = figure["layout"]["meta"]["absent"], results[run]
+        applying = (reason["text"] for reason in absent.get("reasons", ()) if _applies(reason, absent["key"], result))
+        found.setdefault(next(applying, absent["text"]), []).append(run)
+    return found
+
+
+def _applies(reason: dict[str, Any], key: str, result: Columns | None) -> bool:
+    """Return whether a reason for the absence of a metric applies to a run."""
+    if result is None:
+        return False
+    if "unknown" in reason:
+        return key in to_unknown(result)
+    if "with" in reason:
+        return reason["with"] in result.matrices
+    return reason["without"] not in result.matrices or result.matrices[reason["without"]].shape[-1] == 1
+
+
 def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labels: Sequence[str]) -> list[str]:
     """Return a sentence for each run without numbers in some layers or steps of the figure: where, and why."""
     meta, remarks = figure["layout"]["meta"], []
@@ -42,9 +63,8 @@ def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labe
         result = results[trace["meta"]["run"]] if trace.get("visible", True) else None
         text = None if result is None else _describe_trace(trace, result, meta)
         remarks += [] if text is None else [f"{trace['name']}: {text}"]
-    unknown = (find_unknown(figure, results), meta.get("unknown"))
-    absent = (find_absent(figure, results), meta.get("absent", {}).get("text"))
-    return remarks + [f"{', '.join(labels[run] for run in runs)}: {text}" for runs, text in (unknown, absent) if runs]
+    reasons = {meta.get("unknown"): find_unknown(figure, results)} | explain_absent(figure, results)
+    return remarks + [f"{', '.join(labels[run] for run in runs)}: {text}" for text, runs in reasons.items() if runs]
 
 
 def _describe_trace(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:

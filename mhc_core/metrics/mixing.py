@@ -68,11 +68,11 @@ METRICS = (
     Metric("gain_bwd", "Backward gain of one layer", "", "log", "L", "forward",
            "Largest |column sum|: what one layer's mixing makes of a gradient that all streams share.",
            "max_j |sum_i H_res[i,j]|", AMAX, precision=(1e-5, 0.0)),
-    Metric("composite_gain_fwd", "Composite gain, forward", "", "log", "L", "mixing",
+    Metric("composite_gain_fwd", "Gain, forward", "", "log", "L", "mixing",
            "The largest factor, over streams, by which the mixing of layers 1 to l together amplifies a signal that "
            "all streams share. Dynamic mixing is averaged over samples.",
            "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX, precision=(1e-5, 0.0), prefix=True),
-    Metric("composite_gain_bwd", "Composite gain, backward", "", "log", "L", "mixing",
+    Metric("composite_gain_bwd", "Gain, backward", "", "log", "L", "mixing",
            "The largest factor, over streams, by which the mixing of layers l to L together amplifies a gradient that "
            "all streams share. Dynamic mixing is averaged over samples.",
            "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX, precision=(1e-5, 0.0)),

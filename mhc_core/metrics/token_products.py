@@ -35,12 +35,12 @@ METRICS = (
         metric
         for _way, (_title, _gain, _product) in WAYS.items()
         for metric in (
-            Metric(f"composite_gain_{_way}_tokens", f"Composite gain, {_title}, tokens apart", "", "log", "L", "mixing",
+            Metric(f"composite_gain_{_way}_tokens", f"Gain, {_title}, tokens apart", "", "log", "L", "mixing",
                    "The composite gain where each token's own matrices are multiplied and the products averaged; "
                    "dynamic mixing only.",
                    f"{_gain}, M = mean_t {_product}", AMAX, precision=(1e-5, 0.0), prefix=_way == "fwd"),
             *(
-                Metric(f"composite_gain_{_way}_token_{_key}", f"Composite gain, {_title}, {_name} token", "", "log",
+                Metric(f"composite_gain_{_way}_token_{_key}", f"Gain, {_title}, {_name} token", "", "log",
                        "L", "mixing", f"The {_name} over tokens of the composite gain of a token's own matrices, "
                        f"before anything is averaged; dynamic mixing only.{NOTES.get(_key, '')}",
                        f"{_key}_t {_gain}, M = {_product}", AMAX, precision=(1e-5, 0.0), prefix=_way == "fwd")

@@ -40,11 +40,11 @@ METRICS = (
     Metric("step_token_cos", "Token similarity in training", "cosine", "linear", "SL", "step",
            "Mean cosine between different tokens, at this step; 1 is rank collapse.",
            "mean_{s != t} cos(m_l[s], m_l[t])", "after arXiv 2103.03404, rank collapse", "steps"),
-    Metric("step_gain_fwd", "Composite gain in training, forward", "", "log", "SL", "step",
+    Metric("step_gain_fwd", "Gain in training, forward", "", "log", "SL", "step",
            "The largest factor, over streams, by which the mixing of layers 1 to l together amplifies a signal that "
            "all streams share, at this step. Dynamic mixing is averaged over samples.",
            "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX, "steps"),
-    Metric("step_gain_bwd", "Composite gain in training, backward", "", "log", "SL", "step",
+    Metric("step_gain_bwd", "Gain in training, backward", "", "log", "SL", "step",
            "The largest factor, over streams, by which the mixing of layers l to L together amplifies a gradient that "
            "all streams share, at this step. Dynamic mixing is averaged over samples.",
            "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX, "steps"),

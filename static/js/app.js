@@ -27,6 +27,7 @@ import { followPrint } from './plots/print.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
+import { openingView } from './state/address.js';
 import { boot } from './state/boot.js';
 import { requestPresetRuns } from './state/early.js';
 import { hasEdits, shownCut } from './state/edits.js';
@@ -37,6 +38,7 @@ import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state
 import * as state from './state/signals.js';
 import { toFields } from './state/spec.js';
 import { followTrainSteps } from './state/trainsteps.js';
+import { toRequestKey } from './state/viewtraces.js';
 import { followPlay } from './sweep/play.js';
 import { additions } from './ui/additions.js';
 import { Toast } from './ui/clipboard.js';
@@ -142,10 +144,19 @@ const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', y
 /** Format the date of a snapshot. @param {string} time */
 const formatDate = (time) => DAY.format(new Date(time));
 
-/** Describe a refusal; errors of settings are described per setting. @param {ApiError} problem */
+/** Describe a refusal, errors of settings per setting, and the runs that stay on the page. @param {ApiError} problem */
 function describeProblem(problem) {
   const sentences = problem.errors.length > 0 ? [...new Set(state.fieldErrors.value.values())] : [];
-  return sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
+  const reason = sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
+  const isOther = state.phase.value === 'refused' && state.isOutdated.value;
+  return html`${reason}${isOther ? ` The page shows ${isOpening() ? 'the opening view' : 'the last valid settings'} instead.` : ''}`;
+}
+
+/** Return whether the shown runs are those of the opening view. */
+function isOpening() {
+  const opening = openingView();
+  const wanted = opening.runs.map((choice) => toRequestKey(state.fields.value, opening, choice));
+  return wanted.join() === state.slots.value.map(({ requestKey }) => requestKey).join();
 }
 
 /** Dismiss refusals and the note about an unknown preset. */

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from typing import Any
 
 from mhc_core.figures.cells import build_cells, signed_scale
 from mhc_core.figures.panel import (
@@ -18,21 +19,33 @@ from mhc_core.figures.panel import (
 )
 from mhc_core.figures.style import Theme
 
-ABSENT = "No value: needs several streams of full width,<br>mixing, the last training step and a run of this version."
+NOT_COMPUTED = "Computed without this metric."
+REASONS = (
+    {"unknown": True, "text": "Known only after the last training step."},
+    {"without": "h_res", "text": "This run does not mix several streams."},
+    {"with": "h_read", "text": "Streams are parts of the width, not copies."},
+)
+STATIC = {"without": "h_res_std", "text": "All tokens have the same mixing."}
 NO_INVERSE = "no inverse in float32"
 SHARES = "kernel_shares"
 
 
 def build_norms(key: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run, and a line at 1."""
-    meta = {"absent": {"key": key, "text": ABSENT}, "lost": {"nan": NO_INVERSE}}
+    meta = {"absent": explain_absence(key), "lost": {"nan": NO_INVERSE}}
     return build_curves(key, "log", runs, theme, include=(0.0,), level=0.0, **meta)
+
+
+def explain_absence(key: str) -> dict[str, Any]:
+    """Return why a run may lack a metric of this panel: the reasons, and a text if none of them applies."""
+    reasons = [*REASONS, *([STATIC] if key == "gauge_remainder" else [])]
+    return {"key": key, "text": NOT_COMPUTED, "reasons": reasons}
 
 
 def build_shares(runs: int, theme: Theme) -> Template:
     """Build a figure with a thin line for each Hankel singular value, the largest first."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0))
-    figure["layout"]["meta"]["absent"] = {"key": SHARES, "text": ABSENT}
+    figure["layout"]["meta"]["absent"] = explain_absence(SHARES)
     figure["layout"]["hovermode"] = "closest"
     for run, style in bottom_up(theme, runs):
         trace = stream_line(run, style, SHARES, "linear")

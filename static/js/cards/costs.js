@@ -242,7 +242,7 @@ function PaperTable() {
             (model) => html`
             <tr><th scope="row">${model.shape.name}</th>
               <td>${model.hc.flops_added}</td><td>${model.mhc.flops_added}</td>
-              <td>${formatTimes(model.hc.traffic_ratio)}</td><td>${formatTimes(model.mhc.traffic_ratio)}</td></tr>`,
+              <td>×${model.hc.traffic_ratio.toFixed(1)}</td><td>×${model.mhc.traffic_ratio.toFixed(1)}</td></tr>`,
           )}
           </tbody>
         </table>
@@ -265,12 +265,9 @@ export function PaperClaim() {
     <div class="paper-claim">
       <p><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))} % time</b> for mHC with 4 streams, in its own training
         system with fused kernels, recomputation and overlapped communication (${linkPapers(printed.published_source)}).</p>
-      <p><b>By our count</b> its models get ${least} to ${most} more arithmetic, and the connection alone moves ${formatTimes(models[0].mhc.traffic_ratio)} the
+      <p><b>By our count</b> its models get ${least} to ${most} more arithmetic, and the connection alone moves ${models[0].mhc.traffic_ratio.toFixed(1)} times the
         bytes of a residual connection. If each layer reads with the H_pre of the layer before, one pass over the streams replaces two and moves ${saved} less.</p>
       ${here ? html`<p><b>Here</b>, on one CPU core without fused kernels: ${joinPercent(here.added.seconds)} time.</p>` : null}
     </div>
   `;
 }
-
-/** Format a ratio as `1.1×`. @param {number} ratio */
-const formatTimes = (ratio) => `${ratio.toFixed(1)}×`;

@@ -23,8 +23,8 @@ import { VerifyMark } from './verifying.js';
 
 /** Columns of the table. @type {{key: Exclude<keyof Measured, 'loss'>, title: string, note: string, format: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
-  { key: 'forward', title: 'Gain, forward', note: 'largest over depth', format: formatRunGain },
-  { key: 'backward', title: 'Gain, backward', note: 'largest over depth', format: formatRunGain },
+  { key: 'forward', title: 'Gain, forward', note: 'largest over layers', format: formatRunGain },
+  { key: 'backward', title: 'Gain, backward', note: 'largest over layers', format: formatRunGain },
   {
     key: 'activation',
     title: 'Activation',

@@ -169,7 +169,7 @@ function describeCost() {
   if (!base || estimates.length !== runs.length) return '';
   const names = toNames(state.labels.value);
   const others = estimates.flatMap(({ bytes_moved }, run) =>
-    estimates[run] === base ? [] : [`${names[run]} ${(bytes_moved / base.bytes_moved).toFixed(1)}×`],
+    estimates[run] === base ? [] : [`${names[run]} ×${(bytes_moved / base.bytes_moved).toFixed(1)}`],
   );
   return others.length > 0 ? `Memory traffic of the whole stack, estimated, residual = 1: ${others.join(' · ')}` : '';
 }

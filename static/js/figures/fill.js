@@ -53,7 +53,7 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   const { unknown, absent } = meta;
   const isNoted = [
     unknown && noteRuns(figure, results, labels, unknown, narrow, (columns, key) => columns.unknown.has(key)),
-    absent && noteRuns(figure, results, labels, absent.text, narrow, (columns) => endedWithout(columns, absent.key)),
+    absent && noteAbsent(figure, results, labels, absent, narrow),
   ].some(Boolean);
   if (visibleTraces(figure).length === 0) {
     hideTickLabels(layout);
@@ -103,6 +103,32 @@ function blankOutsideInterval({ data, layout: { meta } }) {
 /** Return whether a run ended without a metric. @param {Columns} columns @param {string} key */
 function endedWithout({ end, layers, matrices }, key) {
   return end !== null && !layers.has(key) && !matrices.has(key);
+}
+
+/** Return why a run lacks the metric of a figure: the first reason that applies. @param {Columns} columns @param {import('../../types').Absent} absent */
+function whyAbsent({ unknown, matrices }, { key, text, reasons = [] }) {
+  const applies = (/** @type {import('../../types').AbsentReason} */ reason) => {
+    if (reason.unknown) return unknown.has(key);
+    if (reason.with) return matrices.has(reason.with);
+    return (matrices.get(reason.without ?? '')?.shape.at(-1) ?? 1) === 1;
+  };
+  return reasons.find(applies)?.text ?? text;
+}
+
+/** Name on the figure the runs that ended without its metric, by reason; return whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels @param {import('../../types').Absent} absent @param {boolean} narrow */
+function noteAbsent(figure, results, labels, absent, narrow) {
+  const reasons = results.map((columns) =>
+    columns && endedWithout(columns, absent.key) ? whyAbsent(columns, absent) : null,
+  );
+  const texts = [...new Set(reasons)].flatMap((text) => text ?? []);
+  if (texts.length > 1 && visibleTraces(figure).length === 0) {
+    const lines = texts.map((text) => `${labels.filter((_, run) => reasons[run] === text).join(', ')}: ${text}`);
+    figure.layout.annotations.push(emptyNote(lines.join('<br>'), figure.layout.meta.muted));
+    return true;
+  }
+  const isMeant = (/** @type {string} */ text) => (/** @type {Columns} */ columns) =>
+    reasons[results.indexOf(columns)] === text;
+  return texts.map((text) => noteRuns(figure, results, labels, text, narrow, isMeant(text))).some(Boolean);
 }
 
 /**

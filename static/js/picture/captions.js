@@ -130,14 +130,17 @@ export function toGain(gain, below, run, { bands, form }) {
 }
 
 /**
- * Return the lines below a gain, as many as fit: the layer of the gain unless it is the last one, and the range over seeds, or on a phone
- * the streams.
+ * Return the lines below a gain, as many as fit: the layer of the gain unless it is the last one, the gain without edits, and the range
+ * over seeds, or on a phone the streams.
  * @param {Shown} shown @param {boolean} isFirst whether to explain the number @param {Layout} layout @param {number} run
  * @returns {string[]}
  */
 export function linesBelow(shown, isFirst, { bands, form }, run) {
-  const { range: spread, reading, peak } = shown;
-  const where = peak && peak < (reading?.layers ?? 0) ? [`at layer ${peak}`] : [];
+  const { range: spread, reading, peak, unedited } = shown;
+  const where = [
+    ...(peak && peak < (reading?.layers ?? 0) ? [`at layer ${peak}`] : []),
+    ...(unedited ? wrapText(unedited, SMALL, bands[run].gain.room) : []),
+  ];
   const { top, bottom, gain } = bands[run];
   const fitting = Math.floor((bottom - top - GAINS[form][0] - BELOW_PX[form] + 8) / ROW_PX);
   if (form === 'narrow') {
@@ -151,8 +154,9 @@ export function linesBelow(shown, isFirst, { bands, form }, run) {
     : isFirst
       ? ['gain of the mixing']
       : [];
-  if (where.length > 0) return rows.length < room ? (spread ? [...where, ...rows] : [...rows, ...where]) : rows;
-  return isFirst && !spread && rows.length < room ? ['gain of the mixing', 'largest over depth'] : rows;
+  const all = spread ? [...where, ...rows] : [...rows, ...where];
+  if (where.length > 0) return all.length <= room ? all : unedited ? where.slice(-room) : rows;
+  return isFirst && !spread && rows.length < room ? ['gain of the mixing', 'largest over layers'] : rows;
 }
 
 /** Draw the layer numbers below the strips. @param {Layout} layout @returns {Shape[]} */

@@ -13,11 +13,11 @@ import { isFaded, listExchanges, sizeAt, toLineEdges, toLosses, toMixingLines, t
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
  * A run in the picture; without a reading only its number of streams is known. `gain` is formatted (`data/gain.js`), `peak` its layer,
- * from 1, `course` the gains over layers, log10, `range` the gains of other seeds. `end`: status of the ended run, null while it is
+ * from 1, `course` the gains over layers, log10, `range` the gains of other seeds, `unedited` that without edits in words. `end`: status of the ended run, null while it is
  * running. `name` is the full text of a shortened label. `isBehind`: sizes belong to earlier settings. `isUnconstrained`: the mixing is
  * unconstrained; such runs are drawn at the bottom, behind the others. `edited`: layers whose mixing is edited.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null, peak?: number | null,
- *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isUnconstrained?: boolean, isBehind?: boolean, edited?: Set<number>}} Shown
+ *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, unedited?: string | null, end: string | null, streams?: number, isUnconstrained?: boolean, isBehind?: boolean, edited?: Set<number>}} Shown
  * `isFading`: a ribbon is so wide that it fades. `isMixed`: mixing lines are drawn, or may follow. `edits`: those of each run.
  * @typedef {{layout: Layout, edits: import('./editmarks.js').Mark[][], runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean}} Plan
  */

@@ -41,6 +41,17 @@ function listEdited(edits) {
   return edits.flatMap(({ what, layers: [first, last] }) => (what === 'branch' ? [] : inclusiveRange(first, last)));
 }
 
+/** Compare the gain of an edited run with that without its edits, in words; null without edits, or if both look the same. @param {Columns} columns @param {Columns | null} base the run without edits; null if unknown */
+export function compareUnedited(columns, base) {
+  /** @type {import('../../types').Edit[]} */
+  const edits = specOf(columns)?.edits ?? [];
+  const gain = base && gainText(base);
+  if (edits.length === 0 || gain === gainText(columns)) return null;
+  const noun = edits.every(({ what, do: act }) => what === 'stream' && act === 'zero') ? 'cut' : 'edit';
+  const named = `the ${noun}${edits.length === 1 ? '' : 's'}`;
+  return gain === null ? `with ${named}` : `×${gain} without ${named}`;
+}
+
 /** Format the gain of a run; `1` for one stream, null if unknown. @param {Columns} columns */
 function gainText(columns) {
   const gain = gainOf(columns);

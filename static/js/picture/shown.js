@@ -1,18 +1,19 @@
 /** State of the picture: columns of every run at the cursor's step, and the colours of the theme. */
 
 import { computed, signal } from '@preact/signals';
-import { methodOf } from '../data/record.js';
+import { methodOf, specOf } from '../data/record.js';
 import { chooseDrawn, shownOf, slotAtStep } from '../figures/drawing.js';
 import { shownStep, toPlaces } from '../plots/places.js';
 import { updateAddress } from '../state/actions.js';
+import { recallColumnsFor } from '../state/records.js';
 import * as state from '../state/signals.js';
-import { connections, isUnconstrained, settingOf } from '../state/spec.js';
+import { connections, fromSpecs, isUnconstrained, settingOf, toSpecs } from '../state/spec.js';
 import { magnifiedOf, toOrder } from './picture.js';
 import { MIXING, SIZES } from './reading.js';
-import { toColors, toShown } from './run.js';
+import { compareUnedited, toColors, toShown } from './run.js';
 import { gainRangeOf } from './seeds.js';
 
-/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../figures/drawing.js').Place} Place @typedef {import('./picture.js').Shown} Shown */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../figures/drawing.js').Place} Place @typedef {import('./picture.js').Shown} Shown */
 
 export const KEY = 'picture';
 const USUAL_STREAMS = 4;
@@ -122,9 +123,26 @@ export function toRuns({ step, sizes, mixing }) {
     const mixed = mixing.places[run].columns;
     const shown = toShown(place, step, { streams: guesses[run], mixed });
     const range = shown.gain === null ? null : gainRangeOf(mixed);
+    const unedited = shown.gain === null ? null : compareUnedited(mixed, recallUnedited(mixed));
     const name = state.tooltipOf(run, place.label) ?? shown.name;
-    return { ...shown, name, isUnconstrained: isUnconstrained(shown.kind ?? null), range, isBehind: sizes.isStale };
+    return {
+      ...shown,
+      name,
+      isUnconstrained: isUnconstrained(shown.kind ?? null),
+      range,
+      unedited,
+      isBehind: sizes.isStale,
+    };
   });
+}
+
+/** Recall an edited run without its edits; null if the page does not know it, or while a slider moves. @param {Columns} columns */
+function recallUnedited(columns) {
+  const { edits = [], ...unedited } = specOf(columns) ?? {};
+  if (edits.length === 0 || state.isMoving.peek()) return null;
+  const [wanted] = toSpecs(state.fields.value, fromSpecs(state.fields.value, [unedited]));
+  const known = recallColumnsFor(wanted);
+  return known && (known.derived ?? known.columns);
 }
 
 /** Describe the shown step; empty without training. @param {Templates} templates */

@@ -47,13 +47,13 @@ export const HELP = {
 const FEW = 6; // sizes that fit into a sentence
 
 /** Describe a run in one sentence, for screen readers, with its numbers at a layer. @param {Shown} shown @param {number} layer from 0 */
-export function toSentence({ label, name = label, reading, gain, peak, end }, layer) {
+export function toSentence({ label, name = label, reading, gain, peak, unedited, end }, layer) {
   if (!reading) return `${name}: ${end ?? 'no layer is computed yet'}`;
   const span = log10Span([reading], 'sizes');
   const streams = reading.streams === 1 ? 'one stream' : `${reading.streams} streams`;
   const sizes = span ? `, sizes from ${formatLog(span[0])} to ${formatLog(span[1])}` : '';
   const where = peak && peak < reading.layers ? ` at layer ${peak}` : '';
-  const gains = gain === null ? '' : `, gain of the mixing ×${gain}${where}`;
+  const gains = gain === null ? '' : `, gain of the mixing ×${gain}${where}${unedited ? `, ${unedited}` : ''}`;
   return `${name}: ${streams}${gains}${sizes}${toLayerWords(reading, layer)}`;
 }
 

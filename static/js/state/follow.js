@@ -128,9 +128,10 @@ function finishRuns() {
   state.slots.value = state.slots.value.map(confirmDerived);
   keepCompleteSlots();
   state.batch(() => {
-    state.phase.value = 'idle';
     tickNow();
     state.isConnected.value = true;
+    if (state.phase.value === 'refused') return; // other runs than those of the view are shown
+    state.phase.value = 'idle';
     const sentences = state.slots.value.map(
       ({ columns: { summary, end } }) => mainFinding(summary)?.text ?? end?.reason ?? '',
     );

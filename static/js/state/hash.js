@@ -1,7 +1,7 @@
 /** Encodes a view as the hash of the address, and decodes it: readable `k=v` pairs that differ from the default. No browser here. */
 
 import { EDITS, readEdits, toEditsText } from './editlist.js';
-import { joinOptions } from './refusals.js';
+import { describeRange, joinOptions } from './refusals.js';
 import { defaultView, KIND, readSetting, settingOf, TRACE } from './spec.js';
 import { fromPairs, toPairs } from './sweep.js';
 import { isRecordId } from './viewtraces.js';
@@ -256,14 +256,24 @@ function setSetting(view, key, text, fields, rules, problems) {
     return;
   }
   const value = toValue(text, field);
-  if (value === null) problems.push(`${key} must be ${describeValues(field)}, not ${text}`);
+  if (value === null)
+    problems.push(
+      `${key} must be ${describeValues(field)}, not ${text}, so ${describeKept(field, own !== null, view)}`,
+    );
   else setUnlessDefault(target, field, toBounds(value, field, key, problems), own !== null);
 }
 
 /** Describe the valid values of a setting, for a message about an invalid address. @param {Field} field */
-function describeValues({ control, options, type }) {
+function describeValues(field) {
+  const { control, options, type } = field;
   if (control === EDITS) return 'written like stream:2:zero:20-39';
-  return options ? joinOptions(options) : TYPES[type];
+  return options ? joinOptions(options) : TYPES[type] + describeRange(field);
+}
+
+/** Describe what a view has instead of an invalid setting. @param {Field} field @param {boolean} isOwn whether it is a setting of one run @param {View} view */
+function describeKept(field, isOwn, view) {
+  if (isOwn || field.control === EDITS) return 'it was left out';
+  return `${view.base[field.path] ?? field.initial} is used`;
 }
 
 /** Write a setting; remove a common setting that equals the default. @param {Record<string, Value>} target @param {Field} field @param {Value} value @param {boolean} isOwn */

@@ -57,12 +57,12 @@ export const paper = signal(/** @type {import('../../types').Templates | null} *
 
 /** Load the templates of figures again whenever the theme or the number of runs changes. @param {(error: unknown) => void} onError */
 export function followLook(onError) {
-  effect(() => void loadAndSet(state.view.value.runs.length, theme.value, onError));
+  effect(() => void loadAndSet(state.drawnRuns.value, theme.value, onError));
 }
 
 /** Load and set templates, unless theme or count change meanwhile. @param {number} count @param {string} name @param {(error: unknown) => void} onError */
 async function loadAndSet(count, name, onError) {
-  const isWanted = () => count === state.view.peek().runs.length && name === theme.peek();
+  const isWanted = () => count === state.drawnRuns.peek() && name === theme.peek();
   try {
     const loaded = await retryWhileBusy(() => loadTemplates(count, name), isWanted);
     if (isWanted()) state.templates.value = loaded;

@@ -10,7 +10,7 @@ export function checkNumber(field, value) {
   const isLow = min !== null && (isOpen ? value <= min : value < min);
   const isOfType = type !== 'integer' || Number.isInteger(value);
   if (isOfType && !isLow && !(max !== null && value > max)) return '';
-  return `${field.title} must be ${type === 'integer' ? 'a whole number' : 'a number'}${describeBounds(field)}.`;
+  return `${field.title} must be ${type === 'integer' ? 'a whole number' : 'a number'}${describeRange(field)}.`;
 }
 
 /** Return whether all numbers among the settings of a run are valid. @param {Map<string, Field>} fields @param {View} view @param {import('../../types').Choice} choice */
@@ -22,7 +22,7 @@ export function hasValidNumbers(fields, view, choice) {
 }
 
 /** Describe the bounds of a field, to append to a noun, as in ` from 1 to 64`. @param {Field} field */
-function describeBounds({ min, max, is_open: isOpen }) {
+export function describeRange({ min, max, is_open: isOpen }) {
   if (min === null && max === null) return '';
   if (min === null) return ` of at most ${max}`;
   if (isOpen) return ` above ${min}${max === null ? '' : `, at most ${max}`}`;

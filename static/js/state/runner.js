@@ -12,8 +12,8 @@ import { keepRecord, keptIds, recallColumnsFor } from './records.js';
 import { hasValidNumbers } from './refusals.js';
 import * as state from './signals.js';
 import { isBeginning, isTrace, recallTrace, restoreComplete, showDerivedColumns, showRunsById } from './slots.js';
-import { defaultView, fromSpecs, TRACE, toSpec, toSpecs } from './spec.js';
-import { tracesOf, withoutRecords } from './viewtraces.js';
+import { defaultView, fromSpecs, TRACE, toLabels, toSpec, toSpecs } from './spec.js';
+import { toRequestKey, tracesOf, withoutRecords } from './viewtraces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
@@ -344,6 +344,26 @@ function showRefusal(error) {
     state.announcement.value = `${error.title}: ${error.message}`;
   });
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
+  else if (state.slots.value.length === 0) void showOpeningRuns();
+}
+
+/** Show the runs of the opening view while the first view of the page is refused: they are dimmed, because they do not belong to its address. */
+async function showOpeningRuns() {
+  const opening = fromSpecs(state.fields.value, boot.rules.opening);
+  try {
+    const { submitted, stream } = await compareRuns(toSpecs(state.fields.value, opening), null, keptIds());
+    if (state.phase.value !== 'refused' || state.slots.value.length > 0) return stream.close();
+    showRunsById(
+      submitted.map(({ id }) => id),
+      toLabels(opening, state.fields.value, boot.rules),
+      submitted.map(({ position }) => position),
+      opening.runs.map((choice) => toRequestKey(state.fields.value, opening, choice)),
+    );
+    followSlots(null, resubmitLost, stream);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    console.error(error); // the banner keeps the reason why the view is refused
+  }
 }
 
 /** Cancel running runs that the view does not need, because they delay others. Recordings are never cancelled. @param {string[]} requestKeys */

@@ -113,6 +113,11 @@ export const isOutdated = computed(() => {
   return isPending && !matchesView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
 });
 
+/** Number of runs that figures draw: those of the view; while it is refused, those that stay on the page. */
+export const drawnRuns = computed(() =>
+  phase.value === 'refused' && isOutdated.value ? slots.value.length : view.value.runs.length,
+);
+
 /** Number of layers in the figures: that of the deepest run with a start frame. */
 export const layers = computed(() => {
   dataTick.value;

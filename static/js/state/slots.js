@@ -65,7 +65,7 @@ export function updateModels() {
   const models = state.slots.value.map((slot) => modelOf(slot.columns));
   const edits = state.slots.value.map((slot) => recordedEditsOf(slot.columns));
   const isKnown = JSON.stringify([models, edits]) === JSON.stringify([state.models.value, state.recordedEdits.value]);
-  if (isKnown) return;
+  if (isKnown || state.isOutdated.value) return; // runs of other settings keep their labels
   const { runs } = state.view.value;
   state.batch(() => {
     state.models.value = models;

@@ -154,7 +154,7 @@ def test_a_view_with_an_open_sweep_shows_it(web: httpx.Client, server: Server) -
         names = [api.post("/snapshots", json=body | {"state": state}).json()["id"] for state in states]
     gain, activation, none, unknown = (read_picture(web.get(f"/s/{name}/picture.png")) for name in names)
     alts = [read_tags(web, f"/s/{name}")["og:image:alt"] for name in names]
-    assert alts[0] == "Sweep: Composite gain, forward, largest over layers, of HC over Depth and Streams"
+    assert alts[0] == "Sweep: Gain, forward, largest over layers, of HC over Depth and Streams"
     assert alts[1] == "Sweep: Activation, last layer, of HC over Depth and Streams"
     assert alts[2] == alts[3]
     assert alts[2].startswith("Size of the signal in each stream, layer by layer: A HC. Largest gain: A HC ×")

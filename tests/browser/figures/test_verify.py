@@ -26,7 +26,7 @@ def test_a_run_is_verified_by_keyboard_and_the_focus_comes_back(open_page: OpenP
     assert heads == ["verdict", "check", "metric", "layer", "expected", "measured", "difference", "tolerance"]
     rows = [row.locator("th, td").all_inner_texts() for row in dialog.locator("tbody tr").all()]
     assert {row[0] for row in rows} == {"✓ pass"}
-    assert any("Drift gain" in row[1] and "Composite gain" in row[2] for row in rows)
+    assert any("Drift gain" in row[1] and "Gain, " in row[2] for row in rows)
     assert any(row[2] == "Loss" and row[3] == "" for row in rows)
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()

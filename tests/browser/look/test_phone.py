@@ -55,6 +55,16 @@ def test_the_picture_stays_above_the_sliders(open_page: OpenPage, width: int) ->
     expect(page.locator("output[for=field-depth]")).to_have_text("9")
 
 
+@pytest.mark.parametrize("width", [390, 320])
+def test_curves_fill_half_of_the_screen(see_page: OpenPage, width: int) -> None:
+    page = see_page("/#v=1&depth=8", width=width, height=844)
+    for panel in ("gain", "gain_bwd", "activation", "gradient"):
+        wait_until_drawn(page, panel)
+        box = page.locator(f"#panel-{panel} .plot .nsewdrag").first.bounding_box()
+        assert box is not None
+        assert box["width"] > width / 2
+
+
 def test_the_drawer_leaves_the_picture_in_sight_and_closes(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8", width=390, height=844)
     opener = page.get_by_role("button", name="All settings")

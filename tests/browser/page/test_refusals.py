@@ -1,9 +1,11 @@
 """A value that is refused leaves the last good runs in place, marked, and throws nothing."""
 
+import re
+
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until, wait_until_done
 from tests.browser.page.test_page import curves
 from tests.conftest import Server
 
@@ -38,15 +40,28 @@ def test_a_depth_that_is_refused_keeps_the_last_runs(open_page: OpenPage, depth:
 
 def test_a_depth_with_a_fraction_in_a_link_is_named(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=64.5&width=16")
-    expect(page.get_by_role("alert")).to_contain_text("depth")
+    expect(page.get_by_role("alert")).to_contain_text("depth must be a whole number from 1 to 1024, not 64.5, so 64 is")
     assert points(page) == [64]
 
 
-def test_a_link_to_runs_that_are_refused_offers_no_signal(visitor: BrowserContext, server: Server) -> None:
+def test_a_link_to_runs_that_are_refused_shows_the_opening_view_dimmed(visitor: BrowserContext, server: Server) -> None:
     page = visitor.new_page()
     page.goto(f"{server.url}/#v=1&runs=hc&width=65&block.heads=4")
-    expect(page.locator(".banner")).to_have_text("Heads (4) must divide width (65). Use 1, 5 or 13.")
-    expect(page.get_by_role("button", name="Send a signal")).to_be_disabled()
+    expect(page.locator(".banner")).to_have_text(
+        "Heads (4) must divide width (65). Use 1, 5 or 13. The page shows the opening view instead."
+    )
+    expect(page.locator(".picture-box")).to_have_attribute("aria-label", re.compile("A Residual: .*B HC: .*C mHC: "))
+    expect(page.locator(".plot-box.stale")).to_have_count(4)
+    expect(page.locator(".results tr.stale")).to_have_count(3)
+    wait_until(page, lambda: points(page) == [64, 64, 64])
+    assert page.url.endswith("width=65&block.heads=4"), "settings of the link can be corrected"
+    field = open_settings(page).get_by_role("spinbutton", name="Width, exact")
+    field.fill("16")
+    field.press("Enter")
+    wait_until_done(page)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator(".stale")).to_have_count(0)
+    assert points(page) == [64]
 
 
 def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(
@@ -56,7 +71,7 @@ def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(
     page = open_page(VIEW)
 
     def refuse(route: Route) -> None:
-        problem = {"title": "The spec is not valid", "status": 422, "detail": "not today", "errors": []}
+        problem = {"title": "The spec is not valid", "status": 422, "detail": "not today.", "errors": []}
         route.fulfill(status=422, json=problem, content_type="application/problem+json")
 
     page.route("**/runs/compare*", refuse)
@@ -64,7 +79,9 @@ def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(
     slider.focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_role("alert").first).to_contain_text("not today")
+    expect(page.get_by_role("alert").first).to_contain_text(
+        "not today. The page shows the last valid settings instead."
+    )
     expect(page.locator(".stale").first).to_be_attached()
     assert points(page) == [8, 8]
     page.unroute("**/runs/compare*")

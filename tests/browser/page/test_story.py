@@ -66,6 +66,8 @@ def test_the_steps_answer_what_a_stream_is_and_what_mixing_does(open_page: OpenP
         "Stream 3 is cut at layer 21: the state differs by {:.0f} % in HC, {:.0f} % in mHC. Later layers reduce both."
     )
     assert cut.replace("\u00a0", " ") == said.format(*behind)
+    numbers = page.locator(".picture-box").get_attribute("aria-label")
+    assert f"×{gain(hc):.0f} without the cut" in str(numbers), "why HC had another gain one step before"
     assert max(len(text.split()) for text in (one, four, free, constrained, cut)) <= 24
 
 

@@ -225,7 +225,7 @@ def test_a_stored_map_is_framed(
     page = open_page(f"/embed/{name}?panel=map&theme={theme}", theme=other, width=width, height=340, wait=False)
     card = page.locator("#panel-map")
     expect(card.locator("h1")).to_have_text("Sweep")
-    expect(card).to_contain_text("Composite gain, forward, largest over layers.")
+    expect(card).to_contain_text("Gain, forward, largest over layers.")
     expect(card).to_contain_text("HC · Depth × Streams")
     expect(card).to_contain_text("HC, width 16, seed 0, float32 · 6 runs")
     cells = card.get_by_role("link")

@@ -291,7 +291,7 @@ def test_a_saved_view_holds_the_open_map(
     path = save_with_map(page, tmp_path / "view.html")
     saved = Saved(browser, path)
     card = saved.page.locator("[data-panel=map]")
-    expect(card).to_contain_text("Composite gain, forward, largest over layers.")
+    expect(card).to_contain_text("Gain, forward, largest over layers.")
     expect(card.locator(".unit")).to_have_text("Depth × Streams · HC, width 64, seed 0, float32")
     assert card.locator(".figure").count() == (2 if theme == "dark" else 1)
     figure = card.locator(".figure svg").first

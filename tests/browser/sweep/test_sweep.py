@@ -278,7 +278,7 @@ def test_a_sweep_is_taken_along_in_numbers_and_pictures(see_page: OpenPage, tmp_
         pytest.approx([float(row["composite_gain_fwd max"]) for row in part]) for part in (rows[:3], rows[3:])
     ]
     svg = taken["svg"].decode()
-    assert "Composite gain, forward, largest over layers · Depth × Streams" in svg
+    assert "Gain, forward, largest over layers · Depth × Streams" in svg
     assert "mHC Scope · HC, width 32, seed 0, float32 · 6 runs" in svg
     assert taken["png"].startswith(b"\x89PNG")
 

@@ -244,8 +244,23 @@ def test_a_view_can_be_filled_by_the_runs_that_have_what_it_needs(key: str, view
     filled = {trace.meta["run"] for trace in drawn.data if trace.visible is not False}
     assert filled == {run for run, result in enumerate(results) if view.needs in {**result.layers, **result.matrices}}
     meta = drawn.layout.meta
-    reason = meta["empty"] if "empty" in meta else meta["absent"]["text"]  # of a metric that brings its own chart
-    assert (reason in {note.text for note in drawn.layout.annotations}) == (not filled)
+    absent = meta.get("absent", {})  # of a metric that brings its own chart
+    reasons = (
+        [meta["empty"]] if "empty" in meta else [absent["text"], *(item["text"] for item in absent.get("reasons", ()))]
+    )
+    assert any(reason in note.text for note in drawn.layout.annotations for reason in reasons) == (not filled)
+
+
+def test_each_run_without_a_fixed_basis_is_given_the_reason_that_applies_to_it() -> None:
+    residual, static, _ = decode_runs("three")
+    single = "This run does not mix several streams."
+    drawn = figures.figure("gauge", [residual, static], LABELS, 0, "dark")
+    assert f"A Residual: {single}" in drawn.layout.meta["remarks"]
+    drawn = figures.figure("gauge", decode_runs("parts"), LABELS, 0, "dark")
+    parts = "Streams are parts of the width, not copies."
+    assert drawn.layout.annotations[-1].text == f"A Residual: {single}<br>B HC, C mHC: {parts}"
+    drawn = figures.figure("gauge", [static], LABELS, 0, "dark", "remainder")
+    assert drawn.layout.annotations[-1].text == "All tokens have the same mixing."
 
 
 def test_runs_of_one_stream_leave_a_sentence_instead_of_an_empty_figure() -> None:

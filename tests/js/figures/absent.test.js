@@ -33,3 +33,25 @@ test('a run with matrices of the metric has it', () => {
 test('a run that is computed may still bring the metric', () => {
   assert.deepEqual(notesOf([run(false), run(false)]), []);
 });
+
+test('each run is given the reason that applies to it', () => {
+  const mixing = (/** @type {string} */ name, /** @type {number} */ streams) =>
+    /** @type {any} */ ({ ...run(true), matrices: new Map([[name, { shape: [2, streams, streams], data: [] }]]) });
+  const reasons = [
+    { unknown: true, text: 'Known only at the end.' },
+    { without: 'h_res', text: 'Nothing is mixed.' },
+    { with: 'h_read', text: 'Streams are parts.' },
+  ];
+  const notes = (/** @type {any[]} */ results) => {
+    const { meta } = template.layout;
+    const layout = { ...template.layout, meta: { ...meta, absent: { ...meta.absent, reasons } } };
+    return fill({ ...template, layout }, results, ['A', 'B'], 0).layout.annotations.map(({ text }) => text);
+  };
+  assert.deepEqual(notes([run(true), mixing('h_res', 1)]), ['Nothing is mixed.']);
+  assert.deepEqual(notes([mixing('h_res', 2), mixing('h_res', 2)]), [TEXT]);
+  const parts = mixing('h_res', 2);
+  parts.matrices.set('h_read', parts.matrices.get('h_res'));
+  assert.deepEqual(notes([run(true), parts]), ['A: Nothing is mixed.<br>B: Streams are parts.']);
+  const early = { ...run(true), unknown: new Set(['align']) };
+  assert.deepEqual(notes([run(true, ['align', [0.1, 0.2]]), early]), ['B: Known only at the end.']);
+});

@@ -4,6 +4,7 @@ import { widthOf } from '../../../static/js/data/textwidth.js';
 import { linesBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/captions.js';
 import { toLayout } from '../../../static/js/picture/layout.js';
 import { toReading } from '../../../static/js/picture/reading.js';
+import { compareUnedited } from '../../../static/js/picture/run.js';
 import { toSvg } from '../../../static/js/picture/svg.js';
 import { pack, toEvenColumns } from './run.js';
 
@@ -108,7 +109,7 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   assert.deepEqual(lines({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
   assert.deepEqual(lines({ range, peak: 64 }, 2), SEEDS);
   assert.deepEqual(lines({ range: null, peak: null }, 2), []);
-  assert.deepEqual(lines({}, 0), ['gain of the mixing', 'largest over depth']);
+  assert.deepEqual(lines({}, 0), ['gain of the mixing', 'largest over layers']);
   assert.deepEqual(lines({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
   const phone = toLayout(366, [1, 4, 4], 64);
   assert.deepEqual(lines({ range, peak: 58 }, 2, phone), ['at layer 58', '4 streams']);
@@ -120,6 +121,32 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   const kept = toReading(toEvenColumns(2, () => ({ h_res: identity })));
   assert.deepEqual(lines({ reading: kept }, 1, phone), ['2 streams,', 'not mixed']);
   assert.deepEqual(lines({ reading: kept, peak: 1 }, 0, phone), ['at layer 1'], 'the first band has one line');
+});
+
+test('under the gain of an edited run is its gain without the edits', () => {
+  const unedited = '×790 without the cut';
+  const lines = (layout, more, run = 1) => linesBelow({ reading, unedited, ...more }, run === 0, layout, run);
+  assert.deepEqual(lines(toLayout(1376, [4, 4], 64), { peak: 58 }), ['at layer 58', unedited]);
+  const low = toLayout(1376, [1, 1, 1, 1, 1, 1], 64);
+  assert.deepEqual(lines(low, { peak: 58 }, 0), ['at layer 58', unedited], 'the band of the first run has two lines');
+  const narrow = lines(toLayout(366, [4, 4], 64), { peak: 58 });
+  assert.deepEqual(narrow.slice(0, 3), ['at layer 58', '×790 without', 'the cut']);
+});
+
+test('the gain without edits is named by the edits, unless it looks the same', () => {
+  const toColumns = (gain, edits) => ({
+    ...toEvenColumns(1, () => ({})),
+    start: { spec: { edits }, streams: 4 },
+    log10: new Map([['composite_gain_fwd', [Math.log10(gain)]]]),
+  });
+  const base = toColumns(790, []);
+  const cut = { layers: [20, 20], what: 'stream', index: 2, do: 'zero' };
+  assert.equal(compareUnedited(toColumns(988, [cut]), base), '×790 without the cut');
+  assert.equal(compareUnedited(toColumns(988, [cut, cut]), base), '×790 without the cuts');
+  assert.equal(compareUnedited(toColumns(988, [{ ...cut, do: 'mean' }]), base), '×790 without the edit');
+  assert.equal(compareUnedited(toColumns(790.1, [cut]), base), null);
+  assert.equal(compareUnedited(base, null), null);
+  assert.equal(compareUnedited(toColumns(988, [cut]), null), 'with the cut', 'the other gain is not known');
 });
 
 test('text under a gain does not overlap the gain below it, for any number of runs', () => {

@@ -106,6 +106,19 @@ test('invalid parts are reported and the rest is kept', () => {
   ]);
 });
 
+test('an invalid value is reported with what is allowed and what is used instead', () => {
+  const hash = 'depth=64.5&seed=x&connection.dynamic=yes&A.train.lr=fast';
+  assert.deepEqual(fromHash(hash, fields, viewRules).problems, [
+    'depth must be a whole number from 1 to 1024, not 64.5, so 64 is used',
+    'seed must be a whole number of at least 0, not x, so 0 is used',
+    'connection.dynamic must be true or false, not yes, so false is used',
+    'A.train.lr must be a number above 0, not fast, so it was left out',
+  ]);
+  const start = { ...defaultView(viewRules), base: { depth: 8 } };
+  const [problem] = fromHash('depth=deep', fields, viewRules, start).problems;
+  assert.match(problem, /, so 8 is used$/, 'the value of the preset');
+});
+
 test('a number out of bounds is clamped, and the rest of the link kept', () => {
   const { view, problems } = fromHash(
     'depth=9999&seed=-3&B.connection.noise=11&layer=5000&connection.streams=2',

@@ -24,7 +24,7 @@ const values = {
   id: 'sweep',
   metric: {
     key: 'composite_gain_fwd',
-    title: 'Composite gain, forward',
+    title: 'Gain, forward',
     unit: '',
     scale: 'log',
     meaning: '',

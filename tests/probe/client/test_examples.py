@@ -66,5 +66,5 @@ def test_the_page_of_scripts_does_as_it_says(at_server: Path, capsys: pytest.Cap
         "gains.parquet",
     }
     said = capsys.readouterr().out
-    assert "Composite gain, forward, largest over layers" in said
+    assert "Gain, forward, largest over layers" in said
     assert "depth an integer from 1 to 1024" in said

@@ -28,7 +28,7 @@ def test_a_sweep_is_the_numbers_of_its_runs(script: Client, fresh_spec: FreshSpe
     sweep = script.sweep(fresh_spec(connection={"kind": "hc", "noise": 0.5}), AXES)
     assert (sweep.is_open, sweep.counts) == (False, {"done": 6})
     values = script.sweep_values(sweep, "composite_gain_fwd")
-    assert values.title == "Composite gain, forward, largest over layers"
+    assert values.title == "Gain, forward, largest over layers"
     for row, ids in enumerate(sweep.ids):
         for column, run_id in enumerate(ids):
             gains = script.result(run_id).layers["composite_gain_fwd"]
