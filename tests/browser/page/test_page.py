@@ -230,7 +230,7 @@ def test_a_refusal_stands_at_the_control_that_it_names(open_page: OpenPage, watc
     field = page.locator(".drawer [data-path='block.heads']")
     sentence = "Heads (7) must divide width (64). Use 1, 2, 4, 8, 16, 32 or 64."
     expect(field.get_by_role("alert")).to_have_text(sentence)
-    expect(page.locator(".banner")).to_have_text(sentence)
+    expect(page.locator(".banner")).to_have_text(f"{sentence} The page shows the last valid settings instead.")
     expect(page.locator(".plot-box.stale").first).to_be_attached()
     heads.fill("8")
     heads.press("Enter")
