@@ -29,7 +29,7 @@ for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[pool] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVERS = ("app", "service", "test_local_cluster.py")  # folders of tests, and a file that takes long
+SERVERS = ("app", "service")  # folders of tests
 COMPUTING = ("core", "oracles", "probe")  # whose tests wait for little
 LONE = ("--workers", "1", "HEARTBEAT_S=0.2")
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
