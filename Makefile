@@ -10,8 +10,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 TORCH_SIZE := with the CPU build of torch; PyPI's CUDA build adds 5 GB. README.md says how to choose.
 # Tests run in parallel, whole files in the order of their names: those of the page, which often wait, share the cores
-# with others, and the small ones of the core come last, so that all processes end together. Other targets than `test` spread the files
-# of the core among those that wait (tests/conftest.py).
+# with others, and the small ones of the core come last, so that all processes end together.
 LANES ?= 3
 # Write bytecode even if the machine forbids it: without it pytest rewrites every assertion again in every process.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder

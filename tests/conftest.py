@@ -30,7 +30,6 @@ for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVERS = ("app", "service")  # folders of tests
-COMPUTING = ("core", "oracles", "probe")  # whose tests wait for little
 LONE = ("--workers", "1", "HEARTBEAT_S=0.2")
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
 
@@ -86,22 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     dropped = set(left_out)
     items[:] = [item for item in items if item not in dropped]
-    items.sort(key=lambda item: _get_folder(item) not in SERVERS)
-    if not _is_everyday(config):
-        _spread_computing(items)
-
-
-def _spread_computing(items: list[pytest.Item]) -> None:
-    """Spread files that compute evenly among the others, which often wait: else all lanes wait at the same time."""
-    files: dict[bool, list[Path]] = {False: [], True: []}
-    for path, folder in {item.path: _get_folder(item) for item in items}.items():
-        files[folder in COMPUTING].append(path)
-    place = {path: (rank + 0.5) / len(group) for group in files.values() for rank, path in enumerate(group)}
-    items.sort(key=lambda item: place[item.path])
-
-
-def _get_folder(item: pytest.Item) -> str:
-    return item.path.relative_to(ROOT).parts[1]
+    items.sort(key=lambda item: item.path.relative_to(ROOT).parts[1] not in SERVERS)
 
 
 def pytest_collection_finish() -> None:
