@@ -28,6 +28,9 @@ const NO_TRACE = 'not on this server, so it was left out';
 
 const NOT_WRITTEN = 'this page has no server and no runs of these settings, so it shows the story';
 
+/** Status of refused settings: other runs may be allowed. */
+const INVALID = 422;
+
 /** After this long without movement, ask the server. */
 const REST_MS = 150;
 
@@ -344,7 +347,7 @@ function showRefusal(error) {
     state.announcement.value = `${error.title}: ${error.message}`;
   });
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
-  else if (state.slots.value.length === 0) void showOpeningRuns();
+  else if (error.status === INVALID && state.slots.value.length === 0) void showOpeningRuns();
 }
 
 /** Show the runs of the opening view while the first view of the page is refused: they are dimmed, because they do not belong to its address. */
