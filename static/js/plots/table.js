@@ -283,7 +283,7 @@ function matrixTable(panel, source, isRaw) {
   };
 }
 
-/** Switch a card between its figure and its table: return which is shown, the menu item, and a key handler with which Escape leaves the table. @param {string} [name] of what is drawn */
+/** Keep whether a card shows its table. `tableItem` is the menu item that changes it; `onKeyDown` shows the figure again on Escape. @param {string} [name] of what is drawn */
 export function useTableSwitch(name = 'figure') {
   const [isTable, setIsTable] = useState(false);
   const tableItem = { title: isTable ? `Show the ${name}` : 'Show as table', run: () => setIsTable(!isTable) };
