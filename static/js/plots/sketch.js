@@ -16,12 +16,14 @@ const NOTE_PAD = { left: 2, right: -2, turned: 2 }; // as in Plotly's annotation
 // Of Plotly: from the top of capitals to the baseline, from their middle to the baseline, and from line to line, as shares of the size.
 const SHIFT = { cap: 0.7, middle: 0.35, line: 1.3 };
 const SUPERSCRIPT = { size: 0.7, rise: 0.42 };
+const DOT_PAD = { of_axis: 0.05, part: 1.6 }; // of Plotly: from the ends of the axis to the middle of a dot
+const LINE_MODES = ['lines', 'lines+markers'];
 const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // in line widths
 
-/** Return whether a figure has only curves, matrices of even cells, horizontal lines, circles and plain text. @param {Figure} figure filled */
+/** Return whether a figure has only curves with or without dots, matrices of even cells, horizontal lines, circles and plain text. @param {Figure} figure filled */
 export function canSketch({ data, layout }) {
   const isKnown = (/** @type {Trace} */ { type, mode = 'lines', x, y }) =>
-    (type === 'scatter' && mode === 'lines') || (type === 'heatmap' && x === undefined && y === undefined);
+    (type === 'scatter' && LINE_MODES.includes(mode)) || (type === 'heatmap' && x === undefined && y === undefined);
   const hasRanges = ([x, y] = ['', '']) =>
     isCells(data, x) || (layout[y].range && (layout[x].range || tracesOn(data, x).some(({ x: places }) => places)));
   const isShape = (/** @type {any} */ { type, y0, y1 }) => type === 'circle' || (type === 'line' && y0 === y1);
@@ -135,16 +137,32 @@ function toAxis(axis, traces, shapes, letter, length_px) {
   const nticks = axis.nticks ?? Math.min(9, Math.max(4, length_px / LEAST_PX[letter])) + 1;
   if (axis.range) return { ...axis, nticks };
   const [first] = traces;
-  const range = first.type === 'heatmap' ? cellRange(first, letter) : lineRange(traces, shapes);
+  const range = first.type === 'heatmap' ? cellRange(first, letter) : lineRange(traces, shapes, length_px);
   return { ...axis, nticks, range: axis.autorange === 'reversed' ? range.reverse() : range };
 }
 
-/** Return the horizontal range of curves and circles. @param {Trace[]} traces @param {any[]} shapes @returns {[number, number]} */
-function lineRange(traces, shapes) {
-  const places = traces.flatMap(({ x }) => Array.from(x)).filter((place) => place !== null);
-  const edges = shapes.filter(({ type }) => type === 'circle').flatMap(({ x0, x1 }) => [x0, x1]);
-  const [low, high] = [Math.min(...places, ...edges), Math.max(...places, ...edges)];
-  return low < high ? [low, high] : [low - 1, high + 1];
+/**
+ * Return the horizontal range of curves and circles: the shortest that keeps from both ends of the axis what Plotly keeps from them.
+ * @param {Trace[]} traces
+ * @param {any[]} shapes
+ * @param {number} length_px
+ * @returns {[number, number]}
+ */
+function lineRange(traces, shapes, length_px) {
+  const extents = traces.map(({ x, marker }) => {
+    const places = Array.from(x).filter((place) => place !== null);
+    const pad_px = marker ? DOT_PAD.of_axis * length_px + marker.size / DOT_PAD.part : 0;
+    return { low: Math.min(...places), high: Math.max(...places), pad_px };
+  });
+  for (const { type, x0, x1, line } of shapes)
+    if (type === 'circle') extents.push({ low: x0, high: x1, pad_px: line.width / 2 });
+  let best = { unit: 0, low: 0, high: 0 };
+  for (const start of extents)
+    for (const end of extents) {
+      const unit = (end.high - start.low) / (length_px - start.pad_px - end.pad_px);
+      if (unit > best.unit) best = { unit, low: start.low - unit * start.pad_px, high: end.high + unit * end.pad_px };
+    }
+  return best.unit > 0 ? [best.low, best.high] : [extents[0].low - 1, extents[0].high + 1];
 }
 
 /** Extend one of two axes at both ends, in place, so that a unit is as long on both. @param {{range: [number, number]}} xaxis @param {{range: [number, number]}} yaxis @param {{width: number, height: number}} area */
@@ -166,6 +184,7 @@ function drawTraces(pen, visible, area, colors, font) {
     }
     if (trace.fill === 'tonexty') fillBetween(pen, visible[index - 1], trace, area);
     if (trace.line.width !== 0) drawLine(pen, trace, area);
+    if (trace.mode === 'lines+markers') drawDots(pen, trace, area);
   }
 }
 
@@ -261,18 +280,33 @@ function strokeLine(pen, from, to) {
 }
 
 /** Draw the curve of a trace on a canvas. @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area */
-function drawLine(pen, { x, y, line, opacity = 1 }, area) {
+function drawLine(pen, { x, y, line, opacity = 1, connectgaps = false }, area) {
   const dash = WIDTHS[line.dash ?? 'solid']?.map((share) => share * line.width) ?? line.dash.split(',').map(parseFloat);
   pen.save();
   Object.assign(pen, { lineWidth: line.width, strokeStyle: line.color, globalAlpha: opacity, lineJoin: 'round' });
   pen.setLineDash(dash);
   pen.beginPath();
+  let isJoined = false;
   y.forEach((/** @type {number | null} */ value, /** @type {number} */ index) => {
-    if (value === null) return;
-    const isJoined = index > 0 && y[index - 1] !== null;
-    pen[isJoined ? 'lineTo' : 'moveTo'](area.toX(x[index]), area.toY(value));
+    if (value !== null) pen[isJoined ? 'lineTo' : 'moveTo'](area.toX(x[index]), area.toY(value));
+    isJoined = value !== null || (isJoined && connectgaps);
   });
   pen.stroke();
+  pen.restore();
+}
+
+/** Draw a dot at each point of a curve, in the colour of its line. @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area */
+function drawDots(pen, { x, y, line, marker, opacity = 1 }, area) {
+  pen.save();
+  Object.assign(pen, { fillStyle: line.color, globalAlpha: opacity });
+  pen.beginPath();
+  y.forEach((/** @type {number | null} */ value, /** @type {number} */ index) => {
+    if (value === null) return;
+    const [left, top] = [area.toX(x[index]), area.toY(value)];
+    pen.moveTo(left, top);
+    pen.arc(left, top, marker.size / 2, 0, 2 * Math.PI);
+  });
+  pen.fill();
   pen.restore();
 }
 

@@ -285,10 +285,29 @@ test('an axis without a range has that of its curves, and is longer where units 
     high,
   );
   const [[, ...circle]] = target.calls.filter(([name]) => name === 'ellipse');
-  assert.deepEqual(circle.slice(0, 4), [150, 160, 100, 100]);
+  assert.deepEqual(circle.slice(0, 4), [150, 160, 99.5, 99.5]); // half of the line is in the plot
 });
 
-test('axes without a range, rectangles, markers, uneven cells and marked-up text are left to Plotly', () => {
+test('dots keep the distance from the ends of an axis that Plotly keeps', () => {
+  const dots = { type: 'scatter', mode: 'lines+markers', line: { width: 2, color: '#000' }, marker: { size: 8 } };
+  const spokes = { ...figure({ xaxis: {} }), data: [{ ...dots, x: [0, 2, null, 0, -1], y: [0, 1, null, 0, -1] }] };
+  assert.ok(canSketch(/** @type {any} */ (spokes)));
+  const target = canvas();
+  const [area] = drawSketch(/** @type {any} */ (target), /** @type {any} */ (spokes), SIZE);
+  assert.deepEqual([area.toX(-1), area.toX(2)], [50 + 15, 250 - 15]); // 5 % of 200 px and 8 / 1.6 px
+  assert.equal(target.calls.filter(([name]) => name === 'arc').length, 4);
+});
+
+test('a line connects points across layers without a value only where the figure says so', () => {
+  const tail = (/** @type {boolean} */ connectgaps) => {
+    const some = figure();
+    Object.assign(some.data[2], { connectgaps });
+    return draw(some, 'lineTo').calls.length;
+  };
+  assert.equal(tail(true) - tail(false), 1);
+});
+
+test('axes without a range, rectangles, dots alone, uneven cells and marked-up text are left to Plotly', () => {
   assert.ok(canSketch(/** @type {any} */ (figure())));
   assert.ok(canSketch(/** @type {any} */ (matrices())));
   assert.ok(canSketch(/** @type {any} */ (figure({ annotations: [{ text: 'B: a note<br>here', bgcolor: '#fff' }] }))));
