@@ -6,6 +6,7 @@ import { Dimmer, magnificationOf } from '../plots/dimmer.js';
 import { scheduleDraw, unschedule } from '../plots/plot.js';
 import { isPrinting } from '../plots/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
+import { dropHeld } from '../state/early.js';
 import { describeEdit, describeLayers, moveEdit, toggleEdit } from '../state/editlist.js';
 import {
   canEdit,
@@ -15,6 +16,7 @@ import {
   editsOf,
   finishEditDrag,
   isComputing,
+  requestCut,
   setEdits,
   targetOf,
   toggleStream,
@@ -358,6 +360,7 @@ export class PictureBox {
       this.isDragging = this.layerUnder(event) !== null;
       if (!this.isDragging) return;
       this.pressed = this.placeOf(event);
+      this.requestCut(event);
       this.before = [cursorsNow(), this.before[0]];
       state.hovered.value = null; // dragging moves the cursor instead
       this.tip.hidden = true;
@@ -366,8 +369,10 @@ export class PictureBox {
     });
     box.addEventListener('pointermove', (event) => {
       if (this.grabbed) this.drag(event);
-      else if (this.isDragging) this.point(event);
-      else this.hover(event);
+      else if (this.isDragging) {
+        this.point(event);
+        if (!this.isClick(event)) dropHeld();
+      } else this.hover(event);
     });
     box.addEventListener('pointerleave', () => {
       state.hovered.value = null;
@@ -392,6 +397,7 @@ export class PictureBox {
       if (this.grabbed?.isMoved) finishEditDrag();
       this.grabbed = null;
       this.isDragging = false;
+      dropHeld();
     });
   }
 
@@ -418,15 +424,30 @@ export class PictureBox {
 
   /** Cut the clicked stream of the magnified run, or choose the run of a clicked ribbon; a drag across it does neither. @param {PointerEvent} event */
   press(event) {
-    const [x, y] = this.placeOf(event);
-    const isClick = this.pressed !== null && Math.hypot(x - this.pressed[0], y - this.pressed[1]) <= CLICK_PX;
-    if (!isClick || !this.plan) return;
-    const isSecond = event.timeStamp - this.clickedAt < DOUBLE_CLICK_MS; // a double click shows all layers
+    if (!this.isClick(event) || !this.plan) return;
+    const lane = this.laneToCut(event);
     this.clickedAt = event.timeStamp;
-    const lane = isSecond || event.pointerType === 'touch' ? null : this.laneUnder(event); // a finger covers several layers
     if (lane) return toggleStream(lane.run, 'zero', lane.stream, lane.layer);
-    const run = ribbonAt(this.plan, x, y);
+    const run = ribbonAt(this.plan, ...this.placeOf(event));
     if (run !== null) this.choose(run);
+  }
+
+  /** Return whether the pointer has not moved since it was pressed. @param {PointerEvent} event */
+  isClick(event) {
+    const [x, y] = this.placeOf(event);
+    return this.pressed !== null && Math.hypot(x - this.pressed[0], y - this.pressed[1]) <= CLICK_PX;
+  }
+
+  /** Return the stream that a click cuts; null if none: a double click shows all layers, and a finger covers several. @param {PointerEvent} event */
+  laneToCut(event) {
+    const isSecond = event.timeStamp - this.clickedAt < DOUBLE_CLICK_MS;
+    return isSecond || event.pointerType === 'touch' ? null : this.laneUnder(event);
+  }
+
+  /** Request the runs after the cut that a release of the pressed button here makes. @param {PointerEvent} event */
+  requestCut(event) {
+    const lane = event.button === 0 ? this.laneToCut(event) : null;
+    if (lane) requestCut(lane.run, lane.stream, lane.layer);
   }
 
   /** Return the stream of the magnified run under the pointer, which a click cuts; null if none can be cut there. @param {PointerEvent} event */

@@ -1,12 +1,22 @@
-/** Requests the runs of a preset's page before the page can read its view, for which it needs the schema of specs. */
+/**
+ * Requests runs before the view has them: those of a preset's page before the page can read its view, for which it needs the schema of specs,
+ * and those after a click while the button is held.
+ */
 
-import { compareRuns } from '../net/api.js';
+import { cancelRun, compareRuns } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
 import { showsPreset } from './presets.js';
+import { keptIds } from './records.js';
 
-/** @type {ReturnType<typeof compareRuns> | null} */
+/** Longest predicted duration of runs that start without pressing Run. */
+export const AUTO_START_S = 6;
+
+/** @typedef {ReturnType<typeof compareRuns>} Response */
+/** @type {Response | null} */
 let begun = null;
+/** The request that was sent when a button was pressed, and its specs as JSON. @type {{key: string, response: Response} | null} */
+let held = null;
 
 /** Request the runs of the preset that was sent with the page, unless the address has settings of its own. */
 export function requestPresetRuns() {
@@ -31,3 +41,35 @@ export function takePresetRuns(view) {
   );
   return null;
 }
+
+/** Request runs that the view has if the held button is released here. The previous such request is cancelled. @param {any[]} specs */
+export function requestHeld(specs) {
+  dropHeld();
+  held = { key: JSON.stringify(specs), response: compareRuns(specs, AUTO_START_S, keptIds()) };
+  held.response.catch(() => null); // the error is shown where the response is used
+}
+
+/** Return the response to the request that was sent when the button was pressed if it was for these specs; else cancel it and return null. It is used once. @param {any[]} specs */
+export function takeHeld(specs) {
+  if (held?.key !== JSON.stringify(specs)) return dropHeld();
+  const { response } = held;
+  held = null;
+  return response;
+}
+
+/** Cancel the runs that were requested when the button was pressed. @returns {null} */
+export function dropHeld() {
+  held?.response.then(
+    ({ submitted, stream }) => {
+      stream.close();
+      // Errors do not matter: a run has ended, or others watch it.
+      void Promise.allSettled(submitted.filter(isOpen).map(({ id }) => cancelRun(id)));
+    },
+    () => null,
+  );
+  held = null;
+  return null;
+}
+
+/** Return whether a submitted run is waiting or being computed. @param {import('../../types').Submitted} run */
+const isOpen = ({ status }) => status === 'queued' || status === 'running';

@@ -4,6 +4,7 @@ import { computed, signal } from '@preact/signals';
 import { hasServer } from '../net/sent.js';
 import { commit, dragTo } from './actions.js';
 import { boot } from './boot.js';
+import { requestHeld } from './early.js';
 import {
   ATLAS,
   CUTS,
@@ -163,10 +164,19 @@ export function toggleStream(run, act, stream, layer) {
 
 /** Derive the columns that the page shows after a cut of a stream, so that a click which makes it need not. @param {number} run @param {number} stream @param {number} layer */
 export function deriveCut(run, stream, layer) {
-  if (state.layers.value > MOST_LAYERS) return;
+  if (state.layers.value <= MOST_LAYERS) specsAfterCut(run, stream, layer).forEach(deriveAhead);
+}
+
+/** Request the runs after a cut of a stream, before the button that makes it is released. @param {number} run @param {number} stream @param {number} layer */
+export function requestCut(run, stream, layer) {
+  if (state.phase.value === 'idle') requestHeld(specsAfterCut(run, stream, layer));
+}
+
+/** List the specs of the view after a cut of a stream. @param {number} run @param {number} stream @param {number} layer */
+function specsAfterCut(run, stream, layer) {
   const target = targetOf(run);
   const text = toEditsText(toggleEdit(editsOf(target), 'zero', stream, layer));
-  toSpecs(state.fields.value, withEdits(target, text)).forEach(deriveAhead);
+  return toSpecs(state.fields.value, withEdits(target, text));
 }
 
 /** Return whether a run has a stream at a layer; announce if none has. @param {number} stream @param {number} layer */

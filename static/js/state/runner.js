@@ -6,7 +6,7 @@ import { areForwardCurvesComplete } from '../figures/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
-import { takePresetRuns } from './early.js';
+import { AUTO_START_S, dropHeld, takeHeld, takePresetRuns } from './early.js';
 import { followSlots, setLive, stopFollowing } from './follow.js';
 import { keepRecord, keptIds, recallColumnsFor } from './records.js';
 import { hasValidNumbers } from './refusals.js';
@@ -17,8 +17,6 @@ import { toRequestKey, tracesOf, withoutRecords } from './viewtraces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
-/** Longest predicted duration of runs that start without pressing Run. */
-const AUTO_START_S = 6;
 /** Runs predicted to take at most this long are drawn twice: at the start and when complete. */
 const SHORT_S = 1;
 /** Time that running runs get to draw their curves before a later view replaces them. */
@@ -233,7 +231,9 @@ async function startRequest(isExplicit) {
 /** Submit specs; a view with recordings only submits nothing. @param {any[]} specs @param {boolean} isExplicit @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
 async function submitSpecs(specs, isExplicit) {
   if (specs.length === 0) return { submitted: [] };
-  return takePresetRuns(state.view.value) ?? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds());
+  if (isExplicit) dropHeld();
+  const early = takePresetRuns(state.view.value) ?? takeHeld(specs);
+  return early ?? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds());
 }
 
 /** Assign a record to each slot: its recording, or the next submitted run. @param {import('../../types').View} view @param {import('../../types').Submitted[]} submitted */

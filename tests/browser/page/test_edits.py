@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, CDPSession, Locator, Page, expect
+from playwright.sync_api import Browser, CDPSession, Locator, Page, Request, expect
 
-from tests.browser.conftest import OpenPage, Watch, load_page, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, load_page, wait_until, wait_until_done
 
 pytestmark = pytest.mark.full
 
@@ -124,6 +124,41 @@ def test_a_stream_is_cut_restored_read_and_shared_with_the_mouse(open_page: Open
     actions += 2
     assert actions <= MOST_ACTIONS
     check_link(page, link, open_page)
+
+
+def press_stream(page: Page) -> tuple[list[Request], tuple[float, float]]:
+    """Press the button on stream 2 at layer 20, and return what the page sends from then on, and where that is."""
+    place = find_place(page, "click to cut stream 2 at layer 20", x_of(page, 20))
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request) if "/runs" in request.url else None)
+    page.mouse.move(*place)
+    page.mouse.down()
+    wait_until(page, lambda: bool(sent))
+    assert "/runs/compare" in sent[0].url
+    assert '"edits"' in (sent[0].post_data or "")
+    return sent, place
+
+
+def test_runs_are_requested_when_the_button_is_pressed_and_shown_after_its_release(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&seed=901", height=900)
+    sent, _ = press_stream(page)
+    expect(page.locator(".edits li")).to_have_count(0)
+    page.mouse.up()
+    expect(page.locator(".edits li")).to_have_text(["Stream 2 is cut at layer 20×"])
+    wait_until_done(page)
+    expect(page.locator(".edits-effects")).to_contain_text("The loss is")
+    assert [request.method for request in sent] == ["POST"]
+
+
+def test_runs_of_a_press_that_becomes_a_drag_are_cancelled(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&seed=902&input.batch=64", height=900)
+    sent, (x, y) = press_stream(page)
+    page.mouse.move(x + 40, y)
+    wait_until(page, lambda: len(sent) > 1)
+    page.mouse.up()
+    wait_until_done(page)
+    expect(page.locator(".edits li")).to_have_count(0)
+    assert {request.method for request in sent[1:]} == {"DELETE"}
 
 
 def test_a_stream_is_cut_restored_read_and_shared_with_keys(open_page: OpenPage) -> None:
