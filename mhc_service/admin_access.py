@@ -36,7 +36,7 @@ async def require_operator_password(request: Request) -> None:
 
 
 def read_password(request: Request) -> str | None:
-    """Return the password of HTTP Basic authentication; None without one, "" if it is malformed."""
+    """Return an operator's password of HTTP Basic authentication; None without one, "" if it is malformed."""
     scheme, _, packed = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -57,7 +57,7 @@ class Extension(Protocol):
         ...
 
     def add_middleware(self, app: "FastAPI") -> None:
-        """Add the extension's middleware to the app, around that of the instrument."""
+        """Add middleware to the app, so that requests pass it before the middleware of the instrument."""
         ...
 
     def describe(self) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:

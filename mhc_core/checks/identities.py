@@ -259,7 +259,7 @@ def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
     half, errors = tokens // 2, []
 
     def compare(layer: int, output: LayerOutput) -> None:
-        """Record the relative change of the first half of each sequence after this layer."""
+        """Append the relative change of the state of the first half of each sequence after this layer."""
         was, now = (
             _to_streams(stack, state).reshape(-1, batch, tokens, _last(stack))[:, :, :half]
             for state in (outputs[layer].state, output.state)

@@ -155,7 +155,7 @@ def _edit_part(
 
 
 def _edit_item(edit: EditSpec, item: Array, average: Array, noise: Array) -> Array:
-    """Return H_pre, H_post, H_res or the source weights of one token after an edit."""
+    """Return one token's H_pre, H_post, H_res or source weights, `item`, after an edit, by the reference formula."""
     if edit.do == "swap":
         swapped = item.copy()
         swapped[edit.index], swapped[edit.other] = item[edit.other], item[edit.index]

@@ -75,9 +75,10 @@ def _read_gradient_growth(result: Result) -> np.ndarray:
 
 
 def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> Finding | None:
-    """Describe in how many layers rounding errors of states change the gradient by 5 % or more; None if in none.
+    """Write the finding that says in how many layers rounding errors of states change the gradient by 5 % or more.
 
-    disturbed_L: log10 of grad_rms of the same pass with states that are changed by `ROUNDINGS` roundings.
+    None if they change it in no layer. disturbed_L: log10 of grad_rms of a second pass, in which states are changed by
+    `ROUNDINGS` roundings.
     """
     changed = np.abs(disturbed_L - result.layers_log10["grad_rms"])
     layers = int((changed > ALIKE).sum())

@@ -106,11 +106,11 @@ def _add_status(
     """Add the status of each layer in which entries are lost. `sent` has the values after rounding to the type."""
     for key in keys:
         for layer in np.flatnonzero(lost[key].reshape(len(lost[key]), -1).any(1)):
-            groups[layer]["status"][key] = _find_worst(sent[key][layer][lost[key][layer]])
+            groups[layer]["status"][key] = _name_loss(sent[key][layer][lost[key][layer]])
 
 
-def _find_worst(lost: np.ndarray) -> Status:
-    """Return the status for entries that have no value. `lost` has these values after rounding to the type."""
+def _name_loss(lost: np.ndarray) -> Status:
+    """Return why a frame has no value for entries. `lost`: these entries in the frame's type: nan, infinite or 0."""
     if np.isnan(lost).any():
         return "nan"
     return "overflow" if np.isinf(lost).any() else "underflow"

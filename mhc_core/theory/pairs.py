@@ -197,7 +197,10 @@ def _average(activation: Activation, q: float, c: float) -> tuple[Array, Array]:
     ]
 
     def build_row(apart: Array, order: slice) -> Array:
-        """Return the moments of one c. `order` is that of the second sample's outer nodes."""
+        """Return the moments of two samples at one correlation.
+
+        apart: E[phi(h)^2] - E[phi(h) phi(h')], (K). order: of the outer nodes for the second sample.
+        """
         pairs = (three, one), (two, two), (slopes, slopes), (slopes2, slopes2), (two, slopes2)
         moments = (weight_K @ (first * second[order]) for first, second in pairs)
         return np.array([weight_K @ apart, *moments, *spreads])

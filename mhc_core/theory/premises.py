@@ -115,7 +115,7 @@ def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
     if _starts_from_identity(family):
         if connection.noise > 0:
             return UnmetPremise("connection.noise", connection.noise, "0, for mixing that is the identity")
-        return _find_training(spec)
+        return _require_untrained(spec)
     if family.columns != "exact":
         return UnmetPremise("connection.kind", connection.kind, "mixing whose sums are 1, or HC's")
     return _name_rounding(spec) if spec.maps_coarsely else None
@@ -144,11 +144,11 @@ def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
         return UnmetPremise("connection.noise", 0.0, "more than 0")
     if connection.streams == 1:
         return UnmetPremise("connection.streams", 1, "2 or more")
-    return _find_training(spec)
+    return _require_untrained(spec)
 
 
-def _find_training(spec: RunSpec) -> UnmetPremise | None:
-    """Return the unmet premise that the stack is not trained; None if it is not trained."""
+def _require_untrained(spec: RunSpec) -> UnmetPremise | None:
+    """Return an unmet premise if the spec trains the stack, because laws describe stacks as initialised; else None."""
     steps = spec.train.steps
     return UnmetPremise("train.steps", steps, "0: the law is of stacks as initialised") if steps else None
 
@@ -174,7 +174,7 @@ def describe_network(spec: RunSpec) -> Network | None:
 
 def _find_unmet_network_premise(spec: RunSpec) -> UnmetPremise | None:
     """Return the first premise of mean field theory that this spec does not meet, or None."""
-    found = _find_unmet_stream_premise(spec) or _find_training(spec)
+    found = _find_unmet_stream_premise(spec) or _require_untrained(spec)
     if found is not None:
         return found
     if spec.width < MIN_WIDTH:

@@ -17,7 +17,7 @@ class RunBar:
         self._bar = _open_bar(f"run {run_id[:8]}", "frame", progress)
 
     def take(self, frame: AnyFrame) -> None:
-        """Advance the progress bar of a run by one frame."""
+        """Advance the progress bar of the client's run by one received frame."""
         match frame:
             case StartFrame():
                 self._bar.total = count_frames(frame)
@@ -30,7 +30,7 @@ class RunBar:
                 self._bar.set_postfix_str(frame.status)
 
     def close(self) -> None:
-        """Close the progress bar of a run and leave its line."""
+        """Close the progress bar of the client's run; its last state stays on the terminal."""
         self._bar.close()
 
 

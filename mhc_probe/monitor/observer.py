@@ -83,7 +83,7 @@ class PassObserver:
             model.register_forward_hook(self._end_pass),
             *(item.register_post_accumulate_grad_hook(self._keep_norm) for item in _list_trainable(model)),
         ]
-        _run_late_hooks(model, known, args, kwargs)
+        _run_added_hooks(model, known, args, kwargs)
 
     def _end_pass(self, model: nn.Module, inputs: Any, output: Any) -> None:
         self.has_recorded = True
@@ -136,8 +136,11 @@ def _find_loss_index(frames: list[AnyFrame]) -> int:
     return up[-1] + 1
 
 
-def _run_late_hooks(model: nn.Module, known: Collection[int], args: Any, kwargs: Any) -> None:
-    """Run the forward pre-hooks that are not in `known`: torch runs only those that existed when the call started."""
+def _run_added_hooks(model: nn.Module, known: Collection[int], args: Any, kwargs: Any) -> None:
+    """Run the forward pre-hooks that the observer added during this call of the model, those not in `known`.
+
+    torch runs only hooks that existed when the call started.
+    """
     for key in [key for key in model._forward_pre_hooks if key not in known]:
         hook: Any = model._forward_pre_hooks[key]
         if key in model._forward_pre_hooks_with_kwargs:

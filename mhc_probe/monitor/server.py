@@ -132,27 +132,32 @@ class _GapError(DestinationRefusedError):
 
 
 class _SentLines:
-    """The newest lines that the server accepted, because a server that crashes may lose lines not yet on disk."""
+    """The newest lines of a recording that the server accepted, because a server that crashes may lose the last ones.
+
+    Attributes
+    ----------
+    count: number of all accepted lines, those dropped included.
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self._kept: deque[bytes] = deque()
-        self._size = 0
+        self._newest: deque[bytes] = deque()
+        self._newest_bytes = 0
 
     def add(self, lines: list[bytes]) -> None:
         """Store lines that the server accepted, and drop the oldest beyond `MAX_WAITING` bytes."""
         self.count += len(lines)
-        self._kept.extend(lines)
-        self._size += sum(map(len, lines))
-        while self._size > MAX_WAITING:
-            self._size -= len(self._kept.popleft())
+        self._newest.extend(lines)
+        self._newest_bytes += sum(map(len, lines))
+        while self._newest_bytes > MAX_WAITING:
+            self._newest_bytes -= len(self._newest.popleft())
 
     def since(self, index: int) -> list[bytes]:
         """Return the lines sent to the server from an index on."""
-        first = self.count - len(self._kept)
+        first = self.count - len(self._newest)
         if not first <= index <= self.count:
             raise _GapError(index)
-        return list(self._kept)[index - first :]
+        return list(self._newest)[index - first :]
 
 
 def _print(text: str) -> None:

@@ -76,10 +76,11 @@ def find_read_weights(
 def find_gates(
     x_nNC: torch.Tensor, u_NC: torch.Tensor, factors: Sequence[torch.Tensor], tolerance: float
 ) -> torch.Tensor | None:
-    """Return gates G (N, n, C) with u = 1/n sum_i G[i] * v[i], where v are the normed streams and the factors are G, v.
+    """Find which of two factors of a product are gates, and return them, (N, n, C).
 
-    None if the factors are not such gates and streams. A gate is from 0 to 1; v[i] is x[i] / rms(x[i]) times a gain for
-    each feature, up to the epsilon of the norm. Gates of a stream of zeros are set to 0.
+    u_NC must be the mean over streams i of G[i] * v[i], with gates G and normed streams v; else None. A gate is from 0
+    to 1; v[i] is x[i] / rms(x[i]) times a gain for each feature, up to the epsilon of the norm. Gates of a stream of
+    zeros are set to 0.
     """
     n, samples, width = x_nNC.shape
     if len(factors) < 2 or not all(part.numel() in (n * width, samples * n * width) for part in factors):

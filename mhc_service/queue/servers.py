@@ -64,7 +64,7 @@ def count_watchers(connection: Connection, run_id: str, server: str, excluded_vi
 
 
 def hash_viewer(viewer: str) -> str:
-    """Return the hash that identifies a viewer in a row, because viewers' own names can contain any character."""
+    """Return the hash that identifies a viewer in the table of viewers: its name can contain any character."""
     return hashlib.sha256(viewer.encode()).hexdigest()[:32]
 
 

@@ -40,7 +40,7 @@ class FigureRequest:
         return f"{self.panel}-{hashlib.sha256(repr(astuple(self)).encode()).hexdigest()[:20]}"
 
     def draw(self, results: Sequence[Result]) -> bytes:
-        """Return the figure of these results as JSON, which `plotly.io.from_json` reads."""
+        """Build the figure that a client requested of these results; return it as Plotly's JSON."""
         from mhc_core import figures
 
         labels = list(self.labels)

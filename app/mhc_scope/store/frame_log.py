@@ -36,7 +36,7 @@ class FrameLog:
         self._cached[run_id] = []
 
     async def add_record(self, run_id: str, source: Source, lines: Sequence[bytes], cost: Cost) -> None:
-        """Store a complete record, and cache it, because its viewers read it next."""
+        """Store all frames of a complete record, and cache them, because its viewers read them next."""
         if not await self._store.add_record(run_id, source, lines, cost=cost):
             return  # another server has just stored it
         self.begin(run_id)

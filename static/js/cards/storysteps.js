@@ -35,7 +35,7 @@ export const STEPS = [
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
 
-/** Build the headline of the page: number of layers and of connections. @param {Columns[]} shown */
+/** Write the headline above the steps of the story: number of layers, and of connections or runs. @param {Columns[]} shown */
 export function toHeadline(shown) {
   if (shown.length === 0) return 'One signal, layer by layer';
   const depths = shown.map(depthOf);

@@ -21,7 +21,7 @@ function hasAnyMetric(columns, keys) {
   return keys.some((key) => hasMetric(columns, key));
 }
 
-/** Return the derived columns of a run if they contain all of the metrics, else null. @param {Slot} slot @param {string[]} keys */
+/** Return the columns that the page derived for a run; null if one of these metrics waits for the server. @param {Slot} slot @param {string[]} keys */
 function derivedOf({ derived }, keys) {
   return derived && !keys.some((key) => derived.waits.has(key)) ? derived : null;
 }

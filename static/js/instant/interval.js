@@ -16,7 +16,7 @@ export const isComposite = (key) => COMPOSITES.some((name) => key.startsWith(nam
 const latest = new WeakMap();
 
 /**
- * Return the runs with composite gains recomputed over an interval; null if a run lacks the matrices. A run of several seeds lacks them:
+ * Return the runs with composite gains recomputed over the layers that the user chose; null if a run lacks the matrices. A run of several seeds lacks them:
  * its gains are medians, and it keeps the matrices of the first seed only.
  * @template {Columns | null} T
  * @param {T[]} results
@@ -35,7 +35,7 @@ function canRecompute(columns) {
   return matrices.get('h_res')?.shape[0] === depthOf(columns) && !COMPOSITES.some((key) => bands.has(key));
 }
 
-/** Return the columns of a run with composite gains recomputed over an interval. @param {Columns} columns @param {Interval} interval @returns {Columns} */
+/** Return the columns of a run with composite gains recomputed over the chosen layers. @param {Columns} columns @param {Interval} interval @returns {Columns} */
 function withComposites(columns, interval) {
   const stack = columns.matrices.get('h_res');
   if (!stack || !COMPOSITES.some((key) => columns.layers.has(key))) return columns;

@@ -74,7 +74,7 @@ export function logAt(reading, quantity, position, stream) {
   return reading[quantity][position * reading.streams + stream];
 }
 
-/** Return the last position with a known stream; -1 if none. @param {Reading} reading @param {'sizes' | 'gradients'} quantity */
+/** Return the last position at which the size or gradient of a stream is known; -1 if none. @param {Reading} reading @param {'sizes' | 'gradients'} quantity */
 export function lastKnown(reading, quantity) {
   const at = reading[quantity].findLastIndex((log10) => !Number.isNaN(log10));
   return Math.floor(at / reading.streams);

@@ -298,7 +298,8 @@ function shortenTarget({ what, index }) {
 }
 
 /**
- * Name what distinguishes the edits of runs: the edits that not all have, after `+` where one has only those that all have.
+ * Write for each run, as a label, the edits that other runs lack. If a run has no others than the shared ones, its label names those, and the
+ * labels of the other runs begin with `+`.
  * Counterpart: `distinguish_edits` of `mhc_core/findings/edits.py`.
  * @param {readonly (readonly Edit[])[]} runs
  */
@@ -342,7 +343,7 @@ function countOfRow(edits, layer, row) {
   return edits.length - 1 - edits.findLastIndex((edit) => !isOfRow(edit));
 }
 
-/** Return edits with a row of H_res at a layer changed as a whole. Edits of this row right before have no effect then and are removed, unless the row becomes uniform, which keeps its sum. @param {readonly Edit[]} edits @param {number} layer @param {number} row @param {{do: string, values?: number[]}} part @returns {Edit[]} */
+/** Return edits with one that changes a whole row of H_res at a layer. It replaces edits of this row at the end of the list, which have no effect then; a uniform row keeps them, because it has their sum. @param {readonly Edit[]} edits @param {number} layer @param {number} row @param {{do: string, values?: number[]}} part @returns {Edit[]} */
 export function withRow(edits, layer, row, part) {
   const count = part.do === 'uniform' ? 0 : countOfRow(edits, layer, row);
   return [...edits.slice(0, edits.length - count), { layers: [layer, layer], what: 'h_res', index: row, ...part }];
