@@ -6,7 +6,7 @@ import { Dimmer, magnificationOf } from '../plots/dimmer.js';
 import { scheduleDraw, unschedule } from '../plots/plot.js';
 import { isPrinting } from '../plots/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
-import { dropHeld } from '../state/early.js';
+import { dropPressed } from '../state/early.js';
 import { describeEdit, describeLayers, moveEdit, toggleEdit } from '../state/editlist.js';
 import {
   canEdit,
@@ -371,7 +371,7 @@ export class PictureBox {
       if (this.grabbed) this.drag(event);
       else if (this.isDragging) {
         this.point(event);
-        if (!this.isClick(event)) dropHeld();
+        if (!this.isClick(event)) dropPressed();
       } else this.hover(event);
     });
     box.addEventListener('pointerleave', () => {
@@ -397,7 +397,7 @@ export class PictureBox {
       if (this.grabbed?.isMoved) finishEditDrag();
       this.grabbed = null;
       this.isDragging = false;
-      dropHeld();
+      dropPressed();
     });
   }
 

@@ -1,6 +1,6 @@
 /**
  * Requests runs before the view has them: those of a preset's page before the page can read its view, for which it needs the schema of specs,
- * and those after a click while the button is held.
+ * and those after a cut while the mouse button that makes it is down.
  */
 
 import { cancelRun, compareRuns } from '../net/api.js';
@@ -16,7 +16,7 @@ export const AUTO_START_S = 6;
 /** @type {Response | null} */
 let begun = null;
 /** The request that was sent when a button was pressed, and its specs as JSON. @type {{key: string, response: Response} | null} */
-let held = null;
+let pressed = null;
 
 /** Request the runs of the preset that was sent with the page, unless the address has settings of its own. */
 export function requestPresetRuns() {
@@ -42,24 +42,24 @@ export function takePresetRuns(view) {
   return null;
 }
 
-/** Request runs that the view has if the held button is released here. The previous such request is cancelled. @param {any[]} specs */
-export function requestHeld(specs) {
-  dropHeld();
-  held = { key: JSON.stringify(specs), response: compareRuns(specs, AUTO_START_S, keptIds()) };
-  held.response.catch(() => null); // the error is shown where the response is used
+/** Request runs that the view has if the button is released where it was pressed. The previous such request is cancelled. @param {any[]} specs */
+export function requestPressed(specs) {
+  dropPressed();
+  pressed = { key: JSON.stringify(specs), response: compareRuns(specs, AUTO_START_S, keptIds()) };
+  pressed.response.catch(() => null); // the error is shown where the response is used
 }
 
 /** Return the response to the request that was sent when the button was pressed if it was for these specs; else cancel it and return null. It is used once. @param {any[]} specs */
-export function takeHeld(specs) {
-  if (held?.key !== JSON.stringify(specs)) return dropHeld();
-  const { response } = held;
-  held = null;
+export function takePressed(specs) {
+  if (pressed?.key !== JSON.stringify(specs)) return dropPressed();
+  const { response } = pressed;
+  pressed = null;
   return response;
 }
 
 /** Cancel the runs that were requested when the button was pressed. @returns {null} */
-export function dropHeld() {
-  held?.response.then(
+export function dropPressed() {
+  pressed?.response.then(
     ({ submitted, stream }) => {
       stream.close();
       // Errors do not matter: a run has ended, or others watch it.
@@ -67,7 +67,7 @@ export function dropHeld() {
     },
     () => null,
   );
-  held = null;
+  pressed = null;
   return null;
 }
 

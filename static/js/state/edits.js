@@ -4,7 +4,7 @@ import { computed, signal } from '@preact/signals';
 import { hasServer } from '../net/sent.js';
 import { commit, dragTo } from './actions.js';
 import { boot } from './boot.js';
-import { requestHeld } from './early.js';
+import { requestPressed } from './early.js';
 import {
   ATLAS,
   CUTS,
@@ -169,7 +169,7 @@ export function deriveCut(run, stream, layer) {
 
 /** Request the runs after a cut of a stream, before the button that makes it is released. @param {number} run @param {number} stream @param {number} layer */
 export function requestCut(run, stream, layer) {
-  if (state.phase.value === 'idle') requestHeld(specsAfterCut(run, stream, layer));
+  if (state.phase.value === 'idle') requestPressed(specsAfterCut(run, stream, layer));
 }
 
 /** List the specs of the view after a cut of a stream. @param {number} run @param {number} stream @param {number} layer */

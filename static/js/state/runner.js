@@ -6,7 +6,7 @@ import { areForwardCurvesComplete } from '../figures/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
-import { AUTO_START_S, dropHeld, takeHeld, takePresetRuns } from './early.js';
+import { AUTO_START_S, dropPressed, takePresetRuns, takePressed } from './early.js';
 import { followSlots, setLive, stopFollowing } from './follow.js';
 import { keepRecord, keptIds, recallColumnsFor } from './records.js';
 import { hasValidNumbers } from './refusals.js';
@@ -231,8 +231,8 @@ async function startRequest(isExplicit) {
 /** Submit specs; a view with recordings only submits nothing. @param {any[]} specs @param {boolean} isExplicit @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
 async function submitSpecs(specs, isExplicit) {
   if (specs.length === 0) return { submitted: [] };
-  if (isExplicit) dropHeld();
-  const early = takePresetRuns(state.view.value) ?? takeHeld(specs);
+  if (isExplicit) dropPressed();
+  const early = takePresetRuns(state.view.value) ?? takePressed(specs);
   return early ?? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds());
 }
 
