@@ -90,7 +90,9 @@ class Record:
     result: Result
 
     def logs(self, key: str) -> np.ndarray:
-        """A metric at every layer, as log10: -inf of zero, NaN where it is not known."""
+        """A metric at every layer, as log10: -inf of zero, NaN where it is not known, such as gains without mixing."""
+        if key not in self.result.layers:
+            return np.full(self.spec.depth, np.nan)
         is_zero = np.asarray(self.result.layers[key], dtype=float) == 0
         return np.where(is_zero, -np.inf, np.asarray(self.result.layers_log10[key], dtype=float))
 
