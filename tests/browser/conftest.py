@@ -317,6 +317,11 @@ def read_result(server: Server, spec: RunSpec) -> Result:
     return result
 
 
+def to_page_text(text: str) -> str:
+    """A sentence of a record as the page writes it: 790× as ×790."""
+    return re.sub(r"(\d+(?:\.\d+)?)×(?!\d)", r"×\1", text)
+
+
 def choose_more(page: Page, item: str) -> None:
     """Take an item of the menu at the end of the top bar."""
     page.locator(".topbar").get_by_role("button", name="More", exact=True).click()

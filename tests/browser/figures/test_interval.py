@@ -158,7 +158,7 @@ def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: 
     findings = page.locator(".findings:not([hidden])")
     assert findings.locator("h3").all_text_contents() == ["layers 10–15", "all layers"]
     expect(findings).to_contain_text(
-        re.compile(r"The product of up to 6 mixing matrices amplifies up to [\d.]+× forward and [\d.]+× backward\.")
+        re.compile(r"The product of up to 6 mixing matrices amplifies up to ×[\d.]+ forward and ×[\d.]+ backward\.")
     )
     expect(findings).to_contain_text(re.compile(r"The gradient is .+ at layer 10 than at layer 15"))
     expect(findings).to_contain_text("The product of up to 24 unconstrained mixing matrices")

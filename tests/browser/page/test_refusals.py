@@ -64,6 +64,25 @@ def test_a_link_to_runs_that_are_refused_shows_the_opening_view_dimmed(visitor: 
     assert points(page) == [64]
 
 
+def test_a_link_to_runs_that_wait_for_run_shows_the_opening_view_dimmed(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual&depth=220&width=512", wait=False)
+    expect(page.locator(".status")).to_contain_text("Takes about")
+    expect(page.locator(".step-text")).to_have_text(
+        "These runs are not computed yet. Press Run. The dimmed runs have other settings."
+    )
+    expect(page.locator(".picture-box")).to_have_attribute("aria-label", re.compile("A Residual: .*B HC: .*C mHC: "))
+    expect(page.locator(".plot-box.stale")).to_have_count(4)
+    expect(page.locator(".results tr.stale")).to_have_count(3)
+    wait_until(page, lambda: points(page) == [64, 64, 64])
+    expect(page.locator(".status")).to_have_attribute("data-phase", "unconfirmed")
+    assert page.url.endswith("depth=220&width=512"), "settings of the link stay"
+    page.get_by_role("button", name="Run", exact=True).click()
+    wait_until(page, lambda: len(points(page)) == 1)
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator(".status")).to_contain_text("cancelled")
+    expect(page.locator(".results-table tbody th")).to_contain_text(["A Residual"])
+
+
 def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(
     open_page: OpenPage, server: Server, watch: Watch
 ) -> None:
