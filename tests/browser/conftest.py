@@ -343,8 +343,8 @@ def read_result(server: Server, spec: RunSpec) -> Result:
 
 
 def to_page_text(text: str) -> str:
-    """A sentence of a record as the page writes it: 790× as ×790."""
-    return re.sub(r"(\d+(?:\.\d+)?)×(?!\d)", r"×\1", text)
+    """A sentence of a record as the page writes it: 790× as ×790, but 6.74× larger."""
+    return re.sub(r"(\d+(?:\.\d+)?)×(?!\d| larger| smaller)", r"×\1", text)
 
 
 def choose_more(page: Page, item: str) -> None:

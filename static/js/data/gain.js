@@ -55,8 +55,8 @@ export function formatReduced(key, { value, log10, status }) {
   return log10 === null ? text : formatGain(log10);
 }
 
-/** A factor in the sentences of records: `790×`, or `8.2×10³⁶⁷ times`. */
-const RECORDED = /(\d+(?:\.\d+)?×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+) times|(\d+(?:\.\d+)?)×(?!\d)/g;
+/** A factor in the sentences of records: `790×`, or `8.2×10³⁶⁷ times`, but not in a comparison such as `6.74× larger`. */
+const RECORDED = /(\d+(?:\.\d+)?×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+) times(?! larger| smaller)|(\d+(?:\.\d+)?)×(?!\d| larger| smaller)/g;
 
 /** Write the factors of a recorded sentence like all others on the page: `×790`, or `×8.2×10³⁶⁷`. @param {string} text */
 const rewriteFactors = (text) => text.replace(RECORDED, '×$1$2');

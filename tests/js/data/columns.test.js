@@ -191,7 +191,7 @@ test('factors in recorded sentences are written as everywhere on the page', () =
   const columns = begun();
   const texts = [
     'up to 790× forward and 8.2×10³⁶⁷ times backward.',
-    'A map of 3×3, 7.1×10⁻⁵ wide, ×790, target × 0.5.',
+    'A map of 3×3, 7.1×10⁻⁵ wide, ×790, target × 0.5, 6.74× larger, 1.2×10¹² times smaller.',
   ];
   const findings = texts.map((text) => ({ key: 'connection', text, panel: 'gain', numbers: {} }));
   addFrame(columns, frame('summary', { headline: { text: 'gain 1× (by design)' }, findings }));
