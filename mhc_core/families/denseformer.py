@@ -65,7 +65,7 @@ def _ends_block(spec: Any, layer: int) -> bool:
 
 FAMILY = Family(
     name="DenseFormer",
-    summary="DenseFormer, which replaces the state by a weighted sum of all states before it",
+    summary="the state is replaced by a weighted sum of all states before it",
     year=2024,
     place=21,
     look=Look("#2855ff", "#496d9e", "12px,3px,2px,3px", "star-triangle-down"),

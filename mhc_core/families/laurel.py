@@ -44,7 +44,7 @@ class Costs(OwnCosts):
 
 FAMILY = Family(
     name="LAuReL",
-    summary="LAuReL, learned weights of branch and skip path with a map of low rank",
+    summary="learned weights of branch and skip path with a map of low rank",
     year=2024,
     place=22,
     look=Look("#ff3155", "#ffca85", "1px,3px,6px,3px", "diamond-wide"),

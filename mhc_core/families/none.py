@@ -4,7 +4,7 @@ from mhc_core.family import Family, Look
 
 FAMILY = Family(
     name="Plain",
-    summary="plain feed-forward",
+    summary="feed-forward, without a skip path",
     place=0,
     look=Look("#61263e", "#b77586", "4px,2px", "x"),
     streams="one",

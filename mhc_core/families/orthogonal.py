@@ -42,7 +42,7 @@ def solve_cayley(logits: Array, settings: MapSettings, to_type: Round) -> Array:
 
 FAMILY = Family(
     name="Orthogonal",
-    summary="orthogonal matrices by the Cayley transform",
+    summary="rotations by the Cayley transform",
     place=13,
     look=Look("#5d22bf", "#c25cff", "10px,2px,2px,2px,2px,2px", "octagon"),
     rows="free",

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mhc_core.findings.numerals import format_gain, format_rounded
 from mhc_core.findings.words import MAX_DECADES, count, format_factor, read_ranks, to_finite
+from mhc_core.record.reduction import ReducedNumber
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Headline
 
@@ -47,6 +49,16 @@ class Gain:
         if self.low is None or self.high is None:
             return text
         return f"{text} ({format_factor(self.low)} to {format_factor(self.high)})"
+
+
+def format_reduced(key: str, number: ReducedNumber) -> str:
+    """Format a column reduced to one number: a gain as ×790, or ×1 if it is 1 in seven digits; others as a value."""
+    text = format_rounded(number.value, number.log10, number.status, digits=3)
+    if key not in DIRECTIONS.values():
+        return text
+    if text in ("0", "1"):
+        return f"×{text}"
+    return text if number.log10 is None else format_gain(number.log10)
 
 
 def read_gains(result: Result) -> list[Gain]:

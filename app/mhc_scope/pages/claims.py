@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from mhc_core.findings.words import format_magnitude
+from mhc_core.findings.numerals import format_gain
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import FAMILIES
 from mhc_scope.store.runs import StoredRun
@@ -13,15 +13,12 @@ DIRECTIONS: tuple[Direction, Direction] = ("fwd", "bwd")
 
 
 def to_gain_text(summary: Mapping[str, Any] | None, direction: Direction = "fwd") -> str | None:
-    """Format the largest gain of a run over its layers, such as "×790" or "8.2×10³⁶⁷"; None if it is unknown."""
+    """Format the largest gain of a run over its layers, such as "×790" or "×8.2×10³⁶⁷"; None if it is unknown."""
     findings = [] if summary is None else summary["findings"]
     numbers: dict[str, float | None]
     numbers = next((finding["numbers"] for finding in findings if finding["key"] == "connection"), {})
     log10 = numbers.get(f"gain_{direction}_log10")
-    if log10 is None:
-        return None
-    text = format_magnitude(log10)
-    return text if "×" in text else f"×{text}"
+    return None if log10 is None else format_gain(log10)
 
 
 def build_claim(labels: Sequence[str], runs: Sequence[StoredRun]) -> str | None:

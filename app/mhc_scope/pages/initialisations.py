@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from mhc_core.findings.numerals import format_value
+from mhc_core.findings.numerals import format_gain, format_value
 from mhc_scope.presets.initialisations import INITIALISATIONS, PRESETS_OF_INITIALISATION, Initialisation
 from mhc_scope.presets.learning import LAYER, Learning, read_learning
 
@@ -47,7 +47,7 @@ def _format_cells(learning: Learning) -> dict[str, str]:
         "gradient it can follow": _format_gradient(learning, learning.signal),
         "part that reaches logits": _format_gradient(learning, learning.share),
         "H_res moved": format_value(learning.moved, digits=2),
-        "backward gain": format_value(learning.gain_backward, digits=3),
+        "backward gain": format_gain(math.log10(learning.gain_backward)),
     }
 
 

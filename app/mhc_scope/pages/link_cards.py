@@ -12,7 +12,7 @@ from starlette.responses import Response
 from mhc_core.figures.run_names import KIND_NAMES, label_sources, read_run_names, to_labels, to_sweep_choice
 from mhc_core.figures.style import THEMES
 from mhc_core.figures.sweep import build_sweep, to_axis_titles
-from mhc_core.findings.numerals import format_rounded
+from mhc_core.findings.gains import format_reduced
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import REDUCTIONS, Reduction, to_title
 from mhc_core.record.result import Result
@@ -167,9 +167,7 @@ async def _respond_with_picture(
 
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
     """Return the title of a preset's number, and its text for each run."""
-    numbers = [preset.read_number(result) for result in results]
-    texts = [format_rounded(number.value, number.log10, number.status, digits=3) for number in numbers]
-    return Headlines(preset.number_title, texts)
+    return Headlines(preset.number_title, [format_reduced(preset.metric, preset.read_number(one)) for one in results])
 
 
 def _find_sweep(snapshot: StoredSnapshot) -> ShownSweep | None:

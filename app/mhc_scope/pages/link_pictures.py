@@ -26,7 +26,7 @@ from mhc_scope.store.runs import StoredRun
 
 WIDTH, HEIGHT = 1200, 630
 THEME: Final = "dark"
-REVISION = 5  # increase this when the same view is drawn differently
+REVISION = 6  # increase this when the same view is drawn differently
 KEPT = 64  # number of pictures cached in memory, of about 100 KB each
 MARGIN = 48
 

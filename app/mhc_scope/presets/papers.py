@@ -35,8 +35,8 @@ MHC_FIGURES: tuple[Preset, ...] = (
         "mhc",
         "mhc_fig_3",
         "Fig. 3: HC's gain compounds",
-        "No layer of HC amplifies a signal by more than 3, but 58 layers in sequence amplify it by 790, and all 60 by "
-        "769.",
+        "No layer of HC amplifies a signal by more than ×3, but 58 layers in sequence amplify it by ×790, and all "
+        "60 by ×769.",
         {"Residual": RESIDUAL | SIXTY, "HC": HC | SIXTY},
         reference=Reference(
             f"{MHC_PAPER}, Fig. 3", f"Composite Amax gain of HC {HC_GAIN}.", f"{TRAINED}; {DRIFT}.", {"HC": HC_GAIN}
@@ -47,7 +47,7 @@ MHC_FIGURES: tuple[Preset, ...] = (
         "mhc_fig_7",
         "Fig. 7: mHC's gain stays bounded",
         "HC and mHC with the same drift; 20 Sinkhorn rounds bring mHC's row and column sums to 1. HC amplifies a "
-        "gradient by up to 858, mHC by 1.003, and mHC at drift 1 by 1.025.",
+        "gradient by up to ×858, mHC by ×1.003, and mHC at drift 1 by ×1.025.",
         {"HC": HC | SIXTY, "mHC": MHC | SIXTY, "mHC, drift 1": SIXTY | {"connection": {"kind": "mhc", "noise": 1.0}}},
         metric="composite_gain_bwd",
         reference=Reference(
@@ -78,7 +78,7 @@ MHC_FIGURES: tuple[Preset, ...] = (
         "sinkhorn_dial",
         "Sinkhorn rounds, from 0 to 200",
         "Sinkhorn rounds bring row and column sums closer to 1. At drift 1, the largest backward gain falls from "
-        "78,000 without a round to 1.01 after 200.",
+        "×78,000 without a round to ×1.01 after 200.",
         {
             label: {"connection": {"kind": "mhc", "noise": noise, "sinkhorn_iters": 0}}
             for label, noise in {"drift 0.3": 0.3, "drift 1": 1.0}.items()
@@ -93,7 +93,7 @@ MHC_FIGURES: tuple[Preset, ...] = (
         "mhc",
         "sinkhorn_rounds",
         "0, 3 and 20 Sinkhorn rounds",
-        "mHC at drift 1: without projection the backward gain reaches 78,000; three rounds bring it within 3 % of 1.",
+        "mHC at drift 1: without projection the backward gain reaches ×78,000; three rounds bring it within 3 % of ×1.",
         {
             f"{rounds} rounds": {"connection": {"kind": "mhc", "noise": 1.0, "sinkhorn_iters": rounds}}
             for rounds in (0, 3, 20)

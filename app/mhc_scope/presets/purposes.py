@@ -30,8 +30,8 @@ PURPOSES: tuple[Preset, ...] = (
         "negative_entries",
         "Mixing with negative entries",
         "Orthogonal matrices keep the size of all streams together, but a signal that the streams share grows by up "
-        "to 1.95. JPmHC comes near them in two steps: its product keeps 96 % of every signal or more. The sums of sHC "
-        "are 1 although entries are negative, so that its gain is 1.00.",
+        "to ×1.95. JPmHC comes near them in two steps: its product keeps 96 % of every signal or more. The sums of sHC "
+        "are 1 although entries are negative, so that its gain is ×1.00.",
         _build_drifted(sHC="shc", JPmHC="jpmhc", Orthogonal="orthogonal"),
         panel="detail",
     ),
@@ -40,7 +40,7 @@ PURPOSES: tuple[Preset, ...] = (
         "exact_sums",
         "Sums of 1 without rounds",
         "go-mHC and TBP-mHC are doubly stochastic by construction, so that no gradient that the streams share grows. "
-        "In osHC only rows sum to 1, and such a gradient grows by up to 2.20.",
+        "In osHC only rows sum to 1, and such a gradient grows by up to ×2.20.",
         _build_drifted(**{"go-mHC": "go_mhc", "TBP-mHC": "tbp"}, osHC="one_sided"),
         metric="composite_gain_bwd",
         panel="gain_bwd",

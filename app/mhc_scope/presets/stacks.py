@@ -12,8 +12,8 @@ TRAINED = compare(
     "start",
     "trained",
     "Trained on text",
-    "No noise is added: what moves the mixing is training, 200 steps on a corpus. HC's gain grows from 1 to more than "
-    "100, and mHC's stays at 1.00.",
+    "No noise is added: what moves the mixing is training, 200 steps on a corpus. HC's gain grows from ×1 to more than "
+    "×100, and mHC's stays at ×1.00.",
     {
         label: {
             "depth": 64,
@@ -87,7 +87,7 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "deep",
         "Deep: 256 layers",
-        "At four times the depth, HC's gain rises from 460 after 64 layers to 9.1 billion after 256.",
+        "At four times the depth, HC's gain rises from ×460 after 64 layers to ×9.1 billion after 256.",
         build_three(depth=256),
     ),
     compare(
@@ -106,8 +106,8 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "relatives",
         "Relatives of mHC",
-        "At drift 1, 20 Sinkhorn rounds leave mHC a backward gain of up to 1.02 with this seed. Its relatives are "
-        "doubly stochastic by construction, so theirs is 1.",
+        "At drift 1, 20 Sinkhorn rounds leave mHC a backward gain of up to ×1.02 with this seed. Its relatives are "
+        "doubly stochastic by construction, so theirs is ×1.",
         {
             label: {"connection": {"kind": kind, "noise": 1.0}}
             for label, kind in {

@@ -3,6 +3,7 @@
 import { computed, signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { shownOf } from '../figures/drawing.js';
+import { hasServer } from '../net/sent.js';
 import { showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
 import { boot } from '../state/boot.js';
@@ -118,13 +119,18 @@ function StepText() {
 /** Return whether the story has not begun and has sentences for the shown runs. */
 function isBeforeStart() {
   const { hc, mhc } = toRuns(shownColumns().filter(hasGains));
-  return current.value === null && taskView.value !== state.settings.value && Boolean(hc || mhc);
+  const isFirst = current.value === null && taskView.value !== state.settings.value;
+  return isFirst && !isWaiting() && Boolean(hc || mhc);
 }
+
+/** Return whether the runs of the view wait for Run, so that the page shows none or others. */
+const isWaiting = () =>
+  state.phase.value === 'unconfirmed' && (state.slots.value.length === 0 || (hasServer && state.isOutdated.value));
 
 /** Describe what the step shows of the shown runs. */
 function describeStep() {
-  if (state.slots.value.length === 0 && state.phase.value === 'unconfirmed')
-    return 'These runs are not computed yet. Press Run.';
+  if (isWaiting())
+    return `These runs are not computed yet. Press Run.${state.isOutdated.value ? ' The dimmed runs have other settings.' : ''}`;
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
   if (taskView.value === state.settings.value) return describeTask(runs);

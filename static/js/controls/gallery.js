@@ -3,12 +3,13 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { dashOf } from '../cards/swatch.js';
-import { formatRounded, joinPercent } from '../data/numbers.js';
+import { formatReduced } from '../data/gain.js';
+import { joinPercent } from '../data/numbers.js';
 import { inkedFraction, toRunStyles } from '../figures/dress.js';
 import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import { preloadTemplates, theme } from '../state/look.js';
-import { DIGITS, kindsOf, pathOf, presets } from '../state/presets.js';
+import { kindsOf, pathOf, presets } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { playSetting } from '../sweep/play.js';
 import { html } from '../ui/html.js';
@@ -125,13 +126,8 @@ function PresetNumbers({ preset, runs, styles }) {
     <dl class="gallery-numbers">
       ${preset.specs.map(
         (item, run) => html`
-        <div><dt style=${{ '--run': styles[run]?.color }}>${item.label}</dt><dd>${numberOf(runs[run])}</dd></div>`,
+        <div><dt style=${{ '--run': styles[run]?.color }}>${item.label}</dt><dd>${runs[run] ? formatReduced(preset.metric.key, runs[run]) : '…'}</dd></div>`,
       )}
     </dl>
   `;
-}
-
-/** Format the main number of a preset's run. @param {PresetSketch['runs'][number] | undefined} run */
-function numberOf(run) {
-  return run ? formatRounded(run.value, run.log10, run.status, DIGITS) : '…';
 }

@@ -1,10 +1,10 @@
 /** The gain of a run: one definition for the whole page. No browser here. */
 
-import { formatPower } from './numbers.js';
+import { formatPower, formatRounded } from './numbers.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
-/** Names of the two gains in findings. */
+/** Names of the two gains in findings, by column. */
 const NUMBERS = { composite_gain_fwd: 'gain_fwd_log10', composite_gain_bwd: 'gain_bwd_log10' };
 
 /**
@@ -43,6 +43,29 @@ export const formatGain = (log10, digits) => `×${formatFactor(log10, digits)}`;
 
 /** Format the gain of a run; with one stream it is exactly `×1`. @param {number} log10 @param {Columns} columns */
 export const formatRunGain = (log10, { start }) => (start?.streams === 1 && log10 === 0 ? '×1' : formatGain(log10));
+
+/**
+ * Format a column's number for a preset: a gain as the results table does, or `×1` where it is exact in seven digits; else as a value.
+ * @param {string} key of the column @param {{value: number | null, log10: number | null, status?: string}} number
+ */
+export function formatReduced(key, { value, log10, status }) {
+  const text = formatRounded(value, log10, status, 3);
+  if (!(key in NUMBERS)) return text;
+  if (text === '0' || text === '1') return `×${text}`;
+  return log10 === null ? text : formatGain(log10);
+}
+
+/** A factor in the sentences of records: `790×`, or `8.2×10³⁶⁷ times`, but not in a comparison such as `6.74× larger`. */
+const RECORDED = /(\d+(?:\.\d+)?×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+) times(?! larger| smaller)|(\d+(?:\.\d+)?)×(?!\d| larger| smaller)/g;
+
+/** Write the factors of a recorded sentence like all others on the page: `×790`, or `×8.2×10³⁶⁷`. @param {string} text */
+const rewriteFactors = (text) => text.replace(RECORDED, '×$1$2');
+
+/** Return headline and findings of a frame, with factors written as on the page. @param {Pick<import('../../types').SummaryFrame, 'headline' | 'findings'>} frame */
+export const toSummary = ({ headline, findings }) => ({
+  headline: { ...headline, text: rewriteFactors(headline.text) },
+  findings: findings.map((finding) => ({ ...finding, text: rewriteFactors(finding.text) })),
+});
 
 /** Format a factor as `790`, `1.00`, `13,000` or `1.2×10¹²`; `digits` defaults to 3. @param {number} log10 @param {number} [digits] */
 export function formatFactor(log10, digits = 3) {

@@ -23,11 +23,8 @@ function formatMagnitude(log10) {
   return formatValue(value, log10, undefined, 3);
 }
 
-/** Format a factor for a sentence: `790×`, or `8.2×10³⁶⁷ times`. @param {number} log10 */
-function formatTimes(log10) {
-  const text = formatMagnitude(log10);
-  return text.includes('×') ? `${text} times` : `${text}×`;
-}
+/** Format a factor for a sentence: `×790`, or `×8.2×10³⁶⁷`. @param {number} log10 */
+const formatTimes = (log10) => `×${formatMagnitude(log10)}`;
 
 /** Describe the median over seeds; empty for one seed. @param {Columns} columns */
 function describeMedian(columns) {

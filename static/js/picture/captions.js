@@ -66,6 +66,7 @@ export function shorten(name, size, room) {
   return text;
 }
 
+const MEANING = 'gain of the mixing';
 const EXACT = 0.01; // sums this close to 1 count as 1
 
 /** Caches descriptions by matrix. @type {WeakMap<import('../../types').Matrix, string>} */
@@ -131,7 +132,7 @@ export function toGain(gain, below, run, { bands, form }) {
 
 /**
  * Return the lines below a gain, as many as fit: the layer of the gain unless it is the last one, the gain without edits, and the range
- * over seeds, or on a phone the streams.
+ * over seeds, or on a phone the streams. The lines of the first run begin with what the number is.
  * @param {Shown} shown @param {boolean} isFirst whether to explain the number @param {Layout} layout @param {number} run
  * @returns {string[]}
  */
@@ -141,22 +142,28 @@ export function linesBelow(shown, isFirst, { bands, form }, run) {
     ...(peak && peak < (reading?.layers ?? 0) ? [`at layer ${peak}`] : []),
     ...(unedited ? wrapText(unedited, SMALL, bands[run].gain.room) : []),
   ];
-  const { top, bottom, gain } = bands[run];
+  if (form === 'narrow') return linesOnPhone(shown, isFirst, where, bands, run);
+  const { top, bottom } = bands[run];
   const fitting = Math.floor((bottom - top - GAINS[form][0] - BELOW_PX[form] + 8) / ROW_PX);
-  if (form === 'narrow') {
-    const words = describeRun(shown);
-    const rows = [...where, ...wrapText(words, SMALL, gain.room)];
-    return rows.length <= fitting ? rows : [...where, ...words.split(',', 1)].slice(0, fitting);
-  }
   const room = 1 + fitting;
-  const rows = spread
-    ? [`${spread.words}:`, `×${spread.low} to ×${spread.high}`]
-    : isFirst
-      ? ['gain of the mixing']
-      : [];
+  const rows = spread ? [`${spread.words}:`, `×${spread.low} to ×${spread.high}`] : isFirst ? [MEANING] : [];
   const all = spread ? [...where, ...rows] : [...rows, ...where];
   if (where.length > 0) return all.length <= room ? all : unedited ? where.slice(-room) : rows;
-  return isFirst && !spread && rows.length < room ? ['gain of the mixing', 'largest over layers'] : rows;
+  return isFirst && !spread && rows.length < room ? [MEANING, 'largest over layers'] : rows;
+}
+
+/** Return the lines below a gain on a phone, as many as fit above the next gain. @param {Shown} shown @param {boolean} isFirst @param {string[]} where the lines about the gain @param {import('./layout.js').Band[]} bands @param {number} run */
+function linesOnPhone(shown, isFirst, where, bands, run) {
+  const { top, bottom, gain } = bands[run];
+  const next = Math.min(...bands.map((band) => band.gain.y).filter((y) => y > gain.y));
+  const room =
+    (Number.isFinite(next) ? next - gain.y : bottom - top) - GAINS.narrow[0] / 2 - SMALL / 2 - BELOW_PX.narrow;
+  const fitting = 1 + Math.floor(room / ROW_PX);
+  const meaning = isFirst && shown.gain !== null ? wrapText(MEANING, SMALL, gain.room) : [];
+  const first = [...(meaning.length <= fitting ? meaning : []), ...where];
+  const words = describeRun(shown);
+  const rows = [...first, ...wrapText(words, SMALL, gain.room)];
+  return rows.length <= fitting ? rows : [...first, ...words.split(',', 1)].slice(0, fitting);
 }
 
 /** Draw the layer numbers below the strips. @param {Layout} layout @returns {Shape[]} */

@@ -130,7 +130,7 @@ function finishRuns() {
   state.batch(() => {
     tickNow();
     state.isConnected.value = true;
-    if (state.phase.value === 'refused') return; // other runs than those of the view are shown
+    if (state.isBlocked.value) return; // other runs than those of the view are shown
     state.phase.value = 'idle';
     const sentences = state.slots.value.map(
       ({ columns: { summary, end } }) => mainFinding(summary)?.text ?? end?.reason ?? '',

@@ -1,7 +1,7 @@
 /** The presets, and the one whose view is shown until the user changes the view. */
 
 import { computed, signal } from '@preact/signals';
-import { formatRounded } from '../data/numbers.js';
+import { formatReduced } from '../data/gain.js';
 import { reduceColumn } from '../data/reduce.js';
 import { hasServer, ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
@@ -12,9 +12,6 @@ import { fromSpecs, haveSameSpecs } from './spec.js';
 
 /** Start and end of the address of a preset's page; static files are all in one folder. */
 const [PATH, ENDING] = hasServer ? [`${ROOT}/p/`, ''] : [`${ROOT}/preset-`, '.html'];
-
-/** Digits of the numbers of presets, as many as the table of results has. */
-export const DIGITS = 3;
 
 /** All presets when loaded; before that the one sent with the page. */
 export const presets = signal(boot.preset ? [boot.preset] : /** @type {Preset[]} */ ([]));
@@ -68,9 +65,8 @@ export const preset = computed(() => {
 /** Format a run's number in a preset's view; null while it is computed. @param {Preset} shown @param {Columns} columns @returns {string | null} */
 export function toHeadline(shown, columns) {
   if (columns.end === null) return null;
-  const { value, log10, status } =
-    shown.number === 'perplexity' ? toRise(columns) : reduceColumn(columns, shown.metric.key, shown.reduce);
-  return formatRounded(value, log10, status, DIGITS);
+  const { key } = shown.metric;
+  return formatReduced(key, shown.number === 'perplexity' ? toRise(columns) : reduceColumn(columns, key, shown.reduce));
 }
 
 /** Compute by how many % edits raise the perplexity, exp(loss). Counterpart: `Preset.read_number`. @param {Columns} columns */

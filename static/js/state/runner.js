@@ -335,6 +335,7 @@ async function awaitConfirmation() {
   await cancelAll([]);
   state.problem.value = null;
   state.phase.value = 'unconfirmed';
+  if (state.slots.value.length === 0) void showOpeningRuns();
 }
 
 /** Show a refusal; retry later if the server is busy. @param {ApiError} error */
@@ -350,12 +351,12 @@ function showRefusal(error) {
   else if (error.status === INVALID && state.slots.value.length === 0) void showOpeningRuns();
 }
 
-/** Show the runs of the opening view while the first view of the page is refused: they are dimmed, because they do not belong to its address. */
+/** Show the runs of the opening view while the first view of the page is refused or waits for Run: they are dimmed, because they do not belong to its address. */
 async function showOpeningRuns() {
   const opening = fromSpecs(state.fields.value, boot.rules.opening);
   try {
     const { submitted, stream } = await compareRuns(toSpecs(state.fields.value, opening), null, keptIds());
-    if (state.phase.value !== 'refused' || state.slots.value.length > 0) return stream.close();
+    if (!state.isBlocked.value || state.slots.value.length > 0) return stream.close();
     showRunsById(
       submitted.map(({ id }) => id),
       toLabels(opening, state.fields.value, boot.rules),
@@ -365,7 +366,7 @@ async function showOpeningRuns() {
     followSlots(null, resubmitLost, stream);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    console.error(error); // the banner keeps the reason why the view is refused
+    console.error(error); // the page keeps the reason why it does not show the runs of the view
   }
 }
 

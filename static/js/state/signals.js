@@ -113,9 +113,12 @@ export const isOutdated = computed(() => {
   return isPending && !matchesView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
 });
 
-/** Number of runs that figures draw: those of the view; while it is refused, those that stay on the page. */
+/** Whether the view is blocked: refused or waiting for Run, so that no response replaces what the page shows. */
+export const isBlocked = computed(() => phase.value === 'refused' || phase.value === 'unconfirmed');
+
+/** Number of runs that figures draw: those of the view; while it is refused or waits for Run, those that stay on the page. */
 export const drawnRuns = computed(() =>
-  phase.value === 'refused' && isOutdated.value ? slots.value.length : view.value.runs.length,
+  isBlocked.value && isOutdated.value ? slots.value.length : view.value.runs.length,
 );
 
 /** Number of layers in the figures: that of the deepest run with a start frame. */

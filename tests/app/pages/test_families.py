@@ -47,6 +47,13 @@ def measure_kind(kind: str) -> Result:
     return measure(build_family_spec(kind))
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_name_is_not_repeated_in_the_words_that_follow_it(kind: str) -> None:
+    family = FAMILIES[kind]
+    words = re.split(r"[^\w-]+", family.summary.lower())
+    assert words[0] != family.name.lower()
+
+
 @pytest.mark.full
 def test_every_family_is_on_the_page_with_its_numbers(text: str) -> None:
     plain = html.unescape(re.sub(r"\s+", " ", text))

@@ -251,7 +251,7 @@ def test_a_claim_names_the_gains_of_runs_that_mix_streams() -> None:
         "H ×100, M ×1.00, same 8 layers"
     )
     assert build_claim(["H"], [of("hc", 2.0)]) == "H ×100, 8 layers"
-    assert build_claim(["H", "D"], [of("hc", 2.0), of("hc", 30.0, 99)]) == "H ×100, D 1×10³⁰"
+    assert build_claim(["H", "D"], [of("hc", 2.0), of("hc", 30.0, 99)]) == "H ×100, D ×1.0×10³⁰"
     assert build_claim(["R"], [of("residual", 0.0)]) is None
     assert build_claim(["H"], [of("hc", None)]) is None
 

@@ -231,7 +231,7 @@ SENTENCES: list[tuple[str, list[tuple[str, str]], Claim]] = [
 ]
 GAINS = re.compile(rf"×{NUMBER}")
 # The same numbers in the words of the findings, in the order forward, backward.
-FOUND = re.compile(rf"(?:amplifies|has a gain of) up to {NUMBER}(?:×| times) forward and {NUMBER}(?:×| times) backward")
+FOUND = re.compile(rf"(?:amplifies|has a gain of) up to ×{NUMBER} forward and ×{NUMBER} backward")
 
 
 def _amplifies(record: Record) -> bool:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from mhc_core.figures import PANELS
 from mhc_core.figures.methods import to_run_styles
-from mhc_core.findings.numerals import format_rounded
+from mhc_core.findings.gains import format_reduced
 from mhc_scope.presets import BY_NAME, PRESETS, Preset
 from tests.browser.conftest import (
     OpenPage,
@@ -65,9 +65,7 @@ def banner(page: Page) -> Locator:
 
 
 def to_headlines(server: Server, preset: Preset) -> list[str]:
-    results = [read_result(server, spec) for spec in preset.specs]
-    numbers = [preset.read_number(result) for result in results]
-    return [format_rounded(number.value, number.log10, number.status, digits=3) for number in numbers]
+    return [format_reduced(preset.metric, preset.read_number(read_result(server, spec))) for spec in preset.specs]
 
 
 # Before all others, which would have it compute.

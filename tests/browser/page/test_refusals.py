@@ -27,8 +27,8 @@ def points(page: Page) -> list[int]:
 
 
 @pytest.mark.parametrize("depth", ["64.5", "-3", "2000000000"])
-def test_a_depth_that_is_refused_keeps_the_last_runs(open_page: OpenPage, depth: str) -> None:
-    page = open_page(VIEW)
+def test_a_depth_that_is_refused_keeps_the_last_runs(see_page: OpenPage, depth: str) -> None:
+    page = see_page(VIEW)
     enter_depth(page, depth)
     expect(page.get_by_role("alert").first).to_have_text("Depth must be a whole number from 1 to 1024.")
     assert points(page) == [8, 8]
@@ -38,8 +38,8 @@ def test_a_depth_that_is_refused_keeps_the_last_runs(open_page: OpenPage, depth:
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_depth_with_a_fraction_in_a_link_is_named(open_page: OpenPage) -> None:
-    page = open_page("/#v=1&runs=hc&depth=64.5&width=16")
+def test_a_depth_with_a_fraction_in_a_link_is_named(see_page: OpenPage) -> None:
+    page = see_page("/#v=1&runs=hc&depth=64.5&width=16")
     expect(page.get_by_role("alert")).to_contain_text("depth must be a whole number from 1 to 1024, not 64.5, so 64 is")
     assert points(page) == [64]
 
@@ -62,6 +62,25 @@ def test_a_link_to_runs_that_are_refused_shows_the_opening_view_dimmed(visitor: 
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator(".stale")).to_have_count(0)
     assert points(page) == [64]
+
+
+def test_a_link_to_runs_that_wait_for_run_shows_the_opening_view_dimmed(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual&depth=220&width=512", wait=False)
+    expect(page.locator(".status")).to_contain_text("Takes about")
+    expect(page.locator(".step-text")).to_have_text(
+        "These runs are not computed yet. Press Run. The dimmed runs have other settings."
+    )
+    expect(page.locator(".picture-box")).to_have_attribute("aria-label", re.compile("A Residual: .*B HC: .*C mHC: "))
+    expect(page.locator(".plot-box.stale")).to_have_count(4)
+    expect(page.locator(".results tr.stale")).to_have_count(3)
+    wait_until(page, lambda: points(page) == [64, 64, 64])
+    expect(page.locator(".status")).to_have_attribute("data-phase", "unconfirmed")
+    assert page.url.endswith("depth=220&width=512"), "settings of the link stay"
+    page.get_by_role("button", name="Run", exact=True).click()
+    wait_until(page, lambda: len(points(page)) == 1)
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator(".status")).to_contain_text("cancelled")
+    expect(page.locator(".results-table tbody th")).to_contain_text(["A Residual"])
 
 
 def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(

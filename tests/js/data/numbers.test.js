@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { formatRunGain } from '../../../static/js/data/gain.js';
+import { formatReduced, formatRunGain } from '../../../static/js/data/gain.js';
 import { formatFixed, formatRounded, formatScaled, largestMagnitude } from '../../../static/js/data/numbers.js';
 
 test('the largest magnitude ignores values that are not finite', () => {
@@ -29,4 +29,10 @@ test('gains are written as on /families', () => {
   const cases = JSON.parse(readFileSync(new URL('../../gain_texts.json', import.meta.url), 'utf-8'));
   for (const [log10, isExact, text] of cases)
     assert.equal(formatRunGain(log10, { start: { streams: isExact ? 1 : 4 } }), text);
+});
+
+test('numbers of presets are the same as in Python', () => {
+  const cases = JSON.parse(readFileSync(new URL('../../reduced_texts.json', import.meta.url), 'utf-8'));
+  for (const [key, value, log10, status, text] of cases)
+    assert.equal(formatReduced(key, { value, log10, status }), text);
 });

@@ -113,14 +113,17 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   assert.deepEqual(lines({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
   const phone = toLayout(366, [1, 4, 4], 64);
   assert.deepEqual(lines({ range, peak: 58 }, 2, phone), ['at layer 58', '4 streams']);
-  assert.deepEqual(lines({}, 0, phone), ['4 streams']);
+  assert.deepEqual(lines({}, 0, phone), ['gain of the', 'mixing', '4 streams']);
+  assert.deepEqual(lines({ gain: null }, 0, phone), ['4 streams'], 'no number, no meaning of it');
+  const crowded = toLayout(366, new Array(8).fill(4), 64);
+  assert.deepEqual(lines({}, 0, crowded), ['4 streams'], 'half of the words would mean nothing');
   const identity = pack([
     [1, 0],
     [0, 1],
   ]);
   const kept = toReading(toEvenColumns(2, () => ({ h_res: identity })));
   assert.deepEqual(lines({ reading: kept }, 1, phone), ['2 streams,', 'not mixed']);
-  assert.deepEqual(lines({ reading: kept, peak: 1 }, 0, phone), ['at layer 1'], 'the first band has one line');
+  assert.deepEqual(lines({ reading: kept, peak: 1 }, 0, phone), ['gain of the', 'mixing', 'at layer 1']);
 });
 
 test('under the gain of an edited run is its gain without the edits', () => {
@@ -150,7 +153,7 @@ test('the gain without edits is named by the edits, unless it looks the same', (
 });
 
 test('text under a gain does not overlap the gain below it, for any number of runs', () => {
-  for (const width of [366, 700, 1376])
+  for (const width of [296, 366, 700, 1376])
     for (const count of [1, 2, 3, 4]) {
       const crowded = toLayout(width, new Array(count).fill(4), 64);
       const texts = crowded.bands.flatMap((_, run) =>
@@ -161,11 +164,17 @@ test('text under a gain does not overlap the gain below it, for any number of ru
         if (next)
           assert.ok(text.y + text.size / 2 <= next.y - next.size / 2 + 1, `${width} px, ${count} runs: ${next.text}`);
       });
-      if (width !== 366)
-        assert.ok(
-          texts.some(({ text }) => text === SEEDS[1]),
-          'the range is there',
-        );
+      const wanted = width < 560 ? 'gain of the' : SEEDS[1];
+      assert.ok(
+        texts.some(({ text }) => text === wanted),
+        `${wanted} is there`,
+      );
+      if (width < 560) {
+        const column = crowded.width - crowded.strips.right - 8;
+        for (const { text, size, isBold } of texts) assert.ok(widthOf(text, size, isBold) <= column, text);
+        const last = texts[texts.length - 1];
+        assert.ok(last.y + last.size / 2 <= crowded.height, 'within the picture');
+      }
     }
 });
 
