@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import SETTLED, OpenPage, open_section_of, open_settings, wait_until, wait_until_done
 from tests.browser.page.test_page import curves, drag
@@ -198,6 +198,7 @@ TITLE = """key => {
 NOISE = "Drift σ"
 SHORT_PX = 600  # the table of results is below
 TALL_PX = 2000  # all that is looked at is in sight: what is not is not drawn
+DIMMED_MS = 400  # longer than a figure that waits takes to be dimmed
 
 
 @contextmanager
@@ -220,9 +221,8 @@ def depth_of(page: Page) -> int:
     return int(page.locator("output[for=field-depth]").inner_text())
 
 
-def dimmed(page: Page, *panels: str) -> Locator:
-    """Those figures that are dimmed. Outdated figures are dimmed together: once one is, all are."""
-    return page.locator(", ".join(f"[data-panel={panel}] .plot-box.stale" for panel in panels))
+def is_stale(page: Page, panel: str) -> bool:
+    return page.locator(f"[data-panel={panel}] .plot-box.stale").count() == 1
 
 
 def test_final_curves_are_sketched_until_plotly_has_drawn_them(open_page: OpenPage) -> None:
@@ -240,16 +240,16 @@ def test_final_curves_are_sketched_until_plotly_has_drawn_them(open_page: OpenPa
     expect(page.locator(".sketch")).to_have_count(0)
 
 
-def test_a_smaller_depth_is_there_before_the_server_answers(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=16&seed=41", height=TALL_PX)
+def test_a_smaller_depth_is_there_before_the_server_answers(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
     with silence(page):
         drag(page, "Depth", 0.02, release=False)
         depth = depth_of(page)
         assert depth < 16
         wait_until(page, lambda: lengths(page, "gain") == [depth] * 3)
         wait_until(page, lambda: lengths(page, "activation") == [depth] * 3)
-        expect(dimmed(page, "gradient")).to_be_attached()
-        assert dimmed(page, "gain", "activation").count() == 0
+        page.wait_for_timeout(DIMMED_MS)
+        assert [is_stale(page, panel) for panel in ("gain", "activation", "gradient")] == [False, False, True]
         assert lengths(page, "gradient") == [16] * 3
         expect(page.locator(".sketch")).to_have_count(0)  # the hand rests
         at_once = {panel: curves(page, panel) for panel in ("gain", "activation")}
@@ -259,8 +259,8 @@ def test_a_smaller_depth_is_there_before_the_server_answers(see_page: OpenPage) 
     assert {panel: curves(page, panel) for panel in at_once} == at_once
 
 
-def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8&seed=42")
+def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
     before = curves(page, "activation")
     with silence(page):
         drag(page, "Depth", 0.1, release=False)
@@ -269,32 +269,32 @@ def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(see_page: 
         wait_until(page, lambda: lengths(page, "activation") == [depth] * 3)
         for long, short in zip(curves(page, "activation"), before, strict=True):
             assert long["y"] == [*short["y"], *[None] * (depth - 8)]
-        expect(dimmed(page, "gain")).to_be_attached()
-        assert dimmed(page, "activation").count() == 0
+        page.wait_for_timeout(DIMMED_MS)
+        assert [is_stale(page, panel) for panel in ("activation", "gain")] == [False, True]
         page.mouse.up()
     wait_until_done(page)
     assert all(None not in line["y"] for line in curves(page, "activation"))
 
 
-def test_what_is_not_known_is_dimmed_before_the_server_answers(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=12&runs=mhc_lite", height=TALL_PX)  # whose products are not known in float32
+def test_what_is_not_known_is_dimmed_before_the_server_answers(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=12&runs=mhc_lite", height=TALL_PX)  # whose products are not known in float32
     with silence(page):
         drag(page, NOISE, 0.2)
-        expect(dimmed(page, "gain")).to_be_attached()
+        expect(page.locator("[data-panel=gain] .plot-box.stale")).to_be_attached()
         expect(page.locator(".picture-box .stale").first).to_be_attached()
     wait_until_done(page)
     expect(page.locator(".stale")).to_have_count(0)
 
 
-def test_gains_follow_the_drift_without_the_server(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=12&seed=43")
+def test_gains_follow_the_drift_without_the_server(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=12")
     before = curves(page, "gain")
     with silence(page):
         drag(page, NOISE, 0.6, release=False)
         wait_until(page, lambda: curves(page, "gain")[1] != before[1])
-        expect(dimmed(page, "activation")).to_be_attached()
-        assert dimmed(page, "gain").count() == 0
+        page.wait_for_timeout(DIMMED_MS)
         expect(page.locator(".sketch")).to_have_count(0)  # the hand rests
+        assert [is_stale(page, panel) for panel in ("gain", "activation")] == [False, True]
         moved = curves(page, "gain")
         assert max(moved[1]["y"]) > max(before[1]["y"])
         page.mouse.up()
@@ -325,8 +325,8 @@ def drag_to(page: Page, share: float) -> None:
     page.mouse.move(box["x"] + 8 + share * (box["width"] - 16), box["y"] + box["height"] / 2, steps=6)
 
 
-def test_a_hand_that_moves_asks_for_nothing_that_it_passes(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=16&seed=44", height=TALL_PX)
+def test_a_hand_that_moves_asks_for_nothing_that_it_passes(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/runs/compare" in request.url else None)
     page.evaluate(SWEEP, [12, 10, 8, 6, 4])
@@ -335,8 +335,8 @@ def test_a_hand_that_moves_asks_for_nothing_that_it_passes(see_page: OpenPage) -
     assert len(asked) == 1
 
 
-def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=16&seed=45", height=TALL_PX)
+def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
     found: list[Any] = page.evaluate(STEP, 4)
     assert found == [["activation", True], ["gain", True], ["gradient", False]]
     wait_until_done(page)
@@ -344,8 +344,8 @@ def test_a_hand_that_moves_draws_curves_on_a_canvas_in_one_frame(see_page: OpenP
     assert lengths(page, "gain") == [5] * 3
 
 
-def test_what_is_not_looked_at_follows_when_the_hand_rests(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=16&seed=46")
+def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16")
     open_section_of(page, "cka")
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(page.locator(".picture-box")).not_to_be_in_viewport()
@@ -362,9 +362,9 @@ def test_what_is_not_looked_at_follows_when_the_hand_rests(see_page: OpenPage) -
 @pytest.mark.full
 @pytest.mark.parametrize(("height", "waits"), [(SHORT_PX, True), (TALL_PX, False)])
 def test_rows_of_results_out_of_sight_follow_when_the_slider_rests(
-    see_page: OpenPage, height: int, waits: bool
+    open_page: OpenPage, height: int, waits: bool
 ) -> None:
-    page = see_page("/#v=1&depth=16&seed=47", height=height)
+    page = open_page("/#v=1&depth=16", height=height)
     row = page.locator(".results-table tbody tr:not(.findings)").first
     before = row.locator("[data-metric=activation]").inner_text()
     page.evaluate(SETTLED)  # by then the page knows what is in sight
@@ -375,8 +375,8 @@ def test_rows_of_results_out_of_sight_follow_when_the_slider_rests(
     assert row.locator("[data-metric=activation]").inner_text() != before
 
 
-def test_texts_follow_a_moving_slider_ten_times_a_second(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=16&seed=48", height=TALL_PX)
+def test_texts_follow_a_moving_slider_ten_times_a_second(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
     page.evaluate(SETTLED)
     first, second, third = page.evaluate(TEXTS, [[9, 8, 7], 50])
     assert [first[0], second[0], third[0]] == ["10", "9", "8"], "the slider's own number follows each move"
@@ -410,8 +410,8 @@ def test_a_move_renders_and_paints_what_it_changes(
     wait_until_done(page)
 
 
-def test_plotly_waits_for_the_runs_of_a_released_slider(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=16&seed=50", height=TALL_PX)
+def test_plotly_waits_for_the_runs_of_a_released_slider(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16", height=TALL_PX)
     page.evaluate(SETTLED)
     with silence(page):
         assert page.evaluate(RELEASE) == 0, "curves stay sketched: drawing them would take time from their runs"
@@ -419,8 +419,8 @@ def test_plotly_waits_for_the_runs_of_a_released_slider(see_page: OpenPage) -> N
     expect(page.locator(".sketch")).to_have_count(0)
 
 
-def test_the_picture_is_painted_exactly_when_the_slider_rests(see_page: OpenPage) -> None:
-    page = see_page()
+def test_the_picture_is_painted_exactly_when_the_slider_rests(open_page: OpenPage) -> None:
+    page = open_page()
     still = page.locator(".picture-box canvas").first
     exact = still.evaluate("canvas => canvas.toDataURL()")
     assert page.evaluate(AROUND) != exact
@@ -477,8 +477,8 @@ def test_a_hand_near_the_slider_finds_deeper_layers_here(open_page: OpenPage) ->
         depth = depth_of(page)
         assert 12 < depth <= 24
         wait_until(page, lambda: lengths(page, "gain") == [depth] * 3)
-        expect(dimmed(page, "gradient")).to_be_attached()
-        assert dimmed(page, "gain", "activation").count() == 0
+        page.wait_for_timeout(DIMMED_MS)
+        assert [is_stale(page, panel) for panel in ("gain", "activation", "gradient")] == [False, False, True]
         at_once = {panel: curves(page, panel) for panel in ("gain", "activation")}
         assert all(None not in line["y"] for found in at_once.values() for line in found)
         page.mouse.up()
@@ -508,8 +508,8 @@ def test_what_is_asked_for_itself_comes_first(open_page: OpenPage) -> None:
 
 
 @pytest.mark.parametrize("view", ["train.steps=2", "block.scaling=inv_sqrt_depth", "A.depth=6"])
-def test_no_deeper_stack_is_asked_for_that_does_not_begin_alike(see_page: OpenPage, view: str) -> None:
-    assert_nothing_ahead(see_page(f"/#v=1&depth=12&width=16&{view}"))
+def test_no_deeper_stack_is_asked_for_that_does_not_begin_alike(open_page: OpenPage, view: str) -> None:
+    assert_nothing_ahead(open_page(f"/#v=1&depth=12&{view}"))
 
 
 def test_who_saves_data_is_sent_nothing_ahead(open_page: OpenPage, visitor: BrowserContext) -> None:

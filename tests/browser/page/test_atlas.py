@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import READY_MS, OpenPage, wait_until_done
+from tests.browser.conftest import OpenPage, wait_until_done
 from tests.browser.look.test_access import audit
 
 pytestmark = pytest.mark.full
@@ -27,10 +27,9 @@ def test_every_cut_is_mapped_read_made_an_edit_undone_and_found_again(open_page:
     page.locator(".edits").get_by_role("button", name="Map every cut").click()
     cells, said = page.locator(".atlas-box"), page.locator("#atlas-cell")
     expect(page.locator(".atlas")).to_be_focused()
-    expect(cells).to_be_visible(timeout=READY_MS)  # once all cuts are computed
+    expect(cells).to_be_visible()
     expect(page.locator(".atlas-progress")).to_have_count(0)
     page.wait_for_url(re.compile("view.atlas=zero"))
-    wait_until_done(page)  # or the map may move below the pointer
     spot = find_cell(page, stream=3, layer=7)
     page.mouse.move(*spot)
     expect(said).to_contain_text(
@@ -47,7 +46,7 @@ def test_every_cut_is_mapped_read_made_an_edit_undone_and_found_again(open_page:
     # Keys move the cell and the layer of all figures; Enter makes the edit, and removes it.
     cells.focus()
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("slider", name="Layer", exact=True)).to_have_value("8")
+    assert page.get_by_role("slider", name="Layer", exact=True).input_value() == "8"
     expect(said).to_contain_text("Stream 3 is cut at layer 8")
     page.get_by_role("group", name="What a cut does").get_by_role("button", name="no mixing").click()
     page.wait_for_url(re.compile("view.atlas=identity"))
