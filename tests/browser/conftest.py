@@ -156,21 +156,8 @@ def load_page(
     return page
 
 
-# Closes what the test before has left open; dialogs only before another address, because an address can open one.
-CLOSE = """(isLeft) => {
-    document.querySelector('.drawer [aria-label="Close settings"]')?.click();
-    for (const dialog of document.querySelectorAll('dialog[open]')) if (isLeft) dialog.close();
-    for (const popover of document.querySelectorAll(':popover-open')) popover.hidePopover();
-    for (const findings of document.querySelectorAll('.results-table [aria-expanded=true]')) findings.click();
-    for (const table of document.querySelectorAll('[data-panel] table.numbers')) // the figure again
-        table.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
-    document.activeElement.blur();
-    scrollTo(0, 0);
-}"""
-
-
 class Shown:
-    """Pages that the tests of one file share, one for each document and look, and what they did."""
+    """Pages that the tests of one file look at, by address and look, and what they did."""
 
     def __init__(self, context: BrowserContext, watch: Watch, kept: set[Page]) -> None:
         self.watch = watch
@@ -178,25 +165,13 @@ class Shown:
         self._pages: dict[object, Page] = {}
 
     def see(self, path: str = "/", **look: Any) -> Page:
-        """The page with this look, at this address, scrolled to its top.
-
-        Only the first test loads it. Later the page reads the address as after an edit in the address bar, which takes
-        a quarter of the time. Results that it has, listeners and changed globals stay.
-        """
-        document, _, settings = path.partition("#")
-        key = (document, *sorted(look.items()))
+        """The page that shows this, at its top; loaded if no test has looked at it yet."""
+        key = (path, *sorted(look.items()))
         if key not in self._pages:
             self._pages[key] = load_page(self._context, self.watch, path, **look)
             self._kept.add(self._pages[key])
-            return self._pages[key]
         page = self._pages[key]
-        address = f"{self.watch.origin}{document}#{settings}"
-        is_left = page.url.rstrip("#") != address.rstrip("#")
-        page.mouse.move(0, 0)
-        page.evaluate(CLOSE, is_left)
-        if is_left:
-            page.goto(address)
-            wait_until_done(page)
+        page.evaluate("scrollTo(0, 0)")
         return page
 
     def close(self) -> None:
@@ -217,7 +192,7 @@ def shown(profile: BrowserContext, server: Server, kept: set[Page]) -> Iterator[
 
 @pytest.fixture
 def see_page(visitor: BrowserContext, shown: Shown, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
-    """As `open_page`, for tests that leave nothing behind but settings: those of one file get the same page."""
+    """As `open_page`, for tests that only look or undo what they did: those of one file get the same page."""
     failed = request.session.testsfailed
     yield shown.see
     if request.session.testsfailed > failed:

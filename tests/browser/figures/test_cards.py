@@ -47,8 +47,8 @@ def show_table(page: Page, card: Locator) -> list[list[str]]:
     return [row.locator("th, td").all_text_contents() for row in card.locator("tbody tr").all()]
 
 
-def test_effective_skip_connections_of_a_residual_and_a_plain_stack(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8&layer=4&runs=residual,none&block.kind=mlp")
+def test_effective_skip_connections_of_a_residual_and_a_plain_stack(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&layer=4&runs=residual,none&block.kind=mlp")
     rows = show_table(page, card_of(page, "unfolded"))
     assert rows == [
         ["embedding", "1", "0"],
@@ -58,8 +58,8 @@ def test_effective_skip_connections_of_a_residual_and_a_plain_stack(see_page: Op
     ]
 
 
-def test_hovering_a_map_gives_the_weight_itself(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8&runs=residual")
+def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&runs=residual")
     card = card_of(page, "unfolded")
     card.scroll_into_view_if_needed()
     wait_until_drawn(page, "unfolded")  # a figure above that comes later would move it away from the pointer
@@ -72,8 +72,8 @@ def test_hovering_a_map_gives_the_weight_itself(see_page: OpenPage) -> None:
 
 
 @pytest.mark.full
-def test_hovering_a_map_gives_negative_weights_with_a_true_minus(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8&runs=hc&connection.noise=1&seed=1")
+def test_hovering_a_map_gives_negative_weights_with_a_true_minus(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&runs=hc&connection.noise=1&seed=1")
     card = card_of(page, "unfolded")
     card.scroll_into_view_if_needed()
     wait_until_drawn(page, "unfolded")
@@ -89,8 +89,8 @@ def test_hovering_a_map_gives_negative_weights_with_a_true_minus(see_page: OpenP
     assert any("weight −" in text for text in said), said
 
 
-def test_the_caption_of_a_card_is_that_of_the_view_that_it_shows(see_page: OpenPage) -> None:
-    card = card_of(see_page("/#v=1&depth=8&width=16"), "similarity")
+def test_the_caption_of_a_card_is_that_of_the_view_that_it_shows(open_page: OpenPage) -> None:
+    card = card_of(open_page("/#v=1&depth=8&width=16"), "similarity")
     caption = card.locator(".meaning")
     expect(caption).to_contain_text("consecutive layers' inputs")
     card.get_by_role("button", name="tokens", exact=True).click()
@@ -118,8 +118,8 @@ def test_theory_is_next_to_measurement_or_says_why_not(see_page: OpenPage) -> No
     assert figure["width"] > beside["width"] > 200
 
 
-def test_a_view_in_which_laws_apply_is_one_press_away(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8")
+def test_a_view_in_which_laws_apply_is_one_press_away(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
     card = card_of(page, "theory")
     card.get_by_role("button", name="Show an example").click()
     wait_until_done(page)
@@ -135,9 +135,9 @@ def test_a_view_in_which_laws_apply_is_one_press_away(see_page: OpenPage) -> Non
     assert page.evaluate("location.pathname") == "/p/laws"
 
 
-def test_gates_have_a_card_only_where_a_run_has_gates(see_page: OpenPage, server: Server) -> None:
+def test_gates_have_a_card_only_where_a_run_has_gates(open_page: OpenPage, server: Server) -> None:
     body = {"depth": 3, "width": 80, "connection": {"kind": "gated"}}
-    page = see_page("/#v=1&depth=3&width=80&layer=2&runs=gated,mhc&open=mixing")
+    page = open_page("/#v=1&depth=3&width=80&layer=2&runs=gated,mhc&open=mixing")
     card = card_of(page, "gates")
     expect(card.locator(".plot")).to_contain_text("mHC: No gates: layers read whole streams.")
     for view in ("own range", "spread over tokens"):
@@ -149,14 +149,14 @@ def test_gates_have_a_card_only_where_a_run_has_gates(see_page: OpenPage, server
     assert [int(row[0]) for row in rows] == [1 + place * 80 // 64 for place in range(64)]
     for row, spread in zip(rows, spreads.T, strict=True):
         assert [to_number(cell) for cell in row[5:9]] == pytest.approx(spread.tolist(), rel=0.01)
-    page = see_page("/#v=1&depth=3&width=80&runs=mhc&open=mixing")
+    page = open_page("/#v=1&depth=3&width=80&runs=mhc&open=mixing")
     expect(page.locator("#panel-mixing")).to_be_attached()
     expect(page.locator("#panel-gates")).to_have_count(0)
 
 
-def test_a_table_of_several_seeds_holds_what_the_curve_shows(see_page: OpenPage, server: Server) -> None:
+def test_a_table_of_several_seeds_holds_what_the_curve_shows(open_page: OpenPage, server: Server) -> None:
     body = {"depth": 6, "width": 16, "seeds": 3, "connection": {"kind": "hc"}}
-    page = see_page("/#v=1&depth=6&width=16&seeds=3&runs=hc")
+    page = open_page("/#v=1&depth=6&width=16&seeds=3&runs=hc")
     card = card_of(page, "activation")
     rows = show_table(page, card)
     head = card.locator("table.numbers thead th").all_text_contents()
@@ -239,8 +239,8 @@ def test_a_refusal_of_costs_is_shown(open_page: OpenPage, watch: Watch) -> None:
     expect(page.locator(".cost-card [role=alert]")).to_contain_text("deepnorm")
 
 
-def test_products_of_mixing_follow_cursor_and_interval(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&runs=hc,mhc&depth=8&width=16&layer=3&open=mixing")
+def test_products_of_mixing_follow_cursor_and_interval(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc,mhc&depth=8&width=16&layer=3&open=mixing")
     card = page.locator("[data-panel=detail]")
     title = card.get_by_role("heading")
     expect(title).to_have_text("Mixing matrix, layer 3")
@@ -287,8 +287,8 @@ def test_products_of_mixing_follow_cursor_and_interval(see_page: OpenPage) -> No
     expect(card.get_by_role("button", name="custom range")).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_product_beyond_float64_has_its_numbers(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&runs=hc&depth=400&width=16&connection.noise=10&layer=400&view.detail=up_to")
+def test_a_product_beyond_float64_has_its_numbers(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc&depth=400&width=16&connection.noise=10&layer=400&view.detail=up_to")
     card = page.locator("[data-panel=detail]")
     wait_until_drawn(page, "detail")
     shown = card.locator(".plot").evaluate(
@@ -304,8 +304,8 @@ def test_a_product_beyond_float64_has_its_numbers(see_page: OpenPage) -> None:
     expect(card.locator("tbody td").first).to_contain_text("×10")
 
 
-def test_the_cost_card_gives_its_numbers_and_its_figure(see_page: OpenPage, server: Server) -> None:
-    page = see_page("/#v=1&depth=8&width=32&open=cost")
+def test_the_cost_card_gives_its_numbers_and_its_figure(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&width=32&open=cost")
     menu = page.get_by_role("button", name="Cost: more")
 
     def take(title: str) -> str:
@@ -324,8 +324,8 @@ def test_the_cost_card_gives_its_numbers_and_its_figure(see_page: OpenPage, serv
     assert "depth 8, width 32" in picture
 
 
-def test_a_link_to_a_view_that_no_card_has_says_so(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&runs=mhc&depth=4&width=16&view.gain=cubic&view.ghost=log")
+def test_a_link_to_a_view_that_no_card_has_says_so(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=mhc&depth=4&width=16&view.gain=cubic&view.ghost=log")
     banner = page.get_by_role("alert")
     expect(banner).to_contain_text("view.gain must be log, linear, tokens, theory or tokens_bwd, not cubic")
     expect(banner).to_contain_text("view.ghost: no such panel")
@@ -333,8 +333,8 @@ def test_a_link_to_a_view_that_no_card_has_says_so(see_page: OpenPage) -> None:
     expect(banner).to_have_count(0)
 
 
-def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_same(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&runs=residual,mhc&depth=4&width=16&view.gain=tokens")
+def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_same(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual,mhc&depth=4&width=16&view.gain=tokens")
 
     def offered(panel: str) -> list[str]:
         return page.locator(f"[data-panel={panel}] .segments button").all_text_contents()
@@ -374,8 +374,8 @@ def test_a_view_is_offered_where_a_run_can_fill_it_and_a_link_opens_it_all_the_s
     assert offered("detail") == []
 
 
-def test_the_slider_of_the_basis_moves_by_keys_and_stays_in_the_address(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&runs=residual,mhc,frac&depth=8&width=16&layer=3&open=expert&view.basis=t36")
+def test_the_slider_of_the_basis_moves_by_keys_and_stays_in_the_address(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual,mhc,frac&depth=8&width=16&layer=3&open=expert&view.basis=t36")
     card = page.locator("#panel-basis")
     slider = card.get_by_role("slider", name="Basis")
     slider.press("ArrowRight")

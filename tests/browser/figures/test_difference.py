@@ -12,8 +12,8 @@ from tests.conftest import Server
 pytestmark = pytest.mark.full
 
 
-def test_the_key_d_draws_differences_keeps_them_in_the_link_and_back_undoes_it(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8")
+def test_the_key_d_draws_differences_keeps_them_in_the_link_and_back_undoes_it(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
     before = {curve["name"]: curve["y"] for curve in curves(page, "activation")}
     page.keyboard.press("d")
     page.wait_for_url("**/#v=1&depth=8&difference=true")
@@ -33,8 +33,8 @@ def test_the_key_d_draws_differences_keeps_them_in_the_link_and_back_undoes_it(s
     assert {curve["name"]: curve["y"] for curve in curves(page, "activation")} == before
 
 
-def test_tables_and_figures_over_http_say_the_same(see_page: OpenPage, server: Server) -> None:
-    page = see_page("/#v=1&depth=8&runs=residual,hc&difference=true")
+def test_tables_and_figures_over_http_say_the_same(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=8&runs=residual,hc&difference=true")
     page.locator("[data-panel=activation]").hover()
     page.get_by_role("button", name="Activation: more").click()
     with page.expect_download() as loading:
@@ -59,11 +59,11 @@ def test_tables_and_figures_over_http_say_the_same(see_page: OpenPage, server: S
     )
 
 
-def test_one_run_alone_has_no_difference(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8&runs=hc")
+def test_one_run_alone_has_no_difference(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&runs=hc")
     page.keyboard.press("d")
     expect(page.locator("[data-panel=activation] .unit")).to_have_count(0)
-    page = see_page("/#v=1&depth=8")
+    page = open_page("/#v=1&depth=8")
     page.keyboard.press("d")
     expect(page.locator("[data-panel=activation] .unit")).to_have_text("ratio to A")
     wait_until_drawn(page, "cka")

@@ -56,8 +56,8 @@ def shown(page: Page) -> dict[str, list[int]]:
     return found
 
 
-def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_else(see_page: OpenPage) -> None:
-    page = see_page(VIEW)
+def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_else(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
     chip = page.get_by_role("button", name=re.compile("show all layers"))
     cursor = page.get_by_role("slider", name="Layer")
     expect(chip).to_have_count(0)
@@ -78,8 +78,8 @@ def test_a_zoom_is_one_for_all_cards_and_a_double_click_resets_and_does_nothing_
     expect(page).to_have_url(re.compile("layer=12(&|$)"))
 
 
-def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(see_page: OpenPage) -> None:
-    page = see_page(f"{VIEW}&interval=10-15")
+def test_it_is_clipped_where_the_stack_ends_and_comes_back_with_it(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&interval=10-15")
     chip = page.get_by_role("button", name=re.compile("show all layers"))
     for layers, told in ((12, "layers 10–12"), (8, None), (32, "layers 10–15")):
         type_setting(page, "Depth", layers)
@@ -137,8 +137,8 @@ def test_the_picture_veils_other_layers_and_a_double_click_on_it_resets(see_page
     wait_until(page, lambda: canvas.evaluate(STRIPS) == before)
 
 
-def test_composites_sentences_and_readout_speak_of_the_chosen_layers(see_page: OpenPage) -> None:
-    page = see_page(f"{VIEW}&interval=10-15&layer=15&view.detail=interval")
+def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&interval=10-15&layer=15&view.detail=interval")
     gain = page.locator("[data-panel=gain]")
     expect(gain.locator(".unit")).to_have_text("layers 10–15")
     detail = card_of(page, "detail")
@@ -171,8 +171,8 @@ def test_composites_sentences_and_readout_speak_of_the_chosen_layers(see_page: O
     expect(gain.locator(".unit")).to_have_count(0)
 
 
-def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8&width=16&runs=hc,mhc&seeds=3&interval=3-5")
+def test_what_is_a_median_over_seeds_stays_of_all_layers_and_says_so(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=16&runs=hc,mhc&seeds=3&interval=3-5")
     expect(page.locator("#panel-gain .unit")).to_have_text("of all layers")
     page.get_by_role("button", name="A HC", exact=True).click()
     findings = page.locator(".findings:not([hidden])")

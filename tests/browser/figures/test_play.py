@@ -53,8 +53,8 @@ def test_a_slider_is_played_to_its_end_and_no_step_is_skipped(open_page: OpenPag
     assert rounds(page) == 50
 
 
-def test_escape_ends_it_where_it_is(see_page: OpenPage) -> None:
-    page = see_page(ROUNDS.format(0))
+def test_escape_ends_it_where_it_is(open_page: OpenPage) -> None:
+    page = open_page(ROUNDS.format(0))
     open_settings(page)
     play(page).click()
     expect(exact(page)).to_have_value(re.compile("^([2-9]|..+)$"))
@@ -70,8 +70,8 @@ def test_escape_ends_it_where_it_is(see_page: OpenPage) -> None:
     expect(page.locator(".drawer")).to_have_count(0)
 
 
-def test_the_button_pauses_and_any_input_does(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&runs=residual&depth=4&width=32")
+def test_the_button_pauses_and_any_input_does(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual&depth=4&width=32")
     open_settings(page)
     page.get_by_role("button", name="Play Depth").focus()
     page.keyboard.press("Enter")
@@ -99,8 +99,8 @@ def test_reduced_motion_steps_slowly(open_page: OpenPage) -> None:
     assert page.evaluate("performance.now()") - begun >= 2000, "150 and 200, each a second in sight"
 
 
-def test_the_dial_of_the_gallery_plays(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8&width=32")
+def test_the_dial_of_the_gallery_plays(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8&width=32")
     page.get_by_role("button", name="Examples").click()
     page.get_by_role("link", name="Sinkhorn rounds, from 0 to 200").click()
     pause = page.get_by_role("region", name="Preset").get_by_role("button", name="Pause Sinkhorn rounds")

@@ -41,15 +41,15 @@ def matrix_at_cursor(page: Page) -> np.ndarray:
     return np.array(plot.evaluate("plot => plot.data.find(trace => trace.z).z.map(row => [...row])"))
 
 
-def test_only_a_view_that_trains_has_the_slider(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=4&width=16&step=3")
+def test_only_a_view_that_trains_has_the_slider(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=4&width=16&step=3")
     expect(page.locator("#step")).to_have_count(0)
     page.keyboard.press(".")
     assert page.url.endswith("step=3"), "what the link says is kept, though nothing here trains"
 
 
-def test_figures_follow_the_step_and_the_link_keeps_it(see_page: OpenPage) -> None:
-    page = see_page(f"/#{TRAINED}")
+def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}")
     assert steps_of(page).startswith("Trained in 9")
     trained, matrix = gains(page), matrix_at_cursor(page)
     expect(page.locator("#panel-gain .unit")).to_have_count(0)
@@ -75,8 +75,8 @@ def test_figures_follow_the_step_and_the_link_keeps_it(see_page: OpenPage) -> No
     assert gains(page) == trained
 
 
-def test_activation_gradient_and_cka_follow_the_step_in_figure_and_table(see_page: OpenPage) -> None:
-    page = see_page(f"/#{TRAINED}&layer=4&step=8")
+def test_activation_gradient_and_cka_follow_the_step_in_figure_and_table(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&layer=4&step=8")
     wait_until_done(page)
     for panel in ("activation", "gradient"):
         place = page.locator(f"#panel-{panel} .unit")
@@ -103,8 +103,8 @@ def test_activation_gradient_and_cka_follow_the_step_in_figure_and_table(see_pag
     assert [float(text.replace("−", "-")) for text in cells] == pytest.approx(row, abs=6e-4)
 
 
-def test_keys_move_the_step(see_page: OpenPage) -> None:
-    page = see_page(f"/#{TRAINED}&step=8")
+def test_keys_move_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=8")
     for key, said in ((".", "Step 9"), (".", "Trained"), (".", "Trained"), (",", "Step 9"), (",", "Step 8")):
         page.keyboard.press(key)
         expect(page.locator("label[for=step]")).to_contain_text(said)
@@ -112,8 +112,8 @@ def test_keys_move_the_step(see_page: OpenPage) -> None:
     expect(page.get_by_role("dialog", name="Help")).to_contain_text("previous or next step of training")
 
 
-def test_a_click_in_a_figure_of_steps_pins_the_step(see_page: OpenPage) -> None:
-    page = see_page(f"/#{TRAINED}&layer=2")
+def test_a_click_in_a_figure_of_steps_pins_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&layer=2")
     wait_until_drawn(page, "training")
     card = page.locator("[data-panel=training]")
     card.scroll_into_view_if_needed()
@@ -137,8 +137,8 @@ def test_a_click_in_a_figure_of_steps_pins_the_step(see_page: OpenPage) -> None:
     page.wait_for_url("**/#*layer=5&step=7&view.training=gain*")
 
 
-def test_the_table_and_the_figure_over_rest_are_of_the_step(see_page: OpenPage) -> None:
-    page = see_page(f"/#{TRAINED}&step=1")
+def test_the_table_and_the_figure_over_rest_are_of_the_step(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=1")
     card = page.locator("[data-panel=gain]")
     card.hover()
     card.get_by_role("button", name="Gain, forward: more").click()
@@ -173,8 +173,8 @@ def test_framed_cards_and_a_stored_view_are_of_the_step(open_page: OpenPage, ser
     expect(page.locator("#panel-streams-title")).to_have_text("Single streams, step 5")
 
 
-def test_figures_out_of_sight_follow_too(see_page: OpenPage) -> None:
-    page = see_page(f"/#{TRAINED}&step=1")
+def test_figures_out_of_sight_follow_too(open_page: OpenPage) -> None:
+    page = open_page(f"/#{TRAINED}&step=1")
     wait_until_drawn(page, "streams")
     page.evaluate("scrollTo(0, 0)")
     expect(page.locator("[data-panel=streams] .plot")).not_to_be_in_viewport()

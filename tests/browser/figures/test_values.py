@@ -79,8 +79,8 @@ ROOMS = """chart => {
         "depth=256&connection.noise=1&runs=hc",
     ],
 )
-def test_numbers_and_words_of_a_small_chart_are_whole(see_page: OpenPage, view: str, width: int) -> None:
-    page = see_page(f"/#v=1&width=16&{view}", width=width)
+def test_numbers_and_words_of_a_small_chart_are_whole(open_page: OpenPage, view: str, width: int) -> None:
+    page = open_page(f"/#v=1&width=16&{view}", width=width)
     for panel in STRIP:
         page.locator(f"#panel-{panel}").scroll_into_view_if_needed()
         wait_until_drawn(page, panel)

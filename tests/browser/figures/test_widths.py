@@ -38,8 +38,8 @@ def widths_at(page: Page, drift: float) -> list[list[list[float]]]:
     return [widths_of(svg, color) for color in colors("dark")]
 
 
-def test_ribbons_of_hc_grow_hundredfold_on_the_first_screen(see_page: OpenPage) -> None:
-    page = see_page(height=900)
+def test_ribbons_of_hc_grow_hundredfold_on_the_first_screen(open_page: OpenPage) -> None:
+    page = open_page(height=900)
     expect(page.get_by_role("switch", name="Logarithmic widths")).to_have_attribute("aria-checked", "false")
     ribbons = widths_of(take(page, "SVG"), colors("dark")[HC])
     assert [len(ribbon) for ribbon in ribbons] == 4 * [65], "the embedding and 64 layers, in four streams"
@@ -47,8 +47,8 @@ def test_ribbons_of_hc_grow_hundredfold_on_the_first_screen(see_page: OpenPage) 
     assert widest / first >= 100
 
 
-def test_ribbons_of_residual_and_mhc_stay_as_wide_while_drift_moves(see_page: OpenPage) -> None:
-    page = see_page(height=900)
+def test_ribbons_of_residual_and_mhc_stay_as_wide_while_drift_moves(open_page: OpenPage) -> None:
+    page = open_page(height=900)
     caption = page.locator(".picture-caption")
     expect(caption).not_to_contain_text("fades")
     drawn = {drift: widths_at(page, drift) for drift in (0.1, 0.3, 0.5)}

@@ -50,8 +50,8 @@ def verify(page: Page) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize(("theme", "width"), LOOKS[1:])  # the instrument is audited in the other too
-def test_axe_finds_nothing_where_runs_train(see_page: OpenPage, theme: str, width: int) -> None:
-    page = see_page(
+def test_axe_finds_nothing_where_runs_train(open_page: OpenPage, theme: str, width: int) -> None:
+    page = open_page(
         "/#v=1&runs=hc,mhc&depth=4&width=16&train.steps=3&step=2&interval=2-3&view.detail=interval&view.training=gain"
         "&open=mixing,training,cost",
         theme=theme,

@@ -60,8 +60,8 @@ def cursor_left(page: Page, panel: str) -> float:
     return left
 
 
-def test_the_keyboard_moves_one_cursor_through_all_panels(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=12&runs=residual,hc")
+def test_the_keyboard_moves_one_cursor_through_all_panels(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=12&runs=residual,hc")
     slider = page.get_by_role("slider", name="Layer", exact=True)
     slider.focus()
     slider.press("Home")
@@ -173,8 +173,8 @@ def test_a_figure_can_be_taken_away(see_page: OpenPage, tmp_path: Path, item: st
 
 
 @pytest.mark.full
-def test_numbers_in_a_picture_are_black_or_white(see_page: OpenPage, tmp_path: Path) -> None:
-    page = see_page("/#v=1&depth=6&runs=hc,mhc", theme="light")
+def test_numbers_in_a_picture_are_black_or_white(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page("/#v=1&depth=6&runs=hc,mhc", theme="light")
     wait_until_drawn(page, "detail")
     card = page.locator("[data-panel=detail]")
     card.scroll_into_view_if_needed()
@@ -289,8 +289,8 @@ def test_streams_are_those_of_the_interface(see_page: OpenPage, server: Server, 
 
 
 @pytest.mark.full
-def test_values_of_streams_at_the_cursor_say_which_stream(see_page: OpenPage, server: Server) -> None:
-    page = see_page("/#v=1&depth=6&runs=residual,hc,mhc&connection.streams=3&layer=4&open=mixing")
+def test_values_of_streams_at_the_cursor_say_which_stream(open_page: OpenPage, server: Server) -> None:
+    page = open_page("/#v=1&depth=6&runs=residual,hc,mhc&connection.streams=3&layer=4&open=mixing")
     card = page.locator("[data-panel=streams]")
     card.scroll_into_view_if_needed()
     wait_until_drawn(page, "streams")

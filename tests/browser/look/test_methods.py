@@ -48,8 +48,8 @@ AT_REST = """key => document.querySelector(`#panel-${key} .plot`).data
         "go_mhc,tbp,shc,one_sided",
     ],
 )
-def test_a_hand_sees_the_lines_of_each_connection_as_they_are_at_rest(see_page: OpenPage, kinds: str) -> None:
-    page = see_page(f"/#v=1&runs={kinds}&depth=8&width=16")
+def test_a_hand_sees_the_lines_of_each_connection_as_they_are_at_rest(open_page: OpenPage, kinds: str) -> None:
+    page = open_page(f"/#v=1&runs={kinds}&depth=8&width=16")
     lines = page.evaluate(AT_REST, "activation")
     assert {mode for mode, _ in lines} == {"lines"}
     drawn = page.evaluate(HELD, "activation")

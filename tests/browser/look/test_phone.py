@@ -39,8 +39,8 @@ def test_a_phone_needs_no_sideways_scrolling(see_page: OpenPage) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 320])
-def test_the_picture_stays_above_the_sliders(see_page: OpenPage, width: int) -> None:
-    page = see_page("/#v=1&depth=8", width=width, height=844)
+def test_the_picture_stays_above_the_sliders(open_page: OpenPage, width: int) -> None:
+    page = open_page("/#v=1&depth=8", width=width, height=844)
     page.locator("[data-panel=gradient]").scroll_into_view_if_needed()
     picture = page.locator(".picture-card").bounding_box()
     assert picture is not None
@@ -65,8 +65,8 @@ def test_curves_fill_half_of_the_screen(see_page: OpenPage, width: int) -> None:
         assert box["width"] > width / 2
 
 
-def test_the_drawer_leaves_the_picture_in_sight_and_closes(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8", width=390, height=844)
+def test_the_drawer_leaves_the_picture_in_sight_and_closes(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=390, height=844)
     opener = page.get_by_role("button", name="All settings")
     opener.focus()
     page.keyboard.press("Enter")
@@ -84,8 +84,8 @@ def test_the_drawer_leaves_the_picture_in_sight_and_closes(see_page: OpenPage) -
     expect(page.locator("output[for=field-depth]")).to_have_text("9")
 
 
-def test_share_and_the_menu_are_in_the_bar_of_a_phone(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8", width=390, height=844)
+def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8", width=390, height=844)
     bar = page.locator(".topbar").bounding_box()
     assert bar is not None
     assert bar["height"] <= 48
@@ -157,8 +157,8 @@ DRAWN = """(canvas, [top_px, edge_px]) => {
 }"""
 
 
-def test_words_inside_a_layer_end_before_the_padding_of_the_card(see_page: OpenPage) -> None:
-    page = see_page("/", width=390, height=844)
+def test_words_inside_a_layer_end_before_the_padding_of_the_card(open_page: OpenPage) -> None:
+    page = open_page("/", width=390, height=844)
     page.get_by_role("button", name="Inside layer 17").click()
     wait_until_done(page)
     canvas = page.locator(".picture-box canvas").nth(1)
@@ -169,9 +169,9 @@ def test_words_inside_a_layer_end_before_the_padding_of_the_card(see_page: OpenP
     assert at_edge == 0
 
 
-def test_long_names_end_inside_the_small_charts_and_leave_room_for_curves(see_page: OpenPage) -> None:
+def test_long_names_end_inside_the_small_charts_and_leave_room_for_curves(open_page: OpenPage) -> None:
     edits = "B.edits=h_res:identity:1-24&C.edits=h_res:identity:1-12,h_res:2:swap:3:20"
-    page = see_page(f"/#v=1&runs=mhc,mhc,mhc&depth=48&layer=20&{edits}", width=390, height=844)
+    page = open_page(f"/#v=1&runs=mhc,mhc,mhc&depth=48&layer=20&{edits}", width=390, height=844)
     charts = page.locator(".strip .plot-box")
     expect(charts).to_have_count(4)
     shortened = 0

@@ -18,8 +18,8 @@ def choose_for_run(page: Page, letter: str, item: str) -> None:
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
 
 
-def test_presets_and_runs_can_be_changed(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8")
+def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
     page.get_by_role("button", name="Examples").click()
     page.get_by_role("link", name=re.compile("^Without skip connections")).click()
     wait_until_done(page)
@@ -36,8 +36,8 @@ def test_presets_and_runs_can_be_changed(see_page: OpenPage) -> None:
     assert page.locator(".results-table tbody th").all_text_contents()[0] == "A HC"
 
 
-def test_a_run_can_have_settings_of_its_own(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8")
+def test_a_run_can_have_settings_of_its_own(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
     run = open_settings(page).locator(".run", has=page.get_by_label("Connection of run C"))
     run.get_by_role("spinbutton", name="Sinkhorn rounds, exact").fill("1")
     page.keyboard.press("Enter")
@@ -80,8 +80,8 @@ def test_a_run_can_be_copied_changed_named_and_removed(open_page: OpenPage) -> N
     page.wait_for_url("**/#v=1&runs=residual,mhc&depth=8")
 
 
-def test_a_name_that_is_given_up_changes_nothing(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&runs=hc,mhc&depth=4&width=16")
+def test_a_name_that_is_given_up_changes_nothing(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc,mhc&depth=4&width=16")
     choose_for_run(page, "B", "Rename")
     expect(page.get_by_role("textbox", name="Name of run B")).to_be_focused()
     page.keyboard.type("x")

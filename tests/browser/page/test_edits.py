@@ -178,8 +178,8 @@ def test_a_stream_is_cut_restored_read_and_shared_with_keys(open_page: OpenPage)
     check_link(page, link, open_page)
 
 
-def test_the_list_of_edits_covers_no_more_than_a_line_of_the_charts(see_page: OpenPage) -> None:
-    page = see_page(f"{VIEW}&{EDITS}", width=900, height=800)
+def test_the_list_of_edits_covers_no_more_than_a_line_of_the_charts(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&{EDITS}", width=900, height=800)
     expect(page.locator(".edits-effects")).to_contain_text("The loss is")
     row = page.locator(".edits")
     box = row.bounding_box()
@@ -252,8 +252,8 @@ def test_a_stream_is_cut_restored_read_and_shared_on_a_phone(browser: Browser, w
     context.close()
 
 
-def test_an_edit_is_switched_off_removed_and_undone(see_page: OpenPage) -> None:
-    page = see_page(f"{VIEW}&{EDITS}")
+def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&{EDITS}")
     expect(page.get_by_role("button", name="Undo")).to_have_count(0)
     row = page.locator(".edits li").first
     row.get_by_role("switch").uncheck()
@@ -274,8 +274,8 @@ def test_an_edit_is_switched_off_removed_and_undone(see_page: OpenPage) -> None:
     wait_until_done(page)
 
 
-def test_marks_are_moved_and_removed_in_the_picture(see_page: OpenPage) -> None:
-    page = see_page(f"{VIEW}&edits=stream:2:zero:20-23")
+def test_marks_are_moved_and_removed_in_the_picture(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&edits=stream:2:zero:20-23")
     x = x_of(page, 23)
     last = find_place(page, "Stream 2 is cut at layers 20 to 23", x + 6)
     page.mouse.down()
@@ -296,8 +296,8 @@ def test_marks_are_moved_and_removed_in_the_picture(see_page: OpenPage) -> None:
     assert page.get_by_role("slider", name="Layer", exact=True).input_value() == "20", "the cursor stays"
 
 
-def test_a_double_click_on_a_stream_shows_all_layers_and_edits_nothing(see_page: OpenPage) -> None:
-    page = see_page(f"{VIEW}&interval=5-40")
+def test_a_double_click_on_a_stream_shows_all_layers_and_edits_nothing(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&interval=5-40")
     of_hc = find_place(page, "click to cut stream 1 at layer 20", x_of(page, 20))
     box = picture(page).bounding_box()
     assert box is not None
@@ -310,8 +310,8 @@ def test_a_double_click_on_a_stream_shows_all_layers_and_edits_nothing(see_page:
         page.wait_for_timeout(600)  # or the next click belongs to this double click
 
 
-def test_edits_beyond_a_shallower_stack_stay_in_the_link(see_page: OpenPage) -> None:
-    page = see_page(f"{VIEW}&{EDITS}")
+def test_edits_beyond_a_shallower_stack_stay_in_the_link(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&{EDITS}")
     page.locator("#field-depth").press("Home")
     wait_until_done(page)
     assert EDITS in page.url
@@ -357,8 +357,8 @@ def test_the_mixing_matrix_is_typed_dragged_replaced_and_undone(open_page: OpenP
     wait_until_done(page)
 
 
-def test_an_edit_is_added_by_its_parts(see_page: OpenPage) -> None:
-    page = see_page(VIEW)
+def test_an_edit_is_added_by_its_parts(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
     page.get_by_role("button", name="All settings").click()
     page.locator(".drawer summary", has_text="Edits").click()
     form = page.get_by_role("form", name="Add an edit")
@@ -381,12 +381,16 @@ def test_an_edit_is_added_by_its_parts(see_page: OpenPage) -> None:
     expect(page.locator(".edits-effects dt")).to_have_text(["A Residual"])
 
 
-def test_the_codes_for_other_programs_have_the_edits(see_page: OpenPage) -> None:
-    page = see_page(f"{VIEW}&{EDITS}")
+def test_the_codes_for_other_programs_have_the_edits(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&{EDITS}")
     page.locator(".topbar").get_by_role("button", name="More").click()
     page.get_by_role("button", name="API").click()
     dialog = page.locator("dialog[open]")
     expect(dialog).to_contain_text('"what": "stream"')
+
+
+def test_the_first_screen_without_edits_has_no_list(open_page: OpenPage) -> None:
+    expect(open_page("/").locator(".edits")).to_have_count(0)
 
 
 # Resolves with the number of frames after which the picture says another gain of HC.

@@ -27,8 +27,8 @@ def points(page: Page) -> list[int]:
 
 
 @pytest.mark.parametrize("depth", ["64.5", "-3", "2000000000"])
-def test_a_depth_that_is_refused_keeps_the_last_runs(see_page: OpenPage, depth: str) -> None:
-    page = see_page(VIEW)
+def test_a_depth_that_is_refused_keeps_the_last_runs(open_page: OpenPage, depth: str) -> None:
+    page = open_page(VIEW)
     enter_depth(page, depth)
     expect(page.get_by_role("alert").first).to_have_text("Depth must be a whole number from 1 to 1024.")
     assert points(page) == [8, 8]
@@ -38,8 +38,8 @@ def test_a_depth_that_is_refused_keeps_the_last_runs(see_page: OpenPage, depth: 
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_depth_with_a_fraction_in_a_link_is_named(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&runs=hc&depth=64.5&width=16")
+def test_a_depth_with_a_fraction_in_a_link_is_named(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc&depth=64.5&width=16")
     expect(page.get_by_role("alert")).to_contain_text("depth must be a whole number from 1 to 1024, not 64.5, so 64 is")
     assert points(page) == [64]
 

@@ -57,8 +57,8 @@ def test_settings_are_found_by_name_and_by_what_they_do(see_page: OpenPage) -> N
 
 
 @pytest.mark.full
-def test_a_depth_that_is_no_whole_number_is_refused_in_a_sentence(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=8")
+def test_a_depth_that_is_no_whole_number_is_refused_in_a_sentence(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
     type_setting(page, "Depth", 64.5)
     field = page.locator(".drawer [data-path=depth]")
     expect(field.get_by_role("alert")).to_have_text("Depth must be a whole number from 1 to 1024.")
@@ -70,8 +70,8 @@ def test_a_depth_that_is_no_whole_number_is_refused_in_a_sentence(see_page: Open
 
 
 @pytest.mark.full
-def test_nothing_is_counted_as_changed_on_a_first_visit(see_page: OpenPage) -> None:
-    page = see_page("/")
+def test_nothing_is_counted_as_changed_on_a_first_visit(open_page: OpenPage) -> None:
+    page = open_page("/")
     drawer = open_settings(page)
     expect(drawer.locator(".group").first).to_be_visible()
     expect(drawer.locator(".count")).to_have_count(0)
@@ -100,8 +100,8 @@ def test_on_a_phone_the_drawer_leaves_the_picture_in_sight(open_page: OpenPage) 
 
 
 @pytest.mark.full
-def test_dynamic_mixing_that_changes_nothing_says_why_and_what_would(see_page: OpenPage) -> None:
-    page = see_page("/#v=1&depth=4&width=16&input.tokens=16&connection.dynamic=true")
+def test_dynamic_mixing_that_changes_nothing_says_why_and_what_would(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=4&width=16&input.tokens=16&connection.dynamic=true")
     note = open_settings(page).locator(".note").first
     expect(note).to_contain_text("This does not change B and C yet")
     note.get_by_role("button", name="Start as DeepSeek-V4").click()

@@ -97,7 +97,7 @@ def test_it_is_named_taken_away_and_brought_back(beside: Page) -> None:
 
 
 def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
-    see_page: OpenPage, browser: Browser, server: Server, tmp_path: Path
+    open_page: OpenPage, browser: Browser, server: Server, tmp_path: Path
 ) -> None:
     model = build_deepseek()
     with torch.no_grad(), attach(model) as probe:
@@ -106,7 +106,7 @@ def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
     probe.result().save(file)
     headers = {"content-type": "application/octet-stream"}
     trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
-    page = see_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trace}")
+    page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trace}")
     said = page.locator(".missing")
     expect(said).to_have_text([f"B {NAME}: the recording has no backward pass, so gradients are unknown."])
     expect(page.locator("#panel-gradient .missing")).to_have_count(1)
@@ -117,7 +117,7 @@ def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
 
 
 def test_the_map_of_a_recording_shows_numbers_and_offers_no_edit(
-    see_page: OpenPage, server: Server, tmp_path: Path
+    open_page: OpenPage, server: Server, tmp_path: Path
 ) -> None:
     model, file = build_deepseek(), tmp_path / "cuts.mhct"
     batch = {"input_ids": torch.arange(12)[None]}
@@ -129,7 +129,7 @@ def test_the_map_of_a_recording_shows_numbers_and_offers_no_edit(
     probe.result().save(file)
     headers = {"content-type": "application/octet-stream"}
     trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
-    page = see_page(f"/#v=1&runs=trace&A.trace={trace}", height=1100)
+    page = open_page(f"/#v=1&runs=trace&A.trace={trace}", height=1100)
     expect(page.get_by_role("region", name="Edits")).to_contain_text("was recorded with an atlas of every cut")
     page.get_by_role("button", name="Map every cut").click()
     expect(page).to_have_url(re.compile("view.atlas=zero"))
@@ -152,8 +152,8 @@ def test_its_numbers_are_held_against_each_other(beside: Page) -> None:
     expect(dialog).not_to_contain_text("another seed")
 
 
-def test_alone_it_needs_nothing_computed(see_page: OpenPage, traced: Server) -> None:
-    page = see_page(f"/#v=1&runs=trace&A.trace={read_trace().id}")
+def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) -> None:
+    page = open_page(f"/#v=1&runs=trace&A.trace={read_trace().id}")
     assert heads(page) == [f"A {NAME}"]
     expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
     expect(page.get_by_role("button", name="Sweep", exact=True)).to_be_disabled()
@@ -183,8 +183,8 @@ def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: 
     ],
     ids=["no id", "no trace", "not named"],
 )
-def test_what_a_link_gets_wrong_is_said(see_page: OpenPage, traced: Server, hash_: str, said: str) -> None:
-    page = see_page(f"/#v=1&{hash_.replace('THERE', read_trace().id)}")
+def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, hash_: str, said: str) -> None:
+    page = open_page(f"/#v=1&{hash_.replace('THERE', read_trace().id)}")
     expect(page.locator(".banner")).to_contain_text(said)
     assert heads(page) == ["A HC"]
 

@@ -61,9 +61,9 @@ def has_font_file(font: DictionaryObject) -> bool:
 
 
 def test_curves_and_letters_stay_what_they_are_and_the_caption_names_the_runs(
-    see_page: OpenPage, server: Server
+    open_page: OpenPage, server: Server
 ) -> None:
-    page = see_page(SMALL)
+    page = open_page(SMALL)
     pdf = save_pdf(page, "Gain, forward")
     expect(page.locator(".toast[role=status]")).to_have_text("Saved as mhc-scope-gain.pdf")
     fonts = resources(pdf, "/Font")
@@ -84,8 +84,8 @@ def test_curves_and_letters_stay_what_they_are_and_the_caption_names_the_runs(
     assert "A box replaces" not in text
 
 
-def test_an_image_is_in_it_only_where_there_is_a_heat_map(see_page: OpenPage) -> None:
-    page = see_page(SMALL)
+def test_an_image_is_in_it_only_where_there_is_a_heat_map(open_page: OpenPage) -> None:
+    page = open_page(SMALL)
     picture = save_pdf(page, "How the signal travels")
     assert count_images(picture) == 0
     assert "Residual 1 stream" in read_text(picture)
