@@ -323,14 +323,26 @@ def test_a_signal_passes_is_paused_and_is_stopped(see_page: OpenPage) -> None:
     expect(page.get_by_role("button", name="Send a signal")).to_be_focused()
 
 
+# Sends a signal; resolves with the time in ms until another can be sent.
+LASTS = """() => new Promise((done) => {
+    const label = () => document.querySelector('.picture-card .send').ariaLabel;
+    const [begun, unsent] = [performance.now(), label()];
+    let isSent = false;
+    document.querySelector('.picture-card .send').click();
+    const look = () => {
+        isSent ||= label() !== unsent;
+        if (isSent && label() === unsent) done(performance.now() - begun);
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
+
+
 @pytest.mark.full
 def test_a_signal_comes_back_and_ends_within_six_seconds(see_page: OpenPage) -> None:
     page = see_page(VIEW)
-    begun = page.evaluate("performance.now()")
-    page.get_by_role("button", name="Send a signal").click()
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    expect(page.get_by_role("button", name="Send a signal")).to_be_visible(timeout=30_000)
-    assert 4500 < page.evaluate("performance.now()") - begun < 8000
+    assert 4500 < page.evaluate(LASTS) < 8000
+    expect(page.get_by_role("button", name="Send a signal")).to_be_visible()
     expect(page.locator(".picture-box canvas").nth(2)).to_be_hidden()
 
 
