@@ -283,7 +283,7 @@ function matrixTable(panel, source, isRaw) {
   };
 }
 
-/** Keep whether a card shows its table. `tableItem` is the menu item that changes it; `onKeyDown` shows the figure again on Escape. @param {string} [name] of what is drawn */
+/** Store whether a card shows its figure or its table. `tableItem` is the menu item that switches between them; on Escape, `onKeyDown` shows the figure. @param {string} [name] of what is drawn */
 export function useTableSwitch(name = 'figure') {
   const [isTable, setIsTable] = useState(false);
   const tableItem = { title: isTable ? `Show the ${name}` : 'Show as table', run: () => setIsTable(!isTable) };

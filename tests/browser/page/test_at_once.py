@@ -308,7 +308,7 @@ def test_no_frame_has_runs_of_different_depths(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=24&seed=77")
     page.evaluate(WATCH)
     drag(page, "Depth", 0.01, release=False)
-    wait_until(page, lambda: set(lengths(page, "gain")) == {2})  # a hand that rests: the server is asked
+    wait_until(page, lambda: set(lengths(page, "gain")) == {2})  # the pointer rests, and the page requests the runs
     drag_to(page, 0.08)  # deeper than what was requested
     page.wait_for_timeout(300)
     page.mouse.up()

@@ -21,14 +21,14 @@ def card(page: Page, title: str) -> Locator:
 
 def test_pictures_and_numbers_are_those_of_the_runs(open_page: OpenPage) -> None:
     page = open_page("/#v=1")
-    told = page.locator(".results-table tbody td:nth-of-type(1)").all_inner_texts()
+    in_table = page.locator(".results-table tbody td:nth-of-type(1)").all_inner_texts()
     open_gallery(page)
     default = card(page, "Residual, HC, mHC")
     expect(default.locator(".spark path")).to_have_count(3)
     for path in default.locator("path").all():
         assert (path.get_attribute("d") or "").startswith("M")
     numbers = default.locator("dd").all_text_contents()
-    assert numbers == [text.strip() for text in told]
+    assert numbers == [text.strip() for text in in_table]
 
 
 def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(see_page: OpenPage) -> None:

@@ -44,16 +44,21 @@ def test_a_depth_with_a_fraction_in_a_link_is_named(open_page: OpenPage) -> None
     assert points(page) == [64]
 
 
+def check_opening_view_dimmed(page: Page) -> None:
+    """Picture, charts and table show the three runs of the opening view, dimmed."""
+    expect(page.locator(".picture-box")).to_have_attribute("aria-label", re.compile("A Residual: .*B HC: .*C mHC: "))
+    expect(page.locator(".plot-box.stale")).to_have_count(4)
+    expect(page.locator(".results tr.stale")).to_have_count(3)
+    wait_until(page, lambda: points(page) == [64, 64, 64])
+
+
 def test_a_link_to_runs_that_are_refused_shows_the_opening_view_dimmed(visitor: BrowserContext, server: Server) -> None:
     page = visitor.new_page()
     page.goto(f"{server.url}/#v=1&runs=hc&width=65&block.heads=4")
     expect(page.locator(".banner")).to_have_text(
         "Heads (4) must divide width (65). Use 1, 5 or 13. The page shows the opening view instead."
     )
-    expect(page.locator(".picture-box")).to_have_attribute("aria-label", re.compile("A Residual: .*B HC: .*C mHC: "))
-    expect(page.locator(".plot-box.stale")).to_have_count(4)
-    expect(page.locator(".results tr.stale")).to_have_count(3)
-    wait_until(page, lambda: points(page) == [64, 64, 64])
+    check_opening_view_dimmed(page)
     assert page.url.endswith("width=65&block.heads=4"), "settings of the link can be corrected"
     field = open_settings(page).get_by_role("spinbutton", name="Width, exact")
     field.fill("16")
@@ -70,10 +75,7 @@ def test_a_link_to_runs_that_wait_for_run_shows_the_opening_view_dimmed(open_pag
     expect(page.locator(".step-text")).to_have_text(
         "These runs are not computed yet. Press Run. The dimmed runs have other settings."
     )
-    expect(page.locator(".picture-box")).to_have_attribute("aria-label", re.compile("A Residual: .*B HC: .*C mHC: "))
-    expect(page.locator(".plot-box.stale")).to_have_count(4)
-    expect(page.locator(".results tr.stale")).to_have_count(3)
-    wait_until(page, lambda: points(page) == [64, 64, 64])
+    check_opening_view_dimmed(page)
     expect(page.locator(".status")).to_have_attribute("data-phase", "unconfirmed")
     assert page.url.endswith("depth=220&width=512"), "settings of the link stay"
     page.get_by_role("button", name="Run", exact=True).click()
