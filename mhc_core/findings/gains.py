@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from mhc_core.findings.numerals import format_gain, format_rounded
-from mhc_core.findings.words import MAX_DECADES, count, format_factor, read_ranks, to_finite
+from mhc_core.findings.words import MAX_DECADES, count, read_ranks, to_finite
 from mhc_core.record.reduction import ReducedNumber
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Headline
 
 DIRECTIONS = {"forward": "composite_gain_fwd", "backward": "composite_gain_bwd"}
 NUMBERS = {"forward": "gain_fwd_log10", "backward": "gain_bwd_log10"}
-BY_DESIGN = "gain 1× (by design)"
-AMPLIFIES = math.log10(1.0005)  # in decades; smaller gains are written as 1.00 or less
+BY_DESIGN = "gain ×1 (by design)"
+AMPLIFIES = math.log10(1.005)  # in decades; smaller gains are written as ×1.00 or less
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Gain:
 
     @property
     def text(self) -> str:
-        """Return the gain as text, such as "790× forward"; for several seeds with its range."""
-        text = f"{format_factor(self.log10)} {self.direction}"
+        """Return the gain as text, such as "×790 forward"; for several seeds with its range."""
+        text = f"{format_gain(self.log10)} {self.direction}"
         if self.low is None or self.high is None:
             return text
-        return f"{text} ({format_factor(self.low)} to {format_factor(self.high)})"
+        return f"{text} ({format_gain(self.low)} to {format_gain(self.high)})"
 
 
 def format_reduced(key: str, number: ReducedNumber) -> str:
@@ -161,10 +161,10 @@ def build_headline(result: Result, *, has_path: bool = True, is_fixed: bool = Fa
     forward, backward = read_gains(result)
     if not forward.known:
         return Headline(label="gain", value=None, log10=None, text="gain unknown")
-    text = f"gain {format_factor(forward.log10)}"
+    text = f"gain {format_gain(forward.log10)}"
     if result.seeds is None and not forward.is_whole:
         return Headline(label="gain", value=None, log10=None, text=f"{text} within {count(forward.known, 'layer')}")
-    text = f"{text}, backward {format_factor(backward.log10)}"
+    text = f"{text}, backward {format_gain(backward.log10)}"
     if result.seeds is not None:
         counted = str(forward.known) if forward.is_whole else f"{forward.known} of {forward.whole}"
         text += f" (median of {counted} seeds)"

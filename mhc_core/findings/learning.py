@@ -3,11 +3,11 @@
 import numpy as np
 
 from mhc_core.findings.gains import DIRECTIONS, NUMBERS
+from mhc_core.findings.numerals import format_gain
 from mhc_core.findings.words import (
     build_finding,
     count,
     find_largest,
-    format_factor,
     format_loss,
     to_finite,
 )
@@ -66,7 +66,7 @@ def describe_training(spec: RunSpec, result: Result) -> Finding | None:
         numbers |= {f"{NUMBERS[direction]}{part}": to_finite(value) for part, value in parts.items()}
     steps = count(done, "training step")
     if any(np.isnan(course[-1]) for course in courses.values()):
-        before = " and ".join(f"{format_factor(course[0])} {direction}" for direction, course in courses.items())
+        before = " and ".join(f"{format_gain(course[0])} {direction}" for direction, course in courses.items())
         text = f"After {steps} {spec.dtype} overflows, and the largest gain is unknown; before, it was {before}."
     else:
         changes = " and ".join(f"{_describe_course(course)} {direction}" for direction, course in courses.items())
@@ -85,13 +85,13 @@ def _describe_course(course: np.ndarray) -> str:
     """Describe how the gain of one direction changes during training."""
     first, last, peak = course[0], course[-1], int(np.argmax(course))
     if np.ptp(course) < SAME or (course == first).all():
-        return f"stays at {format_factor(last)}"
+        return f"stays at {format_gain(last)}"
     if last == first or abs(last - first) < SAME:
-        text = f"ends where it began, at {format_factor(last)}"
+        text = f"ends where it began, at {format_gain(last)}"
     else:
-        text = f"{'grows' if last > first else 'falls'} from {format_factor(first)} to {format_factor(last)}"
+        text = f"{'grows' if last > first else 'falls'} from {format_gain(first)} to {format_gain(last)}"
     if course[peak] > max(first, last) + SAME:
-        text += f" (peak {format_factor(course[peak])} at step {peak + 1})"
+        text += f" (peak {format_gain(course[peak])} at step {peak + 1})"
     return text
 
 

@@ -5,7 +5,6 @@ import numpy as np
 from mhc_core.findings.words import (
     build_finding,
     count,
-    format_factor,
     format_magnitude,
     name_median,
     read_logs,
@@ -62,7 +61,8 @@ def describe_gradient(result: Result) -> Finding | None:
         text = f"The gradient at the first layer is within 5 % of that at the last{median}."
     else:
         size = "larger" if decades > 0 else "smaller"
-        text = f"The gradient is {format_factor(abs(decades))} {size} at the first layer than at the last{median}."
+        times = f"{format_magnitude(abs(decades))} times {size}"
+        text = f"The gradient is {times} at the first layer than at the last{median}."
     return build_finding("gradient", text, "gradient", {"first_to_last_log10": to_finite(decades)})
 
 
@@ -87,7 +87,8 @@ def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> 
     most = float(np.nanmax(changed))
     text = (
         f"{dtype} does not resolve the gradient at {layers} of {count(result.depth, 'layer')}: changing every state by "
-        f"{ROUNDINGS[dtype]} rounding errors changes it by 5 % or more, up to {format_factor(most)}."
+        f"{ROUNDINGS[dtype]} rounding errors changes it by 5 % or more, at most by a factor of "
+        f"{format_magnitude(most)}."
     )
     return build_finding("resolution", text, "gradient", {"layers": layers, "changed_log10": most})
 

@@ -74,12 +74,6 @@ def format_magnitude(log10: float | np.floating[Any]) -> str:
     return format_value(value, log10, digits=3)
 
 
-def format_factor(log10: float | np.floating[Any]) -> str:
-    """Format a factor as a text for people, from its log10: "790×", or "8.2×10³⁶⁷ times"."""
-    text = format_magnitude(log10)
-    return f"{text} times" if "×" in text else f"{text}×"
-
-
 def format_percent(share: float) -> str:
     """Format a share from 0 to 1 in percent, for a sentence."""
     return f"{format_number(100 * share)} %"

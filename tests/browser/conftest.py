@@ -317,11 +317,6 @@ def read_result(server: Server, spec: RunSpec) -> Result:
     return result
 
 
-def to_page_text(text: str) -> str:
-    """A sentence of a record as the page writes it: 790× as ×790, but 6.74× larger."""
-    return re.sub(r"(\d+(?:\.\d+)?)×(?!\d| larger| smaller)", r"×\1", text)
-
-
 def choose_more(page: Page, item: str) -> None:
     """Take an item of the menu at the end of the top bar."""
     page.locator(".topbar").get_by_role("button", name="More", exact=True).click()

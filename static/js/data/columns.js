@@ -1,6 +1,5 @@
 /** Accumulates the frames of a run into columns. Counterpart in Python: `mhc_core/record/result.py`. */
 
-import { toSummary } from './gain.js';
 import { depthOf, modelOf, trainSteps } from './record.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Frame} Frame */
@@ -69,7 +68,7 @@ const FRAME_HANDLERS = {
   backward: addLayer,
   /** Add the frame of a training step: its values, and the matrices of kept steps. @param {Columns} columns @param {import('../../types').StepFrame} frame */
   step(columns, { step, iteration, values, log10, status, input, story }) {
-    if (story) columns.story = toSummary(story);
+    if (story) columns.story = story;
     if (input) columns.stepInputs.set(step, input);
     columns.trained = step + 1;
     if (iteration !== undefined) columns.iterations[step] = iteration;
@@ -139,7 +138,7 @@ const FRAME_HANDLERS = {
   },
   /** @param {Columns} columns @param {import('../../types').SummaryFrame} frame */
   summary(columns, frame) {
-    columns.summary = toSummary(frame);
+    columns.summary = frame;
   },
   /** @param {Columns} columns @param {import('../../types').EndFrame} frame */
   end(columns, frame) {

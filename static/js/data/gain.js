@@ -55,18 +55,6 @@ export function formatReduced(key, { value, log10, status }) {
   return log10 === null ? text : formatGain(log10);
 }
 
-/** A factor in the sentences of records: `790×`, or `8.2×10³⁶⁷ times`, but not in a comparison such as `6.74× larger`. */
-const RECORDED = /(\d+(?:\.\d+)?×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+) times(?! larger| smaller)|(\d+(?:\.\d+)?)×(?!\d| larger| smaller)/g;
-
-/** Write the factors of a recorded sentence like all others on the page: `×790`, or `×8.2×10³⁶⁷`. @param {string} text */
-const rewriteFactors = (text) => text.replace(RECORDED, '×$1$2');
-
-/** Return headline and findings of a frame, with factors written as on the page. @param {Pick<import('../../types').SummaryFrame, 'headline' | 'findings'>} frame */
-export const toSummary = ({ headline, findings }) => ({
-  headline: { ...headline, text: rewriteFactors(headline.text) },
-  findings: findings.map((finding) => ({ ...finding, text: rewriteFactors(finding.text) })),
-});
-
 /** Format a factor as `790`, `1.00`, `13,000` or `1.2×10¹²`; `digits` defaults to 3. @param {number} log10 @param {number} [digits] */
 export function formatFactor(log10, digits = 3) {
   if (log10 >= 5 || log10 < -3) {

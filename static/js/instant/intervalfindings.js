@@ -3,6 +3,7 @@
  * left out if the record lacks its numbers.
  */
 
+import { formatGain, ONE } from '../data/gain.js';
 import { formatValue } from '../data/numbers.js';
 import { depthOf, seedsOf } from '../data/record.js';
 import { recomputeComposites } from './interval.js';
@@ -11,7 +12,6 @@ import { logsOf } from './measure.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Finding} Finding @typedef {import('./interval.js').Interval} Interval */
 
 const ALIKE = Math.log10(1.05); // decades
-const AMPLIFIES = Math.log10(1.0005); // decades: smaller gains are written as 1.00 or less
 const MAX_DECADES = 308; // of a double
 const WAYS = { forward: 'composite_gain_fwd', backward: 'composite_gain_bwd' };
 
@@ -22,9 +22,6 @@ function formatMagnitude(log10) {
   if (value !== null && Math.abs(value - 1) < 0.0995) return Math.abs(value - 1) > 5e-4 ? value.toFixed(3) : '1.00';
   return formatValue(value, log10, undefined, 3);
 }
-
-/** Format a factor for a sentence: `×790`, or `×8.2×10³⁶⁷`. @param {number} log10 */
-const formatTimes = (log10) => `×${formatMagnitude(log10)}`;
 
 /** Describe the median over seeds; empty for one seed. @param {Columns} columns */
 function describeMedian(columns) {
@@ -62,10 +59,10 @@ function describeMixing(columns, interval) {
   const gains = gainsOf(columns, interval);
   if (!gains) return null;
   const count = interval.last - interval.first + 1;
-  const [forward, backward] = [gains.forward, gains.backward].map(formatTimes);
+  const [forward, backward] = [gains.forward, gains.backward].map((log10) => formatGain(log10));
   const averaged = columns.matrices.has('h_res_std') ? ', averaged over tokens,' : '';
   const product = `The ${count === 1 ? 'mixing matrix' : `product of up to ${count} mixing matrices`}${averaged}`;
-  const verb = Math.min(gains.forward, gains.backward) > AMPLIFIES ? 'amplifies up to' : 'has a gain of up to';
+  const verb = Math.min(gains.forward, gains.backward) > ONE ? 'amplifies up to' : 'has a gain of up to';
   const text = `${product} ${verb} ${forward} forward and ${backward} backward.`;
   const numbers = { gain_fwd_log10: gains.forward, gain_bwd_log10: gains.backward };
   return { key: 'mixing', text, panel: 'gain', numbers };
@@ -98,6 +95,6 @@ function describeGradient(columns, { first, last }) {
   const text =
     Math.abs(decades) < ALIKE
       ? `${gradient} at layer ${first + 1} is within 5 % of that at layer ${last + 1}.`
-      : `${gradient} is ${formatTimes(Math.abs(decades))} ${size} at layer ${first + 1} than at layer ${last + 1}.`;
+      : `${gradient} is ${formatMagnitude(Math.abs(decades))} times ${size} at layer ${first + 1} than at layer ${last + 1}.`;
   return { key: 'gradient', text, panel: 'gradient', numbers: { first_to_last_log10: decades } };
 }

@@ -17,7 +17,6 @@ from mhc_core.spec import SpecError
 from mhc_probe import attach
 from mhc_scope.document import write_document
 from mhc_scope.widget import MODULE, Widget
-from tests.browser.conftest import to_page_text
 from tests.browser.share.test_saved_sliders import move
 from tests.conftest import ROOT
 from tests.core.conftest import CONNECTIONS, build_spec, measure
@@ -111,7 +110,7 @@ def test_a_document_draws_every_figure_with_one_cursor(page: Page, results: list
     expect(page.locator("#place")).to_have_text("layer 2 of 4")
     cards = page.locator("#cards section")
     assert {cards.nth(index).get_attribute("data-panel") for index in range(cards.count())} >= PANELS | {"training"}
-    assert to_page_text(results[0].summary.headline.text) in page.locator("#stories").inner_text()
+    assert results[0].summary.headline.text in page.locator("#stories").inner_text()
     detail = page.locator("[data-panel=detail]")
     expect(detail.locator(".main-svg").first).to_be_attached()
     first_layer = detail.inner_html()

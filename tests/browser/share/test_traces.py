@@ -13,7 +13,6 @@ from tests.browser.conftest import (
     create_link,
     open_section_of,
     open_settings,
-    to_page_text,
     wait_until_done,
     wait_until_drawn,
 )
@@ -57,7 +56,7 @@ def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced
     visit = see_page(store_view(traced, state=state))
     expect_runs(visit, [f"A {NAME}"])
     open_findings(visit)
-    findings = [to_page_text(finding.text) for finding in read_trace().result.summary.findings]
+    findings = [finding.text for finding in read_trace().result.summary.findings]
     expect(visit.locator(".results-table .sentence")).to_have_text(findings)
     expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(SHORT_NAME)
     drawn = re.compile(rf"A {re.escape(NAME)}: {STREAMS} streams, gain of the mixing ×1.00, sizes from")

@@ -178,7 +178,9 @@ def test_the_growth_of_the_gradient_is_the_median_of_each_seeds_own() -> None:
     median, of_medians = np.median(ends[:, 0] / ends[:, 1]), np.divide(*np.median(ends, axis=0))
     assert (round(median, 1), round(of_medians, 2)) == (13.9, 9.75)
     found = next(item for item in result.summary.findings if item.key == "gradient")
-    assert found.text == ("The gradient is 13.9× larger at the first layer than at the last in the median of 5 seeds.")
+    assert found.text == (
+        "The gradient is 13.9 times larger at the first layer than at the last in the median of 5 seeds."
+    )
     np.testing.assert_allclose(
         require(require(result.seeds).gradient_growth), np.log10(ends[:, 0] / ends[:, 1]), atol=1e-6
     )
@@ -196,20 +198,16 @@ def test_a_gain_that_overflow_leaves_unknown_is_not_ranked() -> None:
         texts[name] = result.summary.findings[0].text, result.summary.headline
     assert np.isnan(require(result.seeds).largest["composite_gain_fwd"]).all()
     assert texts["one"][0] == (
-        "The product of up to 200 unconstrained mixing matrices, averaged over tokens, amplifies up to 6.3×10³⁶ times "
+        "The product of up to 200 unconstrained mixing matrices, averaged over tokens, amplifies up to ×6.3×10³⁶ "
         "forward within 127 layers; then float32 overflows, and later mixing is unknown."
     )
-    assert texts["one"][1] == Headline(
-        label="gain", value=None, log10=None, text="gain 6.3×10³⁶ times within 127 layers"
-    )
+    assert texts["one"][1] == Headline(label="gain", value=None, log10=None, text="gain ×6.3×10³⁶ within 127 layers")
     assert texts["seeds"][0] == (
         "The product of up to 200 unconstrained mixing matrices, averaged over tokens, has no known gain: float32 "
         "overflows with each of 2 seeds."
     )
     assert texts["seeds"][1].text == "gain unknown"
-    assert (
-        "amplifies up to 2.2×10⁵⁷ times forward and 1.2×10⁵⁹ times backward" in measure(static).summary.findings[0].text
-    )
+    assert "amplifies up to ×2.2×10⁵⁷ forward and ×1.2×10⁵⁹ backward" in measure(static).summary.findings[0].text
 
 
 def test_a_median_over_seeds_is_told() -> None:

@@ -24,7 +24,7 @@ Array = np.ndarray
 POWERS = {sign: str(digit) for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")} | {"⁻": "-"}
 MINUS = "−"
 NUMBER = r"\d+(?:\.\d+)?(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?"
-TIMES = r"(?: times|×)"  # behind a factor: after a power of ten in letters
+DIGITS = r"\d+(?:,\d\d\d)*(?:\.\d+)?(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?"  # of a gain, behind its ×
 SLACK = 5e-5  # relative: columns of states are float32, and products of their matrices are made anew
 
 
@@ -69,6 +69,22 @@ def require_number(text: str, log10: float, what: str) -> None:
         abs(float(mantissa) - value) <= unit / 2 + SLACK * value + 1e-12,
         f"{what}: {text} is written for 10^{log10} = {10.0**log10 if abs(log10) < 300 else math.inf:.6g}",
     )
+
+
+def require_gain(text: str, log10: float, what: str) -> None:
+    """The text is this gain, in three digits, with zeros at the end; or in two digits of a power of ten."""
+    if text == "0":
+        require(log10 == -math.inf, f"{what}: ×0 is written for 10^{log10}")
+        return
+    mantissa, _, power = text.replace(",", "").partition("×10")
+    exponent = int("".join(POWERS[sign] for sign in power) or 0)
+    value, digits = 10 ** (log10 - exponent), 2 if power else 3
+    unit = 10.0 ** (math.floor(math.log10(float(mantissa))) - digits + 1)
+    require(
+        abs(float(mantissa) - value) <= unit / 2 + SLACK * value + 1e-12,
+        f"{what}: ×{text} is written for 10^{log10}",
+    )
+    require(len(mantissa.replace(".", "").lstrip("0")) >= digits, f"{what}: ×{text} has fewer digits")
 
 
 def require_value(text: str, value: float, what: str) -> None:
@@ -156,18 +172,18 @@ def median_with_lost(columns: Sequence[Array], layer: int) -> float:
 VERB = r"(?P<{0}verb>amplifies up to|has a gain of up to)"
 GAINS = (
     (
-        rf"{VERB.format('')} (?P<fwd>{NUMBER}){TIMES} forward and (?P<bwd>{NUMBER}){TIMES} backward",
+        rf"{VERB.format('')} ×(?P<fwd>{DIGITS}) forward and ×(?P<bwd>{DIGITS}) backward",
         "gains",
     ),
     (
-        rf"{VERB.format('p')} (?P<part>{NUMBER}){TIMES} forward within (?P<until>\d+) layers?; then (?P<dtype>\w+) "
+        rf"{VERB.format('p')} ×(?P<part>{DIGITS}) forward within (?P<until>\d+) layers?; then (?P<dtype>\w+) "
         r"overflows, and later mixing is unknown",
         "part",
     ),
     (r"has no known gain: (?P<none>\w+) overflows at layer 1", "none"),
     (
-        rf"{VERB.format('s')} (?P<f>{NUMBER}){TIMES} forward \((?P<f5>{NUMBER}){TIMES} to (?P<f95>{NUMBER}){TIMES}\) "
-        rf"and (?P<b>{NUMBER}){TIMES} backward \((?P<b5>{NUMBER}){TIMES} to (?P<b95>{NUMBER}){TIMES}\), medians of "
+        rf"{VERB.format('s')} ×(?P<f>{DIGITS}) forward \(×(?P<f5>{DIGITS}) to ×(?P<f95>{DIGITS})\) "
+        rf"and ×(?P<b>{DIGITS}) backward \(×(?P<b5>{DIGITS}) to ×(?P<b95>{DIGITS})\), medians of "
         r"(?P<seeds>\d+) seeds? with 5 to 95 % in brackets"
         r"(?:; with (?P<lost>\d+) more \w+ overflows, and their gain is unknown)?",
         "seeds",
@@ -179,7 +195,7 @@ GAIN = "(?:" + "|".join(pattern for pattern, _ in GAINS) + ")"
 
 def require_verb(verb: str, *log10: float) -> None:
     """What is said to amplify is larger than 1 in both directions, and what is not is not."""
-    above = min(log10) - math.log10(1.0005)
+    above = min(log10) - math.log10(1.005)
     if abs(above) > 1e-5:  # where rounding does not decide
         require((verb == "amplifies up to") == (above > 0), f"{verb}, with gains of 10^{log10}")
 
@@ -196,7 +212,7 @@ def check_gains(run: Run, said: dict[str, str]) -> None:
 def _check_whole(run: Run, said: dict[str, str]) -> None:
     require(not run.has_seeds, "of several seeds medians are said")
     for name, way in (("fwd", "forward"), ("bwd", "backward")):
-        require_number(said[name], largest_of(run.result, way), f"largest gain {way}")
+        require_gain(said[name], largest_of(run.result, way), f"largest gain {way}")
     require_verb(said["verb"], *(largest_of(run.result, way) for way in ("forward", "backward")))
 
 
@@ -206,7 +222,7 @@ def _check_part(run: Run, said: dict[str, str]) -> None:
     until = int(said["until"])
     require(not any(map(math.isnan, gains[:until])), "a layer before is not known")
     require(all(map(math.isnan, gains[until:])) and until < len(gains), "the mixing of later layers is known")
-    require_number(said["part"], max(gains[:until]), "largest gain forward of these layers")
+    require_gain(said["part"], max(gains[:until]), "largest gain forward of these layers")
     require_verb(said["pverb"], max(gains[:until]))
     require(said["dtype"] == run.spec.dtype, "another type")
     require_overflow(run.result, until - 1)
@@ -232,7 +248,7 @@ def _check_seeds(run: Run, said: dict[str, str]) -> None:
         require_count(said["seeds"], len(known), "seeds whose gain is known")
         require_count(said["lost"] or "0", len(largest) - len(known), "seeds whose gain is not known")
         for part, level in (("", 0.5), ("5", 0.05), ("95", 0.95)):
-            require_number(said[name + part], percentile(known, level), f"{way}, {level}")
+            require_gain(said[name + part], percentile(known, level), f"{way}, {level}")
         low.append(percentile(known, 0.05))
     require_verb(said["sverb"], *low)
 
@@ -659,9 +675,9 @@ def check_depth(run: Run, said: dict[str, str]) -> None:
 
 
 COURSE = (
-    rf"(?:stays at (?P<{{0}}stays>{NUMBER}){TIMES}|ends where it began, at (?P<{{0}}ends>{NUMBER}){TIMES}"
-    rf"|(?P<{{0}}way>grows|falls) from (?P<{{0}}from>{NUMBER}){TIMES} to (?P<{{0}}to>{NUMBER}){TIMES})"
-    rf"(?: \(peak (?P<{{0}}peak>{NUMBER}){TIMES} at step (?P<{{0}}step>\d+)\))?"
+    rf"(?:stays at ×(?P<{{0}}stays>{DIGITS})|ends where it began, at ×(?P<{{0}}ends>{DIGITS})"
+    rf"|(?P<{{0}}way>grows|falls) from ×(?P<{{0}}from>{DIGITS}) to ×(?P<{{0}}to>{DIGITS}))"
+    rf"(?: \(peak ×(?P<{{0}}peak>{DIGITS}) at step (?P<{{0}}step>\d+)\))?"
 )
 
 
@@ -673,16 +689,16 @@ def check_training(run: Run, said: dict[str, str]) -> None:
         first, last = course[0], course[-1]
         if said[f"{name}stays"]:
             require(max(course) - min(course) < same, f"{way} it does not stay")
-            require_number(said[f"{name}stays"], last, way)
+            require_gain(said[f"{name}stays"], last, way)
         elif said[f"{name}ends"]:
             require(abs(first - last) < same, f"{way} it ends elsewhere")
-            require_number(said[f"{name}ends"], last, way)
+            require_gain(said[f"{name}ends"], last, way)
         else:
             require((said[f"{name}way"] == "grows") == (last > first), f"{way} it does not")
-            require_number(said[f"{name}from"], first, f"{way}, before")
-            require_number(said[f"{name}to"], last, f"{way}, after")
+            require_gain(said[f"{name}from"], first, f"{way}, before")
+            require_gain(said[f"{name}to"], last, f"{way}, after")
         if said[f"{name}peak"]:
-            require_number(said[f"{name}peak"], max(course), f"{way}, peak")
+            require_gain(said[f"{name}peak"], max(course), f"{way}, peak")
             require_count(said[f"{name}step"], int(np.argmax(course)) + 1, f"{way}, step of the peak")
         else:
             require(max(course) < max(first, last) + same, f"{way} there is a peak between")
@@ -693,7 +709,7 @@ def check_training_lost(run: Run, said: dict[str, str]) -> None:
     require(math.isnan(largest_of(run.result, "forward")), "the gain is known")
     require(said["dtype"] == run.spec.dtype, "another type")
     for name, way in (("fwd", "forward"), ("bwd", "backward")):
-        require_number(said[name], _course(run, way)[0], way)
+        require_gain(said[name], _course(run, way)[0], way)
 
 
 def check_dominant(run: Run, said: dict[str, str]) -> None:
@@ -977,7 +993,7 @@ TEMPLATES = (
              r"after (?P<layers>\d+) layers?\.", check_activation, True),
     Template("activation", rf"Activations reach (?P<after>{NUMBER}) after (?P<layers>\d+) layers?{OVER_SEEDS}{POWER}\.",
              check_activation, True),
-    Template("gradient", rf"The gradient is (?P<times>{NUMBER}){TIMES} (?P<change>larger|smaller) at the first layer "
+    Template("gradient", rf"The gradient is (?P<times>{NUMBER}) times (?P<change>larger|smaller) at the first layer "
              rf"than at the last{OVER_SEEDS}\.", check_gradient, True),
     Template("gradient", rf"The gradient at the first layer is within 5 % of that at the last{OVER_SEEDS}\.",
              check_gradient_alike, True),
@@ -1000,8 +1016,8 @@ TEMPLATES = (
     Template("limits", r"The composite gain leaves the range of float64 at layer (?P<layer>\d+); its logarithm is "
              r"still known\.", check_composite_leaves),
     Template("resolution", rf"(?P<dtype>\w+) does not resolve the gradient at (?P<changed>\d+) of (?P<layers>\d+) "
-             rf"layers?: changing every state by (?P<roundings>\d+) rounding errors changes it by 5 % or more, up to "
-             rf"(?P<most>{NUMBER}){TIMES}\.", check_resolution),
+             rf"layers?: changing every state by (?P<roundings>\d+) rounding errors changes it by 5 % or more, at most "
+             rf"by a factor of (?P<most>{NUMBER})\.", check_resolution),
     Template("zero", r"Activations are zero from layer (?P<layer>\d+) on\.", check_zero),
     Template("jacobian", rf"The Jacobian's singular values range from (?P<least>{NUMBER}) to (?P<most>{NUMBER})\.",
              check_jacobian),
@@ -1022,7 +1038,7 @@ TEMPLATES = (
     Template("training", rf"Over (?P<steps>\d+) training steps?, the largest gain {COURSE.format('f')} forward and "
              rf"{COURSE.format('b')} backward\.", check_training, True),
     Template("training", rf"After (?P<steps>\d+) training steps? (?P<dtype>\w+) overflows, and the largest gain is "
-             rf"unknown; before, it was (?P<fwd>{NUMBER}){TIMES} forward and (?P<bwd>{NUMBER}){TIMES} backward\.",
+             rf"unknown; before, it was ×(?P<fwd>{DIGITS}) forward and ×(?P<bwd>{DIGITS}) backward\.",
              check_training_lost, True),
     Template("dominant", rf"Stream (?P<stream>\d+) dominates: at layer (?P<layer>\d+) it holds (?P<share>{NUMBER}) % "
              rf"of the squared magnitude of all streams \(even share: (?P<even>{NUMBER}) %\)\.", check_dominant),
@@ -1084,21 +1100,21 @@ def read_headline(run: Run, text: str) -> None:
         require(not np.isfinite(_shares_of(run)).all(), "they are known")
     elif text == "no skip path":
         require(not run.spec.family.skips, text)
-    elif text == "gain 1× (by design)":
+    elif text == "gain ×1 (by design)":
         sums = [abs(_known(matrices_of(run.result)).sum(axis) - 1) for axis in (1, 2)]
         off = max(side.max(initial=0.0) for side in sums)
         require(off < 1e-5, f"sums are off by {off}")
     elif text == "gain unknown":
         require(all(math.isnan(largest_of(result, "forward")) for result in run.alone), "a gain is known")
         require(run.has_seeds or math.isnan(gains_of(run.result, "forward")[0]), "a gain is known")
-    elif part := re.fullmatch(rf"gain ({NUMBER}){TIMES} within (\d+) layers?", text):
+    elif part := re.fullmatch(rf"gain ×({DIGITS}) within (\d+) layers?", text):
         gains, until = gains_of(run.result, "forward"), int(part[2])
         require(not run.has_seeds and math.isnan(largest_of(run.result, "forward")), "the gain is known")
         require(not any(map(math.isnan, gains[:until])) and math.isnan(gains[until]), "other layers")
-        require_number(part[1], max(gains[:until]), "forward")
+        require_gain(part[1], max(gains[:until]), "forward")
     else:
         of_seeds = r"(?: \(median of (?:(\d+) of )?(\d+) seeds\))?"
-        found = re.fullmatch(rf"gain ({NUMBER}){TIMES}, backward ({NUMBER}){TIMES}{of_seeds}", text)
+        found = re.fullmatch(rf"gain ×({DIGITS}), backward ×({DIGITS}){of_seeds}", text)
         require(found, f"no template of a headline fits: {text}")
         assert found is not None
         *numbers, known, seeds = found.groups()
@@ -1106,4 +1122,4 @@ def read_headline(run: Run, text: str) -> None:
         for number, way in zip(numbers, ("forward", "backward"), strict=True):
             largest = [gain for result in run.alone if not math.isnan(gain := largest_of(result, way))]
             require_count(known or seeds or "1", len(largest), "seeds whose gain is known")
-            require_number(number, percentile(largest, 0.5), way)
+            require_gain(number, percentile(largest, 0.5), way)

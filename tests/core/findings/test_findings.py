@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.findings.words import format_factor, format_loss, format_magnitude
+from mhc_core.findings.words import format_loss, format_magnitude
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
@@ -200,13 +200,6 @@ def test_losses_are_written_with_three_decimals_or_as_powers(loss: float, text: 
     assert format_loss(loss) == text
 
 
-@pytest.mark.parametrize(
-    ("log10", "text"), [(2.897627, "790×"), (0.0, "1.00×"), (367.914, "8.2×10³⁶⁷ times"), (-np.inf, "0×")]
-)
-def test_factors_are_written_as_people_read_them(log10: float, text: str) -> None:
-    assert format_factor(log10) == text
-
-
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.3])
 def test_only_what_is_above_one_amplifies(noise: float) -> None:
     spec = build_spec(connection={"kind": "hc", "noise": noise})
@@ -214,7 +207,7 @@ def test_only_what_is_above_one_amplifies(noise: float) -> None:
     assert ("amplifies" in text) == (noise > 0)
     if not noise:
         assert (
-            text == "The product of up to 4 unconstrained mixing matrices has a gain of up to 1.00× forward and 1.00× "
+            text == "The product of up to 4 unconstrained mixing matrices has a gain of up to ×1.00 forward and ×1.00 "
             "backward."
         )
 

@@ -186,18 +186,3 @@ test('training steps may come after the frames that follow them', () => {
   assert.deepEqual([late.steps, late.layers], [inOrder.steps, inOrder.layers]);
   assert.deepEqual([late.trained, late.last], [inOrder.trained, inOrder.last]);
 });
-
-test('factors in recorded sentences are written as everywhere on the page', () => {
-  const columns = begun();
-  const texts = [
-    'up to 790× forward and 8.2×10³⁶⁷ times backward.',
-    'A map of 3×3, 7.1×10⁻⁵ wide, ×790, target × 0.5, 6.74× larger, 1.2×10¹² times smaller.',
-  ];
-  const findings = texts.map((text) => ({ key: 'connection', text, panel: 'gain', numbers: {} }));
-  addFrame(columns, frame('summary', { headline: { text: 'gain 1× (by design)' }, findings }));
-  assert.equal(columns.summary.headline.text, 'gain ×1 (by design)');
-  assert.deepEqual(
-    columns.summary.findings.map(({ text }) => text),
-    ['up to ×790 forward and ×8.2×10³⁶⁷ backward.', texts[1]],
-  );
-});

@@ -25,9 +25,9 @@ const textsOf = (columns, first, last) => toIntervalFindings(columns, { first, l
 
 test('findings about an interval equal those about a stack of its layers', () => {
   assert.deepEqual(textsOf(columnsOf(), 1, 2), [
-    'The product of up to 2 mixing matrices amplifies up to ×4 forward and ×4 backward.',
+    'The product of up to 2 mixing matrices amplifies up to ×4.00 forward and ×4.00 backward.',
     'Activations grow from 2 to 20 over 2 layers.',
-    'The gradient is ×2 larger at layer 2 than at layer 3.',
+    'The gradient is 2 times larger at layer 2 than at layer 3.',
   ]);
   assert.deepEqual(textsOf(columnsOf(), 0, 0), [
     'The mixing matrix amplifies up to ×2 forward and ×2 backward.',
@@ -40,7 +40,7 @@ test('for several seeds a ratio of medians is named as such', () => {
   seeds.bands.set('grad_rms', { p50: Float64Array.from([8, 4, 3.9, 1].map(Math.log10)) });
   assert.equal(
     textsOf(seeds, 0, 3).at(-1),
-    'The median over 5 seeds of the gradient is ×8 larger at layer 1 than at layer 4.',
+    'The median over 5 seeds of the gradient is 8 times larger at layer 1 than at layer 4.',
   );
   assert.equal(
     textsOf(seeds, 1, 2).at(-1),
@@ -60,7 +60,7 @@ test('dynamic matrices are described as averaged', () => {
   dynamic.matrices.set('h_res_std', dynamic.matrices.get('h_res'));
   assert.equal(
     textsOf(dynamic, 1, 2)[0],
-    'The product of up to 2 mixing matrices, averaged over tokens, amplifies up to ×4 forward and ×4 backward.',
+    'The product of up to 2 mixing matrices, averaged over tokens, amplifies up to ×4.00 forward and ×4.00 backward.',
   );
 });
 

@@ -195,7 +195,7 @@ def test_every_panel_can_be_drawn(result: Result) -> None:
 def test_the_findings_speak_of_what_was_heard(result: Result) -> None:
     texts = {finding.key: finding.text for finding in result.summary.findings}
     assert texts["connection"].startswith(
-        f"The product of up to {LAYERS} mixing matrices has a gain of up to 1.00× forward and 1.00"
+        f"The product of up to {LAYERS} mixing matrices has a gain of up to ×1.00 forward and ×1.00"
     )
     assert {"connection", "activation", "gradient"} <= texts.keys()
 
@@ -204,5 +204,5 @@ def test_the_findings_speak_of_what_was_heard(result: Result) -> None:
 def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(Path(__file__).parents[3] / "examples" / "attach_deepseek_v4.py"))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("The product of up to 12 mixing matrices has a gain of up to 1.00× forward")
+    assert lines[0].startswith("The product of up to 12 mixing matrices has a gain of up to ×1.00 forward")
     assert len(lines) == 18  # five findings, a heading and the layers

@@ -132,7 +132,7 @@ def test_a_gated_family_passes_its_streams_unmixed(tmp_path: Path) -> None:
     assert np.array_equal(result.matrices["h_res"], np.tile(np.eye(STREAMS), (2 * BLOCKS, 1, 1)))
     assert "h_pre" not in result.matrices
     assert "unfolded" not in result.matrices
-    assert result.summary.headline.text == "gain 1× (by design)"
+    assert result.summary.headline.text == "gain ×1 (by design)"
     assert "H_pre is not known" in result.summary.findings[0].text
     assert result.summary.findings[1].text.startswith("How far tokens move the coefficients is not known")
 
