@@ -30,7 +30,7 @@ test('findings about an interval equal those about a stack of its layers', () =>
     'The gradient is 2 times larger at layer 2 than at layer 3.',
   ]);
   assert.deepEqual(textsOf(columnsOf(), 0, 0), [
-    'The mixing matrix amplifies up to ×2 forward and ×2 backward.',
+    'The mixing matrix amplifies up to ×2.00 forward and ×2.00 backward.',
     'Activations grow from 1.00 to 2 over 1 layer.',
   ]);
 });
