@@ -9,11 +9,11 @@ import { openingView, trainedView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
-import { fromSpecs } from '../state/spec.js';
+import { fromSpecs, settingOf, TRACE } from '../state/spec.js';
 import { Explained } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
 import { useWhileSeen } from '../ui/seen.js';
-import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from './storysteps.js';
+import { describeClaim, describeTask, STEPS, toHeadline, toRuns, toStack } from './storysteps.js';
 
 /** The last chosen step. */
 const chosen = signal(/** @type {number | null} */ (null));
@@ -102,10 +102,22 @@ function shownColumns() {
 /** Return whether the gains of a run are known. @param {import('../../types').Columns} columns */
 const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
 
-/** Render the headline about the shown runs. */
+/** Return the stacks that the headline counts: those of the shown runs, or of the view if it waits for Run. */
+function headlineStacks() {
+  if (!isWaiting())
+    return shownColumns()
+      .filter(({ start }) => start !== null)
+      .map(toStack);
+  const view = state.settings.value;
+  const depth = state.fields.value.get('depth');
+  const choices = view.runs.filter(({ kind }) => kind !== TRACE);
+  return depth ? choices.map((choice) => ({ depth: Number(settingOf(view, choice, depth)), kind: choice.kind })) : [];
+}
+
+/** Render the headline. */
 function Headline() {
   const outer = useRef(/** @type {HTMLElement | null} */ (null));
-  const text = useWhileSeen(outer, () => toHeadline(shownColumns().filter(({ start }) => start !== null)));
+  const text = useWhileSeen(outer, () => toHeadline(headlineStacks()));
   return html`<h1 id="headline" ref=${outer}>${text}</h1>`;
 }
 

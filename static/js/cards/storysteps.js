@@ -35,14 +35,17 @@ export const STEPS = [
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
 
-/** Write the headline above the steps of the story: number of layers, and of connections or runs. @param {Columns[]} shown */
-export function toHeadline(shown) {
-  if (shown.length === 0) return 'One signal, layer by layer';
-  const depths = shown.map(depthOf);
+/** Return what the headline needs of a run; `kind` is its connection, or what is unique to a recording. @param {Columns} columns */
+export const toStack = (columns) => ({ depth: depthOf(columns), kind: specOf(columns)?.connection.kind ?? columns });
+
+/** Write the headline above the steps of the story: number of layers, and of connections or runs. @param {{depth: number, kind: unknown}[]} stacks one per run */
+export function toHeadline(stacks) {
+  if (stacks.length === 0) return 'One signal, layer by layer';
+  const depths = stacks.map(({ depth }) => depth);
   const [least, most] = [Math.min(...depths), Math.max(...depths)];
   const layers = `${least === most ? '' : `${least} to `}${most} ${most === 1 ? 'layer' : 'layers'}`;
-  const kinds = new Set(shown.map((columns) => specOf(columns)?.connection.kind ?? columns));
-  if (kinds.size < shown.length) return `One signal, ${layers}, ${shown.length} runs`;
+  const kinds = new Set(stacks.map(({ kind }) => kind));
+  if (kinds.size < stacks.length) return `One signal, ${layers}, ${stacks.length} runs`;
   return `One signal, ${layers}, ${COUNTS[kinds.size] ?? kinds.size} ${kinds.size === 1 ? 'way' : 'ways'} to connect them`;
 }
 

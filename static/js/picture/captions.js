@@ -15,6 +15,7 @@ const ROW_PX = 15;
 const NAME = { wide: 16, medium: 16, narrow: 14 };
 const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // font sizes; the first that fits is used
 const BELOW_PX = { wide: 25, medium: 25, narrow: 17 }; // from a gain to the line below it
+const GAP_PX = 10; // on a phone, between the streams of a run and the next gain
 const MAX_ROWS = 2;
 const NARROW_SHARE = 0.8; // of the strips, that a name above them may cover
 const NAME_ROW_PX = 19;
@@ -158,12 +159,14 @@ function linesOnPhone(shown, isFirst, where, bands, run) {
   const next = Math.min(...bands.map((band) => band.gain.y).filter((y) => y > gain.y));
   const room =
     (Number.isFinite(next) ? next - gain.y : bottom - top) - GAINS.narrow[0] / 2 - SMALL / 2 - BELOW_PX.narrow;
-  const fitting = 1 + Math.floor(room / ROW_PX);
+  const fitting = (/** @type {number} */ gap) => 1 + Math.floor((room - gap) / ROW_PX);
   const meaning = isFirst && shown.gain !== null ? wrapText(MEANING, SMALL, gain.room) : [];
-  const first = [...(meaning.length <= fitting ? meaning : []), ...where];
+  const first = [...(meaning.length <= fitting(0) ? meaning : []), ...where];
   const words = describeRun(shown);
   const rows = [...first, ...wrapText(words, SMALL, gain.room)];
-  return rows.length <= fitting ? rows : [...first, ...words.split(',', 1)].slice(0, fitting);
+  if (rows.length <= fitting(GAP_PX)) return rows;
+  const short = [...first, ...words.split(',', 1)];
+  return short.length <= fitting(first.length > 0 ? GAP_PX : 0) ? short : first.slice(0, fitting(0));
 }
 
 /** Draw the layer numbers below the strips. @param {Layout} layout @returns {Shape[]} */

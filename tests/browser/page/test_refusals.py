@@ -48,6 +48,8 @@ def check_opening_view_dimmed(page: Page) -> None:
     """Picture, charts and table show the three runs of the opening view, dimmed."""
     expect(page.locator(".picture-box")).to_have_attribute("aria-label", re.compile("A Residual: .*B HC: .*C mHC: "))
     expect(page.locator(".plot-box.stale")).to_have_count(4)
+    for values in page.locator(".chart .at-cursor").all():
+        expect(values).to_have_css("opacity", "0.42")
     expect(page.locator(".results tr.stale")).to_have_count(3)
     wait_until(page, lambda: points(page) == [64, 64, 64])
 
@@ -75,6 +77,7 @@ def test_a_link_to_runs_that_wait_for_run_shows_the_opening_view_dimmed(open_pag
     expect(page.locator(".step-text")).to_have_text(
         "These runs are not computed yet. Press Run. The dimmed runs have other settings."
     )
+    expect(page.locator("#headline")).to_have_text("One signal, 220 layers, one way to connect them")
     check_opening_view_dimmed(page)
     expect(page.locator(".status")).to_have_attribute("data-phase", "unconfirmed")
     assert page.url.endswith("depth=220&width=512"), "settings of the link stay"

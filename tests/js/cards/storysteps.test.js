@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from '../../../static/js/cards/storysteps.js';
+import {
+  describeClaim,
+  describeTask,
+  STEPS,
+  toHeadline,
+  toRuns,
+  toStack,
+} from '../../../static/js/cards/storysteps.js';
 import { createColumns } from '../../../static/js/data/columns.js';
 
 const WORDS = 24;
@@ -33,7 +40,7 @@ const all = { residual, hc, mhc };
 const [one, four, free, constrained, cut, benefit] = STEPS.map(({ describe }) => describe);
 
 test('sentences of the default view', () => {
-  assert.equal(toHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
+  assert.equal(toHeadline([residual, mhc, hc].map(toStack)), 'One signal, 64 layers, three ways to connect them');
   assert.equal(
     describeClaim(all),
     'Hyper-Connections (HC) amplify a shared signal up to ×790, Manifold-Constrained Hyper-Connections (mHC) ×1.00.',
@@ -69,9 +76,9 @@ test('HC with one stream is not described as mixing', () => {
 });
 
 test('the headline counts the shown runs', () => {
-  assert.equal(toHeadline([residual]), 'One signal, 64 layers, one way to connect them');
-  assert.equal(toHeadline([hc, runOf('hc', { depth: 8 })]), 'One signal, 8 to 64 layers, 2 runs');
-  assert.equal(toHeadline([runOf('hc', { depth: 1 })]), 'One signal, 1 layer, one way to connect them');
+  assert.equal(toHeadline([residual].map(toStack)), 'One signal, 64 layers, one way to connect them');
+  assert.equal(toHeadline([hc, runOf('hc', { depth: 8 })].map(toStack)), 'One signal, 8 to 64 layers, 2 runs');
+  assert.equal(toHeadline([runOf('hc', { depth: 1 })].map(toStack)), 'One signal, 1 layer, one way to connect them');
   assert.equal(toHeadline([]), 'One signal, layer by layer');
 });
 
