@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.app.edge.nginx import PROGRAM, run_nginx
-from tests.browser.conftest import FLAGS, Watch, find_chromium, load_page
+from tests.browser.conftest import FLAGS, SHELL, Watch, find_chromium, load_page
 from tests.conftest import Server, compute, start_server
 from tests.ports import free_port
 
@@ -79,7 +79,7 @@ def on_first(count: int) -> pytest.MarkDecorator:
 def test_the_page_works_in_a_browser(site: Site) -> None:
     watch = Watch(site.url)  # a console error, or a request that is not below the path, is a fault
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(SHELL), args=FLAGS)
         page = load_page(browser.new_context(ignore_https_errors=True), watch, "/#v=1&depth=4&width=16")
         assert page.evaluate("location.pathname") == f"{site.url.removeprefix(site.origin)}/"
         assert page.locator(".brand").get_attribute("href") == f"{site.url.removeprefix(site.origin)}/"
