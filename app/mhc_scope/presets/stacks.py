@@ -87,7 +87,7 @@ COMPARISONS: tuple[Preset, ...] = (
         "start",
         "deep",
         "Deep: 256 layers",
-        "At four times the depth, HC's gain rises from ×460 after 64 layers to ×9.1 billion after 256.",
+        "HC's gain is ×460 after 64 layers, down from ×790 at layer 58, and ×9.1 billion after 256.",
         build_three(depth=256),
     ),
     compare(

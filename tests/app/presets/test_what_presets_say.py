@@ -247,7 +247,8 @@ def peak(name: str, label: str, key: str) -> tuple[float, int]:
 
 def compute_deep() -> list[str]:
     gains = [read(name)["HC"].layers["composite_gain_fwd"] for name in ("default", "deep")]
-    return [f"{gains[0][-1]:.0f}", str(len(gains[0])), f"{gains[1][-1] / 1e9:.1f}", str(len(gains[1]))]
+    peak = [f"{gains[0].max():.0f}", str(gains[0].argmax() + 1)]
+    return [f"{gains[0][-1]:.0f}", str(len(gains[0])), *peak, f"{gains[1][-1] / 1e9:.1f}", str(len(gains[1]))]
 
 
 def compute_trained() -> list[str]:
