@@ -2,7 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { formatFactor, formatRunGain } from '../data/gain.js';
-import { joinPercent } from '../data/numbers.js';
+import { formatFixed, joinPercent } from '../data/numbers.js';
 import { isGrowing, trainSteps } from '../data/record.js';
 import { shownOf } from '../figures/drawing.js';
 import { toIntervalFindings } from '../instant/intervalfindings.js';
@@ -110,7 +110,7 @@ const Numbers = memo(
     const { loss, ...logs } = measureRun(columns, state.chosenInterval.value);
     return html`
     ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${logs[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${color} />`)}
-    <td data-run=${run} data-metric="loss" data-value=${loss.value}>${loss.value === null ? '–' : loss.value.toFixed(2)}<${Sparkline} curve=${loss.curve} color=${color} /></td>
+    <td data-run=${run} data-metric="loss" data-value=${loss.value}>${loss.value === null ? '–' : formatFixed(loss.value, 2)}<${Sparkline} curve=${loss.curve} color=${color} /></td>
   `;
   },
 );

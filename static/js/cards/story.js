@@ -135,14 +135,23 @@ function isBeforeStart() {
   return isFirst && !isWaiting() && Boolean(hc || mhc);
 }
 
-/** Return whether the runs of the view wait for Run, so that the page shows none or others. */
+/** Return whether the runs of the view wait for Run, so that the page shows none or the gains of others. */
 const isWaiting = () =>
-  state.phase.value === 'unconfirmed' && (state.slots.value.length === 0 || (hasServer && state.isOutdated.value));
+  state.phase.value === 'unconfirmed' && (state.slots.value.length === 0 || (hasServer && showsOtherRuns()));
+
+/** Return whether the shown gains are those of other settings. */
+const showsOtherRuns = () => state.isOutdated.value || state.slots.value.some(showsEarlierGains);
+
+/** Return whether a slot shows the gains of an earlier run: its own are not known. @param {import('../state/signals.js').Slot} slot */
+function showsEarlierGains(slot) {
+  const { columns } = shownOf(slot, hasGains);
+  return columns !== slot.columns && columns !== slot.derived;
+}
 
 /** Describe what the step shows of the shown runs. */
 function describeStep() {
   if (isWaiting())
-    return `These runs are not computed yet. Press Run.${state.isOutdated.value ? ' The dimmed runs have other settings.' : ''}`;
+    return `These runs are not computed yet. Press Run.${showsOtherRuns() ? ' The dimmed runs have other settings.' : ''}`;
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
   if (taskView.value === state.settings.value) return describeTask(runs);

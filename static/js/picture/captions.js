@@ -133,7 +133,7 @@ export function toGain(gain, below, run, { bands, form }) {
 
 /**
  * Return the lines below a gain, as many as fit: the layer of the gain unless it is the last one, the gain without edits, and the range
- * over seeds, or on a phone the streams. The lines of the first run begin with what the number is.
+ * over seeds, or on a phone the streams. The lines of the first run with a gain begin with what the number is.
  * @param {Shown} shown @param {boolean} isFirst whether to explain the number @param {Layout} layout @param {number} run
  * @returns {string[]}
  */
@@ -147,8 +147,10 @@ export function linesBelow(shown, isFirst, { bands, form }, run) {
   const { top, bottom } = bands[run];
   const fitting = Math.floor((bottom - top - GAINS[form][0] - BELOW_PX[form] + 8) / ROW_PX);
   const room = 1 + fitting;
-  const rows = spread ? [`${spread.words}:`, `×${spread.low} to ×${spread.high}`] : isFirst ? [MEANING] : [];
-  const all = spread ? [...where, ...rows] : [...rows, ...where];
+  const meaning = isFirst ? [MEANING] : [];
+  const range = spread ? [`${spread.words}:`, `×${spread.low} to ×${spread.high}`] : [];
+  const rows = spread && meaning.length + range.length > room ? range : [...meaning, ...range];
+  const all = [...meaning, ...where, ...range];
   if (where.length > 0) return all.length <= room ? all : unedited ? where.slice(-room) : rows;
   return isFirst && !spread && rows.length < room ? [MEANING, 'largest over layers'] : rows;
 }

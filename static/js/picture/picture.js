@@ -69,9 +69,10 @@ export function toFrontShapes(plan) {
 
 /** Draw the names of the runs left of the picture's strips, and their gains right of them. @param {Plan} plan @returns {Shape[]} */
 function toSides({ layout, runs, names, order }) {
+  const first = order.find((run) => runs[run].gain !== null);
   return runs.flatMap((shown, run) => [
     ...toLabel(shown, names[run], run, layout),
-    ...toGain(shown.gain, linesBelow(shown, run === order[0], layout, run), run, layout),
+    ...toGain(shown.gain, linesBelow(shown, run === first, layout, run), run, layout),
   ]);
 }
 

@@ -24,7 +24,8 @@ export const rangesDrawn = signal(0);
 export function gainRangeOf(columns) {
   const numbers = columns.summary?.findings.find(({ key }) => key === 'connection')?.numbers;
   const [low, high] = [numbers?.gain_fwd_log10_p05, numbers?.gain_fwd_log10_p95];
-  if (typeof low === 'number' && typeof high === 'number') return toRange([low, high], '5 to 95 % of these seeds');
+  if (typeof low === 'number' && typeof high === 'number')
+    return toRange([low, high], `5 to 95 % of ${specOf(columns)?.seeds} seeds`);
   const law = drawLawOf(columns);
   if (!law) return null;
   const key = JSON.stringify(law);

@@ -86,7 +86,7 @@ function traceNote({ model, versions }) {
 /** Describe the seed or seeds of a run. @param {Record<string, any>} spec */
 function seedsNote(spec) {
   if (!(spec.seeds > 1)) return `One draw of the weights, from seed ${spec.seed}. Other seeds give other numbers.`;
-  return `Curves are of seed ${spec.seed}; bands span the 5th to 95th percentile of ${spec.seeds} seeds, dotted lines are their medians.`;
+  return `Curves are medians of ${spec.seeds} seeds; bands span their 5th to 95th percentile, dotted lines are seed ${spec.seed}.`;
 }
 
 /** List the versions of the packages that computed a run. @param {object} versions */

@@ -112,3 +112,13 @@ def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(
     page.keyboard.press("ArrowLeft")
     wait_until_done(page)
     assert points(page) == [5, 5]
+
+
+def test_a_depth_that_waits_for_run_is_not_described_by_the_gains_of_the_last_runs(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual,hc&depth=2&width=512")
+    enter_depth(page, "220")
+    expect(page.locator(".status")).to_contain_text("Takes about")
+    expect(page.locator("#headline")).to_have_text("One signal, 220 layers, two ways to connect them")
+    expect(page.locator(".step-text")).to_have_text(
+        "These runs are not computed yet. Press Run. The dimmed runs have other settings."
+    )

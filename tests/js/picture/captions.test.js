@@ -108,6 +108,9 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   const lines = (more, run, layout = roomy) => linesBelow({ reading, ...more }, run === 0, layout, run);
   assert.deepEqual(lines({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
   assert.deepEqual(lines({ range, peak: 64 }, 2), SEEDS);
+  const mixed = toLayout(1376, [4, 4], 64);
+  assert.deepEqual(lines({ range, peak: 64 }, 0, mixed), ['gain of the mixing', ...SEEDS]);
+  assert.deepEqual(lines({ range, peak: 64 }, 0), SEEDS, 'the band of one stream has two lines');
   assert.deepEqual(lines({ range: null, peak: null }, 2), []);
   assert.deepEqual(lines({}, 0), ['gain of the mixing', 'largest over layers']);
   assert.deepEqual(lines({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
