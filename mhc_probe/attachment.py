@@ -296,8 +296,11 @@ def attach(
     Raises
     ------
     SpecError
-        If `layers` is missing and the structure is ambiguous. The message proposes a value for `layers`.
+        If `model` is not a module, or `layers` is missing and the structure is ambiguous. The message then proposes a
+        value for `layers`.
     SpecErrors
         If an edit is invalid. Whether the model allows it is checked when the model is called, which raises SpecError.
     """
+    if not isinstance(model, nn.Module):
+        raise SpecError("model", model, "a module of torch")
     return Attachment(model, build_candidates(model, layers), parse_edits(edits), loss)

@@ -17,7 +17,7 @@ from torch import nn
 from mhc_core.edits import Base, Edits, edit_entries, turn
 from mhc_core.layers.connections import Mixing
 from mhc_core.rng import normal
-from mhc_core.spec import EditSpec, SpecError
+from mhc_core.spec import EditSpec, SpecError, SpecErrors
 from mhc_core.spec.edit import What, check_edit
 from mhc_core.spec.errors import to_spec_errors
 
@@ -278,6 +278,8 @@ def parse_edits(edits: Sequence[EditSpec | dict[str, Any]]) -> tuple[EditSpec, .
     """
     found = []
     for place, edit in enumerate(edits):
+        if not isinstance(edit, EditSpec | dict):
+            raise SpecErrors([SpecError(f"edits.{place}", edit, "an object")])
         try:
             found.append(edit if isinstance(edit, EditSpec) else EditSpec.model_validate(edit))
         except ValidationError as error:

@@ -1,8 +1,11 @@
 """Errors for a user's mistakes in a spec: the field, the received value, the allowed values, and a sentence."""
 
+import re
 from typing import Any
 
 from pydantic import ValidationError
+
+WHOLE = re.compile(r"(?<=\d)\.0\b")  # the end of a whole float, such as 10.0
 
 
 class SpecError(ValueError):
@@ -31,7 +34,11 @@ class SpecErrors(ValueError):
 
 def to_spec_errors(error: ValidationError, schema: dict[str, Any]) -> SpecErrors:
     """Convert pydantic's errors to SpecErrors, with the limits from the JSON schema."""
-    return SpecErrors([_to_spec_error(item, schema) for item in error.errors(include_url=False)])
+    items = error.errors(include_url=False)
+    parents = {item["loc"][:-1] for item in items}
+    # pydantic also calls a list too short if its first item is wrong
+    kept = [item for item in items if item["type"] != "too_short" or item["loc"] not in parents]
+    return SpecErrors([_to_spec_error(item, schema) for item in kept])
 
 
 def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
@@ -53,15 +60,16 @@ def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
     wanted = _describe_allowed(found)
     is_named = found.get("type") != "object" and "title" in found
     title = "A spec" if not field else found["title"] if is_named else field
-    return SpecError(field or "body", item["input"], wanted, f"{title} {_to_words(wanted)}.")
+    got = None if item["type"] == "missing" else item["input"]  # of a missing field pydantic's input is the whole part
+    return SpecError(field or "body", got, wanted, f"{title} {_to_words(wanted)}.")
 
 
 def _to_words(wanted: str) -> str:
     """Convert a text for allowed values to the end of a sentence for users."""
     if wanted.startswith("text of "):
         return f"must have {wanted.removeprefix('text of ')}"
-    plain = wanted.replace("an integer", "a whole number").replace("a finite number", "a number").replace(".0 ", " ")
-    return f"must be {plain}"
+    plain = wanted.replace("an integer", "a whole number").replace("a finite number", "a number")
+    return f"must be {re.sub(WHOLE, '', plain)}"
 
 
 def list_divisors(number: int, most: int) -> str:
@@ -74,6 +82,7 @@ def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON schema of a field by its dotted name; "" is the spec itself."""
     schema = root
     for name in filter(None, field.split(".")):
+        schema = _drop_null(schema)
         if "properties" in schema:
             schema = schema["properties"].get(name, schema)
         elif schema.get("type") == "array":
@@ -83,9 +92,14 @@ def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+def _drop_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the values of a field that may also be null."""
+    return next((one for one in schema.get("anyOf", ()) if one != {"type": "null"}), schema)
+
+
 def _describe_allowed(schema: dict[str, Any]) -> str:
     """Return a text for the values that the schema of a field allows, with their limits."""
-    schema = next((one for one in schema.get("anyOf", ()) if one != {"type": "null"}), schema)
+    schema = _drop_null(schema)
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
     kind = schema["type"]

@@ -1,5 +1,6 @@
 """Define every call of the API as a generator of requests, without network access; see `exchange`."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ OCTETS = "application/octet-stream"
 def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
     """Return the id of an object that a call returned, or the id itself."""
     if isinstance(record, str):
+        if not re.fullmatch(r"[\w-]+", record):  # else it would change the path of the request
+            raise ArgumentError("id", record, "letters and digits, as in the id of a run")
         return record
     if not isinstance(record, Run | Trace | Sweep | Snapshot):
         raise ArgumentError("record", record, "what a call of the client returned, or its id")

@@ -73,9 +73,9 @@ class Monitor:
             If `attach` does not find the model's layers, `every` or `updates` is not positive, or `to` is not a
             destination.
         """
-        if every < 1:
+        if not isinstance(every, int) or every < 1:
             raise SpecError("every", every, "a number of updates from 1 on")
-        if updates is not None and updates < 1:
+        if updates is not None and not (isinstance(updates, int) and updates >= 1):
             raise SpecError("updates", updates, "a number of updates from 1 on, or None where it is not known")
         self.model, self.every, self.to, self.updates = model, every, to, updates
         self.iteration = 0

@@ -7,12 +7,13 @@ from mhc_core.measure.atlas import list_cuts
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.source import SpecSource
 from mhc_core.record.stages import AtlasFrame
+from mhc_core.spec import SpecError
 from mhc_scope.api import on_demand
 from mhc_scope.api.contents import Responses
 from mhc_scope.api.dependencies import Runner, Service, Viewer, charge_reading, find_done
 from mhc_scope.api.models.atlases import AtlasBody, CutBody
 from mhc_scope.api.models.links import API
-from mhc_scope.api.problems import Problem, not_found
+from mhc_scope.api.problems import not_available, not_found
 from mhc_scope.engine.contract import ATLAS
 from mhc_scope.services.runs import read_spec
 from mhc_scope.store.runs import StoredRun
@@ -34,8 +35,7 @@ async def start_atlas(run_id: str, service: Service, client: Runner) -> Response
     """
     run = await find_done(service, run_id)
     if edits := read_spec(run).edits:
-        why = f"edits: got {len(edits)}, wanted none: an atlas is of a run without edits"
-        raise Problem("not-ready", 409, why)
+        raise not_available(SpecError("edits", len(edits), "none: an atlas is of a run without edits"))
     await service.submit_job(ATLAS, run, client)
     return await on_demand.respond(service, ATLAS, run, _build_body)
 

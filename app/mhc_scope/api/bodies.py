@@ -6,7 +6,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
-from mhc_scope.api.problems import Problem
+from mhc_scope.api.problems import Problem, to_request_error
 
 MAX_SPECS = 8
 # If compared runs differ in these fields, part of their other differences is chance.
@@ -52,7 +52,7 @@ def parse_model(model: type[Model], body: bytes) -> Model:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        errors = [_to_spec_error(item) for item in error.errors(include_url=False, include_context=False)]
+        errors = [_to_spec_error(item) for item in error.errors(include_url=False)]
         problem = "; ".join(str(item) for item in errors)
         raise Problem("invalid-body", 422, problem, errors=errors) from None
 
@@ -64,8 +64,8 @@ def _parse_list(body: bytes) -> list[Any]:
     except ValueError as error:
         raise SpecErrors([SpecError("body", str(error), "JSON in UTF-8")]) from None
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_SPECS:
-        got = len(items) if isinstance(items, list) else type(items).__name__
-        raise SpecErrors([SpecError("body", [got], f"a list of 1 to {MAX_SPECS} specs")])
+        got = f"a list of {len(items)}" if isinstance(items, list) else items
+        raise SpecErrors([SpecError("body", got, f"a list of 1 to {MAX_SPECS} specs")])
     return items
 
 
@@ -94,4 +94,4 @@ def _require_shared(specs: list[RunSpec]) -> None:
 def _to_spec_error(item: Any) -> SpecError:
     """Convert an error of pydantic in a request body to a SpecError."""
     field = ".".join(str(part) for part in item["loc"]) or "body"
-    return SpecError(field, item["input"], item["msg"])
+    return to_request_error(field, item)

@@ -5,9 +5,11 @@ import asyncio
 from fastapi import APIRouter, Depends
 
 from mhc_core.metrics.intervals import multiply_interval
+from mhc_core.spec import SpecError
 from mhc_scope.api.dependencies import Service, charge_reading, find_done, load_result
 from mhc_scope.api.models.composites import CompositeBody
 from mhc_scope.api.models.links import API
+from mhc_scope.api.problems import not_available
 from mhc_scope.api.queries import LayerIndex, check_interval
 
 router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
@@ -21,5 +23,8 @@ async def get_composite(
     run = await find_done(service, run_id)
     result = await load_result(service, run)
     first, last = check_interval(first, last, result.depth)
-    composite = await asyncio.to_thread(multiply_interval, result.matrices["h_res"], first, last)
+    if (h_res := result.matrices.get("h_res")) is None:
+        wanted = "a connection whose layers mix streams with a matrix H_res"
+        raise not_available(SpecError("connection", run.source.label, wanted))
+    composite = await asyncio.to_thread(multiply_interval, h_res, first, last)
     return CompositeBody.build(run_id, first, last, composite)

@@ -12,7 +12,7 @@ from mhc_scope.api.contents import Responses
 from mhc_scope.api.dependencies import Runner, Service, Viewer, charge_reading, find_done
 from mhc_scope.api.models.lenses import LensBody, ProbeBody, TokenBody
 from mhc_scope.api.models.links import API
-from mhc_scope.api.problems import Problem
+from mhc_scope.api.problems import not_available
 from mhc_scope.engine.contract import LENS
 from mhc_scope.services.runs import read_spec
 from mhc_scope.store.runs import StoredRun
@@ -36,7 +36,7 @@ async def start_lens(run_id: str, service: Service, client: Runner) -> Response:
     try:
         check_lens(read_spec(run))
     except SpecError as error:
-        raise Problem("not-ready", 409, str(error)) from None
+        raise not_available(error) from None
     await service.submit_job(LENS, run, client)
     return await on_demand.respond(service, LENS, run, _build_body)
 

@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 
 from mhc_core.spec import SpecError, SpecErrors
 from mhc_scope import log_context
+from mhc_scope.api.models.fields import NO_NUL
 from mhc_scope.api.models.links import to_address
 from mhc_scope.services import errors
 from mhc_scope.store.errors import StoreUnavailable
@@ -51,6 +52,7 @@ TITLES = {
     "not-found": "Not found",
     "not-allowed": "Method not allowed",
     "not-ready": "The run has no complete result",
+    "not-available": "Not available for this run",
     "not-a-trace": "The record isn't a trace",
     "no-spec": "The record has no spec",
     "not-the-teacher": "Room key required",
@@ -143,7 +145,7 @@ def to_response(problem: Problem, path: str) -> Response:
 
 def from_spec_errors(found: SpecErrors) -> Problem:
     """Return the problem for errors in a spec: 400 if the body is not JSON, else 422."""
-    broken = any(error.field == "body" and isinstance(error.got, str) for error in found.errors)
+    broken = any(error.field == "body" and error.wanted == "JSON in UTF-8" for error in found.errors)
     kind, status = ("invalid-body", 400) if broken else ("invalid-spec", 422)
     return Problem(kind, status, _shorten(str(found), 1000), errors=found.errors)
 
@@ -163,6 +165,11 @@ def invalid_query(field: str, got: Any, wanted: str) -> Problem:
     """Return the problem for a query parameter that is not valid."""
     error = SpecError(field, got, wanted)
     return Problem("invalid-query", 422, str(error), errors=[error])
+
+
+def not_available(error: SpecError) -> Problem:
+    """Return the problem for something that a finished run cannot have. error: what the run is, and what it must be."""
+    return Problem("not-available", 409, str(error), errors=[error])
 
 
 def not_found(what: str, name: str) -> Problem:
@@ -207,7 +214,7 @@ def _to_problem(request: Request, error: Exception) -> Problem:
         case errors.RefusalError():
             return from_refusal(error)
         case RequestValidationError():
-            items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
+            items = [to_request_error(_to_field(item["loc"]), item) for item in error.errors()]
             return Problem("invalid-query", 422, "; ".join(map(str, items)), errors=items)
         case HTTPException():
             return _from_http(request, error)
@@ -223,8 +230,49 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
         return Problem("not-found", 404, f"This server has nothing at {request.url.path}.", headers=headers)
     if error.status_code == 405:
         headers["Allow"] = ", ".join(list_methods(request.app, dict(request.scope)))
-    kind, detail = "not-allowed" if error.status_code == 405 else "http", f"{request.url.path}: {error.detail}."
-    return Problem(kind, error.status_code, f"{request.method} {detail}", headers=headers)
+        detail = f"{request.url.path}: got {request.method}, wanted {headers['Allow']}."
+        return Problem("not-allowed", 405, detail, headers=headers)
+    return Problem("http", error.status_code, f"{request.method} {request.url.path}: {error.detail}.", headers=headers)
+
+
+# Type of an error of pydantic -> the values that are allowed; the names in braces are from the error's context.
+WANTED = {
+    "missing": "a value: this field is required",
+    "extra_forbidden": "no field of this name",
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing_size": "an integer of fewer digits",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a string",
+    "list_type": "a list",
+    "model_type": "an object",
+    "dict_type": "an object",
+    "literal_error": "one of {expected}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "string_too_short": "text with a length of at least {min_length}",
+    "string_too_long": "text of at most {max_length} characters",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "json_invalid": "JSON in UTF-8",
+}
+
+
+def to_request_error(field: str, item: Any) -> SpecError:
+    """Convert an error of pydantic in a query or a body to a SpecError, in plain words."""
+    kind, context = item["type"], item.get("ctx", {})
+    wanted = WANTED[kind].format(**context) if kind in WANTED else item["msg"]
+    if kind == "string_pattern_mismatch" and context["pattern"] == NO_NUL:
+        wanted = "text without the character U+0000"
+    got = {"missing": None, "json_invalid": context.get("error")}.get(kind, item.get("input"))
+    return SpecError(field, got, wanted)
 
 
 def to_item(error: SpecError) -> dict[str, Any]:

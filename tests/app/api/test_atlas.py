@@ -59,7 +59,10 @@ def test_an_atlas_is_computed_once(client: httpx.Client, fresh_spec: FreshSpec) 
 def test_of_an_edited_run_there_is_no_atlas(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     edit = {"layers": [0, 0], "what": "branch", "do": "zero"}
     answer = client.post(f"/runs/{compute(client, fresh_spec(edits=[edit]))}/atlas")
-    check_problem(answer, 409, "not-ready")
+    check_problem(answer, 409, "not-available")
+    assert answer.json()["errors"] == [
+        {"field": "edits", "got": 1, "wanted": "none: an atlas is of a run without edits"}
+    ]
     assert "edits" in answer.json()["detail"]
 
 

@@ -17,6 +17,7 @@ BAD_SPECS: dict[str, tuple[bytes, int, str, str]] = {
     "lone surrogate": (b'{"input": {"text": "\\ud800"}}', 400, "body", "UTF-8"),
     "a list": (b"[]", 422, "body", "object"),
     "a number": (b"7", 422, "body", "object"),
+    "a string": (b'"x"', 422, "body", "object"),
     "null": (b"null", 422, "body", "object"),
     "nested too deep": (b"[" * 100_000, 400, "body", "JSON"),
     "string for a number": (b'{"depth": "64"}', 422, "depth", "integer"),
@@ -43,6 +44,12 @@ BAD_SPECS: dict[str, tuple[bytes, int, str, str]] = {
     "empty text": (b'{"input": {"text": ""}}', 422, "input.text", "1"),
     "long text": (json.dumps({"input": {"text": "a" * 500_001}}).encode(), 422, "input.text", "500000"),
     "too few samples": (b'{"input": {"batch": 1, "tokens": 2}}', 422, "input.tokens", "4"),
+    "edit with text for a number": (
+        b'{"edits": [{"layers": [0, 0], "what": "h_res", "do": "set", "values": ["a"]}]}',
+        422,
+        "edits.0.values.0",
+        "number",
+    ),
     "training": (b'{"train": {"steps": 5001}}', 422, "train.steps", "5000"),
 }
 
@@ -70,6 +77,7 @@ def test_a_bad_spec_is_refused_by_name(client: httpx.Client, name: str) -> None:
 BAD_COMPARISONS: dict[str, tuple[bytes, int, str, str]] = {
     "an object": (b"{}", 422, "body", "list"),
     "empty": (b"[]", 422, "body", "1 to 8"),
+    "a string": (b'"x"', 422, "body", "list"),
     "nine": (b"[" + b",".join([b"{}"] * 9) + b"]", 422, "body", "1 to 8"),
     "not json": (b"[{]", 400, "body", "JSON"),
     "broken utf-8": (b'["\xff"]', 400, "body", "UTF-8"),
@@ -100,10 +108,10 @@ def test_a_mixed_comparison_is_allowed_on_request(client: httpx.Client, name: st
 
 BAD_SNAPSHOTS: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "body", "JSON"),
-    "no runs": (b'{"runs": []}', "runs", "1 item"),
+    "no runs": (b'{"runs": []}', "runs", "at least 1"),
     "runs missing": (b'{"state": "v=1"}', "runs", "required"),
     "number for a run": (b'{"runs": [1]}', "runs.0", "string"),
-    "unknown field": (b'{"runs": ["a"], "colour": 1}', "colour", "not permitted"),
+    "unknown field": (b'{"runs": ["a"], "colour": 1}', "colour", "no field of this name"),
     "long state": (json.dumps({"runs": ["a"], "state": "x" * 16_001}).encode(), "state", "16000"),
 }
 

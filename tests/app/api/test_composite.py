@@ -77,6 +77,12 @@ def test_one_stream_has_no_differences(client: httpx.Client, fresh_spec: FreshSp
     assert body["ds_error"] == {"value": 0, "log10": None}
 
 
+def test_a_connection_without_h_res_is_refused(client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    run_id = compute(client, fresh_spec(connection={"kind": "attnres"}))
+    problem = check_problem(client.get(f"/runs/{run_id}/composite"), 409, "connection", "H_res")
+    assert problem["title"] == "Not available for this run"
+
+
 def test_bad_intervals_are_refused(client: httpx.Client, run_id: str, fresh_spec: FreshSpec) -> None:
     url = f"/runs/{run_id}/composite"
     check_problem(client.get(url, params={"last": DEPTH}), 422, "last", f"0 to {DEPTH - 1}")

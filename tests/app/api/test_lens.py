@@ -35,7 +35,8 @@ def test_a_lens_has_every_row_and_is_computed_once(client: httpx.Client, fresh_s
 
 def test_vectors_have_no_lens(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     answer = client.post(f"/runs/{compute(client, fresh_spec(input={'kind': 'gaussian'}))}/lens")
-    check_problem(answer, 409, "not-ready")
+    check_problem(answer, 409, "not-available")
+    assert answer.json()["errors"][0]["field"] == "input.kind"
     assert "input.kind" in answer.json()["detail"]
 
 

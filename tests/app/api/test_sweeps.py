@@ -158,11 +158,11 @@ def test_a_sweep_goes_on_after_a_restart(launch: StartServer, fresh_spec: FreshS
 X = {"field": "depth", "values": [2, 4]}
 BAD: dict[str, tuple[Any, str, str]] = {
     "no axis": ({"spec": {}}, "x", "required"),
-    "no values": ({"x": {"field": "depth", "values": []}}, "x.values", "1 item"),
+    "no values": ({"x": {"field": "depth", "values": []}}, "x.values", "at least 1"),
     "an object for a value": ({"x": {"field": "depth", "values": [{}]}}, "depth", "integer"),
     "a wrong part": ({"x": {"field": "connection", "values": [{"kind": "hcc"}]}}, "connection.kind", "mhc"),
-    "a text": ({"x": {"field": "depth", "values": "24"}}, "x.values", "array"),
-    "unknown key": ({"x": X, "z": X}, "z", "not permitted"),
+    "a text": ({"x": {"field": "depth", "values": "24"}}, "x.values", "a list"),
+    "unknown key": ({"x": X, "z": X}, "z", "no field of this name"),
     "unknown field": ({"x": {"field": "dept", "values": [1]}}, "dept", "depth"),
     "unknown field inside": ({"x": {"field": "connection.n", "values": [1]}}, "connection.n", "streams"),
     "below a leaf": ({"x": {"field": "depth.x", "values": [1]}}, "depth", "integer"),

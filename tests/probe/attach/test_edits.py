@@ -473,6 +473,13 @@ def test_what_is_no_edit_is_refused_before_any_pass() -> None:
     with pytest.raises(SpecErrors) as caught:
         attach(build("GPT-2"), edits=[{"layers": [0, 0], "what": "branch", "do": "cut"}])
     assert [error.field for error in caught.value.errors] == ["edits.0.do"]
+    with pytest.raises(SpecErrors, match=r"edits\.0: got 'cut', wanted an object"):
+        attach(build("GPT-2"), edits=["cut"])  # type: ignore[list-item]
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(SpecError, match="model: got 'gpt2', wanted a module of torch"):
+        attach("gpt2")  # type: ignore[arg-type]
 
 
 @pytest.mark.full

@@ -166,6 +166,12 @@ def test_a_server_that_is_away_is_named() -> None:
         Client("localhost:8000")
 
 
+@pytest.mark.parametrize("run_id", ["", "../presets", "a?b"])
+def test_what_is_no_id_is_refused_without_a_request(run_id: str) -> None:
+    with Client("http://127.0.0.1:1") as script, pytest.raises(ArgumentError, match="id: got"):
+        script.get_run(run_id)
+
+
 @pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("call", "said"),

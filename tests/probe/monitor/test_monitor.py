@@ -380,6 +380,8 @@ def test_an_error_in_training_ends_the_trace_as_failed(tmp_path: Path) -> None:
     ("arguments", "field"),
     [
         ({"every": 0}, "every"),
+        ({"every": "3"}, "every"),
+        ({"every": 1.5}, "every"),
         ({"updates": 0}, "updates"),
         ({"to": "run.txt"}, "to"),
         ({"to": 3}, "to"),
