@@ -222,7 +222,9 @@ class Attachment:
             base.scale_gradients(grad.detach().sum())
 
     def _drop_unscaled(self, base: "Attachment") -> None:
-        """Drop the gradients without edits of passes whose loss was not differentiated."""
+        """Drop the gradients that `base`, the attachment without edits, recorded of passes whose loss was not
+        differentiated.
+        """
         for item in base._recordings:
             for one in item.recorder.passes:
                 if self.loss is None and id(one) not in self._scaled:

@@ -384,8 +384,8 @@ def _drop_missing(group: LayerGroup) -> None:
 
 
 def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the weights with which each layer reads, of lengths 1 to L, as unfolded connections (L, L + 1), padded
-    with 0.
+    """Stack the weights with which layers read earlier outputs, of lengths 1 to L, into the matrix of effective skip
+    connections (L, L + 1), padded with 0.
     """
     size = len(reads) + 1
     return torch.stack([pad(weights, (0, size - len(weights))) for weights in reads])

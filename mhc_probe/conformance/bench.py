@@ -269,7 +269,7 @@ def center(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def _center_log(value: torch.Tensor) -> torch.Tensor:
-    """Return the centred logits of a positive matrix (n, n), and any other value unchanged."""
+    """Return the centred logarithm of a matrix (n, n) with entries above `VISIBLE`, and any other value unchanged."""
     return center(value.log()) if value.ndim == 2 and bool((value > VISIBLE).all()) else value
 
 

@@ -78,9 +78,11 @@ def test_the_page_has_the_installed_connection(server_with_rotation: Server) -> 
     assert "rotation" not in rules["at_once"]["maps"]  # the page waits for the server
 
 
-def test_a_flag_adds_a_connection_of_a_module_for_one_process() -> None:
-    assert '"rotation"' not in run_app(EXAMPLES / "connection", "schema").stdout
-    done = run_app(EXAMPLES / "connection", "schema", "--connection", "mhc_scope_rotation:FAMILY")
+def test_a_flag_adds_a_connection_of_a_module_for_one_process(tmp_path: Path) -> None:
+    # Only the module: `pip install .` in the example leaves metadata with its entry point in that folder.
+    shutil.copy(EXAMPLES / "connection" / "mhc_scope_rotation.py", tmp_path)
+    assert '"rotation"' not in run_app(tmp_path, "schema").stdout
+    done = run_app(tmp_path, "schema", "--connection", "mhc_scope_rotation:FAMILY")
     assert (done.returncode, done.stderr) == (0, "")
     assert '"rotation"' in done.stdout
 

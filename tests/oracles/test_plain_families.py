@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from mhc_core.discovery import load
 from mhc_core.families import FAMILIES
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
@@ -127,6 +128,15 @@ def test_scalings_outputs_value_residuals_and_digits_have_them_too(fields: dict[
     check(build_spec(depth=5, **fields))
 
 
-def test_every_family_has_a_plain_form() -> None:
+def test_every_family_without_a_map_has_a_plain_form() -> None:
     plain = {"none", "residual", "hc", "frac", "mhc", "mhc_lite", "kromhc", "identity_hc", *MAPS, *CLIMBS}
-    assert plain == set(FAMILIES)
+    assert plain <= set(FAMILIES)
+    assert {kind for kind, family in FAMILIES.items() if not family.is_mapped} <= plain
+
+
+@pytest.mark.sample(4)
+@pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if family.is_mapped and family.logits(4)])
+def test_the_gradient_of_a_map_is_its_derivative(kind: str) -> None:
+    spec = build_spec(connection={"kind": kind, "streams": 4})
+    raw = torch.randn(2, spec.family.logits(4), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert torch.autograd.gradcheck(load(spec.family.map)(spec.map_settings), raw.requires_grad_())

@@ -26,8 +26,8 @@ import * as state from '../state/signals.js';
 import { isUnconstrained } from '../state/spec.js';
 import { clearCanvas, paintShapes } from './canvas.js';
 import { toCaptionLines } from './captions.js';
-import { dragLayers, gripAt, isOnMixing, laneAt, lensLaneAt } from './editmarks.js';
-import { lensOf, mixingAreaOf } from './inside.js';
+import { dragLayers, gripAt, isOnMixing, laneAt, magnifiedLaneAt } from './editmarks.js';
+import { magnifierOf, mixingAreaOf } from './inside.js';
 import { labelAt, layerAt, toLayout } from './layout.js';
 import {
   frameOf,
@@ -354,7 +354,7 @@ export class PictureBox {
   listen() {
     const { box } = this;
     box.addEventListener('pointerdown', (event) => {
-      if (this.grab(event) || this.pressLens(event)) return;
+      if (this.grab(event) || this.pressMagnifier(event)) return;
       const run = this.runUnder(event);
       if (run !== null) this.choose(run);
       this.isDragging = this.layerUnder(event) !== null;
@@ -469,29 +469,29 @@ export class PictureBox {
     const reading = run === null ? null : this.plan?.runs[run].reading;
     if (!this.plan || !reading || run === null) return null;
     const layer = this.layer(this.plan);
-    const lens = lensOf(reading, this.plan.layout, layer);
-    return lens && { run, layer, lens };
+    const magnifier = magnifierOf(reading, this.plan.layout, layer);
+    return magnifier && { run, layer, magnifier };
   }
 
   /** Return the stream under the pointer in the magnified layer; null if none. @param {PointerEvent} event */
-  lensLaneUnder(event) {
+  magnifiedLaneUnder(event) {
     const found = this.magnified();
     if (!found) return null;
-    const { run, layer, lens } = found;
-    const stream = lensLaneAt(lens, ...this.placeOf(event));
+    const { run, layer, magnifier } = found;
+    const stream = magnifiedLaneAt(magnifier, ...this.placeOf(event));
     return stream !== null && this.isCuttable(run, stream, layer) ? { run, stream, layer } : null;
   }
 
   /** Return whether the pointer is on a mixing matrix of the magnified layer that can be edited. @param {PointerEvent} event */
   isOnMatrix(event) {
     const found = this.magnified();
-    if (!found || !isOnMixing(found.lens, ...this.placeOf(event))) return false;
+    if (!found || !isOnMixing(found.magnifier, ...this.placeOf(event))) return false;
     return canEdit(found.run, { layers: [found.layer, found.layer], what: 'h_res', do: 'identity' });
   }
 
   /** Cut the pressed stream of the magnified layer; return whether one was pressed. @param {PointerEvent} event */
-  pressLens(event) {
-    const lane = this.lensLaneUnder(event);
+  pressMagnifier(event) {
+    const lane = this.magnifiedLaneUnder(event);
     if (lane) toggleStream(lane.run, 'zero', lane.stream, lane.layer);
     return lane !== null;
   }
@@ -596,7 +596,7 @@ export class PictureBox {
     const grip = this.gripUnder(event);
     if (grip?.part === 'handle') return { words: 'drag to where the stream is restored', isMoved: true };
     if (grip) return { words: `${describeEdit(grip.mark.edit)}: drag to move, click to remove`, isMoved: true };
-    const lane = this.laneUnder(event) ?? this.lensLaneUnder(event);
+    const lane = this.laneUnder(event) ?? this.magnifiedLaneUnder(event);
     if (!lane && this.isOnMatrix(event)) return { words: 'click to edit the mixing matrix', isMoved: false };
     if (!lane) return null;
     const where = describeLayers([lane.layer, lane.layer]);

@@ -18,7 +18,7 @@ const NAME_HALF_PX = 7; // half the height of a name, which is above the streams
 /** How far from a mark the pointer reaches it. */
 const REACH_PX = { fine: 4, coarse: 12 };
 const LANE_PX = 4; // distance up to which the pointer is on a stream
-const LENS_PX = 14; // distance up to which the pointer is on a stream of the magnified layer
+const GRAB_PX = 14; // distance up to which the pointer is on a stream of the magnified layer
 
 /** Draw the edits of a run. @param {Mark[]} marks @param {Layout} layout @param {Band} band @returns {Shape[]} */
 export function toEditShapes(marks, layout, band) {
@@ -152,14 +152,14 @@ export function laneAt({ strips, bands }, x, y) {
   return null;
 }
 
-/** Return the stream of the magnified layer whose entry is at a point; null if none. @param {{left: number, lanes: number[]}} lens @param {number} x @param {number} y */
-export function lensLaneAt({ left, lanes }, x, y) {
+/** Return the stream of the magnified layer whose entry is at a point; null if none. @param {{left: number, lanes: number[]}} magnifier @param {number} x @param {number} y */
+export function magnifiedLaneAt({ left, lanes }, x, y) {
   const [nearest] = [...lanes.keys()].sort((one, other) => Math.abs(y - lanes[one]) - Math.abs(y - lanes[other]));
-  return Math.abs(x - left) <= LENS_PX && Math.abs(y - lanes[nearest]) <= LENS_PX ? nearest : null;
+  return Math.abs(x - left) <= GRAB_PX && Math.abs(y - lanes[nearest]) <= GRAB_PX ? nearest : null;
 }
 
-/** Return whether a point is between the streams of the magnified layer before and after it, where its mixing is drawn. @param {{left: number, right: number, lanes: number[]}} lens @param {number} x @param {number} y */
+/** Return whether a point is between the streams of the magnified layer before and after it, where its mixing is drawn. @param {{left: number, right: number, lanes: number[]}} magnifier @param {number} x @param {number} y */
 export function isOnMixing({ left, right, lanes }, x, y) {
-  const isAcross = x > left + LENS_PX && x < right - LENS_PX;
-  return isAcross && y >= lanes[0] - LENS_PX && y <= lanes[lanes.length - 1] + LENS_PX;
+  const isAcross = x > left + GRAB_PX && x < right - GRAB_PX;
+  return isAcross && y >= lanes[0] - GRAB_PX && y <= lanes[lanes.length - 1] + GRAB_PX;
 }

@@ -12,13 +12,13 @@ import { toArea, toCorners, toLine, toText } from './shapes.js';
 
 /** @typedef {import('./layout.js').Layout} Layout @typedef {import('./reading.js').Reading} Reading @typedef {import('./reading.js').Weights} Weights @typedef {import('./shapes.js').Shape} Shape */
 /** A weight, drawn between two points. @typedef {{weight: number, spread: number, points: number[]}} Link */
-/** Positions of streams and branch in the magnified layer. @typedef {{left: number, right: number, lanes: number[], branch: number, name: string, half: number, middle: number}} Lens */
+/** Positions of streams and branch in the magnified layer. @typedef {{left: number, right: number, lanes: number[], branch: number, name: string, half: number, middle: number}} Magnifier */
 
 const PAD_PX = 18;
 const TITLE = { size: 14, tools: 72 }; // width of the tools at its end
 const NUMBER_PX = 60; // on each side, for a size of any magnitude
 const LANES = { top: 84, gap: 46, room: 144 };
-const MAX_LENS_PX = 280;
+const MAX_MAGNIFIER_PX = 280;
 const ONE_PX = 5; // largest width of a weight of 1
 const LANE_SHARE = 0.24; // largest width as a share of the distance between streams
 const MOST = 1.8; // largest width of any weight, relative to that of 1
@@ -39,9 +39,10 @@ const COLOR_SCALE = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell a
 export function toInside(reading, run, name, layout, layer, isBehind = false, edits = [], letter = '') {
   const frame = layout.inside;
   if (!frame || layer >= reading.layers) return [];
-  const lens = toLens(reading, frame, layer);
-  const unit = lens.lanes.length > 1 ? Math.min(ONE_PX, LANE_SHARE * (lens.lanes[1] - lens.lanes[0])) : ONE_PX;
-  const { mix, read, write } = toLinks(reading, lens, layer);
+  const magnifier = toMagnifier(reading, frame, layer);
+  const unit =
+    magnifier.lanes.length > 1 ? Math.min(ONE_PX, LANE_SHARE * (magnifier.lanes[1] - magnifier.lanes[0])) : ONE_PX;
+  const { mix, read, write } = toLinks(reading, magnifier, layer);
   const [x, y] = [frame.left + PAD_PX, frame.top];
   return [
     toEdge(layout),
@@ -49,10 +50,10 @@ export function toInside(reading, run, name, layout, layer, isBehind = false, ed
     toText(x, y + 43, describeParts(reading), 'muted'),
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
-    ...toEnds(reading, run, lens, layer, isBehind),
-    ...toCuts(edits, lens, layer),
-    ...toBranch(reading, lens, layer),
-    ...toWords(reading, layer, frame, lens),
+    ...toEnds(reading, run, magnifier, layer, isBehind),
+    ...toCuts(edits, magnifier, layer),
+    ...toBranch(reading, magnifier, layer),
+    ...toWords(reading, layer, frame, magnifier),
   ];
 }
 
@@ -80,9 +81,9 @@ export function toEdge({ inside, width }) {
   return toLine(top === 0 ? [left + 0.5, 0, left + 0.5, bottom] : [0, top + 0.5, width, top + 0.5], 'grid');
 }
 
-/** Compute the positions inside the magnified layer. @param {Reading} reading @param {NonNullable<Layout['inside']>} frame @param {number} layer @returns {Lens} */
-function toLens({ streams, blocks }, frame, layer) {
-  const width = Math.min(MAX_LENS_PX, frame.right - frame.left - 2 * PAD_PX);
+/** Compute the positions inside the magnified layer. @param {Reading} reading @param {NonNullable<Layout['inside']>} frame @param {number} layer @returns {Magnifier} */
+function toMagnifier({ streams, blocks }, frame, layer) {
+  const width = Math.min(MAX_MAGNIFIER_PX, frame.right - frame.left - 2 * PAD_PX);
   const middle = frame.top === 0 ? (frame.left + frame.right) / 2 : frame.left + PAD_PX + width / 2;
   const gap = Math.min(LANES.gap, LANES.room / Math.max(1, streams - 1));
   const lanes = inclusiveRange(0, streams - 1).map((stream) => frame.top + LANES.top + stream * gap);
@@ -98,7 +99,7 @@ function toLens({ streams, blocks }, frame, layer) {
   };
 }
 
-/** List the weights of a layer: mixing, reading and writing. @param {Reading} reading @param {Lens} lens @param {number} layer */
+/** List the weights of a layer: mixing, reading and writing. @param {Reading} reading @param {Magnifier} magnifier @param {number} layer */
 function toLinks(reading, { left, right, lanes, middle, half, branch }, layer) {
   const isApart = reading.read.mean?.shape.length === 3; // the branch reads each part separately
   const portOf = (/** @type {number} */ part) =>
@@ -141,7 +142,7 @@ function toLinkShapes({ weight, spread, points }, color, unit) {
   return [{ ...line, width: thick(Math.abs(weight) + spread), opacity: 0.28, isDashed: false }, line];
 }
 
-/** Draw the streams before and after the magnified layer, with sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
+/** Draw the streams before and after the magnified layer, with sizes. @param {Reading} reading @param {number} run @param {Magnifier} magnifier @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
 function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
   const isRoomy = lanes.length === 1 || lanes[1] - lanes[0] >= NUMBER_GAP_PX;
   return lanes.flatMap((y, stream) =>
@@ -160,7 +161,7 @@ function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
 /** Format the size of a stream, with the digits of the small charts. @param {number} log10 */
 const toSizeText = (log10) => (Number.isFinite(log10) ? formatFactor(log10) : formatLog(log10));
 
-/** Cross out the streams that are cut at the layer. @param {import('./editmarks.js').Mark[]} edits @param {Lens} lens @param {number} layer @returns {Shape[]} */
+/** Cross out the streams that are cut at the layer. @param {import('./editmarks.js').Mark[]} edits @param {Magnifier} magnifier @param {number} layer @returns {Shape[]} */
 function toCuts(edits, { left, lanes }, layer) {
   const cut = edits.filter(
     ({ edit: { what, do: act, layers } }) =>
@@ -174,20 +175,20 @@ function toCuts(edits, { left, lanes }, layer) {
   );
 }
 
-/** Return the lens of the magnified layer in a layout; null if it is closed. @param {Reading} reading @param {Layout} layout @param {number} layer @returns {Lens | null} */
-export function lensOf(reading, { inside }, layer) {
-  return inside && layer < reading.layers ? toLens(reading, inside, layer) : null;
+/** Return the magnifier of the magnified layer in a layout; null if it is closed. @param {Reading} reading @param {Layout} layout @param {number} layer @returns {Magnifier | null} */
+export function magnifierOf(reading, { inside }, layer) {
+  return inside && layer < reading.layers ? toMagnifier(reading, inside, layer) : null;
 }
 
 /** Return the area of reading, mixing and writing in the magnified layer, between its title and the words about it. @param {Reading} reading @param {Layout} layout @param {number} layer @returns {{x: number, y: number, width: number, height: number} | null} null if the magnified layer is closed */
 export function mixingAreaOf(reading, layout, layer) {
-  const lens = lensOf(reading, layout, layer);
-  if (!layout.inside || !lens) return null;
-  const [x, y] = [lens.left - NUMBER_PX, layout.inside.top + TITLE_PX];
-  return { x, y, width: lens.right + NUMBER_PX - x, height: lens.branch + BELOW_PX - y };
+  const magnifier = magnifierOf(reading, layout, layer);
+  if (!layout.inside || !magnifier) return null;
+  const [x, y] = [magnifier.left - NUMBER_PX, layout.inside.top + TITLE_PX];
+  return { x, y, width: magnifier.right + NUMBER_PX - x, height: magnifier.branch + BELOW_PX - y };
 }
 
-/** Draw the branch of the magnified layer as a box with its kind, and a note if the mixing is not known. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
+/** Draw the branch of the magnified layer as a box with its kind, and a note if the mixing is not known. @param {Reading} reading @param {Magnifier} magnifier @param {number} layer @returns {Shape[]} */
 function toBranch({ mix, streams, outputs }, { name, half, middle, branch, lanes }, layer) {
   const isKnown = outputs || weightsAt(mix.mean, layer) !== null;
   const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';
@@ -201,10 +202,10 @@ function toBranch({ mix, streams, outputs }, { name, half, middle, branch, lanes
   ];
 }
 
-/** Draw the sentence about the magnified layer, and the product of matrices up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
+/** Draw the sentence about the magnified layer, and the product of matrices up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Magnifier} magnifier @returns {Shape[]} */
 function toWords(reading, layer, frame, { branch }) {
   const isBelow = frame.right - frame.left < ROW_LAYOUT_PX;
-  const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
+  const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_MAGNIFIER_PX + 20, frame.right - 190);
   const room = (frame.right - PAD_PX - left) / WIDER;
   const sentence = reading.outputs ? describeReads(reading, layer) : describeRow(reading, layer);
   const rows = sentence ? wrapText(sentence, SMALL, room) : [];

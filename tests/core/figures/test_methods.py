@@ -1,6 +1,7 @@
 """A method keeps its colour, dash and marker, and all readers can tell them apart, from signed values as well."""
 
-from itertools import combinations
+from collections import Counter
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -58,6 +59,18 @@ def looks(kinds: list[str], theme: ThemeName) -> list[RunStyle]:
     return [style for style in styles if style is not None]
 
 
+def list_free_colors(theme: ThemeName) -> list[str]:
+    """Colours for a new method: far enough from those of all methods and of text, and seen on card and page."""
+    taken = [THEMES[theme].ink, *(looks([kind], theme)[0].color for kind in METHODS)]
+    parts = [f"{part:02x}" for part in range(0x08, 0x100, 0x10)]
+    return [
+        color
+        for color in ("#" + "".join(mixed) for mixed in product(parts, repeat=3))
+        if min(contrast(color, THEMES[theme].card), contrast(color, PAGE[theme])) >= 3
+        and all(distance(color, other) >= APART for other in taken)
+    ]
+
+
 def test_distances_and_contrasts_are_those_of_known_colours() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
@@ -85,10 +98,12 @@ def test_every_shade_is_seen_on_card_and_page(theme: ThemeName) -> None:
 def test_methods_are_told_apart_by_colour_by_dash_and_by_marker(theme: ThemeName) -> None:
     styles = {kind: looks([kind], theme)[0] for kind in METHODS}
     for first, second in combinations(styles, 2):
-        assert distance(styles[first].color, styles[second].color) >= APART, (first, second)
+        near = distance(styles[first].color, styles[second].color) < APART
+        assert not near, f"{first} and {second} are too similar; free colours: {list_free_colors(theme)}"
     for kind, style in styles.items():
         assert distance(style.color, THEMES[theme].ink) >= APART, (kind, "read as the colour of text")
-    assert len({style.marker for style in styles.values()}) == len(METHODS)
+    markers = Counter(style.marker for style in styles.values())
+    assert set(markers.values()) == {1}, f"two methods have one marker: {markers}"
     assert len({style.dash for style in styles.values()}) == len(METHODS) - 1, "HC and mHC are both solid"
 
 

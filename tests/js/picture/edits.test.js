@@ -5,7 +5,7 @@ import {
   gripAt,
   isOnMixing,
   laneAt,
-  lensLaneAt,
+  magnifiedLaneAt,
   toEditShapes,
 } from '../../../static/js/picture/editmarks.js';
 import { toLayout, xOf } from '../../../static/js/picture/layout.js';
@@ -55,18 +55,18 @@ test('a stream is found near its middle only, however wide its ribbon is', () =>
 });
 
 test('of the magnified layer the nearest stream is found', () => {
-  const lens = { left: 100, lanes: [10, 20, 30] };
-  assert.equal(lensLaneAt(lens, 104, 17), 1);
-  assert.equal(lensLaneAt(lens, 104, 40), 2);
-  assert.equal(lensLaneAt(lens, 104, 50), null);
-  assert.equal(lensLaneAt(lens, 130, 20), null);
+  const magnifier = { left: 100, lanes: [10, 20, 30] };
+  assert.equal(magnifiedLaneAt(magnifier, 104, 17), 1);
+  assert.equal(magnifiedLaneAt(magnifier, 104, 40), 2);
+  assert.equal(magnifiedLaneAt(magnifier, 104, 50), null);
+  assert.equal(magnifiedLaneAt(magnifier, 130, 20), null);
 });
 
 test('the mixing of the magnified layer is between its streams, whose entries cut them', () => {
-  const lens = { left: 100, right: 200, lanes: [10, 20, 30] };
-  assert.equal(isOnMixing(lens, 150, 0), true);
-  assert.equal(isOnMixing(lens, 150, 50), false, 'that is the branch');
-  for (const x of [100, 104, 196, 200]) assert.equal(isOnMixing(lens, x, 20), false);
+  const magnifier = { left: 100, right: 200, lanes: [10, 20, 30] };
+  assert.equal(isOnMixing(magnifier, 150, 0), true);
+  assert.equal(isOnMixing(magnifier, 150, 50), false, 'that is the branch');
+  for (const x of [100, 104, 196, 200]) assert.equal(isOnMixing(magnifier, x, 20), false);
 });
 
 test('every kind of edit is drawn where it acts', () => {
