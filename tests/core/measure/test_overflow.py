@@ -81,7 +81,7 @@ def test_the_story_tells_the_gain_and_the_limit(result: Result) -> None:
     assert headline.log10 == pytest.approx(np.nanmax(result.layers_log10["composite_gain_fwd"]))
     log10 = require(headline.log10)
     power = str(int(log10)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    assert headline.text.startswith(f"gain {10 ** (log10 % 1):.1f}×10{power} times, backward ")
+    assert headline.text.startswith(f"gain ×{10 ** (log10 % 1):.1f}×10{power}, backward ")
     assert findings["limits"].numbers["layer"] == min(result.status["act_rms"])
 
 
