@@ -4,13 +4,7 @@ import numpy as np
 
 from mhc_core.findings.gains import DIRECTIONS, NUMBERS
 from mhc_core.findings.numerals import format_gain
-from mhc_core.findings.words import (
-    build_finding,
-    count,
-    find_largest,
-    format_loss,
-    to_finite,
-)
+from mhc_core.findings.words import build_finding, count, find_largest, format_loss, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec

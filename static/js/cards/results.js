@@ -4,7 +4,7 @@ import { useRef, useState } from 'preact/hooks';
 import { formatFactor, formatRunGain } from '../data/gain.js';
 import { formatFixed, joinPercent } from '../data/numbers.js';
 import { isGrowing, trainSteps } from '../data/record.js';
-import { shownOf } from '../figures/drawing.js';
+import { isEarlier, shownOf } from '../figures/drawing.js';
 import { toIntervalFindings } from '../instant/intervalfindings.js';
 import { measureRun } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
@@ -91,7 +91,7 @@ function toCells(slot, run, isOpen, toggle) {
   state.dataTick.value;
   const style = stylesOf()[run];
   const { label, columns } = shownOf(slot, (item) => item.layers.has('composite_gain_fwd'));
-  const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.derived);
+  const isOld = state.isOutdated.value || isEarlier(slot, columns);
   const cells = html`
     <th scope="row" style=${{ '--run': style?.color }}>
       <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} title=${state.tooltipOf(run, label)} onClick=${toggle}><${Swatch} style=${style} />${label}</button>

@@ -2,7 +2,7 @@
 
 import { computed, signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
-import { shownOf } from '../figures/drawing.js';
+import { isEarlier, shownOf } from '../figures/drawing.js';
 import { hasServer } from '../net/sent.js';
 import { showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
@@ -140,13 +140,8 @@ const isWaiting = () =>
   state.phase.value === 'unconfirmed' && (state.slots.value.length === 0 || (hasServer && showsOtherRuns()));
 
 /** Return whether the shown gains are those of other settings. */
-const showsOtherRuns = () => state.isOutdated.value || state.slots.value.some(showsEarlierGains);
-
-/** Return whether a slot shows the gains of an earlier run: its own are not known. @param {import('../state/signals.js').Slot} slot */
-function showsEarlierGains(slot) {
-  const { columns } = shownOf(slot, hasGains);
-  return columns !== slot.columns && columns !== slot.derived;
-}
+const showsOtherRuns = () =>
+  state.isOutdated.value || state.slots.value.some((slot) => isEarlier(slot, shownOf(slot, hasGains).columns));
 
 /** Describe what the step shows of the shown runs. */
 function describeStep() {

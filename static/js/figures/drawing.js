@@ -45,6 +45,9 @@ export function shownOf(slot, has) {
   return slot.before.find((item) => has(item.columns)) ?? slot;
 }
 
+/** Return whether columns that `shownOf` chose are those of an earlier run, because the slot's own lack the data. @param {Slot} slot @param {Columns} columns */
+export const isEarlier = (slot, columns) => columns !== slot.columns && columns !== slot.derived;
+
 /**
  * Choose what a figure draws for each run. All runs change together: only if each has new data, is done, or has derived columns. Until then the figure stays unchanged, or shows the latest earlier state that all runs have. On a first visit each run is drawn as its data arrives.
  * @param {Figure} template
