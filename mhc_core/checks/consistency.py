@@ -21,12 +21,12 @@ Array = np.ndarray
 
 SOURCE = "Definition of the metric"
 # Tolerances.
-PRODUCT_WIDE = 1e-4  # in decades: records have matrices in float32, and a product contains one rounding of each
-SUM_WIDE = 1e-5  # relative to the largest entry
-LOG_WIDE = 1e-5  # in decades
-SHARE_WIDE = 1e-4
-STEP_WIDE = 0.02  # relative to the state, which bfloat16 rounds to 0.4 %
-RANGE_WIDE = 1e-3
+PRODUCT_TOLERANCE = 1e-4  # in decades: records have matrices in float32, and a product contains one rounding of each
+SUM_TOLERANCE = 1e-5  # relative to the largest entry
+LOG_TOLERANCE = 1e-5  # in decades
+SHARE_TOLERANCE = 1e-4
+STEP_TOLERANCE = 0.02  # relative to the state, which bfloat16 rounds to 0.4 %
+RANGE_TOLERANCE = 1e-3
 # Metrics whose values are between -1 and 1, or between 0 and 1, for any model.
 UNIT = ("cos_prev", "token_cos", "stream_cos", "cka")
 SHARES = ("act_share_max", "read_share_max", "write_share_max", "act_share_entropy", "branch_share")
@@ -65,12 +65,12 @@ def check_record(result: Result) -> list[RecordCheck]:
 
 
 def _compare_column(
-    name: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: Scale = "linear"
+    name: str, key: str, expected: Array, got: Array, tolerance: Array | float, text: str, scale: Scale = "linear"
 ) -> RecordCheck:
-    """Compare a column `got` with the expected one, `due`, in layers where all numbers of both are finite."""
-    kept_L = np.isfinite(due) & np.isfinite(got)
-    kept_L = kept_L.reshape(len(due), -1).all(1)
-    return compare(name, key, due, got, wide, kept_L, text, SOURCE, scale, DETECTS[name])
+    """Compare a column `got` with the `expected` one, in layers where all numbers of both are finite."""
+    kept_L = np.isfinite(expected) & np.isfinite(got)
+    kept_L = kept_L.reshape(len(expected), -1).all(1)
+    return compare(name, key, expected, got, tolerance, kept_L, text, SOURCE, scale, DETECTS[name])
 
 
 def _check_products(result: Result) -> Iterator[RecordCheck]:
@@ -82,10 +82,10 @@ def _check_products(result: Result) -> Iterator[RecordCheck]:
     up = _accumulate(list(matrices), axis=1)
     # The transpose of H_L ... H_l is a product of transposes, accumulated from the last layer to the first.
     down = _accumulate([matrix.T for matrix in matrices[::-1]], axis=1)[::-1]
-    for key, due, where in (("composite_gain_fwd", up, "rows"), ("composite_gain_bwd", down, "columns")):
+    for key, expected, where in (("composite_gain_fwd", up, "rows"), ("composite_gain_bwd", down, "columns")):
         if key in result.layers_log10:
             text = f"The gain is the largest sum over {where} of the product of the matrices H_res of the record."
-            yield _compare_column("products", key, due, result.layers_log10[key], PRODUCT_WIDE, text, "log10")
+            yield _compare_column("products", key, expected, result.layers_log10[key], PRODUCT_TOLERANCE, text, "log10")
 
 
 def _accumulate(matrices: list[Array], axis: int) -> Array:
@@ -107,17 +107,17 @@ def _check_sums(result: Result) -> Iterator[RecordCheck]:
         return
     matrices = h_res.astype(np.float64)
     size = np.nan_to_num(np.abs(matrices).max((1, 2)), nan=1.0)
-    wide = SUM_WIDE * np.maximum(1.0, size)
+    tolerance = SUM_TOLERANCE * np.maximum(1.0, size)
     for key, axis, name in (("h_res_row_sum", 2, "row"), ("h_res_col_sum", 1, "column")):
         if key in result.layers:
             text = f"They are the {name} sums of the matrices H_res of the record."
-            wide_Ln = np.broadcast_to(wide[:, None], matrices.shape[:2])
-            yield _compare_column("matrix_sums", key, matrices.sum(axis), result.layers[key], wide_Ln, text)
+            tolerance_Ln = np.broadcast_to(tolerance[:, None], matrices.shape[:2])
+            yield _compare_column("matrix_sums", key, matrices.sum(axis), result.layers[key], tolerance_Ln, text)
     if "ds_error" in result.layers:
         error = np.maximum(np.abs(matrices.sum(2) - 1).max(1), np.abs(matrices.sum(1) - 1).max(1))
-        due = np.maximum(error, np.maximum(-matrices.min((1, 2)), 0.0))
+        expected = np.maximum(error, np.maximum(-matrices.min((1, 2)), 0.0))
         text = "The largest deviation of a row or column of H_res from 1, or its largest negative entry."
-        yield _compare_column("matrix_sums", "ds_error", due, result.layers["ds_error"], wide, text)
+        yield _compare_column("matrix_sums", "ds_error", expected, result.layers["ds_error"], tolerance, text)
 
 
 def _check_logarithms(result: Result) -> Iterator[RecordCheck]:
@@ -147,11 +147,13 @@ def _compare_logarithms(result: Result) -> Iterator[RecordCheck]:
         if value is None or not (np.isfinite(log) & (value > 0)).any():
             continue
         with np.errstate(divide="ignore", invalid="ignore"):
-            due = np.where(value > 0, np.log10(value), np.nan)
-        known = np.isfinite(due) & np.isfinite(log)
+            expected = np.where(value > 0, np.log10(value), np.nan)
+        known = np.isfinite(expected) & np.isfinite(log)
         # Numbers beyond the range of the type have no value, and 0 has no logarithm. Neither can be compared.
-        due, got = np.where(known, due, 0.0), np.where(known, log, 0.0)
-        yield _compare_column("logarithms", key, due, got, LOG_WIDE, "It belongs to the value next to it.", "log10")
+        expected, got = np.where(known, expected, 0.0), np.where(known, log, 0.0)
+        yield _compare_column(
+            "logarithms", key, expected, got, LOG_TOLERANCE, "It belongs to the value next to it.", "log10"
+        )
 
 
 def _check_shares(result: Result) -> Iterator[RecordCheck]:
@@ -168,9 +170,9 @@ def _check_shares(result: Result) -> Iterator[RecordCheck]:
         size = np.abs(size_Ln.astype(np.float64))
         with np.errstate(invalid="ignore", divide="ignore"):
             scaled = (size / size.max(1, keepdims=True)) ** power
-            due = (scaled / scaled.sum(1, keepdims=True)).max(1)
+            expected = (scaled / scaled.sum(1, keepdims=True)).max(1)
         text = "The largest share of a stream in the sizes next to it."
-        yield _compare_column("stream_shares", key, due, result.layers[key], SHARE_WIDE, text)
+        yield _compare_column("stream_shares", key, expected, result.layers[key], SHARE_TOLERANCE, text)
 
 
 def _check_merged(result: Result) -> Iterator[RecordCheck]:
@@ -182,7 +184,7 @@ def _check_merged(result: Result) -> Iterator[RecordCheck]:
         bound = np.sqrt((streams.astype(np.float64) ** 2).mean(1))
         excess = np.where(bound > 0, np.maximum(merged / bound - 1.0, 0.0), np.nan)
     text = "The mean over streams is at most as large as the streams are in the root mean square."
-    yield _compare_column("merged_norm", "act_rms", np.zeros(len(merged)), excess, RANGE_WIDE, text)
+    yield _compare_column("merged_norm", "act_rms", np.zeros(len(merged)), excess, RANGE_TOLERANCE, text)
 
 
 def _check_steps(result: Result) -> Iterator[RecordCheck]:
@@ -191,12 +193,12 @@ def _check_steps(result: Result) -> Iterator[RecordCheck]:
     h_res, h_post = result.matrices.get("h_res"), result.matrices.get("h_post")
     if result.streams > 1 or state is None or branch is None or h_res is None or h_post is None:
         return
-    is_plain = (np.abs(h_res[:, 0, 0] - 1) < SUM_WIDE) & (np.abs(h_post[:, 0] - 1) < SUM_WIDE)
+    is_plain = (np.abs(h_res[:, 0, 0] - 1) < SUM_TOLERANCE) & (np.abs(h_post[:, 0] - 1) < SUM_TOLERANCE)
     before = np.concatenate([[result.input.get("act_rms") or np.nan], state[:-1]]).astype(np.float64)
     excess = np.maximum(np.abs(state - before) - branch, 0.0) / np.maximum(state, before)
     excess = np.where(is_plain, excess, np.nan)
     text = "Between two layers the size of the state changes by at most that of the branch."
-    yield _compare_column("skip_step", "act_rms", np.zeros(len(state)), excess, STEP_WIDE, text)
+    yield _compare_column("skip_step", "act_rms", np.zeros(len(state)), excess, STEP_TOLERANCE, text)
 
 
 def _check_ranges(result: Result) -> Iterator[RecordCheck]:
@@ -218,4 +220,4 @@ def _compare_ranges(result: Result) -> Iterator[RecordCheck]:
         if key == "cka":
             worst = np.fmax(worst, np.abs(np.diagonal(column) - 1.0))
         text = "Its values lie between their ends." if key != "cka" else "At most 1, and 1 of a layer with itself."
-        yield _compare_column("ranges", key, np.zeros(len(worst)), worst, RANGE_WIDE, text)
+        yield _compare_column("ranges", key, np.zeros(len(worst)), worst, RANGE_TOLERANCE, text)

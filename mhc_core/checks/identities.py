@@ -141,11 +141,11 @@ def _check_rule(
 ) -> tuple[float, float]:
     """Return the errors of the layer rule (nan without mixing) and of the read rule."""
     family, subscripts, weights = stack.spec.family, *_find_reads(stack.spec, layer, output.mixing)
-    due, size = (
+    expected, size = (
         np.einsum(subscripts, *pair).reshape(output.u.shape)
         for pair in ((weights, x_nNC), (np.abs(weights), np.abs(x_nNC)))
     )
-    of_read = _relative(to_numpy(output.u) - due, size)
+    of_read = _relative(to_numpy(output.u) - expected, size)
     if not family.has_mixing:
         return math.nan, of_read
     if family.pass_reference is not None:
@@ -342,14 +342,14 @@ def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state
     with torch.no_grad():
         up, down, middle = (function(state.detach() + sign * step / size * direction, top) for sign in (1, -1, 0))
     first, second = float((up - down).sum()), float((up + down - 2 * middle).sum())
-    due, rounding = 2 * step * size, float(middle.abs().sum()) * ROUNDING
+    expected, rounding = 2 * step * size, float(middle.abs().sum()) * ROUNDING
     if (
-        not (math.isfinite(first) and due > 0)
+        not (math.isfinite(first) and expected > 0)
         or abs(second) > CURVED * abs(first) + rounding
-        or due <= rounding / CURVED
+        or expected <= rounding / CURVED
     ):
         return math.nan
-    return first / due - 1
+    return first / expected - 1
 
 
 def _check_gauge(stack: Stack) -> dict[str, Array]:
@@ -406,12 +406,12 @@ def _compare_attention(branch: Attention, u_BTC: torch.Tensor, values: torch.Ten
 
     made = formula(u_BTC, *others)
     g = normal(0, "attention_gradient", layer, *made.shape).to(u_BTC)
-    due, shaken = (_pull_back(formula, [u, *others], g) for u in (u_BTC, u_BTC * (1 + shake)))
+    expected, shaken = (_pull_back(formula, [u, *others], g) for u in (u_BTC, u_BTC * (1 + shake)))
     found = _pull_back(network, [u_BTC, *others], g)
-    unsure = max(_relative(one - other, other) for one, other in zip(shaken, due, strict=True))
+    unsure = max(_relative(one - other, other) for one, other in zip(shaken, expected, strict=True))
     if not unsure < UNSURE:
         return math.nan
-    error = max(_relative(one - other, other) for one, other in zip(found, due, strict=True))
+    error = max(_relative(one - other, other) for one, other in zip(found, expected, strict=True))
     return error if math.isfinite(error) else float(np.finfo(float).max)
 
 

@@ -148,7 +148,7 @@ def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array],
     if spec.train.steps:
         stack.embed().backward(start.grad)  # gradients of the embedding's parameters, which are trained as well
         columns["step_grad_norm"] = measure_total_gradient(stack)
-    due = _keeps_mean(twin) and not sign
+    has_law = _keeps_mean(twin) and not sign
     value = float(done.loss)
     identities = {}
     if not sign:
@@ -158,7 +158,7 @@ def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array],
             identities |= check_coefficients(stack, streams, edited.seen, outputs)
         else:
             identities |= check_reads(stack, start, outputs)
-    return columns, value, _check_mean_law(stack, outputs) if due else None, identities
+    return columns, value, _check_mean_law(stack, outputs) if has_law else None, identities
 
 
 @dataclass(frozen=True)

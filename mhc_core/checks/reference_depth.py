@@ -64,14 +64,14 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
     moved, moved_used = _attend_moved(stack, start, outputs)
     edit = partial(edit_attention, stack)
     few = start_NC[:MOVED_SAMPLES], [branch[:MOVED_SAMPLES] for branch in branches]
-    due = zip(
+    expected = zip(
         compute_reads(spec, parameters, start_NC, branches, used),
         compute_reads(spec, parameters, start_NC, branches, edit=edit),
         compute_reads(spec, moved, *few),
         strict=True,
     )
     rules, weights, means = [], [], []
-    for layer, (ruled, plain, other) in enumerate(due):
+    for layer, (ruled, plain, other) in enumerate(expected):
         state = to_numpy(stack.connection.streams(outputs[layer].state))[0]
         rules.append(_differ(state, ruled.read_NC) / np.abs(ruled.read_NC).max())
         pairs = ((used[layer], plain.weights_KNH), (moved_used[layer], other.weights_KNH))
@@ -106,8 +106,8 @@ def _apply_norm(spec: RunSpec, read_NC: Array) -> Array:
     return apply_norm(read_NC, spec.block.norm) if spec.block.norm_position == "post" else read_NC
 
 
-def _differ(got: Array, due: Array) -> float:
+def _differ(got: Array, expected: Array) -> float:
     """Return the largest absolute difference of two arrays; nan if they are empty, inf if their shapes differ."""
-    if got.shape != due.shape:
+    if got.shape != expected.shape:
         return math.inf
-    return float(np.abs(got - due).max()) if got.size else math.nan
+    return float(np.abs(got - expected).max()) if got.size else math.nan

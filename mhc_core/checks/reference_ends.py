@@ -52,17 +52,17 @@ def _start(stack: Stack) -> Array:
 
 @torch.no_grad()
 def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array]) -> Array | None:
-    """Return the error of the output, or of the norm after it if larger; None if the output has no formula here."""
+    """Return the error of the output, or of the norm after it if larger; None if the family's output has no formula."""
     x_nNC = to_numpy(stack.connection.streams(last.state))
     weights = _weigh_streams(stack, last, parameters, x_nNC)
     if weights is None:
         return None
     if stack.spec.family.streams == "parts":
-        due_NC, size_NC = np.concatenate(x_nNC, axis=1), np.abs(np.concatenate(x_nNC, axis=1))
+        expected_NC, size_NC = np.concatenate(x_nNC, axis=1), np.abs(np.concatenate(x_nNC, axis=1))
     else:
-        due_NC, size_NC = (weights * x_nNC).sum(0), np.abs(weights * x_nNC).sum(0)
+        expected_NC, size_NC = (weights * x_nNC).sum(0), np.abs(weights * x_nNC).sum(0)
     output_NC = to_numpy(stack.connection.reduce(last.state))
-    error = _differ(output_NC, due_NC, size_NC)
+    error = _differ(output_NC, expected_NC, size_NC)
     if stack.spec.block.norm_position != "pre":
         return error
     normed_NC = apply_norm(output_NC, stack.spec.block.norm)
@@ -107,8 +107,8 @@ def apply_norm(x_NC: Array, norm: str) -> Array:
     return x_NC / np.sqrt((x_NC**2).mean(-1, keepdims=True) + TINY)
 
 
-def _differ(got: Array, due: Array, size: Array) -> Array:
+def _differ(got: Array, expected: Array, size: Array) -> Array:
     """Return the largest difference of two arrays relative to `size`, (1); inf if their shapes differ."""
-    if got.shape != due.shape:
+    if got.shape != expected.shape:
         return np.array([np.inf])
-    return np.array([np.abs(got - due).max() / max(size.max(), np.finfo(float).tiny)])
+    return np.array([np.abs(got - expected).max() / max(size.max(), np.finfo(float).tiny)])

@@ -38,9 +38,9 @@ def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
     least = LEAST[_find_type(spec, key)]
     relative, absolute = METRICS[key].precision or (PROMISED, PROMISED)
     if METRICS[key].scale == "log":
-        wide = np.full(expected.shape, min(least * max(1.0, relative / PROMISED), MOST / 3))
+        tolerance = np.full(expected.shape, min(least * max(1.0, relative / PROMISED), MOST / 3))
         floor = find_floor(spec, key)
-        return wide - np.log10(1 - floor / np.maximum(10**expected, LIFT * floor)) if floor else wide
+        return tolerance - np.log10(1 - floor / np.maximum(10**expected, LIFT * floor)) if floor else tolerance
     found: Array = least * (absolute + relative * np.abs(expected)) / PROMISED
     if key == "effective_rank":
         return np.maximum(found, RANK_LEAST * np.abs(expected))

@@ -51,7 +51,7 @@ KNOWN_BEST = {
     "gradients": ("grad_rms", "grad_rms_streams"),
 }
 SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
-MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # tolerance of coefficients by the type of their map
+MAP_TOLERANCE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # tolerance of coefficients by the type of their map
 MISMATCH_FACTOR = 10.0  # the mismatch of Jacobian products is only rounding, so only its order of magnitude is checked
 SIGNALS = ("act_rms", "branch_out_rms", "grad_rms")
 Z = NormalDist().inv_cdf(1 - FALSE_ALARM / 2)
@@ -145,9 +145,9 @@ def _check_curve(curve: Curve, result: Result, held_L: Array) -> RecordCheck:
         measured, value, low, high = result.layers[curve.metric], curve.values, curve.low, curve.high
     assert low is not None
     assert high is not None
-    wide = np.where(measured > value, high - value, value - low)
+    tolerance = np.where(measured > value, high - value, value - low)
     known = np.isfinite(measured) & curve.speaks_L & held_L
-    return compare(curve.law, curve.metric, value, measured, wide, known, curve.holds, curve.source)
+    return compare(curve.law, curve.metric, value, measured, tolerance, known, curve.holds, curve.source)
 
 
 def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> RecordCheck:
@@ -157,20 +157,20 @@ def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> Rec
     with np.errstate(invalid="ignore"):
         step = np.diff(result.layers_log10[curve.metric], prepend=np.nan)
     value, low, high = (np.concatenate([[0.0], part]) for part in band)
-    wide = np.where(step > value, high - value, value - low)
+    tolerance = np.where(step > value, high - value, value - low)
     text = f"{curve.holds} The change from each layer to the next."
     known = np.isfinite(step) & held_L & np.append(True, held_L[:-1])
-    return compare(curve.law, curve.metric, value, step, wide, known, text, curve.source)
+    return compare(curve.law, curve.metric, value, step, tolerance, known, text, curve.source)
 
 
 def _check_sums(spec: RunSpec, result: Result) -> list[RecordCheck]:
     """Check that row and column sums of H_res are 1, if they are by construction."""
-    due = {"h_res_row_sum": has_unit_row_sums(spec), "h_res_col_sum": has_unit_sums(spec)}
-    wide = 4 * spec.streams * MIXING_EPS[spec.dtype]
+    laws = {"h_res_row_sum": has_unit_row_sums(spec), "h_res_col_sum": has_unit_sums(spec)}
+    tolerance = 4 * spec.streams * MIXING_EPS[spec.dtype]
     text, every = "Sums to 1 by construction.", np.ones(spec.depth, dtype=bool)
     return [
-        compare("sums", key, np.ones_like(result.layers[key]), result.layers[key], wide, every, text, "mHC Eq. 3")
-        for key, applies in due.items()
+        compare("sums", key, np.ones_like(result.layers[key]), result.layers[key], tolerance, every, text, "mHC Eq. 3")
+        for key, applies in laws.items()
         if applies
     ]
 
@@ -181,7 +181,7 @@ def _check_norms(spec: RunSpec, result: Result) -> list[RecordCheck]:
     A value on the allowed side of 1 counts as 1. Rounding changes each matrix by n eps times its norm, which is 1.
     """
     every, ones = np.ones(spec.depth, dtype=bool), np.zeros(spec.depth)
-    wide = 4 * spec.streams * MIXING_EPS[spec.dtype] * np.arange(1, spec.depth + 1)
+    tolerance = 4 * spec.streams * MIXING_EPS[spec.dtype] * np.arange(1, spec.depth + 1)
     checks = []
     for law, key, applies, limit in (
         ("norm_bound", "composite_sigma_max", is_norm_bounded(spec), np.maximum),
@@ -189,7 +189,7 @@ def _check_norms(spec: RunSpec, result: Result) -> list[RecordCheck]:
     ):
         if applies and key in result.layers:  # records of earlier releases have neither
             measured = limit(result.layers_log10[key].astype(np.float64), 0.0)
-            checks.append(compare(law, key, ones, measured, wide / math.log(10), every, NORMS[law], OWN))
+            checks.append(compare(law, key, ones, measured, tolerance / math.log(10), every, NORMS[law], OWN))
     return checks
 
 
@@ -197,10 +197,10 @@ def _check_drift(spec: RunSpec, result: Result) -> RecordCheck:
     """Compare the root mean square of all entries of H_res - I with the drift, by a chi-square distribution."""
     drift = result.matrices["h_res"].astype(np.float64) - np.eye(spec.streams)
     size = np.array([math.sqrt(float((drift**2).mean()))])
-    wide = spec.connection.noise * Z * math.sqrt(0.5 / drift.size)
+    tolerance = spec.connection.noise * Z * math.sqrt(0.5 / drift.size)
     text = "As initialised, entries of H_res - I have the standard deviation of the drift, over all layers together."
-    due, every = np.full(1, spec.connection.noise), np.ones(1, dtype=bool)
-    return compare("drift_size", "h_res", due, size, wide, every, text, OWN)
+    expected, every = np.full(1, spec.connection.noise), np.ones(1, dtype=bool)
+    return compare("drift_size", "h_res", expected, size, tolerance, every, text, OWN)
 
 
 def _check_mean_law(error: float) -> RecordCheck:
@@ -217,9 +217,9 @@ def _check_identities(recomputed: RecomputationFrame) -> list[RecordCheck]:
     """Check the errors of all exact relations in the recomputation, and the sizes of its weights."""
     errors = {key: np.array(error, dtype=np.float64) for key, error in (recomputed.identities or {}).items()}
     checks = [
-        compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]),
+        compare(key, metric, np.zeros(len(errors[key])), errors[key], tolerance, np.isfinite(errors[key]),
                 text + _say_lost(errors.get(f"{key}_lost")), source, scale="linear")
-        for key, (metric, wide, text, source) in IDENTITIES.items()
+        for key, (metric, tolerance, text, source) in IDENTITIES.items()
         if key in errors
     ]  # fmt: skip
     if "weights" in errors:
@@ -228,8 +228,8 @@ def _check_identities(recomputed: RecomputationFrame) -> list[RecordCheck]:
 
 
 def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[RecordCheck]:
-    """Check the errors of the recomputation's coefficients against the formulas of their family."""
-    wide = MAP_WIDE[spec.connection.mapping_dtype if spec.family.is_mapped else "auto"]
+    """Check that the recomputed coefficients agree with the formulas of their family."""
+    tolerance = MAP_TOLERANCE[spec.connection.mapping_dtype if spec.family.is_mapped else "auto"]
     checks = []
     for name, (key, text, source) in MAPS.items():
         error = (recomputed.identities or {}).get(name)
@@ -237,7 +237,7 @@ def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[RecordChe
             errors = np.array(error, dtype=np.float64)
             known = np.isfinite(errors)
             key = "h_read" if name == "map_pre" and spec.family.streams == "parts" else key
-            checks.append(compare(name, key, 0 * errors, errors, wide, known, text, source, scale="linear"))
+            checks.append(compare(name, key, 0 * errors, errors, tolerance, known, text, source, scale="linear"))
     return checks
 
 
@@ -256,9 +256,9 @@ def _check_weights(excess_L: Array, spread_L: Array) -> list[RecordCheck]:
     wide_L = 1e-5 + NormalDist().inv_cdf(1 - FALSE_ALARM / 2 / len(excess_L)) * spread_L
     checks = [compare("weights", "weights", 0 * excess_L, excess_L, wide_L, known, f"{text}.", source, "linear")]
     if known.all():
-        mean, wide = excess_L.mean(keepdims=True), 1e-5 + Z * math.sqrt(float((spread_L**2).sum())) / len(spread_L)
+        mean, tolerance = excess_L.mean(keepdims=True), 1e-5 + Z * math.sqrt(float((spread_L**2).sum())) / len(spread_L)
         all_text = f"{text}, over all layers together."
-        checks.append(compare("weights", "weights", 0 * mean, mean, wide, known[:1], all_text, source, "linear"))
+        checks.append(compare("weights", "weights", 0 * mean, mean, tolerance, known[:1], all_text, source, "linear"))
     return checks
 
 
@@ -311,13 +311,13 @@ def _check_jacobian(
         # The mismatch of products is only rounding, which the recomputation may lack.
         again, apart = (table.get(key, np.zeros(1)) for table in (columns, unsure))
         digits = MISMATCH_FACTOR if key == "jacobian_mismatch" else 1.0
-        wide = (
+        tolerance = (
             digits * least * size + SAFETY[spec.dtype] * apart + np.finfo(np.float64).tiny
         )  # a Jacobian can be exactly zero
         if len(measured) != len(again):  # one of the two iterations ended a step earlier
-            measured, again, wide = (part[:1] for part in (measured, again, wide))
-        known = (wide <= np.maximum(MOST * size, 2 * np.finfo(np.float64).tiny)) & np.isfinite(again)
-        check = compare("recomputation", key, again, measured, wide, known, AGAIN, SOURCE, scale="linear")
+            measured, again, tolerance = (part[:1] for part in (measured, again, tolerance))
+        known = (tolerance <= np.maximum(MOST * size, 2 * np.finfo(np.float64).tiny)) & np.isfinite(again)
+        check = compare("recomputation", key, again, measured, tolerance, known, AGAIN, SOURCE, scale="linear")
         checks.append(replace(check, layer=None))
     return checks
 
@@ -349,16 +349,20 @@ def _check_step_numbers(spec: RunSpec, result: Result, recomputed: Recomputation
     again, unsure = (
         np.array(table["step_grad_norm"], dtype=np.float64) for table in (recomputed.columns, recomputed.unsure)
     )
-    wide = LEAST[spec.dtype] + SAFETY[spec.dtype] * unsure
-    known = (wide <= MOST) & (np.abs(to_log10(again)) < RANGE[spec.dtype])
+    tolerance = LEAST[spec.dtype] + SAFETY[spec.dtype] * unsure
+    known = (tolerance <= MOST) & (np.abs(to_log10(again)) < RANGE[spec.dtype])
     norm = result.steps_log10["step_grad_norm"][:1].astype(np.float64)
     text = f"{FIRST_STEP} {AGAIN}"
-    checks = [compare("recomputation", "step_grad_norm", to_log10(again), norm, wide, known, text, SOURCE)]
+    checks = [compare("recomputation", "step_grad_norm", to_log10(again), norm, tolerance, known, text, SOURCE)]
     rates = result.steps["step_lr"].astype(np.float64)
-    due = np.array([spec.train.lr * min(1.0, (step + 1) / max(1, spec.train.warmup)) for step in range(len(rates))])
+    expected = np.array(
+        [spec.train.lr * min(1.0, (step + 1) / max(1, spec.train.warmup)) for step in range(len(rates))]
+    )
     text = "The step size grows linearly over the warm-up and is constant from there on. Of all steps the worst."
     known = np.isfinite(rates)
-    rate = compare("recomputation", "step_lr", due, rates, 1e-6 * due, known, text, "definition of the metric")
+    rate = compare(
+        "recomputation", "step_lr", expected, rates, 1e-6 * expected, known, text, "definition of the metric"
+    )
     return [*checks, replace(rate, layer=None)]
 
 
@@ -401,10 +405,10 @@ def _check_column(
         zero = is_none & np.isneginf(measured)
         again, measured = np.where(zero, 0.0, again), np.where(zero, 0.0, measured)
     axes = tuple(range(1, again.ndim))
-    wide = find_tolerance(spec, key, again) + least_L
-    wide = wide + np.expand_dims(SAFETY[spec.dtype] * _accumulate(key, unsure_L), axes)
+    tolerance = find_tolerance(spec, key, again) + least_L
+    tolerance = tolerance + np.expand_dims(SAFETY[spec.dtype] * _accumulate(key, unsure_L), axes)
     size = 1.0 if METRICS[key].scale == "log" else np.maximum(1.0, np.abs(again))
-    known, clear = np.isfinite(again) & np.expand_dims(kept_L, axes), wide <= MOST * size
+    known, clear = np.isfinite(again) & np.expand_dims(kept_L, axes), tolerance <= MOST * size
     if key == "cka":  # which compares two layers
         known &= kept_L
     lost, unclear = int((~kept_L).sum()), int((known & ~clear).any(axes).sum())
@@ -415,7 +419,7 @@ def _check_column(
         text += (
             f" {unclear} of {spec.depth} layers are left out, where the stack makes too much of {spec.dtype} rounding."
         )
-    return compare("recomputation", key, again, measured, wide, known & clear, text, SOURCE)
+    return compare("recomputation", key, again, measured, tolerance, known & clear, text, SOURCE)
 
 
 def _accumulate(key: str, unsure_L: Array) -> Array:
@@ -481,9 +485,9 @@ def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, i
     least = LOSS_LEAST[spec.dtype]
     if spec.maps_coarsely:  # the coarse map rounds all signals, whatever the run's type
         least = max(least, LEAST[spec.connection.mapping_dtype])
-    wide = least * size + SAFETY[spec.dtype] * unsure
-    kept = is_held & (wide <= MOST * size)  # False if either is nan
-    return compare("recomputation", "loss", again, np.array([result.loss]), wide, kept, AGAIN, SOURCE)
+    tolerance = least * size + SAFETY[spec.dtype] * unsure
+    kept = is_held & (tolerance <= MOST * size)  # False if either is nan
+    return compare("recomputation", "loss", again, np.array([result.loss]), tolerance, kept, AGAIN, SOURCE)
 
 
 # Comparisons.
@@ -509,16 +513,16 @@ def compare(
     build = partial(RecordCheck, name, scale=scale, detects=detects or DETECTS[name], metric=key, source=source)
     if not kept.any():
         return build("skipped", f"{statement} Nothing to compare.", layer=None)
-    wide = np.broadcast_to(tolerance, expected.shape)
+    tolerance = np.broadcast_to(tolerance, expected.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
-        miss = np.nan_to_num(np.abs(measured - expected) / wide, nan=np.inf, posinf=np.inf)
+        miss = np.nan_to_num(np.abs(measured - expected) / tolerance, nan=np.inf, posinf=np.inf)
     kept = np.expand_dims(kept, tuple(range(kept.ndim, miss.ndim)))
     miss = np.where(kept, miss, -1.0)
     at = np.unravel_index(int(miss.argmax()), miss.shape)
     verdict: Verdict = "holds" if miss[at] <= 1 else "fails"
-    due, got, most = (_to_finite(part[at]) for part in (expected, measured, wide))
+    numbers = (_to_finite(part[at]) for part in (expected, measured, tolerance))
     layer = int(at[0]) if len(kept) > 1 else None
-    return build(verdict, statement, due, got, most, layer=layer)
+    return build(verdict, statement, *numbers, layer=layer)
 
 
 def _to_finite(value: Any) -> float | None:

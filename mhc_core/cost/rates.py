@@ -52,7 +52,7 @@ def calibrate() -> Rates:
     )
 
 
-def combine(measured: list[Rates]) -> Rates:
+def take_medians(measured: list[Rates]) -> Rates:
     """Return the median of each rate over processes that measured it at the same time."""
     plain = [rates.model_dump() for rates in measured]
     flops = {name: statistics.median(one["flops_per_s"][name] for one in plain) for name in plain[0]["flops_per_s"]}

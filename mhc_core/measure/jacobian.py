@@ -151,7 +151,7 @@ def _measure_products(found: Bidiagonal) -> Values:
 
 
 def _is_converged(values: Values, end: str) -> bool:
-    """Return whether the bound of this singular value is small enough to rely on it."""
+    """Return whether the error bound of the largest or smallest singular value (`end`) is small next to the value."""
     value, bound = values[f"jacobian_{end}"], values[f"jacobian_{end}_bound"]
     return bool(bound + values["jacobian_mismatch"] <= CONVERGED * value) and bool(np.isfinite(value))
 

@@ -52,16 +52,16 @@ def count_effective(weights_Kn: "torch.Tensor") -> "torch.Tensor":
 def compute_reads(spec: "RunSpec", layer: ReferenceLayer) -> float:
     """Compute, in numpy, how many streams a layer effectively reads."""
     weights = layer.h_pre.mean(0) if layer.h_res.ndim == 3 else layer.h_pre
-    return _to_power(np.abs(weights).sum(0) if weights.ndim == 2 else np.abs(weights))
+    return _count_effective(np.abs(weights).sum(0) if weights.ndim == 2 else np.abs(weights))
 
 
 def compute_writes(spec: "RunSpec", layer: ReferenceLayer) -> float:
     """Compute, in numpy, to how many streams a layer effectively writes."""
-    return _to_power(np.abs(layer.h_post.mean(0) if layer.h_res.ndim == 3 else layer.h_post))
+    return _count_effective(np.abs(layer.h_post.mean(0) if layer.h_res.ndim == 3 else layer.h_post))
 
 
-def _to_power(size_n: Array) -> float:
-    """Compute prod_i p_i^-p_i of shares p; nan if all sizes are 0."""
+def _count_effective(size_n: Array) -> float:
+    """Count streams by their sizes: prod_i p_i^-p_i of the shares p; nan if all sizes are 0."""
     if len(size_n) == 1:
         raise NoMixing("streams", ONE_STREAM)
     if size_n.sum() == 0:

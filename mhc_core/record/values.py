@@ -30,8 +30,8 @@ class ProtocolPart:
 
 
 def parse_value(value: Any) -> Any:
-    """Parse a value of a frame's JSON: numbers and None do not change, lists and packed arrays become arrays, and null
-    in a list becomes nan.
+    """Parse a value of a frame's JSON: lists and packed arrays become arrays, in which null is nan. Numbers, None and
+    numpy arrays do not change.
 
     Raises
     ------

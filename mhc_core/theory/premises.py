@@ -247,7 +247,7 @@ def _find_unmet_branch_premise(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _find_unmet_size_premise(spec: RunSpec) -> UnmetPremise | None:
-    """Return the premise of the law of activations that this spec does not meet, or None."""
+    """Return the first premise of the law of the size of activations that this spec does not meet, or None."""
     is_normed = spec.block.norm_position == "post" and is_single(spec)
     return None if is_normed else _find_unmet_network_premise(spec)
 

@@ -201,7 +201,7 @@ class Subject:
         return tensor.unflatten(0, (BATCH, TOKENS)) if is_joined else tensor
 
     def _to_state(self, native: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return a state in the module's own layout as (B, T, n, C); raise NotUnderstood for another shape."""
+        """Return a state in the module's own layout as (B, T, n, C); raise NotUnderstood if `x` has another shape."""
         state = self.layout.to_state(native, self.n)
         if state.shape != x.shape:
             raise NotUnderstood

@@ -54,7 +54,7 @@ class ParameterNorms:
 
     @torch.no_grad()
     def _store_norms(self, parameter: torch.Tensor) -> None:
-        """Store the norms of a parameter and of its gradient, without the gradient from before the first pass."""
+        """Store the norms of a parameter and of its gradient, minus the gradient that it had before the first pass."""
         assert isinstance(parameter, nn.Parameter)
         assert parameter.grad is not None, "the hook comes after the gradient"
         before = self._before.get(parameter)

@@ -47,7 +47,7 @@ class SplitConnections(Adapter):
             _check(connection)
         self.streams = int(self.connections[0].num_residual_streams)
         self.channels_first = bool(getattr(self.connections[0], "channel_first", False))
-        self._apart: set[torch.Size] = set()
+        self._with_stream_axis: set[torch.Size] = set()  # shapes of states with an axis for streams
         self.sites = [LayerSite("branch", _list_own(connection)) for connection in self.connections]
         self.model = model
 
@@ -75,14 +75,14 @@ class SplitConnections(Adapter):
         return first
 
     def to_streams(self, state: torch.Tensor) -> torch.Tensor:
-        """Return a state as streams (n, N, C). Streams have their own axis, or share that of the batch."""
-        if state.shape in self._apart:
+        """Return a state as streams (n, N, C). Streams are an axis of the state, or part of the axis of the batch."""
+        if state.shape in self._with_stream_axis:
             return state.movedim(-2, 0).flatten(1, -2)
         return self._channels_last(state).unflatten(0, (-1, self.streams)).movedim(1, 0).flatten(1, -2)
 
     def from_streams(self, x_nNC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         """Return streams (n, N, C) as a state with the axes of another one."""
-        if like.shape in self._apart:
+        if like.shape in self._with_stream_axis:
             return x_nNC.unflatten(1, like.shape[:-2]).movedim(0, -2).contiguous()
         batch, *rest, _ = self._channels_last(like).shape
         x = x_nNC.unflatten(1, (batch // self.streams, *rest)).transpose(0, 1).flatten(0, 1)
@@ -102,7 +102,7 @@ class SplitConnections(Adapter):
     def learn_shape(self, state: torch.Tensor, u: torch.Tensor) -> None:
         """Store whether streams have their own axis, which is so if the branch's input has one axis less."""
         if state.ndim > u.ndim:
-            self._apart.add(state.shape)
+            self._with_stream_axis.add(state.shape)
 
     def to_rows(self, x: torch.Tensor) -> torch.Tensor:
         return self._channels_last(x).flatten(0, -2)

@@ -11,5 +11,5 @@ def to_heartbeat_s(lease_s: float) -> float:
 
 
 def to_lease_duration_s(lease_s: float) -> float:
-    """Return the duration of a lease for which another server takes over a lost run within `lease_s`."""
+    """Return how long a lease may last, so that another server takes over a lost run within `lease_s`."""
     return lease_s - SPARE_HEARTBEATS * to_heartbeat_s(lease_s)

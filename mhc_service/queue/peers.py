@@ -68,7 +68,7 @@ class Peers:
     def _handle_notification(self, kind: str, run_id: str) -> None:
         """Process another server's notification: new frames (`log`), a changed queue (`queue`), or a `cancel`."""
         if kind == "log":
-            self._hub.publish(run_id)
+            self._hub.wake_viewers(run_id)
         elif kind == "queue":
             self._member.wake()
         elif kind == "cancel" and self._member.computes(run_id):
@@ -89,11 +89,11 @@ class Peers:
 
     async def _poll(self) -> None:
         """Wake the viewers of runs that other servers compute, if the runs have changed."""
-        elsewhere = [run_id for run_id in self._hub.list_watched() if not self._member.computes(run_id)]
+        elsewhere = [run_id for run_id in self._hub.list_watched_runs() if not self._member.computes(run_id)]
         now = await self._read_progress(elsewhere) if elsewhere else {}
         for run_id, progress in now.items():
             if self._progress.get(run_id) != progress:
-                self._hub.publish(run_id)
+                self._hub.wake_viewers(run_id)
         self._progress = now
 
     async def _report_watched_forever(self) -> None:

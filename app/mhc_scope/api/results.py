@@ -83,6 +83,6 @@ async def get_result_npz(download: Annotated[Download, Depends()]) -> Response:
 
 
 @router.get("/runs/{run_id}/result.{ending}", include_in_schema=False)
-async def refuse_ending(ending: str) -> None:
+async def refuse_format(ending: str) -> None:
     """Answer 404 to a request for a result in a format that does not exist."""
     raise invalid_query("ending", ending, f"one of {', '.join(MEDIA_TYPES)}")

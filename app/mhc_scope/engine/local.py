@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import torch
 
-from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
+from mhc_core.cost.rates import DEFAULT_RATES, Rates, take_medians
 from mhc_core.cost.threads import choose_threads
 from mhc_core.measure.bases import Bases
 from mhc_core.measure.trained import TrainedStacks
@@ -239,7 +239,7 @@ class LocalEngine(Engine):
             self._spare = worker
             return
         self._workers[worker] = Rates.model_validate_json(answer.removeprefix(READY))
-        self._rates = combine(list(self._workers.values()))
+        self._rates = take_medians(list(self._workers.values()))
         if len(self._workers) == self._settings.worker_count:
             self._are_warm.set()
 

@@ -103,7 +103,7 @@ class Dispatcher:
             await self._engine.cancel(run_id)
         elif answer == "stops":
             self._log.forget(run_id)
-            self._hub.publish(run_id)
+            self._hub.wake_viewers(run_id)
             await self.take_turn()  # which updates the positions of runs after it
         return True
 
@@ -124,7 +124,7 @@ class Dispatcher:
         for run_id in found.freed:
             log.warning("run %s was running, and no server computed it", run_id)
             self._log.forget(run_id)
-            self._hub.publish(run_id)
+            self._hub.wake_viewers(run_id)
         if found.freed:
             self.wake()
         await self.reports.store_late_ends()
@@ -165,7 +165,7 @@ class Dispatcher:
         before, self.board = self.board.places, board
         for run_id in board.places.keys() | before.keys():
             if board.places.get(run_id) != before.get(run_id):
-                self._hub.publish(run_id)
+                self._hub.wake_viewers(run_id)
 
     def _note_over(self, run_id: str, client: str) -> None:
         """Remove a run that has ended from the known state of the queue, and pass on the next run soon."""

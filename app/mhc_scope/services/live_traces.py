@@ -271,7 +271,7 @@ def _new_checker() -> Checker:
 
 
 def _check_lines(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
-    """Check lines of a live recording and return their frames; refuse the request if one is not valid."""
+    """Check the next lines of a live recording and return their frames; refuse the request if a line is invalid."""
     with _refuse_invalid():
         return [checker.take(line) for line in lines]
 

@@ -74,7 +74,7 @@ class Reports(Sink):
         """Record that a worker has begun a run."""
         self.claimed[job_id].begun_s = time.monotonic()
         self._predictions.begin(job_id)
-        self._hub.publish(job_id)
+        self._hub.wake_viewers(job_id)
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
         """Store frames of a run. Frames that are stored already must be equal, to not mix two computations."""
@@ -124,7 +124,7 @@ class Reports(Sink):
                 else:
                     self.ended["cancelled"] += 1
                 self._log.forget(job_id)
-                self._hub.publish(job_id)
+                self._hub.wake_viewers(job_id)
             else:
                 last = (ending.index, ending.status, ending.reason, claimed.claim, ending.seconds, ending.lines)
                 await self._log.finish(job_id, *last)

@@ -46,7 +46,7 @@ class FrameLog:
         """Append frames to the log of a run. It raises the errors of `RunStore.append`."""
         await self._store.append(run_id, first, lines, claim)
         self._extend_cached(run_id, first, lines)
-        self._hub.publish(run_id)
+        self._hub.wake_viewers(run_id)
 
     async def finish(
         self,
@@ -61,7 +61,7 @@ class FrameLog:
         """Append the last frames and the end frame to the log of a run. It raises the errors of `RunStore.finish`."""
         line = await self._store.finish(run_id, index, status, reason, claim, seconds, lines)
         self._extend_cached(run_id, index, [*lines, line])
-        self._hub.publish(run_id)
+        self._hub.wake_viewers(run_id)
 
     async def read(self, run_id: str, after: int, limit: int = PAGE, limit_bytes: float = VIEWER_BYTES) -> list[bytes]:
         """Return lines after index `after`: at most `limit`, and none after the one that reaches `limit_bytes`."""

@@ -52,7 +52,7 @@ class Hub:
                     del self._by_run[run_id]
             self._notify_watched()
 
-    def publish(self, run_id: str) -> None:
+    def wake_viewers(self, run_id: str) -> None:
         """Wake the viewers of a run, because its log or its place in the queue has changed."""
         for subscription in self._by_run.get(run_id, ()):
             subscription.wake()
@@ -61,7 +61,7 @@ class Hub:
         """Return the number of open event streams on a run, without those of one viewer."""
         return sum(subscription.viewer != excluded_viewer for subscription in self._by_run.get(run_id, ()))
 
-    def list_watched(self) -> list[str]:
+    def list_watched_runs(self) -> list[str]:
         """Return the ids of runs that have open event streams at this server."""
         return list(self._by_run)
 
@@ -78,4 +78,4 @@ class Hub:
         """End all event streams, because the server is stopping."""
         self.closing = True
         for run_id in list(self._by_run):
-            self.publish(run_id)
+            self.wake_viewers(run_id)

@@ -2,7 +2,7 @@
 
 import { postCostsCsv, postCostsFigure } from '../net/api.js';
 import { toImage } from '../plots/plot.js';
-import { describeRuns, withLink } from '../share/caption.js';
+import { listRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { theme } from '../state/look.js';
 import { copyText, notify } from '../ui/clipboard.js';
@@ -32,7 +32,7 @@ export function costItems(toSpec, fail) {
     figureToPdf(
       await postCostsFigure(toSpec(), 'light'),
       PAPER,
-      withLink(TITLE, [`${toFoot()}.`, `Predicted for the settings that these runs share: ${describeRuns()}.`]),
+      withLink(TITLE, [`${toFoot()}.`, `Predicted for the settings that these runs share: ${listRuns()}.`]),
     );
   const items = [
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },

@@ -36,12 +36,12 @@ import { OpenTrace, Twin } from './traces.js';
 const SHOWN_LETTERS = 11; // characters of a model's name that fit into a select
 const TRACED = "Recorded from a model, so settings don't apply.";
 
-/** Render the compared runs, and the button that adds one. */
-export function Compared() {
+/** Render the compared runs, buttons that add one, and their differences. */
+export function ComparedRuns() {
   const runs = useComputed(() => state.settings.value.runs).value;
   const kind = state.fields.value.get(KIND);
   return html`
-    <section class="compared" aria-label="Compared runs">
+    <section class="compared" aria-label="ComparedRuns runs">
       <div class="compared-head"><h3 class="group-title">Runs</h3>${kind ? html`<${FieldHelp} field=${kind} id="field-kind-help" />` : null}</div>
       ${runs.map((choice, run) => html`<${ComparedRun} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       <div class="adds">

@@ -26,7 +26,7 @@ export function mergeViews(fields, views, most) {
   return {
     view,
     message: [
-      describeRuns(ours, theirs, chosen, all.length),
+      describeChoice(ours, theirs, chosen, all.length),
       mixed && `The runs differ in ${mixed}, so part of what differs is chance.`,
     ]
       .filter(Boolean)
@@ -76,9 +76,9 @@ function chooseComparedRuns(ours, theirs, most) {
 const onlyIn = (ours, theirs) =>
   [...ours, ...theirs].filter(({ text }) => ![ours, theirs].every((runs) => runs.some((run) => run.text === text)));
 
-/** Describe the chosen runs. @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
-function describeRuns(ours, theirs, chosen, all) {
-  if (chosen.length === all) return `Shows the runs of both: ${all} side by side.`;
+/** Say which runs of this view and of the other one are shown. @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
+function describeChoice(ours, theirs, chosen, all) {
+  if (chosen.length === all) return `Shows all ${all} runs of both views side by side.`;
   const nameChosen = (/** @type {Run[]} */ runs) =>
     runs.filter((run) => chosen.includes(run)).map(({ kind, name }) => name ?? kindName(kind));
   const [one, other] = [nameChosen(ours).join(' and '), nameChosen(theirs).join(' and ')];

@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { closeSettings, opensEdits, settingsOpened } from '../ui/opened.js';
-import { Compared } from './compared.js';
+import { ComparedRuns } from './compared.js';
 import { Controls, query } from './fields.js';
 import { PredictedCost } from './topbar.js';
 
@@ -50,7 +50,7 @@ function SettingsDrawer() {
         <button type="button" class="icon" aria-label="Close settings" onClick=${closeSettings}>✕</button>
         <input type="text" role="searchbox" aria-label="Search settings" placeholder="Search settings" value=${query.value} onInput=${setQuery} />
       </header>
-      ${state.fields.value.size > 0 ? html`${isSearching ? null : html`<${Compared} />`}<${Controls} />${isSearching ? null : html`<${PredictedCost} />`}` : null}
+      ${state.fields.value.size > 0 ? html`${isSearching ? null : html`<${ComparedRuns} />`}<${Controls} />${isSearching ? null : html`<${PredictedCost} />`}` : null}
     </aside>
   `;
 }

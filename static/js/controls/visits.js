@@ -74,13 +74,13 @@ function changeVisited(next) {
 /** Set name or note of a visited view. @param {string} key @param {{name?: string, note?: string}} words */
 export const describeVisited = (key, words) => changeVisited((views) => describeView(views, key, words));
 
-/** Delete views from the list of visited ones. @param {string[]} keys */
+/** Delete some visited views, and keep them for Undo. @param {string[]} keys */
 export function dropVisited(keys) {
   dropped.value = stored.value.items.filter((item) => keys.includes(item.key));
   changeVisited((views) => dropViews(views, keys));
 }
 
-/** Delete all visited views, including an unreadable list. */
+/** Delete all visited views, even if the list cannot be read, and keep them for Undo. */
 export function dropAllVisited() {
   dropped.value = stored.value.items;
   stored.value = { items: [], trouble: writeList(KEY, []) };

@@ -180,7 +180,7 @@ function resetMeasurements(columns) {
 }
 
 /**
- * Write the value of one training step into a table.
+ * Write the value of one training step into its row of a table, which grows if needed.
  * @param {Columns} columns
  * @param {Map<string, import('../../types').Matrix>} table rows are steps
  * @param {string} key
@@ -190,8 +190,8 @@ function resetMeasurements(columns) {
 function putStep(columns, table, key, step, value) {
   const row = Array.isArray(value) ? value : [value];
   const shape = [trainSteps(columns), ...(Array.isArray(value) ? [row.length] : [])];
-  const known = table.get(key) ?? { shape, data: new Float64Array(shape[0] * row.length).fill(NaN) };
-  const matrix = known.shape[0] > step ? known : lengthen(known, step + 1);
+  const current = table.get(key) ?? { shape, data: new Float64Array(shape[0] * row.length).fill(NaN) };
+  const matrix = current.shape[0] > step ? current : lengthen(current, step + 1);
   table.set(key, matrix);
   fillWith(/** @type {Float64Array} */ (matrix.data), row, step * row.length);
 }

@@ -28,10 +28,10 @@ export function recomputeComposites(results, interval) {
   return results.map((columns) => columns && /** @type {T} */ (withComposites(columns, interval)));
 }
 
-/** Return whether gains can be recomputed from the matrices. @param {Columns} columns */
+/** Return whether composite gains can be recomputed: all matrices are here, and the gains are not medians over seeds. @param {Columns} columns */
 function canRecompute(columns) {
   const { layers, matrices, bands } = columns;
-  if (!COMPOSITES.some((key) => layers.has(key))) return true; // no data yet
+  if (!COMPOSITES.some((key) => layers.has(key))) return true; // there are no gains yet that could be wrong
   return matrices.get('h_res')?.shape[0] === depthOf(columns) && !COMPOSITES.some((key) => bands.has(key));
 }
 

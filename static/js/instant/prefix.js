@@ -47,7 +47,7 @@ function mapValues(record, map) {
  * Return the first layers of a matrix (L, …), or the leading block of a layer-by-layer matrix.
  * @param {Matrix} matrix
  * @param {number} layers
- * @param {number} [more] columns beyond one per layer; undefined if columns are not layers
+ * @param {number} [more] number of columns besides one for each layer; undefined if columns are not layers
  * @returns {Matrix}
  */
 export function sliceLayers({ shape: [all, ...rest], data }, layers, more) {

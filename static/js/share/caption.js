@@ -17,14 +17,14 @@ export function toCaption(title, meaning) {
   const labels = state.slots.value.map((slot) => slot.label);
   return withLink(title, [
     meaning,
-    `${describeRuns()}.`,
+    `${listRuns()}.`,
     settingsText(columns.map(specOf), labels),
     ...toNotes(columns, labels, state.isDifference.value).slice(0, -1), // the last one is about tables
   ]);
 }
 
 /** List the shown runs with their ids. */
-export function describeRuns() {
+export function listRuns() {
   return state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`).join(', ');
 }
 

@@ -92,12 +92,12 @@ export const unknownPreset = computed(() => {
 
 /** Title of the document without a snapshot: the preset's title, or the runs and their depth. */
 export const title = computed(() => {
-  const named = preset.value?.title ?? (state.fields.value.size > 0 ? describeRuns() : '');
+  const named = preset.value?.title ?? (state.fields.value.size > 0 ? nameRuns() : '');
   return named ? `${named} · mHC Scope` : 'mHC Scope';
 });
 
-/** Describe the runs: `Residual, HC, mHC at depth 64`. */
-function describeRuns() {
+/** Name the runs and their depth: `Residual, HC, mHC at depth 64`. */
+function nameRuns() {
   const names = state.labels.value.map((label) => label.slice(label.indexOf(' ') + 1)).join(', ');
   const depths = [...new Set(state.specs.value.map((spec) => spec.depth ?? state.fields.value.get('depth')?.initial))];
   if (state.hasTrace.value) return names; // settings do not contain the depth of a recording

@@ -385,9 +385,9 @@ function cancelSuperseded(submitted, specs) {
   );
 }
 
-/** Cancel runs; errors are ignored. @param {string[]} ids */
+/** Cancel runs; failures are ignored. @param {string[]} ids */
 async function cancelByIds(ids) {
-  // An error means that the run has ended or was deleted.
+  // Mostly the run has ended meanwhile; a run that goes on after another error costs only time.
   await Promise.allSettled([...new Set(ids)].map(cancelRun));
 }
 

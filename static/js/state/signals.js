@@ -352,12 +352,12 @@ export function withBase(before, path, value) {
   return { ...before, base: isDefault ? rest : { ...rest, [path]: value } };
 }
 
-/** Set a run's own setting; undefined returns to the common one. @param {number} run @param {string} path @param {Value} [value] */
+/** Override a setting for one run; undefined removes the override. @param {number} run @param {string} path @param {Value} [value] */
 export function setOwn(run, path, value) {
   view.value = withOwn(view.value, run, path, value);
 }
 
-/** Return a view in which a run has another setting of its own; undefined returns to the common one. @param {View} before @param {number} run @param {string} path @param {Value} [value] @returns {View} */
+/** Return a view in which a run overrides a setting; undefined removes the override. @param {View} before @param {number} run @param {string} path @param {Value} [value] @returns {View} */
 export function withOwn(before, run, path, value) {
   const runs = before.runs.map((choice, index) => {
     if (index !== run) return choice;

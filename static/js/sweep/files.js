@@ -1,7 +1,7 @@
 /** Exports of a sweep: images, numbers, and the figure itself. */
 
 import { toImage } from '../plots/plot.js';
-import { describeRuns, withLink } from '../share/caption.js';
+import { listRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { WIDTH_PX as PAPER_PX } from '../share/paper.js';
 import * as state from '../state/signals.js';
@@ -38,7 +38,7 @@ export function exportItems(view, sweep, { values, figure }, toPaper) {
     const caption = withLink(title, [
       values.metric.meaning,
       `${sweepFoot(view, sweep, values)}.`,
-      `Sweep ${values.id}. Runs in the view: ${describeRuns()}.`,
+      `Sweep ${values.id}. Runs in the view: ${listRuns()}.`,
     ]);
     return figureToPdf(onPaper, { width: PAPER_PX, height }, caption);
   };

@@ -212,7 +212,7 @@ def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(
             b'event: closing\ndata: {"reason":"the database cannot be used now: database is locked"}\n\n'
         )
         check_log(await server.follow(run_id), "done")
-        assert server.hub.list_watched() == []
+        assert server.hub.list_watched_runs() == []
         await server.stop()
 
     play(act())

@@ -65,7 +65,7 @@ def test_a_comparison_that_is_refused_watches_nothing(tmp_path: Path) -> None:
         request = build_request(orjson.dumps([spec.canonical()]))
         with pytest.raises(TooExpensiveError):
             await compare_runs(request, server.runs, ben, StreamPlace(streams, ben), "page of ben")
-        assert server.runs.hub.list_watched() == []
+        assert server.runs.hub.list_watched_runs() == []
         assert streams.open == 0
         await server.stop()
 

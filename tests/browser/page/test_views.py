@@ -88,7 +88,7 @@ def test_two_views_are_compared_run_by_run_or_in_the_pairs_that_fit(open_page: O
     boxes.nth(1).check()
     boxes.nth(2).check()
     expect(boxes.nth(0)).to_be_disabled()
-    expect(dialog).to_contain_text("Shows the runs of both: 3 side by side.")
+    expect(dialog).to_contain_text("Shows all 3 runs of both views side by side.")
     boxes.nth(1).uncheck()
     boxes.nth(0).check()
     expect(dialog).to_contain_text("Shows Residual and HC of each view: 4 of 6 runs.")

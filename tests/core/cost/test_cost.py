@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mhc_core.cost import rates
 from mhc_core.cost.counts import count_pass_bytes, count_tape_bytes
 from mhc_core.cost.estimates import compare_connections, count_jacobian_bytes, estimate
-from mhc_core.cost.rates import DEFAULT_RATES, calibrate, combine
+from mhc_core.cost.rates import DEFAULT_RATES, calibrate, take_medians
 from mhc_core.cost.shares import format_added
 from mhc_core.families import FAMILIES
 from mhc_core.measure.jacobian import linearise
@@ -151,8 +151,8 @@ def test_rates_are_measured_and_combined_by_their_median() -> None:
         values = rate.values() if name == "flops_per_s" else [rate]
         assert all(0 < value < 1e15 for value in values), name
     slow = measured.model_copy(update={"bytes_per_s": 1.0, "flops_per_s": dict.fromkeys(measured.flops_per_s, 1.0)})
-    assert combine([slow, measured, measured]) == measured
-    assert combine([slow, slow, measured]) == slow
+    assert take_medians([slow, measured, measured]) == measured
+    assert take_medians([slow, slow, measured]) == slow
 
 
 @pytest.mark.parametrize(

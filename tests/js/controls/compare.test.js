@@ -13,7 +13,7 @@ test('all runs of two views are shown if they fit', () => {
     shown(found).map(([kind]) => kind),
     ALL,
   );
-  assert.equal(found.message, 'Shows the runs of both: 3 side by side.');
+  assert.equal(found.message, 'Shows all 3 runs of both views side by side.');
 });
 
 test('if they do not fit, runs that mix streams are paired', () => {
