@@ -18,6 +18,11 @@ class SpecError(ValueError):
         self.field, self.got, self.wanted, self.text = field, got, wanted, text
         super().__init__(text or f"{field}: got {_shorten_value(got)}, wanted {wanted}")
 
+    def describe(self) -> str:
+        """Return a line for a command line, which always has the field's path and the received value."""
+        got = "nothing" if self.got is None else _shorten_value(self.got)
+        return f"{self.field}: got {got}. {self.text}" if self.text else str(self)
+
     def under(self, path: str) -> "SpecError":
         """Return the same error with a path before its field, for a spec that is a part of another document."""
         return SpecError(f"{path}.{self.field}".rstrip("."), self.got, self.wanted, self.text)
