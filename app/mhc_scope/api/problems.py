@@ -1,5 +1,6 @@
 """Report errors as `application/problem+json` (RFC 9457), with field, received value and allowed values."""
 
+import difflib
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -172,9 +173,19 @@ def not_available(error: SpecError) -> Problem:
     return Problem("not-available", 409, str(error), errors=[error])
 
 
-def not_found(what: str, name: str) -> Problem:
-    """Return the problem for an id or name that is unknown. what: kind of object, such as "run"."""
-    return Problem("not-found", 404, f"No {what} named {_shorten(name, MAX_TEXT)!r} on this server.")
+def not_found(what: str, name: str, known: Sequence[str] = ()) -> Problem:
+    """Return the problem for an id or name that is unknown.
+
+    what: kind of object, such as "run". known: all names of this kind, which the problem lists; for kinds of few names.
+    """
+    detail = f"No {what} named {_shorten(name, MAX_TEXT)!r} on this server."
+    if not known:
+        return Problem("not-found", 404, detail)
+    similar = difflib.get_close_matches(name, known, 3)
+    hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
+    names = ", ".join(known)
+    error = SpecError(what, name, f"one of {names}")
+    return Problem("not-found", 404, f"{detail}{hint} Known names: {names}.", errors=[error])
 
 
 Show = Callable[[Request, Problem], Response | None]
