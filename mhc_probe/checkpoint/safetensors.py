@@ -18,6 +18,7 @@ from mhc_core.spec import SpecError
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 MAX_DIMENSIONS = 8
 MAX_SHOWN = 100  # characters of a name in a message
+MAX_TEXT = 32  # characters of a file's text in a message
 CHUNK = 2**19  # number of values per read
 # Bits per value of each type of the format.
 BITS = {
@@ -27,9 +28,6 @@ BITS = {
 }  # fmt: skip
 # Supported types of coefficients, as numpy types; bfloat16 is the upper half of a float32.
 READABLE = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-
-
-MAX_TEXT = 32  # characters of a text in a message
 # First bytes of files that people take for checkpoints -> their format.
 FORMATS = {
     b"PK\x03\x04": "a zip archive, as torch.save writes",
@@ -114,7 +112,7 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
     begins = start[8:9] in (b"{", b"")  # "" if the file ends before its header
     is_other = start.startswith(tuple(FORMATS)) or length > size - 8
     if len(start) < 8 or not 2 <= length <= MAX_HEADER_BYTES or (is_other and not begins):
-        field, got = f"{path.name}: header", describe_content(start)
+        field, got = f"{path.name}: header", _describe_content(start)
         raise SpecError(field, got, SAFETENSORS, f"{field}: got {got}, wanted {SAFETENSORS}")
     if length > size - 8:
         raise SpecError(f"{path.name}: header", f"a file of {size} bytes", f"{length + 8} bytes or more: {CUT}")
@@ -128,7 +126,7 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
     return header
 
 
-def describe_content(start: bytes) -> str:
+def _describe_content(start: bytes) -> str:
     """Describe a file of another format by its first bytes."""
     if not start:
         return "an empty file"
