@@ -201,7 +201,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "an edit of no kind": (
         _changed(lambda f: f[0]["source"].update(edits=[{"layers": [0, 0], "what": "stream", "do": "burn"}])),
         "frames[0].source.edits.0.do",
-        "burn",
+        "burn one of zero, identity",
     ),
     "an atlas of other cuts": (
         lambda: build_with_atlas(cuts=[{"what": "stream", "do": "burn"}]),
@@ -281,6 +281,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "another format": (_said(format="onnx"), "manifest.format", "mhct"),
     "a later version": (_said(version=2), "manifest.version", "1"),
     "a later protocol": (_said(protocol=2), "manifest.protocol", "1"),
+    "text for a model": (_said(model="GPT"), "manifest.model", "GPT an object"),
     "no model": (_said(model=...), "manifest.model", "required"),
     "more frames than there are": (_said(frames=25), "manifest.frames", "24"),
     "fewer bytes than there are": (_said(size_bytes=10), "manifest.size_bytes", "as many"),
@@ -308,7 +309,8 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "a million layers": (_set(0, "layers", 1_000_000), "frames[0].layers", "1 to"),
     "a thousand streams": (_set(0, "streams", 1000), "frames[0].streams", "1 to"),
     "fewer blocks than layers": (_set(0, "blocks", ["mlp"]), "frames[0].blocks", "6"),
-    "text for a number": (_set(0, "layers", "six"), "frames[0].layers", "integer"),
+    "text for a number": (_set(0, "layers", "six"), "frames[0].layers", "six an integer"),
+    "no layers at all": (_changed(lambda f: f[0].pop("layers")), "frames[0].layers", "None a value: this field is req"),
     "a huge number of parameters": (
         _set(0, "source.model.parameters", 2**60),
         "frames[0].source.model.parameters",

@@ -95,15 +95,42 @@ def print_schema(known: argparse.Namespace) -> int:
 
 
 def _read_spec(source: str) -> RunSpec:
-    return parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    """Read the spec of a command: a file, or standard input if `source` is "-".
+
+    Raises
+    ------
+    SpecErrors
+        If it is not valid. Mistakes of the whole text, such as invalid JSON, name the file.
+    SpecError
+        If the file cannot be read.
+    """
+    try:
+        content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        wanted = "a JSON file, or - for standard input"
+        raise SpecError(source, error.strerror, wanted, f"{source}: {error.strerror}, wanted {wanted}") from None
+    try:
+        return parse_spec(content)
+    except SpecErrors as found:
+        name, text = "standard input" if source == "-" else source, content.decode(errors="replace").strip()
+        raise SpecErrors(
+            [
+                SpecError(name, text, error.wanted, error.text) if error.field == "body" else error
+                for error in found.errors
+            ]
+        ) from None
 
 
 def _print_error(error: SpecError | SpecErrors | OSError) -> int:
-    """Print an error of the arguments or of a file; return exit code 2."""
-    if isinstance(error, OSError):
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-    else:
-        print(*getattr(error, "errors", [error]), sep="\n", file=sys.stderr)
+    """Print an error of the arguments or of a file, with field, received and allowed value; return exit code 2."""
+    match error:
+        case OSError():
+            lines = [f"{error.filename}: {error.strerror}"]
+        case SpecErrors():
+            lines = [item.describe() for item in error.errors]
+        case SpecError():
+            lines = [str(error)]
+    print(*lines, sep="\n", file=sys.stderr)
     return 2
 
 

@@ -243,7 +243,7 @@ def disturbs(spec: RunSpec) -> bool:
 
 
 def keeps_maps(spec: RunSpec) -> bool:
-    """Return whether training steps that store matrices also store CKA and unfolded connections of all layers."""
+    """Return whether training steps that store matrices also store CKA and effective skip connections of all layers."""
     return spec.depth <= MAX_STEP_MAP_LAYERS
 
 

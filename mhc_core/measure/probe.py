@@ -317,7 +317,7 @@ def build_mixing_frame(
     gradients: dict[str, np.ndarray],
     cast: type[np.floating],
 ) -> MixingFrame:
-    """Build the frame of the mixing: composites, unfolded connections and mixing gradients as columns over all
+    """Build the frame of the mixing: composites, effective skip connections and mixing gradients as columns over all
     layers, in float64.
 
     Parameters
@@ -325,7 +325,7 @@ def build_mixing_frame(
     means: the result of `ForwardProbe.mean_mixing`.
     gains: further columns as (value, log10).
     gradients: further columns as values.
-    cast: type of the unfolded connections, which are as large as the CKA matrix.
+    cast: type of the effective skip connections, which are as large as the CKA matrix.
     """
     products = Products(means["h_res"]) if "h_res" in means else None
     columns = (measure_composites(means["h_res"], products=products) if products else {}) | gains

@@ -3,8 +3,8 @@
 All parameters are trained: branches, mixing with its gates and heads, embedding and read-out. A step is one forward and
 one backward pass of plain autograd over the whole stack. Its frame contains measurements of this pass, before the
 update: loss, gradients, gains, and for each layer the size of the state and of the gradient at it, and the similarity
-of neighbouring layers and of tokens. Mixing matrices, measurements of each stream, CKA and unfolded connections are
-kept only at a few steps, the latter two in stacks of up to 256 layers. If the loss or the gradient is not finite,
+of neighbouring layers and of tokens. Mixing matrices, measurements of each stream, CKA and effective skip connections
+are kept only at a few steps, the latter two in stacks of up to 256 layers. If the loss or the gradient is not finite,
 training ends. This is a result and not an error: the frame of that step has the status, and the update is not made.
 
 Weight decay acts on matrices that multiply features: those of the branches, the embedding, the read-out, and the

@@ -14,7 +14,7 @@ import numpy as np
 from mhc_core.metric import OURS, Metric
 
 METRICS = (
-    Metric("unfolded", "Unfolded connections", "", "linear", "LJ", "mixing",
+    Metric("unfolded", "Effective skip connections", "", "linear", "LJ", "mixing",
            "Weight of every earlier output in what a layer reads: column 0 is the embedding, column j the output of "
            "layer j, counted from 1. Through mixing alone: branches and post-norms are left out. Of matrices averaged "
            "over samples where mixing is dynamic. Where layers read earlier outputs by attention over depth, their "
@@ -36,7 +36,7 @@ METRICS = (
 
 
 def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
-    """Return the unfolded connections, (L, L + 1). Rows are layers that read, columns are the embedding and outputs.
+    """Return the effective skip connections, (L, L + 1). Rows are layers that read, columns the embedding and outputs.
 
     Layer k, counted from 0, reads the embedding and the outputs before it: columns 0 to k. The other columns are 0; the
     last one is 0 in all rows. A weight beyond the range of float64 is inf.
@@ -53,7 +53,7 @@ def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -
 
 
 def measure_kernel_shares(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
-    """Measure the singular values of the unfolded connections across each layer, divided by their sum, largest first.
+    """Measure the singular values of the effective skip connections across each layer over their sum, largest first.
 
     Return (L, n); nan if mixing is not finite, and in layers where all are 0.
 

@@ -75,7 +75,7 @@ METRICS = (
     Metric("step_stream_cos", "Stream similarity in training", "cosine", "linear", "KL", "step",
            "Mean cosine between different streams of one token; 1 means that they carry the same.",
            "mean_{i != j} mean_t cos(x_l[i,t], x_l[j,t])", OURS, "kept"),
-    Metric("step_unfolded", "Unfolded connections in training", "", "linear", "KLJ", "step",
+    Metric("step_unfolded", "Effective skip connections in training", "", "linear", "KLJ", "step",
            "Weight of every earlier output in what a layer reads, through mixing alone: column 0 is the embedding, "
            "column j the output of layer j, counted from 1; in stacks of up to 256 layers.",
            "w[k,j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, H_post_0 = 1", "HC, arXiv 2409.19606, Eq. 20",

@@ -15,6 +15,7 @@ from mhc_core.record.start import CapturedInput
 from mhc_core.record.texts import MAX_COUNT, check_plain
 from mhc_core.spec import EditSpec, SpecError, SpecErrors, parse_spec
 from mhc_core.spec.edit import MAX_EDITS
+from mhc_core.spec.errors import to_plain_error, to_spec_errors
 
 # Types of frames that a trace may have. The others belong to runs, which are computed from a spec.
 OF_TRACES = ("start", "forward", "similarity", "loss", "backward", "mixing", "step", "atlas", "summary", "end")
@@ -159,7 +160,7 @@ def _to_frame(data: dict[str, Any], path: str) -> AnyFrame:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         names = [str(name) for name in first["loc"][1:]]  # the first is the type of the frame
-        raise SpecError(".".join([path, *names]), first["input"], first["msg"]) from None
+        raise to_plain_error(".".join([path, *names]), first) from None
 
 
 def _check_trace(frame: StartFrame, path: str) -> None:
@@ -182,8 +183,8 @@ def _check_edit(edit: dict[str, Any], path: str) -> None:
     try:
         EditSpec.model_validate(edit)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise SpecError(".".join([path, *map(str, first["loc"])]), first["input"], first["msg"]) from None
+        first = to_spec_errors(error, EditSpec.model_json_schema()).errors[0]
+        raise SpecError(f"{path}.{first.field}", first.got, first.wanted) from None
 
 
 def _check_sizes(frame: StartFrame, path: str) -> None:

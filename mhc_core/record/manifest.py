@@ -6,6 +6,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mhc_core.spec import SpecError
+from mhc_core.spec.errors import to_plain_error
 
 FORMAT: Literal["mhct"] = "mhct"
 VERSION: Literal[1] = 1  # version of containers: their members and this manifest
@@ -74,5 +75,4 @@ def _to_wanted(item: Any) -> str:
         "version": f"{VERSION}, the version of containers that this program reads",
         "protocol": f"1 to {PROTOCOL}, the versions of frames that this program reads",
     }
-    message: str = item["msg"]
-    return known.get(str(name), message)
+    return known.get(str(name)) or to_plain_error("manifest", item).wanted

@@ -1,4 +1,4 @@
-"""Errors for a user's mistakes in a spec: the field, the received value, the allowed values, and a sentence."""
+"""Errors for a user's mistakes: the field, the received value, the allowed values, and for specs a sentence."""
 
 import re
 from typing import Any
@@ -6,6 +6,36 @@ from typing import Any
 from pydantic import ValidationError
 
 WHOLE = re.compile(r"(?<=\d)\.0\b")  # the end of a whole float, such as 10.0
+
+# Type of an error of pydantic -> the values that are allowed; the names in braces are from the error's context.
+WANTED = {
+    "missing": "a value: this field is required",
+    "extra_forbidden": "no field of this name",
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing_size": "an integer of fewer digits",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a string",
+    "list_type": "a list",
+    "model_type": "an object",
+    "dataclass_type": "an object",
+    "dict_type": "an object",
+    "literal_error": "one of {expected}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "string_too_short": "text with a length of at least {min_length}",
+    "string_too_long": "text of at most {max_length} characters",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "json_invalid": "JSON in UTF-8",
+}
 
 
 class SpecError(ValueError):
@@ -17,6 +47,11 @@ class SpecError(ValueError):
     def __init__(self, field: str, got: Any, wanted: str, text: str | None = None) -> None:
         self.field, self.got, self.wanted, self.text = field, got, wanted, text
         super().__init__(text or f"{field}: got {_shorten_value(got)}, wanted {wanted}")
+
+    def describe(self) -> str:
+        """Return a line for a command line, which always has the field's path and the received value."""
+        got = "nothing" if self.got is None else _shorten_value(self.got)
+        return f"{self.field}: got {got}. {self.text}" if self.text else str(self)
 
     def under(self, path: str) -> "SpecError":
         """Return the same error with a path before its field, for a spec that is a part of another document."""
@@ -62,6 +97,17 @@ def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
     title = "A spec" if not field else found["title"] if is_named else field
     got = None if item["type"] == "missing" else item["input"]  # of a missing field pydantic's input is the whole part
     return SpecError(field or "body", got, wanted, f"{title} {_to_words(wanted)}.")
+
+
+def to_plain_error(field: str, item: Any) -> SpecError:
+    """Convert an error of pydantic to a SpecError by its type, for data that is not a spec.
+
+    The type knows only the limit that a value exceeds. The schema knows both, so specs use it instead.
+    """
+    kind, context = item["type"], item.get("ctx", {})
+    wanted = WANTED[kind].format(**context) if kind in WANTED else item["msg"]
+    got = {"missing": None, "json_invalid": context.get("error")}.get(kind, item.get("input"))
+    return SpecError(field, got, wanted)
 
 
 def _to_words(wanted: str) -> str:

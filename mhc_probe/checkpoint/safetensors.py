@@ -18,6 +18,7 @@ from mhc_core.spec import SpecError
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 MAX_DIMENSIONS = 8
 MAX_SHOWN = 100  # characters of a name in a message
+MAX_TEXT = 32  # characters of a file's text in a message
 CHUNK = 2**19  # number of values per read
 # Bits per value of each type of the format.
 BITS = {
@@ -27,6 +28,16 @@ BITS = {
 }  # fmt: skip
 # Supported types of coefficients, as numpy types; bfloat16 is the upper half of a float32.
 READABLE = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+# First bytes of files that people take for checkpoints -> their format.
+FORMATS = {
+    b"PK\x03\x04": "a zip archive, as torch.save writes",
+    **{bytes([0x80, protocol]): "a pickle, as old versions of torch.save write" for protocol in range(2, 6)},
+    b"GGUF": "a GGUF file",
+    b"\x89HDF": "an HDF5 file",
+    b"version https://git-lfs": "a pointer of Git LFS; git lfs pull gets the file",
+}
+SAFETENSORS = "a safetensors file, as safetensors.torch.save_file writes"
+CUT = "the file is incomplete"
 
 
 class TensorLocation(NamedTuple):
@@ -96,11 +107,16 @@ def _to_float64(content: bytes, dtype: str) -> np.ndarray:
 
 def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
     """Return the header's JSON, and leave the file position at the first tensor."""
-    head = file.read(8)
-    length = int.from_bytes(head, "little")
-    if len(head) < 8 or length < 2 or length > min(size - 8, MAX_HEADER_BYTES):
-        wanted = f"from 2 to {min(max(size - 8, 2), MAX_HEADER_BYTES)} bytes, as a safetensors file of {size} bytes has"
-        raise SpecError(f"{path.name}: header", length, wanted)
+    start = file.read(8 + MAX_SHOWN)
+    length = int.from_bytes(start[:8], "little")
+    begins = start[8:9] in (b"{", b"")  # "" if the file ends before its header
+    is_other = start.startswith(tuple(FORMATS)) or length > size - 8
+    if len(start) < 8 or not 2 <= length <= MAX_HEADER_BYTES or (is_other and not begins):
+        field, got = f"{path.name}: header", _describe_content(start)
+        raise SpecError(field, got, SAFETENSORS, f"{field}: got {got}, wanted {SAFETENSORS}")
+    if length > size - 8:
+        raise SpecError(f"{path.name}: header", f"a file of {size} bytes", f"{length + 8} bytes or more: {CUT}")
+    file.seek(8)
     try:
         header = json.loads(file.read(length), object_pairs_hook=_refuse_duplicates)
     except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
@@ -108,6 +124,19 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise SpecError(f"{path.name}: header", type(header).__name__, "an object with a name for each tensor")
     return header
+
+
+def _describe_content(start: bytes) -> str:
+    """Describe a file of another format by its first bytes."""
+    if not start:
+        return "an empty file"
+    for first, name in FORMATS.items():
+        if start.startswith(first):
+            return name
+    text = " ".join(start.decode(errors="replace").rstrip("\ufffd").split())
+    if text and text.isprintable() and "\ufffd" not in text:
+        return f"text that starts with {text[:MAX_TEXT]!r}"
+    return f"binary data that starts with {start[:8].hex(' ')}"
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,8 +157,11 @@ def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> Tens
         raise SpecError(f"{field}.dtype", dtype, f"one of {', '.join(BITS)}")
     if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS:
         raise SpecError(f"{field}.shape", shape, f"at most {MAX_DIMENSIONS} whole numbers from 0")
-    if not _are_counts(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= size - data:
-        raise SpecError(f"{field}.data_offsets", offsets, f"a start and an end within {size - data} bytes")
+    if not _are_counts(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1]:
+        raise SpecError(f"{field}.data_offsets", offsets, "a start and an end")
+    if offsets[1] > size - data:
+        wanted = f"an end within the {size - data} bytes after the header: {CUT}"
+        raise SpecError(f"{field}.data_offsets", offsets, wanted)
     if (offsets[1] - offsets[0]) * 8 != math.prod(shape) * BITS[dtype]:
         raise SpecError(f"{field}.data_offsets", offsets, f"as many bytes as {dtype} of shape {shape} has")
     return TensorLocation(path, dtype, tuple(shape), data + offsets[0], data + offsets[1])

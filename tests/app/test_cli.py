@@ -49,8 +49,21 @@ def test_run_writes_json_with_nested_lists(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
-        (("run", "-"), '{"depth": 0, "colour": 1}', "Depth must be a whole number from 1 to 1024."),
-        (("run", "nowhere.json"), "", "nowhere.json: No such file"),
+        (("run", "-"), '{"depth": 0, "colour": 1}', "depth: got 0. Depth must be a whole number from 1 to 1024.\n"),
+        (
+            ("verify", "-"),
+            '{"connection": {"streams": 0}}',
+            "connection.streams: got 0. Streams must be a whole number from 1 to 16.\n",
+        ),
+        (
+            ("run", "-"),
+            '{"connection": {"sterams": 2}}',
+            "connection.sterams: got 2. Unknown field connection.sterams.",
+        ),
+        (("run", "-"), '{"width": 65}', "block.heads: got 4. Heads (4) must divide width (65). Use 1, 5 or 13.\n"),
+        (("run", "-"), '{"depth": null}', "depth: got nothing. Depth must be"),
+        (("run", "-"), "[1]", "standard input: got '[1]'. A spec must be an object.\n"),
+        (("run", "nowhere.json"), "", "nowhere.json: No such file or directory, wanted a JSON file, or - for standard"),
         (("run", "-", "--out", "result.xlsx"), "{}", "--out: got 'result.xlsx', wanted a name that ends in"),
         (("run", "-"), '{"device": "cuda"}', "device: got 'cuda', wanted"),
         (("serve", "--port", "70000"), "", "--port: got '70000', wanted an integer from 0 to 65535\n"),
@@ -70,6 +83,16 @@ def test_mistakes_are_named(call: Call, arguments: tuple[str, ...], stdin: str, 
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("content", ["depth: 3", "", '{"depth": 3'])
+def test_a_file_that_is_not_json_is_named_with_its_text(call: Call, content: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(content)
+    done = call("run", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{path}: got {content!r}. A spec is JSON in UTF-8: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_schema_is_that_of_the_core(call: Call) -> None:

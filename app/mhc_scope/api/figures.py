@@ -107,7 +107,7 @@ def _check_step(step: int | None, steps: int) -> None:
 def _require_view(panel: str, view: str | None) -> None:
     """Refuse a query for a panel, or a view of it, that does not exist."""
     if panel not in figures.PANELS:
-        raise not_found("panel", panel)
+        raise not_found("panel", panel, list(figures.PANELS))
     shown = figures.PANELS[panel]
     if shown.find_view(view) is None:
         views = [item.key for item in shown.views]

@@ -1,5 +1,6 @@
 """Report errors as `application/problem+json` (RFC 9457), with field, received value and allowed values."""
 
+import difflib
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from mhc_core.spec import SpecError, SpecErrors
+from mhc_core.spec.errors import to_plain_error
 from mhc_scope import log_context
 from mhc_scope.api.models.fields import NO_NUL
 from mhc_scope.api.models.links import to_address
@@ -172,9 +174,19 @@ def not_available(error: SpecError) -> Problem:
     return Problem("not-available", 409, str(error), errors=[error])
 
 
-def not_found(what: str, name: str) -> Problem:
-    """Return the problem for an id or name that is unknown. what: kind of object, such as "run"."""
-    return Problem("not-found", 404, f"No {what} named {_shorten(name, MAX_TEXT)!r} on this server.")
+def not_found(what: str, name: str, known: Sequence[str] = ()) -> Problem:
+    """Return the problem for an id or name that is unknown.
+
+    what: kind of object, such as "run". known: all names of this kind, which the problem lists; for kinds of few names.
+    """
+    detail = f"No {what} named {_shorten(name, MAX_TEXT)!r} on this server."
+    if not known:
+        return Problem("not-found", 404, detail)
+    similar = difflib.get_close_matches(name, known, 3)
+    hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
+    names = ", ".join(known)
+    error = SpecError(what, name, f"one of {names}")
+    return Problem("not-found", 404, f"{detail}{hint} Known names: {names}.", errors=[error])
 
 
 Show = Callable[[Request, Problem], Response | None]
@@ -235,44 +247,11 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
     return Problem("http", error.status_code, f"{request.method} {request.url.path}: {error.detail}.", headers=headers)
 
 
-# Type of an error of pydantic -> the values that are allowed; the names in braces are from the error's context.
-WANTED = {
-    "missing": "a value: this field is required",
-    "extra_forbidden": "no field of this name",
-    "int_type": "an integer",
-    "int_parsing": "an integer",
-    "int_from_float": "an integer",
-    "int_parsing_size": "an integer of fewer digits",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "string_type": "a string",
-    "list_type": "a list",
-    "model_type": "an object",
-    "dict_type": "an object",
-    "literal_error": "one of {expected}",
-    "too_short": "a list of at least {min_length}",
-    "too_long": "a list of at most {max_length}",
-    "string_too_short": "text with a length of at least {min_length}",
-    "string_too_long": "text of at most {max_length} characters",
-    "greater_than": "a number above {gt:g}",
-    "greater_than_equal": "a number of at least {ge:g}",
-    "less_than": "a number below {lt:g}",
-    "less_than_equal": "a number of at most {le:g}",
-    "json_invalid": "JSON in UTF-8",
-}
-
-
 def to_request_error(field: str, item: Any) -> SpecError:
     """Convert an error of pydantic in a query or a body to a SpecError, in plain words."""
-    kind, context = item["type"], item.get("ctx", {})
-    wanted = WANTED[kind].format(**context) if kind in WANTED else item["msg"]
-    if kind == "string_pattern_mismatch" and context["pattern"] == NO_NUL:
-        wanted = "text without the character U+0000"
-    got = {"missing": None, "json_invalid": context.get("error")}.get(kind, item.get("input"))
-    return SpecError(field, got, wanted)
+    if item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NO_NUL:
+        return SpecError(field, item["input"], "text without the character U+0000")
+    return to_plain_error(field, item)
 
 
 def to_item(error: SpecError) -> dict[str, Any]:

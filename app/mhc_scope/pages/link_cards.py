@@ -79,9 +79,9 @@ async def build_default_preview(request: Request, service: Runs) -> Card:
 
 
 def find_preset(name: str) -> Preset:
-    """Return the preset with a name; raise the problem 404 if there is none."""
+    """Return the preset with a name; raise the problem 404, which lists the names, if there is none."""
     if name not in BY_NAME:
-        raise not_found("preset", name)
+        raise not_found("preset", name, list(BY_NAME))
     return BY_NAME[name]
 
 

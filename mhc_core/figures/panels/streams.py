@@ -39,7 +39,7 @@ def build_similarity(runs: int, theme: Theme) -> Template:
 
 
 def build_use(runs: int, theme: Theme) -> Template:
-    """Build a figure with the effective rank of the unfolded connections across each layer."""
+    """Build a figure with the effective rank of the effective skip connections across each layer."""
     return build_curves("kernel_rank", "linear", runs, theme, include=(1.0,), empty="Every run has one stream.")
 
 

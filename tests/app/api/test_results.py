@@ -11,6 +11,7 @@ import numpy as np
 import plotly.io
 import pytest
 
+from mhc_core.figures import PANELS
 from mhc_core.figures.run_names import KIND_NAMES
 from mhc_core.record import codec
 from mhc_core.record.packed import PackedArray
@@ -192,6 +193,13 @@ def test_parameters_that_figures_do_not_have_are_refused_by_name(client: httpx.C
     check_problem(client.get(f"/runs/{run_id}/figures", params=red), 422, "colour", "no parameter")
     for sweep in ("/runs/sweep/x/figure", "/snapshots/x/sweep/figure"):
         check_problem(client.get(sweep, params=red), 422, "colour", "one of the parameters theme, metric, reduce")
+
+
+def test_an_unknown_panel_is_refused_with_the_names_of_panels(client: httpx.Client, run_id: str) -> None:
+    names = ", ".join(PANELS)
+    for name, hint in (("gian", " Did you mean gain?"), ("a" * 200, "")):
+        problem = check_problem(client.get(f"/runs/{run_id}/figures/{name}"), 404, "panel", f"one of {names}")
+        assert problem["detail"].endswith(f" on this server.{hint} Known names: {names}.")
 
 
 def test_a_run_that_is_not_done_has_no_result(client: httpx.Client, fresh_spec: FreshSpec) -> None:

@@ -16,6 +16,7 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
 from mhc_scope.presets import BY_NAME, DEFAULT, FORMER, PRESETS, Preset, find_unchanged_preset
 from mhc_scope.presets.records import read_result
+from tests.app.api.test_bodies import check_problem
 from tests.app.pages.test_link_cards import count, read_picture, read_tags
 from tests.conftest import Server, compute
 
@@ -51,6 +52,18 @@ def test_there_is_no_page_of_an_unknown_preset(web: httpx.Client) -> None:
     for path in ("/p/nothing", "/p/nothing/picture.png"):
         assert web.get(path).status_code == 404
     assert "nothing" in web.get("/p/nothing", headers={"Accept": "text/html"}).text
+
+
+def test_an_unknown_name_is_refused_with_the_names_of_presets(web: httpx.Client) -> None:
+    names = ", ".join(BY_NAME)
+    problem = check_problem(web.get("/p/sinkhorn_round"), 404, "preset", f"one of {names}")
+    assert problem["detail"] == (
+        "No preset named 'sinkhorn_round' on this server. Did you mean sinkhorn_rounds or sinkhorn_dial? "
+        f"Known names: {names}."
+    )
+    page = web.get("/p/sinkhorn_round", headers={"Accept": "text/html"})
+    assert "Did you mean sinkhorn_rounds or sinkhorn_dial?" in page.text
+    assert "Did you mean" not in web.get("/p/%2B%2B").json()["detail"]
 
 
 def test_a_former_name_leads_to_the_preset_that_took_its_place(web: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""Similarity, streams and unfolded connections at the cursor's step, and runs that were stored without them."""
+"""Similarity, streams and effective skip connections at the cursor's step, and runs that were stored without them."""
 
 import httpx
 import numpy as np

@@ -1,4 +1,4 @@
-"""Maps of layer against layer: unfolded connections on their scales, CKA, and where both end."""
+"""Maps of layer against layer: effective skip connections on their scales, CKA, and where both end."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What enters at one depth and arrives at another: unfolded connections, composites and gains of any interval."""
+"""What enters at one depth and arrives at another: effective skip connections, composites and gains of any interval."""
 
 import time
 

@@ -165,7 +165,7 @@ test('a step of numerics 1 has no sizes and no CKA, and those of the trained sta
   assert.equal(shown.matrices.has('cka'), false);
 });
 
-/** Add the metrics of later versions: neighbours and tokens at every step, streams and unfolded connections at the kept ones. */
+/** Add the metrics of later versions: neighbours and tokens at every step, streams and effective skip connections at the kept ones. */
 function whole() {
   const columns = measured();
   const rows = (...values) => ({ ...typed(values), shape: `2, ${values.length / 2}` });

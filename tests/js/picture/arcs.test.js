@@ -28,7 +28,7 @@ test('shares are the weights of a layer over their sum, of the sources so far', 
   assert.ok(Math.abs(sharesAt(reading, 2)[1] - 0.7) < 1e-12);
 });
 
-test('a run with mixing has no arcs, though its unfolded connections are known', () => {
+test('a run with mixing has no arcs, though its effective skip connections are known', () => {
   const columns = toAttending();
   columns.matrices.set('h_res', { shape: [3, 1, 1], data: Float64Array.from([1, 1, 1]) });
   const reading = toReading(columns);

@@ -1,6 +1,7 @@
 """Files in the format of safetensors: read as its own library reads them, and refused where they are not whole."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,43 @@ def test_a_bad_file_is_refused_and_the_field_named(case: str, tmp_path: Path) ->
     with pytest.raises(SpecError) as caught:
         read_header(path)
     assert caught.value.field == f"bad.safetensors: {field}"
+
+
+def _save_old(path: Path) -> None:
+    torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=False)
+
+
+def _cut(path: Path, size: int) -> None:
+    save_file({"a": torch.ones(10, 10)}, path)
+    path.write_bytes(path.read_bytes()[:size])
+
+
+OTHER_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), "header: got an empty file, wanted a safetensors file"),
+    "text": (lambda path: path.write_text("α\tb\nc" * 99), "header: got text that starts with 'α b cα b cα b cα"),
+    "a page": (lambda path: path.write_text("<html>"), "header: got text that starts with '<html>', wanted a safe"),
+    "torch.save": (lambda path: torch.save({"a": torch.ones(3)}, path), "header: got a zip archive, as torch.save"),
+    "old torch.save": (_save_old, "header: got a pickle, as old versions of torch.save write, wanted a safetensors"),
+    "Git LFS": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "header: got a pointer of Git LFS; git lfs pull gets the file, wanted a safetensors file",
+    ),
+    "binary": (lambda path: path.write_bytes(b"\xff\0" * 9), "header: got binary data that starts with ff 00 ff"),
+    "cut in the header": (lambda path: _cut(path, 30), "header: got 'a file of 30 bytes', wanted 72 bytes or more"),
+    "cut in a tensor": (
+        lambda path: _cut(path, 422),
+        "a.data_offsets: got [0, 400], wanted an end within the 350 bytes after the header: the file is incomplete",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_FILES)
+def test_a_file_of_another_format_is_named(case: str, tmp_path: Path) -> None:
+    write, said = OTHER_FILES[case]
+    write(tmp_path / "model.pt")
+    with pytest.raises(SpecError) as caught:
+        read_checkpoint(tmp_path / "model.pt")
+    assert str(caught.value).startswith(f"model.pt: {said}")
 
 
 def test_a_name_in_an_error_is_short_and_plain(tmp_path: Path) -> None:

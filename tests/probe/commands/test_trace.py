@@ -46,12 +46,22 @@ def test_a_server_takes_the_record_and_its_numbers_agree(server: Server, tmp_pat
         ("model.safetensors", "model.txt", "--out: got 'model.txt', wanted a name that ends in .mhct"),
         ("model.safetensors", "nowhere/model.mhct", "wanted a folder that exists"),
         ("nowhere.safetensors", "model.mhct", "nowhere.safetensors: No such file"),
-        ("short.safetensors", "model.mhct", "short.safetensors: header: got "),
+        (
+            "short.safetensors",
+            "model.mhct",
+            "short.safetensors: header: got 'a file of 100 bytes', wanted 570 bytes or more: the file is incomplete\n",
+        ),
+        (
+            "readme.txt",
+            "model.mhct",
+            "readme.txt: header: got text that starts with 'Weights of a model', wanted a safe",
+        ),
     ],
 )
 def test_mistakes_are_named(call: Call, name: str, out: str, said: str, tmp_path: Path) -> None:
     write_file(tmp_path / "model.safetensors", draw_connections(1))
     (tmp_path / "short.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:100])
+    (tmp_path / "readme.txt").write_text("Weights of a model")
     done = call("trace", str(tmp_path / name), "--out", str(tmp_path / out))
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
