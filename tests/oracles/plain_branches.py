@@ -91,6 +91,11 @@ def multiply_triangles(u: Tensor, own: dict[str, Tensor], kind: str, *, is_outgo
     return sigmoid(gate) * (norm(torch.stack(joined, dim=1), kind) @ own["w_out"].T)
 
 
+def find_alpha(spec: RunSpec) -> float:
+    """By how much DeepNorm enlarges what passes a layer by: (2 N)^(1/4) of N = L / 2 blocks (arXiv 2203.00555)."""
+    return (2 * spec.depth / 2) ** 0.25 if spec.block.scaling == "deepnorm" else 1.0
+
+
 def sigmoid(t: Tensor) -> Tensor:
     """1 / (1 + exp(-t))."""
     return 1 / (1 + torch.exp(-t))

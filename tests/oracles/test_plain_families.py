@@ -4,6 +4,8 @@ Parameters of the connection are moved off their start, so that no zero and no s
 relative to the largest entry of each gradient; one that is 0 by symmetry, to the largest of all gradients.
 """
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +20,8 @@ from tests.core.layers.test_depth import FORMS as DEPTH_FORMS
 from tests.core.layers.test_depth import KIND
 from tests.core.measure.test_gradients import VARIANTS
 from tests.oracles.plain_branches import Tensor
-from tests.oracles.plain_families import CLIMBS, MAPS
-from tests.oracles.plain_stack import climb, embed, find_loss, finish
+from tests.oracles.plain_families import COEFFICIENTS, DEPTHS, MAPS
+from tests.oracles.plain_stack import climb, embed
 
 TOLERANCE = 1e-12
 BLOCKS: dict[str, dict[str, Any]] = {
@@ -44,13 +46,6 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-def run_plainly(spec: RunSpec, p: dict[str, Tensor], x: Tensor) -> Tensor:
-    """The loss of the plain network with `x` (B, T, C) as the output of the embedding."""
-    if spec.connection.kind not in CLIMBS:
-        return climb(spec, p, x).loss
-    return find_loss(spec, p, finish(spec, CLIMBS[spec.connection.kind](spec, p, x)))
-
-
 def differentiate_plainly(stack: Stack) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of the plain network, and its gradients at the embedding's output and at every parameter, by name."""
     p = {
@@ -60,7 +55,7 @@ def differentiate_plainly(stack: Stack) -> tuple[Tensor, dict[str, Tensor]]:
     x = embed(stack.spec, p)
     leaves = {"embedding": x if x.requires_grad else x.requires_grad_()}
     leaves |= {name: p[name] for name, value in stack.named_parameters() if value.numel()}
-    loss = run_plainly(stack.spec, p, x)
+    loss = climb(stack.spec, p, x).loss
     grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     found = zip(leaves.items(), grads, strict=True)
     return loss, {name: torch.zeros_like(leaf) if grad is None else grad for (name, leaf), grad in found}
@@ -129,8 +124,17 @@ def test_scalings_outputs_value_residuals_and_digits_have_them_too(fields: dict[
 
 
 def test_every_family_has_a_plain_form() -> None:
-    plain = {"none", "residual", "hc", "frac", "mhc", "mhc_lite", "kromhc", "identity_hc", *MAPS, *CLIMBS}
-    assert plain == set(FAMILIES)
+    assert {*MAPS, *COEFFICIENTS, *DEPTHS} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", ["branches", "families", "stack"])
+def test_plain_forms_use_no_formula_of_the_product(name: str) -> None:
+    nodes = list(ast.walk(ast.parse(Path(__file__).with_name(f"plain_{name}.py").read_text(encoding="utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {name for name in names if name.startswith(("app", "mhc"))} == {"mhc_core.spec"}
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    assert not read & {"map", "map_reference", "build", "mixing_reference", "pass_reference"}
 
 
 @pytest.mark.sample(4)

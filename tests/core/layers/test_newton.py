@@ -17,15 +17,15 @@ from mhc_core.stack import build_stack
 from tests.core.checks.test_verify import failures
 from tests.core.conftest import build_spec, measure, shake
 from tests.core.layers.test_sinkhorn import draw
-from tests.core.reference import scale_fully
 from tests.core.test_forward import assert_equal_to_reference
+from tests.oracles.plain_families import scale_fully
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 8, 16])
 def test_it_is_the_limit_of_the_rounds(n: int) -> None:
     t = draw(6, n, n)
     found = project_exactly(t).numpy()
-    np.testing.assert_allclose(found, [scale_fully(matrix) for matrix in t.numpy()], rtol=1e-12)
+    np.testing.assert_allclose(found, scale_fully(t).numpy(), rtol=1e-12)
     np.testing.assert_allclose(found, sinkhorn(t, 1000).numpy(), rtol=1e-12)
     reference = solve_duals(t.flatten(1).numpy(), MapSettings(n), lambda x: x)
     np.testing.assert_allclose(found, reference, rtol=1e-12)
