@@ -31,7 +31,7 @@ def measure_plainly(spec: RunSpec, parameters: dict[str, Tensor]) -> tuple[float
 
 def merge(spec: RunSpec, state: State) -> Tensor:
     """m_l (B, T, C): the mean over streams, or the parts side by side."""
-    return torch.cat(state, dim=-1) if spec.connection.kind == "frac" else sum(state[1:], state[0]) / len(state)
+    return torch.cat(state, dim=-1) if spec.family.streams == "parts" else sum(state[1:], state[0]) / len(state)
 
 
 def find_rms(x: Tensor) -> float:
@@ -91,7 +91,7 @@ def measure_gradients(spec: RunSpec, up: Climb, p: dict[str, Tensor]) -> Columns
     reads = grads[(depth + 1) * n : (depth + 1) * n + depth]
     by_name = dict(zip(floating, grads[(depth + 1) * n + depth :], strict=True))
     # A shift of all streams has the sum of their gradients; a move of parts side by side theirs side by side.
-    joined = [torch.cat(g, dim=-1) if spec.connection.kind == "frac" else sum(g[1:], g[0]) for g in states]
+    joined = [torch.cat(g, dim=-1) if spec.family.streams == "parts" else sum(g[1:], g[0]) for g in states]
     weights = [[name for name in floating if name.startswith(f"branches.{layer}.")] for layer in range(depth)]
     columns = {
         "grad_rms": np.array([find_rms(g) for g in joined]),
