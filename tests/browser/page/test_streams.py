@@ -50,8 +50,8 @@ window.fetch = async (url, init) => {
     })();
     return new Response(body, response);
 };"""
-# The page waits 4, 8 or 30 s for an answer before it gives up a connection, and 2 s before it repeats a request, once for
-# each dead connection. With this script it waits an eighth of that, but at least 1 s for an answer.
+# For each dead connection the page waits 4, 8 or 30 s for an answer, and 2 s before it repeats the request. With this
+# script it waits an eighth of that, but at least 1 s for an answer.
 SOONER = """(() => {
   const { setTimeout } = window, timeout = AbortSignal.timeout.bind(AbortSignal);
   const shorten = (wait_ms) => (wait_ms === 2000 ? 250 : wait_ms < 4000 ? wait_ms : Math.max(wait_ms / 8, 1000));
