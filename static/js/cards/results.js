@@ -41,10 +41,13 @@ const hasFindings = (columns) => (columns.summary ?? columns.story) !== null;
 export function Results() {
   const { value: slots } = state.slots;
   const runs = slots.length > 0 ? slots : state.settings.value.runs;
-  const { value: interval } = state.chosenInterval;
+  const notes = [
+    ...(state.chosenInterval.value ? [describeInterval()] : []),
+    ...(state.hasSeeds.value ? ['medians over seeds', 'loss of the first seed'] : []),
+  ];
   return html`
     <section class="results card" aria-labelledby="results-title">
-      <h2 id="results-title">Results${interval ? html` <span class="unit">${describeInterval()}</span>` : null}</h2>
+      <h2 id="results-title">Results${notes.length > 0 ? html` <span class="unit">${notes.join(', ')}</span>` : null}</h2>
       <div class="table-box" tabindex="0" role="region" aria-label="Results, table">
         <table class="numbers results-table">
           <thead><tr>

@@ -117,15 +117,19 @@ function headlineStacks() {
 /** Render the headline. */
 function Headline() {
   const outer = useRef(/** @type {HTMLElement | null} */ (null));
-  const text = useWhileSeen(outer, () => toHeadline(headlineStacks()));
-  return html`<h1 id="headline" ref=${outer}>${text}</h1>`;
+  const { text, isOld } = useWhileSeen(outer, () => ({ text: toHeadline(headlineStacks()), isOld: isOfOtherRuns() }));
+  return html`<h1 id="headline" class=${isOld ? 'stale' : ''} ref=${outer}>${text}</h1>`;
 }
 
 /** Render the text of the step, and the hint to press Start, which is not printed. */
 function StepText() {
   const outer = useRef(/** @type {HTMLElement | null} */ (null));
-  const { text, isBefore } = useWhileSeen(outer, () => ({ text: describeStep(), isBefore: isBeforeStart() }));
-  return html`<p class="step-text" aria-live="polite" ref=${outer}><${Explained} text=${text} />${isBefore ? html`<span class="no-print"> Press Start to see why.</span>` : null}</p>`;
+  const { text, isOld, isBefore } = useWhileSeen(outer, () => ({
+    text: describeStep(),
+    isOld: isOfOtherRuns(),
+    isBefore: isBeforeStart(),
+  }));
+  return html`<p class=${`step-text ${isOld ? 'stale' : ''}`} aria-live="polite" ref=${outer}><${Explained} text=${text} />${isBefore ? html`<span class="no-print"> Press Start to see why.</span>` : null}</p>`;
 }
 
 /** Return whether the story has not begun and has sentences for the shown runs. */
@@ -142,6 +146,9 @@ const isWaiting = () =>
 /** Return whether the shown gains are those of other settings. */
 const showsOtherRuns = () =>
   state.isOutdated.value || state.slots.value.some((slot) => isEarlier(slot, shownOf(slot, hasGains).columns));
+
+/** Return whether headline and sentence are about runs of other settings, and not about those of the view that wait for Run. */
+const isOfOtherRuns = () => !isWaiting() && showsOtherRuns();
 
 /** Describe what the step shows of the shown runs. */
 function describeStep() {

@@ -23,6 +23,9 @@ const PANELS = {
   gradient: 'sum over streams',
 };
 
+/** Titles for several seeds, where the magnified layer has the number of one seed. @type {Record<string, string>} */
+const MEDIANS = { gain: 'mixing alone, median', gain_bwd: 'mixing alone, median' };
+
 /** Return whether the strip shows a panel, so that it needs no card. @param {string | undefined} key */
 export const isInStrip = (key) => key !== undefined && key in PANELS;
 
@@ -41,7 +44,8 @@ function Chart({ panel }) {
   const values = useRef(/** @type {HTMLElement | null} */ (null));
   const view = state.viewOf(panel);
   const whole = useTemplate(view);
-  const template = useMemo(() => toSmall(whole, PANELS[panel.key]), [whole]);
+  const axis = (state.hasSeeds.value && MEDIANS[panel.key]) || PANELS[panel.key];
+  const template = useMemo(() => toSmall(whole, axis), [whole, axis]);
   const findings = useFindings(panel.key);
   const id = `panel-${panel.key}`;
   const items = useMemo(

@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Sentence } from '../cards/results.js';
+import { seedsOf } from '../data/record.js';
 import { shownOf } from '../figures/drawing.js';
 import { boot } from '../state/boot.js';
 import { describeEdit, EFFECT } from '../state/editlist.js';
@@ -109,7 +110,7 @@ function Effects() {
       {
         label: slot.label,
         full: state.tooltipOf(run, slot.label),
-        finding: findEffect(columns.summary),
+        effect: toEffect(columns),
         isOld: columns !== slot.columns,
       },
     ];
@@ -117,15 +118,23 @@ function Effects() {
   if (found.length === 0) return null;
   return html`
     <dl class="edits-effects" aria-live="polite">
-      ${found.map(({ label, full, finding, isOld }) => html`<dt title=${full}>${label}</dt><dd class=${isOld ? 'stale' : ''}>${finding ? html`<${Sentence} finding=${toCost(finding)} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
+      ${found.map(({ label, full, effect, isOld }) => html`<dt title=${full}>${label}</dt><dd class=${isOld ? 'stale' : ''}>${effect ? html`<${Sentence} finding=${effect} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
     </dl>
   `;
 }
 
-/** Return a finding without the words that name the edits, which the list next to it has. @param {import('../../types').Finding} finding */
-function toCost(finding) {
-  const cost = finding.text.slice(finding.text.indexOf(': ') + 2);
-  return { ...finding, text: cost[0].toUpperCase() + cost.slice(1) };
+/** Return the finding about the effect of a run's edits, without the words that name the edits, which the list next to it has; of several seeds it is about the first. @param {import('../../types').Columns} columns */
+function toEffect(columns) {
+  const finding = findEffect(columns.summary);
+  if (!finding) return null;
+  const seeds = seedsOf(columns);
+  // `Seed 0: ` precedes the edits only if there are several seeds.
+  const effect = finding.text
+    .split(': ')
+    .slice(seeds > 1 ? 2 : 1)
+    .join(': ');
+  const text = seeds > 1 ? `First of ${seeds} seeds: ${effect}` : effect[0].toUpperCase() + effect.slice(1);
+  return { ...finding, text };
 }
 
 /** Find the finding about the effect of the edits. @param {import('../../types').Columns['summary']} summary */

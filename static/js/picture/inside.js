@@ -28,9 +28,11 @@ const TITLE_PX = 54; // height of the title and the line below it
 const BELOW_PX = 20; // from the middle of the branch to the words below it
 const CUT_PX = 7; // radius of the mark of a cut stream
 const SMALL = 12;
+const FIRST_SEED = 'first seed'; // of a run with several, whose charts show medians
 const ROW_PX = 15;
 const NUMBER_GAP_PX = 13; // smallest distance of streams with numbers
 const ROW_LAYOUT_PX = 540; // from this width there is room next to the streams
+const GAIN_PX = 16; // font size of the gain of the product
 const HEATMAP_PX = { cell: 16, most: 64 };
 const LEAST_HEATMAP_PX = 54; // height of the text next to it
 const COLOR_SCALE = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell and around all cells; digits are wide
@@ -47,7 +49,9 @@ export function toInside(reading, run, name, layout, layer, isBehind = false, ed
   return [
     toEdge(layout),
     toTitle(frame, layer, name, letter),
-    toText(x, y + 43, describeParts(reading), 'muted'),
+    ...wrapText(describeParts(reading), SMALL, frame.right - PAD_PX - x).map((row, index) =>
+      toText(x, y + 43 + ROW_PX * index, row, 'muted'),
+    ),
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
     ...toEnds(reading, run, magnifier, layer, isBehind),
@@ -70,9 +74,10 @@ function toTitle(frame, layer, name, letter) {
 }
 
 /** Describe the parts of the magnified layer. @param {Reading} reading */
-function describeParts({ outputs, streams }) {
-  if (outputs) return 'reads the embedding and earlier outputs';
-  return streams === 1 ? 'reads · adds' : 'reads · mixes · writes';
+function describeParts({ outputs, streams, seeds }) {
+  const whose = seeds > 1 ? ` (${FIRST_SEED})` : '';
+  if (outputs) return `reads the embedding and earlier outputs${whose}`;
+  return `${streams === 1 ? 'reads · adds' : 'reads · mixes · writes'}${whose}`;
 }
 
 /** Draw the line between the strips and the magnified layer. @param {Layout} layout @returns {Shape} */
@@ -254,7 +259,7 @@ export function describeReads(reading, layer) {
 const sumOf = (values) => values.reduce((sum, value) => sum + value, 0);
 
 /** Draw the product of the matrices up to a layer: a heatmap of its weights, the gain, and a colour scale. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
-function toProduct({ mix, streams: n }, layer, left, top) {
+function toProduct({ mix, streams: n, seeds }, layer, left, top) {
   if (n === 1 || !mix.mean || !weightsAt(mix.mean, layer)) return [];
   const product = multiplySpan(mix.mean, 'first-cursor', layer);
   if (!product.scaled.every(Number.isFinite)) return [];
@@ -266,6 +271,7 @@ function toProduct({ mix, streams: n }, layer, left, top) {
     const share = most > 0 ? Math.abs(weight) / most : 0;
     return toCell(x, y, cell, weight < 0 ? -share : share);
   });
+  const gain = formatGain(log10);
   const words = layer === 0 ? 'Layer 1:' : `Product of layers 1 to ${layer + 1}:`;
   const x = left + n * cell + 12;
   const hasNegative = product.scaled.some((weight) => weight < 0);
@@ -273,7 +279,8 @@ function toProduct({ mix, streams: n }, layer, left, top) {
   return [
     ...cells,
     toText(x, top + 8, words, 'muted'),
-    toText(x, top + 28, formatGain(log10), 'ink', { size: 16, isBold: true }),
+    toText(x, top + 28, gain, 'ink', { size: GAIN_PX, isBold: true }),
+    ...(seeds > 1 ? [toText(x + WIDER * widthOf(gain, GAIN_PX, true) + 8, top + 28, FIRST_SEED, 'muted')] : []),
     toText(x, top + 48, 'Cell: weight, column → row', 'muted'),
     ...toColorScale(
       hasNegative ? `−${largest}` : '0',

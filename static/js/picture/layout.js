@@ -59,7 +59,9 @@ const FORMS = {
 };
 const AXIS_PX = 22; // layer numbers below the strips
 const FOOT_PX = 44; // buttons and caption below them
-const INSIDE_PX = { wide: 0, medium: 330, narrow: 460 }; // height of the magnified layer below the strips
+/** Height of the magnified layer below the strips; one stream has no mixing matrix, and no product of them. */
+const INSIDE_PX = { wide: 0, medium: 330, narrow: 460 };
+const INSIDE_ALONE_PX = { wide: 0, medium: 180, narrow: 240 };
 const NAME_PX = 18; // a name above its strip
 const LEAST_GAP_PX = 3;
 
@@ -76,11 +78,12 @@ export function toLayout(width, streams, layers, { order = streams.map((_, run) 
   const { bands, bottom } = toBands(streams, order, form, { left: sizes.label, right });
   const strips = { left: sizes.label, right, top: sizes.top, bottom };
   const end = bottom + AXIS_PX + FOOT_PX;
+  const insideHeight = (streams.every((count) => count === 1) ? INSIDE_ALONE_PX : INSIDE_PX)[form];
   const inside =
     form === 'wide'
       ? { left: width - sizes.inside, right: width, top: 0, bottom: end }
       : isOpen
-        ? { left: 0, right: width, top: end, bottom: end + INSIDE_PX[form] }
+        ? { left: 0, right: width, top: end, bottom: end + insideHeight }
         : null;
   return { width, height: inside?.bottom ?? end, form, layers, unit_px: sizes.unit, strips, bands, inside };
 }

@@ -229,7 +229,7 @@ function OpenMatrix() {
     if (isLeft) close();
   };
   return html`
-    <section class="edits-matrix picture-matrix" aria-label="Mixing matrix" ref=${outer} onKeyDown=${onKeyDown}>
+    <section class=${`edits-matrix picture-matrix ${obstacle ? 'refused' : ''}`} aria-label="Mixing matrix" ref=${outer} onKeyDown=${onKeyDown}>
       <header>
         <span>${matrix ? nameMatrix(matrix) : ''}</span>
         ${matrix && !obstacle ? html`<${Menu} label="Replace the matrix" items=${listReplacements(matrix)} />` : null}

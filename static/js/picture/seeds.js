@@ -15,7 +15,7 @@ const SLICE_MS = 8;
 const SEED = 1;
 const MAX_KNOWN = 200; // largest number of cached ranges
 
-/** Caches ranges by settings; null while they are sampled. @type {Map<string, Range | null>} */
+/** Caches ranges by settings; null while they are sampled, and for a range whose ends read the same. @type {Map<string, Range | null>} */
 const known = new Map();
 /** Counts sampled ranges. */
 export const rangesDrawn = signal(0);
@@ -79,9 +79,10 @@ function sampleGainRange(key, law) {
   whenIdle(step);
 }
 
-/** Format the range of a gain over seeds. @param {number[]} ends log10 @param {string} words @returns {Range} */
-function toRange([low, high], words) {
-  return { low: formatGainDigits(low), high: formatGainDigits(high), words };
+/** Format the range of a gain over seeds; null if both ends read the same. @param {number[]} ends log10 @param {string} words @returns {Range | null} */
+function toRange(ends, words) {
+  const [low, high] = ends.map(formatGainDigits);
+  return low === high ? null : { low, high, words };
 }
 
 /** Format a gain with two digits. @param {number} log10 */

@@ -131,6 +131,9 @@ export const layers = computed(() => {
 /** Whether the view has a recording, which has no spec. */
 export const hasTrace = computed(() => settings.value.runs.some((choice) => choice.kind === TRACE));
 
+/** Whether a run of the view has several seeds: its numbers per layer are then medians, and all others are of the first seed. */
+export const hasSeeds = computed(() => specs.value.some(({ seeds = 1 }) => seeds > 1));
+
 /** Whether a shown run trains. */
 export const isTraining = computed(() => {
   dataTick.value;

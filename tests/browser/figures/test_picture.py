@@ -288,6 +288,17 @@ def test_the_range_over_seeds_is_drawn_from_the_law(open_page: OpenPage) -> None
 
 
 @pytest.mark.full
+def test_of_several_seeds_a_range_is_named_only_where_the_gain_differs(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=16&width=16&runs=residual,hc,mhc&seeds=3")
+    text = take(page, "SVG")
+    ranges = re.findall(r">×([\d.,]+) to ×([\d.,]+)<", text)
+    assert len(ranges) == 1, "the gains of residual and mHC are the same for all seeds"
+    assert ranges[0][0] != ranges[0][1]
+    assert text.count("5 to 95 % of 3 seeds") == 1
+    assert re.search(r">×[\d.,]+</text>[^>]*>first seed<", text), "the product inside the layer is that of one seed"
+
+
+@pytest.mark.full
 def test_linear_or_log_is_part_of_the_address(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     linear = draws_of(page, 0)

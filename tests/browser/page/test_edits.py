@@ -252,6 +252,19 @@ def test_a_stream_is_cut_restored_read_and_shared_on_a_phone(browser: Browser, w
     context.close()
 
 
+def test_the_effect_of_an_edit_names_the_first_of_several_seeds(open_page: OpenPage) -> None:
+    view = "/#v=1&runs=hc,mhc&depth=8&width=16&edits=stream:2:zero:3"
+    page = open_page(f"{view}&seeds=3")
+    expect(page.locator(".edits-effects dd")).to_have_text(
+        [re.compile("^First of 3 seeds: the state after layer 3 differs")] * 2
+    )
+    expect(page.locator(".results h2")).to_have_text("Results medians over seeds, loss of the first seed")
+    expect(page.locator("[data-panel=gain] .plot")).to_contain_text("mixing alone, median")
+    page = open_page(view)
+    expect(page.locator(".edits-effects dd")).to_have_text([re.compile("^The state after layer 3 differs")] * 2)
+    expect(page.locator(".results h2")).to_have_text("Results")
+
+
 def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None:
     page = open_page(f"{VIEW}&{EDITS}")
     expect(page.get_by_role("button", name="Undo")).to_have_count(0)

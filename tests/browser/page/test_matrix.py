@@ -155,3 +155,19 @@ def test_the_matrix_says_what_cannot_be_edited(open_page: OpenPage) -> None:
     page = open_page(VIEW.replace("residual,hc", "residual"))
     page.keyboard.press("m")
     expect(matrix(page)).to_have_text(re.compile("This layer has no mixing matrix to edit."))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("view", [f"{VIEW}&edits=stream:2:zero:20", VIEW.replace("residual,hc", "residual")])
+def test_on_a_phone_a_reason_leaves_no_empty_room(open_page: OpenPage, view: str) -> None:
+    page = open_page(view, width=390, height=844)
+    page.keyboard.press("m")
+    expect(matrix(page).locator(".hint")).to_be_visible()
+    opener = page.get_by_role("button", name="Inside layer 20")
+    reason, picture, top = (part.bounding_box() for part in (matrix(page), page.locator(".picture"), opener))
+    assert reason is not None
+    assert picture is not None
+    assert top is not None
+    assert reason["height"] < 100, "a line with the button that closes it, and at most three lines: below is the layer"
+    most = 460 if "hc" in view else 240  # of one stream there are fewer words
+    assert picture["y"] + picture["height"] - top["y"] < most + 50

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, open_settings, type_setting, wait_until, wait_until_done
 from tests.browser.page.test_page import curves
 from tests.conftest import Server
 
@@ -79,6 +79,7 @@ def test_a_link_to_runs_that_wait_for_run_shows_the_opening_view_dimmed(open_pag
     )
     expect(page.locator("#headline")).to_have_text("One signal, 220 layers, one way to connect them")
     check_opening_view_dimmed(page)
+    expect(page.locator(".heading .stale")).to_have_count(0)  # it is about the view
     expect(page.locator(".status")).to_have_attribute("data-phase", "unconfirmed")
     assert page.url.endswith("depth=220&width=512"), "settings of the link stay"
     page.get_by_role("button", name="Run", exact=True).click()
@@ -86,6 +87,22 @@ def test_a_link_to_runs_that_wait_for_run_shows_the_opening_view_dimmed(open_pag
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator(".status")).to_contain_text("cancelled")
     expect(page.locator(".results-table tbody th")).to_contain_text(["A Residual"])
+
+
+def test_headline_and_sentence_of_earlier_runs_are_dimmed_until_others_come(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    held: list[Route] = []
+    page.route("**/runs/compare*", lambda route: held.append(route))
+    type_setting(page, "Width", 24)
+    expect(page.locator(".results tr.stale")).to_have_count(2)
+    for text in (page.locator("#headline"), page.locator(".step-text")):
+        expect(text).to_have_class(re.compile(r"\bstale\b"))
+        expect(text).to_have_css("opacity", "0.42")
+    wait_until(page, lambda: len(held) > 0)
+    held[-1].continue_()
+    page.unroute("**/runs/compare*")
+    wait_until_done(page)
+    expect(page.locator(".heading .stale")).to_have_count(0)
 
 
 def test_a_change_by_slider_that_is_refused_brings_the_last_runs_back(

@@ -116,6 +116,17 @@ def test_the_printed_form_holds_what_paper_can_show(open_page: OpenPage) -> None
     wait_for_figures(page, [DARK_THEME.muted])
 
 
+def test_paper_has_the_edits_without_their_controls(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=residual,hc&depth=8&width=16&edits=stream:2:zero:3")
+    controls = page.locator(".edits :is(input, button:not(.sentence))").locator("visible=true")
+    expect(controls).to_have_count(3)  # switch, remove, atlas
+    page.emulate_media(media="print")
+    expect(page.locator("html")).to_have_class("printing")
+    expect(controls).to_have_count(0)
+    for text in ("Stream 2 is cut at layer 3", "it runs without this edit", "The state after layer 3 differs"):
+        expect(page.locator(".edits").get_by_text(text)).to_be_visible()
+
+
 def test_what_is_folded_on_a_phone_is_open_on_paper(open_page: OpenPage) -> None:
     preset = next(preset for preset in PRESETS if preset.reference)
     page = open_page(f"/p/{preset.name}", width=390, wait=False)

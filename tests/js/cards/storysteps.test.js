@@ -107,10 +107,10 @@ test('with a norm after the addition, the text does not state that the input sta
 });
 
 test('a cut is described by what it does to the states of the runs', () => {
-  const edited = (kind, effects) => {
+  const edited = (kind, effects, seeds = 1) => {
     const columns = runOf(kind, {
       depth: 3,
-      spec: { edits: [{ layers: [1, 1], what: 'stream', index: 2, do: 'zero' }] },
+      spec: { seeds, edits: [{ layers: [1, 1], what: 'stream', index: 2, do: 'zero' }] },
     });
     columns.layers.set('effect_state', Float64Array.from(effects));
     return columns;
@@ -120,6 +120,9 @@ test('a cut is described by what it does to the states of the runs', () => {
   assert.equal(cut({ hc: ours, mhc: theirs }), `${text} Later layers reduce both.`);
   assert.ok(`${text} Later layers reduce both.`.split(/\s+/).length <= WORDS);
   assert.equal(cut({ hc: edited('hc', [0, 0.371, 0.4]), mhc: theirs }), text);
+  const first = cut({ hc: edited('hc', [0, 0.371, 0.2], 5), mhc: edited('mhc', [0, 0.469, 0.28], 5) });
+  assert.equal(first, text.replace('the state', 'the state of the first seed'), 'gains are medians');
+  assert.ok(first.split(/\s+/).length <= WORDS);
   assert.match(cut({ hc: runOf('hc'), mhc: theirs }), /^A stream that is cut is 0 where it enters a layer/);
 });
 

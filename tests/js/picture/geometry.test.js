@@ -477,9 +477,9 @@ test('the product of the layers so far is a map with its gain', () => {
 });
 
 /** Return the scale of a layer's map: its shapes, and the texts on either side. */
-function keyOf(rows, width = WIDE) {
+function keyOf(rows, width = WIDE, seeds = 1) {
   const n = rows.length;
-  const reading = toReading(toEvenColumns(1, () => ({ h_res: pack(rows) })));
+  const reading = { ...toReading(toEvenColumns(1, () => ({ h_res: pack(rows) }))), seeds };
   const layout = toLayout(width, [n], 1, { isOpen: true });
   const shapes = toInside(reading, 0, 'HC', layout, 0);
   const [low, high] = shapes.filter(({ kind }) => kind === 'text').slice(-2);
@@ -504,17 +504,62 @@ test('the scale of the map goes from its least weight to its largest, in the col
   assert.ok(positive.cells.every(({ color }) => color === 'plus'));
 });
 
+/** Check that all texts inside a layer are within its card. */
+function checkTexts({ inside: { right, bottom } }, shapes, what) {
+  for (const { kind, x, y, text, size, isBold, anchor } of shapes) {
+    if (kind !== 'text') continue;
+    const wide = widthOf(text, size, isBold);
+    const end = anchor === 'start' ? x + wide : anchor === 'end' ? x : x + wide / 2;
+    assert.ok(end <= right - 12 && y + size / 2 <= bottom - 6, `${what}: ${text}`);
+  }
+}
+
+test('of several seeds the magnified layer is that of the first, and says so next to the product', () => {
+  const identity = [
+    [1, 0],
+    [0, 1],
+  ];
+  const textsOf = (seeds) =>
+    keyOf(identity, WIDE, seeds).shapes.flatMap(({ kind, text }) => (kind === 'text' ? [text] : []));
+  const [one, several] = [textsOf(1), textsOf(5)];
+  assert.ok(one.includes('reads · mixes · writes'));
+  assert.ok(several.includes('reads · mixes · writes (first seed)'));
+  assert.equal(several[several.indexOf('×1.00') + 1], 'first seed');
+  assert.equal(several.length, one.length + 1);
+  const { layout, shapes } = keyOf(
+    identity.map((row) => row.map((value) => 1.2e12 * value)),
+    WIDE,
+    5,
+  );
+  checkTexts(layout, shapes, 'a large product');
+});
+
+test('one stream magnified below the strips takes less height than several, and its words fit', () => {
+  const rows = Array.from({ length: 40 }, (_, layer) =>
+    Array.from({ length: 41 }, (_, at) => (at <= layer ? at + 1 : 0)),
+  );
+  const columns = toColumns({ sizes: Array.from({ length: 41 }, () => [1]) });
+  columns.matrices.set('unfolded', { shape: [40, 41], data: Float64Array.from(rows.flat()) });
+  const reading = { ...toReading(columns), seeds: 5 };
+  for (const [width, most] of [
+    [296, 240],
+    [366, 240],
+    [700, 180],
+  ]) {
+    const layout = toLayout(width, [1, 1], 40, { isOpen: true });
+    assert.ok(layout.inside.bottom - layout.inside.top <= most);
+    checkTexts(layout, toInside(reading, 0, 'AttnRes', layout, 39), `${width} px`);
+    const mixed = toLayout(width, [1, 4], 40, { isOpen: true });
+    assert.ok(mixed.inside.bottom - mixed.inside.top > most);
+  }
+});
+
 test('all texts inside a layer are within its card, with a margin at the edges', () => {
   for (const width of [366, 700, WIDE])
     for (const n of [2, 4, 16]) {
       const rows = Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? -123.45 : -0.5)));
-      const { layout, shapes, low, high, cells } = keyOf(rows, width);
-      const { right, bottom } = layout.inside;
-      for (const { kind, x, y, text, size, anchor } of shapes) {
-        if (kind !== 'text') continue;
-        const end = anchor === 'start' ? x + widthOf(text, size) : anchor === 'end' ? x : x + widthOf(text, size) / 2;
-        assert.ok(end <= right - 12 && y + size / 2 <= bottom - 6, `${width} px, ${n} streams: ${text}`);
-      }
+      const { layout, shapes, low, high, cells } = keyOf(rows, width, 5);
+      checkTexts(layout, shapes, `${width} px, ${n} streams`);
       assert.ok(low.x + widthOf(low.text, 12) < cells[0].points[0], 'the least weight is left of the scale');
       assert.ok(high.x > Math.max(...cells.at(-1).points.filter((_, index) => index % 2 === 0)));
     }
