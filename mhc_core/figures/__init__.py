@@ -25,6 +25,7 @@ from mhc_core.figures.steps import (
     shows_kept,
 )
 from mhc_core.figures.style import MAX_RUNS, THEMES, Theme, ThemeName
+from mhc_core.spec import SpecError
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]
 
@@ -51,8 +52,17 @@ def figure(
     relative to the first. step: a training step from 0, for panels that can show one; None is the trained stack, which
     is also shown for a step without data (the title then says so). interval: the first and the last layer that are
     shown and whose H_res are multiplied; None is all. The cursor is moved into the interval.
+
+    Raises
+    ------
+    SpecError
+        If there is no such panel, or the panel has no such view.
     """
+    if key not in PANELS:
+        raise SpecError("panel", key, f"one of {', '.join(PANELS)}")
     panel = PANELS[key]
+    if panel.find_view(view) is None:
+        raise SpecError("view", view, f"one of {', '.join(item.key for item in panel.views)}")
     template = panel.build(len(results), THEMES[theme], view)
     if interval is not None:
         set_interval(template, *interval)

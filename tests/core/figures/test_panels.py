@@ -21,6 +21,7 @@ from mhc_core.figures.steps import at_step, can_follow
 from mhc_core.figures.style import THEMES
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.mixing import measure_composites
+from mhc_core.spec import SpecError
 from tests.core.figures.filled import (
     COMPARISONS,
     LABELS,
@@ -171,6 +172,14 @@ def test_a_notebook_reads_the_filled_figure(key: str, theme: figures.ThemeName) 
     assert len(again.data) == len(drawn.data)
     assert figures.PANELS[key].title in again.layout.title.text
     assert again.layout.paper_bgcolor == THEMES[theme].card
+
+
+@pytest.mark.parametrize(("panel", "view", "refused"), [("gian", None, "panel"), ("gain", "logg", "view")])
+def test_an_unknown_panel_or_view_is_refused_with_those_that_exist(panel: str, view: str | None, refused: str) -> None:
+    with pytest.raises(SpecError, match=f"^{refused}: got '{view or panel}', wanted one of ") as refusal:
+        figures.figure(panel, [], [], 0, "light", view)
+    known = list(figures.PANELS) if view is None else [item.key for item in figures.PANELS[panel].views]
+    assert refusal.value.wanted == f"one of {', '.join(known)}"
 
 
 def test_filling_leaves_the_template_as_it_was() -> None:
