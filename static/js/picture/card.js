@@ -134,7 +134,7 @@ function ScaleChoice() {
 /** Render how to read the picture, and the training step that it shows. */
 function Caption() {
   const places = useComputed(() => (state.templates.value ? placesOf(state.templates.value) : '')).value;
-  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${pictureCaption(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
+  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${pictureCaption(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value, hasSeeds: state.hasSeeds.value })}</p>`;
 }
 
 /** Render the button that opens the magnified layer if it has no room next to the strips. */

@@ -12,18 +12,19 @@ export const MEANING =
   'Each ribbon is one stream, a copy of the residual state. A residual network has one stream, HC and mHC have several. ' +
   'Its width is the size of the signal. Lines between ribbons are weights with which layers mix streams.';
 
-/** Return how to read the picture; a running signal has its own scale. @param {boolean} isLog @param {{leg?: import('./signalfront.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
-export function pictureCaption(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
+/** Return how to read the picture; a running signal has its own scale. `hasSeeds`: a run has several seeds, of which the first is drawn. @param {boolean} isLog @param {{leg?: import('./signalfront.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean, hasSeeds?: boolean}} [more] */
+export function pictureCaption(isLog, { leg = null, isFading = false, isMixed = true, hasSeeds = false } = {}) {
+  const whose = hasSeeds ? ' Drawn: the first seed.' : '';
   if (leg === 'backward') {
     const width = isLog ? 'the logarithm of the gradient' : 'the gradient';
-    return `Ribbon width is ${width}, relative to each run’s gradient after the last layer. All runs have one scale.`;
+    return `Ribbon width is ${width}, relative to each run’s gradient after the last layer. All runs have one scale.${whose}`;
   }
   const width = isLog
     ? 'Ribbon width is the logarithm of the signal’s size.'
     : leg
       ? 'Ribbon width is the size of the signal. When a ribbon outgrows the card, all runs are drawn ten times smaller.'
       : `Ribbon width is the signal’s size, to one linear scale.${isFading ? ` Beyond ${FADES.heights} times the height of the card a ribbon fades.` : ''}`;
-  return isMixed ? `${width} Thin lines: mixing, dashed where negative.` : width;
+  return `${width}${isMixed ? ' Thin lines: mixing, dashed where negative.' : ''}${whose}`;
 }
 
 /** Describe the weight with which layers mix one stream into another. @param {import('./strip.js').Exchange} exchange */

@@ -132,4 +132,6 @@ def test_axe_finds_nothing_where_something_is_wrong(open_page: OpenPage, watch: 
     watch.allow("status of 422")
     page = open_page("/#v=1&depth=8&deptth=9&block.heads=7", wait=False)
     expect(page.locator(".banner.bad")).to_have_count(2)
+    expect(page.locator(".plot-box.stale")).to_have_count(4)  # the runs of the opening view
+    expect(page.locator(".results tr.stale")).to_have_count(3)
     audit(page, "refused")

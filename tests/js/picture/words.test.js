@@ -44,7 +44,9 @@ test('the caption states what widths represent, also during an animation', () =>
     pictureCaption(false, { isFading: true }),
     /Beyond 10 times the height of the card a ribbon fades\. Thin/,
   );
-  assert.doesNotMatch(pictureCaption(false, { isMixed: false }), /Thin/);
+  assert.doesNotMatch(pictureCaption(false, { isMixed: false }), /Thin|seed/);
+  for (const leg of [null, 'backward'])
+    assert.match(pictureCaption(false, { leg, hasSeeds: true }), /Drawn: the first seed\.$/);
   assert.match(pictureCaption(true), /the logarithm of the signal’s size/);
   assert.match(pictureCaption(false, { leg: 'forward' }), /ten times smaller/);
   for (const isLog of [false, true])
