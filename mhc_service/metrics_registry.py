@@ -84,7 +84,7 @@ class MetricsRegistry:
     async def observe(
         self, service: Runs, streams: StreamLimit, queries: OperatorQueries, encoder: Encoder, data: Path
     ) -> None:
-        """Set all gauges to the present values: of runs, storage and caches."""
+        """Set all gauges to the present values: of runs, event streams, storage and caches. Count ended runs."""
         async with self._observing:  # two observations at the same time would count a run twice
             await self._observe_service(service)
             self.streams.set(streams.open)

@@ -134,7 +134,7 @@ def _pick_worst(checks: list[RecordCheck]) -> list[RecordCheck]:
 
 
 def _measure_miss(check: RecordCheck) -> float:
-    """Return the difference of a check as a multiple of its tolerance; inf if it has no numbers."""
+    """Return |measured - expected| in units of the tolerance; inf if a number is missing or the tolerance is 0."""
     if check.expected is None or check.measured is None or not check.tolerance:
         return math.inf
     return abs(check.measured - check.expected) / check.tolerance

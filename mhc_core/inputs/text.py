@@ -78,7 +78,7 @@ def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def count_same_pairs(spec: RunSpec) -> float:
-    """Return the fraction of pairs of measured samples that are the same byte, and so have the same embedding."""
+    """Return the fraction of pairs of positions with the same byte, whose embeddings are the same; over all windows."""
     (_, data), window = read_bytes(spec), spec.input.tokens + 1
     starts = spread_starts(max(len(data) - window, 0), spec.input.batch)
     counts = np.bincount(_cut_windows(data, starts, window)[:, :-1].ravel()).astype(float)

@@ -37,8 +37,8 @@ def to_gamma(variance: Array | float, normal: Array) -> Array:
 
 
 def interpolate_concentration(samples: int, variance: float) -> Array:
-    """Return sum_s w_s^2 for each random draw (D), interpolated in a table. w_s is the share of sample s in the sum of
-    sizes, which are log-normal.
+    """Return sum_s w_s^2 for each of D random draws of log-normal sizes, (D), interpolated in a table. w_s is the share
+    of sample s in the sum of the sizes of a draw.
 
     It is 1 / samples if all sizes are equal, and 1 if one sample is nearly the whole sum. `variance` is that of the
     logarithm of a size.

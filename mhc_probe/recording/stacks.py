@@ -33,10 +33,11 @@ class LayerList(NamedTuple):
 
 
 def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
-    """Return the layers of a model's only list of layers, and None; or an error if it has none or several lists.
+    """Return the layers of a model's only list of layers, and None; or layers to try, and an error, if it has none or
+    several lists.
 
-    The error proposes the list to use. With an error, there may still be layers to try: if one module has several lists
-    of the same length, such as one of attention and one of MLPs, their entries in turn.
+    The error proposes the list to use. Layers to try exist if one module has several lists of the same length, such as
+    one of attention and one of MLPs: attention 0, MLP 0, attention 1, and so on. Otherwise they are [].
     """
     stacks = list(find_stacks(model, "model"))
     name = type(model).__name__

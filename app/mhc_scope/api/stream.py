@@ -301,7 +301,9 @@ class Feed:
         return [b"event: closing\ndata: " + orjson.dumps({"reason": reason}) + b"\n\n"] if self._form == "sse" else []
 
     def _to_status(self, run_id: str, position: int) -> bytes:
-        """Return an event, without an id, with a run's position in the queue; b"" if frames were sent already."""
+        """Return an event that says that a run is queued at a position, or is running if it is 0; b"" for ndjson, or if
+        frames were sent already. The event has no id.
+        """
         if self._form == "ndjson" or self._cursors[run_id] >= 0:
             return b""
         status = {"run": run_id, "status": "queued" if position else "running", "position": position or None}

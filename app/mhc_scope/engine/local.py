@@ -199,7 +199,7 @@ class LocalEngine(Engine):
         retry_s = RETRY_S
         while True:
             if handover is self._spare_handover:
-                await self._are_warm.wait()  # it must not delay them
+                await self._are_warm.wait()  # the spare worker must not delay the start of the others
             try:
                 was_ready = await self._serve_worker(handover)
             except Exception:

@@ -220,7 +220,7 @@ export function cellNote(text, x, y, color, ground) {
   return { ...toNote(text, color), ...within(x, y), ...foot, bgcolor: ground, borderpad: 3 };
 }
 
-/** Create vertical text along the top of a vertical axis, which the fold of a phone does not cut, at a distance in px. @param {string} text @param {number} xshift @param {string} color */
+/** Create vertical text that starts at the top of a vertical axis, so that it is visible on a phone before scrolling; `xshift` is its distance from the axis in px. @param {string} text @param {number} xshift @param {string} color */
 export function axisNote(text, xshift, color) {
   const place = { x: 0, xanchor: 'center', xshift, y: 1, yanchor: 'top', textangle: -90 };
   return { ...toNote(text, color), ...within('x', 'y'), ...place };

@@ -57,7 +57,7 @@ function layerOf({ shape, data }, layer) {
   return /** @type {Float64Array} */ (data.subarray(layer * size, (layer + 1) * size));
 }
 
-/** Return E (n, n) of a layer's edits; null if it is the identity. What is not linear replaces the state: E restarts after it. @param {Edit[]} edits @param {number} n */
+/** Return E (n, n) of a layer's edits, null without any. An edit that is not linear replaces the whole state: only those after it count. @param {Edit[]} edits @param {number} n */
 function toMatrix(edits, n) {
   /** @type {Float64Array | null} */
   let matrix = null;

@@ -59,7 +59,7 @@ function gainText(columns) {
   return columns.start?.streams === 1 && gain === 0 ? '1' : formatFactor(gain);
 }
 
-/** Return gains of the product up to each layer and, backward, from each layer on, log10; null if not measured. @param {Columns} columns */
+/** Return the composite gains: forward of layers 1 to l, backward of layer l to the last; log10, null if not measured. @param {Columns} columns */
 function gainsByLayer({ log10 }) {
   const [forward, backward] = ['composite_gain_fwd', 'composite_gain_bwd'].map((key) => log10.get(key));
   return forward && backward

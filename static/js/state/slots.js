@@ -87,7 +87,7 @@ function toChoice(model, id, known) {
 }
 
 /**
- * Return what the slots show, as `before` of the next slots: while dragging, figures keep showing the columns that a cancelled run already has, and earlier ones for the rest. Entries with the same index belong together.
+ * Return for each slot the columns that figures show until the next run at its index has its own: those of the present run, those derived from it and, unless all runs are done, the last of the earlier ones.
  * @returns {Slot['before'][]}
  */
 function listBefore() {

@@ -84,7 +84,7 @@ async function untilShown(aborted) {
   return state.phase.value === 'idle' && !aborted.aborted;
 }
 
-/** Stop playing on any input, except on play buttons, which handle it themselves. Runs until the page is closed. */
+/** Stop playing on input, and on going back in the history, until the page is closed. Play buttons handle input themselves, except for Escape; `IDLE_KEYS` stop nothing. */
 export function followPlay() {
   const onInput = (/** @type {Event} */ event) => {
     if (!playing.value) return;
