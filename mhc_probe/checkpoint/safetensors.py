@@ -109,9 +109,10 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
     """Return the header's JSON, and leave the file position at the first tensor."""
     start = file.read(8 + MAX_SHOWN)
     length = int.from_bytes(start[:8], "little")
-    begins = start[8:9] in (b"{", b"")  # "" if the file ends before its header
-    is_other = start.startswith(tuple(FORMATS)) or length > size - 8
-    if len(start) < 8 or not 2 <= length <= MAX_HEADER_BYTES or (is_other and not begins):
+    has_json = start[8:9] in (b"{", b"")  # "" if the file ends before its header
+    # A length that does not fit is that of a file that was cut off, if JSON follows, and else no length.
+    is_other = not has_json and (start.startswith(tuple(FORMATS)) or length > size - 8)
+    if is_other or len(start) < 8 or not 2 <= length <= MAX_HEADER_BYTES:
         field, got = f"{path.name}: header", _describe_content(start)
         raise SpecError(field, got, SAFETENSORS, f"{field}: got {got}, wanted {SAFETENSORS}")
     if length > size - 8:

@@ -46,6 +46,7 @@ import {
   chooseShown,
   chosenRun,
   guessStreams,
+  hasSeeds,
   isFading,
   isLog,
   isMixed,
@@ -222,6 +223,7 @@ export class PictureBox {
       this.signal.redraw();
       isFading.value = this.plan.isFading;
       isMixed.value = this.plan.isMixed;
+      hasSeeds.value = this.plan.hasSeeds;
     }
     Object.assign(this, { drawn: wanted, chosen });
     this.plan.edits = editsByRun.peek();

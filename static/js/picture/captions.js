@@ -191,9 +191,8 @@ export function toAxis(layout) {
 }
 
 /** Draw how to read the picture, for images. @param {import('./picture.js').Plan} plan @param {import('./signalfront.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
-export function toCaptionLines({ layout: { strips, inside, width }, runs, scale, isFading, isMixed }, leg = null) {
+export function toCaptionLines({ layout: { strips, inside, width }, scale, isFading, isMixed, hasSeeds }, leg = null) {
   const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
-  const hasSeeds = runs.some(({ reading }) => (reading?.seeds ?? 1) > 1);
   const rows = wrapText(pictureCaption(scale.kind === 'log', { leg, isFading, isMixed, hasSeeds }), SMALL, room);
   return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }

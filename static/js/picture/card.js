@@ -18,6 +18,7 @@ import { NumbersTable, TableBox } from '../ui/table.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
 import {
+  hasSeeds,
   isFading,
   isLog,
   isMixed,
@@ -134,7 +135,7 @@ function ScaleChoice() {
 /** Render how to read the picture, and the training step that it shows. */
 function Caption() {
   const places = useComputed(() => (state.templates.value ? placesOf(state.templates.value) : '')).value;
-  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${pictureCaption(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value, hasSeeds: state.hasSeeds.value })}</p>`;
+  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${pictureCaption(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value, hasSeeds: hasSeeds.value })}</p>`;
 }
 
 /** Render the button that opens the magnified layer if it has no room next to the strips. */

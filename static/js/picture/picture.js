@@ -18,8 +18,8 @@ import { isFaded, listExchanges, sizeAt, toLineEdges, toLosses, toMixingLines, t
  * unconstrained; such runs are drawn at the bottom, behind the others. `edited`: layers whose mixing is edited.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null, peak?: number | null,
  *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, unedited?: string | null, end: string | null, streams?: number, isUnconstrained?: boolean, isBehind?: boolean, edited?: Set<number>}} Shown
- * `isFading`: a ribbon is so wide that it fades. `isMixed`: mixing lines are drawn, or may follow. `edits`: those of each run.
- * @typedef {{layout: Layout, edits: import('./editmarks.js').Mark[][], runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean}} Plan
+ * `isFading`: a ribbon is so wide that it fades. `isMixed`: mixing lines are drawn, or may follow. `hasSeeds`: a run has several seeds, of which the first is drawn. `edits`: those of each run.
+ * @typedef {{layout: Layout, edits: import('./editmarks.js').Mark[][], runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean, hasSeeds: boolean}} Plan
  */
 
 const GUESS = 4; // streams of a run without data
@@ -42,7 +42,8 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false, edi
   );
   const isFading = span !== null && isFaded(span[1], scale, layout);
   const isMixed = exchanges.some(({ length }) => length > 0) || runs.every(({ reading }) => !reading);
-  return { layout, edits, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed };
+  const hasSeeds = runs.some(({ reading }) => reading !== null && reading.seeds > 1);
+  return { layout, edits, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed, hasSeeds };
 }
 
 /** Order the runs from top to bottom of the picture: those with unconstrained mixing come last. @param {Pick<Shown, 'isUnconstrained'>[]} runs */

@@ -41,6 +41,9 @@ export const isFading = signal(false);
 /** Whether mixing lines are drawn. */
 export const isMixed = signal(true);
 
+/** Whether a drawn run has several seeds, of which the first is drawn. */
+export const hasSeeds = signal(false);
+
 /** Whether the magnified layer is open below the strips; on wide screens it is next to them. */
 export const isOpen = signal(false);
 

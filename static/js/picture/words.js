@@ -12,7 +12,7 @@ export const MEANING =
   'Each ribbon is one stream, a copy of the residual state. A residual network has one stream, HC and mHC have several. ' +
   'Its width is the size of the signal. Lines between ribbons are weights with which layers mix streams.';
 
-/** Return how to read the picture; a running signal has its own scale. `hasSeeds`: a run has several seeds, of which the first is drawn. @param {boolean} isLog @param {{leg?: import('./signalfront.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean, hasSeeds?: boolean}} [more] */
+/** Describe what the widths and lines of the picture mean, also while a signal runs. @param {boolean} isLog @param {{leg?: import('./signalfront.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean, hasSeeds?: boolean}} [more] */
 export function pictureCaption(isLog, { leg = null, isFading = false, isMixed = true, hasSeeds = false } = {}) {
   const whose = hasSeeds ? ' Drawn: the first seed.' : '';
   if (leg === 'backward') {

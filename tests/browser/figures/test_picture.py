@@ -295,6 +295,8 @@ def test_of_several_seeds_a_range_is_named_only_where_the_gain_differs(open_page
     assert len(ranges) == 1, "the gains of residual and mHC are the same for all seeds"
     assert ranges[0][0] != ranges[0][1]
     assert text.count("5 to 95 % of 3 seeds") == 1
+    expect(page.locator(".picture-caption")).to_contain_text("Drawn: the first seed.")
+    assert "Drawn: the first seed." in " ".join(text.split())
     assert re.search(r">×[\d.,]+</text>[^>]*>first seed<", text), "the product inside the layer is that of one seed"
 
 
