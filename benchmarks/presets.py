@@ -1,7 +1,9 @@
 """Seconds until presets are drawn on a new server. `python -m benchmarks.presets [NAME ...]` prints rows; default all.
 
 Each preset gets a server and a browser with an empty cache twice: once it is chosen among the examples of an open
-page, and once it is opened by its link, which includes what every first visit loads. It is drawn when the page has its
+page, and once it is opened by its link, which includes what every first visit loads. The window is open before the
+server starts, as a reader's is: a window of its first second needs twice the time for the same page. The preset is
+drawn when the page has its
 numbers and every figure in sight is that of its runs, drawn by Plotly or as a sketch that shows data. Standard error
 has a line for each preset.
 """
@@ -9,7 +11,7 @@ has a line for each preset.
 import statistics
 import sys
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.chromium import DONE, VIEWPORT, open_server
 from benchmarks.rows import Row, print_rows
@@ -76,16 +78,16 @@ CHOOSE = """(name) => {
 }"""
 
 
-def open_preset(browser: Browser, server: Server, preset: Preset, *, is_chosen: bool) -> float:
+def open_preset(page: Page, server: Server, preset: Preset, *, is_chosen: bool) -> float:
     """Return the seconds until a preset is drawn, from the click on it or from the start of the navigation.
+
+    page: of a window with an empty cache.
 
     Raises
     ------
     RuntimeError
         If a sketch in sight shows no data then, or the page not all runs, so that the time has no meaning.
     """
-    context = browser.new_context(viewport=VIEWPORT, color_scheme="light")
-    page = context.new_page()
     page.add_init_script(f"(() => {{ {DRAWN} {OPENED % to_javascript(preset)} }})()")
     if is_chosen:
         page.goto(server.url)
@@ -99,7 +101,6 @@ def open_preset(browser: Browser, server: Server, preset: Preset, *, is_chosen: 
     if drawn["blank"]:
         raise RuntimeError(f"{preset.name}: sketches without data: {', '.join(drawn['blank'])}")
     check_runs(page, preset)
-    context.close()
     return float(drawn["seconds"])
 
 
@@ -128,8 +129,10 @@ def measure() -> list[Row]:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         for preset in CHOSEN:
             for is_chosen, found in seconds.items():
+                page = browser.new_page(viewport=VIEWPORT, color_scheme="light")
                 with open_server() as server:
-                    found.append(open_preset(browser, server, preset, is_chosen=is_chosen))
+                    found.append(open_preset(page, server, preset, is_chosen=is_chosen))
+                page.close()
             print(f"{preset.name:20} {seconds[True][-1]:.2f} s {seconds[False][-1]:.2f} s", file=sys.stderr, flush=True)
         browser.close()
     rows = []
