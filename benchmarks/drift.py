@@ -140,7 +140,7 @@ class Watch:
     def _read_mixing(self) -> tuple[np.ndarray, np.ndarray]:
         """Return H_res on the measured batch for each token (L, N, n, n), N = 1 if static, and its mean (L, n, n)."""
         self.stack.input.set_batch(None)
-        _, mixings = self.stack.climb(self.stack.embed())
+        _, mixings = self.stack.run_layers(self.stack.embed())
         all_LNnn = torch.stack([mixing.h_res for mixing in mixings]).double().numpy()
         tokens_LNnn = all_LNnn if all_LNnn.ndim == 4 else all_LNnn[:, None]
         return tokens_LNnn, tokens_LNnn.mean(1)

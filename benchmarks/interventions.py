@@ -64,13 +64,13 @@ def list_pairs() -> list[tuple[int, int]]:
 @torch.no_grad()
 def measure(stack: Stack, edits: list[Edit]) -> dict[str, float]:
     """Measure the loss with and without the edits, and the divergence of the output, on the measured windows."""
-    base = stack.collapse(stack.climb(stack.embed())[0])
+    base = stack.collapse(stack.run_layers(stack.embed())[0])
     stack.record_base()
     kept = stack.edits.base
     parsed = [EditSpec.model_validate(edit) for edit in edits]
     with stack.with_edits(*parsed):
         stack.edits.base = kept
-        out = stack.collapse(stack.climb(stack.embed())[0])
+        out = stack.collapse(stack.run_layers(stack.embed())[0])
     before, after = (float(stack.input.loss(one)) for one in (base, out))
     logits = [stack.input.read_out(one) for one in (base, out)]
     assert logits[0] is not None
@@ -103,7 +103,7 @@ def run_seed(seed: int) -> dict[str, Any]:
 def _measure_similarity(stack: Stack) -> list[float]:
     """Measure the mean cosine, over tokens, of each pair of streams at the input of the layer that is cut."""
     outputs: list[LayerOutput] = []
-    stack.climb(stack.embed(), lambda layer, output: outputs.append(output))
+    stack.run_layers(stack.embed(), lambda layer, output: outputs.append(output))
     streams = normalize(stack.connection.streams(outputs[HALF - 1].state).double(), dim=-1)
     return [float((streams[first] * streams[second]).sum(-1).mean()) for first, second in list_pairs()]
 
@@ -111,7 +111,7 @@ def _measure_similarity(stack: Stack) -> list[float]:
 @torch.no_grad()
 def _measure_streams(stack: Stack) -> float:
     """Measure the median over layers of the effective rank of the depth kernel."""
-    mixings = stack.climb(stack.embed())[1]
+    mixings = stack.run_layers(stack.embed())[1]
     parts = [torch.stack([getattr(one, name).double().mean(0) for one in mixings]).numpy() for name in MIXING]
     ranks = sorted(count_streams(measure_kernel_shares(*parts))[: DEPTH - 1])
     return float(ranks[len(ranks) // 2])

@@ -324,17 +324,17 @@ class ReferenceLayer:
 
     @property
     def h_pre(self) -> Array:
-        """Return H_pre of the layer in numpy, for a metric's second formula."""
+        """Return H_pre of the layer in numpy, for the second formula by which Verify recomputes a metric."""
         return self._get_mixing("h_pre").h_pre
 
     @property
     def h_post(self) -> Array:
-        """Return H_post of the layer in numpy, for a metric's second formula."""
+        """Return H_post of the layer in numpy, for the second formula by which Verify recomputes a metric."""
         return self._get_mixing("h_post").h_post
 
     @property
     def h_res(self) -> Array:
-        """Return H_res of the layer in numpy, for a metric's second formula."""
+        """Return H_res of the layer in numpy, for the second formula by which Verify recomputes a metric."""
         return self._get_mixing("h_res").h_res
 
     @property

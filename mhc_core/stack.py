@@ -106,7 +106,7 @@ class Stack(nn.Module):
         """Return the loss of a forward pass with plain autograd."""
         if self.edits.is_on:
             self.record_base()
-        return self.loss(self.climb(self.embed())[0])
+        return self.loss(self.run_layers(self.embed())[0])
 
     @contextmanager
     def with_edits(self, *edits: EditSpec) -> Iterator[None]:
@@ -128,10 +128,10 @@ class Stack(nn.Module):
         """Run the stack without edits, and store the values that edits restore or freeze."""
         outputs: list[LayerOutput] = []
         with self.with_edits():
-            self.climb(self.embed(), lambda layer, output: outputs.append(output))
+            self.run_layers(self.embed(), lambda layer, output: outputs.append(output))
         self.edits.base = Base.of(outputs)
 
-    def climb(
+    def run_layers(
         self, state: torch.Tensor, observe: Callable[[int, LayerOutput], None] | None = None
     ) -> tuple[torch.Tensor, list[Made]]:
         """Compute all layers with plain autograd; return the state after the last, and the coefficients of all layers.

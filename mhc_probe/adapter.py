@@ -55,7 +55,7 @@ class LayerPass(NamedTuple):
     y: the branch's output, (..., C); None if it is not known.
     h_pre, h_post: (n) or (N, n); None if not known.
     h_res: candidates for H_res, each (n, n) or (N, n, n); () if none is known. With several streams, the states of all
-        layers decide which candidate is right: see `laws.choose`.
+        layers decide which candidate is right: see `laws.choose_h_res`.
     name: kind of the branch, if it is known only after the call.
     weights: parameters of the branch.
     read: how the state is computed, if layers read earlier outputs; then there are no coefficients.

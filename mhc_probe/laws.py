@@ -46,7 +46,7 @@ def solve_branch(
     return torch.einsum("bi,ibc->bc", h_post_Nn / h_post_Nn.square().sum(1, keepdim=True), written)
 
 
-def choose(errors_Lk: Sequence[Sequence[float]], spread: float) -> int | None:
+def choose_h_res(errors_Lk: Sequence[Sequence[float]], spread: float) -> int | None:
     """Return the index of the candidate for H_res that the states of all layers obey; None if it cannot be determined.
 
     Parameters

@@ -11,7 +11,7 @@ import torch
 
 from mhc_core.layers.connections import Mixing, RecordedMixing
 from mhc_core.metric import pick_features
-from mhc_probe.laws import choose, find_tolerance, measure_write_error, solve_branch
+from mhc_probe.laws import choose_h_res, find_tolerance, measure_write_error, solve_branch
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 
@@ -38,7 +38,7 @@ def find_mixings(
             law.settle(layer.chosen if layer.chosen is not None and layer.chosen < len(law.errors) else None)
         return [_build_mixing(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
     spread = max((law.spread for law in known), default=0.0)
-    chosen = choose([law.errors for law in known], spread) if known else None
+    chosen = choose_h_res([law.errors for law in known], spread) if known else None
     for law in known:
         law.settle(chosen)
     if not any(law.chosen is not None for law in known):

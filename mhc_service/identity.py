@@ -65,5 +65,5 @@ def to_cookie_key(cookie: str) -> str | None:
 
 
 def to_named_key(name: str) -> str:
-    """Return the key of a client with a name from a trusted proxy."""
+    """Return the key of a client with a name from a trusted proxy: its hash if it is long or not printable."""
     return f"name:{name}" if len(name) <= MAX_NAME and name.isprintable() else f"name-hash:{hash_text(name)}"

@@ -110,7 +110,7 @@ class MetricsRegistry:
         self.deaths.set(service.engine.worker_deaths)
 
     async def _observe_store(self, queries: OperatorQueries) -> None:
-        """Set the gauges of the queue and of stored bytes, and count the runs that have ended."""
+        """Set the gauges of the queue and of stored bytes, and count the runs that ended since the last observation."""
         self._observe_queue(await queries.list_live())
         observed_at = time.time()
         self._observe_ended(await queries.list_ended(self._observed_at - LATE_S, MAX_ENDED))

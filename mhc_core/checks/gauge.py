@@ -60,8 +60,8 @@ def measure_gauge_error(stack: Stack, t: float = 1.0) -> GaugeError:
     moved = Mixing(*(torch.from_numpy(part).to(device) for part in apply_gauge(h_pre, h_post, gauge)))
     with torch.no_grad():
         start = stack.embed()
-        plain, loss = _read_out(stack, stack.climb(start)[0])
-        other, other_loss = _read_out(stack, _climb(stack, start, moved, gauge))
+        plain, loss = _read_out(stack, stack.run_layers(start)[0])
+        other, other_loss = _read_out(stack, _run_layers(stack, start, moved, gauge))
     return GaugeError(
         float((other - plain).abs().max() / plain.abs().max()),
         float(abs(other_loss - loss) / abs(loss)),
@@ -89,7 +89,7 @@ def _require_static(stack: Stack) -> Mixing:
     return static
 
 
-def _climb(stack: Stack, start: torch.Tensor, mixing: Mixing, gauge: Gauge) -> torch.Tensor:
+def _run_layers(stack: Stack, start: torch.Tensor, mixing: Mixing, gauge: Gauge) -> torch.Tensor:
     """Return the last state, computed with the mixing in another basis and transformed back."""
     state, values = _change_basis(stack, start, gauge.basis[0]), None
     for layer in range(stack.spec.depth):

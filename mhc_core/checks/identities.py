@@ -269,7 +269,7 @@ def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
     with torch.no_grad():
         x_BTC = stack.input().clone()
         x_BTC[:, half:] = normal(0, "later_tokens", -1, batch, tokens - half, width).to(x_BTC)
-        stack.climb(stack.connection.expand(x_BTC.flatten(0, 1)), compare)
+        stack.run_layers(stack.connection.expand(x_BTC.flatten(0, 1)), compare)
     return np.array(errors)
 
 
@@ -285,7 +285,7 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
     has_stairs = static is None and stack.spec.maps_coarsely
     for layer, output in enumerate(outputs):
 
-        def climb(state: torch.Tensor, unit: float, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
+        def weigh(state: torch.Tensor, unit: float, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
             """Return the layer's output for an input state, times the gradient with respect to it, over `unit`."""
             mixing = None if static is None else Mixing(*(part[layer] for part in static))
             values = _find_values(outputs, layer)
@@ -302,7 +302,7 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
             or has_stairs
             or any(edit.do == "restore" for _, edit in list_edits(stack.spec, layer, "stream", "state"))
         )
-        errors.append(math.nan if is_left_out else _compare_move(climb, before))
+        errors.append(math.nan if is_left_out else _compare_move(weigh, before))
         before = output.state
     last = math.nan if lost_L[-1] else _compare_move(lambda state, unit: stack.loss(state) / unit, before)
     errors[-1] = max(errors[-1], last, key=abs) if math.isfinite(last) else errors[-1]
@@ -362,7 +362,7 @@ def _check_gauge(stack: Stack) -> dict[str, Array]:
         with torch.no_grad():
             start = stack.embed()
             noise = normal(0, "gauge_rounding", -1, *start.shape).to(start)
-            ends = [stack.climb(state)[0] for state in (start, start * (1 + shaken * noise))]
+            ends = [stack.run_layers(state)[0] for state in (start, start * (1 + shaken * noise))]
         plain, moved = (to_numpy(stack.connection.reduce(end)) for end in ends)
         if not _relative(moved - plain, plain) < GAUGE_SHAKEN:
             return {}

@@ -175,7 +175,7 @@ def _run(stack: Stack, shake: "Shake", jacobian: int = 0) -> _Pass:
     """Run a float64 stack forward and backward with rounding errors. `jacobian`: number of Jacobian products."""
     recorded, undo = _record_outputs(stack, shake)
     start = shake.round(stack.embed().detach(), "state", -1).requires_grad_()
-    loss = stack.loss(stack.climb(start)[0])
+    loss = stack.loss(stack.run_layers(start)[0])
     loss.backward()
     outputs = list(recorded)
     columns = compute_jacobian(stack, jacobian) if jacobian else {}

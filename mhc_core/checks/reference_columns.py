@@ -704,7 +704,7 @@ def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
     spec = stack.spec
     x = stack.input().flatten(0, 1).detach().requires_grad_()
     with sdpa_kernel(SDPBackend.MATH):  # other backends cannot be differentiated twice
-        out = stack.connection.reduce(stack.climb(stack.connection.expand(x))[0])
+        out = stack.connection.reduce(stack.run_layers(stack.connection.expand(x))[0])
         weights = torch.zeros_like(out, requires_grad=True)
         (pulled,) = torch.autograd.grad(out, x, weights, create_graph=True)
     start = normal(spec.seed, "jacobian", -1, *x.shape).double().numpy().ravel()

@@ -151,8 +151,8 @@ def _check_curve(curve: Curve, result: Result, held_L: Array) -> RecordCheck:
 
 
 def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> RecordCheck:
-    """Compare the change of a column from layer to layer with a law's band of changes, which is narrower than its band
-    of values.
+    """Compare the change of a column's log10 from each layer to the next with a law's band for these changes, which is
+    narrower than its band of values. Layers are compared if the law holds (`held_L`) at them and at the layer before.
     """
     with np.errstate(invalid="ignore"):
         step = np.diff(result.layers_log10[curve.metric], prepend=np.nan)
@@ -194,7 +194,10 @@ def _check_norms(spec: RunSpec, result: Result) -> list[RecordCheck]:
 
 
 def _check_drift(spec: RunSpec, result: Result) -> RecordCheck:
-    """Compare the root mean square of all entries of H_res - I with the drift, by a chi-square distribution."""
+    """Compare the root mean square of all entries of H_res - I, over all layers, with the drift of the spec.
+
+    Of m entries, it has a standard error of drift / sqrt(2 m), by the chi-square distribution for large m.
+    """
     drift = result.matrices["h_res"].astype(np.float64) - np.eye(spec.streams)
     size = np.array([math.sqrt(float((drift**2).mean()))])
     tolerance = spec.connection.noise * Z * math.sqrt(0.5 / drift.size)

@@ -92,8 +92,8 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
     found.iterations = result.iterations
     with np.errstate(invalid="ignore", over="ignore"):
         for key in sorted({*keys, "step_loss"}):
-            log10 = _pair(result.layers_log10, base.layers_log10, key) if ratio else None
-            values = None if ratio else _pair(result.layers, base.layers, key)
+            log10 = _subtract_column(result.layers_log10, base.layers_log10, key) if ratio else None
+            values = None if ratio else _subtract_column(result.layers, base.layers, key)
             if values is not None:
                 found.layers[key] = values
             if log10 is not None:
@@ -104,13 +104,13 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
             found.status[key] = {layer: flag for layer, flag in flags.items() if layer < result.depth}
             found.steps_status[key] = {**base.steps_status.get(key, {}), **result.steps_status.get(key, {})}
             for name in ("matrices", "steps", "steps_log10"):
-                pair = _pair(getattr(result, name), getattr(base, name), key)
+                pair = _subtract_column(getattr(result, name), getattr(base, name), key)
                 if pair is not None:
                     getattr(found, name)[key] = pair
     return found
 
 
-def _pair(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str) -> np.ndarray | None:
+def _subtract_column(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str) -> np.ndarray | None:
     """Return the column of the first table minus that of the second, in the shape of the first; None if one is missing,
     or if streams or features do not correspond.
     """

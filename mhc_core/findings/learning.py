@@ -53,39 +53,39 @@ def describe_training(spec: RunSpec, result: Result) -> Finding | None:
     done = _count_updates(result)
     if not done or spec.streams == 1:
         return None
-    courses = {direction: _read_course(result, key, done) for direction, key in DIRECTIONS.items()}
+    histories = {direction: _read_history(result, key, done) for direction, key in DIRECTIONS.items()}
     numbers: dict[str, float | int | None] = {}
-    for direction, course in courses.items():
-        parts = {"_untrained": course[0], "": course[-1], "_largest": np.nanmax(course)}
+    for direction, history in histories.items():
+        parts = {"_untrained": history[0], "": history[-1], "_largest": np.nanmax(history)}
         numbers |= {f"{NUMBERS[direction]}{part}": to_finite(value) for part, value in parts.items()}
     steps = count(done, "training step")
-    if any(np.isnan(course[-1]) for course in courses.values()):
-        before = " and ".join(f"{format_gain(course[0])} {direction}" for direction, course in courses.items())
+    if any(np.isnan(history[-1]) for history in histories.values()):
+        before = " and ".join(f"{format_gain(history[0])} {direction}" for direction, history in histories.items())
         text = f"After {steps} {spec.dtype} overflows, and the largest gain is unknown; before, it was {before}."
     else:
-        changes = " and ".join(f"{_describe_course(course)} {direction}" for direction, course in courses.items())
+        changes = " and ".join(f"{_describe_history(history)} {direction}" for direction, history in histories.items())
         text = f"Over {steps}, the largest gain {changes}."
     return build_finding("training", text, "gain", numbers)
 
 
-def _read_course(result: Result, key: str, done: int) -> np.ndarray:
+def _read_history(result: Result, key: str, done: int) -> np.ndarray:
     """Return log10 of the largest gain over depth at the first `done` training steps, and of the trained stack."""
     log = result.steps_log10[key.replace("composite", "step")][:done]
     largest = np.where(np.isfinite(log), log, -np.inf).max(1)
     return np.append(largest, find_largest(result, key))
 
 
-def _describe_course(course: np.ndarray) -> str:
-    """Describe how the gain of one direction changes during training."""
-    first, last, peak = course[0], course[-1], int(np.argmax(course))
-    if np.ptp(course) < SAME or (course == first).all():
+def _describe_history(history: np.ndarray) -> str:
+    """Describe how the forward or the backward gain changes during training, from its log10 at each step."""
+    first, last, peak = history[0], history[-1], int(np.argmax(history))
+    if np.ptp(history) < SAME or (history == first).all():
         return f"stays at {format_gain(last)}"
     if last == first or abs(last - first) < SAME:
         text = f"ends where it began, at {format_gain(last)}"
     else:
         text = f"{'grows' if last > first else 'falls'} from {format_gain(first)} to {format_gain(last)}"
-    if course[peak] > max(first, last) + SAME:
-        text += f" (peak {format_gain(course[peak])} at step {peak + 1})"
+    if history[peak] > max(first, last) + SAME:
+        text += f" (peak {format_gain(history[peak])} at step {peak + 1})"
     return text
 
 

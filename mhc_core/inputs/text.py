@@ -77,8 +77,8 @@ def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
     return data, data
 
 
-def count_same_pairs(spec: RunSpec) -> float:
-    """Return the fraction of pairs of positions with the same byte, whose embeddings are the same; over all windows."""
+def compute_same_byte_fraction(spec: RunSpec) -> float:
+    """Return the fraction of pairs of positions, of all windows, that have the same byte and so the same embedding."""
     (_, data), window = read_bytes(spec), spec.input.tokens + 1
     starts = spread_starts(max(len(data) - window, 0), spec.input.batch)
     counts = np.bincount(_cut_windows(data, starts, window)[:, :-1].ravel()).astype(float)

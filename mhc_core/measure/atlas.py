@@ -108,7 +108,7 @@ class _Atlas:
         self.rows = None if static is None else [Mixing(*row) for row in zip(*static, strict=True)]
         self.states = [stack.embed()]
         self.values: list[torch.Tensor | None] = [None]  # of a value residual, as they enter each layer
-        stack.climb(self.states[0], self._keep)
+        stack.run_layers(self.states[0], self._keep)
         self.last = stack.connection.streams(self.states[-1])
         out = stack.collapse(self.states[-1])
         self.loss, self.logits = float(stack.input.loss(out)), stack.input.read_out(out)

@@ -58,7 +58,7 @@ def measure_jacobian(stack: Stack, device: torch.device) -> Iterator[JacobianFra
 def linearise(stack: Stack) -> tuple[Product, Product]:
     """Return the products v -> J v and u -> J^T u at the stack's own input, of (N, C) vectors in the stack's dtype."""
     x = stack.input().flatten(0, 1).detach().requires_grad_()
-    out = stack.connection.reduce(stack.climb(stack.connection.expand(x))[0])
+    out = stack.connection.reduce(stack.run_layers(stack.connection.expand(x))[0])
     d = torch.zeros_like(out, requires_grad=True)
     (pulled,) = torch.autograd.grad(out, x, d, create_graph=True)
 

@@ -106,8 +106,8 @@ def read_rows(stack: Stack) -> tuple[dict[str, np.ndarray], list[list[str]]]:
     Arrays by name: kl (R), of whole states; kl_subsets (R, S); kl_branches (L); top (R, k), probabilities of the
     likeliest tokens. And the names of these tokens.
     """
-    climbed = list(climb(stack))
-    states, outputs = [state for state, _ in climbed], [y for _, y in climbed if y is not None]
+    layers = list(iterate_layers(stack))
+    states, outputs = [state for state, _ in layers], [y for _, y in layers if y is not None]
     final = read_state(stack, states[-1])
     subsets, connection = list_subsets(stack.spec.streams), stack.connection
     kl, parts, top, names = [], [], [], []
@@ -131,8 +131,8 @@ def read_rows(stack: Stack) -> tuple[dict[str, np.ndarray], list[list[str]]]:
 
 
 @torch.no_grad()
-def climb(stack: Stack) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-    """Yield the state before the layers, then the state after each layer and its branch output, with edits."""
+def iterate_layers(stack: Stack) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    """Yield the embedded state and None, then the state after each layer and its branch output; all with edits."""
     if stack.edits.is_on:
         stack.record_base()
     state, values, static = stack.embed(), None, stack.connection.static_mixing()
@@ -170,7 +170,7 @@ def probe_rows(stack: Stack, targets: Targets) -> Iterator[list[list[float]]]:
     fit, test = targets.halves
     count = len(fit["position"])
     with show(stack, targets.reads):
-        for state, _ in climb(stack):
+        for state, _ in iterate_layers(stack):
             x_nNC = stack.connection.streams(state).double()
             yield [fit_probe(x_NC[:count], x_NC[count:], fit, test) for x_NC in x_nNC]
 

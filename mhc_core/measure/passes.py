@@ -96,7 +96,7 @@ def measure(
     state, values = stack.embed().detach(), None
     yield from probe.observe_input(state)
     for layer in range(spec.depth):
-        output = shared.pop(0) if shared else _climb(stack, layer, state, static, tape, values)
+        output = shared.pop(0) if shared else _run_layer(stack, layer, state, static, tape, values)
         yield from probe.observe(layer, output)
         state, values = output.state, output.values
         if effects:
@@ -172,7 +172,7 @@ def record_base(
     with stack.with_edits():
         state, values = stack.embed().detach(), None
         for layer in range(stack.spec.depth):
-            output = _climb(stack, layer, state, static, tape, values)
+            output = _run_layer(stack, layer, state, static, tape, values)
             recorder.add_output(output)
             state, values = output.state, output.values
             del output
@@ -209,7 +209,7 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
     # One draw for all layers, shifted by one feature per layer: separate draws would each need a copy to the GPU.
     change = normal(stack.spec.seed, "disturbance", -1, *state.shape).to(state) * roundings
     for layer in range(stack.spec.depth):
-        output = _climb(stack, layer, state, static, tape, values)
+        output = _run_layer(stack, layer, state, static, tape, values)
         kept, fresh = stack.connection.split_fresh(output.state.detach())
         state, values = torch.cat([kept, fresh * (1 + change.roll(layer, -1))]), output.values
         del output
@@ -225,7 +225,7 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
     return np.where(np.isfinite(log10), log10, np.nan)
 
 
-def _climb(
+def _run_layer(
     stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None, tape: _Tape, values: torch.Tensor | None
 ) -> LayerOutput:
     """Compute one layer as a separate graph with the state as a leaf, record it on the tape, and return its output."""

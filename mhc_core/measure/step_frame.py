@@ -22,7 +22,15 @@ NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")  # of a
 def build_step_frame(
     spec: RunSpec, step: int, rate: float, values: dict[str, np.ndarray], *, is_kept: bool
 ) -> StepFrame:
-    """Build the frame of a training step. It contains no times, so that a run computed again gives the same bytes."""
+    """Build the frame of a training step. It contains no times, so that a run computed again gives the same bytes.
+
+    Parameters
+    ----------
+    rate: the learning rate of the step.
+    values: measurements by key, some of which are removed. Those whose key begins with `INPUT` are of the state before
+        the layers.
+    is_kept: whether the frame gets the mixing matrices too, and what else kept steps store.
+    """
     cast = np.float64 if spec.dtype == "float64" else np.float32
     before = {key.removeprefix(INPUT): values.pop(key).astype(cast) for key in list(values) if key.startswith(INPUT)}
     kept = _keep(spec, values, cast) if is_kept else {}

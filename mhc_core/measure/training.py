@@ -73,7 +73,7 @@ def learning_rate(plan: TrainSpec, step: int) -> float:
 
 
 def pick_kept_steps(plan: TrainSpec) -> set[int]:
-    """Return the steps at which mixing matrices are kept: evenly spaced, including the first and the last."""
+    """Return the `plan.kept` steps whose mixing matrices are kept: evenly spaced from the first to the last."""
     return {int(step) for step in np.linspace(0, plan.steps - 1, min(plan.kept, plan.steps)).round()}
 
 
@@ -126,7 +126,7 @@ def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[
     """Run one forward and backward pass, which sets the gradients; return its measurements on the device."""
     state = stack.embed()
     probe.observe_input(state)
-    state, mixings = stack.climb(state, probe.observe)
+    state, mixings = stack.run_layers(state, probe.observe)
     loss = stack.loss(state)
     loss.backward()
     measured = {"step_loss": loss.detach(), **_measure_gradients(parameters), **probe.measured()}

@@ -10,7 +10,7 @@ import numpy as np
 
 from mhc_core.families import FAMILIES
 from mhc_core.family import Family
-from mhc_core.inputs.text import count_same_pairs
+from mhc_core.inputs.text import compute_same_byte_fraction
 from mhc_core.spec import BYTE_INPUTS, RunSpec
 from mhc_core.theory.activations import ACTIVATIONS
 from mhc_core.theory.network import Network
@@ -300,7 +300,7 @@ def _build_network(spec: RunSpec, scale_L: np.ndarray, skip: float) -> Network:
         two=block.mlp_ratio > 0,
         isometric=(block.weights, block.activation, block.mlp_ratio) == ("orthogonal", "linear", 0),
         correlation=spec.input.correlation if spec.input.kind == "correlated" else 0.0,
-        same=count_same_pairs(spec) if spec.input.kind in BYTE_INPUTS else 0.0,
+        same=compute_same_byte_fraction(spec) if spec.input.kind in BYTE_INPUTS else 0.0,
     )
 
 

@@ -192,7 +192,7 @@ class Subject:
         return lambda y: self._to_state(write(self._to_native(x), self._join_tokens(y), returned), x)
 
     def _join_tokens(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Join B and T if the layout has one axis for both."""
+        """Join the axes of sequences and tokens, (B, T, ...), if the module's layout has one axis for both."""
         return tensor.flatten(0, 1) if self.layout.joins_tokens else tensor
 
     def _split_tokens(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -48,14 +48,14 @@ def _is_connection(module: nn.Module, widths: set[int]) -> bool:
     """Return whether a module has a projection from n streams to coefficients, by the shapes of its weights."""
     return any(
         rows in (n, 2 * n, n * n, n * n + n, n * n + 2 * n)
-        for rows, features in _list_weights(module)
+        for rows, features in _list_weight_sizes(module)
         for n in range(2, MAX_STREAMS + 1)
         if features % n == 0 and features // n in widths and rows != features // n
     )
 
 
-def _list_weights(module: nn.Module) -> Iterator[tuple[int, int]]:
-    """Yield numbers of outputs and inputs, in both orders, of the module's own weights and of its linear maps."""
+def _list_weight_sizes(module: nn.Module) -> Iterator[tuple[int, int]]:
+    """Yield both sizes, in both orders, of the weight matrices of a module: its own, and those of its linear maps."""
     # A linear map alone is not a connection, and a list of modules is never called.
     if isinstance(module, (nn.Linear, *CONTAINERS)):
         return

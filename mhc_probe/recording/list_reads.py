@@ -85,7 +85,7 @@ class ReadFinder:
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self.vectors = [one for one in parameters if one.numel() == one.shape[-1:].numel()]
-        self._known: dict[int, ListForm] = {}
+        self._form_by_number: dict[int, ListForm] = {}
 
     def find(
         self,
@@ -118,7 +118,7 @@ class ReadFinder:
         for form in forms:
             h_NC, attention = _read(form, x_KNC)
             if _measure_error(form, h_NC, u_NC) <= tolerance:
-                self._known[number] = form
+                self._form_by_number[number] = form
                 h = h_NC.view(u.shape)
                 return ListRead(form, u, h, attention, h.to(u.dtype) if form.is_normed else u)
         return None
@@ -128,9 +128,9 @@ class ReadFinder:
 
         With a query of 0, an earlier pass may have found wrong parameters.
         """
-        if number not in self._known:
+        if number not in self._form_by_number:
             return []
-        form, usable = self._known[number], {id(vector) for vector in self._list_usable(u, ends)}
+        form, usable = self._form_by_number[number], {id(vector) for vector in self._list_usable(u, ends)}
         return [form] if all(id(one) in usable for one in form.list_parameters()) else []
 
     def _list_usable(self, u: torch.Tensor, ends: Sequence[torch.Tensor]) -> list[nn.Parameter]:
@@ -151,7 +151,7 @@ def _search(
     the keys.
     """
     for eps in EPSILONS:
-        for weights in _list_weights(vectors) if len(x_KNC) > 1 else [ListForm()]:
+        for weights in _list_query_forms(vectors) if len(x_KNC) > 1 else [ListForm()]:
             plain = weights._replace(eps=eps)
             h_NC, _ = _read(plain, x_KNC)
             rest = [one for one in vectors if one is not weights.query and one is not weights.gain]
@@ -168,8 +168,8 @@ def _may_be_normed(h_NC: torch.Tensor, u_NC: torch.Tensor, eps: float, tolerance
     return bool((z_NC * gain_C - wide_NC).norm() <= tolerance * wide_NC.norm())
 
 
-def _list_weights(vectors: Sequence[nn.Parameter]) -> Iterator[ListForm]:
-    """Yield the possible pairs of query and gain: queries in order, and for each the nearest gain first."""
+def _list_query_forms(vectors: Sequence[nn.Parameter]) -> Iterator[ListForm]:
+    """Yield the forms with each possible pair of query and gain: queries in order, for each the nearest gain first."""
     for place, query in enumerate(vectors):
         if query.ndim == 2:
             near = sorted(range(len(vectors)), key=partial(_rank, place))

@@ -154,7 +154,7 @@ class _SplitHooks:
             operands += self.recorder.operations.stop()
         u = next(list_tensors(output))
         self.adapter.learn_shape(state, u)
-        h_pre, h_res = self._find_alpha(state, u.detach(), operands)
+        h_pre, h_res = self._find_coefficients(state, u.detach(), operands)
         if self.edits is not None and is_mixing_edited and h_pre is not None:
             output, h_pre, h_res = self._edit_output(self.edits, site, residuals, output, h_pre, h_res)
         if not is_new:
@@ -219,11 +219,13 @@ class _SplitHooks:
         changed = edits.mix(site, "h_post", beta.reshape(-1, self.adapter.streams))
         return kwargs | {"beta": changed.view(beta.shape)}
 
-    def _find_alpha(
+    def _find_coefficients(
         self, state: torch.Tensor, u: torch.Tensor, operands: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor | None, tuple[torch.Tensor, ...]]:
-        """Find H_pre and the candidates for H_res in the latest operand whose first column explains u; None and () if
-        there is none.
+        """Return H_pre and the candidates for H_res; None and () if no operand contains them.
+
+        They are the first column and the other columns, as they are or transposed, of the latest operand (N, n, n + 1)
+        by whose first column the branch's input u is H_pre x.
         """
         x_nNC, u_NC = self.adapter.to_streams(state), self.adapter.to_rows(u)
         n, samples, _ = x_nNC.shape

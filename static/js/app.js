@@ -39,7 +39,7 @@ import * as state from './state/signals.js';
 import { toFields } from './state/spec.js';
 import { followTrainSteps } from './state/trainsteps.js';
 import { toRequestKey } from './state/viewtraces.js';
-import { followPlay } from './sweep/play.js';
+import { stopPlayingOnInput } from './sweep/play.js';
 import { additions } from './ui/additions.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
@@ -217,7 +217,7 @@ async function main() {
   root.replaceChildren(); // Preact would keep the loading text
   render(html`<${App} />`, root);
   followShortcuts();
-  followPlay();
+  stopPlayingOnInput();
   if (hasServer) followDrops();
   followCursor();
   followPrint();

@@ -195,7 +195,7 @@ class LocalEngine(Engine):
     # ---- one slot: a worker, which is replaced when it dies
 
     async def _keep_slot(self, handover: Jobs) -> None:
-        """Start a worker again whenever it ends, with growing pauses while new workers fail before they are ready."""
+        """Start a worker again whenever it ends, after pauses that double while workers end before they are ready."""
         retry_s = RETRY_S
         while True:
             if handover is self._spare_handover:

@@ -32,5 +32,8 @@ class Worker(Protocol):
 
 
 def without_edits(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return the spec of a job without its edits. Jobs whose specs are then equal share a pass."""
+    """Return the spec of a job without its edits.
+
+    Jobs whose specs are then equal can use the same pass without edits: `handover.py` prefers the worker that has it.
+    """
     return {key: value for key, value in spec.items() if key != "edits"}

@@ -129,8 +129,8 @@ def draw(view: PictureContent, theme: Theme = THEMES[THEME]) -> bytes:
         draw_ribbons(canvas, placed, STREAMS)
     else:
         left, top = SWEEP_BOX[:2]
-        canvas.text(left, top - 40, shorten(view.sweep.title, 18, WIDTH - MARGIN - left), 18, theme.ink)
-        canvas.text(left, top - 14, shorten(view.sweep.axes, 18, WIDTH - MARGIN - left), 18, theme.muted)
+        canvas.draw_text(left, top - 40, shorten(view.sweep.title, 18, WIDTH - MARGIN - left), 18, theme.ink)
+        canvas.draw_text(left, top - 14, shorten(view.sweep.axes, 18, WIDTH - MARGIN - left), 18, theme.muted)
         draw_sweep(canvas, view.sweep.figure, SWEEP_BOX)
     for run, y in zip(order, _spread(lanes), strict=True):
         _draw_names(canvas, view.runs[run], colors[run], y, NUMBERS[0] if view.sweep is None else NAMES[0] + 220)
@@ -156,23 +156,25 @@ def _spread(lanes: Sequence[Lanes]) -> list[float]:
 def _draw_head(canvas: Canvas, view: PictureContent) -> None:
     """Draw the product's name, the line on the runs' settings and the title at the top of a link picture."""
     theme = canvas.theme
-    canvas.text(MARGIN, 62, "mHC Scope", 24, theme.muted, bold=True)
+    canvas.draw_text(MARGIN, 62, "mHC Scope", 24, theme.muted, bold=True)
     more = f" · and {view.more} more runs" if view.more else ""
-    canvas.text(WIDTH - MARGIN, 62, view.foot + more, 18, theme.muted, "rs")
-    canvas.text(MARGIN, 118, shorten(view.title, 42, WIDTH - 2 * MARGIN, True), 42, theme.ink, bold=True)
+    canvas.draw_text(WIDTH - MARGIN, 62, view.foot + more, 18, theme.muted, "rs")
+    canvas.draw_text(MARGIN, 118, shorten(view.title, 42, WIDTH - 2 * MARGIN, True), 42, theme.ink, bold=True)
 
 
 def _draw_names(canvas: Canvas, run: PictureRun, color: str, y: float, numbers_left: float) -> None:
     """Draw the name of a run at the left of its streams, and its number at the right."""
     theme, (left, width) = canvas.theme, NAMES
     streams = read_sizes(run.columns).shape[1]
-    canvas.text(left, y, shorten(run.label, 22, width, True), 22, color, bold=True)
-    canvas.text(left, y + 24, "1 stream" if streams == 1 else f"{streams} streams", 16, theme.muted)
+    canvas.draw_text(left, y, shorten(run.label, 22, width, True), 22, color, bold=True)
+    canvas.draw_text(left, y + 24, "1 stream" if streams == 1 else f"{streams} streams", 16, theme.muted)
     numbers_width = NUMBERS[1]
     size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= numbers_width), NUMBER_SIZES[-1])
-    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, numbers_width, True), size, color, bold=True)
+    canvas.draw_text(
+        numbers_left, y + size * 0.3, shorten(run.number, size, numbers_width, True), size, color, bold=True
+    )
     if run.remark:
-        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, numbers_width), 16, theme.muted)
+        canvas.draw_text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, numbers_width), 16, theme.muted)
 
 
 class Pictures:

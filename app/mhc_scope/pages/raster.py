@@ -58,22 +58,24 @@ class Canvas:
         """Return the finished picture, scaled to its final size."""
         return self._image.resize((self.width, self.height), Image.Resampling.LANCZOS)
 
-    def text(
+    def draw_text(
         self, x: float, y: float, text: str, size: int, color: str, anchor: str = "ls", bold: bool = False
     ) -> None:
         """Draw one line of text. anchor: as in Pillow, l, m or r, then s for the baseline or m for the middle."""
         self._draw.text((x * SCALE, y * SCALE), text, color, load_font(size, bold), anchor)
 
-    def tick(self, x: float, y: float, text: str, size: int, color: str, is_right: bool = True) -> None:
+    def draw_tick(self, x: float, y: float, text: str, size: int, color: str, is_right: bool = True) -> None:
         """Draw the label of a tick with its right end at `x`, or its left end. The 3 of `10<sup>3</sup>` is raised."""
         base, power = _RAISED.fullmatch(text).groups() if _RAISED.fullmatch(text) else (text, "")  # type: ignore[union-attr]
         small = round(size * 0.72)
         if not is_right:
             x += measure(base, size) + measure(power, small)
-        self.text(x, y - size * 0.36, power, small, color, "rm")
-        self.text(x - measure(power, small), y, base, size, color, "rm")
+        self.draw_text(x, y - size * 0.36, power, small, color, "rm")
+        self.draw_text(x - measure(power, small), y, base, size, color, "rm")
 
-    def line(self, points: Sequence[Point], color: str, width: float, dash: str = "solid", alpha: float = 1.0) -> None:
+    def draw_line(
+        self, points: Sequence[Point], color: str, width: float, dash: str = "solid", alpha: float = 1.0
+    ) -> None:
         """Draw a line through points. dash: as in Plotly, solid or lengths in pixels."""
         red, green, blue = read_color(color).tolist()
         ink = (red, green, blue, round(255 * alpha))
@@ -81,8 +83,8 @@ class Canvas:
             scaled = [(x * SCALE, y * SCALE) for x, y in part]
             self._draw.line(scaled, ink, round(width * SCALE), "curve")
 
-    def box(self, box: Box, color: str) -> None:
-        """Draw a filled rectangle."""
+    def draw_box(self, box: Box, color: str) -> None:
+        """Draw a filled rectangle. box: left, top, width and height."""
         left, top, width, height = box
         corners = (left, top, left + width, top + height)
         self._draw.rectangle([round(side * SCALE) for side in corners], color)
@@ -97,7 +99,7 @@ class Canvas:
         self._image = before
         self._draw = ImageDraw.Draw(self._image, "RGBA")
 
-    def shade(self, points: Sequence[Point], colors: Sequence[tuple[float, str]], alpha: float) -> None:
+    def draw_shaded(self, points: Sequence[Point], colors: Sequence[tuple[float, str]], alpha: float) -> None:
         """Draw a filled shape whose colour changes from left to right. colors: pairs of x and colour."""
         places = [x * SCALE for x, _ in colors]
         parts = np.array([read_color(color) for _, color in colors], dtype=np.float64)
@@ -106,7 +108,7 @@ class Canvas:
         fill = Image.fromarray(np.broadcast_to(row, (self._image.height, *row.shape)).copy(), "RGB")
         self._image.paste(fill, (0, 0), self._to_mask([points], alpha))
 
-    def glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float) -> None:
+    def draw_glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float) -> None:
         """Draw a glow around shapes."""
         mask = self._to_mask(shapes, alpha).filter(ImageFilter.GaussianBlur(GLOW_PX * SCALE))
         self._image.paste(color, (0, 0, *self._image.size), mask)

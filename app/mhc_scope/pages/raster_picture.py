@@ -71,7 +71,7 @@ def draw_ribbons(canvas: Canvas, runs: Sequence[tuple[Columns, str, Lanes]], box
             _draw_run(canvas, xs, sizes[run], color, lanes)
             _draw_mixing(canvas, xs, columns, color, lanes)
     for layer in layer_ticks(1, depth):
-        canvas.text(left + layer / depth * width, top + height + 16, str(layer), 16, canvas.theme.muted, "mm")
+        canvas.draw_text(left + layer / depth * width, top + height + 16, str(layer), 16, canvas.theme.muted, "mm")
 
 
 def _draw_run(canvas: Canvas, xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lanes: Lanes) -> None:
@@ -81,9 +81,9 @@ def _draw_run(canvas: Canvas, xs: np.ndarray, sizes_Ln: np.ndarray, color: str, 
     ]
     bursts = find_largest(sizes_Ln) + math.log10(UNIT_PX) > math.log10(lanes.height)
     if bursts:
-        canvas.glow(outlines, color, GLOW)
+        canvas.draw_glow(outlines, color, GLOW)
     for outline in outlines:
-        canvas.shade(outline, to_colors(xs, sizes_Ln, color, lanes.height), ALPHA if bursts else 1.0)
+        canvas.draw_shaded(outline, to_colors(xs, sizes_Ln, color, lanes.height), ALPHA if bursts else 1.0)
 
 
 def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lane_height: float) -> list[tuple[float, str]]:
@@ -110,7 +110,7 @@ def _draw_mixing(canvas: Canvas, xs: np.ndarray, columns: Columns, color: str, l
                         (float(xs[layer - STEP]), lanes.middles[source]), (float(xs[layer]), lanes.middles[target])
                     )
                     dash = "solid" if weight > 0 else "3px,3px"
-                    canvas.line(points, ink, 0.8, dash, min(0.7, 1.6 * abs(weight)))
+                    canvas.draw_line(points, ink, 0.8, dash, min(0.7, 1.6 * abs(weight)))
 
 
 def to_curve(start: Point, end: Point) -> list[Point]:

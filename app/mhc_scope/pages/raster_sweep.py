@@ -30,19 +30,19 @@ def draw_sweep(canvas: Canvas, figure: go.Figure, box: Box) -> None:
             # The first row is at the bottom.
             x, y = left + column * across, top + (rows - 1 - row) * down
             color = canvas.theme.grid if number is None else sample_color(scale, (number - low) / (high - low))
-            canvas.box((x + GAP / 2, y + GAP / 2, across - GAP, down - GAP), color)
+            canvas.draw_box((x + GAP / 2, y + GAP / 2, across - GAP, down - GAP), color)
             place = row * columns + column
             ink = texts.textfont.color[place]
             if size:
-                canvas.text(x + across / 2, y + down / 2, texts.text[place], size, ink, "mm")
+                canvas.draw_text(x + across / 2, y + down / 2, texts.text[place], size, ink, "mm")
     muted = canvas.theme.muted
     step = math.ceil(1.3 * SIZE / down)
     for row in range(0, rows, step):
         y = top + (rows - 0.5 - row) * down
-        canvas.text(left - 10, y, shorten(cells.y[row], SIZE, left - 10), SIZE, muted, "rm")
+        canvas.draw_text(left - 10, y, shorten(cells.y[row], SIZE, left - 10), SIZE, muted, "rm")
     step = math.ceil(max(measure(text, SIZE) + 8 for text in cells.x) / across)
     for column in range(0, columns, step):
-        canvas.text(left + (column + 0.5) * across, top + height + 16, cells.x[column], SIZE, muted, "mm")
+        canvas.draw_text(left + (column + 0.5) * across, top + height + 16, cells.x[column], SIZE, muted, "mm")
     _draw_bar(canvas, figure.layout.coloraxis, scale, (left + width + BAR[0], top, BAR[1], height))
 
 
@@ -51,14 +51,14 @@ def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> No
     left, top, width, height = box
     for step in range(BAR_STEPS):
         y = top + height * (1 - (step + 1) / BAR_STEPS)
-        canvas.box((left, y, width, height / BAR_STEPS + 0.5), sample_color(scale, (step + 0.5) / BAR_STEPS))
+        canvas.draw_box((left, y, width, height / BAR_STEPS + 0.5), sample_color(scale, (step + 0.5) / BAR_STEPS))
     places, texts = axis.colorbar.tickvals, axis.colorbar.ticktext
     if places is None:  # linear
         places = [axis.cmin, (axis.cmin + axis.cmax) / 2, axis.cmax]
         texts = [format_value(place, digits=3) for place in places]
     for place, text in zip(places, texts, strict=True):
         y = top + height * (axis.cmax - place) / (axis.cmax - axis.cmin)
-        canvas.tick(left + width + 8, y, text, SIZE, canvas.theme.muted, is_right=False)
+        canvas.draw_tick(left + width + 8, y, text, SIZE, canvas.theme.muted, is_right=False)
 
 
 def _fit_letters(texts: list[str], width: float, height: float) -> int:

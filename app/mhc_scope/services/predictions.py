@@ -108,7 +108,7 @@ class Predictions:
 
 
 def find_quantile(values: Sequence[float], fraction: float) -> float:
-    """Return a weighted quantile: the smallest value such that all values up to it have the given share of the weight.
+    """Return a weighted quantile: the smallest value such that those up to it have at least this share of the weight.
 
     Values are ordered from the oldest to the latest. Each has half the weight of the one `HALF_LIFE` places later.
     """

@@ -74,7 +74,7 @@ function changeVisited(next) {
 /** Set name or note of a visited view. @param {string} key @param {{name?: string, note?: string}} words */
 export const describeVisited = (key, words) => changeVisited((views) => describeView(views, key, words));
 
-/** Delete some visited views, and keep them for Undo. @param {string[]} keys */
+/** Delete the visited views with these keys, and keep them for Undo. @param {string[]} keys */
 export function dropVisited(keys) {
   dropped.value = stored.value.items.filter((item) => keys.includes(item.key));
   changeVisited((views) => dropViews(views, keys));

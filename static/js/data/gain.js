@@ -55,7 +55,7 @@ export function formatReduced(key, { value, log10, status }) {
   return log10 === null ? text : formatGain(log10);
 }
 
-/** Format a factor as `790`, `1.00`, `13,000` or `1.2×10¹²`; `digits` defaults to 3. @param {number} log10 @param {number} [digits] */
+/** Format a factor, given as log10, as `790`, `1.00`, `13,000` or `1.2×10¹²`; `digits` defaults to 3. @param {number} log10 @param {number} [digits] */
 export function formatFactor(log10, digits = 3) {
   if (log10 >= 5 || log10 < -3) {
     let [exponent, mantissa] = [Math.floor(log10), ''];

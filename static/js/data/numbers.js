@@ -151,11 +151,11 @@ function formatScientific(negative, log10, digits) {
 
 /** Format a power of ten as a factor. @param {number} power */
 export function formatPower(power) {
-  return `×10${superscript(power)}`;
+  return `×10${toSuperscript(power)}`;
 }
 
-/** Format an exponent in superscript. @param {number} power */
-export function superscript(power) {
+/** Format an integer exponent in superscript. @param {number} power */
+export function toSuperscript(power) {
   return String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : SUPERSCRIPTS[Number(sign)]));
 }
 

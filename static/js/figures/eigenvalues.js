@@ -57,14 +57,14 @@ export function listEigenvalues(matrix, n) {
     } else {
       const shift =
         turns % UNUSUAL === UNUSUAL - 1 ? /** @type {Complex} */ ([0.7 * size, 0.3 * size]) : findShift(rows, m);
-      iterate(rows, m, shift);
+      stepQr(rows, m, shift);
     }
   }
   return found;
 }
 
-/** Do one step of the QR algorithm for eigenvalues on the first m rows and columns: A - s = Q R, then R Q + s. @param {Complex[][]} rows @param {number} m @param {Complex} shift */
-function iterate(rows, m, shift) {
+/** Replace the first m rows and columns by those after one step of the QR algorithm for eigenvalues: A - s = Q R, then R Q + s. @param {Complex[][]} rows @param {number} m @param {Complex} shift */
+function stepQr(rows, m, shift) {
   for (let i = 0; i < m; i++) rows[i][i] = subtract(rows[i][i], shift);
   /** @type {[number, number, Complex, Complex][]} */
   const turns = [];

@@ -41,7 +41,7 @@ function rowsOf({ what, index, other }, { form }, { lanes, label }) {
   return [form === 'narrow' ? Math.max(above, label.y + NAME_HALF_PX + HALF_PX) : above];
 }
 
-/** Return left and right end of an edit: where its first layer begins and its last ends. @param {Edit} edit @param {Layout} layout */
+/** Return left and right end of an edit in px: where its first layer begins and its last ends. @param {Edit} edit @param {Layout} layout */
 function endsOf({ layers: [first, last] }, layout) {
   return [xOf(layout, first), xOf(layout, last + 1)];
 }

@@ -5,7 +5,7 @@
  */
 
 import { formatFactor } from '../data/gain.js';
-import { formatFixed, inclusiveRange, superscript } from '../data/numbers.js';
+import { formatFixed, inclusiveRange, toSuperscript } from '../data/numbers.js';
 import { widthOf } from '../data/textwidth.js';
 import { toGain, toLabel } from './captions.js';
 import { xOf } from './layout.js';
@@ -210,7 +210,7 @@ function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, l
 function formatRulerPower(power) {
   if (power >= 0 && power <= 4) return (10 ** power).toLocaleString('en-US');
   if (power < 0 && power >= -2) return formatFixed(10 ** power, -power);
-  return `10${superscript(power)}`;
+  return `10${toSuperscript(power)}`;
 }
 
 /** Draw the gain up to the front, and during the backward leg also the backward gain. @param {Plan} plan @param {number} run @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */

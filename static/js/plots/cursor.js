@@ -82,9 +82,9 @@ function toMarks(areas, figure, layer, step, hasDots) {
     if (layers[area.x] === 'window') return matrixFrame(area, layer);
     const isLine = (layers[area.x] ?? steps[area.x]) === 'line';
     return [
-      ...(x === null ? [] : verticalLine(area, x)),
+      ...(x === null ? [] : toVerticalLine(area, x)),
       ...(x !== null && isLine && hasDots ? curveDots(area, figure, x) : []),
-      ...(y === null ? [] : horizontalLine(area, y)),
+      ...(y === null ? [] : toHorizontalLine(area, y)),
     ];
   });
 }
@@ -100,16 +100,16 @@ function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
 
-/** Mark with a vertical line a position of the horizontal axis. @param {Area} area @param {number} position */
-function verticalLine(area, position) {
+/** Return a vertical line at a position of the horizontal axis, as a mark; [] outside of the plot. @param {Area} area @param {number} position */
+function toVerticalLine(area, position) {
   const x = area.toX(position);
   return isInside(area, x)
     ? [{ className: 'cursor-x', sides: { left: x - 0.5, top: area.top, height: area.height } }]
     : [];
 }
 
-/** Mark with a horizontal line a position of the vertical axis. @param {Area} area @param {number} position */
-function horizontalLine(area, position) {
+/** Return a horizontal line at a position of the vertical axis, as a mark; [] outside of the plot. @param {Area} area @param {number} position */
+function toHorizontalLine(area, position) {
   const y = area.toY(position);
   const isSeen = y >= area.top && y <= area.top + area.height;
   return isSeen ? [{ className: 'cursor-y', sides: { top: y - 0.5, left: area.left, width: area.width } }] : [];

@@ -72,7 +72,7 @@ function quoteForShell(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Build the curl calls that compute the shown runs and draw a figure. @param {string} base @param {any[]} specs @param {Shown} shown */
+/** Build the curl calls that compute the runs of the view and draw a figure. @param {string} base @param {any[]} specs @param {Shown} shown */
 function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
   const body = JSON.stringify(specs.length === 1 ? specs[0] : specs, null, 1);
   const names =
@@ -107,7 +107,7 @@ function placeTraces(ids, traces) {
   return traces.reduce((all, id, run) => (id ? all.toSpliced(run, 0, id) : all), ids);
 }
 
-/** Build a Python script that computes the shown runs over REST, and shows a figure of them. @param {string} base @param {any[]} specs @param {Shown} shown */
+/** Build a Python script that computes the runs of the view through the REST API, and shows a figure of them. @param {string} base @param {any[]} specs @param {Shown} shown */
 function toPython(base, specs, { traces = [], snapshot, panel, query }) {
   const read = `specs = json.loads(r'''${JSON.stringify(specs, null, 1).replaceAll("'''", "''\\u0027")}''')\n\n`;
   const begin = snapshot
@@ -125,17 +125,17 @@ function toPython(base, specs, { traces = [], snapshot, panel, query }) {
 import httpx
 import plotly.io
 
-${snapshot || specs.length === 0 ? '' : read}shown = [
+${snapshot || specs.length === 0 ? '' : read}options = [  # of the figure
 ${pairs}]
 
 with httpx.Client(base_url="${base}", timeout=None) as api:
     runs = ${begin}
-${added.join('')}    for run in runs:  # follow each to its end
+${added.join('')}    for run in runs:  # follow each run to its end
         with api.stream("GET", f"/runs/{run}/events", headers={"Accept": "application/x-ndjson"}) as frames:
             for line in frames.iter_lines():
-                frame = json.loads(line)
+                frame = json.loads(line)  # the latest numbers
     columns = [api.get(f"/runs/{run}/result.json").raise_for_status().json()["layers"] for run in runs]
-    answer = api.get(f"/runs/{runs[0]}/figures/${panel}", params=[("with", ",".join(runs[1:])), *shown])
+    answer = api.get(f"/runs/{runs[0]}/figures/${panel}", params=[("with", ",".join(runs[1:])), *options])
 
 figure = plotly.io.from_json(answer.raise_for_status().text)
 figure.show()

@@ -14,14 +14,14 @@ import { findSetting, fromHash, omittedIn, presetIn } from './hash.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
 import { readSpec, requestNow, requestRuns, requestSoon, showDerived, showSnapshot } from './runner.js';
 import * as state from './signals.js';
-import { TRACE, withoutUnnamed } from './spec.js';
+import { dropRecordingsWithoutId, TRACE } from './spec.js';
 
 const ADDRESS_MS = 150; // browsers limit how often a page may change its address
 const CURSOR_MS = 200;
 let addressTimer = 0;
 let cursorTimer = 0;
 
-/** Apply a change during a drag: request runs as fast as possible, update the address after a delay. @param {() => void} change */
+/** Apply a change of the view during a drag: show derived columns and request runs when the pointer rests, or request runs immediately if nothing can be derived; update the address after a delay. @param {() => void} change */
 export function dragTo(change) {
   if (!state.isDragging.value) flushAddressUpdate();
   // One batch: effects of the page run once for each move.
@@ -60,7 +60,7 @@ export function commit(change) {
 
 /** Leave the snapshot, because changed runs are recomputed; recordings with an id stay. */
 function leaveSnapshot() {
-  if (state.hasTrace.value) state.view.value = withoutUnnamed(state.view.value, boot.rules);
+  if (state.hasTrace.value) state.view.value = dropRecordingsWithoutId(state.view.value, boot.rules);
   state.snapshot.value = null;
 }
 
@@ -174,7 +174,7 @@ export function openAddress(snapshot) {
     ? { view: openingView(), problems: [] }
     : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isSnapshot ? {} : keptTexts());
   const isLost = !isSnapshot && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
-  const known = isLost ? withoutUnnamed(read, boot.rules) : read;
+  const known = isLost ? dropRecordingsWithoutId(read, boot.rules) : read;
   const view = isSnapshot ? withHistorySweep(known) : known;
   if (isLost) problems.push("runs: this link doesn't name its recording; open the snapshot link instead");
   state.batch(() => {

@@ -30,7 +30,7 @@ export function requestPresetRuns() {
   begun.catch(() => null); // the error is shown where the response is used
 }
 
-/** Return the response to the request for runs that begins before the page is ready, if it is for this view, else null. It is used once. @param {import('../../types').View} view */
+/** Return the response to the request that was sent before the page was ready, if it is for this view; else close it and return null, as later calls do. @param {import('../../types').View} view */
 export function takePresetRuns(view) {
   const response = begun;
   begun = null;

@@ -192,8 +192,8 @@ export function toSpec(fields, view, choice) {
   return spec;
 }
 
-/** Remove recordings without an id; use the default runs if none is left. @param {View} view @param {ViewRules} rules @returns {View} */
-export function withoutUnnamed(view, rules) {
+/** Return the view without recordings that have no id, which cannot be loaded; with the default runs if none is left. @param {View} view @param {ViewRules} rules @returns {View} */
+export function dropRecordingsWithoutId(view, rules) {
   const runs = view.runs.filter((choice) => choice.kind !== TRACE || choice.trace);
   return { ...view, runs: runs.length > 0 ? runs : defaultView(rules).runs };
 }

@@ -77,7 +77,7 @@ function SweepBody({ sweep }) {
             ? html`<button type="button" class="primary" onClick=${() => stopSweep(sweep)}>Cancel</button>`
             : html`<button type="button" class="primary" disabled=${isComplete(shown?.values)} onClick=${() => computeSweep(sweep, true)}>Compute ${countRuns(sweep)}</button>`
         }
-        ${shown ? html`<${SweepProgress} values=${shown.values} isSnapshot=${sourceOf(sweep)?.isSnapshot === true} />` : html`<${SweepCost} sweep=${sweep} />`}
+        ${shown ? html`<${SweepProgress} values=${shown.values} isSnapshot=${sourceOf(sweep)?.isSnapshot === true} />` : html`<${SweepTime} sweep=${sweep} />`}
         ${
           shown
             ? html`<div class="sweep-tools">
@@ -117,8 +117,8 @@ function countRuns(sweep) {
   return count === 1 ? '1 run' : `${count} runs`;
 }
 
-/** Render the estimated time of a sweep before the start, or why the server would refuse the sweep. @param {{sweep: SweepChoice}} props */
-function SweepCost({ sweep }) {
+/** Render how long the sweep in the dialog would take, or why the server would refuse it. @param {{sweep: SweepChoice}} props */
+function SweepTime({ sweep }) {
   const [estimate, setEstimate] = useState('');
   const body = JSON.stringify(toSweepBody(state.fields.value, state.view.value, sweep));
   useEffect(() => {

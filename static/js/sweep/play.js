@@ -85,7 +85,7 @@ async function untilShown(aborted) {
 }
 
 /** Stop playing on input, and on going back in the history, until the page is closed. Play buttons handle input themselves, except for Escape; `IDLE_KEYS` stop nothing. */
-export function followPlay() {
+export function stopPlayingOnInput() {
   const onInput = (/** @type {Event} */ event) => {
     if (!playing.value) return;
     if (event instanceof KeyboardEvent && IDLE_KEYS.includes(event.key)) return;
@@ -93,7 +93,7 @@ export function followPlay() {
     const isEscape = event instanceof KeyboardEvent && event.key === 'Escape';
     if (button && !isEscape) return;
     stopPlaying();
-    if (isEscape) event.preventDefault(); // otherwise Escape would close the drawer
+    if (isEscape) event.preventDefault(); // otherwise Escape would close the drawer of settings
   };
   for (const type of ['pointerdown', 'keydown', 'input']) addEventListener(type, onInput, { capture: true });
   addEventListener('popstate', () => {

@@ -302,7 +302,7 @@ def test_dashes_leave_gaps_and_solid_lines_none() -> None:
     covered = {}
     for dash in ("solid", "2px,3px", "9px,3px,2px,3px"):
         canvas = Canvas(200, 20, THEMES["dark"])
-        canvas.line([(10, 10), (100, 10), (190, 10)], "#ffffff", 4, dash)
+        canvas.draw_line([(10, 10), (100, 10), (190, 10)], "#ffffff", 4, dash)
         row = np.asarray(canvas.finish())[10, 10:190, 0] > 128
         covered[dash] = row.mean()
         assert row[:2].all(), "a line begins with a dash"

@@ -56,7 +56,7 @@ def _fill_in(edit: Edit, n: int, is_matrix: bool) -> Iterator[Edit]:
 def assert_as_in_numpy(stack: Stack, base: Trace | None = None) -> None:
     wanted, found = trace(stack, base=base), []
     stack.record_base()
-    state, _ = stack.climb(stack.embed(), lambda _, output: found.append(output))
+    state, _ = stack.run_layers(stack.embed(), lambda _, output: found.append(output))
     for layer, output in enumerate(found):
         streams = stack.connection.streams(output.state)
         for got, due in ((streams, wanted.states[layer + 1]), (output.u, wanted.u[layer])):
@@ -93,7 +93,7 @@ def differentiate(stack: Stack, direction: torch.Tensor) -> tuple[float, float]:
 
     def compute(step: float) -> torch.Tensor:
         moved = (stack.input().detach().flatten(0, 1) + step * direction).requires_grad_()
-        loss = stack.loss(stack.climb(stack.connection.expand(moved))[0])
+        loss = stack.loss(stack.run_layers(stack.connection.expand(moved))[0])
         if step == 0:
             loss.backward()
             assert moved.grad is not None
@@ -126,7 +126,7 @@ def test_what_is_restored_passes_the_gradient_on() -> None:
     stack = shake(build_stack(spec))
     stack.record_base()
     start = stack.embed().detach().requires_grad_()
-    stack.loss(stack.climb(start)[0]).backward()
+    stack.loss(stack.run_layers(start)[0]).backward()
     cut_alone = shake(build_stack(build_spec(connection=CONNECTIONS["mhc"], edits=[cut])))
     outputs: list[Any] = []
     begin = start.detach().clone().requires_grad_()

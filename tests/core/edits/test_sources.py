@@ -70,7 +70,7 @@ def test_skip_connections_of_edited_averages_are_what_layers_read(block: int) ->
         parts.append(output.y)
 
     stack.record_base()
-    stack.climb(stack.embed(), compare)
+    stack.run_layers(stack.embed(), compare)
     plain = measure(build({**DENSE, "depth_block": block, "noise": 1.0})).matrices["unfolded"]
     np.testing.assert_array_equal(rows[:2], plain[:2])
     assert (rows[2:] != torch.from_numpy(plain[2:])).any(1).all()

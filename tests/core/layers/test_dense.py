@@ -64,17 +64,17 @@ def test_weights_are_those_of_outputs_in_what_is_read(block: int) -> None:
         assert (rows[layer, layer + 1 :] == 0).all()
         parts.append(output.y)
 
-    stack.climb(stack.embed(), compare)
+    stack.run_layers(stack.embed(), compare)
 
 
 def test_rows_follow_the_parameters() -> None:
     """Those of a pass stay what they were where training has moved a weight since."""
     stack = build_stack(build_spec(depth=3, connection={**KIND, "noise": 0.0}))
     connection: Any = stack.connection
-    before = stack.climb(stack.embed())[1]
+    before = stack.run_layers(stack.embed())[1]
     with torch.no_grad():
         connection.weights["2"][0] = 0.5
-    after = stack.climb(stack.embed())[1]
+    after = stack.run_layers(stack.embed())[1]
     assert [made[2].weights.tolist() for made in (before, after)] == [[1, 1, 1, 1], [1.5, 1, 1, 1]]
 
 

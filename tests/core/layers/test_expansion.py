@@ -39,7 +39,7 @@ def test_the_gradient_at_the_embedding_is_that_of_all_scaled_streams(name: str) 
     spec = build(name)
     stack, result = build_stack(spec), measure(spec)
     x = stack.input().flatten(0, 1).detach().requires_grad_()
-    stack.loss(stack.climb(stack.connection.expand(x))[0]).backward()
+    stack.loss(stack.run_layers(stack.connection.expand(x))[0]).backward()
     assert x.grad is not None
     assert result.input is not None
     assert result.input["grad_rms"] == pytest.approx(x.grad.square().mean().sqrt().item(), rel=1e-12)

@@ -63,7 +63,7 @@ def find_input_gradient(stack: Any) -> Any:
     """The gradient at the embedding, by autograd alone."""
     x = stack.input().flatten(0, 1).detach().requires_grad_()
     state = stack.connection.expand(x)
-    stack.loss(stack.climb(state)[0]).backward()
+    stack.loss(stack.run_layers(state)[0]).backward()
     return x.grad
 
 
@@ -109,7 +109,7 @@ def test_at_its_start_it_is_the_residual_network() -> None:
 def test_a_layer_passes_on_what_it_has_made_of_the_state_that_enters_it() -> None:
     stack = shake(build_stack(build(dynamic=True)))
     outputs: list[Any] = []
-    stack.climb(stack.embed(), lambda layer, output: outputs.append(output))
+    stack.run_layers(stack.embed(), lambda layer, output: outputs.append(output))
     for output, after in itertools.pairwise(outputs):
         assert isinstance(output.mixing, PassedMixing)
         torch.testing.assert_close(after.mixing.h_pre, output.mixing.h_next, rtol=0, atol=0)

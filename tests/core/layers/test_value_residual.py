@@ -15,7 +15,7 @@ from mhc_core.layers.branch import Carried
 from mhc_core.layers.transformer import FirstAttention, ResidualAttention
 from mhc_core.measure import passes
 from mhc_core.measure.atlas import measure_atlas
-from mhc_core.measure.lens import climb
+from mhc_core.measure.lens import iterate_layers
 from mhc_core.measure.run import run
 from mhc_core.measure.training import build_optimizer, train
 from mhc_core.record.codec import encode_frame
@@ -143,7 +143,7 @@ def test_the_values_that_reach_each_layer_are_those_of_the_reference(name: str) 
     stack = shake(build_stack(build_residual("learned", name)))
     wanted = trace(stack).values[0]
     found: list[torch.Tensor | None] = []
-    stack.climb(stack.embed(), lambda layer, output: found.append(output.values))
+    stack.run_layers(stack.embed(), lambda layer, output: found.append(output.values))
     assert len(found) == 5
     for values in found:
         assert values is not None
@@ -184,7 +184,7 @@ def test_edits_see_the_values_of_the_edited_pass() -> None:
     spec = build_residual("learned", "hc-dynamic", edits=[cut, restored])
     stack = shake(build_stack(spec))
     assert stack().item() == pytest.approx(trace(stack).loss, rel=1e-11)
-    states = [stack.connection.streams(state).flatten() for state, _ in climb(stack)]
+    states = [stack.connection.streams(state).flatten() for state, _ in iterate_layers(stack)]
     for state, wanted in zip(states, trace(stack).states, strict=True):
         np.testing.assert_allclose(state.numpy(), wanted.ravel(), rtol=1e-10, atol=1e-11)
 

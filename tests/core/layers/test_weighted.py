@@ -31,7 +31,7 @@ def test_blocks_of_two_layers_run_as_the_published_loop(moved: bool) -> None:
             a, b = weights[layer]
             x = a * x + b * embedding
         x = x + branch(x.view(2, 6, 8)).flatten(0, 1)
-    state, _ = stack.climb(stack.embed())
+    state, _ = stack.run_layers(stack.embed())
     torch.testing.assert_close(connection.reduce(state), x, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(state[1], embedding, rtol=0, atol=0)
 
@@ -77,7 +77,7 @@ def test_the_gradient_at_the_embedding_is_that_of_both_streams() -> None:
     spec = build_spec(depth=4, connection=KIND)
     stack = build_stack(spec)
     embedded = stack.input().flatten(0, 1).detach().requires_grad_()
-    stack.loss(stack.climb(stack.connection.expand(embedded))[0]).backward()
+    stack.loss(stack.run_layers(stack.connection.expand(embedded))[0]).backward()
     assert embedded.grad is not None
     wanted = embedded.grad.square().mean().sqrt().item()
     result = measure(spec)

@@ -120,7 +120,7 @@ def test_both_products_are_those_of_the_dense_jacobian(case: Case) -> None:
     x = stack.input().flatten(0, 1)
 
     def out(step: float) -> torch.Tensor:
-        return stack.connection.reduce(stack.climb(stack.connection.expand(x + step * v))[0]).detach()
+        return stack.connection.reduce(stack.run_layers(stack.connection.expand(x + step * v))[0]).detach()
 
     h = 1e-5
     central = (8 * (out(h) - out(-h)) - (out(2 * h) - out(-2 * h))) / (12 * h)

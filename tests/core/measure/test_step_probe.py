@@ -314,6 +314,6 @@ def test_nothing_of_a_step_outlives_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_an_observer_a_stack_climbs_as_before() -> None:
     stack: Stack = build_stack(build_spec())
     seen: list[int] = []
-    state, _ = stack.climb(stack.embed(), lambda layer, output: seen.append(layer))
+    state, _ = stack.run_layers(stack.embed(), lambda layer, output: seen.append(layer))
     assert seen == [0, 1, 2, 3]
-    assert torch.equal(state, stack.climb(stack.embed())[0])
+    assert torch.equal(state, stack.run_layers(stack.embed())[0])

@@ -92,13 +92,13 @@ def test_a_decoded_result_is_the_result(name: str) -> None:
 
 def test_closing_early_stops_between_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     climbed = []
-    climb = Stack.climb
+    climb = Stack.run_layers
 
     def count(self: Stack, *rest: Any) -> Any:
         climbed.append(1)
         return climb(self, *rest)
 
-    monkeypatch.setattr(Stack, "climb", count)
+    monkeypatch.setattr(Stack, "run_layers", count)
     frames = run(train_spec(50))
     next(frame for frame in frames if frame.type == "step")
     frames.close()  # type: ignore[attr-defined]

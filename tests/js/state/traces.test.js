@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromHash, toHash } from '../../../static/js/state/hash.js';
-import { toSpecs, withoutUnnamed } from '../../../static/js/state/spec.js';
+import { dropRecordingsWithoutId, toSpecs } from '../../../static/js/state/spec.js';
 import { defaultSweep, fromPairs } from '../../../static/js/state/sweep.js';
 import {
   findRecordId,
@@ -36,7 +36,7 @@ test('invalid recordings are reported, and the rest is kept', () => {
     const { view, problems } = read(`runs=hc,trace&B.trace=${text}`);
     assert.deepEqual([view.runs[1], problems.length], [{ kind: 'trace', own: {} }, 1], text);
     assert.equal(hasUnnamed(view), true);
-    assert.deepEqual(withoutUnnamed(view, viewRules).runs, [{ kind: 'hc', own: {} }]);
+    assert.deepEqual(dropRecordingsWithoutId(view, viewRules).runs, [{ kind: 'hc', own: {} }]);
   }
   for (const key of ['A', 'C']) assert.equal(read(`runs=hc,trace&B.trace=${ID}&${key}.trace=${ID}`).problems.length, 1);
 });
