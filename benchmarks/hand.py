@@ -1,4 +1,4 @@
-"""A hand on a slider whose columns the page knows at once: depth down, drift, rounds. `python -m benchmarks.hand`.
+"""A hand on a slider whose columns the page derives: depth down, drift, rounds. `python -m benchmarks.hand`.
 
 A slider is moved one stop every animation frame for `HAND_S`, back and forth over `STOPS` stops at most, on a
 page that shows the default comparison, at its top, where the picture is, and where the curves are in sight. The drawer

@@ -1,12 +1,12 @@
-"""Writes `static/js/instant/maps.js`, the list of the residual maps that the page computes. `make types` runs it.
+"""Writes `static/js/derived/maps.js`, the list of the residual maps that the page computes. `make types` runs it.
 
-Each file of `static/js/instant/maps` is one map, so that a new one needs no edit of another file. The list is a file,
+Each file of `static/js/derived/maps` is one map, so that a new one needs no edit of another file. The list is a file,
 because modules of a page can be joined and saved only if their imports are written out.
 """
 
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / "static" / "js" / "instant" / "maps"
+FOLDER = Path(__file__).resolve().parent.parent / "static" / "js" / "derived" / "maps"
 TARGET = FOLDER.with_suffix(".js")
 HEAD = "/** Lists the residual maps of the page by formula. Written by `make types` from the folder `maps`. */\n\n"
 

@@ -54,7 +54,7 @@ class Use:
 class PageMap:
     """The formula with which the page computes H_res while a slider moves.
 
-    formula: the name of a file in `static/js/instant/maps`.
+    formula: the name of a file in `static/js/derived/maps`.
     layers: largest number of layers for which the page's float32 products agree with ours to 1e-6; None (default) for
         no limit. exp() in float32 differs in the last place between machines, and these errors add up over layers: to
         at most 8e-7 in 250 draws of 128 layers.

@@ -426,7 +426,7 @@ export interface ViewRules {
   methods: Record<string, { marker: string; dashes: string[]; widths: number[]; light: string[]; dark: string[] }>;
   /** Panels that show training step by step, so that their runs are loaded with all steps. */
   panels_over_steps: string[];
-  at_once: DerivationRules;
+  derivation: DerivationRules;
   edits: EditRules;
   /** Initialisations with which dynamic mixing differs from static before training, and the connections that have them. */
   dynamic: { inits: string[]; kinds: string[] };
@@ -474,7 +474,7 @@ export type ResidualMap = (raw: Float64Array, settings: MapSettings) => Float64A
 /** Rules for deriving columns without the server. */
 export interface DerivationRules {
   /**
-   * By connection: the formula of its mixing, a file of `js/instant/maps`; nothing can be derived for other connections. `layers`: largest depth at which
+   * By connection: the formula of its mixing, a file of `js/derived/maps`; nothing can be derived for other connections. `layers`: largest depth at which
    * float32 products agree with the server's to 1e-6, null for no limit. `iterates`: whether the formula repeats Sinkhorn rounds.
    */
   maps: Record<string, { formula: string; iterates: boolean; layers: number | null }>;

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from mhc_core import figures
-from mhc_core.figures.at_once import to_at_once_rules, to_movable_fields
+from mhc_core.figures.derivation import to_derivation_rules, to_movable_fields
 from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.run_names import label_sources
 from mhc_core.figures.style import FONT, THEMES, Theme, ThemeName
@@ -37,7 +37,7 @@ input { width: min(420px, 60%); vertical-align: middle; }
 """
 TRY_IT = """<details id="try-it" open hidden><summary>Try it</summary>
 <div class="sliders"></div><p class="said" aria-live="polite">
-What follows from these runs is shown at once; what needs new runs is dimmed.</p></details>
+What follows from these runs is shown immediately; what needs new runs is dimmed.</p></details>
 """
 
 
@@ -61,7 +61,7 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
         "runs": runs,
         "layer": max(result.depth for result in results) - 1 if layer is None else layer,
         "movable": to_movable_fields(),
-        "at_once": to_at_once_rules(),
+        "derivation": to_derivation_rules(),
     }
     plotly = read_file(f"{NODE_MODULES}/{PLOTLY}").decode().replace("</script", "<\\/script")
     return f"""<!doctype html>

@@ -1,6 +1,6 @@
 """Composite gains of chosen layers only: forward from the first of them, backward from the last.
 
-`static/js/instant/interval.js` does the same.
+`static/js/derived/interval.js` does the same.
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ import { addSliders, canFillFigure, describeGains, toSliders } from './share/sli
 /**
  * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel
  * @typedef {{templates: import('../types').Templates, methods: import('../types').ViewRules['methods'], labels: string[],
- *   runs: any[][], layer: number, movable: import('./share/sliders.js').Movable[], at_once: import('../types').DerivationRules}} Given
+ *   runs: any[][], layer: number, movable: import('./share/sliders.js').Movable[], derivation: import('../types').DerivationRules}} Given
  *   `runs` are the frames of each record; `layer` is from 0
  * @typedef {{panel: Panel, view: number, card: HTMLElement, plot: HTMLElement}} Shown
  */
@@ -163,10 +163,10 @@ function addStory({ summary, story: soFar }, run) {
 
 for (const [run, columns] of records.entries()) addStory(columns, run);
 const cards = carryRules(given.templates).panels.flatMap((panel) => addCard(panel) ?? []);
-const sliders = toSliders(given.movable, records, given.at_once);
+const sliders = toSliders(given.movable, records, given.derivation);
 const sliderBox = /** @type {HTMLElement} */ (document.getElementById('try-it'));
 sliderBox.hidden = sliders.length === 0;
-addSliders({ runs: records, sliders, derivation: given.at_once }, sliderBox, showMoved);
+addSliders({ runs: records, sliders, derivation: given.derivation }, sliderBox, showMoved);
 slider.max = String(layers);
 slider.oninput = () => moveTo(Number(slider.value) - 1);
 window.onmessage = ({ source, data }) => {

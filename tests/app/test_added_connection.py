@@ -75,7 +75,7 @@ def test_the_page_has_the_installed_connection(server_with_rotation: Server) -> 
     assert rules["connections"]["rotation"]["name"] == "Rotation"
     assert rules["methods"]["rotation"]["light"][0] == "#af67e6"
     assert "rotation" in rules["dynamic"]["kinds"]
-    assert "rotation" not in rules["at_once"]["maps"]  # the page waits for the server
+    assert "rotation" not in rules["derivation"]["maps"]  # the page waits for the server
 
 
 def test_a_flag_adds_a_connection_of_a_module_for_one_process(tmp_path: Path) -> None:

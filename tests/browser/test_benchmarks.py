@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks import at_once, hand, interaction, page, visit
+from benchmarks import derived, hand, interaction, page, visit
 from tests.browser.conftest import wait_until_done
 from tests.conftest import Server
 
@@ -52,24 +52,24 @@ def test_a_hand_on_a_slider(browser: Browser, server: Server) -> None:
     assert all(hand.measure_releases(browser, server.url, field, "gain", 1) > 0 for field, _ in hand.SLIDERS.values())
 
 
-def test_what_is_shown_at_once_is_what_the_server_says(browser: Browser, server: Server) -> None:
-    found = at_once.measure(browser, server.url, 4)
+def test_derived_figures_are_those_of_the_server(browser: Browser, server: Server) -> None:
+    found = derived.measure(browser, server.url, 4)
     assert found.views == 4
     assert found.figures > 10
     assert found.values > 1000
-    assert found.largest <= at_once.TOLERANCE
+    assert found.largest <= derived.TOLERANCE
     assert found.differing + found.said == []
 
 
 def test_a_difference_between_figures_is_found() -> None:
     curve = {"name": "0 act_rms", "isLog": True, "values": [0.0, 1.0, None]}
     for values in ([0.0, 1.0 + 1e-5, None], [0.0, 1.0, 2.0], [0.0, 1.0]):
-        found = at_once.Found()
+        found = derived.Found()
         figures = [
             {"gain": {"isDimmed": False, "traces": [curve | {"values": other}]}} for other in (curve["values"], values)
         ]
-        at_once.add(found, figures[0], figures[1], "address")
+        derived.add(found, figures[0], figures[1], "address")
         assert (found.figures, len(found.differing)) == (1, 1)
-    found = at_once.Found()
-    at_once.add(found, {"gain": {"isDimmed": False, "traces": [curve]}}, {}, "address")
+    found = derived.Found()
+    derived.add(found, {"gain": {"isDimmed": False, "traces": [curve]}}, {}, "address")
     assert len(found.differing) == 1

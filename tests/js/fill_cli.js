@@ -3,11 +3,11 @@
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { withRules } from '../../static/js/data/rules.js';
+import { recomputeComposites } from '../../static/js/derived/interval.js';
 import { fillDifference } from '../../static/js/figures/difference.js';
 import { looks } from '../../static/js/figures/dress.js';
 import { fill } from '../../static/js/figures/fill.js';
 import { atStep, canShowStep } from '../../static/js/figures/steps.js';
-import { recomputeComposites } from '../../static/js/instant/interval.js';
 
 const toPlain = (_, value) =>
   ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value;

@@ -7,8 +7,8 @@ const FOLDER = new URL('../../static/js/', import.meta.url);
 /** Folders by rank, from computation to display. A folder imports only folders of a lower rank; app.js and embed.js import all. */
 const RANKS = [
   ['data', 'net'],
-  ['figures', 'instant/maps'],
-  ['instant'],
+  ['figures', 'derived/maps'],
+  ['derived'],
   ['state'],
   ['ui'],
   ['plots'],
@@ -66,7 +66,7 @@ test('no import goes in a circle', () => {
 
 /** Whether a module computes alone: those of four folders, and all that are marked. */
 const isPure = (path) =>
-  ['data', 'figures', 'instant', 'instant/maps'].includes(folderOf(path)) ||
+  ['data', 'figures', 'derived', 'derived/maps'].includes(folderOf(path)) ||
   modules.get(path).text.includes('No browser here.');
 
 test('modules that compute alone import only such modules, and names of requests', () => {

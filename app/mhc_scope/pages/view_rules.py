@@ -4,7 +4,7 @@ from typing import Any
 
 from mhc_core.family import GROUPS
 from mhc_core.figures import PANELS
-from mhc_core.figures.at_once import to_at_once_rules
+from mhc_core.figures.derivation import to_derivation_rules
 from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.panels.costs import MEASURES
 from mhc_core.figures.run_names import KEYS, LETTERS, NAME_LENGTH, SWEEP_DEFAULT
@@ -46,7 +46,7 @@ def to_view_rules() -> dict[str, Any]:
         "costs": MEASURES,
         "methods": to_plain_methods(),
         "panels_over_steps": [key for key, panel in PANELS.items() if panel.over_steps],
-        "at_once": to_at_once_rules(),
+        "derivation": to_derivation_rules(),
         "edits": {"does": DOES, "needs": NEEDS, "mixed": MIXED, "most": MAX_EDITS, "entries": MAX_ENTRIES},
         "dynamic": {"inits": list_projecting(), "kinds": MAPPED},
     }

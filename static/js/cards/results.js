@@ -4,9 +4,9 @@ import { useRef, useState } from 'preact/hooks';
 import { formatFactor, formatRunGain } from '../data/gain.js';
 import { formatFixed, joinPercent } from '../data/numbers.js';
 import { isGrowing, trainSteps } from '../data/record.js';
+import { toIntervalFindings } from '../derived/intervalfindings.js';
+import { measureRun } from '../derived/measure.js';
 import { isEarlier, shownOf } from '../figures/drawing.js';
-import { toIntervalFindings } from '../instant/intervalfindings.js';
-import { measureRun } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
 import { describeInterval } from '../plots/places.js';
 import { preset, toHeadline } from '../state/presets.js';
@@ -19,7 +19,7 @@ import { showSectionOf } from './sections.js';
 import { Swatch } from './swatch.js';
 import { VerifyMark } from './verifying.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../instant/measure.js').Measured} Measured */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../derived/measure.js').Measured} Measured */
 
 /** Columns of the table. @type {{key: Exclude<keyof Measured, 'loss'>, title: string, note: string, format: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [

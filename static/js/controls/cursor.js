@@ -2,10 +2,10 @@
 
 import { effect } from '@preact/signals';
 import { UNKNOWN } from '../data/numbers.js';
+import { isComposite, recomputeComposites } from '../derived/interval.js';
 import { shownOf } from '../figures/drawing.js';
 import { textAt } from '../figures/sources.js';
 import { atStep } from '../figures/steps.js';
-import { isComposite, recomputeComposites } from '../instant/interval.js';
 import { showAll } from '../plots/boxes.js';
 import { describeInterval } from '../plots/places.js';
 import { moveStep } from '../state/actions.js';

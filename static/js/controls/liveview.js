@@ -2,7 +2,7 @@
 
 import { movableFields, wholeLayers } from '../cards/framesliders.js';
 import { depthOf, specOf } from '../data/record.js';
-import { deriveColumns } from '../instant/derive.js';
+import { deriveColumns } from '../derived/derive.js';
 import { packValue } from '../share/pack.js';
 import { collectScripts } from '../share/scripts.js';
 import { boot } from '../state/boot.js';
@@ -42,7 +42,7 @@ export async function collectLiveData() {
       key: panel.key,
       figure: withoutRules(state.viewOf(panel).figure),
     })),
-    derivation: boot.rules.at_once,
+    derivation: boot.rules.derivation,
     rules: templates.value.rules,
     methods: boot.rules.methods,
   };
@@ -54,7 +54,7 @@ export async function collectLiveData() {
 function canDerive(columns) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return (
-    deriveColumns(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null
+    deriveColumns(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.derivation) !== null
   );
 }
 

@@ -3,8 +3,8 @@
 import { useComputed } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { trainSteps } from '../data/record.js';
+import { measureDrift } from '../derived/measure.js';
 import { toNames } from '../figures/labels.js';
-import { measureDrift } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';

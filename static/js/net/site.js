@@ -1,6 +1,6 @@
 /**
  * Answers requests from static files written by `mhc-scope site`. The responses have the form of the server's, so that other modules do
- * not depend on their origin. For a run that is not among the files it reports `unstarted` and sends a related run, from which `instant`
+ * not depend on their origin. For a run that is not among the files it reports `unstarted` and sends a related run, from which `derived`
  * derives at least the gains.
  */
 
@@ -74,7 +74,7 @@ function findRelated(known, spec) {
   return related.sort((one, other) => isSame(other) - isSame(one) || other.depth - one.depth)[0];
 }
 
-/** Return a spec without the settings that the page can change without a server, as `instant` does. @param {Spec | null} spec */
+/** Return a spec without the settings that the page can change without a server, as `js/derived` does. @param {Spec | null} spec */
 function withoutMoved(spec) {
   const { depth, connection, ...rest } = spec ?? {};
   const { noise, sinkhorn_iters, ...kept } = connection;

@@ -3,7 +3,7 @@
 import { computed, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { formatFixed } from '../data/numbers.js';
-import { projectToDoublyStochastic } from '../instant/birkhoff.js';
+import { projectToDoublyStochastic } from '../derived/birkhoff.js';
 import { boot } from '../state/boot.js';
 import { withEntry, withRow } from '../state/editlist.js';
 import { canEdit, dragEdits, editsByRun, finishEditDrag, ownEdits, setEdits, undoEdit } from '../state/edits.js';

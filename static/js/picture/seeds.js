@@ -3,12 +3,12 @@
 import { signal } from '@preact/signals';
 import { formatValue } from '../data/numbers.js';
 import { specOf, trainSteps } from '../data/record.js';
-import { countDraws, createGainSampler, createNormal, toPercentiles } from '../instant/seedrange.js';
+import { countDraws, createGainSampler, createNormal, toPercentiles } from '../derived/seedrange.js';
 import { whenIdle } from '../state/idle.js';
 import * as state from '../state/signals.js';
 import { isUnconstrained } from '../state/spec.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/seedrange.js').Law} Law @typedef {{low: string, high: string, words: string}} Range */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../derived/seedrange.js').Law} Law @typedef {{low: string, high: string, words: string}} Range */
 
 const LEVELS = [0.05, 0.95];
 const SLICE_MS = 8;

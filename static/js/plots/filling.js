@@ -1,10 +1,10 @@
 /** Fills templates as the page shows them: with differences or not, for all layers or the interval. */
 
+import { recomputeComposites } from '../derived/interval.js';
 import { withInterval } from '../figures/composites.js';
 import { fillDifference } from '../figures/difference.js';
 import { fill } from '../figures/fill.js';
 import { addWaitingNote } from '../figures/labels.js';
-import { recomputeComposites } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Columns} Columns */

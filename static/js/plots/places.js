@@ -1,10 +1,10 @@
 /** Describes what a card shows for its title: layers, and the training step. */
 
+import { isComposite } from '../derived/interval.js';
 import { toSpan } from '../figures/composites.js';
 import { toDifferenceUnit } from '../figures/difference.js';
 import { columnsOf } from '../figures/drawing.js';
 import { canShowStep, nearestKept, showsKept } from '../figures/steps.js';
-import { isComposite } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { columnsForInterval, forInterval } from './filling.js';
 

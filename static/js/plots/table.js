@@ -3,13 +3,13 @@
 import { useState } from 'preact/hooks';
 import { formatFixed, formatScaled, formatValue, inclusiveRange, toCsvNumber } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
+import { COMPOSITES } from '../derived/interval.js';
 import { columnSums, rowSums } from '../figures/composites.js';
 import { ignoresDifference, subtract } from '../figures/difference.js';
 import { columnsOf } from '../figures/drawing.js';
 import { eigenvaluesPerLayer } from '../figures/eigenvalues.js';
 import { findProduct, lawOf, lookUp, THEORY, toFeatureNumber } from '../figures/sources.js';
 import { atStep } from '../figures/steps.js';
-import { COMPOSITES } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { NumbersTable, TableBox } from '../ui/table.js';

@@ -3,8 +3,8 @@
 import { createColumns } from '../data/columns.js';
 import { formatValue } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
+import { deriveColumns } from '../derived/derive.js';
 import { chooseDrawn } from '../figures/drawing.js';
-import { deriveColumns } from '../instant/derive.js';
 import { toStops } from '../state/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').DerivationRules} DerivationRules */
@@ -65,7 +65,7 @@ function deriveAll(runs, places, derivation) {
   return known.length === runs.length ? known : undefined;
 }
 
-/** Return the settings of a run at the sliders' values. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/derive.js').Wanted} */
+/** Return the settings of a run at the sliders' values. @param {Columns} columns @param {Map<string, number>} places @returns {import('../derived/derive.js').Wanted} */
 function toWanted(columns, places) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return {

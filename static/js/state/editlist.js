@@ -356,7 +356,7 @@ export function withEntry(edits, layer, row, column, value, shown) {
   return withRow(edits, layer, row, { do: 'set', values: values.with(column, value) });
 }
 
-/** Return a row of H_res after an edit of all its entries. Counterpart: `editEntries` of static/js/instant/edits.js. @param {Edit} edit @param {number} row @param {number[]} entries @returns {number[]} */
+/** Return a row of H_res after an edit of all its entries. Counterpart: `editEntries` of static/js/derived/edits.js. @param {Edit} edit @param {number} row @param {number[]} entries @returns {number[]} */
 function editRow({ do: act, values }, row, entries) {
   const mean = entries.reduce((sum, entry) => sum + entry, 0) / entries.length;
   return (

@@ -2,12 +2,12 @@
 
 import { createColumns } from '../data/columns.js';
 import { depthOf, specOf } from '../data/record.js';
-import { deriveBeginning, deriveColumns } from '../instant/derive.js';
+import { deriveBeginning, deriveColumns } from '../derived/derive.js';
 import { boot } from './boot.js';
 import { fields } from './signals.js';
 import { fromSpecs, toSpecs } from './spec.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/derive.js').Wanted} Wanted */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../derived/derive.js').Wanted} Wanted */
 /** A spec split into settings that sliders change, and the rest. @typedef {Wanted & {rest: string}} Moved */
 
 const KEPT_RUNS = 24;
@@ -68,7 +68,7 @@ export function recallColumnsFor(spec) {
   // Records with the same mixing first: more columns follow from them.
   const ordered = alike.sort(([, one], [, other]) => Number(isSame(other.moved)) - Number(isSame(one.moved)));
   for (const [id, item] of ordered) {
-    const derived = deriveColumns(item.columns, wanted, boot.rules.at_once);
+    const derived = deriveColumns(item.columns, wanted, boot.rules.derivation);
     if (derived) {
       keepLatest(id, item); // used records are dropped last
       return { id: '', columns: createColumns(), derived };
@@ -94,6 +94,6 @@ export function deriveAhead(spec) {
 /** Derive the first layers of a deeper stack from the deepest kept record. @param {Wanted} wanted @param {Columns[]} alike */
 function recallBeginning(wanted, alike) {
   const deepest = alike.sort((one, other) => depthOf(other) - depthOf(one))[0];
-  const begun = deepest && deriveBeginning(deepest, wanted, boot.rules.at_once);
+  const begun = deepest && deriveBeginning(deepest, wanted, boot.rules.derivation);
   return begun ? { id: '', columns: begun, derived: null } : null;
 }

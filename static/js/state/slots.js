@@ -2,7 +2,7 @@
 
 import { createColumns } from '../data/columns.js';
 import { modelOf, recordedEditsOf } from '../data/record.js';
-import { findDifferences } from '../instant/agree.js';
+import { findDifferences } from '../derived/agree.js';
 import { boot } from './boot.js';
 import { recallRecord } from './records.js';
 import * as state from './signals.js';
@@ -120,7 +120,7 @@ const areAllDone = (slots) => slots.every(({ columns }) => columns.end?.status =
 /** Compare the derived columns of a slot with the server's; drop the derived ones if they differ. @param {Slot} slot @returns {Slot} */
 export function confirmDerived(slot) {
   if (!slot.derived || slot.columns.end?.status !== 'done') return slot;
-  const differences = findDifferences(slot.derived, slot.columns, boot.rules.at_once);
+  const differences = findDifferences(slot.derived, slot.columns, boot.rules.derivation);
   if (differences.length === 0) return slot;
   console.error(`Derived columns of run ${slot.id} differ from the server's: ${differences.join('; ')}`);
   return { ...slot, derived: null };

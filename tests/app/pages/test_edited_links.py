@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from mhc_core.spec import RunSpec, parse_spec
-from tests.app.pages.test_known import find_node
+from tests.app.pages.test_derived import find_node
 from tests.core.drawn import draw_edited
 from tests.core.figures.filled import ROOT
 

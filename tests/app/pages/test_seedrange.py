@@ -6,11 +6,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from tests.app.pages.test_known import find_node
+from tests.app.pages.test_derived import find_node
 from tests.conftest import ROOT
 
 SCRIPT = """
-import { countDraws, createGainSampler, createNormal, toPercentiles } from './static/js/instant/seedrange.js';
+import { countDraws, createGainSampler, createNormal, toPercentiles } from './static/js/derived/seedrange.js';
 const law = JSON.parse(process.argv[1]);
 const draw = createGainSampler(law, createNormal(1));
 const gains = Array.from({ length: countDraws(law) }, draw);

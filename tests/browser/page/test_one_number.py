@@ -123,7 +123,7 @@ class Record:
         return _known(logs[0] - logs[-1])
 
 
-# Defined once for the page in `static/js/instant/measure.js`.
+# Defined once for the page in `static/js/derived/measure.js`.
 METRICS: dict[str, Callable[[Record], float | None]] = {
     "forward": lambda record: record.forward,
     "backward": lambda record: record.backward,

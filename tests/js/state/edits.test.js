@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { applyEdits } from '../../../static/js/instant/edits.js';
+import { applyEdits } from '../../../static/js/derived/edits.js';
 import {
   countParts,
   describeEdit,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { copyFirstLayers } from '../../../static/js/instant/prefix.js';
+import { copyFirstLayers } from '../../../static/js/derived/prefix.js';
 
 /** Build columns of four layers and two streams. */
 function createBase() {

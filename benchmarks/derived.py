@@ -1,7 +1,7 @@
-"""What the page shows at once against what the server says, in random views: `python -m benchmarks.at_once`.
+"""Figures that the page derives against those of the server, in random views: `python -m benchmarks.derived`.
 
 Each view is opened by its link in a window so tall that every figure is drawn. One of its sliders is moved while no
-request for runs is answered; what is then drawn and not dimmed was shown at once. The slider is let go, the server
+request for runs is answered; what is then drawn and not dimmed is derived. The slider is let go, the server
 answers, and the page is loaded anew: it now has the server's numbers alone. Values on a logarithmic axis are compared
 relative to themselves, others relative to the larger of themselves and 1. The page itself compares every column that it
 knew, drawn or not, and says in the console where one differs by more than 1e-6.
@@ -89,7 +89,7 @@ class Found:
 
     def note(self, message: ConsoleMessage) -> None:
         """Store a console message in which the page reports a difference."""
-        if "Shown at once" in message.text:
+        if "Derived columns" in message.text:
             self.said.append(message.text)
 
 
@@ -140,18 +140,18 @@ def compare_view(page: Page, url: str, drawn: random.Random, found: Found) -> No
             return
         read_figures(page)  # all are drawn
         page.wait_for_timeout(DIMMED_MS)
-        at_once = read_figures(page)
+        derived = read_figures(page)
         page.evaluate(RELEASE, name)
     wait_until_done(page)
     page.reload()
     wait_until_done(page)
-    add(found, at_once, read_figures(page), page.url)
+    add(found, derived, read_figures(page), page.url)
 
 
-def add(found: Found, at_once: Figures, said: Figures, address: str) -> None:
+def add(found: Found, derived: Figures, said: Figures, address: str) -> None:
     """Count the figures, and measure their distance from those of the server."""
     found.views += 1
-    for panel, figure in at_once.items():
+    for panel, figure in derived.items():
         if figure["isDimmed"]:
             found.dimmed += 1
             continue
@@ -200,16 +200,16 @@ def to_rows(found: Found) -> list[Row]:
     """Return the rows of the table."""
     where = f"{found.views} random views, {found.values:,} values"
     return [
-        Row("largest difference of what was shown at once", where, found.largest, "", TOLERANCE),
-        Row("figures that differ by more than 1e-6", f"{found.figures} shown at once", len(found.differing), "", 0),
-        Row("differences that the page found itself", "every column known at once", len(found.said), "", 0),
-        Row("figures dimmed until the server had answered", f"{found.figures} shown at once", found.dimmed, ""),
+        Row("largest difference of derived figures", where, found.largest, "", TOLERANCE),
+        Row("figures that differ by more than 1e-6", f"{found.figures} derived", len(found.differing), "", 0),
+        Row("differences that the page found itself", "every derived column", len(found.said), "", 0),
+        Row("figures dimmed until the server had answered", f"{found.figures} derived", found.dimmed, ""),
     ]
 
 
 def main() -> None:
     """Compare random views, print the differences and the rows."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.at_once", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.derived", description=__doc__)
     parser.add_argument("--views", type=int, default=VIEWS)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--limit-s", type=float, default=LIMIT_S)

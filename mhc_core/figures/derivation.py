@@ -13,8 +13,11 @@ from mhc_core.spec.block import DEPTH_SCALED
 MOVABLE = ("depth", "connection.noise", "connection.sinkhorn_iters")
 
 
-def to_at_once_rules() -> dict[str, Any]:
-    """Return the rules by which the page computes columns without the server: see `static/js/instant`."""
+def to_derivation_rules() -> dict[str, Any]:
+    """Return the rules by which the page derives columns without the server (`static/js/derived`).
+
+    `DerivationRules` in `static/types.d.ts` documents each key.
+    """
     return {
         "numerics": NUMERICS_VERSION,
         "prefix": [key for key, metric in METRICS.items() if metric.prefix],

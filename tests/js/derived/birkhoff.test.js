@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { projectToDoublyStochastic } from '../../../static/js/instant/birkhoff.js';
+import { projectToDoublyStochastic } from '../../../static/js/derived/birkhoff.js';
 
 /** A fixed sequence of numbers from -2 to 2. */
 function drawEntries(count, seed) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAPS } from '../../../static/js/instant/maps.js';
+import { MAPS } from '../../../static/js/derived/maps.js';
 
 const N = 4;
 const SETTINGS = { n: N, rounds: 20, eps: 0, round: (value) => value };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { findDifferences } from '../../../static/js/instant/agree.js';
+import { findDifferences } from '../../../static/js/derived/agree.js';
 
 const RULES = /** @type {any} */ ({ relative: { composite_sigma2: 1e-5 }, absolute: ['token_cos'] });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { measureDrift, measureRun } from '../../../static/js/instant/measure.js';
+import { measureDrift, measureRun } from '../../../static/js/derived/measure.js';
 
 /** Create a run of three layers. */
 function columns({ gains = [2, 8, 4], flags = {}, bands = null } = {}) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAPS } from '../../../static/js/instant/maps.js';
+import { MAPS } from '../../../static/js/derived/maps.js';
 import { viewRules } from '../sent.js';
 
 const exact = (value) => value;
@@ -25,7 +25,7 @@ function sumsOf(matrix, n) {
 const drawn = (count, size = 3) => Float64Array.from({ length: count }, (_, k) => size * Math.sin(12.9898 * (k + 1)));
 
 test('every formula that the server names is known', () => {
-  for (const { formula } of Object.values(viewRules.at_once.maps)) assert.equal(typeof MAPS[formula], 'function');
+  for (const { formula } of Object.values(viewRules.derivation.maps)) assert.equal(typeof MAPS[formula], 'function');
 });
 
 test('a rotation of a row of two blocks mixes streams by half its sine squared', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { toIntervalFindings } from '../../../static/js/instant/intervalfindings.js';
+import { toIntervalFindings } from '../../../static/js/derived/intervalfindings.js';
 
 const LAYERS = 4;
 /** Create columns in which each layer doubles stream 1 and halves stream 2: both gains are 2 to the number of layers. */

@@ -1,11 +1,11 @@
-/** Derives columns for `tests/app/pages/test_known.py`: reads a pair of records per line from stdin, writes a result per line to stdout. */
+/** Derives columns for `tests/app/pages/test_derived.py`: reads a pair of records per line from stdin, writes a result per line to stdout. */
 
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { depthOf, specOf } from '../../static/js/data/record.js';
-import { findDifferences } from '../../static/js/instant/agree.js';
-import { deriveBeginning, deriveColumns } from '../../static/js/instant/derive.js';
-import { copyFirstLayers } from '../../static/js/instant/prefix.js';
+import { findDifferences } from '../../static/js/derived/agree.js';
+import { deriveBeginning, deriveColumns } from '../../static/js/derived/derive.js';
+import { copyFirstLayers } from '../../static/js/derived/prefix.js';
 import { viewRules } from './sent.js';
 
 function toColumns(frames) {
@@ -23,21 +23,26 @@ function describeBeginning(begun, computed, layers) {
     return beginning;
   });
   const isKnown = begun.layers.get('act_rms').map((value) => Number(Number.isFinite(value)));
-  return { keys, waits: [], differences: findDifferences(one, other, viewRules.at_once), begun: Array.from(isKnown) };
+  return {
+    keys,
+    waits: [],
+    differences: findDifferences(one, other, viewRules.derivation),
+    begun: Array.from(isKnown),
+  };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [base, computed] = JSON.parse(line).map(toColumns);
   const { noise = NaN, sinkhorn_iters = NaN } = specOf(computed).connection;
   const wanted = { layers: depthOf(computed), noise, rounds: sinkhorn_iters, edits: specOf(computed).edits ?? [] };
-  const known = deriveColumns(base, wanted, viewRules.at_once);
-  const begun = known ? null : deriveBeginning(base, wanted, viewRules.at_once);
+  const known = deriveColumns(base, wanted, viewRules.derivation);
+  const begun = known ? null : deriveBeginning(base, wanted, viewRules.derivation);
   const answer = begun
     ? describeBeginning(begun, computed, depthOf(base))
     : known && {
         keys: [...known.layers.keys(), ...known.matrices.keys()],
         waits: [...known.waits],
-        differences: findDifferences(known, computed, viewRules.at_once),
+        differences: findDifferences(known, computed, viewRules.derivation),
       };
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }

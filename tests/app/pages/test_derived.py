@@ -43,7 +43,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    command = [find_node(), str(ROOT / "tests" / "js" / "known_cli.js")]
+    command = [find_node(), str(ROOT / "tests" / "js" / "derive_cli.js")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Page(process)
         process.communicate()
