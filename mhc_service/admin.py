@@ -54,7 +54,7 @@ async def get_admin_page(request: Request, service: Service, queries: Reads, enc
         sizes=sizes,
         engine=service.engine,
         worker_count=settings.worker_count,
-        streams=request.app.state.policy.streams.open,
+        streams=request.app.state.policy.event_streams.open,
         encodings=encoder.pool.jobs,
         done=DONE.get(request.query_params.get("done", "")),
         format_bytes=format_bytes,

@@ -86,7 +86,7 @@ async def get_metrics(request: Request, service: Service) -> Response:
     state = request.app.state
     metrics_registry: MetricsRegistry = state.metrics_registry
     await metrics_registry.observe(
-        service, state.policy.streams, get_operator_queries(request), state.encoder, state.settings.data
+        service, state.policy.event_streams, get_operator_queries(request), state.encoder, state.settings.data
     )
     return Response(
         prometheus.generate_latest(metrics_registry.registry),

@@ -31,7 +31,7 @@ class ServicePolicy(OpenPolicy):
         self._rooms = RoomStore(database)
         self._reads = ReadQuota(settings)
         self._storage = StorageQuota(settings, StoredBytes(database))
-        self.streams = QuotaStreams(settings)
+        self.event_streams = QuotaStreams(settings)
 
     async def identify(self, credentials: Credentials) -> ClientIdentity:
         """Return the client, in the room of a course if the request names one."""

@@ -118,7 +118,7 @@ Viewer = Annotated[str, Depends(get_viewer)]
 
 def get_place(policy: InstalledPolicy, client: Client) -> streams.StreamPlace:
     """Return an object with which a route can take one of the client's allowed event streams."""
-    return streams.StreamPlace(policy.streams, client)
+    return streams.StreamPlace(policy.event_streams, client)
 
 
 StreamPlace = Annotated[streams.StreamPlace, Depends(get_place)]

@@ -36,7 +36,7 @@ async def get_readiness(request: Request, service: Service, policy: InstalledPol
         workers=service.engine.ready_workers,
         waiting=service.waiting,
         running=service.engine.running,
-        streams=policy.streams.open,
+        streams=policy.event_streams.open,
         frames_stored=service.frames_stored,
         ended=dict(service.ended),
     )

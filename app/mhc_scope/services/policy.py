@@ -46,11 +46,11 @@ class Policy(Protocol):
 
     Attributes
     ----------
-    streams: counts and limits open event streams.
+    event_streams: counts and limits open event streams.
     sign_in_path: path of the page for signing in with a token; None if there is none.
     """
 
-    streams: StreamLimit
+    event_streams: StreamLimit
     sign_in_path: str | None
 
     async def identify(self, credentials: Credentials) -> ClientIdentity:
@@ -107,7 +107,7 @@ class OpenPolicy:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.streams = StreamLimit(limits.MAX_STREAMS)
+        self.event_streams = StreamLimit(limits.MAX_STREAMS)
 
     async def identify(self, credentials: Credentials) -> ClientIdentity:
         """Return the client by its address, on a server without accounts."""
