@@ -42,7 +42,7 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false, edi
   );
   const isFading = span !== null && isFaded(span[1], scale, layout);
   const isMixed = exchanges.some(({ length }) => length > 0) || runs.every(({ reading }) => !reading);
-  const hasSeeds = runs.some(({ reading }) => reading !== null && reading.seeds > 1);
+  const hasSeeds = runs.some(({ reading }) => reading?.hasSeeds === true);
   return { layout, edits, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed, hasSeeds };
 }
 
