@@ -68,7 +68,8 @@ export function shorten(name, size, room) {
 }
 
 const MEANING = 'gain of the mixing';
-const EXACT = 0.01; // sums this close to 1 count as 1
+const EXACT = 0.005; // sums this close to 1 count as 1: with two decimals, as on the page, they are 1.00
+const UNSEEN = 0.001; // weights between streams that cannot be seen in one layer
 
 /** Caches descriptions by matrix. @type {WeakMap<import('../../types').Matrix, string>} */
 const descriptions = new WeakMap();
@@ -102,7 +103,8 @@ function describeMixing(mean, n, layers, edited) {
       columns = Math.max(columns, Math.abs(column - 1));
     }
   }
-  if (others < 0.001 && rows < EXACT) return ', not mixed';
+  if (others === 0 && rows < EXACT) return ', not mixed';
+  if (others < UNSEEN && rows < EXACT) return ', hardly mixed'; // over many layers it adds up
   if (rows < EXACT) return columns < EXACT ? ', rows and columns sum to 1' : ', rows sum to 1';
   return turned < EXACT ? ', rotated: their norm is kept' : ', mixed freely';
 }

@@ -39,6 +39,19 @@ test('the line under a name describes the matrices', () => {
     ]),
     '2 streams, not mixed',
   );
+  const nearly = (small) => [
+    [1 - small, small],
+    [small, 1 - small],
+  ];
+  // Over 64 layers 0.0009 becomes 0.05: only matrices that mix nothing are said to.
+  assert.equal(describeStreams(nearly(0.0009)), '2 streams, hardly mixed');
+  assert.equal(describeStreams(nearly(1e-9)), '2 streams, hardly mixed');
+  assert.equal(describeStreams(nearly(0.01)), '2 streams, rows and columns sum to 1');
+  const leaky = [
+    [0.993, 0.007],
+    [0, 1],
+  ];
+  assert.equal(describeStreams(leaky), '2 streams, rows sum to 1', 'a column that sums to 1.007 multiplies');
   assert.equal(describeStreams(null), '2 streams');
 });
 
