@@ -131,6 +131,8 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   assert.deepEqual(lines({ range, peak: 58 }, 2, phone), ['at layer 58', '4 streams']);
   assert.deepEqual(lines({}, 0, phone), ['gain of the', 'mixing'], 'a third line would touch the next gain');
   assert.deepEqual(lines({ gain: null }, 0, phone), ['4 streams'], 'no number, no meaning of it');
+  assert.deepEqual(lines({ isMedian: true }, 0, phone), ['median gain', 'of mixing'], 'as many lines as for one seed');
+  assert.deepEqual(lines({ isMedian: true }, 0), ['median gain of mixing', 'largest over layers']);
   const crowded = toLayout(366, new Array(8).fill(4), 64);
   assert.deepEqual(lines({}, 0, crowded), ['4 streams'], 'half of the words would mean nothing');
   const identity = pack([
@@ -150,6 +152,17 @@ test('under the gain of an edited run is its gain without the edits', () => {
   assert.deepEqual(lines(low, { peak: 58 }, 0), ['at layer 58', unedited], 'the band of the first run has two lines');
   const narrow = lines(toLayout(366, [4, 4], 64), { peak: 58 });
   assert.deepEqual(narrow.slice(0, 3), ['at layer 58', '×790 without', 'the cut']);
+});
+
+test('what names a gain ends before the magnified layer or the edge, also of several seeds', () => {
+  for (const width of [1376, 700]) {
+    const next = toLayout(width, [4, 4], 64);
+    const { x } = next.bands[0].gain;
+    const end = next.inside?.left ?? width;
+    for (const isMedian of [false, true])
+      for (const line of linesBelow({ reading, isMedian }, true, next, 0))
+        assert.ok(x + widthOf(line, 12) < end, `${width} px: ${line}`);
+  }
 });
 
 test('the gain without edits is named by the edits, unless it looks the same', () => {
