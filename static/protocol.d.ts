@@ -191,6 +191,8 @@ export interface Finding {
   panel: string;
   /** What the sentence says, by name. */
   numbers: Record<string, number | null>;
+  /** The end of `text`, without the words that name the edits; only of the finding on the effect of edits. */
+  statement?: string;
 }
 
 /** One layer of the forward pass: states, branch, mixing matrices. */

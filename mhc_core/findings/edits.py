@@ -1,6 +1,7 @@
 """Findings on edits: descriptions of edits in words, and their effect on states, loss and output."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -181,12 +182,13 @@ def describe_effect(edits: Sequence[EditSpec], dtype: str, result: Result) -> Fi
         "loss_base": float(result.loss_base),
         "output_kl": float(result.output_kl),
     }
-    what = describe_edits(edits)
     if max(behind, end) <= np.log10(ROUNDING[dtype]):
-        text = f"{what}: states are those without edits, up to rounding."
+        statement = "states are those without edits, up to rounding."
     else:
-        text = f"{what}: {_describe_states(behind, end, first, result.depth)}{_describe_output(result)}."
-    return build_finding("effect", text, "effect", {key: value for key, value in numbers.items() if np.isfinite(value)})
+        statement = f"{_describe_states(behind, end, first, result.depth)}{_describe_output(result)}."
+    known = {key: value for key, value in numbers.items() if np.isfinite(value)}
+    found = build_finding("effect", f"{describe_edits(edits)}: {statement}", "effect", known)
+    return replace(found, statement=statement)
 
 
 def _describe_states(behind: float, end: float, first: int, depth: int) -> str:

@@ -51,14 +51,14 @@ class Gain:
         return f"{text} ({format_gain(self.low)} to {format_gain(self.high)})"
 
 
-def format_reduced(key: str, number: ReducedNumber) -> str:
-    """Format a column reduced to one number: a gain as ×790, or ×1 if it is 1 in seven digits; others as a value."""
-    text = format_rounded(number.value, number.log10, number.status, digits=3)
-    if key not in DIRECTIONS.values():
-        return text
-    if text in ("0", "1"):
-        return f"×{text}"
-    return text if number.log10 is None else format_gain(number.log10)
+def format_reduced(key: str, number: ReducedNumber, streams: int) -> str:
+    """Format a column reduced to one number: a gain as `format_gain` does, exact for one stream; others as a value."""
+    is_gain = key in DIRECTIONS.values()
+    if is_gain and number.value == 0:
+        return "×0"
+    if is_gain and number.log10 is not None:
+        return format_gain(number.log10, is_exact=streams == 1)
+    return format_rounded(number.value, number.log10, number.status, digits=3)
 
 
 def read_gains(result: Result) -> list[Gain]:

@@ -32,6 +32,8 @@ class Finding(ProtocolPart):
     """Key of the panel that shows it."""
     numbers: dict[str, float | int | None]
     """What the sentence says, by name."""
+    statement: str | None = None
+    """The end of `text`, without the words that name the edits; only of the finding on the effect of edits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from mhc_core.spec import SpecError
 MAX_NAME, MAX_SENTENCE = 200, 2000
 MAX_COUNT = 2**53  # JavaScript cannot represent all larger integers
 MAX_ITEMS = 4096
-SENTENCES = {"text", "reason"}
+SENTENCES = {"text", "statement", "reason"}
 
 # Control characters, and characters that change the direction of the text after them.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

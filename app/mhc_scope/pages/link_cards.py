@@ -167,7 +167,8 @@ async def _respond_with_picture(
 
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
     """Return the title of a preset's number, and its text for each run."""
-    return Headlines(preset.number_title, [format_reduced(preset.metric, preset.read_number(one)) for one in results])
+    texts = [format_reduced(preset.metric, preset.read_number(one), one.streams) for one in results]
+    return Headlines(preset.number_title, texts)
 
 
 def _find_sweep(snapshot: StoredSnapshot) -> ShownSweep | None:

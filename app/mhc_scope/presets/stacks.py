@@ -107,7 +107,7 @@ COMPARISONS: tuple[Preset, ...] = (
         "relatives",
         "Relatives of mHC",
         "At drift 1, 20 Sinkhorn rounds leave mHC a backward gain of up to ×1.02 with this seed. Its relatives are "
-        "doubly stochastic by construction, so theirs is ×1.",
+        "doubly stochastic by construction, so theirs is ×1.00.",
         {
             label: {"connection": {"kind": kind, "noise": 1.0}}
             for label, kind in {

@@ -5,7 +5,7 @@
 
 import { formatFactor, formatRunGain, gainOf, ONE, peakLayerOf } from '../data/gain.js';
 import { formatFixed } from '../data/numbers.js';
-import { depthOf, modelOf, seedsOf, specOf } from '../data/record.js';
+import { depthOf, hasSeveralSeeds, modelOf, specOf } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
@@ -141,7 +141,7 @@ function describeCut({ hc, mhc }) {
     return 'A stream that is cut is 0 where it enters a layer. Later layers write to it again.';
   const isReduced = effects.every((effect, run) => Number(effect?.[effect.length - 1]) < [ours, theirs][run]);
   const where = `Stream ${cut.index + 1} is cut at layer ${layer + 1}`;
-  const isFirst = hc !== undefined && seedsOf(hc) > 1; // of several seeds
+  const isFirst = hc !== undefined && hasSeveralSeeds(hc); // of several seeds
   const more = isReduced && !isFirst ? ' Later layers reduce both.' : '';
   return `${where}: the state${isFirst ? ' of the first seed' : ''} differs by ${toShare(ours)} in HC, ${toShare(theirs)} in mHC.${more}`;
 }

@@ -11,6 +11,7 @@ import { openPreset } from '../state/actions.js';
 import { preloadTemplates, theme } from '../state/look.js';
 import { kindsOf, pathOf, presets } from '../state/presets.js';
 import * as state from '../state/signals.js';
+import { streamsOf } from '../state/spec.js';
 import { playSetting } from '../sweep/play.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
@@ -126,7 +127,7 @@ function PresetNumbers({ preset, runs, styles }) {
     <dl class="gallery-numbers">
       ${preset.specs.map(
         (item, run) => html`
-        <div><dt style=${{ '--run': styles[run]?.color }}>${item.label}</dt><dd>${runs[run] ? formatReduced(preset.metric.key, runs[run]) : '…'}</dd></div>`,
+        <div><dt style=${{ '--run': styles[run]?.color }}>${item.label}</dt><dd>${runs[run] ? formatReduced(preset.metric.key, runs[run], { start: { streams: streamsOf(item.spec) } }) : '…'}</dd></div>`,
       )}
     </dl>
   `;

@@ -54,6 +54,9 @@ export function seedsOf(columns) {
   return specOf(columns)?.seeds ?? 1;
 }
 
+/** Return whether a run has several seeds: its numbers per layer are then medians, and all others are of the first. @param {Columns} columns */
+export const hasSeveralSeeds = (columns) => seedsOf(columns) > 1;
+
 /** Describe size, drift and origin of a record in a few words. @param {Columns} columns @param {Columns[]} [all] all compared runs, for their drift; default: this one */
 export function describeRecord(columns, all = [columns]) {
   const spec = specOf(columns);

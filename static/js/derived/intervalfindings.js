@@ -5,7 +5,7 @@
 
 import { formatGain, ONE } from '../data/gain.js';
 import { formatValue } from '../data/numbers.js';
-import { depthOf, seedsOf } from '../data/record.js';
+import { depthOf, hasSeveralSeeds, seedsOf } from '../data/record.js';
 import { recomputeComposites } from './interval.js';
 import { logsOf } from './measure.js';
 
@@ -71,7 +71,7 @@ function describeMixing(columns, interval) {
 /** State the change of activations from the input of the first layer to the output of the last. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
 function describeActivation(columns, { first, last }) {
   const logs = logsOf(columns, 'act_rms');
-  const input = seedsOf(columns) > 1 ? undefined : columns.input.act_rms;
+  const input = hasSeveralSeeds(columns) ? undefined : columns.input.act_rms;
   const before = first > 0 ? logs[first - 1] : input ? Math.log10(input) : null;
   const after = logs[last] ?? null;
   if (before === null || after === null) return null;

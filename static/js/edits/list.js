@@ -123,17 +123,13 @@ function Effects() {
   `;
 }
 
-/** Return the finding about the effect of a run's edits, without the words that name the edits, which the list next to it has; of several seeds it is about the first. @param {import('../../types').Columns} columns */
+/** Return the finding about the effect of a run's edits, without the words that name the edits, which the list next to it has; of several seeds it is about the first. Records of earlier versions have only the whole sentence. @param {import('../../types').Columns} columns */
 function toEffect(columns) {
   const finding = findEffect(columns.summary);
-  if (!finding) return null;
+  const statement = finding?.statement;
+  if (!statement) return finding ?? null;
   const seeds = seedsOf(columns);
-  // `Seed 0: ` precedes the edits only if there are several seeds.
-  const effect = finding.text
-    .split(': ')
-    .slice(seeds > 1 ? 2 : 1)
-    .join(': ');
-  const text = seeds > 1 ? `First of ${seeds} seeds: ${effect}` : effect[0].toUpperCase() + effect.slice(1);
+  const text = seeds > 1 ? `First of ${seeds} seeds: ${statement}` : statement[0].toUpperCase() + statement.slice(1);
   return { ...finding, text };
 }
 

@@ -6,7 +6,7 @@ import { shortenName } from '../figures/labels.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
 import { toLine, toText } from './shapes.js';
-import { pictureCaption } from './words.js';
+import { nameGain, pictureCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
 
@@ -67,8 +67,8 @@ export function shorten(name, size, room) {
   return text;
 }
 
-const MEANING = 'gain of the mixing';
-const EXACT = 0.01; // sums this close to 1 count as 1
+const EXACT = 0.005; // sums this close to 1 count as 1: with two decimals, as on the page, they are 1.00
+const UNSEEN = 0.001; // weights between streams that cannot be seen in one layer
 
 /** Caches descriptions by matrix. @type {WeakMap<import('../../types').Matrix, string>} */
 const descriptions = new WeakMap();
@@ -102,7 +102,8 @@ function describeMixing(mean, n, layers, edited) {
       columns = Math.max(columns, Math.abs(column - 1));
     }
   }
-  if (others < 0.001 && rows < EXACT) return ', not mixed';
+  if (others === 0 && rows < EXACT) return ', not mixed';
+  if (others < UNSEEN && rows < EXACT) return ', hardly mixed'; // over many layers it adds up
   if (rows < EXACT) return columns < EXACT ? ', rows and columns sum to 1' : ', rows sum to 1';
   return turned < EXACT ? ', rotated: their norm is kept' : ', mixed freely';
 }
@@ -133,7 +134,7 @@ export function toGain(gain, below, run, { bands, form }) {
 
 /**
  * Return the lines below a gain, as many as fit: the layer of the gain unless it is the last one, the gain without edits, and the range
- * over seeds, or on a phone the streams. The lines of the first run with a gain begin with what the number is.
+ * over seeds, or on a phone the streams. They begin with what the number is where it is the first of its kind.
  * @param {Shown} shown @param {boolean} isFirst whether to explain the number @param {Layout} layout @param {number} run
  * @returns {string[]}
  */
@@ -147,12 +148,12 @@ export function linesBelow(shown, isFirst, { bands, form }, run) {
   const { top, bottom } = bands[run];
   const fitting = Math.floor((bottom - top - GAINS[form][0] - BELOW_PX[form] + 8) / ROW_PX);
   const room = 1 + fitting;
-  const meaning = isFirst ? [MEANING] : [];
+  const meaning = isFirst ? [nameGain(shown)] : [];
   const range = spread ? [`${spread.words}:`, `×${spread.low} to ×${spread.high}`] : [];
   const rows = spread && meaning.length + range.length > room ? range : [...meaning, ...range];
   const all = [...meaning, ...where, ...range];
   if (where.length > 0) return all.length <= room ? all : unedited ? where.slice(-room) : rows;
-  return isFirst && !spread && rows.length < room ? [MEANING, 'largest over layers'] : rows;
+  return isFirst && !spread && rows.length < room ? [...meaning, 'largest over layers'] : rows;
 }
 
 /** Return the lines below a gain on a phone, as many as fit above the next gain. @param {Shown} shown @param {boolean} isFirst @param {string[]} where the lines about the gain @param {import('./layout.js').Band[]} bands @param {number} run */
@@ -162,7 +163,7 @@ function linesOnPhone(shown, isFirst, where, bands, run) {
   const room =
     (Number.isFinite(next) ? next - gain.y : bottom - top) - GAINS.narrow[0] / 2 - SMALL / 2 - BELOW_PX.narrow;
   const fitting = (/** @type {number} */ gap) => 1 + Math.floor((room - gap) / ROW_PX);
-  const meaning = isFirst && shown.gain !== null ? wrapText(MEANING, SMALL, gain.room) : [];
+  const meaning = isFirst && shown.gain !== null ? wrapText(nameGain(shown), SMALL, gain.room) : [];
   const first = [...(meaning.length <= fitting(0) ? meaning : []), ...where];
   const words = describeRun(shown);
   const rows = [...first, ...wrapText(words, SMALL, gain.room)];

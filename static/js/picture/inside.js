@@ -74,8 +74,8 @@ function toTitle(frame, layer, name, letter) {
 }
 
 /** Describe the parts of the magnified layer. @param {Reading} reading */
-function describeParts({ outputs, streams, seeds }) {
-  const whose = seeds > 1 ? ` (${FIRST_SEED})` : '';
+function describeParts({ outputs, streams, hasSeeds }) {
+  const whose = hasSeeds ? ` (${FIRST_SEED})` : '';
   if (outputs) return `reads the embedding and earlier outputs${whose}`;
   return `${streams === 1 ? 'reads · adds' : 'reads · mixes · writes'}${whose}`;
 }
@@ -259,7 +259,7 @@ export function describeReads(reading, layer) {
 const sumOf = (values) => values.reduce((sum, value) => sum + value, 0);
 
 /** Draw the product of the matrices up to a layer: a heatmap of its weights, the gain, and a colour scale. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
-function toProduct({ mix, streams: n, seeds }, layer, left, top) {
+function toProduct({ mix, streams: n, hasSeeds }, layer, left, top) {
   if (n === 1 || !mix.mean || !weightsAt(mix.mean, layer)) return [];
   const product = multiplySpan(mix.mean, 'first-cursor', layer);
   if (!product.scaled.every(Number.isFinite)) return [];
@@ -280,7 +280,7 @@ function toProduct({ mix, streams: n, seeds }, layer, left, top) {
     ...cells,
     toText(x, top + 8, words, 'muted'),
     toText(x, top + 28, gain, 'ink', { size: GAIN_PX, isBold: true }),
-    ...(seeds > 1 ? [toText(x + WIDER * widthOf(gain, GAIN_PX, true) + 8, top + 28, FIRST_SEED, 'muted')] : []),
+    ...(hasSeeds ? [toText(x + WIDER * widthOf(gain, GAIN_PX, true) + 8, top + 28, FIRST_SEED, 'muted')] : []),
     toText(x, top + 48, 'Cell: weight, column → row', 'muted'),
     ...toColorScale(
       hasNegative ? `−${largest}` : '0',

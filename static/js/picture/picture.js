@@ -12,11 +12,11 @@ import { isFaded, listExchanges, sizeAt, toLineEdges, toLosses, toMixingLines, t
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
- * A run in the picture; without a reading only its number of streams is known. `gain` is formatted (`data/gain.js`), `peak` its layer,
+ * A run in the picture; without a reading only its number of streams is known. `gain` is formatted (`data/gain.js`), `isMedian` whether it is the median of seeds, `peak` its layer,
  * from 1, `course` the gains over layers, log10, `range` the gains of other seeds, `unedited` that without edits in words. `end`: status of the ended run, null while it is
  * running. `name` is the full text of a shortened label. `isBehind`: sizes belong to earlier settings. `isUnconstrained`: the mixing is
  * unconstrained; such runs are drawn at the bottom, behind the others. `edited`: layers whose mixing is edited.
- * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null, peak?: number | null,
+ * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null, isMedian?: boolean, peak?: number | null,
  *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, unedited?: string | null, end: string | null, streams?: number, isUnconstrained?: boolean, isBehind?: boolean, edited?: Set<number>}} Shown
  * `isFading`: a ribbon is so wide that it fades. `isMixed`: mixing lines are drawn, or may follow. `hasSeeds`: a run has several seeds, of which the first is drawn. `edits`: those of each run.
  * @typedef {{layout: Layout, edits: import('./editmarks.js').Mark[][], runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean, hasSeeds: boolean}} Plan
@@ -42,7 +42,7 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false, edi
   );
   const isFading = span !== null && isFaded(span[1], scale, layout);
   const isMixed = exchanges.some(({ length }) => length > 0) || runs.every(({ reading }) => !reading);
-  const hasSeeds = runs.some(({ reading }) => reading !== null && reading.seeds > 1);
+  const hasSeeds = runs.some(({ reading }) => reading?.hasSeeds === true);
   return { layout, edits, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed, hasSeeds };
 }
 
@@ -70,10 +70,11 @@ export function toFrontShapes(plan) {
 
 /** Draw the names of the runs left of the picture's strips, and their gains right of them. @param {Plan} plan @returns {Shape[]} */
 function toSides({ layout, runs, names, order }) {
-  const first = order.find((run) => runs[run].gain !== null);
+  const known = order.filter((run) => runs[run].gain !== null);
+  const first = [known[0], known.find((run) => runs[run].isMedian)]; // of each kind of number
   return runs.flatMap((shown, run) => [
     ...toLabel(shown, names[run], run, layout),
-    ...toGain(shown.gain, linesBelow(shown, run === first, layout, run), run, layout),
+    ...toGain(shown.gain, linesBelow(shown, first.includes(run), layout, run), run, layout),
   ]);
 }
 

@@ -1,6 +1,6 @@
 /** Reads the data of the picture from a run's columns: sizes of streams before and after every layer, and weights. No browser here. */
 
-import { depthOf, seedsOf } from '../data/record.js';
+import { depthOf, hasSeveralSeeds } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
 
@@ -11,7 +11,7 @@ export const MIXING = ['h_res', 'h_pre', 'h_read', 'h_post', 'composite_gain_fwd
 /**
  * L layers, n streams; all of the first seed. Sizes and gradients are log10, (L + 1) rows of n: row 0 is the embedding, row l + 1 the output of layer l; NaN if
  * unknown. Rows of weights are outputs; a spread is their standard deviation over tokens, for dynamic mixing only.
- * @typedef {{layers: number, streams: number, seeds: number, blocks: string[], sizes: Float64Array, gradients: Float64Array,
+ * @typedef {{layers: number, streams: number, hasSeeds: boolean, blocks: string[], sizes: Float64Array, gradients: Float64Array,
  *   status: Map<number, string>, mix: Weights, read: Weights, write: Weights, outputs?: Matrix | null}} Reading
  * `outputs` are the weights (L, L + 1) of the embedding and earlier outputs in what each layer reads, of runs without mixing only.
  * @typedef {{mean: Matrix | null, spread: Matrix | null}} Weights
@@ -32,7 +32,7 @@ export function toReading(columns, mixed = columns) {
   return {
     layers,
     streams,
-    seeds: seedsOf(columns),
+    hasSeeds: hasSeveralSeeds(columns),
     blocks: (columns.start?.blocks ?? []).map((name) => name.replaceAll('_', ' ').replace(/\bmlp\b/, 'MLP')),
     sizes: find('act_rms_streams'),
     gradients: find('grad_rms_streams'),

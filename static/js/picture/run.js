@@ -29,6 +29,7 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
     streams,
     reading: toReading(columns, mixed),
     gain: isStep ? null : gainText(mixed),
+    isMedian: mixed.bands.has('composite_gain_fwd'),
     peak: isStep ? null : peakLayerOf(mixed),
     course: isStep ? null : gainsByLayer(columns),
     end: columns.end?.status ?? null,

@@ -45,16 +45,20 @@ export const HELP = {
     'The metrics act_rms_streams, grad_rms_streams, h_pre (h_read where the branch reads parts apart), h_res, h_post and composite_gain_fwd',
 };
 
+/** Describe the large number of a run. @param {Shown} shown */
+export const nameGain = ({ isMedian }) => (isMedian ? 'median gain of mixing' : 'gain of the mixing');
+
 const FEW = 6; // sizes that fit into a sentence
 
 /** Describe a run in one sentence, for screen readers, with its numbers at a layer. @param {Shown} shown @param {number} layer from 0 */
-export function toSentence({ label, name = label, reading, gain, peak, unedited, end }, layer) {
+export function toSentence(shown, layer) {
+  const { label, name = label, reading, gain, peak, unedited, end } = shown;
   if (!reading) return `${name}: ${end ?? 'no layer is computed yet'}`;
   const span = log10Span([reading], 'sizes');
   const streams = reading.streams === 1 ? 'one stream' : `${reading.streams} streams`;
   const sizes = span ? `, sizes from ${formatLog(span[0])} to ${formatLog(span[1])}` : '';
   const where = peak && peak < reading.layers ? ` at layer ${peak}` : '';
-  const gains = gain === null ? '' : `, gain of the mixing ×${gain}${where}${unedited ? `, ${unedited}` : ''}`;
+  const gains = gain === null ? '' : `, ${nameGain(shown)} ×${gain}${where}${unedited ? `, ${unedited}` : ''}`;
   return `${name}: ${streams}${gains}${sizes}${toLayerWords(reading, layer)}`;
 }
 

@@ -66,7 +66,8 @@ export const preset = computed(() => {
 export function toHeadline(shown, columns) {
   if (columns.end === null) return null;
   const { key } = shown.metric;
-  return formatReduced(key, shown.number === 'perplexity' ? toRise(columns) : reduceColumn(columns, key, shown.reduce));
+  const number = shown.number === 'perplexity' ? toRise(columns) : reduceColumn(columns, key, shown.reduce);
+  return formatReduced(key, number, columns);
 }
 
 /** Compute by how many % edits raise the perplexity, exp(loss). Counterpart: `Preset.read_number`. @param {Columns} columns */

@@ -1,7 +1,7 @@
 /** State of the page: signals and values computed from them. Draws nothing and sends no requests. */
 
 import { batch, computed, signal } from '@preact/signals';
-import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
+import { depthOf, hasSeveralSeeds, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { viewBetween } from '../figures/basis.js';
 import { shownOf } from '../figures/drawing.js';
 import { boot } from './boot.js';
@@ -131,8 +131,13 @@ export const layers = computed(() => {
 /** Whether the view has a recording, which has no spec. */
 export const hasTrace = computed(() => settings.value.runs.some((choice) => choice.kind === TRACE));
 
-/** Whether a run of the view has several seeds: its numbers per layer are then medians, and all others are of the first seed. */
-export const hasSeeds = computed(() => specs.value.some(({ seeds = 1 }) => seeds > 1));
+/** Whether a run whose gains are shown has several seeds. Settings can already be those of other runs. */
+export const hasSeeds = computed(() => {
+  dataTick.value;
+  return slots.value.some((slot) =>
+    hasSeveralSeeds(shownOf(slot, ({ layers }) => layers.has('composite_gain_fwd')).columns),
+  );
+});
 
 /** Whether a shown run trains. */
 export const isTraining = computed(() => {

@@ -146,6 +146,10 @@ export function appliesTo(fields, view, choice, field) {
   );
 }
 
+/** Return the number of streams of a spec in its canonical form. @param {{connection: {kind: string, streams?: number}}} spec @returns {number} */
+export const streamsOf = ({ connection: { kind, streams } }) =>
+  connections[kind]?.fixed_streams ?? /** @type {number} */ (streams);
+
 /** Return the stack of a run, which its edits must fit. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice @returns {import('./editlist.js').Stack} */
 export function stackOf(fields, view, choice) {
   const numberOf = (/** @type {string} */ path) => {

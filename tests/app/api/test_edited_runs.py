@@ -23,7 +23,8 @@ def test_an_edited_run_has_an_id_of_its_own_and_says_what_it_costs(client: httpx
     shown = client.get(f"/runs/{edited}").json()
     assert shown["spec"]["edits"] == [CUT]
     (effect,) = (one for one in shown["summary"]["findings"] if one["key"] == "effect")
-    assert effect["text"].startswith("Stream 2 is cut at layer 2: ")
+    assert effect["text"] == f"Stream 2 is cut at layer 2: {effect['statement']}"
+    assert all(one.get("statement") is None for one in shown["summary"]["findings"] if one is not effect)
     result = client.get(f"/runs/{edited}/result.json").json()
     assert effect["numbers"]["loss"] == result["loss"]
     assert effect["numbers"]["loss_base"] == client.get(f"/runs/{plain}/result.json").json()["loss"]

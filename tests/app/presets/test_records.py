@@ -59,7 +59,9 @@ def test_a_record_says_what_this_version_finds_in_its_columns(run_id: str) -> No
     stored = read_result(run_id)
     found = summarise(SPECS[run_id], stored)
     assert stored.summary.headline.text == found.headline.text
-    said, now = ({item.key: item.text for item in summary.findings} for summary in (stored.summary, found))
+    said, now = (
+        {item.key: (item.text, item.statement) for item in summary.findings} for summary in (stored.summary, found)
+    )
     if said.pop("resolution", None):  # of a second pass, which replaces the sentence on the gradient
         now.pop("gradient", None)
     assert said == now

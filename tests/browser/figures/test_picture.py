@@ -298,6 +298,8 @@ def test_of_several_seeds_a_range_is_named_only_where_the_gain_differs(open_page
     expect(page.locator(".picture-caption")).to_contain_text("Drawn: the first seed.")
     assert "Drawn: the first seed." in " ".join(text.split())
     assert re.search(r">×[\d.,]+</text>[^>]*>first seed<", text), "the product inside the layer is that of one seed"
+    assert text.count("median gain of mixing") == 1
+    expect(page.locator(".picture-box")).to_have_attribute("aria-label", re.compile("B HC: .*, median gain of mixing"))
 
 
 @pytest.mark.full

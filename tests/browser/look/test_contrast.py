@@ -1,10 +1,10 @@
 """Contrast and target sizes of the default page: a new colour or a small button must not break them."""
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.audit import audit, contrast, grow
-from tests.browser.conftest import SETTLED, OpenPage, open_settings
+from tests.browser.conftest import SETTLED, OpenPage, Watch, open_settings
 from tests.browser.look.test_access import SECTIONS
 
 pytestmark = pytest.mark.full
@@ -31,6 +31,20 @@ def wait_until_still(page: Page) -> None:
     """Until nothing moves or fades in: what has just been opened begins to move a frame later."""
     page.evaluate(SETTLED)
     page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
+
+
+def test_results_of_earlier_runs_remain_legible(open_page: OpenPage, watch: Watch) -> None:
+    """Axe cannot tell: behind the table is a gradient."""
+    watch.allow("status of 422")
+    page = open_page("/#v=1&depth=8&block.heads=7", wait=False)
+    expect(page.locator(".results tr.stale")).to_have_count(3)  # of the opening view
+    page.locator(".results-table").scroll_into_view_if_needed()
+    page.get_by_role("button", name="B HC", exact=True).locator("visible=true").click()
+    expect(page.locator("tr.findings:visible")).to_have_count(1)
+    wait_until_still(page)
+    found = audit(page, ".results-table tbody")
+    assert sum(item.kind == "text" for item in found) > 20
+    assert [item for item in found if item.is_short] == []
 
 
 WORSE = {

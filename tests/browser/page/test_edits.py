@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, CDPSession, Locator, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Locator, Page, Request, Route, expect
 
 from tests.browser.conftest import OpenPage, Watch, load_page, wait_until, wait_until_done
 
@@ -263,6 +263,21 @@ def test_the_effect_of_an_edit_names_the_first_of_several_seeds(open_page: OpenP
     page = open_page(view)
     expect(page.locator(".edits-effects dd")).to_have_text([re.compile("^The state after layer 3 differs")] * 2)
     expect(page.locator(".results h2")).to_have_text("Results")
+
+
+def test_an_effect_of_an_earlier_version_is_shown_with_its_edits(visitor: BrowserContext, open_page: OpenPage) -> None:
+    """Earlier records have no `statement`: the page does not cut their sentences."""
+
+    def send_earlier(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=re.sub(rb',"statement":"[^"]*"', b"", answer.body()))
+
+    view = "/#v=1&runs=hc&depth=8&width=16&edits=stream:2:zero:4"
+    effect = open_page(view).locator(".edits-effects dd")
+    expect(effect).to_have_text(re.compile("^The state after layer 4 differs"))
+    visitor.route(re.compile("/runs/(compare|events)"), send_earlier)
+    effect = open_page(view).locator(".edits-effects dd")
+    expect(effect).to_have_text(re.compile("^Stream 2 is cut at layer 4: the state after layer 4 differs"))
 
 
 def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None:

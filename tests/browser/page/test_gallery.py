@@ -29,6 +29,9 @@ def test_pictures_and_numbers_are_those_of_the_runs(open_page: OpenPage) -> None
         assert (path.get_attribute("d") or "").startswith("M")
     numbers = default.locator("dd").all_text_contents()
     assert numbers == [text.strip() for text in in_table]
+    # Exactly 1, as text and results write it: only one stream has no digits to lose.
+    assert card(page, "Relatives of mHC").locator("dd").all_text_contents() == ["×1.02", "×1.00", "×1.00", "×1.00"]
+    assert "theirs is ×1.00." in card(page, "Relatives of mHC").inner_text()
 
 
 def test_a_paper_stands_beside_our_number_with_the_difference_of_scale(see_page: OpenPage) -> None:

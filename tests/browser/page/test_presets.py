@@ -65,7 +65,8 @@ def banner(page: Page) -> Locator:
 
 
 def to_headlines(server: Server, preset: Preset) -> list[str]:
-    return [format_reduced(preset.metric, preset.read_number(read_result(server, spec))) for spec in preset.specs]
+    results = [read_result(server, spec) for spec in preset.specs]
+    return [format_reduced(preset.metric, preset.read_number(one), one.streams) for one in results]
 
 
 # Before all others, which would have it compute.

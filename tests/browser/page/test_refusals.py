@@ -94,6 +94,24 @@ def test_a_link_to_runs_that_wait_for_run_shows_the_opening_view_dimmed(open_pag
     expect(page.locator(".results-table tbody th")).to_contain_text(["A Residual"])
 
 
+def test_only_runs_that_are_shown_say_median(open_page: OpenPage, watch: Watch) -> None:
+    """Settings with several seeds that are refused leave the opening view, which has one."""
+    watch.allow("status of 422")
+    page = open_page("/#v=1&runs=hc&width=65&block.heads=4&seeds=3", wait=False)
+    check_opening_view_dimmed(page)
+    expect(page.locator(".results h2")).to_have_text("Results")
+    expect(page.locator("[data-panel=gain] .plot")).to_contain_text("mixing alone")
+    expect(page.locator("[data-panel=gain] .plot")).not_to_contain_text("median")
+    expect(page.locator(".picture-caption")).not_to_contain_text("first seed")
+    page.close()
+    page = open_page("/#v=1&runs=hc&depth=8&width=16&seeds=3")
+    enter_depth(page, "64.5")
+    expect(page.get_by_role("alert").first).to_be_visible()
+    expect(page.locator(".results h2")).to_have_text("Results medians over seeds, loss of the first seed")
+    expect(page.locator("[data-panel=gain] .plot")).to_contain_text("mixing alone, median")
+    expect(page.locator(".picture-caption")).to_contain_text("Drawn: the first seed.")
+
+
 def test_headline_and_sentence_of_earlier_runs_are_dimmed_until_others_come(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     held: list[Route] = []

@@ -50,9 +50,11 @@ def test_gains_on_the_page_and_on_families(log10: float, is_exact: bool, text: s
     assert format_gain(log10, is_exact=is_exact) == text
 
 
-@pytest.mark.parametrize(("key", "value", "log10", "status", "text"), json.loads(REDUCED.read_text("utf-8")))
-def test_numbers_of_presets(key: str, value: float | None, log10: float | None, status: str, text: str) -> None:
-    assert format_reduced(key, ReducedNumber(value, log10, status)) == text
+@pytest.mark.parametrize(("key", "value", "log10", "status", "streams", "text"), json.loads(REDUCED.read_text("utf-8")))
+def test_numbers_of_presets(
+    key: str, value: float | None, log10: float | None, status: str, streams: int, text: str
+) -> None:
+    assert format_reduced(key, ReducedNumber(value, log10, status), streams) == text
 
 
 def test_ticks_of_a_flat_gain_hold_the_one() -> None:

@@ -33,6 +33,6 @@ test('gains are written as on /families', () => {
 
 test('numbers of presets are the same as in Python', () => {
   const cases = JSON.parse(readFileSync(new URL('../../reduced_texts.json', import.meta.url), 'utf-8'));
-  for (const [key, value, log10, status, text] of cases)
-    assert.equal(formatReduced(key, { value, log10, status }), text);
+  for (const [key, value, log10, status, streams, text] of cases)
+    assert.equal(formatReduced(key, { value, log10, status }, { start: { streams } }), text);
 });

@@ -39,6 +39,19 @@ test('the line under a name describes the matrices', () => {
     ]),
     '2 streams, not mixed',
   );
+  const nearly = (small) => [
+    [1 - small, small],
+    [small, 1 - small],
+  ];
+  // Over 64 layers 0.0009 becomes 0.05: only matrices that mix nothing are said to.
+  assert.equal(describeStreams(nearly(0.0009)), '2 streams, hardly mixed');
+  assert.equal(describeStreams(nearly(1e-9)), '2 streams, hardly mixed');
+  assert.equal(describeStreams(nearly(0.01)), '2 streams, rows and columns sum to 1');
+  const leaky = [
+    [0.993, 0.007],
+    [0, 1],
+  ];
+  assert.equal(describeStreams(leaky), '2 streams, rows sum to 1', 'a column that sums to 1.007 multiplies');
   assert.equal(describeStreams(null), '2 streams');
 });
 
@@ -118,6 +131,8 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   assert.deepEqual(lines({ range, peak: 58 }, 2, phone), ['at layer 58', '4 streams']);
   assert.deepEqual(lines({}, 0, phone), ['gain of the', 'mixing'], 'a third line would touch the next gain');
   assert.deepEqual(lines({ gain: null }, 0, phone), ['4 streams'], 'no number, no meaning of it');
+  assert.deepEqual(lines({ isMedian: true }, 0, phone), ['median gain', 'of mixing'], 'as many lines as for one seed');
+  assert.deepEqual(lines({ isMedian: true }, 0), ['median gain of mixing', 'largest over layers']);
   const crowded = toLayout(366, new Array(8).fill(4), 64);
   assert.deepEqual(lines({}, 0, crowded), ['4 streams'], 'half of the words would mean nothing');
   const identity = pack([
@@ -137,6 +152,17 @@ test('under the gain of an edited run is its gain without the edits', () => {
   assert.deepEqual(lines(low, { peak: 58 }, 0), ['at layer 58', unedited], 'the band of the first run has two lines');
   const narrow = lines(toLayout(366, [4, 4], 64), { peak: 58 });
   assert.deepEqual(narrow.slice(0, 3), ['at layer 58', '×790 without', 'the cut']);
+});
+
+test('what names a gain ends before the magnified layer or the edge, also of several seeds', () => {
+  for (const width of [1376, 700]) {
+    const next = toLayout(width, [4, 4], 64);
+    const { x } = next.bands[0].gain;
+    const end = next.inside?.left ?? width;
+    for (const isMedian of [false, true])
+      for (const line of linesBelow({ reading, isMedian }, true, next, 0))
+        assert.ok(x + widthOf(line, 12) < end, `${width} px: ${line}`);
+  }
 });
 
 test('the gain without edits is named by the edits, unless it looks the same', () => {

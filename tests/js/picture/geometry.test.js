@@ -479,7 +479,7 @@ test('the product of the layers so far is a map with its gain', () => {
 /** Return the scale of a layer's map: its shapes, and the texts on either side. */
 function keyOf(rows, width = WIDE, seeds = 1) {
   const n = rows.length;
-  const reading = { ...toReading(toEvenColumns(1, () => ({ h_res: pack(rows) }))), seeds };
+  const reading = { ...toReading(toEvenColumns(1, () => ({ h_res: pack(rows) }))), hasSeeds: seeds > 1 };
   const layout = toLayout(width, [n], 1, { isOpen: true });
   const shapes = toInside(reading, 0, 'HC', layout, 0);
   const [low, high] = shapes.filter(({ kind }) => kind === 'text').slice(-2);
@@ -540,7 +540,7 @@ test('one stream magnified below the strips takes less height than several, and 
   );
   const columns = toColumns({ sizes: Array.from({ length: 41 }, () => [1]) });
   columns.matrices.set('unfolded', { shape: [40, 41], data: Float64Array.from(rows.flat()) });
-  const reading = { ...toReading(columns), seeds: 5 };
+  const reading = { ...toReading(columns), hasSeeds: true };
   for (const [width, most] of [
     [296, 240],
     [366, 240],

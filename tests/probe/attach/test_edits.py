@@ -241,8 +241,10 @@ def test_the_effect_is_the_distance_of_states_and_gradients_loss_and_logits(name
     content = io.BytesIO(result.to_bytes())
     read = [frame for frame in container.read_frames(content) if isinstance(frame, StartFrame)]
     assert [frame.source for frame in read] == [result.source]
-    assert result.summary.findings[0].key == "effect"
-    assert result.summary.findings[0].text.startswith("The branch's output is set to 0 at layer 2: the state after")
+    effect = result.summary.findings[0]
+    assert effect.key == "effect"
+    assert effect.text == f"The branch's output is set to 0 at layer 2: {effect.statement}"
+    assert str(effect.statement).startswith("the state after")
 
 
 @pytest.mark.full
