@@ -2,10 +2,9 @@
 
 Each preset gets a server and a browser with an empty cache twice: once it is chosen among the examples of an open
 page, and once it is opened by its link, which includes what every first visit loads. The window is open before the
-server starts, as a reader's is: a window of its first second needs twice the time for the same page. The preset is
-drawn when the page has its
-numbers and every figure in sight is that of its runs, drawn by Plotly or as a sketch that shows data. Standard error
-has a line for each preset.
+server starts, as a reader's is: in its first second a window needs twice the time for the same page. The preset is
+drawn when the page has its numbers and every figure in sight is that of its runs, drawn by Plotly or as a sketch that
+shows data. Standard error has a line for each preset.
 """
 
 import statistics

@@ -27,8 +27,8 @@ def build_step_frame(
     Parameters
     ----------
     rate: the learning rate of the step.
-    values: measurements by key, some of which are removed. Those whose key begins with `INPUT` are of the state before
-        the layers.
+    values: measurements by key. A key with the prefix `INPUT` measures the state before the layers. Such keys, and at
+        a kept step those of single streams (`STREAMED`), are deleted from `values`.
     is_kept: whether the frame gets the mixing matrices too, and what else kept steps store.
     """
     cast = np.float64 if spec.dtype == "float64" else np.float32

@@ -21,7 +21,7 @@ import { VerifyMark } from './verifying.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../derived/measure.js').Measured} Measured */
 
-/** Columns of the table. @type {{key: Exclude<keyof Measured, 'loss'>, title: string, note: string, format: (log10: number, columns: Columns) => string}[]} */
+/** Columns of the table. @type {{key: Exclude<keyof Measured, 'loss'>, title: string, note: string, format: (log10: number, streams: number | undefined) => string}[]} */
 const COLUMNS = [
   { key: 'forward', title: 'Gain, forward', note: 'largest over layers', format: formatRunGain },
   { key: 'backward', title: 'Gain, backward', note: 'largest over layers', format: formatRunGain },
@@ -112,7 +112,7 @@ const Numbers = memo(
     state.dataTick.value;
     const { loss, ...logs } = measureRun(columns, state.chosenInterval.value);
     return html`
-    ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${logs[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${color} />`)}
+    ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${logs[key]} format=${(/** @type {number} */ log10) => format(log10, columns.start?.streams)} color=${color} />`)}
     <td data-run=${run} data-metric="loss" data-value=${loss.value}>${loss.value === null ? '–' : formatFixed(loss.value, 2)}<${Sparkline} curve=${loss.curve} color=${color} /></td>
   `;
   },
@@ -200,5 +200,5 @@ export function Headline({ slot, columns }) {
   if (number !== null) return html`<p class="headline">${number} <small>${preset.value?.told}</small></p>`;
   const { forward } = measureRun(columns, state.chosenInterval.value);
   if (forward.log10 === null) return html`<p class="headline">${progressOf(slot)}</p>`;
-  return html`<p class="headline">${formatRunGain(forward.log10, columns)} <small>gain forward${state.chosenInterval.value ? `, ${describeInterval()}` : ''}</small></p>`;
+  return html`<p class="headline">${formatRunGain(forward.log10, columns.start?.streams)} <small>gain forward${state.chosenInterval.value ? `, ${describeInterval()}` : ''}</small></p>`;
 }

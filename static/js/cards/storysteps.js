@@ -159,7 +159,9 @@ function describeGains(runs) {
   const known = Object.entries(runs).flatMap(([kind, columns]) => {
     const gain = columns && gainOf(columns);
     if (!columns || typeof gain !== 'number') return [];
-    return [`${specOf(columns) ? kind.replaceAll('_', ' ') : `recording of ${kind}`} ${formatRunGain(gain, columns)}`];
+    return [
+      `${specOf(columns) ? kind.replaceAll('_', ' ') : `recording of ${kind}`} ${formatRunGain(gain, columns.start?.streams)}`,
+    ];
   });
   return known.length > 0 ? `How much mixing amplifies a shared signal: ${known.join(', ')}.` : '';
 }

@@ -127,7 +127,7 @@ function PresetNumbers({ preset, runs, styles }) {
     <dl class="gallery-numbers">
       ${preset.specs.map(
         (item, run) => html`
-        <div><dt style=${{ '--run': styles[run]?.color }}>${item.label}</dt><dd>${runs[run] ? formatReduced(preset.metric.key, runs[run], { start: { streams: streamsOf(item.spec) } }) : '…'}</dd></div>`,
+        <div><dt style=${{ '--run': styles[run]?.color }}>${item.label}</dt><dd>${runs[run] ? formatReduced(preset.metric.key, runs[run], streamsOf(item.spec)) : '…'}</dd></div>`,
       )}
     </dl>
   `;

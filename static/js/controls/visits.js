@@ -52,7 +52,7 @@ function toVisited() {
 /** Format the gain of a run; empty if unknown. @param {import('../../types').Columns} columns */
 function toHeadline(columns) {
   const gain = gainOf(columns);
-  return gain === null ? '' : formatRunGain(gain, columns);
+  return gain === null ? '' : formatRunGain(gain, columns.start?.streams);
 }
 
 /** Address of the last recorded view, so that the list does not move while the view stays. */

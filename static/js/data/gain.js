@@ -41,17 +41,17 @@ export function peakLayerOf(columns) {
 /** Format a gain as `×790`. @param {number} log10 @param {number} [digits] */
 export const formatGain = (log10, digits) => `×${formatFactor(log10, digits)}`;
 
-/** Format the gain of a run; with one stream it is exactly `×1`. @param {number} log10 @param {{start: {streams: number} | null}} run columns, or the number of streams in their form */
-export const formatRunGain = (log10, { start }) => (start?.streams === 1 && log10 === 0 ? '×1' : formatGain(log10));
+/** Format the gain of a run; with one stream it is exactly `×1`. @param {number} log10 @param {number | undefined} streams number of streams of the run */
+export const formatRunGain = (log10, streams) => (streams === 1 && log10 === 0 ? '×1' : formatGain(log10));
 
 /**
  * Format a column's number for a preset: a gain as the results table does, else as a value.
- * @param {string} key of the column @param {{value: number | null, log10: number | null, status?: string}} number @param {{start: {streams: number} | null}} run as for `formatRunGain`
+ * @param {string} key of the column @param {{value: number | null, log10: number | null, status?: string}} number @param {number | undefined} streams number of streams of the run
  */
-export function formatReduced(key, { value, log10, status }, run) {
+export function formatReduced(key, { value, log10, status }, streams) {
   const isGain = key in NUMBERS;
   if (isGain && value === 0) return '×0';
-  return isGain && log10 !== null ? formatRunGain(log10, run) : formatRounded(value, log10, status, 3);
+  return isGain && log10 !== null ? formatRunGain(log10, streams) : formatRounded(value, log10, status, 3);
 }
 
 /** Format a factor, given as log10, as `790`, `1.00`, `13,000` or `1.2×10¹²`; `digits` defaults to 3. @param {number} log10 @param {number} [digits] */

@@ -67,7 +67,7 @@ export function toHeadline(shown, columns) {
   if (columns.end === null) return null;
   const { key } = shown.metric;
   const number = shown.number === 'perplexity' ? toRise(columns) : reduceColumn(columns, key, shown.reduce);
-  return formatReduced(key, number, columns);
+  return formatReduced(key, number, columns.start?.streams);
 }
 
 /** Compute by how many % edits raise the perplexity, exp(loss). Counterpart: `Preset.read_number`. @param {Columns} columns */

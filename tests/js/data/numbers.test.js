@@ -27,12 +27,11 @@ test('rounded numbers keep their zeros', () => {
 
 test('gains are written as on /families', () => {
   const cases = JSON.parse(readFileSync(new URL('../../gain_texts.json', import.meta.url), 'utf-8'));
-  for (const [log10, isExact, text] of cases)
-    assert.equal(formatRunGain(log10, { start: { streams: isExact ? 1 : 4 } }), text);
+  for (const [log10, isExact, text] of cases) assert.equal(formatRunGain(log10, isExact ? 1 : 4), text);
 });
 
 test('numbers of presets are the same as in Python', () => {
   const cases = JSON.parse(readFileSync(new URL('../../reduced_texts.json', import.meta.url), 'utf-8'));
   for (const [key, value, log10, status, streams, text] of cases)
-    assert.equal(formatReduced(key, { value, log10, status }, { start: { streams } }), text);
+    assert.equal(formatReduced(key, { value, log10, status }, streams), text);
 });
